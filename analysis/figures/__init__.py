@@ -1,0 +1,1 @@
+"""Axes-level figures: arrays in, `ax=None` accepted, the Axes returned."""

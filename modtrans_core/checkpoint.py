@@ -1,0 +1,128 @@
+"""Translators and unfinished runs on disk: safetensors beside JSON, never a pickle, whole or not there.
+
+A run folder holds `translator.json` (configuration, modalities, encoder facts), `model.safetensors` (what translates),
+`training.safetensors` (what a resumed run needs, and the step it is of), and `metrics.jsonl` (the log).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from modtrans_core.config import Config
+from modtrans_core.files import read_json, replacing, write_json
+from modtrans_core.translator import Translator, default_device
+
+DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
+
+
+def new_folder(folder: str | Path) -> Path:
+    """Make the folder of a new run; one that holds a run already is refused."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (DESCRIPTION, MODEL))):
+        raise ValueError(f"{folder}: already holds a translator; choose another folder, or resume an unfinished run")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def save_translator(translator: Translator, folder: str | Path) -> None:
+    """Write `translator.json` and `model.safetensors` into a new folder."""
+    folder = new_folder(folder)
+    write_model(translator, folder)
+    write_description(translator, folder)
+
+
+def write_description(translator: Translator, folder: Path, **facts: Any) -> None:
+    """Write `translator.json`; `facts` are kept beside the translator's own (the split that it was trained on)."""
+    description = {
+        "format": 1,
+        "source": translator.source,
+        "target": translator.target,
+        "k": translator.k,
+        "d": translator.d,
+        "config": translator.config.to_dict(),
+        "encoders": translator.encoders,
+    }
+    write_json(folder / DESCRIPTION, {**description, **facts})
+
+
+def read_description(folder: str | Path) -> dict[str, Any]:
+    """`translator.json` of a run folder."""
+    path = Path(folder) / DESCRIPTION
+    if not path.exists():
+        raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing")
+    description = read_json(path)
+    if not isinstance(description, dict) or description.get("format") != 1:
+        raise ValueError(f"{path}: format is not 1, the one that this version reads")
+    return description
+
+
+def write_model(translator: Translator, folder: Path) -> None:
+    """Write `model.safetensors`."""
+    _write(folder / MODEL, dict(translator.state_dict()), {})
+
+
+def load_translator(folder: str | Path, device: str | torch.device | None = None) -> Translator:
+    """Build the translator that a run folder describes, with its weights."""
+    description = read_description(folder)
+    path = Path(folder) / MODEL
+    try:
+        names = ("k", "d", "source", "target", "encoders")
+        config = Config.from_dict(description["config"])
+        translator = Translator(config=config, **{name: description[name] for name in names})
+    except KeyError as error:
+        raise ValueError(f"{folder}/{DESCRIPTION}: {error} is missing") from None
+    try:
+        translator.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path}: does not hold this translator's weights ({str(error).splitlines()[0]})") from None
+    return translator.to(device or default_device()).eval()
+
+
+def write_training(
+    folder: Path, step: int, translator: Translator, average: Translator, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write `training.safetensors`: weights, their moving average and the optimiser's moments after `step` steps."""
+    tensors = {f"weights.{name}": value for name, value in translator.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    _write(folder / TRAINING, tensors, {"step": str(step)})
+
+
+def read_training(
+    folder: str | Path, translator: Translator, average: Translator, optimizer: torch.optim.Optimizer
+) -> int:
+    """Put back what `write_training` wrote and return the step it was of."""
+    path = Path(folder) / TRAINING
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            step = int(file.metadata()["step"])
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: cannot be resumed from ({error})") from None
+
+    def below(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    try:
+        translator.load_state_dict(below("weights."))
+        average.load_state_dict(below("average."))
+    except RuntimeError as error:
+        raise ValueError(f"{path}: is of another configuration ({str(error).splitlines()[0]})") from None
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in below("optimizer.").items():
+        index, moment = name.split(".", 1)
+        state.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return step
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    with replacing(path) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)

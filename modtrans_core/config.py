@@ -1,0 +1,174 @@
+"""Every setting of a translator: frozen dataclasses, checked when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+Prediction = Literal["eps", "x0", "v"]
+ScheduleKind = Literal["linear", "cosine", "constant"]
+
+
+def _require(ok: bool, name: str, value: object, allowed: str) -> None:
+    if not ok:
+        raise ValueError(f"{name}: {value!r}, {allowed} is needed")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network eps_theta(x_t, t, c): residual blocks whose normalisation is modulated by (t, c)."""
+
+    width: int = 384
+    """units of a hidden layer"""
+    depth: int = 4
+    """residual blocks"""
+    dropout: float = 0.1
+    """probability that a hidden unit is dropped in training"""
+
+    def __post_init__(self) -> None:
+        _require(self.width >= 8, "width", self.width, "at least 8")
+        _require(self.depth >= 1, "depth", self.depth, "at least 1")
+        _require(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The forward process and what the network predicts of it."""
+
+    timesteps: int = 1000
+    """T, noise levels of the forward process"""
+    schedule: ScheduleKind = "linear"
+    """noise schedule: beta from 1e-4 to 0.02 (linear), alpha-bar a squared cosine (cosine), beta = 0.008 (constant)"""
+    prediction: Prediction = "eps"
+    """what the network predicts: the noise, the clean vector, or the velocity"""
+
+    def __post_init__(self) -> None:
+        _require(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
+        _require(self.schedule in get_args(ScheduleKind), "schedule", self.schedule, f"one of {get_args(ScheduleKind)}")
+        _require(self.prediction in get_args(Prediction), "prediction", self.prediction, f"one of {get_args(Prediction)}")
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How F(c) is sampled."""
+
+    steps: int = 10
+    """DDIM steps, 1 to timesteps"""
+    guidance: float = 2.0
+    """classifier-free guidance scale: 0 ignores the condition, 1 is the plain conditional model"""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "steps", self.steps, "at least 1")
+        _require(self.guidance >= 0, "guidance", self.guidance, "a number >= 0")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """lambda_1 E|z - zhat|_1 + lambda_2 E|eps - eps_theta(z_t, t, c)|_2^2, norms summed over coordinates."""
+
+    lambda_1: float = 1.0
+    """weight of the reconstruction term"""
+    lambda_2: float = 2.0
+    """weight of the noise term"""
+    reconstruction_steps: int = 2
+    """DDIM steps through which the reconstruction term is back-propagated"""
+    condition_dropout: float = 0.1
+    """probability that a row sees the learned null condition instead of its own (for guidance)"""
+
+    def __post_init__(self) -> None:
+        _require(self.lambda_1 >= 0, "lambda_1", self.lambda_1, "a number >= 0")
+        _require(self.lambda_2 >= 0, "lambda_2", self.lambda_2, "a number >= 0")
+        _require(self.lambda_1 + self.lambda_2 > 0, "lambda_2", self.lambda_2, "a positive lambda_1 or lambda_2")
+        _require(self.reconstruction_steps >= 1, "reconstruction_steps", self.reconstruction_steps, "at least 1")
+        _require(0 <= self.condition_dropout < 1, "condition_dropout", self.condition_dropout, "a probability in [0, 1)")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The optimiser and the length of a run."""
+
+    steps: int = 600
+    """optimiser steps"""
+    batch: int = 256
+    """pairs a step; all of them where the training set is smaller"""
+    learning_rate: float = 1e-4
+    """Adam's step size"""
+    weight_decay: float = 1e-2
+    """Adam's L2 penalty, added to the gradient"""
+    ema: float = 0.999
+    """decay of the moving average of the weights, shorter in the first steps; the average is what translates"""
+    checkpoint_every: int = 200
+    """steps between checkpoints of a run that has a folder"""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 0, "steps", self.steps, "at least 0")
+        _require(self.batch >= 1, "batch", self.batch, "at least 1")
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
+        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        _require(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
+        _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A translator zhat = c M + gamma F(c), and how it is trained."""
+
+    gamma: float = 1.0
+    """length of the residual"""
+    seed: int = 0
+    """seed of the weights, the order of the pairs and the training noise, each its own stream"""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.gamma < float("inf"), "gamma", self.gamma, "a number >= 0")
+        _require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        most = self.diffusion.timesteps
+        _require(self.sampling.steps <= most, "sampling.steps", self.sampling.steps, f"at most timesteps = {most}")
+        steps = self.objective.reconstruction_steps
+        _require(steps <= most, "objective.reconstruction_steps", steps, f"at most timesteps = {most}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Config:
+        """The inverse of `to_dict`; an unknown or ill-typed setting is a ValueError that names it."""
+        return _from_dict(Config, values, "")
+
+
+def _from_dict(cls: type, values: Mapping[str, Any], path: str) -> Any:
+    known = get_type_hints(cls)
+    for name in values:
+        _require(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
+    made: dict[str, Any] = {}
+    for item in fields(cls):
+        if item.name not in values:
+            continue
+        kind, value = known[item.name], values[item.name]
+        if is_dataclass(kind):
+            made[item.name] = _from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
+        else:
+            expected = (int, float) if kind is float else kind if kind is int else str
+            ok = isinstance(value, expected) and not isinstance(value, bool)
+            _require(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text"))
+            made[item.name] = value
+    return cls(**made)
+
+
+PRESETS: dict[str, Config] = {
+    # The poster's text: gamma 1, lambda 1 and 2, Adam 1e-4 with weight decay 1e-2, guidance, dropout, residual
+    # connections, every row of F(c) normalised by itself. What it leaves open is the default of the field.
+    "poster": Config(),
+}
+
+
+def preset(name: str) -> Config:
+    """The configuration of that name."""
+    _require(name in PRESETS, "preset", name, f"one of {', '.join(PRESETS)}")
+    return PRESETS[name]

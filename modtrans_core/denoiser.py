@@ -1,0 +1,79 @@
+"""The network of the diffusion part, eps_theta(x_t, t, c)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from modtrans_core.config import NetworkConfig
+
+
+class Denoiser(nn.Module):
+    """A residual MLP whose blocks are modulated by the time and the condition.
+
+    Each block is x + g * MLP((1 + a) * LayerNorm(x) + b). The modulation (a, b, g) is computed once from (t, c) and
+    shared by the blocks, each with an offset of its own (adaLN-single, Chen et al. 2023, arXiv 2310.00426); its gates
+    start at zero, so that every block starts as the identity (Peebles and Xie 2023, arXiv 2212.09748).
+
+    Parameters
+    ----------
+    d : dimension of x. Its coordinates should have variance near 1.
+    k : dimension of the condition. Unit vectors are expected; the network scales them by sqrt(k).
+    """
+
+    def __init__(self, d: int, k: int, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.k = k
+        self.null = nn.Parameter(torch.randn(k) / math.sqrt(k))  # the condition that stands for "none"
+        self.embed_x = nn.Linear(d, width)
+        self.embed_c = nn.Linear(k, width)
+        self.embed_t = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 3 * width))
+        self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.depth))
+        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, d))
+        for layer in (self.modulation[1], self.out[1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
+        """Predict from x_t (n, d) at times t (n,) under the conditions c (n, k); None is the null condition.
+
+        `drop` (n,) bool: rows that see the null condition in place of their own.
+        """
+        c = self.null.expand(len(x), -1) if c is None else c  # (n, k)
+        if drop is not None:
+            c = torch.where(drop[:, None], self.null, c)  # (n, k)
+        h = self.embed_x(x)  # (n, width)
+        time = self.embed_t(sinusoid(t, h.shape[1]))  # (n, width)
+        condition = self.embed_c(c * math.sqrt(self.k))  # (n, width)
+        shared = self.modulation(time + condition)  # (n, 3 width)
+        h = h + condition  # (n, width)
+        for block in self.blocks:
+            h = block(h, shared)  # (n, width)
+        return self.out(h)  # (n, d)
+
+
+class Block(nn.Module):
+    """One modulated residual block, width -> width."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.offset = nn.Parameter(torch.zeros(3 * width))
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
+
+    def forward(self, h: Tensor, shared: Tensor) -> Tensor:
+        scale, shift, gate = (shared + self.offset).chunk(3, dim=1)  # each (n, width)
+        return h + gate * self.mlp((1 + scale) * self.norm(h) + shift)  # (n, width)
+
+
+def sinusoid(t: Tensor, width: int) -> Tensor:
+    """Sinusoidal features (n, width) of the times t (n,), wavelengths from 2 pi to 2 pi 10^4."""
+    half = width // 2
+    frequency = torch.exp(-math.log(1e4) * torch.arange(half, device=t.device) / half)  # (half,)
+    angle = t[:, None].float() * frequency  # (n, half)
+    features = torch.cat([angle.cos(), angle.sin()], dim=1)  # (n, 2 half)
+    return nn.functional.pad(features, (0, width - 2 * half))  # (n, width)

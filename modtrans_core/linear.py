@@ -1,0 +1,85 @@
+"""The closed-form linear map M of zhat = c M, in one pass over the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PENALTIES = tuple(10.0**power for power in range(-7, 2))
+"""ridge penalties tried by `choose`, in units of the mean squared singular value of C"""
+
+
+class NormalEquations:
+    """The sums C^T C (k, k) and C^T Z (k, d) over all pairs, in float64, gathered batch by batch.
+
+    Memory is k (k + d) numbers, whatever the number of pairs; two sets of sums from two shards or processes add up.
+    """
+
+    def __init__(self, k: int, d: int, device: torch.device | str = "cpu") -> None:
+        self.pairs = 0
+        self.cc = torch.zeros(k, k, dtype=torch.float64, device=device)
+        self.cz = torch.zeros(k, d, dtype=torch.float64, device=device)
+
+    def add(self, c: Tensor, z: Tensor) -> None:
+        """Add the pairs c (n, k), z (n, d). The products run in the type of c, their sum in float64."""
+        self.pairs += len(c)
+        self.cc += c.T @ c
+        self.cz += c.T @ z
+
+    @cached_property
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues (k,) and eigenvectors (k, k) of C^T C: one decomposition serves every penalty."""
+        return torch.linalg.eigh(self.cc)
+
+    def solve(self, penalty: float) -> Tensor:
+        """M (k, d), the minimiser of |Z - C M|_F^2 + penalty tr(C^T C)/k |M|_F^2, float64.
+
+        Directions in which C has no extent to double precision are left at zero, as the pseudo-inverse does.
+        """
+        if not penalty >= 0:
+            raise ValueError(f"penalty: {penalty}, a number >= 0 is needed")
+        values, vectors = self.spectrum
+        shifted = values + penalty * values.mean()
+        inverse = torch.where(shifted > 1e-12 * values.max(), 1 / shifted, 0.0)
+        return vectors @ (inverse[:, None] * (vectors.T @ self.cz))
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """zhat = c M with its ridge penalty; M (k, d) is float32."""
+
+    M: Tensor
+    penalty: float
+
+    @staticmethod
+    def fit(c: Tensor, z: Tensor, penalty: float | None = None, validation: tuple[Tensor, Tensor] | None = None) -> LinearMap:
+        """Fit to the pairs c (n, k), z (n, d).
+
+        With `validation` = (c, z) and no `penalty`, the penalty of `PENALTIES` with the best mean cosine there is taken.
+        """
+        equations = NormalEquations(c.shape[1], z.shape[1], c.device)
+        for rows in torch.arange(len(c), device=c.device).split(65536):
+            equations.add(c[rows], z[rows])
+        if penalty is None:
+            if validation is None:
+                raise ValueError("penalty: None, a number >= 0 or validation pairs are needed")
+            penalty = choose(equations, *validation)
+        return LinearMap(equations.solve(penalty).float(), penalty)
+
+    def translate(self, c: np.ndarray) -> np.ndarray:
+        """c M, (n, k) -> (n, d)."""
+        return c @ self.M.cpu().numpy()
+
+
+def choose(equations: NormalEquations, c: Tensor, z: Tensor) -> float:
+    """The penalty of `PENALTIES` whose map has the best mean cosine on the validation pairs c (n, k), z (n, d)."""
+
+    def mean_cosine(penalty: float) -> float:
+        predicted = c @ equations.solve(penalty).to(c.dtype)
+        return float(torch.nn.functional.cosine_similarity(predicted, z, dim=1).mean())
+
+    return max(PENALTIES, key=mean_cosine)

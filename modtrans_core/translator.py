@@ -1,0 +1,208 @@
+"""The translator zhat = c M + gamma F(c), F(c) = Normalize(DDIM(c)) (poster, method)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modtrans_core.config import Config
+from modtrans_core.ddim import guided, sample
+from modtrans_core.denoiser import Denoiser
+from modtrans_core.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from modtrans_core.pairs import PairedEmbeddings
+
+Vectors = TypeVar("Vectors", np.ndarray, Tensor)
+ROWS_AT_ONCE = 8192
+
+
+class Parts(NamedTuple):
+    """The two parts of a translation: zhat = projection + gamma * residual."""
+
+    projection: Any
+    """c M, (n, d)"""
+    residual: Any
+    """F(c), (n, d) or (n, samples, d), unit vectors"""
+    gamma: float
+
+
+class Translator(nn.Module):
+    """Translate conditions c (n, k) of one modality into vectors zhat (n, d) of another.
+
+    Conditions and targets are scaled to unit length, as the encoders of the CLIP family are compared by angle. The
+    diffusion runs on sqrt(d) z, whose coordinates have variance near 1. The translation itself is not normalised:
+    only its direction is meant.
+
+    Parameters
+    ----------
+    k, d : dimensions of the condition and of the target.
+    source, target : names of the modalities.
+    encoders : facts about the encoder of each modality, as the pair set's metadata gives them. Pairs whose facts
+        differ are refused by `check`.
+    """
+
+    def __init__(
+        self,
+        k: int,
+        d: int,
+        config: Config,
+        source: str = "image",
+        target: str = "text",
+        encoders: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.k, self.d, self.config = k, d, config
+        self.source, self.target = source, target
+        self.encoders = dict(encoders or {})
+        self.schedule = NoiseSchedule(config.diffusion.timesteps, config.diffusion.schedule)
+        self.M = nn.Parameter(torch.zeros(k, d))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.denoiser = Denoiser(d, k, config.network)
+        self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
+
+    @property
+    def target_mean(self) -> np.ndarray:
+        """Mean (d,) of the unit training targets: the floor's constant and the centre of the centered ranking."""
+        return self.mean.cpu().numpy()
+
+    @property
+    def device(self) -> torch.device:
+        return self.M.device
+
+    def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
+        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row normalised by itself."""
+
+        def conditional(xt: Tensor, t: Tensor) -> Tensor:
+            return self.denoiser(xt, t, c)
+
+        def unconditional(xt: Tensor, t: Tensor) -> Tensor:
+            return self.denoiser(xt, t, None)
+
+        predict = guided(conditional, unconditional, guidance)
+        x0 = sample(predict, noise, self.schedule, self.config.diffusion.prediction, steps)
+        return nn.functional.normalize(x0, dim=1)
+
+    def condition(self, c: np.ndarray | Tensor) -> Tensor:
+        """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
+        rows = torch.as_tensor(c, dtype=torch.float32, device=self.device)
+        if rows.ndim != 2 or rows.shape[1] != self.k:
+            raise ValueError(f"c: shape {tuple(rows.shape)}, (n, {self.k}) is needed ({self.source} vectors)")
+        length = rows.norm(dim=1, keepdim=True)
+        bad = ~(length.isfinite() & (length > 0)).flatten()
+        if bad.any():
+            raise ValueError(f"c: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed")
+        return rows / length
+
+    def parts(
+        self,
+        c: np.ndarray | Tensor,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        samples: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Parts:
+        """The projection c M and the residual F(c) of the conditions c (n, k); see `translate` for the settings."""
+        steps = self.config.sampling.steps if steps is None else steps
+        guidance = self.config.sampling.guidance if guidance is None else guidance
+        if samples is not None and samples < 1:
+            raise ValueError(f"samples: {samples}, at least 1 is needed")
+        if guidance < 0:
+            raise ValueError(f"guidance: {guidance}, a number >= 0 is needed")
+        self.schedule.grid(steps)  # refuses an impossible number of steps before any work
+        generator = generator or torch.Generator().manual_seed(0)
+        drawn = samples or 1
+        training = self.training
+        self.eval()
+        with torch.inference_mode(), self.autocast():
+            rows = self.condition(c)
+            residual = torch.empty(len(rows), drawn, self.d, device=self.device)
+            for chunk in torch.arange(len(rows)).split(max(1, ROWS_AT_ONCE // drawn)):
+                noise = torch.randn(len(chunk) * drawn, self.d, generator=generator, device=generator.device)
+                repeated = rows[chunk].repeat_interleave(drawn, dim=0)
+                f = self.residual(repeated, noise.to(self.device), steps, guidance)
+                residual[chunk] = f.float().view(len(chunk), drawn, self.d)
+            projection = (rows @ self.M).float()
+        self.train(training)
+        if not residual.isfinite().all():
+            raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")
+        residual = residual[:, 0] if samples is None else residual
+        return Parts(_like(projection, c), _like(residual, c), self.config.gamma)
+
+    def translate(
+        self,
+        c: Vectors,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        samples: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Vectors:
+        """zhat = c M + gamma F(c).
+
+        Parameters
+        ----------
+        c : conditions (n, k), numpy or torch; what comes back is of the same kind. Their length does not matter.
+        steps : DDIM steps. Default: the configuration's, as for the next.
+        guidance : classifier-free guidance scale, 1 for none.
+        samples : draw this many translations of each condition and return (n, samples, d). Default: one, as (n, d).
+        generator : source of the starting noise. Default: a new one with seed 0, so that two calls agree.
+        """
+        projection, residual, gamma = self.parts(c, steps=steps, guidance=guidance, samples=samples, generator=generator)
+        return (projection if samples is None else projection[:, None]) + gamma * residual
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 matrix products on a GPU, float32 elsewhere."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def check(self, pairs: PairedEmbeddings) -> None:
+        """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'."""
+        for name, dimension in ((self.source, self.k), (self.target, self.d)):
+            found = pairs.modality(name).shape[-1]
+            if found != dimension:
+                raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
+            here, trained = pairs.metadata.get(name, {}), self.encoders.get(name, {})
+            for fact in ("encoder", "weights_sha256"):
+                if fact in here and fact in trained and here[fact] != trained[fact]:
+                    raise ValueError(f"{name}: {fact} {here[fact]}, but the translator was trained on {trained[fact]}")
+
+    @staticmethod
+    def fit(pairs: PairedEmbeddings, source: str = "image", target: str = "text", **options: Any) -> Translator:
+        """Train a translator on `pairs`; the options are those of `modtrans_core.train.fit`."""
+        from modtrans_core.train import fit
+
+        return fit(pairs, source, target, **options)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the translator into a new folder; one that already holds a translator is refused."""
+        from modtrans_core.checkpoint import save_translator
+
+        save_translator(self, folder)
+
+    @staticmethod
+    def load(folder: str | Path, device: str | torch.device | None = None) -> Translator:
+        """Read a translator from its folder. Default device: a GPU when there is one."""
+        from modtrans_core.checkpoint import load_translator
+
+        return load_translator(folder, device)
+
+    def diffusion_scale(self) -> float:
+        """sqrt(d): what a unit vector is multiplied by before it is diffused."""
+        return math.sqrt(self.d)
+
+
+def _like(value: Tensor, given: np.ndarray | Tensor) -> np.ndarray | Tensor:
+    return value if isinstance(given, Tensor) else value.cpu().numpy()
+
+
+def default_device() -> torch.device:
+    """A GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
