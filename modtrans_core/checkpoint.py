@@ -21,20 +21,18 @@ from modtrans_core.translator import Translator, default_device
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
 
 
-def new_folder(folder: str | Path) -> Path:
-    """Make the folder of a new run; one that holds a run already is refused."""
+def refuse_existing(folder: str | Path) -> None:
+    """Refuse the folder of a new run where a run is already, or a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (DESCRIPTION, MODEL))):
         raise ValueError(f"{folder}: already holds a translator; choose another folder, or resume an unfinished run")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def save_translator(translator: Translator, folder: str | Path) -> None:
     """Write `translator.json` and `model.safetensors` into a new folder."""
-    folder = new_folder(folder)
-    write_model(translator, folder)
-    write_description(translator, folder)
+    refuse_existing(folder)
+    write_model(translator, Path(folder))
+    write_description(translator, Path(folder))
 
 
 def write_description(translator: Translator, folder: Path, **facts: Any) -> None:

@@ -130,13 +130,12 @@ class PairedEmbeddings:
             raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
         order = np.random.default_rng(seed).permutation(len(labels))
         middle = np.cumsum(sizes[order]) - sizes[order] / 2  # a group goes where its middle item falls
-        edges = np.cumsum(fractions)[:-1] * len(self)
+        cuts = np.searchsorted(middle, np.cumsum(fractions)[:-1] * len(self))
+        first = np.arange(1, len(fractions))  # but every part gets a group
+        cuts = np.clip(np.maximum.accumulate(cuts - first) + first, first, len(labels) - len(fractions) + first)
         part = np.empty(len(labels), dtype=np.int64)
-        part[order] = np.searchsorted(edges, middle)
-        parts = tuple(np.flatnonzero(part[which] == index) for index in range(len(fractions)))
-        if not all(len(items) for items in parts):
-            raise ValueError(f"group: {len(labels)} groups of up to {sizes.max()} items leave a part of the split empty")
-        return tuple(self.take(items) for items in parts)
+        part[order] = np.searchsorted(cuts, np.arange(len(labels)), side="right")
+        return tuple(self.take(np.flatnonzero(part[which] == index)) for index in range(len(fractions)))
 
     def save(self, path: str | Path) -> None:
         """Write one `.npz` or `.safetensors` file, whole or not at all."""

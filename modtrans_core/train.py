@@ -72,11 +72,12 @@ def fit(
     device = torch.device(device) if device else default_device()
     if validation is None:
         pairs, validation, _ = (*pairs.split(config.seed, (0.875, 0.125)), None)
-    folder = None if out is None else Path(out) if resume else checkpoint.new_folder(out)
-
+    if out is not None and not resume:
+        checkpoint.refuse_existing(out)
     c, z, of_c, of_z = _on_device(pairs, source, target, device)
     encoders = {name: pairs.metadata.get(name, {}) for name in (source, target)}
     translator = Translator(c.shape[1], z.shape[1], config, source, target, encoders).to(device)
+    folder = None if out is None else Path(out)
     if resume and folder is not None:
         _refuse_another_run(folder, translator, facts or {})
     with torch.no_grad():

@@ -1,11 +1,13 @@
-"""One deterministic hypothesis profile for the whole suite."""
+"""One deterministic hypothesis profile for the whole suite, and one thread: the matrices are small."""
 
 import os
 
-from hypothesis import HealthCheck, settings
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports a matrix library
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
     "modtrans", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("modtrans")
-os.environ.setdefault("MPLBACKEND", "Agg")

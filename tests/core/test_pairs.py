@@ -1,0 +1,193 @@
+"""Pair sets: what is read, what is refused, how they are split."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modtrans_core import PairedEmbeddings
+
+
+def make(n=40, several=True, seed=0):
+    rng = np.random.default_rng(seed)
+    text = rng.normal(size=(n, 3, 5)) if several else rng.normal(size=(n, 5))
+    return PairedEmbeddings(
+        {"image": rng.normal(size=(n, 7)), "text": text},
+        counts={"text": rng.integers(1, 4, n)} if several else {},
+        group=rng.integers(0, max(4, n // 2), n),
+        key=np.array([f"item {i}" for i in range(n)]),
+        metadata={"image": {"encoder": "a"}, "dataset": {"licence": "CC0"}},
+    )
+
+
+def same(a, b):
+    assert a.arrays.keys() == b.arrays.keys() and a.metadata == b.metadata
+    for name in a.arrays:
+        np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
+    for name in a.counts:
+        np.testing.assert_array_equal(a.counts[name], b.counts[name])
+    np.testing.assert_array_equal(a.group, b.group)
+    np.testing.assert_array_equal(a.key, b.key)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_what_is_saved_is_what_is_loaded(tmp_path, suffix):
+    pairs = make()
+    pairs.save(tmp_path / f"pairs{suffix}")
+    loaded = PairedEmbeddings.load(tmp_path / f"pairs{suffix}")
+    same(pairs, loaded)
+    assert loaded.fingerprint() == pairs.fingerprint()
+    assert [path.name for path in tmp_path.iterdir()] == [f"pairs{suffix}"]
+
+
+def test_a_folder_of_shards_is_their_concatenation(tmp_path):
+    pairs = make(30)
+    for index, items in enumerate(np.split(np.arange(30), 3)):
+        pairs.take(items).save(tmp_path / f"{index}.npz")
+    same(PairedEmbeddings.load(tmp_path), pairs)
+
+
+def test_clip_retrieval_layout_is_read(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = {}
+    for prefix in ("img_emb", "text_emb"):
+        (tmp_path / prefix).mkdir()
+        parts = [rng.normal(size=(4, 6)).astype(np.float16) for _ in range(12)]
+        for index, part in enumerate(parts):
+            np.save(tmp_path / prefix / f"{prefix}_{index}.npy", part)
+        whole[prefix] = np.concatenate(parts)
+    pairs = PairedEmbeddings.load(tmp_path)
+    np.testing.assert_array_equal(pairs.modality("image"), whole["img_emb"].astype(np.float32))
+    np.testing.assert_array_equal(pairs.modality("text"), whole["text_emb"].astype(np.float32))
+
+
+def test_float16_is_widened_and_the_callers_arrays_are_left_alone():
+    given_ = np.ones((3, 2), np.float16)
+    pairs = PairedEmbeddings({"a": given_, "b": np.ones((3, 4), np.float64)})
+    assert pairs.modality("a").dtype == pairs.modality("b").dtype == np.float32
+    assert given_.dtype == np.float16
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(30, 200))
+def test_split_keeps_groups_whole_and_loses_nothing(seed, n):
+    pairs = make(n, seed=seed)
+    parts = pairs.split(seed)
+    assert sorted(np.concatenate([part.key for part in parts])) == sorted(pairs.key)
+    groups = [set(part.group) for part in parts]
+    assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+    largest = np.bincount(pairs.group).max()
+    assert all(len(part) for part in parts)
+    for part, share in zip(parts, (0.7, 0.1, 0.2), strict=True):
+        assert abs(len(part) - share * n) <= largest + 1
+    same(parts[0], pairs.split(seed)[0])
+
+
+def test_split_seed_matters():
+    pairs = make(100)
+    assert list(pairs.split(0)[2].key) != list(pairs.split(1)[2].key)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_pairings_are_all_combinations_within_an_item(seed):
+    rng = np.random.default_rng(seed)
+    n = 9
+    counts = {"a": rng.integers(1, 3, n), "b": rng.integers(1, 4, n)}
+    pairs = PairedEmbeddings({"a": rng.normal(size=(n, 2, 3)), "b": rng.normal(size=(n, 3, 4))}, counts)
+    c, z, of_c, of_z = pairs.pairings("a", "b")
+    expected = [
+        (tuple(pairs.modality("a")[i, j]), tuple(pairs.modality("b")[i, k]))
+        for i in range(n)
+        for j in range(counts["a"][i])
+        for k in range(counts["b"][i])
+    ]
+    found = [(tuple(c[x]), tuple(z[y])) for x, y in zip(of_c, of_z, strict=True)]
+    assert sorted(found) == sorted(expected)
+
+
+def ok(n=4, d=3):
+    return np.ones((n, d), np.float32)
+
+
+def spoilt(value, n=4):
+    array = ok(n)
+    array[2] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"arrays": {}}, "at least one modality"),
+        ({"arrays": {"image": ok(4), "text": ok(5)}}, "text: 5 items.*4.*must match"),
+        ({"arrays": {"image": np.ones((3, 2), int)}}, "image: int64.*floating-point"),
+        ({"arrays": {"image": np.ones(3)}}, r"image: float64 of shape \(3,\)"),
+        ({"arrays": {"image": np.ones((0, 2))}}, "no empty side"),
+        ({"arrays": {"image": spoilt(np.nan)}}, "image: NaN or infinity in row 2"),
+        ({"arrays": {"image": spoilt(np.inf)}}, "image: NaN or infinity in row 2"),
+        ({"arrays": {"image": spoilt(0)}}, "image: a zero vector in row 2"),
+        ({"arrays": {"text": np.ones((2, 3, 4))}, "counts": {"text": [0, 1]}}, "text_count: integers from 1 to 3"),
+        ({"arrays": {"text": np.ones((2, 3, 4))}, "counts": {"text": [4, 1]}}, "text_count: integers from 1 to 3"),
+        ({"arrays": {"text": ok()}, "counts": {"text": [1, 1, 1, 1]}}, r"text_count: given, but 'text' is not.*\(n, m, d\)"),
+        ({"arrays": {"text": ok()}, "group": np.arange(3)}, r"group.*shape \(3,\).*\(4,\)"),
+        ({"arrays": {"text": ok()}, "group": np.ones(4)}, "group: float64"),
+        ({"arrays": {"text": ok()}, "key": ["a"]}, "key"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(arguments, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        PairedEmbeddings(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_absent_captions_may_hold_anything():
+    text = np.ones((2, 2, 3))
+    text[0, 1] = np.nan
+    rows, item = PairedEmbeddings({"text": text}, {"text": np.array([1, 2])}).rows("text")
+    assert rows.shape == (3, 3) and list(item) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("keep", [0, 1, 0.5, 0.98])
+def test_a_torn_file_is_refused_by_name(tmp_path, suffix, keep):
+    path = tmp_path / f"pairs{suffix}"
+    make().save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)] if keep != 1 else b"garbage")
+    with pytest.raises(ValueError, match=f"pairs{suffix}: "):
+        PairedEmbeddings.load(path)
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    np.savez(tmp_path / "evil.npz", image=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match=r"evil.npz.*allow_pickle=False"):
+        PairedEmbeddings.load(tmp_path / "evil.npz")
+
+
+def test_missing_things_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        PairedEmbeddings.load(tmp_path / "none.npz")
+    with pytest.raises(ValueError, match=r"folder with no .npz or .safetensors"):
+        PairedEmbeddings.load(tmp_path)
+    with pytest.raises(ValueError, match="modality 'audio'.*image, text"):
+        make().modality("audio")
+    with pytest.raises(ValueError, match=r"unknown suffix '.csv'"):
+        make().save(tmp_path / "pairs.csv")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "pairs.npz"
+    make().save(path)
+    before = path.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        make(seed=1).save(path)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_groups_too_few_to_split():
+    with pytest.raises(ValueError, match="2 groups cannot be split into 3"):
+        PairedEmbeddings({"a": ok()}, group=np.array([0, 0, 1, 1])).split()
