@@ -33,7 +33,9 @@ def check(notebook: str | Path, values: Mapping[str, Any]) -> None:
         if allowed is None:
             raise ValueError(f"{Path(notebook).stem}: parameter {name!r} states no type among {', '.join(_KINDS)}")
         if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
-            raise ValueError(f"{Path(notebook).stem}: parameter {name!r} is {value!r}, a value of type {kind} is needed")
+            raise ValueError(
+                f"{Path(notebook).stem}: parameter {name!r} is {value!r}, a value of type {kind} is needed"
+            )
 
 
 def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -66,12 +68,15 @@ def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None 
             kernel_name="python3",
             progress_bar=False,
             cwd=str(scratch),
+            extra_arguments=["--IPKernelApp.log_level=40"],  # its warnings are about the machine, not the notebook
         )
     except PapermillExecutionError as error:
         failed = out.with_name(f"{out.name}.failed.ipynb")
         os.replace(executed, failed)
         shutil.rmtree(scratch)
-        raise RuntimeError(f"{notebook.stem}: {error.ename}: {error.evalue} (cell {error.exec_count}); see {failed}") from None
+        raise RuntimeError(
+            f"{notebook.stem}: {error.ename}: {error.evalue} (cell {error.exec_count}); see {failed}"
+        ) from None
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -93,8 +98,14 @@ def scratch_folder(out: Path) -> Path:
 
 
 def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
-    """Write `out/metrics.json`: plain numbers, texts, lists and mappings of them; numpy scalars are converted."""
-    write_json(Path(out) / "metrics.json", json.loads(json.dumps(metrics, default=lambda value: value.tolist())))
+    """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null."""
+    text = json.dumps(metrics, default=lambda value: value.tolist())
+    write_json(Path(out) / "metrics.json", json.loads(text, parse_constant=_finite_or_null))
+
+
+def _finite_or_null(constant: str) -> None:
+    if constant != "NaN":
+        raise ValueError(f"metrics: {constant}, finite numbers are needed")
 
 
 def report(out: str | Path, done: int, total: int, text: str = "") -> None:

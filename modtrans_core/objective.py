@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from modtrans_core.ddim import add_noise, target_of
+from modtrans_core.ddim import add_noise, eps_and_x0, velocity
 from modtrans_core.translator import Translator
 
 
@@ -45,6 +45,14 @@ def _noise_term(translator: Translator, c: Tensor, z: Tensor) -> Tensor:
     t = torch.randint(len(translator.schedule), (len(z),), device=z.device)
     drop = torch.rand(len(z), device=z.device) < translator.config.objective.condition_dropout
     alpha_bar = translator.schedule.at(t)
-    predicted = translator.denoiser(add_noise(x0, eps, alpha_bar), t, c, drop)
-    expected = target_of(x0, eps, alpha_bar, translator.config.diffusion.prediction)
-    return (expected - predicted).square().sum(1).mean()
+    xt = add_noise(x0, eps, alpha_bar)
+    v = translator.denoiser(xt, t, c, drop)
+    eps_hat, x0_hat = eps_and_x0(v, xt, alpha_bar)
+    measure = translator.config.diffusion.measure
+    if measure == "eps":
+        error = eps - eps_hat
+    elif measure == "x0":
+        error = x0 - x0_hat
+    else:
+        error = velocity(x0, eps, alpha_bar) - v
+    return error.square().sum(1).mean()

@@ -175,7 +175,7 @@ class PairedEmbeddings:
 def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
     if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(
-            f"{name}: {array.dtype} of shape {array.shape}, floating-point (n, d) or (n, m, d) with no empty side is needed"
+            f"{name}: {array.dtype} of shape {array.shape}, floats (n, d) or (n, m, d) with no empty side are needed"
         )
     if len(array) != n:
         raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
@@ -199,7 +199,9 @@ def _refuse_bad_rows(name: str, array: np.ndarray, counts: np.ndarray | None) ->
         where = np.argwhere(bad)[0]
         row = array[tuple(where)]
         what = "a zero vector" if np.all(row == 0) else "NaN or infinity"
-        raise ValueError(f"{name}: {what} in row {where[0]} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed")
+        raise ValueError(
+            f"{name}: {what} in row {where[0]} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed"
+        )
 
 
 def _read_file(path: Path) -> PairedEmbeddings:

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from modtrans_core import checkpoint
 from modtrans_core.config import Config, preset
@@ -31,10 +30,8 @@ from modtrans_core.files import replacing
 from modtrans_core.linear import LinearMap
 from modtrans_core.objective import objective
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress, reporting
 from modtrans_core.translator import Translator, default_device
-
-Progress = Callable[[int, int], None]
-"""(steps done, steps in all)"""
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000  # steps on a GPU from which compiling, about a minute, is won back
@@ -65,7 +62,7 @@ def fit(
     out : run folder for checkpoints and the log. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
     device : Default: a GPU when there is one.
-    progress : called after every step. Default: a bar on stderr when someone watches.
+    progress : called after every step with (steps done, steps in all). Default: a bar on stderr when someone watches.
     facts : JSON values to keep in the run folder's description.
     """
     config = config or preset("poster")
@@ -102,7 +99,10 @@ def fit(
         translator.denoiser.compile()
 
     translator.train()
-    with _report(progress, settings.steps, first) as report, _interrupt_between_steps() as interrupted:
+    with (
+        reporting(progress, settings.steps, "train", "step", first) as report,
+        _interrupt_between_steps() as interrupted,
+    ):
         for step in range(first, settings.steps):
             chosen = _batch(len(of_c), settings.batch, config.seed, step).to(device)
             with _seeded(config.seed, step, device), translator.autocast():
@@ -169,7 +169,9 @@ def _refuse_another_run(folder: Path, translator: Translator, facts: dict[str, A
     wanted = {"config": translator.config.to_dict(), "source": translator.source, "target": translator.target, **facts}
     for name, value in wanted.items():
         if description.get(name) != value:
-            raise ValueError(f"{folder}: was started with {name} {description.get(name)}, not {value}; resume it as it was")
+            raise ValueError(
+                f"{folder}: was started with {name} {description.get(name)}, not {value}; resume it as it was"
+            )
 
 
 def _log(path: Path, **values: float) -> None:
@@ -183,15 +185,6 @@ def _cut_log(path: Path, step: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         with replacing(path) as temporary:
             temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
-
-
-@contextmanager
-def _report(progress: Progress | None, total: int, first: int) -> Iterator[Progress]:
-    if progress is not None:
-        yield progress
-        return
-    with tqdm(total=total, initial=first, desc="train", unit="step", disable=None) as bar:
-        yield lambda done, _: bar.update(done - bar.n) and None
 
 
 @contextmanager

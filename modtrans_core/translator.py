@@ -78,7 +78,7 @@ class Translator(nn.Module):
         return self.M.device
 
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row normalised by itself."""
+        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row scaled to length 1."""
 
         def conditional(xt: Tensor, t: Tensor) -> Tensor:
             return self.denoiser(xt, t, c)
@@ -87,7 +87,7 @@ class Translator(nn.Module):
             return self.denoiser(xt, t, None)
 
         predict = guided(conditional, unconditional, guidance)
-        x0 = sample(predict, noise, self.schedule, self.config.diffusion.prediction, steps)
+        x0 = sample(predict, noise, self.schedule, steps)
         return nn.functional.normalize(x0, dim=1)
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
@@ -98,7 +98,9 @@ class Translator(nn.Module):
         length = rows.norm(dim=1, keepdim=True)
         bad = ~(length.isfinite() & (length > 0)).flatten()
         if bad.any():
-            raise ValueError(f"c: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed")
+            raise ValueError(
+                f"c: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed"
+            )
         return rows / length
 
     def parts(
@@ -156,7 +158,9 @@ class Translator(nn.Module):
         samples : draw this many translations of each condition and return (n, samples, d). Default: one, as (n, d).
         generator : source of the starting noise. Default: a new one with seed 0, so that two calls agree.
         """
-        projection, residual, gamma = self.parts(c, steps=steps, guidance=guidance, samples=samples, generator=generator)
+        projection, residual, gamma = self.parts(
+            c, steps=steps, guidance=guidance, samples=samples, generator=generator
+        )
         return (projection if samples is None else projection[:, None]) + gamma * residual
 
     def autocast(self) -> torch.autocast:

@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from modtrans_core.cli import with_settings
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig, preset
+from modtrans_core.config import (
+    Config,
+    DiffusionConfig,
+    NetworkConfig,
+    ObjectiveConfig,
+    SamplingConfig,
+    TrainConfig,
+    preset,
+)
 
 
 def test_the_poster_preset_is_the_posters_text():
@@ -15,7 +23,7 @@ def test_the_poster_preset_is_the_posters_text():
     assert (poster.objective.lambda_1, poster.objective.lambda_2) == (1, 2)
     assert (poster.train.learning_rate, poster.train.weight_decay) == (1e-4, 1e-2)
     assert poster.network.dropout > 0 and poster.objective.condition_dropout > 0
-    assert poster.diffusion.prediction == "eps" and poster.sampling.guidance > 1
+    assert poster.diffusion.measure == "eps" and poster.sampling.guidance > 1
 
 
 def test_a_configuration_survives_json():
@@ -34,14 +42,14 @@ def test_a_configuration_survives_json():
         (lambda: NetworkConfig(dropout=1.0), r"dropout: 1.0, a probability in \[0, 1\)"),
         (lambda: DiffusionConfig(timesteps=0), "timesteps"),
         (lambda: DiffusionConfig(schedule="sine"), "schedule: 'sine', one of"),
-        (lambda: DiffusionConfig(prediction="score"), "prediction: 'score', one of"),
+        (lambda: DiffusionConfig(measure="score"), "measure: 'score', one of"),
         (lambda: SamplingConfig(steps=0), "steps"),
         (lambda: SamplingConfig(guidance=-0.1), "guidance"),
         (lambda: ObjectiveConfig(lambda_1=-1), "lambda_1"),
         (lambda: ObjectiveConfig(lambda_1=0, lambda_2=0), "lambda_2"),
         (lambda: TrainConfig(batch=0), "batch"),
         (lambda: TrainConfig(learning_rate=0), "learning_rate"),
-        (lambda: Config(diffusion=DiffusionConfig(timesteps=5)), "sampling.steps: 10, at most timesteps = 5"),
+        (lambda: Config(diffusion=DiffusionConfig(timesteps=4)), "sampling.steps: 5, at most timesteps = 4"),
         (lambda: preset("best"), "preset: 'best', one of poster"),
         (lambda: Config.from_dict({"gama": 1}), "gama: 1, a setting among gamma, seed"),
         (lambda: Config.from_dict({"network": {"width": "big"}}), "network.width: 'big', int"),
@@ -58,5 +66,5 @@ def test_an_impossible_setting_is_refused_in_one_line(make, words):
 
 
 def test_settings_from_the_command_line():
-    config = with_settings(Config(), ["network.width=64", "gamma=0.5", "diffusion.prediction=v"])
-    assert (config.network.width, config.gamma, config.diffusion.prediction) == (64, 0.5, "v")
+    config = with_settings(Config(), ["network.width=64", "gamma=0.5", "diffusion.measure=v"])
+    assert (config.network.width, config.gamma, config.diffusion.measure) == (64, 0.5, "v")

@@ -126,9 +126,7 @@ def test_the_bad_item_is_named_and_nothing_is_written(cache, monkeypatch):
     broken[13] = np.nan
     monkeypatch.setattr(module, "CHUNK", 10)
     monkeypatch.setattr(module, "load_encoder", lambda *_: Broken())
-    with pytest.raises(
-        ValueError, match=f"^test:broken/none: the embedding of {source.key[13]} is not finite$"
-    ):
+    with pytest.raises(ValueError, match=f"^test:broken/none: the embedding of {source.key[13]} is not finite$"):
         embed(limit=20, image_encoder=IMAGES)
     assert not list(cache.glob("*.npz"))
 

@@ -150,9 +150,7 @@ def test_random_weights_repeat_and_leave_the_global_generator_alone(images):
     import torch
 
     before = torch.random.get_rng_state()
-    first, second = (
-        load_encoder(f"timm:{SMALL_TIMM}/random", "image", "cpu").encode(images) for _ in range(2)
-    )
+    first, second = (load_encoder(f"timm:{SMALL_TIMM}/random", "image", "cpu").encode(images) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert torch.equal(before, torch.random.get_rng_state())
 
@@ -173,9 +171,7 @@ def test_a_file_of_weights_is_loaded_and_named(images, tmp_path):
 
     state.pop("classifier.bias")
     save_file(state, file)
-    with pytest.raises(
-        ValueError, match=r"weights\.safetensors: the tensors of the file do not fit the model$"
-    ):
+    with pytest.raises(ValueError, match=r"weights\.safetensors: the tensors of the file do not fit the model$"):
         load_encoder(name, "image", device="cpu")
 
 
@@ -194,9 +190,7 @@ def packaged(tmp_path, monkeypatch):
     (tmp_path / "some_weights" / "model.bin").write_bytes(b"published")
     monkeypatch.syspath_prepend(tmp_path)
     digest = hashlib.sha256(b"published").hexdigest()
-    return tmp_path / "some_weights" / "model.bin", PackagedWeights(
-        "timm", "m", "some_weights", "model.bin", digest
-    )
+    return tmp_path / "some_weights" / "model.bin", PackagedWeights("timm", "m", "some_weights", "model.bin", digest)
 
 
 def test_weights_with_another_digest_are_refused(packaged):
@@ -218,9 +212,7 @@ def test_a_missing_package_names_what_installs_it():
 
 def test_a_missing_library_names_what_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(
-        ModuleNotFoundError, match=r'^timm is not installed; run: pip install "modtrans\[encoders\]"$'
-    ):
+    with pytest.raises(ModuleNotFoundError, match=r'^timm is not installed; run: pip install "modtrans\[encoders\]"$'):
         load_encoder("timm:resnet18/random", "image")
 
 
@@ -267,9 +259,7 @@ class Overflowing(Encoder):
         return {}
 
 
-@pytest.mark.parametrize(
-    ("bad", "normalised"), [(np.nan, False), (np.inf, False), (1e300, False), (0.0, True)]
-)
+@pytest.mark.parametrize(("bad", "normalised"), [(np.nan, False), (np.inf, False), (1e300, False), (0.0, True)])
 def test_a_vector_that_is_not_finite_names_its_item(bad, normalised):
     encoder = Overflowing(normalised)
     assert encoder.encode([1.0, 2.0, 3.0]).shape == (3, 1)

@@ -76,7 +76,9 @@ def test_ceiling_is_unbiased_and_holds_for_the_best_prediction():
     concentration = 8.0
     # von Mises-Fisher around a random direction: E<z, z'> = A(kappa)^2
     c = sphere(rng, 20, d)
-    draws = np.stack([stats.vonmises_fisher(mu.astype(float), concentration).rvs(n // 10, random_state=rng) for mu in c])
+    draws = np.stack(
+        [stats.vonmises_fisher(mu.astype(float), concentration).rvs(n // 10, random_state=rng) for mu in c]
+    )
     z = draws.reshape(-1, 2, d)
     exact = np.linalg.norm(draws.mean(1), axis=1).mean()
     assert ceiling(z) == pytest.approx(exact, abs=0.004)

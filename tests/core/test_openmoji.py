@@ -149,9 +149,7 @@ def test_flags_in_different_groups_look_different(source):
     assert len(pictures) == len({int(source.group[i]) for i in flags})
 
 
-@given(
-    st.lists(st.sampled_from(["1F468", "1F469", "1F33E", "2764", "1F680", "1F9D2"]), min_size=1, max_size=4)
-)
+@given(st.lists(st.sampled_from(["1F468", "1F469", "1F33E", "2764", "1F680", "1F9D2"]), min_size=1, max_size=4))
 def test_base_form_forgets_skin_and_is_its_own_base_form(people):
     plain = "-200D-".join(people)
     for tone in SKIN_TONES:

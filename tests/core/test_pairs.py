@@ -119,7 +119,7 @@ def spoilt(value, n=4):
     [
         ({"arrays": {}}, "at least one modality"),
         ({"arrays": {"image": ok(4), "text": ok(5)}}, "text: 5 items.*4.*must match"),
-        ({"arrays": {"image": np.ones((3, 2), int)}}, "image: int64.*floating-point"),
+        ({"arrays": {"image": np.ones((3, 2), int)}}, "image: int64.*floats"),
         ({"arrays": {"image": np.ones(3)}}, r"image: float64 of shape \(3,\)"),
         ({"arrays": {"image": np.ones((0, 2))}}, "no empty side"),
         ({"arrays": {"image": spoilt(np.nan)}}, "image: NaN or infinity in row 2"),
@@ -127,7 +127,10 @@ def spoilt(value, n=4):
         ({"arrays": {"image": spoilt(0)}}, "image: a zero vector in row 2"),
         ({"arrays": {"text": np.ones((2, 3, 4))}, "counts": {"text": [0, 1]}}, "text_count: integers from 1 to 3"),
         ({"arrays": {"text": np.ones((2, 3, 4))}, "counts": {"text": [4, 1]}}, "text_count: integers from 1 to 3"),
-        ({"arrays": {"text": ok()}, "counts": {"text": [1, 1, 1, 1]}}, r"text_count: given, but 'text' is not.*\(n, m, d\)"),
+        (
+            {"arrays": {"text": ok()}, "counts": {"text": [1, 1, 1, 1]}},
+            r"text_count: given, but 'text' is not.*\(n, m, d\)",
+        ),
         ({"arrays": {"text": ok()}, "group": np.arange(3)}, r"group.*shape \(3,\).*\(4,\)"),
         ({"arrays": {"text": ok()}, "group": np.ones(4)}, "group: float64"),
         ({"arrays": {"text": ok()}, "key": ["a"]}, "key"),

@@ -52,9 +52,10 @@ def test_the_objective_is_what_is_printed(monkeypatch):
     t = torch.randint(1000, (9,))
     torch.rand(9)
     alpha_bar = translator.schedule.alpha_bar[t][:, None].float()
-    predicted = translator.denoiser(alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps, t, c)
-    noise = (eps - predicted).pow(2).sum() / 9
-    f = translator.residual(c, torch.randn_like(z), 2, 1.0)
+    xt = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
+    eps_theta = (1 - alpha_bar).sqrt() * xt + alpha_bar.sqrt() * translator.denoiser(xt, t, c)
+    noise = (eps - eps_theta).pow(2).sum() / 9
+    f = translator.residual(c, torch.randn_like(z), 5, 1.0)
     reconstruction = torch.linalg.vector_norm(z - (c @ translator.M + f), ord=1, dim=1).mean()
     torch.testing.assert_close(loss.noise, noise)
     torch.testing.assert_close(loss.reconstruction, reconstruction)
@@ -105,7 +106,10 @@ def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, stop):
     files = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "cut")]
     assert files[0] == files[1]
     logs = [
-        [{k: v for k, v in json.loads(line).items() if k != "time"} for line in (tmp_path / run / "metrics.jsonl").open()]
+        [
+            {k: v for k, v in json.loads(line).items() if k != "time"}
+            for line in (tmp_path / run / "metrics.jsonl").open()
+        ]
         for run in ("whole", "cut")
     ]
     assert logs[0] == logs[1] and logs[0][-1]["step"] == 12
@@ -114,8 +118,25 @@ def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, stop):
 def test_a_killed_process_resumes_to_the_bit(tmp_path):
     config = replace(SMALL, train=TrainConfig(steps=80, batch=32, checkpoint_every=5))
     make_pairs().save(tmp_path / "pairs.npz")
-    command = [sys.executable, "-m", "modtrans_core", "train", tmp_path / "pairs.npz", "--device", "cpu", "--steps", "80"]
-    command += ["--set", "network.width=16", "network.depth=2", "sampling.steps=2", "train.batch=32", "train.checkpoint_every=5"]
+    command = [
+        sys.executable,
+        "-m",
+        "modtrans_core",
+        "train",
+        tmp_path / "pairs.npz",
+        "--device",
+        "cpu",
+        "--steps",
+        "80",
+    ]
+    command += [
+        "--set",
+        "network.width=16",
+        "network.depth=2",
+        "sampling.steps=2",
+        "train.batch=32",
+        "train.checkpoint_every=5",
+    ]
     process = subprocess.Popen([*command, "--out", tmp_path / "cut"], stderr=subprocess.DEVNULL)
     while process.poll() is None and not (tmp_path / "cut" / "metrics.jsonl").exists():
         time.sleep(0.05)
@@ -216,12 +237,14 @@ def test_a_real_training_finds_what_no_linear_map_can():
     train, validation, test = pairs.split(0)
     config = Config(
         network=NetworkConfig(width=64, depth=2, dropout=0.0),
-        diffusion=DiffusionConfig(prediction="x0", schedule="cosine"),
+        diffusion=DiffusionConfig(measure="x0", schedule="cosine"),
         sampling=SamplingConfig(steps=5, guidance=1.0),
         train=TrainConfig(steps=400, batch=128, learning_rate=2e-3, weight_decay=0.0, ema=0.99),
     )
     trained = evaluate(fit(train, config=config, validation=validation, device="cpu"), test)
-    linear = evaluate(fit(train, config=replace(config, gamma=0.0, train=TrainConfig(steps=0)), validation=validation), test)
+    linear = evaluate(
+        fit(train, config=replace(config, gamma=0.0, train=TrainConfig(steps=0)), validation=validation), test
+    )
     assert linear["floor"] < 0.2 and linear["cosine"] < 0.65
     assert trained["cosine"] > linear["cosine"] + 0.25
     assert trained["recall_at_10"] > linear["recall_at_10"] + 0.15

@@ -110,7 +110,12 @@ def test_bad_conditions_are_refused(translator, c, change, words):
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"steps": 0}, "steps: 0"), ({"steps": 1001}, "1 to 1000"), ({"guidance": -1}, "guidance"), ({"samples": 0}, "samples")],
+    [
+        ({"steps": 0}, "steps: 0"),
+        ({"steps": 1001}, "1 to 1000"),
+        ({"guidance": -1}, "guidance"),
+        ({"samples": 0}, "samples"),
+    ],
 )
 def test_bad_settings_are_refused(translator, c, setting, words):
     with pytest.raises(ValueError, match=words):
@@ -122,7 +127,9 @@ def test_other_pairs_are_refused(translator):
 
     def pairs(k=K, encoder=None):
         metadata = {} if encoder is None else {"image": {"encoder": encoder}}
-        return PairedEmbeddings({"image": rng.normal(size=(20, k)), "text": rng.normal(size=(20, D))}, metadata=metadata)
+        return PairedEmbeddings(
+            {"image": rng.normal(size=(20, k)), "text": rng.normal(size=(20, D))}, metadata=metadata
+        )
 
     evaluate(translator, pairs())
     with pytest.raises(ValueError, match="image: dimension 7, but the translator was trained on 6"):

@@ -1,0 +1,105 @@
+"""The poster's translator beside its baselines on one split: the same pairs, the same scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from analysis.baselines import baselines
+from analysis.gamma import calibrate_gamma
+from modtrans_core.config import Config, preset
+from modtrans_core.evaluate import cosine, score, target_mean, unit
+from modtrans_core.pairs import PairedEmbeddings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCORES = [
+    "cosine", "floor", "ceiling", "skill",
+    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "gallery",
+]  # fmt: skip
+GAMMAS = np.concatenate([np.linspace(0, 1, 41), np.linspace(1, 2, 11)[1:]])
+
+
+class Comparison(NamedTuple):
+    """One split, one direction."""
+
+    scores: pd.DataFrame
+    """one row a method: direction, method, seed, and `SCORES` on the test part"""
+    gamma_curve: pd.DataFrame
+    """mean test cosine of the trained parts for each gamma: direction, seed, gamma, cosine"""
+
+
+def compare(
+    pairs: PairedEmbeddings,
+    source: str,
+    target: str,
+    *,
+    seed: int = 0,
+    config: Config | None = None,
+    steps: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Fit every baseline that applies and the poster's translator, and score them on the test part of the split.
+
+    The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone; the
+    best is the one with the highest cosine on the validation part.
+
+    Parameters
+    ----------
+    pairs : the whole pair set; it is split here.
+    seed : of the split and of the training.
+    config : the translator's. Default: the preset `poster`. `steps` overrides its number of optimiser steps.
+    """
+    import pandas as pd
+
+    from modtrans_core.translator import Translator
+
+    train, validation, test = pairs.split(seed)
+    mean = target_mean(train.modality(target), train.counts.get(target))
+    condition, item = test.rows(source)
+    condition = unit(condition)
+    predictions = {}
+    fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
+    for name, make in baselines(fitted[0].shape[1], fitted[1].shape[1]).items():
+        predictions[name] = make().fit(*fitted, validation=held).translate(condition)
+
+    config = replace(config or preset("poster"), seed=seed)
+    if steps is not None:
+        config = replace(config, train=replace(config.train, steps=steps))
+    translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
+    p, f, gamma = translator.parts(condition)
+    predictions["poster"] = p + gamma * f
+    predictions["poster, gamma 0"] = p
+    c, z, of_c, of_z = validation.pairings(source, target)
+    on_validation = translator.parts(c)
+    group = validation.group[validation.rows(source)[1][of_c]]
+    chosen = calibrate_gamma(on_validation.projection[of_c], on_validation.residual[of_c], z[of_z], group=group).gamma
+    predictions["poster, best gamma"] = p + chosen * f
+
+    targets, counts = test.modality(target), test.counts.get(target)
+    direction = f"{source} → {target}"
+    rows = [
+        {
+            "direction": direction, "method": name, "seed": seed,
+            **score(prediction, targets, counts, mean=mean, item=item),
+            "gamma": {"poster": gamma, "poster, gamma 0": 0.0, "poster, best gamma": chosen}.get(name),
+        }
+        for name, prediction in predictions.items()
+    ]  # fmt: skip
+    weight = 1 / (len(test) * np.bincount(item)[item])
+    own = targets[item], None if counts is None else counts[item]
+    curve = [
+        {"direction": direction, "seed": seed, "gamma": g, "cosine": float(weight @ cosine(p + g * f, *own))}
+        for g in GAMMAS
+    ]
+    return Comparison(pd.DataFrame(rows), pd.DataFrame(curve))
+
+
+def unit_pairs(pairs: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Every (condition, target) pair as unit rows, (P, k) and (P, d)."""
+    c, z, of_c, of_z = pairs.pairings(source, target)
+    return unit(c)[of_c], unit(z)[of_z]
