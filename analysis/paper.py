@@ -57,7 +57,12 @@ def stages(profile: str) -> list[Stage]:
     with open(_source() / "paper.toml", "rb") as file:
         listed = tomllib.load(file)["notebook"]
     return [
-        Stage(entry["name"], float(entry["seconds"][profile]), entry.get("pairs", False), entry.get(profile, {}))
+        Stage(
+            name=entry["name"],
+            seconds=float(entry["seconds"][profile]),
+            pairs=entry.get("pairs", False),
+            parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
+        )
         for entry in listed
     ]
 
@@ -209,8 +214,9 @@ class Display:
             finished.set()
             thread.join()
         self._show(name, first + seconds)
-        if self.bar.disable and seconds:
-            print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+        took = time.monotonic() - started
+        if self.bar.disable and took > 0.5:
+            print(f"{name}: {took:.0f} s", file=sys.stderr)
 
     def _show(self, text: str, done: float) -> None:
         self.bar.n = max(self.bar.n, done)

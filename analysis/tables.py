@@ -35,7 +35,18 @@ def _latex(frame: pd.DataFrame, decimals: int) -> str:
     lines = [" & ".join(_escape(str(name)) for name in frame.columns)]
     lines += [" & ".join(cell(value) for value in row) for row in frame.itertuples(index=False)]
     head, *body = (f"{line} \\\\" for line in lines)
-    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule", "\\end{tabular}", ""])
+    return "\n".join(
+        [
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            head,
+            "\\midrule",
+            *body,
+            "\\bottomrule",
+            "\\end{tabular}",
+            "",
+        ]
+    )
 
 
 def _escape(text: str) -> str:

@@ -21,7 +21,7 @@ class NetworkConfig:
 
     width: int = 384
     """units of a hidden layer"""
-    depth: int = 4
+    depth: int = 3
     """residual blocks"""
     dropout: float = 0.1
     """probability that a hidden unit is dropped in training"""

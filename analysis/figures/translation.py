@@ -40,7 +40,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.6, len(methods) - 0.4)
     ax.margins(x=0.12)
     ax.set_xlabel(r"test cosine $\cos(z, \hat z)$")
-    ax.set_title(f"{scores['direction'].iloc[0]}, {scores['seed'].nunique()} seeds")
+    ax.set_title(f"{scores['direction'].iloc[0]}, seeds: {scores['seed'].nunique()}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
     return ax
 

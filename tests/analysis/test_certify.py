@@ -1,0 +1,478 @@
+"""Certificates: exact limits by independent oracles, coverage by simulation, verdicts that must come out."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from scipy import stats
+
+from analysis.bound import general_probability, probability
+from analysis.certify import certify, certify_cosines, certify_translator
+from analysis.distribution_free import SurvivalBand, lower_limit, survival_band
+from analysis.dominance import GRID, fewer_than_expected, judge_dominance
+from analysis.figures import certify as figures
+from analysis.premises import Claim, Parts, Premises, measure_premises
+from analysis.sphere import AlignmentLaw
+from modtrans_core.pairs import PairedEmbeddings
+
+FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
+
+
+def unit_rows(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def orthogonal_parts(n, d, s, rng, alignment=None):
+    """p perpendicular to r and f to p, |z| = 1, |p| = s; f uniform there, or with the given alignments u
+    (n,).
+    """
+    frame = np.linalg.qr(rng.standard_normal((n, d, 3)))[0].transpose(2, 0, 1)
+    p, e, other = frame[0], frame[1], frame[2]
+    target = s * p + np.sqrt(1 - s**2) * e
+    if alignment is None:
+        free = rng.standard_normal((n, d))
+        direction = unit_rows(free - (free * p).sum(axis=1, keepdims=True) * p)
+    else:
+        u = alignment[:, None]
+        direction = u * e + np.sqrt(1 - u**2) * other
+    return s * p, direction, target
+
+
+class TestLowerLimit:
+    def test_closed_forms(self):
+        assert lower_limit(0, 10) == 0.0
+        assert lower_limit(10, 10) == pytest.approx(0.05 ** (1 / 10))  # p^10 = .05
+        assert lower_limit(1, 7, 0.9) == pytest.approx(1 - 0.9 ** (1 / 7))  # 1 - (1 - p)^7 = .1
+
+    @pytest.mark.parametrize(("successes", "trials"), [(3, 10), (50, 60), (999, 1000)])
+    def test_against_scipy(self, successes, trials):
+        oracle = stats.binomtest(successes, trials, alternative="greater").proportion_ci(0.97, method="exact")
+        assert lower_limit(successes, trials, 0.97) == pytest.approx(oracle.low, rel=1e-9)
+
+    @pytest.mark.parametrize("trials", [1, 5, 40])
+    def test_coverage_is_exact_for_every_probability(self, trials):
+        """Summed over all outcomes, no simulation: at least 95% for every p, and hardly more for some."""
+        limits = np.array([lower_limit(k, trials) for k in range(trials + 1)])
+        p = np.linspace(0.001, 0.999, 999)
+        weight = stats.binom.pmf(np.arange(trials + 1), trials, p[:, None])
+        coverage = (weight * (limits <= p[:, None])).sum(axis=1)
+        assert coverage.min() >= 0.95 - 1e-12
+        assert coverage.min() < 0.96
+
+    def test_the_normal_limit_does_not_cover(self):
+        """The must-fail twin: mean - 1.645 standard errors at n = 40 falls below 90% somewhere."""
+        k, n = np.arange(41), 40
+        limits = k / n - stats.norm.ppf(0.95) * np.sqrt(k / n * (1 - k / n) / n)
+        p = np.linspace(0.001, 0.999, 999)
+        weight = stats.binom.pmf(k, n, p[:, None])
+        assert ((weight * (limits <= p[:, None])).sum(axis=1)).min() < 0.9
+
+    @pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3), (0, 0)])
+    def test_bad_input(self, successes, trials):
+        with pytest.raises(ValueError, match="successes"):
+            lower_limit(successes, trials)
+
+
+class TestBand:
+    def test_by_hand(self):
+        assert survival_band(np.zeros(8), 1 - 2 * np.exp(-16 * 0.5**2)).half_width == pytest.approx(0.5)
+        band = SurvivalBand(np.array([0.1, 0.2, 0.3, 0.4]), half_width=0.25, confidence=0.9)
+        np.testing.assert_allclose(band.observed([0.0, 0.1, 0.15, 0.4, 0.5]), [1, 1, 0.75, 0.25, 0])
+        np.testing.assert_allclose(band.low([0.1, 0.3, 0.5]), [0.75, 0.25, 0.0])
+        np.testing.assert_allclose(band.high([0.1, 0.3, 0.5]), [1.0, 0.75, 0.25])
+        assert band.guaranteed_cosine(0.5 - 1e-9) == 0.2
+        assert band.guaranteed_cosine(0.9) == -1.0
+
+    def test_coverage_of_the_whole_curve(self):
+        """1,000 data sets of 50: the band holds the true curve everywhere in at least 90% of them."""
+        rng, law, inside = np.random.default_rng(0), AlignmentLaw(8), 0
+        for _ in range(1000):
+            band = survival_band(law.rvs(50, rng), confidence=0.9)
+            truth, steps = law.sf(band.cosine), np.arange(50) / 50
+            distance = max(np.abs(1 - steps - truth).max(), np.abs(1 - steps - 1 / 50 - truth).max())
+            inside += distance <= band.half_width
+        assert stats.binom.cdf(inside, 1000, 0.9) > FALSE_ALARM
+        assert stats.binom.cdf(inside, 1000, 0.95) < FALSE_ALARM  # and it is not much wider than needed
+
+
+class TestPoissonBinomial:
+    def test_against_enumeration(self):
+        p = np.array([0.1, 0.5, 0.9, 0.35, 0.0, 1.0])
+        totals = np.zeros(7)
+        for outcome in product([0, 1], repeat=6):
+            totals[sum(outcome)] += np.prod(np.where(outcome, p, 1 - p))
+        for k in range(7):
+            assert fewer_than_expected(k, p) == pytest.approx(totals[: k + 1].sum(), abs=1e-15)
+
+    def test_equal_probabilities_are_binomial(self):
+        for k in (0, 40, 150, 301):
+            oracle = stats.binom.cdf(k, 301, 0.3)
+            assert fewer_than_expected(k, np.full(301, 0.3)) == pytest.approx(oracle, rel=1e-10)
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="probabilities"):
+            fewer_than_expected(0, np.array([1.5]))
+        with pytest.raises(ValueError, match="successes: 3"):
+            fewer_than_expected(3, np.array([0.5]))
+
+
+class TestDominance:
+    n, pairs = 15, 400
+
+    def verdicts(self, draw, trials=300, level=0.1):
+        rng = np.random.default_rng(1)
+        return [judge_dominance(draw(rng), self.n, level).verdict for _ in range(trials)]
+
+    def test_the_grid_is_the_deciles(self):
+        np.testing.assert_allclose(GRID, np.linspace(0.1, 0.9, 9))
+
+    def test_the_ends_are_allowed(self):
+        assert judge_dominance(np.array([1.0]), 5).shortfall == 0.0
+        assert judge_dominance(np.array([-1.0]), 5).shortfall == 1.0
+
+    def test_support_needs_every_decile(self):
+        """The largest of nine exact binomial p-values; a shift of the upper half alone is not enough."""
+        law = AlignmentLaw(self.n)
+        u = law.rvs(self.pairs, np.random.default_rng(23))
+        u = np.where(u > 0.0, np.tanh(u + 0.5), u)
+        by_decile = [
+            stats.binomtest(int((u >= law.ppf(q)).sum()), self.pairs, 1 - q, alternative="greater").pvalue
+            for q in np.linspace(0.1, 0.9, 9)
+        ]
+        judged = judge_dominance(u, self.n)
+        assert judged.support_p == pytest.approx(max(by_decile), rel=1e-9)
+        assert judged.verdict == "undecided"
+
+    def test_statistic_against_scipy(self):
+        u = AlignmentLaw(self.n).rvs(50, np.random.default_rng(2))
+        oracle = stats.kstest(u, AlignmentLaw(self.n).cdf, alternative="greater", method="exact")
+        judged = judge_dominance(u, self.n)
+        assert judged.shortfall == pytest.approx(oracle.statistic)
+        assert judged.refutation_p == pytest.approx(oracle.pvalue, rel=1e-9)
+        assert judged.worst == pytest.approx(oracle.statistic_location)
+
+    def test_the_boundary_case_is_refuted_and_supported_no_more_often_than_allowed(self):
+        """u uniform: dominance holds with equality, so both errors are at their largest."""
+        verdicts = self.verdicts(lambda rng: AlignmentLaw(self.n).rvs(self.pairs, rng))
+        assert stats.binom.sf(verdicts.count("refuted") - 1, 300, 0.1) > FALSE_ALARM
+        assert stats.binom.sf(verdicts.count("supported") - 1, 300, 0.1) > FALSE_ALARM
+        assert "undecided" in verdicts
+
+    def test_a_good_direction_is_supported(self):
+        verdicts = self.verdicts(lambda rng: np.tanh(AlignmentLaw(self.n).rvs(self.pairs, rng) + 0.3), trials=20)
+        assert set(verdicts) == {"supported"}
+
+    def test_a_direction_that_points_away_is_refuted(self):
+        verdicts = self.verdicts(lambda rng: np.tanh(AlignmentLaw(self.n).rvs(self.pairs, rng) - 0.1), trials=20)
+        assert set(verdicts) == {"refuted"}
+
+    def test_a_better_mean_is_not_dominance(self):
+        """Nine in ten well aligned, one in ten opposite: the mean is high, and the lower tail refutes
+        dominance.
+        """
+
+        def draw(rng):
+            return np.where(rng.random(self.pairs) < 0.9, 0.6, -0.95)
+
+        assert np.mean(draw(np.random.default_rng(3))) > 0.3
+        assert set(self.verdicts(draw, trials=20)) == {"refuted"}
+
+    @pytest.mark.parametrize(
+        ("alignment", "n", "level", "words"),
+        [
+            ([2.0], 5, 0.1, "alignment: 2.0"),
+            ([0.0], 1, 0.1, "n: 1"),
+            ([0.0], 5, 0.0, "level: 0.0"),
+            ([np.nan], 5, 0.1, "nan"),
+        ],
+    )
+    def test_bad_input(self, alignment, n, level, words):
+        with pytest.raises(ValueError, match=words):
+            judge_dominance(np.array(alignment), n, level)
+
+
+class TestPremises:
+    def test_orthogonal_geometry_is_exact(self):
+        rng = np.random.default_rng(4)
+        p, f, z = orthogonal_parts(300, 12, 0.7, rng)
+        premises = measure_premises(Parts.of(p, f, 0.8, z), 0.6, 0.01)
+        assert premises.bound.probability == pytest.approx(probability(0.6, 0.7, 0.8, 12, "complement"))
+        assert premises.perpendicular
+        assert premises.misjudged == 0.0
+        assert premises.dominance.verdict == "undecided"
+        assert premises.dominance.n == 11
+
+    def test_exact_geometry_against_simulated_directions(self):
+        """One pair whose p and r are far from perpendicular, 4,000 uniform directions."""
+        rng = np.random.default_rng(5)
+        z, p = np.eye(8)[:1].repeat(4000, 0), np.zeros((4000, 8))
+        p[:, 0], p[:, 1] = 0.6, 0.2
+        premises = measure_premises(Parts.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z), 0.3, 0.01)
+        assert premises.exact.probability == pytest.approx(general_probability(0.3, 0.6, 0.2, 1.0, 8).probability)
+        assert premises.exact.probability == pytest.approx(0.778, abs=5e-4)
+        reached = (Parts.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z).cosine >= 0.3).sum()
+        assert stats.binomtest(int(reached), 4000, premises.exact.probability).pvalue > FALSE_ALARM
+        assert not premises.perpendicular
+        assert premises.misjudged > 0.01
+        assert premises.bound.probability != pytest.approx(premises.exact.probability, abs=0.01)
+
+    def test_marginal_dominance_is_not_enough(self):
+        """Uniform alignments as a whole, but the pairs that need the large ones get the small ones."""
+        rng = np.random.default_rng(6)
+        n, d, alpha = 2000, 30, 0.6
+        law = AlignmentLaw(d - 1)
+        poor, good = np.sort(law.rvs(n, rng)).reshape(2, -1)
+        hard, easy = (orthogonal_parts(n // 2, d, s, rng, u) for s, u in ((0.72, poor), (0.95, good)))
+        p, f, z = (np.concatenate(parts) for parts in zip(hard, easy, strict=True))
+        premises = measure_premises(Parts.of(p, f, 0.8, z), alpha, 0.01)
+        assert premises.dominance.verdict == "undecided"
+        assert premises.bound.refuted
+        assert premises.exact.refuted
+
+    def test_the_orthogonal_bound_can_be_too_high_for_a_good_direction(self):
+        """p leans away from its residual by .25: a uniform direction, made a little better, still misses the
+        bound.
+        """
+        rng = np.random.default_rng(19)
+        p, f, z = orthogonal_parts(2000, 20, 0.7, rng)
+        z = unit_rows(z - 0.25 * p)
+        f = unit_rows(f + 0.1 * unit_rows(z - p))
+        premises = measure_premises(Parts.of(p, f, 0.3, z), 0.55, 0.01)
+        assert premises.dominance.verdict == "supported"
+        assert premises.bound.refuted
+        assert not premises.exact.refuted
+
+    def test_a_projection_longer_than_the_target(self):
+        """|p| > 1 is impossible in the orthogonal geometry: the bound claims nothing there, the exact one
+        does.
+        """
+        p, f, z = orthogonal_parts(50, 6, 0.8, np.random.default_rng(7))
+        premises = measure_premises(Parts.of(2 * p, f, 0.1, z), 0.5, 0.01)
+        assert premises.bound.probability == 0.0
+        assert premises.exact.probability == pytest.approx(1.0)
+
+    def test_no_projection_is_perpendicular_to_all(self):
+        rng = np.random.default_rng(27)
+        z, f = unit_rows(rng.standard_normal((2, 300, 6)))
+        premises = measure_premises(Parts.of(np.zeros((300, 6)), f, 1.0, z), 0.2, 0.01)
+        assert premises.perpendicular
+        assert premises.bound.probability == pytest.approx(AlignmentLaw(5).sf(0.2))  # the law of n = d - 1
+        assert premises.exact.probability == pytest.approx(AlignmentLaw(6).sf(0.2))  # the truth: f is anywhere
+
+    def test_gamma_zero(self):
+        p, f, z = orthogonal_parts(20, 6, 0.8, np.random.default_rng(8))
+        premises = measure_premises(Parts.of(p, f, 0.0, z), 0.79, 0.01)
+        assert premises.bound == premises.exact == Claim(1.0, 1.0, False)
+
+
+class TestCertificate:
+    def test_from_cosines(self):
+        certificate = certify_cosines(np.array([0.2, 0.6, 0.7, 0.9]), 0.6, 0.9)
+        assert certificate.each == pytest.approx(0.95)  # two statements
+        assert (certificate.successes, certificate.pairs) == (3, 4)
+        assert certificate.lower_limit == lower_limit(3, 4, certificate.each)
+        assert certificate.premises is None
+        assert "bound" not in certificate.text()
+
+    def test_everything_in_one_place(self):
+        p, f, z = orthogonal_parts(400, 10, 0.7, np.random.default_rng(9))
+        certificate = certify(p, f, 0.5, z, 0.6, 0.95)
+        assert certificate.each == pytest.approx(0.99)  # five statements
+        assert certificate.band.confidence == pytest.approx(0.99)
+        assert certificate.premises.dominance.level == pytest.approx(0.01)
+        plain = json.loads(json.dumps(certificate.to_dict()))
+        assert plain["premises"]["dominance"]["verdict"] == "undecided"
+        assert plain["observed"] == certificate.successes / 400
+        for words in ("HOLDS", "UNDECIDED", "NOT REFUTED", f"at least {certificate.lower_limit:.4f}"):
+            assert words in certificate.text()
+
+    @pytest.mark.parametrize(
+        ("shift", "verdict", "words"),
+        [(0.3, "supported", "borne out"), (-0.3, "refuted", "worse than a random one")],
+    )
+    def test_verdicts_in_words(self, shift, verdict, words):
+        rng = np.random.default_rng(10)
+        u = np.tanh(AlignmentLaw(19).rvs(500, rng) + shift)
+        p, f, z = orthogonal_parts(500, 20, 0.7, rng, u)
+        certificate = certify(p, f, 0.5, z, 0.6)
+        assert certificate.premises.dominance.verdict == verdict
+        assert words in certificate.text()
+
+    def test_the_last_line_says_what_remains(self):
+        claims = {refuted: Claim(0.5, 0.0 if refuted else 0.7, refuted) for refuted in (False, True)}
+        dominance = {
+            shift: judge_dominance(np.tanh(AlignmentLaw(9).rvs(400, np.random.default_rng(24)) + shift), 9)
+            for shift in (-0.3, 0.0, 0.3)
+        }
+        endings = {
+            (False, False, 0.3): "borne out",
+            (False, False, 0.0): "stays a hypothesis",
+            (False, False, -0.3): "Without dominance",
+            (True, False, 0.3): "puts the bound too high",
+            (True, True, 0.3): "worse than a random one",
+        }
+        for (bound, exact, shift), words in endings.items():
+            premises = Premises(claims[bound], claims[exact], (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance[shift])
+            lines = premises.lines(limit=0.6)
+            assert words in lines[-1]
+            assert "the limit above is higher" in "\n".join(lines)
+            assert "25.00%" in "\n".join(lines)
+
+    def test_one_row_of_each_group(self):
+        """Five groups, one of 96 rows: it decides once, not 96 times."""
+        cosine = np.concatenate([np.full(96, 0.9), [0.1, 0.2, 0.3, 0.4]])
+        group = np.concatenate([np.zeros(96), [1, 2, 3, 4]])
+        certificate = certify_cosines(cosine, 0.5, group=group, rng=np.random.default_rng(11))
+        assert (certificate.rows, certificate.pairs, certificate.successes) == (100, 5, 1)
+
+    def test_the_row_is_drawn_uniformly(self):
+        rng, cosine, group = (
+            np.random.default_rng(12),
+            np.array([0.0, 1.0, 1.0, 1.0, 0.0]),
+            np.array([0, 0, 0, 0, 1]),
+        )
+        drawn = sum(certify_cosines(cosine, 0.5, group=group, rng=rng).successes for _ in range(2000))
+        assert stats.binomtest(drawn, 2000, 0.75).pvalue > FALSE_ALARM
+
+    def test_one_caption_of_each_item(self):
+        """Captions z and -z: every certificate sees one of them, each half the time."""
+        p, f, z = orthogonal_parts(1000, 5, 0.9, np.random.default_rng(13))
+        captions = np.stack([z, -z, np.full_like(z, np.nan)], axis=1)
+        certificate = certify(p, f, 0.1, captions, 0.5, counts=np.full(1000, 2), rng=np.random.default_rng(14))
+        assert stats.binomtest(certificate.successes, 1000, 0.5).pvalue > FALSE_ALARM
+
+    def test_items_with_one_caption(self):
+        p, f, z = orthogonal_parts(40, 5, 0.9, np.random.default_rng(25))
+        captions = np.stack([z, np.full_like(z, np.nan)], axis=1)
+        rng = np.random.default_rng(26)
+        assert certify(p, f, 0.1, captions, 0.5, counts=np.ones(40, int), rng=rng).successes == 40
+
+    def test_float32_and_lengths_do_not_matter(self):
+        p, f, z = orthogonal_parts(100, 10, 0.7, np.random.default_rng(15))
+        exact = certify(p, f, 0.5, z, 0.6)
+        single = certify(p.astype(np.float32), f.astype(np.float32), 0.5, (3 * z).astype(np.float32), 0.6)
+        assert single.successes == exact.successes
+        assert single.premises.exact.probability == pytest.approx(exact.premises.exact.probability, abs=1e-5)
+        assert single.premises.perpendicular
+
+
+class LinearTranslator:
+    """What `certify_translator` needs of a translator, with no network: p = c, f along the first axis."""
+
+    source, target = "text", "image"
+
+    def check(self, pairs):
+        assert set(pairs.arrays) == {"text", "image"}
+
+    def parts(self, c):
+        self.seen = c
+        return c, np.tile(np.eye(c.shape[1], dtype=np.float32)[0], (len(c), 1)), 0.25
+
+
+class TestTranslator:
+    def test_one_condition_one_target_one_item_of_a_group(self):
+        rng = np.random.default_rng(22)
+        text, image = rng.standard_normal((30, 3, 5)), rng.standard_normal((30, 5))
+        counts = rng.integers(1, 4, 30)
+        pairs = PairedEmbeddings({"text": text, "image": image}, {"text": counts}, group=np.arange(30) // 2)
+        translator = LinearTranslator()
+        certificate = certify_translator(translator, pairs, 0.1, 0.9)
+        assert (certificate.rows, certificate.pairs) == (30, 15)
+        distance = np.abs(translator.seen[:, None] - text).max(axis=2)
+        assert (distance.min(axis=1) < 1e-6).all()
+        assert (distance.argmin(axis=1) < counts).all()
+        assert certificate.to_dict() == certify_translator(translator, pairs, 0.1, 0.9).to_dict()
+
+
+class TestCoverageOfTheWholeCertificate:
+    """Grouped data with a known truth: all statements together are right as often as promised."""
+
+    def simulate(self, rng):
+        """80 groups of 1 to 4 rows; rows of a group are copies. u = uniform + .05, so dominance is true."""
+        groups = 80
+        u = np.clip(AlignmentLaw(9).rvs(groups, rng) + 0.05, -1.0, 1.0)
+        parts = orthogonal_parts(groups, 10, 0.7, rng, u)
+        labels = np.repeat(np.arange(groups), rng.integers(1, 5, groups))
+        return *(part[labels] for part in parts), labels
+
+    def test_all_statements_together(self):
+        trials, alpha, confidence = 150, 0.6, 0.8
+        rng = np.random.default_rng(16)
+        geometry = 0.7, 0.8
+        reach = (alpha * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
+        truth = AlignmentLaw(9).sf(reach - 0.05)
+        right = 0
+        for _ in range(trials):
+            p, f, z, group = self.simulate(rng)
+            certificate = certify(p, f, 0.8, z, alpha, confidence, group=group, rng=rng)
+            premises = certificate.premises
+            u = (certificate.band.cosine * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
+            curve = AlignmentLaw(9).sf(u - 0.05)
+            steps = 1 - np.arange(80) / 80
+            distance = max(np.abs(steps - curve).max(), np.abs(steps - 1 / 80 - curve).max())
+            right += (
+                certificate.lower_limit <= truth
+                and distance <= certificate.band.half_width
+                and premises.dominance.verdict != "refuted"
+                and not premises.bound.refuted
+            )
+        assert stats.binom.cdf(right, trials, confidence) > FALSE_ALARM
+
+    def test_rows_for_pairs_would_break_it(self):
+        """The must-fail twin: the limit from all rows of 12 large groups, as if they were independent."""
+        rng, trials, wrong_of_rows, wrong_of_groups = np.random.default_rng(17), 400, 0, 0
+        for _ in range(trials):
+            cosine, group = np.repeat(rng.random(12), 20), np.repeat(np.arange(12), 20)
+            wrong_of_rows += certify_cosines(cosine, 0.5, 0.9).lower_limit > 0.5
+            wrong_of_groups += certify_cosines(cosine, 0.5, 0.9, group=group, rng=rng).lower_limit > 0.5
+        assert stats.binom.sf(wrong_of_groups - 1, trials, 0.05) > FALSE_ALARM
+        assert stats.binom.sf(wrong_of_rows - 1, trials, 0.05) < FALSE_ALARM
+
+
+class TestFigures:
+    def test_curves_bands_and_law(self):
+        law, rng = AlignmentLaw(9), np.random.default_rng(21)
+        figure, axes = plt.subplots(1, 2)
+        band = survival_band(law.rvs(50, rng))
+        assert (
+            figures.survival({"one": band}, {"bound": (np.array([0.0, 1.0]), np.array([1.0, 0.0]))}, axes[0]) is axes[0]
+        )
+        assert len(axes[0].lines) == 2
+        assert figures.alignment({"uniform": law.rvs(500, rng)}, 9, 0.01, axes[1]) is axes[1]
+        distance, critical = (axes[1].lines[i].get_ydata() for i in (0, 1))
+        assert distance.max() < critical[0]
+        plt.close(figure)
+
+
+class TestBadInput:
+    p, f, z = orthogonal_parts(6, 4, 0.7, np.random.default_rng(18))
+
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"alpha": 1.5}, "alpha: 1.5"),
+            ({"confidence": 1.0}, "confidence: 1.0"),
+            ({"direction": f * np.array([[1, 1, 1, 0.5, 1, 1.2]]).T}, "direction: row 3 has length 0.5"),
+            ({"direction": f[:5]}, "rows: projection 6, direction 5"),
+            ({"gamma": -1.0}, "gamma: negative"),
+            ({"target": z[:, :3]}, r"one \(n, d\)"),
+            ({"projection": z}, "a row equals its target"),
+            ({"projection": np.zeros_like(p), "gamma": 0.0}, "a row is zero"),
+            ({"target": 0 * z}, "target: row 0 is zero"),
+            ({"target": np.where(np.eye(6, 4) > 0, np.inf, z)}, "target: row 0"),
+            (
+                {"group": np.zeros(6)},
+                "rng: none, allowed is a numpy.random.Generator where rows come in groups",
+            ),
+            ({"group": np.zeros(5)}, "group: shape"),
+            ({"target": z[:, None].repeat(2, 1)}, "rng: none.*several targets"),
+            ({"target": z[:, None], "counts": np.full(6, 2), "rng": np.random.default_rng(0)}, "counts"),
+        ],
+    )
+    def test_one_line_that_names_the_field(self, changed, words):
+        arguments = {"projection": self.p, "direction": self.f, "gamma": 0.5, "target": self.z, "alpha": 0.5}
+        with pytest.raises(ValueError, match=words) as raised:
+            certify(**(arguments | changed))
+        assert "\n" not in str(raised.value)
