@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from tyro.conf import Positional
 
-from modtrans_core.cli import VERBS, Positional, held_out, run, say
+from modtrans_core.cli import VERBS, held_out, run, say
 
 
 @dataclass(frozen=True)

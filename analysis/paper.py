@@ -82,6 +82,8 @@ def make(out: Path, profile: str = "default", pairs: Path | None = None) -> Path
     planned = stages(profile)
     for stage in planned:
         notebooks.check(stage.notebook, stage.parameters)
+    if pairs is not None:
+        modtrans_core.PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
     _claim(out, profile, pairs)
     embedding = pairs is None and not _openmoji_is_cached()
     with Display(sum(stage.seconds for stage in planned) + EMBED_SECONDS * embedding + 5) as display:
@@ -194,17 +196,17 @@ class Display:
         One that says nothing is taken to be on time.
         """
         first, started = self.bar.n, time.monotonic()
-        said = [0.0, ""]
+        said = [(0.0, "")]
         finished = threading.Event()
 
         def follow() -> None:
             while not finished.wait(0.5):
-                fraction, text = notebooks.progress(results) if results else said
+                fraction, text = notebooks.progress(results) if results else said[0]
                 waited = min(0.95, (time.monotonic() - started) / max(seconds, 1.0))
                 self._show(f"{name} {text}".strip(), first + seconds * (fraction or waited))
 
         def report(done: int, total: int) -> None:
-            said[0] = done / total
+            said[0] = (done / total, "")
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()

@@ -12,14 +12,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from tyro.conf import Positional
 
 from modtrans_core.config import Config, preset
+from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.evaluate import evaluate
 from modtrans_core.files import replacing
 from modtrans_core.pairs import PairedEmbeddings
 
 FRACTIONS = (0.7, 0.1, 0.2)
-Positional = tyro.conf.Positional
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Embed:
     """what to embed"""
     out: Path
     """pair set to write, .npz or .safetensors"""
-    image_encoder: str | None = None
-    """library:model/weights. Default: EfficientNet-Lite0"""
-    text_encoder: str | None = None
-    """library:model/weights. Default: all-MiniLM-L6-v2"""
+    image_encoder: str = IMAGE_ENCODER
+    """library:model/weights"""
+    text_encoder: str = TEXT_ENCODER
+    """library:model/weights"""
     limit: int | None = None
     """embed at most this many items, whole groups. Default: all"""
     overwrite: bool = False
@@ -48,8 +49,7 @@ class Embed:
         from modtrans_core.embed import embed
 
         refuse_existing(self.out, self.overwrite)
-        encoders = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
-        path = embed(self.source, self.out, limit=self.limit, **{k: v for k, v in encoders.items() if v is not None})
+        path = embed(self.source, self.out, self.image_encoder, self.text_encoder, self.limit)
         say(f"{path}: {PairedEmbeddings.load(path)}")
 
 

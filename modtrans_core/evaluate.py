@@ -143,7 +143,9 @@ def score(
     return result
 
 
-def evaluate(translator: Translator, pairs: PairedEmbeddings, **sampling: int | float) -> dict[str, float | int | None]:
+def evaluate(
+    translator: Translator, pairs: PairedEmbeddings, *, steps: int | None = None, guidance: float | None = None
+) -> dict[str, float | int | None]:
     """Translate every condition of `pairs` and score the result against its targets.
 
     Returns plain floats: `cosine`, `floor`, `ceiling` (None where items have one target), `skill` = (cosine - floor) /
@@ -152,6 +154,6 @@ def evaluate(translator: Translator, pairs: PairedEmbeddings, **sampling: int | 
     """
     translator.check(pairs)
     condition, item = pairs.rows(translator.source)
-    predicted = translator.translate(condition, **sampling)
+    predicted = translator.translate(condition, steps=steps, guidance=guidance)
     counts = pairs.counts.get(translator.target)
     return score(predicted, pairs.modality(translator.target), counts, mean=translator.target_mean, item=item)

@@ -39,7 +39,7 @@ class PairedEmbeddings:
 
     arrays: Mapping[str, np.ndarray]
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    group: np.ndarray | None = None
+    group: np.ndarray = None  # type: ignore[assignment]  # made in __post_init__
     key: np.ndarray | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,7 +111,7 @@ class PairedEmbeddings:
             self,
             arrays={name: array[items] for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
-            group=None if self.group is None else self.group[items],
+            group=self.group[items],
             key=None if self.key is None else self.key[items],
         )
 
@@ -142,19 +142,22 @@ class PairedEmbeddings:
         path = Path(path)
         if path.suffix not in SUFFIXES:
             raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
-        counts = {f"{name}_count": count for name, count in self.counts.items()}
-        arrays = {**self.arrays, **counts, "group": self.group}
+        arrays: dict[str, Any] = dict(self.arrays)
+        arrays |= {f"{name}_count": count for name, count in self.counts.items()}
+        arrays["group"] = self.group
         metadata = json.dumps(self.metadata, sort_keys=True)
         with replacing(path) as temporary:
             if path.suffix == ".npz":
-                keys = {} if self.key is None else {"key": np.asarray(self.key, dtype=np.str_)}
-                np.savez(temporary, **arrays, **keys, metadata=np.array(metadata))
+                if self.key is not None:
+                    arrays["key"] = np.asarray(self.key, dtype=np.str_)
+                np.savez(temporary, **arrays, metadata=np.array(metadata))
             else:
                 from safetensors.numpy import save_file
 
-                keys = {} if self.key is None else {"key": json.dumps([str(key) for key in self.key])}
-                arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-                save_file(arrays, temporary, metadata={"metadata": metadata, **keys})
+                header = {"metadata": metadata}
+                if self.key is not None:
+                    header["key"] = json.dumps([str(key) for key in self.key])
+                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
 
     @staticmethod
     def load(path: str | Path) -> PairedEmbeddings:
@@ -238,7 +241,7 @@ def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:
     return PairedEmbeddings(
         arrays={k: v for k, v in arrays.items() if k not in _NOT_A_MODALITY and not k.endswith("_count")},
         counts=counts,
-        group=arrays.get("group"),
+        group=arrays.get("group"),  # type: ignore[arg-type]
         key=arrays.get("key"),
         metadata=json.loads(arrays.get("metadata", "{}")),
     )
@@ -264,7 +267,7 @@ def _concatenate(shards: list[PairedEmbeddings]) -> PairedEmbeddings:
         if {k: v.shape[1:] for k, v in shard.arrays.items()} != {k: v.shape[1:] for k, v in first.arrays.items()}:
             raise ValueError(f"shards differ: {first} and {shard}; every shard needs the same modalities and shapes")
     keyed = all(shard.key is not None for shard in shards)
-    grouped = np.concatenate([shard.group for shard in shards if shard.group is not None])
+    grouped = np.concatenate([shard.group for shard in shards])
     return PairedEmbeddings(
         arrays={name: np.concatenate([shard.arrays[name] for shard in shards]) for name in first.arrays},
         counts={name: np.concatenate([shard.counts[name] for shard in shards]) for name in first.counts},

@@ -160,8 +160,9 @@ def _seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
 
 @torch.no_grad()
 def _average(average: Translator, translator: Translator, decay: float) -> None:
-    parameters = [list(module.parameters()) for module in (average, translator)]
-    torch._foreach_lerp_(parameters[0], parameters[1], 1 - decay)
+    mine: list[Tensor] = list(average.parameters())
+    theirs: list[Tensor] = list(translator.parameters())
+    torch._foreach_lerp_(mine, theirs, 1 - decay)
 
 
 def _refuse_another_run(folder: Path, translator: Translator, facts: dict[str, Any]) -> None:

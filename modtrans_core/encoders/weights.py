@@ -49,9 +49,7 @@ class PackagedWeights:
             raise ValueError(f"{path}: the weights of {self.model} are missing")
         found = sha256(path)
         if found != self.sha256:
-            raise ValueError(
-                f"{path}: SHA-256 {found} where {self.sha256} is expected; refusing these weights"
-            )
+            raise ValueError(f"{path}: SHA-256 {found} where {self.sha256} is expected; refusing these weights")
         return path
 
 
@@ -81,6 +79,4 @@ def sha256(path: Path) -> str:
 
 def packaged_for(library: str, model: str) -> list[str]:
     """The names of the packaged weights that fit a model."""
-    return [
-        name for name, weights in PACKAGED.items() if (weights.library, weights.model) == (library, model)
-    ]
+    return [name for name, weights in PACKAGED.items() if (weights.library, weights.model) == (library, model)]

@@ -64,9 +64,7 @@ def openmoji(limit: int | None = None, seed: int = 0, size: int = 224) -> Source
         facts={
             "name": "OpenMoji",
             "items": len(key),
-            "choice": "all"
-            if limit is None
-            else f"at most {limit}, whole groups in the order of seed {seed}",
+            "choice": "all" if limit is None else f"at most {limit}, whole groups in the order of seed {seed}",
             "picture": f"colour SVG drawn at {size} px on white",
             "captions": "English name and aliases",
             "group": "variants in skin tone, gender or direction, and flags drawn alike",

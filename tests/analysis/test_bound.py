@@ -43,7 +43,7 @@ def test_beta_is_the_printed_expression():
 def test_beta_does_not_cancel_for_small_gamma():
     """At alpha = s the numerator is s (sqrt(s^2 + gamma^2) - s), about gamma^2 / 2."""
     s, gamma = 0.6, 1e-9
-    assert bound.beta(s, s, gamma) == pytest.approx(gamma / 2.0 / 0.8, rel=1e-12)
+    assert bound.beta(s, s, gamma) == pytest.approx(gamma / 2.0 / 0.8, rel=1e-12, abs=0.0)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_largest_gamma_keeps_its_digits_for_a_tiny_cost():
     """The level falls from s with slope c/s, c = rho u: gamma = cost s / |c| to first order."""
     s, cost = 0.7, 1e-13
     c = math.sqrt(1.0 - s * s) * float(AlignmentLaw(63).ppf(0.01))
-    assert bound.largest_gamma(cost, 0.99, s, 64) == pytest.approx(-cost * s / c, rel=1e-10)
+    assert bound.largest_gamma(cost, 0.99, s, 64) == pytest.approx(-cost * s / c, rel=1e-10, abs=0.0)
 
 
 def test_largest_gamma_where_the_guarantee_gains_first():
@@ -347,7 +347,7 @@ def test_general_geometry_keeps_relative_accuracy_in_the_tail():
     value = bound.general_probability(0.75, 0.0, 0.0, 1.0, 800)
     expected = float(AlignmentLaw(800).sf(0.75))
     assert expected < 1e-140
-    assert value.probability == pytest.approx(expected, rel=1e-9)
+    assert value.probability == pytest.approx(expected, rel=1e-9, abs=0.0)
     assert value.error < 1e-9 * expected
 
 

@@ -1,0 +1,37 @@
+"""Tables and figures as files."""
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from analysis.style import paper_style, save_figure
+from analysis.tables import mean_and_spread, save_table
+
+
+def test_a_table_keeps_every_digit_in_csv_and_rounds_in_latex(tmp_path):
+    frame = pd.DataFrame({"method_name": ["ridge & co", "50%"], "cosine": [1 / 3, None], "n": [10, 20]})
+    save_table(frame, tmp_path, "t")
+    assert pd.read_csv(tmp_path / "tables" / "t.csv")["cosine"][0] == 1 / 3
+    lines = (tmp_path / "tables" / "t.tex").read_text().splitlines()
+    assert lines[0] == r"\begin{tabular}{lrr}" and lines[2] == r"method\_name & cosine & n \\"
+    assert lines[4:6] == [r"ridge \& co & 0.333 & 10 \\", r"50\% & -- & 20 \\"]
+
+
+def test_mean_and_spread_of_runs():
+    frame = pd.DataFrame({"method": ["a", "a", "b"], "cosine": [0.2, 0.4, 0.5]})
+    table = mean_and_spread(frame, ["method"], ["cosine"]).set_index("method")
+    assert table.loc["a", "cosine"] == 0.30000000000000004 and abs(table.loc["a", "cosine_sd"] - 0.02**0.5) < 1e-12
+    assert list(table["runs"]) == [2, 1] and pd.isna(table.loc["b", "cosine_sd"])
+
+
+def test_figures_are_reproducible_to_the_byte_and_leave_no_style_behind(tmp_path):
+    before = dict(plt.rcParams)
+    for folder in ("one", "two"):
+        with paper_style():
+            figure, ax = plt.subplots()
+            ax.plot([0, 1], [0, 1])
+            save_figure(figure, tmp_path / folder, "line")
+        plt.close(figure)
+    for suffix in ("pdf", "png"):
+        files = [(tmp_path / folder / "figures" / f"line.{suffix}").read_bytes() for folder in ("one", "two")]
+        assert files[0] == files[1]
+    assert dict(plt.rcParams) == before

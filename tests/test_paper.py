@@ -1,0 +1,104 @@
+"""`modtrans paper` end to end on small synthetic pairs: what it makes, what it keeps, what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pymupdf
+import pytest
+
+from analysis import notebooks, paper
+from analysis.synthetic import synthetic_pairs
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paper")
+    pairs = synthetic_pairs(1500, 16, 24, 0.5, 3, np.random.default_rng(0))[0]
+    pairs.save(folder / "pairs.npz")
+    pdf = paper.make(folder / "out", "smoke", folder / "pairs.npz")
+    return folder, pdf
+
+
+def test_the_pdf_has_its_figures_tables_and_numbers(made):
+    folder, pdf = made
+    document = pymupdf.open(pdf)
+    text = " ".join(page.get_text() for page in document)
+    assert len(document) >= 3 and "Errata" in text and "ridge" in text
+    numbers = json.loads((folder / "out" / "numbers.json").read_text())
+    names = [stage.name for stage in paper.stages("smoke")]
+    assert set(names) < set(numbers)
+    scores = numbers["04_translation"]["directions"]["image → text"]
+    assert {"constant mean", "ridge", "poster"} <= set(scores)
+    assert f"{scores['ridge']['cosine']:.3f}" in text and f"{scores['poster']['cosine']:.3f}" in text
+    for name in names:
+        assert (folder / "out" / "notebooks" / name / f"{name}.ipynb").exists()
+        assert list((folder / "out" / "figures" / name).glob("*.pdf"))
+
+
+def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeypatch):
+    folder, pdf = made
+    before = pdf.read_bytes()
+    monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook again"))
+    assert paper.make(folder / "out", "smoke", folder / "pairs.npz").read_bytes() == before
+
+
+def test_an_interrupted_paper_goes_on_where_it_was(made, tmp_path, monkeypatch):
+    folder, _ = made
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    (out / "notebooks" / "02_projection_residual" / "stamp").write_text("of another version")
+    run, ran = notebooks.run, []
+
+    def interrupted(notebook, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(notebooks, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        paper.make(out, "smoke", folder / "pairs.npz")
+    assert (out / "paper.pdf").exists() and (out / "notebooks" / "02_projection_residual" / "metrics.json").exists()
+
+    def counted(notebook, *arguments):
+        ran.append(Path(notebook).stem)
+        return run(notebook, *arguments)
+
+    monkeypatch.setattr(notebooks, "run", counted)
+    paper.make(out, "smoke", folder / "pairs.npz")
+    assert ran == ["02_projection_residual"]
+
+
+def test_figures_made_twice_are_the_same_bytes(made, tmp_path):
+    folder, _ = made
+    stage = next(stage for stage in paper.stages("smoke") if stage.name == "01_alignment_law")
+    notebooks.run(stage.notebook, tmp_path / "again", stage.parameters)
+    for figure in (folder / "out" / "notebooks" / stage.name / "figures").iterdir():
+        assert figure.read_bytes() == (tmp_path / "again" / "figures" / figure.name).read_bytes()
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
+    folder, _ = made
+    (tmp_path / "thesis.txt").write_text("five years")
+    with pytest.raises(ValueError, match="exists and is not a paper of ours"):
+        paper.make(tmp_path, "smoke", folder / "pairs.npz")
+    with pytest.raises(ValueError, match="holds a paper made with"):
+        paper.make(folder / "out", "default", folder / "pairs.npz")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ValueError, match="profile: 'quick', one of smoke, default, full"):
+        paper.make(tmp_path / "out", "quick")
+    with pytest.raises(ValueError, match=r"none.npz: no such file"):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "none.npz")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("profile", paper.PROFILES)
+def test_every_notebook_is_in_the_paper_and_takes_its_parameters(profile):
+    planned = paper.stages(profile)
+    assert [stage.name for stage in planned] == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    for stage in planned:
+        notebooks.check(stage.notebook, {**stage.parameters, **({"pairs": ""} if stage.pairs else {})})
