@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from analysis.baselines import baselines
+from analysis.certify import certify_translator
 from analysis.gamma import calibrate_gamma
 from modtrans_core.config import Config, preset
 from modtrans_core.evaluate import cosine, score, target_mean, unit
@@ -21,6 +22,8 @@ from modtrans_core.pairs import PairedEmbeddings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from modtrans_core.translator import Translator
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill",
@@ -36,6 +39,8 @@ class Comparison(NamedTuple):
     """one row a method: direction, method, seed, and `SCORES` on the test part"""
     gamma_curve: pd.DataFrame
     """mean test cosine of the trained parts for each gamma: direction, seed, gamma, cosine"""
+    certificates: pd.DataFrame
+    """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
 
 
 def compare(
@@ -50,8 +55,8 @@ def compare(
 ) -> Comparison:
     """Fit every baseline that applies and the poster's translator, and score them on the test part of the split.
 
-    The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone; the
-    best is the one with the highest cosine on the validation part.
+    The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
+    `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs.
 
     Parameters
     ----------
@@ -67,23 +72,28 @@ def compare(
     mean = target_mean(train.modality(target), train.counts.get(target))
     condition, item = test.rows(source)
     condition = unit(condition)
-    predictions = {}
     fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
-    for name, make in baselines(fitted[0].shape[1], fitted[1].shape[1]).items():
-        predictions[name] = make().fit(*fitted, validation=held).translate(condition)
+    applicable = baselines(fitted[0].shape[1], fitted[1].shape[1])
+    linear = {name: make().fit(*fitted, validation=held) for name, make in applicable.items()}
+    predictions = {name: baseline.translate(condition) for name, baseline in linear.items()}
 
     config = replace(config or preset("poster"), seed=seed)
     if steps is not None:
         config = replace(config, train=replace(config.train, steps=steps))
     translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
     p, f, gamma = translator.parts(condition)
-    predictions["poster"] = p + gamma * f
-    predictions["poster, gamma 0"] = p
-    c, z, of_c, of_z = validation.pairings(source, target)
-    on_validation = translator.parts(c)
-    group = validation.group[validation.rows(source)[1][of_c]]
-    chosen = calibrate_gamma(on_validation.projection[of_c], on_validation.residual[of_c], z[of_z], group=group).gamma
-    predictions["poster, best gamma"] = p + chosen * f
+    held_p, held_f, _ = translator.parts(held[0])
+    group = validation.group[validation.rows(source)[1][validation.pairings(source, target)[2]]]
+    gammas = {
+        "poster": gamma,
+        "poster, gamma 0": 0.0,
+        "poster, best gamma": calibrate_gamma(held_p, held_f, held[1], group=group).gamma,
+    }
+    predictions |= {name: p + g * f for name, g in gammas.items()}
+    held_ridge = linear["ridge"].translate(held[0])
+    gammas["ridge + best gamma F"] = calibrate_gamma(held_ridge, held_f, held[1], group=group).gamma
+    predictions["ridge + best gamma F"] = predictions["ridge"] + gammas["ridge + best gamma F"] * f
+    alpha = float(np.median(cosine(held_ridge, held[1])))
 
     targets, counts = test.modality(target), test.counts.get(target)
     direction = f"{source} → {target}"
@@ -91,7 +101,7 @@ def compare(
         {
             "direction": direction, "method": name, "seed": seed,
             **score(prediction, targets, counts, mean=mean, item=item),
-            "gamma": {"poster": gamma, "poster, gamma 0": 0.0, "poster, best gamma": chosen}.get(name),
+            "gamma": gammas.get(name),
         }
         for name, prediction in predictions.items()
     ]  # fmt: skip
@@ -101,7 +111,29 @@ def compare(
         {"direction": direction, "seed": seed, "gamma": g, "cosine": float(weight @ cosine(p + g * f, *own))}
         for g in GAMMAS
     ]
-    return Comparison(pd.DataFrame(rows), pd.DataFrame(curve))
+    certificate = certified(translator, test, alpha)
+    certificate = {"direction": direction, "seed": seed, **certificate}
+    return Comparison(pd.DataFrame(rows), pd.DataFrame(curve), pd.DataFrame([certificate]))
+
+
+def certified(translator: Translator, test: PairedEmbeddings, alpha: float) -> dict[str, float | int | str]:
+    """What a certificate at `alpha` says, as one row of a table."""
+    certificate = certify_translator(translator, test, alpha)
+    premises = certificate.premises
+    assert premises is not None  # a translator has parts
+    return {
+        "alpha": alpha,
+        "confidence": certificate.confidence,
+        "pairs": certificate.pairs,
+        "observed": certificate.successes / certificate.pairs,
+        "lower_limit": certificate.lower_limit,
+        "bound": premises.bound.probability,
+        "bound_refuted": premises.bound.refuted,
+        "exact": premises.exact.probability,
+        "exact_refuted": premises.exact.refuted,
+        "alignment": premises.dominance.mean,
+        "dominance": premises.dominance.verdict,
+    }
 
 
 def compare_all(
@@ -137,8 +169,8 @@ def compare_all(
                 done[index] = step
                 if progress is not None:
                     progress(sum(done.values()), of * len(jobs))
-        scores, curves = zip(*(result.result() for result in results), strict=True)
-    return Comparison(pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True))
+        parts = zip(*(result.result() for result in results), strict=True)
+        return Comparison(*(pd.concat(part, ignore_index=True) for part in parts))
 
 
 def _run(

@@ -35,11 +35,12 @@ data
 
 # %% [markdown]
 # Every method is fitted on the training part; a ridge penalty, and the gamma of the last row, are chosen on the
-# validation part; what is printed is the test part. "Best gamma" keeps the trained parts and changes gamma alone.
+# validation part; what is printed is the test part. "Best gamma" keeps the trained parts and changes gamma alone;
+# "ridge + best gamma F" asks what the trained F adds to a map that was fitted without it.
 
 # %%
 directions = [(source, target), (target, source)]
-scores, curve = compare_all(
+scores, curve, certificates = compare_all(
     pairs, directions, seeds, steps=steps, progress=lambda done, total: report(out, done, total, "training")
 )
 save_table(scores, out, "runs")
@@ -69,6 +70,15 @@ with paper_style():
 save_figure(figure, out, "cosine_recall")
 
 # %% [markdown]
+# A certificate for each trained translator: with 95% confidence, how often it reaches the median cosine that the ridge
+# map has on the validation part; the bound's value for that, and whether the trained alignment dominates the uniform
+# law.
+
+# %%
+save_table(certificates, out, "certificates")
+certificates.round(3)
+
+# %% [markdown]
 # What gamma does to the trained parts: the mean test cosine as gamma grows from 0, the linear part, past the 1
 # of the poster.
 
@@ -90,12 +100,13 @@ metrics = {
     "seeds": seeds,
     "steps": steps,
     "not_applicable": not_applicable(data.modality(source).shape[-1], data.modality(target).shape[-1]),
+    "certificates": certificates.to_dict("records"),
     "dataset": data.metadata.get("dataset", {}),
 }
 for direction in metrics["directions"]:
     rows = metrics["directions"][direction]
     assert abs(rows["constant mean"]["skill"]) < 0.05, "a constant prediction has no skill"
     assert rows["ridge"]["cosine"] > rows["constant mean"]["cosine"], "a linear map must beat the training mean"
-    best = rows["poster, best gamma"]["cosine"]
-    assert best >= rows["poster, gamma 0"]["cosine"] - 0.01, "a calibrated gamma must not harm"
+    for calibrated, linear in (("poster, best gamma", "poster, gamma 0"), ("ridge + best gamma F", "ridge")):
+        assert rows[calibrated]["cosine"] > rows[linear]["cosine"] - 0.02, "a calibrated gamma must not harm"
 write_metrics(out, metrics)

@@ -30,7 +30,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.axvspan(low, high, color="0.95", zorder=0)
     for y, method in enumerate(methods):
         values = scores.loc[scores["method"] == method, "cosine"]
-        colour = COLOURS[1] if method.startswith("poster") else COLOURS[0]
+        colour = COLOURS[1] if "poster" in method or "F" in method else COLOURS[0]
         ax.plot(values, np.full(len(values), y), "o", color=colour, markersize=2.5, alpha=0.6)
         ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=colour, linewidth=1.6)
         ax.annotate(
@@ -55,7 +55,7 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
         ax.plot(row["cosine"], row[f"centered_recall_at_{k}"], marker, color=colour, markerfacecolor="none")
     ax.axvline(mean["floor"].iloc[0], color="0.5", linestyle="--", linewidth=0.8)
     ax.set_xlabel("test cosine (dashed: floor)")
-    ax.set_ylabel(f"recall@{k} of {int(mean['gallery'].iloc[0])}")
+    ax.set_ylabel(f"recall@{k} of {mean['gallery'].iloc[0]:.0f}")
     ax.set_title(f"{scores['direction'].iloc[0]} (open: centered ranking)")
     ax.set_ylim(bottom=0)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
