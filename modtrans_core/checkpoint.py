@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from modtrans_core.config import Config
-from modtrans_core.files import read_json, replacing, write_json
+from modtrans_core.files import disk_errors, read_json, replacing, write_json
 from modtrans_core.translator import Translator, default_device
 
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
@@ -122,5 +122,5 @@ def read_training(
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, disk_errors(path):
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)

@@ -28,6 +28,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def disk_errors(path: str | Path) -> Iterator[None]:
+    """What safetensors says of a full or failing disk, as the OSError that everything else raises."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written ({error})") from None
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as JSON. NaN and infinity are refused: they are not JSON and no reader expects them."""
     with replacing(path) as temporary:

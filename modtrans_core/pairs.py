@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.files import replacing
+from modtrans_core.files import disk_errors, replacing
 
 SUFFIXES = (".npz", ".safetensors")
 _NOT_A_MODALITY = ("group", "key", "metadata")
@@ -157,7 +157,8 @@ class PairedEmbeddings:
                 header = {"metadata": metadata}
                 if self.key is not None:
                     header["key"] = json.dumps([str(key) for key in self.key])
-                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
+                with disk_errors(path):
+                    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
 
     @staticmethod
     def load(path: str | Path) -> PairedEmbeddings:

@@ -67,34 +67,37 @@ def fit(
     """
     config = config or preset("poster")
     device = torch.device(device) if device else default_device()
+    settings = config.train
     if validation is None:
-        pairs, validation, _ = (*pairs.split(config.seed, (0.875, 0.125)), None)
-    if out is not None and not resume:
-        checkpoint.refuse_existing(out)
+        pairs, validation = pairs.split(config.seed, (0.875, 0.125))
+    folder = None if out is None else Path(out)
+    facts = {"pairs": pairs.fingerprint(), **(facts or {})}
+
     c, z, of_c, of_z = _on_device(pairs, source, target, device)
     encoders = {name: pairs.metadata.get(name, {}) for name in (source, target)}
     translator = Translator(c.shape[1], z.shape[1], config, source, target, encoders).to(device)
-    folder = None if out is None else Path(out)
-    if resume and folder is not None:
-        _refuse_another_run(folder, translator, facts or {})
+    if folder is not None:
+        if resume:
+            _refuse_another_run(folder, translator, facts)
+        else:
+            checkpoint.refuse_existing(folder)
     with torch.no_grad():
         held_c, held_z, of_held_c, of_held_z = _on_device(validation, source, target, device)
         held_out = (held_c[of_held_c], held_z[of_held_z])
         translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
         translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
     average = copy.deepcopy(translator).eval()
-    settings = config.train
     optimizer = torch.optim.Adam(
         translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
+
     first = 0
-    if folder is not None:
-        if resume:
-            first = checkpoint.read_training(folder, translator, average, optimizer)
-            _cut_log(folder / checkpoint.LOG, first)
-        else:
-            checkpoint.write_description(translator, folder, **(facts or {}))
-            checkpoint.write_training(folder, 0, translator, average, optimizer)
+    if folder is not None and resume:
+        first = checkpoint.read_training(folder, translator, average, optimizer)
+        _cut_log(folder / checkpoint.LOG, first)
+    elif folder is not None:
+        checkpoint.write_training(folder, 0, translator, average, optimizer)
+        checkpoint.write_description(translator, folder, **facts)
     if device.type == "cuda" and settings.steps >= COMPILE_FROM:
         translator.denoiser.compile()
 
@@ -107,8 +110,6 @@ def fit(
             chosen = _batch(len(of_c), settings.batch, config.seed, step).to(device)
             with _seeded(config.seed, step, device), translator.autocast():
                 loss = objective(translator, c[of_c[chosen]], z[of_z[chosen]])
-            if not loss.total.isfinite():
-                raise ValueError(f"loss: {loss.total.item()} at step {step}; try a smaller learning_rate")
             optimizer.zero_grad(set_to_none=True)
             loss.total.backward()
             optimizer.step()
@@ -116,11 +117,14 @@ def fit(
 
             done = step + 1
             report(done, settings.steps)
-            if folder is not None:
-                if done % LOG_EVERY == 0 or done == settings.steps:
-                    _log(folder / checkpoint.LOG, step=done, **{k: v.item() for k, v in loss._asdict().items()})
-                if done % settings.checkpoint_every == 0 or done == settings.steps or interrupted():
-                    checkpoint.write_training(folder, done, translator, average, optimizer)
+            save = done % settings.checkpoint_every == 0 or done == settings.steps or interrupted()
+            log = done % LOG_EVERY == 0 or done == settings.steps
+            if (save or log) and not loss.total.isfinite():  # a loss that is once not finite stays so
+                raise ValueError(f"loss: {loss.total.item()} after step {done}; try a smaller learning_rate")
+            if folder is not None and log:
+                _log(folder / checkpoint.LOG, step=done, **{k: v.item() for k, v in loss._asdict().items()})
+            if folder is not None and save:
+                checkpoint.write_training(folder, done, translator, average, optimizer)
             if interrupted():
                 raise KeyboardInterrupt(f"after step {done} of {settings.steps}")
     if folder is not None:

@@ -124,17 +124,18 @@ class Translator(nn.Module):
         self.schedule.grid(steps)  # refuses an impossible number of steps before any work
         generator = generator or torch.Generator().manual_seed(0)
         drawn = samples or 1
+        rows = self.condition(c)
         training = self.training
         self.eval()
-        with torch.inference_mode(), self.autocast():
-            rows = self.condition(c)
+        with torch.inference_mode():
             residual = torch.empty(len(rows), drawn, self.d, device=self.device)
             for chunk in torch.arange(len(rows)).split(max(1, ROWS_AT_ONCE // drawn)):
                 noise = torch.randn(len(chunk) * drawn, self.d, generator=generator, device=generator.device)
                 repeated = rows[chunk].repeat_interleave(drawn, dim=0)
-                f = self.residual(repeated, noise.to(self.device), steps, guidance)
+                with self.autocast():
+                    f = self.residual(repeated, noise.to(self.device), steps, guidance)
                 residual[chunk] = f.float().view(len(chunk), drawn, self.d)
-            projection = (rows @ self.M).float()
+            projection = rows @ self.M
         self.train(training)
         if not residual.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")

@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate
 from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
@@ -205,6 +207,8 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
         fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
     with pytest.raises(ValueError, match="was started with config"):
         fit(pairs, config=replace(SMALL, gamma=0.5), device="cpu", out=tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match="was started with pairs"):
+        fit(make_pairs(seed=5), config=SMALL, device="cpu", out=tmp_path / "run", resume=True)
     with pytest.raises(ValueError, match="not a run folder"):
         fit(pairs, config=SMALL, device="cpu", out=tmp_path / "none", resume=True)
 
@@ -213,6 +217,25 @@ def test_a_diverging_run_stops_and_says_so():
     config = replace(SMALL, train=TrainConfig(steps=50, learning_rate=1e30))
     with pytest.raises(ValueError, match=r"(loss: (nan|inf)|F\(c\): not finite)"):
         fit(make_pairs(), config=config, device="cpu")
+
+
+def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    config = replace(SMALL, train=TrainConfig(steps=12, batch=32, checkpoint_every=4))
+    written = []
+
+    def full_after_two(tensors, path, metadata):
+        if len(written) == 2:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        written.append(path)
+        save_file(tensors, path, metadata)
+
+    monkeypatch.setattr("modtrans_core.checkpoint.save_file", full_after_two)
+    with pytest.raises(OSError, match=r"training.safetensors: cannot be written .*No space left"):
+        fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run")
+    monkeypatch.undo()
+    assert not list((tmp_path / "run").glob("*.part*"))
+    resumed = fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run", resume=True)
+    assert same_weights(resumed, fit(make_pairs(), config=config, device="cpu"))
 
 
 def test_both_directions_with_several_captions():

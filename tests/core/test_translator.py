@@ -168,5 +168,5 @@ def test_blocks_start_as_the_identity():
 def test_a_gpu_agrees_with_the_cpu(translator, c):
     cpu = translator.parts(c)
     gpu = translator.to("cuda").parts(c)
-    np.testing.assert_allclose(gpu.projection, cpu.projection, atol=2e-2)
+    np.testing.assert_allclose(gpu.projection, cpu.projection, atol=1e-5)
     assert (np.sum(gpu.residual * cpu.residual, axis=1) > 0.98).all()

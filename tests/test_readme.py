@@ -1,0 +1,49 @@
+"""The README's code runs as it stands there."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import cli
+from modtrans_core.cli import run
+from modtrans_core.config import Config, TrainConfig
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def test_bring_your_own_embeddings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.save("image.npy", rng.normal(size=(60, 8)))
+    np.save("text.npy", rng.normal(size=(60, 3, 6)))
+    code = next(block for block in BLOCKS if "Translator.fit" in block)
+    shorter = code.replace("validation=validation)", "validation=validation, config=config)")
+    assert shorter != code
+    config = replace(Config(), train=TrainConfig(steps=2))
+    exec(shorter, {"config": config})
+    assert "'cosine'" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "first" / "model.safetensors").exists()
+
+
+def test_the_property_test_that_a_reader_can_paste():
+    code = next(block for block in BLOCKS if "analysis.strategies" in block)
+    names: dict = {}
+    exec(code, names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^modtrans (?!paper).*$", README, re.M))
+def test_every_command_line_parses(line, monkeypatch, capsys):
+    """Up to the point where it would do its work."""
+    arguments = shlex.split(line, comments=True)[1:]
+    ran = []
+    monkeypatch.setattr(cli.VERBS_HERE[arguments[0]], "run", lambda command: ran.append(command))
+    assert run(cli.VERBS_HERE, "modtrans", "", arguments) == 0 and ran
