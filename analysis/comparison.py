@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from queue import Queue
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -158,32 +158,35 @@ def compare_all(
     import pandas as pd
 
     jobs = [(str(pairs), *direction, seed, steps) for seed in range(seeds) for direction in directions]
-    done = dict.fromkeys(range(len(jobs)), 0)
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), spawn) as pool:
-        news: Queue[tuple[int, int, int]] = manager.Queue()
-        results = [pool.submit(_run, index, news, *job) for index, job in enumerate(jobs)]
-        while wait(results, timeout=0.5).not_done:
-            while not news.empty():
-                index, step, of = news.get()
-                done[index] = step
-                if progress is not None:
-                    progress(sum(done.values()), of * len(jobs))
-        parts = zip(*(result.result() for result in results), strict=True)
-        return Comparison(*(pd.concat(part, ignore_index=True) for part in parts))
+    with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), spawn) as pool:
+        try:
+            with TemporaryDirectory() as board:
+                results = [pool.submit(_run, Path(board) / str(index), *job) for index, job in enumerate(jobs)]
+                while wait(results, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
+                    told = [path.read_text().split() for path in Path(board).iterdir()]
+                    if progress is not None and told and all(told):
+                        progress(sum(int(step) for step, _ in told), len(jobs) * int(told[0][1]))
+                parts = zip(*(result.result() for result in results), strict=True)
+        except BaseException:  # the board is gone, so that running jobs end when they next report
+            pool.shutdown(cancel_futures=True)
+            raise
+    return Comparison(*(pd.concat(part, ignore_index=True) for part in parts))
 
 
-def _run(
-    index: int, news: Queue[tuple[int, int, int]], path: str, source: str, target: str, seed: int, steps: int | None
-) -> Comparison:
+def _run(board: Path, path: str, source: str, target: str, seed: int, steps: int | None) -> Comparison:
+    """`compare` in a process of its own, which ends soon after the one that asked for it has stopped."""
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    caller = multiprocessing.parent_process()
 
     def tell(step: int, of: int) -> None:
         if step % 10 == 0 or step == of:
-            news.put((index, step, of))
+            board.write_text(f"{step} {of}")  # fails where the caller has cleaned up
+            if caller is not None and not caller.is_alive():
+                os._exit(1)
 
     with threadpool_limits(1):
         return compare(PairedEmbeddings.load(path), source, target, seed=seed, steps=steps, progress=tell)
