@@ -68,7 +68,7 @@ def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None 
             kernel_name="python3",
             progress_bar=False,
             cwd=str(scratch),
-            extra_arguments=["--IPKernelApp.log_level=40"],  # its warnings are about the machine, not the notebook
+            extra_arguments=["--IPKernelApp.log_level=50"],  # what it logs is about the machine, not the notebook
         )
     except PapermillExecutionError as error:
         failed = out.with_name(f"{out.name}.failed.ipynb")

@@ -1,6 +1,7 @@
 """Certificates: exact limits by independent oracles, coverage by simulation, verdicts that must come out."""
 
 import json
+from dataclasses import FrozenInstanceError
 from itertools import product
 
 import numpy as np
@@ -69,6 +70,10 @@ class TestLowerLimit:
         weight = stats.binom.pmf(k, n, p[:, None])
         assert ((weight * (limits <= p[:, None])).sum(axis=1)).min() < 0.9
 
+    def test_counts_may_be_numpy_integers(self):
+        assert lower_limit(np.int64(0), np.int64(10)) == 0.0
+        assert lower_limit(np.int64(1), np.int64(1), 0.9) == pytest.approx(0.1)  # p = .1
+
     @pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3), (0, 0)])
     def test_bad_input(self, successes, trials):
         with pytest.raises(ValueError, match="successes"):
@@ -84,6 +89,20 @@ class TestBand:
         np.testing.assert_allclose(band.high([0.1, 0.3, 0.5]), [1.0, 0.75, 0.25])
         assert band.guaranteed_cosine(0.5 - 1e-9) == 0.2
         assert band.guaranteed_cosine(0.9) == -1.0
+
+    def test_the_guarantee_is_the_best_cosine_of_the_band(self):
+        """100 distinct cosines: the k-th has (101 - k) / 100 at or above it, less sqrt(log(40) / 200) = .1358."""
+        band = survival_band(np.random.default_rng(28).permutation(np.arange(1, 101)) / 100)
+        assert band.half_width == pytest.approx(0.13581, abs=1e-5)
+        assert band.confidence == 0.95
+        assert band.guaranteed_cosine(0.5) == 0.37  # 64 of 100 reach it, and .64 - .1358 >= .5 > .63 - .1358
+        assert band.guaranteed_cosine(0.864) == 0.01
+        assert band.guaranteed_cosine(0.865) == -1.0
+
+    @pytest.mark.parametrize("q", [0.0, 1.0])
+    def test_a_certain_or_an_impossible_share(self, q):
+        with pytest.raises(ValueError, match="q: "):
+            survival_band(np.zeros(3)).guaranteed_cosine(q)
 
     def test_coverage_of_the_whole_curve(self):
         """1,000 data sets of 50: the band holds the true curve everywhere in at least 90% of them."""
@@ -111,6 +130,24 @@ class TestPoissonBinomial:
             oracle = stats.binom.cdf(k, 301, 0.3)
             assert fewer_than_expected(k, np.full(301, 0.3)) == pytest.approx(oracle, rel=1e-10)
 
+    def test_a_certain_event_is_not_more_than_certain(self):
+        """Rounding puts the sum of all terms above 1 for some of these."""
+        rng = np.random.default_rng(29)
+        for n in (2, 3, 7, 50):
+            for _ in range(20):
+                p_value = fewer_than_expected(n, rng.random(n))
+                assert p_value <= 1.0
+                assert p_value == pytest.approx(1.0)
+
+    @pytest.mark.parametrize("p", [-0.1, 1.1])
+    def test_what_is_no_probability(self, p):
+        with pytest.raises(ValueError, match=f"probabilities: .*{p}"):
+            fewer_than_expected(0, np.array([0.5, p]))
+
+    def test_fewer_than_none(self):
+        with pytest.raises(ValueError, match="successes: -1, allowed is 0 to 1"):
+            fewer_than_expected(-1, np.array([0.5]))
+
     def test_bad_input(self):
         with pytest.raises(ValueError, match="probabilities"):
             fewer_than_expected(0, np.array([1.5]))
@@ -131,6 +168,38 @@ class TestDominance:
     def test_the_ends_are_allowed(self):
         assert judge_dominance(np.array([1.0]), 5).shortfall == 0.0
         assert judge_dominance(np.array([-1.0]), 5).shortfall == 1.0
+        assert judge_dominance(np.array([1.0]), 5).refutation_p == 1.0
+        assert judge_dominance(np.array([-1.0]), 5).refutation_p == 0.0
+
+    def test_rounding_beyond_the_ends_is_allowed_and_no_more(self):
+        inside = np.array([-1.0 - 5e-7, 0.0, 1.0 + 5e-7])
+        assert judge_dominance(inside, 5).pairs == 3
+        for end in (-1.0, 1.0):
+            beyond = np.array([0.0, 0.5, end * (1 + 2e-6)])
+            with pytest.raises(ValueError, match=f"alignment: {beyond.min()} to {beyond.max()}"):
+                judge_dominance(beyond, 5)
+
+    def test_dimensions_between_one_and_two(self):
+        """The law of n = 1.5, by its density (1 - u^2)^((n - 3) / 2): half of it lies above 0."""
+        judged = judge_dominance(np.array([0.0]), 1.5)
+        assert judged.shortfall == pytest.approx(0.5)
+        assert judged.n == 1.5
+
+    def test_a_p_value_at_the_level_decides(self):
+        """P(p <= level) <= level for an exact test, with equality allowed; the default level is 5%."""
+        rng = np.random.default_rng(30)
+        for shift, name, verdict in ((0.05, "support_p", "supported"), (-0.05, "refutation_p", "refuted")):
+            u = np.tanh(AlignmentLaw(self.n).rvs(self.pairs, rng) + shift)
+            p_value = getattr(judge_dominance(u, self.n), name)
+            assert 0.0 < p_value < 1.0
+            assert judge_dominance(u, self.n, p_value).verdict == verdict
+            assert judge_dominance(u, self.n, p_value * (1 - 1e-12)).verdict != verdict
+        assert judge_dominance(u, self.n).level == 0.05
+
+    def test_no_alignment_reaches_the_lowest_decile(self):
+        """Every binomial test then has nothing to reject with: its p-value is 1."""
+        assert judge_dominance(np.full(20, -0.99), self.n).support_p == 1.0
+        assert judge_dominance(np.full(20, 0.99), self.n).support_p == pytest.approx(0.9**20)  # the lowest decile's
 
     def test_support_needs_every_decile(self):
         """The largest of nine exact binomial p-values; a shift of the upper half alone is not enough."""
@@ -203,6 +272,110 @@ class TestPremises:
         assert premises.misjudged == 0.0
         assert premises.dominance.verdict == "undecided"
         assert premises.dominance.n == 11
+
+    def test_p_values_are_binomial_where_all_pairs_are_alike(self):
+        rng = np.random.default_rng(31)
+        p, f, z = orthogonal_parts(60, 12, 0.7, rng)
+        parts = Parts.of(p, f, 0.8, z)
+        premises = measure_premises(parts, 0.6, 0.01)
+        reached = int((parts.cosine >= 0.6).sum())
+        for claim in (premises.bound, premises.exact):
+            oracle = stats.binomtest(reached, 60, claim.probability, alternative="less").pvalue
+            assert claim.p_value == pytest.approx(oracle, rel=1e-6)
+            assert not claim.refuted
+        at_its_level = measure_premises(parts, 0.6, premises.bound.p_value)
+        below_it = measure_premises(parts, 0.6, premises.bound.p_value * (1 - 1e-12))
+        assert (at_its_level.bound.refuted, below_it.bound.refuted) == (True, False)
+
+    def test_typical_angles_by_hand(self):
+        """Angles of known cosine, 0, 1/200, ..., 1/2: p against r in the one plane, f against p in another."""
+        cosines = np.arange(101) / 200
+        sines = np.sqrt(1 - cosines**2)
+        zero = np.zeros(101)
+        p = np.stack([zero + 0.5, zero, zero], axis=1)
+        r = 0.25 * np.stack([-cosines, sines, zero], axis=1)
+        f = np.stack([cosines / 2, zero, np.sqrt(1 - cosines**2 / 4)], axis=1)
+        size = np.linalg.norm(p + r, axis=1, keepdims=True)
+        premises = measure_premises(Parts.of(p / size, f, 1.0, (p + r) / size), 0.5, 0.01)
+        assert premises.projection_residual == pytest.approx((0.25, 0.475))
+        assert premises.direction_projection == pytest.approx((0.125, 0.2375))
+        assert not premises.perpendicular
+        words = "\n".join(premises.lines(limit=0.0))
+        assert "|cos(p, r)| is 0.2500, of |cos(f, p)| 0.1250." in words
+
+    @pytest.mark.parametrize("leaning", ["residual", "direction"])
+    def test_either_angle_can_break_the_geometry(self, leaning):
+        p, f, z = orthogonal_parts(50, 8, 0.7, np.random.default_rng(32))
+        if leaning == "residual":
+            z[17] = unit_rows(z[17] + 1e-4 * p[17])
+        else:
+            f[17] = unit_rows(f[17] + 1e-4 * p[17])
+        assert not measure_premises(Parts.of(p, f, 0.8, z), 0.6, 0.01).perpendicular
+
+    def test_reaching_alpha_exactly_counts(self):
+        """zhat = f: cos is <z, f>, 0 or 1 without rounding, and so is the alignment that is needed."""
+        z, f = np.eye(4)[[0, 0]], np.eye(4)[[1, 0]]
+        for alpha, reached in ((0.0, 2), (1.0, 1)):
+            premises = measure_premises(Parts.of(np.zeros((2, 4)), f, 1.0, z), alpha, 0.01)
+            p = premises.bound.probability  # of each of the two
+            assert premises.bound.p_value == pytest.approx({2: 1.0, 1: 1 - p**2}[reached])
+            assert premises.misjudged == 0.0
+
+    def test_a_projection_as_long_as_the_target_is_possible(self):
+        """|p| = 1 leaves no residual in the orthogonal geometry: cos = 1 / sqrt(1 + gamma^2) for certain."""
+        p, f, z = (np.eye(4)[[k, k]] for k in (0, 1, 2))
+        for alpha, certain in ((0.7, 1.0), (0.71, 0.0)):
+            assert measure_premises(Parts.of(p, f, 1.0, z), alpha, 0.01).bound.probability == certain
+
+    def test_a_longer_projection_is_misjudged_where_it_reaches_alpha(self):
+        """p = 1.5 z is excluded by the orthogonal geometry, and yet zhat points where z does. The other three have
+        p = z / 2: f within 120 degrees of z reaches alpha on S^3, and u uniform on [-1, 1] has to reach beta.
+        """
+        z = np.eye(4)
+        p = np.array([1.5, 0.5, 0.5, 0.5])[:, None] * z
+        premises = measure_premises(Parts.of(p, z, 0.5, z), 0.5, 0.01)
+        assert premises.misjudged == 0.25
+        beta = (0.5 * np.sqrt(0.5) - 0.25) / (0.5 * np.sqrt(0.75))
+        assert premises.bound.probability == pytest.approx(3 / 4 * (1 - beta) / 2)
+        cap = 2 / 3 + np.sqrt(3) / (4 * np.pi)
+        assert premises.exact.probability == pytest.approx((1 + 3 * cap) / 4)
+
+    def test_three_dimensions_are_enough_and_two_are_not(self):
+        p, f, z = orthogonal_parts(5, 3, 0.7, np.random.default_rng(33))
+        assert measure_premises(Parts.of(p, f, 0.8, z), 0.6, 0.01).dominance.n == 2
+        with pytest.raises(ValueError, match="d at least 3"):
+            Parts.of(p[:, :2], f[:, :2], 0.8, z[:, :2])
+
+    def test_checked_parts_have_unit_length(self):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(34))
+        size = np.array([[0.9995, 1.0005, 1.0, 1.0, 1.0]]).T
+        parts = Parts.of(p, size * f, np.arange(5), 7 * z)
+        np.testing.assert_allclose(parts.direction, f, atol=1e-12)
+        np.testing.assert_allclose(parts.target, z, atol=1e-12)
+        np.testing.assert_allclose(parts.translation, p + np.arange(5)[:, None] * f, atol=1e-12)
+        with pytest.raises(ValueError, match="direction: row 1 has length 1.002, allowed is 1"):
+            Parts.of(p, np.where(size > 1, 1.002, 1.0) * f, 1.0, z)
+
+    @pytest.mark.parametrize("changed", range(3))
+    @pytest.mark.parametrize("columns", [5, 7])
+    def test_one_shape_for_all(self, changed, columns):
+        arrays = list(orthogonal_parts(4, 6, 0.7, np.random.default_rng(40)))
+        arrays[changed] = unit_rows(np.ones((4, columns)))
+        p, f, z = arrays
+        with pytest.raises(ValueError, match=r"allowed is one \(n, d\)"):
+            Parts.of(p, f, 1.0, z)
+
+    @pytest.mark.parametrize("gamma", [np.inf, np.nan, -0.5])
+    def test_gamma_has_to_be_a_weight(self, gamma):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(35))
+        with pytest.raises(ValueError, match="gamma: negative or not finite"):
+            Parts.of(p, f, np.array([1.0, gamma, 1.0, 0.0, 1.0]), z)
+
+    def test_zero_rows_are_named(self):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(36))
+        z[3] = 0.0
+        with pytest.raises(ValueError, match="target: row 3 is zero"):
+            Parts.of(p, f, 1.0, z)
 
     def test_exact_geometry_against_simulated_directions(self):
         """One pair whose p and r are far from perpendicular, 4,000 uniform directions."""
@@ -288,6 +461,59 @@ class TestCertificate:
         for words in ("HOLDS", "UNDECIDED", "NOT REFUTED", f"at least {certificate.lower_limit:.4f}"):
             assert words in certificate.text()
 
+    def test_every_number_of_the_text(self):
+        """1,000 cosines from -.499 to .5: the guaranteed ones follow from half width sqrt(log(40) / 2000) = .0429."""
+        certificate = certify_cosines(np.arange(-499, 501) / 1000, 0.25, 0.9)
+        low = stats.binomtest(251, 1000, alternative="greater").proportion_ci(0.95).low
+        assert certificate.text().split("\n") == [
+            "1000 independent held-out pairs, of 1000 rows. With confidence 0.9 all of this is right.",
+            "Guaranteed, whatever the translator is:",
+            f"  P(cos >= 0.25) is at least {low:.4f}; observed is 0.2510.",
+            "  Half of all pairs reach a cosine of -0.0420, nine in ten -0.4420; the true curve is within 0.0429 of the"
+            " observed one.",
+        ]
+        assert certificate.to_dict() == {
+            "alpha": 0.25,
+            "confidence": 0.9,
+            "each": pytest.approx(0.95),
+            "rows": 1000,
+            "pairs": 1000,
+            "successes": 251,
+            "lower_limit": pytest.approx(low),
+            "observed": 0.251,
+            "band_half_width": pytest.approx(np.sqrt(np.log(40) / 2000)),
+            "guaranteed_cosine": {"0.5": -0.042, "0.9": -0.442},
+            "premises": None,
+        }
+
+    def test_too_few_pairs_for_a_curve(self):
+        few = certify_cosines(cosine=np.array([0.9, 0.8]), alpha=0.5)
+        assert few.confidence == 0.95
+        nothing = "-1 (these pairs are too few for more)"
+        assert f"reach a cosine of {nothing}, nine in ten {nothing};" in few.text()
+
+    def test_the_ends_of_alpha_are_allowed(self):
+        cosine = np.array([-1.0, 0.0, 1.0])
+        assert [certify_cosines(cosine, alpha).successes for alpha in (-1.0, 1.0)] == [3, 1]
+        for alpha in (-1.5, -1.0001, 1.0001):
+            with pytest.raises(ValueError, match=f"alpha: {alpha}"):
+                certify_cosines(cosine, alpha)
+
+    def test_a_certificate_is_not_edited(self):
+        p, f, z = orthogonal_parts(20, 5, 0.7, np.random.default_rng(37))
+        certificate = certify(p, f, 0.5, z, 0.6)
+        premises = certificate.premises
+        for record, name in (
+            (certificate, "lower_limit"),
+            (certificate.band, "half_width"),
+            (premises, "misjudged"),
+            (premises.bound, "probability"),
+            (premises.dominance, "verdict"),
+            (Parts.of(p, f, 0.5, z), "gamma"),
+        ):
+            with pytest.raises(FrozenInstanceError):
+                setattr(record, name, 1.0)
+
     @pytest.mark.parametrize(
         ("shift", "verdict", "words"),
         [(0.3, "supported", "borne out"), (-0.3, "refuted", "worse than a random one")],
@@ -320,6 +546,18 @@ class TestCertificate:
             assert "the limit above is higher" in "\n".join(lines)
             assert "25.00%" in "\n".join(lines)
 
+    @pytest.mark.parametrize(("limit", "words"), [(0.51, "higher"), (0.5, "lower"), (0.49, "lower")])
+    def test_the_limit_beside_the_claim(self, limit, words):
+        claim, dominance = Claim(0.5, 0.7, False), judge_dominance(np.zeros(3), 9)
+        premises = Premises(claim, claim, (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance)
+        assert f"the limit above is {words}." in "\n".join(premises.lines(limit))
+
+    def test_claims_in_words(self):
+        assert str(Claim(0.25, 0.031, False)) == "0.2500 (NOT REFUTED, p = 0.031)"
+        assert str(Claim(0.25, 1.2e-98, True)) == "0.2500 (REFUTED, p = 1.2e-98)"
+        assert str(Claim(0.25, 1e-99, True)) == "0.2500 (REFUTED, p = 1e-99)"
+        assert str(Claim(0.25, 0.0, True)) == "0.2500 (REFUTED, p < 1e-99)"
+
     def test_one_row_of_each_group(self):
         """Five groups, one of 96 rows: it decides once, not 96 times."""
         cosine = np.concatenate([np.full(96, 0.9), [0.1, 0.2, 0.3, 0.4]])
@@ -348,6 +586,15 @@ class TestCertificate:
         captions = np.stack([z, np.full_like(z, np.nan)], axis=1)
         rng = np.random.default_rng(26)
         assert certify(p, f, 0.1, captions, 0.5, counts=np.ones(40, int), rng=rng).successes == 40
+
+    def test_every_caption_is_drawn_where_counts_are_not_given(self):
+        """Captions at angles of cosine 1, .8 and 0 to p: each is met by a third of 3,000 items."""
+        z = np.array([[1.0, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 1.0, 0, 0]])
+        p, f = np.tile(0.5 * np.eye(4)[0], (3000, 1)), np.tile(np.eye(4)[3], (3000, 1))
+        cosine = certify(p, f, 0.0, np.tile(z, (3000, 1, 1)), 0.5, rng=np.random.default_rng(38)).band.cosine
+        assert set(cosine.round(9)) == {0.0, 0.8, 1.0}
+        for value in (0.0, 0.8, 1.0):
+            assert stats.binomtest(int(np.isclose(cosine, value).sum()), 3000, 1 / 3).pvalue > FALSE_ALARM
 
     def test_float32_and_lengths_do_not_matter(self):
         p, f, z = orthogonal_parts(100, 10, 0.7, np.random.default_rng(15))
@@ -384,6 +631,20 @@ class TestTranslator:
         assert (distance.min(axis=1) < 1e-6).all()
         assert (distance.argmin(axis=1) < counts).all()
         assert certificate.to_dict() == certify_translator(translator, pairs, 0.1, 0.9).to_dict()
+
+    def test_the_draws_come_from_the_generator(self):
+        """None is a generator with seed 0, as documented; another seed draws other captions."""
+        rng = np.random.default_rng(39)
+        text, image = rng.standard_normal((40, 3, 5)), rng.standard_normal((40, 5))
+        pairs = PairedEmbeddings({"text": text, "image": image}, {"text": np.full(40, 3)}, group=np.arange(40) // 2)
+
+        def cosines(rng):
+            certificate = certify_translator(translator=LinearTranslator(), pairs=pairs, alpha=0.1, rng=rng)
+            assert certificate.confidence == 0.95
+            return certificate.band.cosine
+
+        np.testing.assert_array_equal(cosines(None), cosines(np.random.default_rng(0)))
+        assert (cosines(None) != cosines(np.random.default_rng(1))).any()
 
 
 class TestCoverageOfTheWholeCertificate:
@@ -469,6 +730,19 @@ class TestBadInput:
             ({"group": np.zeros(5)}, "group: shape"),
             ({"target": z[:, None].repeat(2, 1)}, "rng: none.*several targets"),
             ({"target": z[:, None], "counts": np.full(6, 2), "rng": np.random.default_rng(0)}, "counts"),
+            ({"target": z[:, None], "counts": np.zeros(6, int), "rng": np.random.default_rng(0)}, "counts"),
+            (
+                {"target": z[:, None], "counts": np.ones(5, int), "rng": np.random.default_rng(0)},
+                r"counts: shape \(5,\)",
+            ),
+            (
+                {"target": z[:, None], "counts": np.ones(7, int), "rng": np.random.default_rng(0)},
+                r"counts: shape \(7,\)",
+            ),
+            ({"target": z[:, None, None]}, "target: shape"),
+            ({"alpha": -1.5}, "alpha: -1.5"),
+            ({"confidence": 0.0}, "confidence: 0.0"),
+            ({"group": np.zeros(7)}, "group: shape"),
         ],
     )
     def test_one_line_that_names_the_field(self, changed, words):

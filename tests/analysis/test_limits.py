@@ -1,5 +1,7 @@
 """Floor, ceiling, skill and the price of sampling, against a task whose posterior is known."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from analysis.figures import limits as figures
-from analysis.intervals import linear_interval, mean_interval
+from analysis.intervals import Estimate, linear_interval, mean_interval
 from analysis.limits import (
     ceiling_interval,
     limits,
@@ -51,6 +53,28 @@ class TestClosedForms:
         estimate = mean_interval(np.array([0.0, 1.0]), np.array([3, 3]))
         assert estimate.value == 0.5
         assert np.isnan([estimate.low, estimate.high]).all()
+        assert (estimate.confidence, estimate.groups) == (0.95, 1)
+
+    def test_two_groups_have_one(self):
+        """Two values a and b: (a + b) / 2 -+ t |b - a| / 2 with Cauchy's quantile tan(pi .45) for 90%."""
+        estimate = mean_interval(np.array([1.0, 4.0]), confidence=0.9)
+        half = np.tan(0.45 * np.pi) * 1.5
+        assert (estimate.low, estimate.high) == pytest.approx((2.5 - half, 2.5 + half))
+        assert (estimate.confidence, estimate.groups) == (0.9, 2)
+
+    def test_unequal_groups_by_hand(self):
+        """Sums of deviations (-3, 1, 2) over groups of 3, 1 and 2: error sqrt(3 / 2 * 14) / 6, t with 2 degrees of
+        freedom, whose 97.5% quantile is .95 sqrt(2 / (1 - .95^2)).
+        """
+        values, group = np.array([1.0, 1.0, 1.0, 3.0, 2.0, 4.0]), np.array([0, 0, 0, 1, 2, 2])
+        half = 0.95 * np.sqrt(2 / (1 - 0.95**2)) * np.sqrt(1.5 * 14) / 6
+        estimate = linear_interval(7.0, values - 2.0, group)
+        assert (estimate.low, estimate.value, estimate.high) == pytest.approx((7 - half, 7.0, 7 + half))
+        assert mean_interval(values, group) == Estimate(2.0, pytest.approx(2 - half), pytest.approx(2 + half), 0.95, 3)
+
+    def test_an_estimate_is_not_edited(self):
+        with pytest.raises(FrozenInstanceError):
+            mean_interval(np.arange(3.0)).low = 0.0
 
     def test_pair_agreement_by_hand(self):
         x, y = np.array([1.0, 0.0]), np.array([0.0, 1.0])
@@ -342,8 +366,9 @@ class TestBadInput:
             sampling_law(length, samples)
 
     def test_intervals(self):
-        with pytest.raises(ValueError, match="group: shape"):
-            mean_interval(np.ones(3), np.ones(2))
+        for length in (2, 4):
+            with pytest.raises(ValueError, match=rf"group: shape \({length},\)"):
+                mean_interval(np.ones(3), np.ones(length))
         with pytest.raises(ValueError, match="confidence: 1"):
             mean_interval(np.ones(3), confidence=1.0)
         with pytest.raises(ValueError, match="influence: entry 1"):
