@@ -33,6 +33,17 @@ def vector(name: str, value: object) -> np.ndarray:
     return array
 
 
+ROUNDING = 1e-6  # how far a cosine or a length of float32 vectors may be from what it is exactly
+
+
+def cosines(name: str, value: object) -> np.ndarray:
+    """`value` as a float64 vector of cosines, sorted; ValueError outside [-1, 1], rounding aside."""
+    array = np.sort(vector(name, value))
+    if array[0] < -1.0 - ROUNDING or array[-1] > 1.0 + ROUNDING:
+        raise ValueError(f"{name}: {array[0]} to {array[-1]}, allowed is -1 to 1")
+    return array
+
+
 def rows_agree(**arrays: np.ndarray) -> None:
     """ValueError unless all named arrays have the same number of rows."""
     lengths = {name: len(array) for name, array in arrays.items()}

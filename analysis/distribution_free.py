@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.arrays import fraction, vector
+from analysis.arrays import cosines, fraction
 
 
 def lower_limit(successes: int, trials: int, confidence: float = 0.95) -> float:
@@ -66,6 +66,6 @@ class SurvivalBand:
 
 def survival_band(cosine: np.ndarray, confidence: float = 0.95) -> SurvivalBand:
     """The band of independent cosines (N,). ValueError for bad cosines or a confidence outside (0, 1)."""
-    cosine = np.sort(vector("cosine", cosine))
+    cosine = cosines("cosine", cosine)
     half_width = np.sqrt(np.log(2.0 / (1.0 - fraction("confidence", confidence))) / (2.0 * len(cosine)))
     return SurvivalBand(cosine, float(half_width), confidence)

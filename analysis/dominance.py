@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.arrays import fraction, vector
+from analysis.arrays import cosines, fraction, vector
 from analysis.sphere import AlignmentLaw
 
 GRID = tuple(level / 10 for level in range(1, 10))
@@ -79,9 +79,7 @@ def judge_dominance(alignment: np.ndarray, n: float, level: float = 0.05) -> Dom
     ValueError
         An argument out of range.
     """
-    alignment = np.sort(vector("alignment", alignment))
-    if alignment[0] < -1.0 - 1e-6 or alignment[-1] > 1.0 + 1e-6:
-        raise ValueError(f"alignment: {alignment[0]} to {alignment[-1]}, allowed is -1 to 1")
+    alignment = cosines("alignment", alignment)
     if not n > 1.0:
         raise ValueError(f"n: {n}, allowed is a number above 1")
     law, pairs = AlignmentLaw(n), len(alignment)

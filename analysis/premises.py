@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.arrays import matrix, row_cosine, rows_agree
+from analysis.arrays import ROUNDING, matrix, row_cosine, rows_agree
 from analysis.bound import beta, general_probability, probability
 from analysis.dominance import Dominance, fewer_than_expected, judge_dominance
 
-PERPENDICULAR = 1e-6  # |cos| up to which two vectors of float32 numbers count as perpendicular
 UNIT = 1e-3  # how far from 1 the length of a direction may be, for rounding in low precision
 
 
@@ -177,7 +176,7 @@ def measure_premises(parts: Parts, alpha: float, level: float) -> Premises:
     """Evaluate the bound and test its premises on independent pairs, each of the `TESTS` tests at `level`."""
     d = parts.target.shape[1]
     s = np.linalg.norm(parts.projection, axis=1)
-    possible = s <= 1.0
+    possible = s <= 1.0 + ROUNDING
     geometry = np.minimum(s, 1.0), parts.gamma
     bound = np.where(possible, probability(alpha, *geometry, d, "complement"), 0.0)
 
@@ -195,7 +194,7 @@ def measure_premises(parts: Parts, alpha: float, level: float) -> Premises:
         exact=_claim(exact, reached, level),
         projection_residual=_typical(with_residual),
         direction_projection=_typical(with_direction),
-        perpendicular=bool(max(with_residual.max(), with_direction.max()) <= PERPENDICULAR),
+        perpendicular=bool(max(with_residual.max(), with_direction.max()) <= ROUNDING),
         misjudged=float((judged != reached).mean()),
         dominance=judge_dominance(parts.alignment, d - 1, level),
     )

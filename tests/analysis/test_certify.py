@@ -750,3 +750,26 @@ class TestBadInput:
         with pytest.raises(ValueError, match=words) as raised:
             certify(**(arguments | changed))
         assert "\n" not in str(raised.value)
+
+
+def test_a_projection_of_length_one_to_rounding_is_still_possible():
+    """|p| = 1 in float32 may come out as 1 + 6e-8; the bound of such a pair must not be decided by that."""
+    rng = np.random.default_rng(0)
+    projection = np.zeros((200, 16), np.float32)
+    projection[:, :8] = rng.standard_normal((200, 8))
+    projection /= np.linalg.norm(projection, axis=1, keepdims=True).astype(np.float32)
+    direction = np.zeros((200, 16))
+    direction[:, 8:] = rng.standard_normal((200, 8))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    target = rng.standard_normal((200, 16))
+    target[:, :8] += 3 * projection[:, :8]
+    lengths = np.linalg.norm(projection.astype(np.float64), axis=1)
+    assert (lengths > 1).any() and (lengths <= 1).any()
+    premises = certify(projection, direction, 0.3, target, 0.6).premises
+    assert premises.bound.probability == 1.0  # rho = 0: cos = 1 / sqrt(1.09), whatever f is
+
+
+@pytest.mark.parametrize("values", [[3.0, 0.2], [-1.5, 0.2]])
+def test_cosines_that_are_none_are_refused(values):
+    with pytest.raises(ValueError, match=r"cosine: .* allowed is -1 to 1"):
+        certify_cosines(np.array(values), 0.5)
