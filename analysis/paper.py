@@ -24,7 +24,7 @@ from modtrans_core.progress import Progress
 
 PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
-EMBED_SECONDS = 130.0  # OpenMoji's pictures and captions on two cores
+EMBED_SECONDS = 160.0  # OpenMoji's pictures and captions on two cores
 
 
 def project_folder(name: str) -> Path:

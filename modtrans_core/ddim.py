@@ -18,7 +18,7 @@ from torch import Tensor
 from modtrans_core.schedule import NoiseSchedule
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""(x_t (n, d), t (n,)) -> the velocity v (n, d)"""
+"""(x_t (n, d), t (n,) or (1,)) -> the velocity v (n, d)"""
 
 
 def add_noise(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -49,9 +49,9 @@ def sample(predict: Predict, noise: Tensor, schedule: NoiseSchedule, steps: int)
     x = noise
     times = schedule.grid(steps)
     for now, after in itertools.pairwise(times):
-        t = torch.full((len(x),), now, device=x.device)
+        t, t_after = torch.tensor([[now], [after]], device=x.device)
         eps, x0 = eps_and_x0(predict(x, t), x, schedule.at(t))
-        x = step(x0, eps, schedule.at(torch.full_like(t, after)))
+        x = step(x0, eps, schedule.at(t_after))
     return x
 
 

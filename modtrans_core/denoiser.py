@@ -39,19 +39,21 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.depth))
         self.out = nn.Sequential(nn.LayerNorm(width), _zero(nn.Linear(width, d)))
 
-    def forward(self, x: Tensor, t: Tensor, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
-        """v (n, d) from x_t (n, d) at times t (n,) under the conditions c (n, k); None is the null condition.
+    def embed(self, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
+        """The conditions c (n, k) as the network sees them, (n, width); None is the null condition, (1, width).
 
-        `drop` (n,) bool: rows that see the null condition in place of their own.
+        `drop` (n,) bool: rows that become the null condition. One embedding serves every step of a sampler.
         """
-        c = self.null.expand(len(x), -1) if c is None else c  # (n, k)
+        c = self.null[None] if c is None else c  # (n, k)
         if drop is not None:
             c = torch.where(drop[:, None], self.null, c)  # (n, k)
-        h = self.embed_x(x)  # (n, width)
-        time = self.embed_t(sinusoid(t, h.shape[1]))  # (n, width)
-        condition = self.embed_c(c * math.sqrt(self.k))  # (n, width)
+        return self.embed_c(c * math.sqrt(self.k))  # (n, width)
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """v (n, d) from x_t (n, d) at times t (n,) or (1,), under `embed`ded conditions (n, width) or (1, width)."""
+        time = self.embed_t(sinusoid(t, condition.shape[1]))  # (n, width)
         shared = self.modulation(time + condition)  # (n, 3 width)
-        h = h + condition  # (n, width)
+        h = self.embed_x(x) + condition  # (n, width)
         for block in self.blocks:
             h = block(h, shared)  # (n, width)
         return self.out(h)  # (n, d)

@@ -46,7 +46,7 @@ def _noise_term(translator: Translator, c: Tensor, z: Tensor) -> Tensor:
     drop = torch.rand(len(z), device=z.device) < translator.config.objective.condition_dropout
     alpha_bar = translator.schedule.at(t)
     xt = add_noise(x0, eps, alpha_bar)
-    v = translator.denoiser(xt, t, c, drop)
+    v = translator.denoiser(xt, t, translator.denoiser.embed(c, drop))
     eps_hat, x0_hat = eps_and_x0(v, xt, alpha_bar)
     measure = translator.config.diffusion.measure
     if measure == "eps":

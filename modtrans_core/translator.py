@@ -82,11 +82,13 @@ class Translator(nn.Module):
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row scaled to length 1."""
 
+        condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
+
         def conditional(xt: Tensor, t: Tensor) -> Tensor:
-            return self.denoiser(xt, t, c)
+            return self.denoiser(xt, t, condition)
 
         def unconditional(xt: Tensor, t: Tensor) -> Tensor:
-            return self.denoiser(xt, t, None)
+            return self.denoiser(xt, t, null)
 
         predict = guided(conditional, unconditional, guidance)
         x0 = sample(predict, noise, self.schedule, steps)

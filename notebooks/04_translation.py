@@ -12,7 +12,7 @@ pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embed
 source: str = "image"  # one modality; both directions are run
 target: str = "text"  # the other modality
 seeds: int = 3  # splits and trainings, each with its own seed
-steps: int = 800  # optimiser steps of a training
+steps: int = 500  # optimiser steps of a training
 
 # %%
 from matplotlib import pyplot as plt

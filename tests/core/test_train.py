@@ -55,7 +55,9 @@ def test_the_objective_is_what_is_printed(monkeypatch):
     torch.rand(9)
     alpha_bar = translator.schedule.alpha_bar[t][:, None].float()
     xt = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
-    eps_theta = (1 - alpha_bar).sqrt() * xt + alpha_bar.sqrt() * translator.denoiser(xt, t, c)
+    eps_theta = (1 - alpha_bar).sqrt() * xt + alpha_bar.sqrt() * translator.denoiser(
+        xt, t, translator.denoiser.embed(c)
+    )
     noise = (eps - eps_theta).pow(2).sum() / 9
     f = translator.residual(c, torch.randn_like(z), 5, 1.0)
     reconstruction = torch.linalg.vector_norm(z - (c @ translator.M + f), ord=1, dim=1).mean()

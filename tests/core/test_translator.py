@@ -152,9 +152,10 @@ def test_null_condition_replaces_the_dropped_rows_only(translator, c):
     drop = torch.arange(11) % 2 == 0
     translator.eval()
     with torch.no_grad():
-        mixed = translator.denoiser(x, t, rows, drop)
-        torch.testing.assert_close(mixed[drop], translator.denoiser(x, t, None)[drop])
-        torch.testing.assert_close(mixed[~drop], translator.denoiser(x, t, rows)[~drop])
+        network = translator.denoiser
+        mixed = network(x, t, network.embed(rows, drop))
+        torch.testing.assert_close(mixed[drop], network(x, t, network.embed(None))[drop])
+        torch.testing.assert_close(mixed[~drop], network(x, t, network.embed(rows))[~drop])
 
 
 def test_blocks_start_as_the_identity():
