@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -70,21 +70,20 @@ def test_floor_is_the_best_constant():
 
 
 def test_ceiling_is_unbiased_and_holds_for_the_best_prediction():
-    """z = unit vector with a known conditional mean m(c) of constant length: the ceiling is that length."""
+    """von Mises-Fisher targets around each condition: the ceiling is the length of their conditional mean."""
     rng = np.random.default_rng(0)
-    n, d, length = 40_000, 8, 0.6
-    concentration = 8.0
-    # von Mises-Fisher around a random direction: E<z, z'> = A(kappa)^2
+    n, d, concentration = 40_000, 8, 8.0
     c = sphere(rng, 20, d)
     draws = np.stack(
         [stats.vonmises_fisher(mu.astype(float), concentration).rvs(n // 10, random_state=rng) for mu in c]
     )
     z = draws.reshape(-1, 2, d)
-    exact = np.linalg.norm(draws.mean(1), axis=1).mean()
-    assert ceiling(z) == pytest.approx(exact, abs=0.004)
-    assert length < ceiling(z) < 1
+    exact = special.ive(d / 2, concentration) / special.ive(d / 2 - 1, concentration)
+    agreement = np.einsum("nd,nd->n", z[:, 0], z[:, 1])
+    error = agreement.std() / np.sqrt(len(z)) / (2 * exact)
+    assert abs(ceiling(z) - exact) < 5 * error
     best = np.repeat(c, len(z) // 20, axis=0)
-    assert cosine(best, z).mean() <= ceiling(z) + 0.004
+    assert abs(cosine(best, z).mean() - exact) < 5 * error
 
 
 def test_ceiling_needs_two_targets():
