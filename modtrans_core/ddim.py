@@ -1,10 +1,11 @@
 """Deterministic DDIM (Song et al. 2021, arXiv 2010.02502) with classifier-free guidance.
 
-code            paper
-x0              x_0, the clean vector
-xt, t           x_t
-alpha_bar       alpha_t of the paper's equation 4: x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps
-eps             epsilon_theta(x_t)
+    code            paper
+    x0              x_0, the clean vector
+    xt, t           x_t
+    alpha_bar       alpha_t of the paper's equation 4: x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps
+    eps             epsilon_theta(x_t)
+    v               what the network outputs: eps = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v
 """
 
 from __future__ import annotations

@@ -19,7 +19,3 @@ def reporting(progress: Progress | None, total: int, what: str, unit: str, first
 
     with tqdm(total=total, initial=first, desc=what, unit=unit, disable=None) as bar:
         yield lambda done, _: bar.update(done - bar.n) and None
-
-
-def silent(done: int, total: int) -> None:
-    """A progress that shows nothing."""
