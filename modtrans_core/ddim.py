@@ -1,5 +1,6 @@
 """Deterministic DDIM (Song et al. 2021, arXiv 2010.02502) with classifier-free guidance.
 
+Notation:
     code            paper
     x0              x_0, the clean vector
     xt, t           x_t
