@@ -53,7 +53,7 @@ def compare(
     steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Fit every baseline that applies and the poster's translator, and score them on the test part of the split.
+    """Fit every cheap baseline that applies and the poster's translator, and score them on the test part of the split.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
     `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs.

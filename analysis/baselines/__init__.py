@@ -1,25 +1,38 @@
-"""What a translator must beat: translators with no network in them, behind one protocol.
+"""What a translator must beat: simpler translators, behind one protocol.
 
 >>> for name, make in baselines(512, 512).items():
 ...     prediction = make().fit(condition, target, validation).translate(test_condition)
+
+The linear ones that fit in seconds are always there; `full=True` adds those that take up to a minute on one core.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from analysis.baselines.kernel import KernelRidge
+from analysis.baselines.latent import CanonicalCorrelation, PartialLeastSquares
+from analysis.baselines.mlp import MLP
 from analysis.baselines.procrustes import Procrustes
 from analysis.baselines.protocol import Baseline
 from analysis.baselines.ridge import Ridge
+from analysis.baselines.towards_identity import RidgeTowardsIdentity
 from analysis.baselines.translation import ConstantMean, Identity, MeanShift
+from analysis.baselines.transport import OptimalTransport
 
 __all__ = [
+    "MLP",
     "Baseline",
+    "CanonicalCorrelation",
     "ConstantMean",
     "Identity",
+    "KernelRidge",
     "MeanShift",
+    "OptimalTransport",
+    "PartialLeastSquares",
     "Procrustes",
     "Ridge",
+    "RidgeTowardsIdentity",
     "baselines",
     "not_applicable",
 ]
@@ -31,19 +44,36 @@ _FACTORIES: dict[str, Callable[[], Baseline]] = {
     "procrustes": Procrustes,
     "ridge": Ridge,
 }
-_NEED_ONE_DIMENSION = ("identity", "mean shift")
+_MORE: dict[str, Callable[[], Baseline]] = {
+    "ridge towards tI": RidgeTowardsIdentity,
+    "kernel ridge": KernelRidge,
+    "CCA": CanonicalCorrelation,
+    "PLS": PartialLeastSquares,
+    "MLP": MLP,
+    "optimal transport": OptimalTransport,
+}
+_NEED_ONE_DIMENSION = ("identity", "mean shift", "ridge towards tI", "optimal transport")
 
 
-def baselines(k: int, d: int) -> dict[str, Callable[[], Baseline]]:
-    """Factories by name of the baselines that apply to conditions in R^k and targets in R^d."""
-    return {name: make for name, make in _FACTORIES.items() if name not in not_applicable(k, d)}
+def baselines(k: int, d: int, *, full: bool = False) -> dict[str, Callable[[], Baseline]]:
+    """Factories by name of the baselines that apply to conditions in R^k and targets in R^d.
+
+    `full` adds the ridge towards tI, kernel ridge, CCA, PLS, MLP and optimal transport.
+    """
+    left_out = not_applicable(k, d, full=full)
+    return {name: make for name, make in _chosen(full).items() if name not in left_out}
 
 
-def not_applicable(k: int, d: int) -> dict[str, str]:
-    """The baselines that `baselines(k, d)` leaves out, each with the reason."""
+def not_applicable(k: int, d: int, *, full: bool = False) -> dict[str, str]:
+    """The baselines that `baselines(k, d, full=full)` leaves out for their dimensions, each with the reason."""
     for name, dimension in (("k", k), ("d", d)):
         if dimension < 1:
             raise ValueError(f"{name}: {dimension}, allowed is a whole number of at least 1")
     if k == d:
         return {}
-    return dict.fromkeys(_NEED_ONE_DIMENSION, f"needs one dimension for both modalities, here {k} and {d}")
+    reason = f"needs one dimension for both modalities, here {k} and {d}"
+    return {name: reason for name in _chosen(full) if name in _NEED_ONE_DIMENSION}
+
+
+def _chosen(full: bool) -> dict[str, Callable[[], Baseline]]:
+    return _FACTORIES | _MORE if full else _FACTORIES

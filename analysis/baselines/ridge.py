@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from sklearn.linear_model import Ridge as ScikitRidge
 
+from analysis.baselines.choice import held_out, positive_numbers
 from analysis.baselines.protocol import Pairs, fitted_condition, training_pairs
 from modtrans_core.evaluate import cosine
 
@@ -36,12 +37,7 @@ class Ridge:
     """
 
     def __init__(self, penalties: Sequence[float] = PENALTIES) -> None:
-        for penalty in penalties:
-            if not 0.0 < penalty < np.inf:
-                raise ValueError(f"penalties: {penalty}, allowed are finite numbers above 0")
-        if not len(penalties):
-            raise ValueError("penalties: empty, allowed is at least one number above 0")
-        self.penalties = tuple(float(penalty) for penalty in penalties)
+        self.penalties = positive_numbers("penalties", penalties)
         self.dimension: int | None = None
         self.penalty = self.penalties[0]
         self.validation_cosines: dict[float, float] = {}
@@ -50,12 +46,10 @@ class Ridge:
     def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
         condition, target = training_pairs(condition, target)
         if len(self.penalties) > 1:
-            if validation is None:
-                raise ValueError("validation: none, allowed are pairs where there are several penalties")
-            held_out, truth = training_pairs(*validation)
+            held, truth = held_out(validation, "penalties")
             for penalty in self.penalties:
                 linear_map, offset = _solve(condition, target, penalty)
-                score = cosine(held_out @ linear_map + offset, truth).mean()
+                score = cosine(held @ linear_map + offset, truth).mean()
                 self.validation_cosines[penalty] = float(score)
             self.penalty = max(self.penalties, key=self.validation_cosines.__getitem__)
         self.map, self.offset = _solve(condition, target, self.penalty)
