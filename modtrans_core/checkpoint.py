@@ -16,6 +16,7 @@ from torch import Tensor
 
 from modtrans_core.config import Config
 from modtrans_core.files import disk_errors, read_json, replacing, write_json
+from modtrans_core.lift import LiftedMap
 from modtrans_core.translator import Translator, default_device
 
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
@@ -38,7 +39,7 @@ def save_translator(translator: Translator, folder: str | Path) -> None:
 def write_description(translator: Translator, folder: Path, **facts: Any) -> None:
     """Write `translator.json`; `facts` are kept beside the translator's own (the split that it was trained on)."""
     description = {
-        "format": 1,
+        "format": 2,
         "source": translator.source,
         "target": translator.target,
         "k": translator.k,
@@ -55,8 +56,8 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     if not path.exists():
         raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing")
     description = read_json(path)
-    if not isinstance(description, dict) or description.get("format") != 1:
-        raise ValueError(f"{path}: format is not 1, the one that this version reads")
+    if not isinstance(description, dict) or description.get("format") != 2:
+        raise ValueError(f"{path}: format is not 2, the one that this version reads")
     return description
 
 
@@ -76,8 +77,11 @@ def load_translator(folder: str | Path, device: str | torch.device | None = None
     except KeyError as error:
         raise ValueError(f"{folder}/{DESCRIPTION}: {error} is missing") from None
     try:
-        translator.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        tensors = load_file(path)
+        if config.lift.landmarks:
+            translator.lift(LiftedMap(tensors["M"], tensors["landmarks"], tensors["bandwidth"]))
+        translator.load_state_dict(tensors)
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: does not hold this translator's weights ({str(error).splitlines()[0]})") from None
     return translator.to(device or default_device()).eval()
 

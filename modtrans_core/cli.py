@@ -71,7 +71,7 @@ class Train:
     target: str = "text"
     """modality to translate to"""
     preset: str = "poster"
-    """settings to start from: poster"""
+    """settings to start from: poster, or calibrated (the conditional mean in closed form)"""
     steps: int | None = None
     """optimiser steps. Default: the preset's"""
     seed: int = 0

@@ -31,7 +31,7 @@ def objective(translator: Translator, c: Tensor, z: Tensor) -> Loss:
     if config.lambda_2 > 0:
         noise_term = _noise_term(translator, c, z)
     if config.lambda_1 > 0:
-        zhat = c @ translator.M
+        zhat = translator.projection(c)
         if translator.config.gamma > 0:
             f = translator.residual(c, torch.randn_like(z), config.reconstruction_steps, guidance=1.0)
             zhat = zhat + translator.config.gamma * f

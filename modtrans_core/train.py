@@ -27,6 +27,7 @@ from modtrans_core import checkpoint
 from modtrans_core.config import Config, preset
 from modtrans_core.evaluate import target_mean, unit
 from modtrans_core.files import replacing
+from modtrans_core.lift import LiftedMap
 from modtrans_core.linear import LinearMap
 from modtrans_core.objective import objective
 from modtrans_core.pairs import PairedEmbeddings
@@ -52,7 +53,8 @@ def fit(
 ) -> Translator:
     """Train a translator from `source` to `target`.
 
-    M starts at the ridge map whose penalty has the best validation cosine, then everything is trained jointly.
+    M starts at the ridge map whose penalty has the best validation cosine, then everything is trained jointly. Where
+    the configuration has landmarks, M is the closed-form map of the lifted condition and nothing else is trained.
 
     Parameters
     ----------
@@ -84,7 +86,10 @@ def fit(
     with torch.no_grad():
         held_c, held_z, of_held_c, of_held_z = _on_device(validation, source, target, device)
         held_out = (held_c[of_held_c], held_z[of_held_z])
-        translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
+        if config.lift.landmarks:
+            translator.lift(LiftedMap.fit(c, z, of_c, of_z, *held_out, config.lift, config.seed))
+        else:
+            translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
         translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
     average = copy.deepcopy(translator).eval()
     optimizer = torch.optim.Adam(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from modtrans_core.config import Config
 from modtrans_core.ddim import guided, sample
 from modtrans_core.denoiser import Denoiser
+from modtrans_core.lift import LiftedMap, lifted
 from modtrans_core.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Translator(nn.Module):
     """
 
     mean: Tensor
+    landmarks: Tensor
+    bandwidth: Tensor
 
     def __init__(
         self,
@@ -68,6 +71,8 @@ class Translator(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.denoiser = Denoiser(d, k, config.network)
+        self.register_buffer("landmarks", torch.zeros(0, k))
+        self.register_buffer("bandwidth", torch.ones(()))
         self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
 
     @property
@@ -78,6 +83,15 @@ class Translator(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.M.device
+
+    def lift(self, fitted: LiftedMap) -> None:
+        """Take a map of the lifted condition for M, (k + L + 1, d); see `modtrans_core.lift`."""
+        self.M = nn.Parameter(fitted.M.to(self.device))
+        self.landmarks, self.bandwidth = fitted.landmarks.to(self.device), fitted.bandwidth.to(self.device)
+
+    def projection(self, c: Tensor) -> Tensor:
+        """c M (n, d) of the unit conditions c (n, k), or c~ M of the lifted ones where there are landmarks."""
+        return (lifted(c, self.landmarks, self.bandwidth) if len(self.landmarks) else c) @ self.M
 
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row scaled to length 1."""
@@ -137,7 +151,7 @@ class Translator(nn.Module):
                 with self.autocast():
                     f = self.residual(repeated, noise.to(self.device), steps, guidance)
                 residual[chunk] = f.float().view(len(chunk), drawn, self.d)
-            projection = rows @ self.M
+            projection = torch.cat([self.projection(chunk) for chunk in rows.split(ROWS_AT_ONCE)])
         self.train(training)
         if not residual.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")

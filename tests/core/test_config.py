@@ -56,7 +56,7 @@ def test_a_configuration_survives_json():
         (lambda: Config.from_dict({"seed": True}), "seed: True, int"),
         (lambda: with_settings(Config(), ["gamma"]), "NAME=VALUE"),
         (lambda: with_settings(Config(), ["network=1"]), "'network' is not a setting"),
-        (lambda: with_settings(Config(), ["network.w=1"]), "not a setting; settings are gamma, seed, network.width"),
+        (lambda: with_settings(Config(), ["network.w=1"]), "not a setting; settings are gamma, seed, lift.landmarks"),
     ],
 )
 def test_an_impossible_setting_is_refused_in_one_line(make, words):
