@@ -19,6 +19,7 @@ RANKS = (1, 10)
 
 def unit(x: np.ndarray) -> np.ndarray:
     """`x` (..., d) with every vector scaled to length 1, float32. A zero or non-finite vector is a ValueError."""
+    x = np.asarray(x)
     norm = np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))[..., None]
     if not (np.isfinite(norm) & (norm > 0)).all():
         raise ValueError(

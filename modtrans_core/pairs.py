@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modtrans_core import memmap
+from modtrans_core.evaluate import unit
 from modtrans_core.files import disk_errors, replacing
+from modtrans_core.memmap import MappedRows, refuse_bad_rows
 
 SUFFIXES = (".npz", ".safetensors")
-_NOT_A_MODALITY = ("group", "key", "metadata")
+_SAMPLED_ROWS = 1024
+_ROWS_AT_ONCE = 65536
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class PairedEmbeddings:
     Parameters
     ----------
     arrays : one array a modality, named after it (`image`, `text`, ...): (n, d), or (n, m, d) where an item has
-        up to m vectors (several captions of one picture). Kept as float32; finite, no zero vector.
+        up to m vectors (several captions of one picture). Kept as float32; finite, no zero vector. A `MappedRows`
+        stands for an array that stays on disk: it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
     group : (n,) integers; items of one group are never split apart (variants of one picture). Default: each its own.
     key : (n,) strings that name the items.
@@ -49,11 +53,12 @@ class PairedEmbeddings:
         n = len(next(iter(self.arrays.values())))
         arrays, counts = {}, {}
         for name, array in self.arrays.items():
-            arrays[name] = _vectors(name, np.asarray(array), n)
+            arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
             if array.ndim == 3:
                 given = self.counts.get(name)
                 counts[name] = _counts(name, given, arrays[name].shape[:2])
-            _refuse_bad_rows(name, arrays[name], counts.get(name))
+            if not isinstance(array, MappedRows):
+                refuse_bad_rows(name, arrays[name], counts.get(name))
         for name in set(self.counts) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         object.__setattr__(self, "arrays", arrays)
@@ -78,38 +83,91 @@ class PairedEmbeddings:
             raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(self.arrays)}")
         return self.arrays[name]
 
+    @property
+    def mapped(self) -> bool:
+        """Whether vectors stay on disk until they are asked for."""
+        return any(isinstance(array, MappedRows) for array in self.arrays.values())
+
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """All vectors of a modality as rows (N, d), and the item that each belongs to (N,), ascending."""
         array = self.modality(name)
         if array.ndim == 2:
             return array, np.arange(len(array))
+        if isinstance(array, MappedRows):
+            return array.present(self.counts[name])
         present = np.arange(array.shape[1]) < self.counts[name][:, None]
         return array[present], np.nonzero(present)[0]
 
     def pairings(self, source: str, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Every (condition, target) pair: the rows c (N, k) and z (M, d), and the indices into them (P,) and (P,)."""
         (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
+        if len(c) == len(z) == len(self):  # one of each; the general way would sort what is sorted
+            return c, z, c_item, z_item
         first = np.searchsorted(z_item, np.arange(len(self) + 1))
         several = np.diff(first)[c_item]
         of_c = np.repeat(np.arange(len(c)), several)
         offset = np.arange(len(of_c)) - np.repeat(np.cumsum(several) - several, several)
         return c, z, of_c, first[c_item[of_c]] + offset
 
+    def condition_sums(
+        self, source: str, target: str, items: int = 8192, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """All pairs as sums over the targets of each condition, in one pass and bounded memory.
+
+        Sums over pairs follow from them: sum c c^T = sum_i count_i c_i c_i^T and sum c z^T = sum_i c_i total_i^T.
+
+        Parameters
+        ----------
+        items : consecutive items of a chunk, at most.
+        part : (r, w): every w-th chunk from the r-th on, so that w processes share the chunks between them.
+
+        Yields
+        ------
+        c : unit conditions (N, k), float32.
+        total : the sum (N, d) of the unit targets that each condition is paired with, float32.
+        count : how many these are (N,).
+        """
+        (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
+        for start in range(part[0] * items, len(self), part[1] * items):
+            stop = min(start + items, len(self))
+            of_c, of_z = (slice(*np.searchsorted(item, (start, stop))) for item in (c_item, z_item))
+            count = np.bincount(z_item[of_z] - start, minlength=stop - start)
+            total = np.add.reduceat(unit(z[of_z]), np.cumsum(count) - count, axis=0)  # no item is without a target
+            own = c_item[of_c] - start
+            yield unit(c[of_c]), total[own], count[own]
+
     def fingerprint(self) -> str:
-        """SHA-256 of the vectors, their counts and groups: the same for the same data in any file format."""
+        """SHA-256 of the vectors, their counts and groups: the same for the same data in any file format.
+
+        Of a set of more than 2 GiB (as float32) it is taken from the shapes, the counts, the groups and 1,024 rows of
+        each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other
+        encoders, data or orders change it; a change to a share f of the rows alone is missed with probability about
+        (1 - f)^1024.
+        """
         digest = hashlib.sha256()
+        large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > memmap.LARGE
+        which = _groups(self.group)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
-            for part in self.rows(name):
-                digest.update(np.ascontiguousarray(part).data)
-        digest.update(np.unique(self.group, return_inverse=True)[1].astype(np.int64).data)
+            vectors, item = self.rows(name)
+            if large:
+                chosen = np.linspace(0, len(vectors) - 1, min(_SAMPLED_ROWS, len(vectors))).astype(np.int64)
+                digest.update(f"{self.arrays[name].shape} {len(vectors)} rows".encode())
+                digest.update(vectors[chosen].data)
+                if name in self.counts:
+                    digest.update(self.counts[name].data)
+                continue
+            for start in range(0, len(vectors), _ROWS_AT_ONCE):
+                digest.update(np.ascontiguousarray(vectors[start : start + _ROWS_AT_ONCE]).data)
+            digest.update(np.ascontiguousarray(item).data)
+        digest.update(which.astype(np.int64).data)
         return digest.hexdigest()
 
     def take(self, items: np.ndarray) -> PairedEmbeddings:
         """The pair set of these items, in this order."""
         return replace(
             self,
-            arrays={name: array[items] for name, array in self.arrays.items()},
+            arrays={k: v.take(items) if isinstance(v, MappedRows) else v[items] for k, v in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
             group=self.group[items],
             key=None if self.key is None else self.key[items],
@@ -125,17 +183,19 @@ class PairedEmbeddings:
         """
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
-        labels, which, sizes = np.unique(self.group, return_inverse=True, return_counts=True)
+        labels, which, sizes = _groups(self.group)
         if len(labels) < len(fractions):
             raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
         order = np.random.default_rng(seed).permutation(len(labels))
-        middle = np.cumsum(sizes[order]) - sizes[order] / 2  # a group goes where its middle item falls
+        dealt = sizes[order]
+        middle = np.cumsum(dealt) - dealt / 2  # a group goes where its middle item falls
         cuts = np.searchsorted(middle, np.cumsum(fractions)[:-1] * len(self))
         first = np.arange(1, len(fractions))  # but every part gets a group
         cuts = np.clip(np.maximum.accumulate(cuts - first) + first, first, len(labels) - len(fractions) + first)
-        part = np.empty(len(labels), dtype=np.int64)
-        part[order] = np.searchsorted(cuts, np.arange(len(labels)), side="right")
-        return tuple(self.take(np.flatnonzero(part[which] == index)) for index in range(len(fractions)))
+        part = np.empty(len(labels), dtype=np.int8)
+        part[order] = np.repeat(np.arange(len(fractions)), np.diff([0, *cuts, len(labels)]))
+        part = part[which]
+        return tuple(self.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
 
     def save(self, path: str | Path) -> None:
         """Write one `.npz` or `.safetensors` file, whole or not at all."""
@@ -161,19 +221,24 @@ class PairedEmbeddings:
                     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
 
     @staticmethod
-    def load(path: str | Path) -> PairedEmbeddings:
-        """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout."""
-        path = Path(path)
-        if not path.exists():
-            raise ValueError(f"{path}: no such file or folder")
-        if path.is_file():
-            return _read_file(path)
-        if (path / "img_emb").is_dir() or (path / "text_emb").is_dir():
-            return _read_clip_retrieval(path)
-        shards = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
-        if not shards:
-            raise ValueError(f"{path}: a folder with no {' or '.join(SUFFIXES)} file and no img_emb/ or text_emb/")
-        return _concatenate([_read_file(shard) for shard in shards])
+    def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
+        """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
+
+        Parameters
+        ----------
+        mapped : leave the vectors on disk, and read and check rows when they are needed. Default: where they would take
+            more than 2 GiB as float32 and no file is compressed. The files must not change while the set is in use.
+        """
+        from modtrans_core.shards import load
+
+        return load(path, mapped)
+
+
+def _groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labels, the index of each item's label, and how many items have each. Ascending groups need no sorting."""
+    if (group[1:] > group[:-1]).all():
+        return group, np.arange(len(group)), np.ones(len(group), dtype=np.int64)
+    return np.unique(group, return_inverse=True, return_counts=True)
 
 
 def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
@@ -183,7 +248,7 @@ def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
         )
     if len(array) != n:
         raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
-    return array.astype(np.float32, copy=False)
+    return array if isinstance(array, MappedRows) else array.astype(np.float32, copy=False)
 
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
@@ -192,87 +257,3 @@ def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.n
     if counts.shape != (n,) or counts.dtype.kind not in "iu" or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"{name}_count: integers from 1 to {m} of shape ({n},) are needed")
     return counts.astype(np.int64)
-
-
-def _refuse_bad_rows(name: str, array: np.ndarray, counts: np.ndarray | None) -> None:
-    squared = np.einsum("...d,...d->...", array, array, dtype=np.float64)
-    bad = ~(np.isfinite(squared) & (squared > 0))
-    if counts is not None:
-        bad &= np.arange(array.shape[1]) < counts[:, None]
-    if bad.any():
-        where = np.argwhere(bad)[0]
-        row = array[tuple(where)]
-        what = "a zero vector" if np.all(row == 0) else "NaN or infinity"
-        raise ValueError(
-            f"{name}: {what} in row {where[0]} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed"
-        )
-
-
-def _read_file(path: Path) -> PairedEmbeddings:
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            if "metadata" in arrays:
-                arrays["metadata"] = arrays["metadata"].item()
-        elif path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                header = file.metadata() or {}
-            if "key" in header:
-                arrays["key"] = np.array(json.loads(header["key"]))
-            arrays["metadata"] = header.get("metadata", "{}")
-        else:
-            raise ValueError(f"unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed")
-        return _from_arrays(arrays)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path}: damaged or cut short ({error})") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise ValueError(f"{path}: damaged or cut short ({error})") from None
-
-
-def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:
-    counts = {name.removesuffix("_count"): array for name, array in arrays.items() if name.endswith("_count")}
-    return PairedEmbeddings(
-        arrays={k: v for k, v in arrays.items() if k not in _NOT_A_MODALITY and not k.endswith("_count")},
-        counts=counts,
-        group=arrays.get("group"),  # type: ignore[arg-type]
-        key=arrays.get("key"),
-        metadata=json.loads(arrays.get("metadata", "{}")),
-    )
-
-
-def _read_clip_retrieval(path: Path) -> PairedEmbeddings:
-    arrays = {}
-    for modality, prefix in (("image", "img_emb"), ("text", "text_emb")):
-        files = sorted((path / prefix).glob(f"{prefix}_*.npy"), key=lambda file: int(file.stem.rsplit("_", 1)[1]))
-        if files:
-            try:
-                arrays[modality] = np.concatenate([np.load(file, allow_pickle=False) for file in files])
-            except (ValueError, EOFError) as error:
-                raise ValueError(f"{path / prefix}: damaged or mismatched shards ({error})") from None
-    if not arrays:
-        raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
-    return PairedEmbeddings(arrays)
-
-
-def _concatenate(shards: list[PairedEmbeddings]) -> PairedEmbeddings:
-    first = shards[0]
-    for shard in shards[1:]:
-        if {k: v.shape[1:] for k, v in shard.arrays.items()} != {k: v.shape[1:] for k, v in first.arrays.items()}:
-            raise ValueError(f"shards differ: {first} and {shard}; every shard needs the same modalities and shapes")
-    keyed = all(shard.key is not None for shard in shards)
-    grouped = np.concatenate([shard.group for shard in shards])
-    return PairedEmbeddings(
-        arrays={name: np.concatenate([shard.arrays[name] for shard in shards]) for name in first.arrays},
-        counts={name: np.concatenate([shard.counts[name] for shard in shards]) for name in first.counts},
-        group=grouped,
-        key=np.concatenate([shard.key for shard in shards if shard.key is not None]) if keyed else None,
-        metadata=first.metadata,
-    )
