@@ -79,7 +79,7 @@ def load_translator(folder: str | Path, device: str | torch.device | None = None
     try:
         tensors = load_file(path)
         if config.lift.landmarks:
-            translator.lift(LiftedMap(tensors["M"], tensors["landmarks"], tensors["bandwidth"]))
+            translator.lift(LiftedMap(*(tensors[name] for name in ("M", "landmarks", "bandwidth", "length"))))
         translator.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: does not hold this translator's weights ({str(error).splitlines()[0]})") from None

@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.config import Config, preset
+from modtrans_core.config import Config, Goal, preset
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.evaluate import evaluate
 from modtrans_core.files import replacing
@@ -72,6 +72,9 @@ class Train:
     """modality to translate to"""
     preset: str = "poster"
     """settings to start from: poster, or calibrated (the conditional mean in closed form)"""
+    goal: Goal | None = None
+    """what `calibrated` is chosen by: the cosine, the centered ranking (retrieval), or the best ranking at hardly any
+    cost in cosine (balanced, the default)"""
     steps: int | None = None
     """optimiser steps. Default: the preset's"""
     seed: int = 0
@@ -87,6 +90,10 @@ class Train:
 
     def run(self) -> None:
         config = with_settings(replace(preset(self.preset), seed=self.seed), self.set)
+        if self.goal is not None:
+            if not config.lift.landmarks:
+                raise ValueError(f"goal: {self.goal!r}, nothing is chosen by it here; --preset calibrated is needed")
+            config = replace(config, lift=replace(config.lift, goal=self.goal))
         if self.steps is not None:
             config = replace(config, train=replace(config.train, steps=self.steps))
         pairs = PairedEmbeddings.load(self.pairs)

@@ -21,10 +21,11 @@ class LiftConfig:
     """What M is a linear map of: the condition, or the condition lifted with radial basis functions."""
 
     landmarks: int = 0
-    """radial basis functions, centred on training conditions; 0: zhat is linear in the condition itself"""
+    """radial basis functions to choose from, centred on training conditions, for the closed-form map of
+    `modtrans_core.calibrate`; 0: M is linear in the condition itself"""
     goal: Goal = "balanced"
     """what the lifted map is chosen by on validation pairs: the cosine, the centered ranking (retrieval), or the best
-    ranking among the maps that give up at most .005 of the cosine (balanced)"""
+    ranking among the maps that give up at most .002 of the cosine (balanced)"""
 
     def __post_init__(self) -> None:
         _require(self.landmarks >= 0, "landmarks", self.landmarks, "at least 0")

@@ -1,35 +1,29 @@
-"""The lifted condition c~ = [c, phi(c), 1], and the closed-form map M of zhat = c~ M that is best on validation pairs.
+"""The lifted condition, and ridge regression on it in closed form.
 
-phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j drawn from the training conditions. Ridge regression on c~ is
-kernel ridge regression with the kernel <c, c'> + exp(-|c - c'|^2 / (2 h)) where every condition is a landmark, and its
-Nystroem approximation (Williams and Seeger 2001) where there are more. The map is shrunk towards t I on the coordinates
-of c where both spaces have one dimension, and towards 0 elsewhere; the constant is not penalised.
+    zhat = mean + length(|delta|) delta / |delta|,    delta = c~ M
+
+c~ = [c, phi(c), 1] is the condition lifted with radial basis functions, phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for
+landmarks l_j drawn from the training conditions. M is the ridge regression of z - mean on phi or, without landmarks, on
+c: on phi it is kernel ridge regression where every condition is a landmark, and its Nystroem approximation (Williams
+and Seeger 2001) where there are more. It is shrunk towards t I on the coordinates of c where both spaces have one
+dimension, towards 0 elsewhere; the constant is not penalised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from modtrans_core.config import LiftConfig
+from modtrans_core.linear import NormalEquations
 
-BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
-"""values of h tried, in units of the median squared distance of two training conditions"""
-PENALTIES = tuple(10.0 ** (power / 2) for power in range(-6, 6))
-"""ridge penalties tried, in units of the squared length of one training condition"""
-IDENTITIES = (0.0, 0.5, 1.0, 2.0, 4.0, 16.0)
-"""values of t tried where k = d, in units of the least-squares t of z - mean(z) on c - mean(c)"""
-SCOUTS = 1024
-"""landmarks with which the bandwidth is chosen; the penalty and t are chosen again with all"""
-COSINE_GIVEN_UP = 0.005
-"""validation cosine that `balanced` gives up, at most, for a better ranking"""
 JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
-JUDGES = 1024
-"""validation conditions on which candidates are compared, at most"""
+LEAST_LENGTH = 0.1
+"""least value of length(s) / s, so that a translation is never the bare mean"""
 
 
 def lifted(c: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
@@ -38,122 +32,122 @@ def lifted(c: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
     return torch.cat([c, phi, torch.ones_like(c[:, :1])], dim=1)
 
 
-class Candidate(NamedTuple):
-    """One map and how it does on the validation pairs."""
-
-    cosine: float
-    """mean cosine"""
-    rank: float
-    """mean reciprocal rank of the own target, centered, among the validation targets"""
-    bandwidth: Tensor
-    penalty: float
-    identity: float
-    """t"""
-    M: Tensor
+def stretched(delta: Tensor, length: Tensor) -> Tensor:
+    """`delta` (n, d) with every row's length s replaced by length(s) = a + b s, for `length` = (a, b)."""
+    s = delta.norm(dim=1, keepdim=True).clamp_min(torch.finfo(delta.dtype).tiny)
+    return delta / s * torch.maximum(length[0] + length[1] * s, LEAST_LENGTH * s)
 
 
 @dataclass(frozen=True)
 class LiftedMap:
-    """zhat = c~ M; every field in float32."""
+    """zhat = mean + stretched(c~ M, length); every field in float32."""
 
     M: Tensor
     """(k + L + 1, d)"""
     landmarks: Tensor
-    """(L, k)"""
+    """(L, k); L = 0 where M is a map of the condition alone"""
     bandwidth: Tensor
     """h, a scalar"""
+    length: Tensor
+    """(a, b)"""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Coordinates [c, psi(c), 1] in which ridge regression on psi is kernel ridge regression.
+
+    psi(c) = R^-1 phi(c), with R R^T the kernel matrix of the landmarks: where both are landmarks, <psi(c), psi(c')> is
+    the kernel exp(-|c - c'|^2 / (2 h)) itself.
+    """
+
+    landmarks: Tensor
+    bandwidth: Tensor
+    root: Tensor
+    """R (L, L), lower triangular, float64"""
 
     @staticmethod
-    def fit(
-        c: Tensor, z: Tensor, of_c: Tensor, of_z: Tensor, held_c: Tensor, held_z: Tensor, config: LiftConfig, seed: int
-    ) -> LiftedMap:
-        """Fit to the unit pairs (c[of_c], z[of_z]); choose on validation pairs.
+    def at(landmarks: Tensor, bandwidth: Tensor) -> Basis:
+        """That of the unit landmarks (L, k), L = 0 or more, and the bandwidth."""
+        near = landmarks.double()
+        kernel = torch.exp((near @ near.T - 1) / bandwidth)
+        kernel.diagonal().add_(JITTER)
+        return Basis(landmarks, bandwidth, torch.linalg.cholesky(kernel))
 
-        Parameters
-        ----------
-        c, z : conditions (n, k) and targets (m, d), unit vectors.
-        of_c, of_z : (P,) the rows that make each training pair. Pairs that share a condition cost nothing more.
-        held_c, held_z : the validation pairs, (V, k) and (V, d).
-        config : number of landmarks and what to choose by.
-        seed : of the choice of landmarks.
+    def features(self, c: Tensor) -> Tensor:
+        """[c, psi(c), 1], (n, k + L + 1)."""
+        features, k = lifted(c, self.landmarks, self.bandwidth.to(c.dtype)), c.shape[1]
+        psi = torch.linalg.solve_triangular(self.root.to(c.dtype), features[:, k:-1].T, upper=False)
+        features[:, k:-1] = psi.T
+        return features
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The centred normal equations of z on c or, where there are landmarks, on psi(c).
+
+    For shrinking towards t I, c stands in front of psi(c) where both spaces have one dimension.
+    """
+
+    basis: Basis
+    gram: Tensor
+    """(p, p), float64; p = k + L, or one of the two"""
+    cross: Tensor
+    """(p, d)"""
+    at: Tensor
+    """mean (p,) of the coordinates, every pair weighing the same"""
+    towards: Tensor
+    """mean (d,) of the targets"""
+
+    @staticmethod
+    def of(basis: Basis, sums: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], d: int) -> Regression:
+        """That of the pairs whose `PairedEmbeddings.condition_sums` these are, in one pass and bounded memory."""
+        (L, k), device = basis.landmarks.shape, basis.root.device
+        p = L if L and k != d else k + L
+        equations = NormalEquations(p + 1, d, device)
+        for c, total, count in sums:
+            weight = torch.from_numpy(count).to(device, torch.float32).sqrt()[:, None]
+            features = basis.features(torch.from_numpy(c).to(device))[:, -p - 1 :]
+            equations.add(weight * features, torch.from_numpy(total).to(device) / weight)
+        n, at, towards = equations.cc[-1, -1], equations.cc[-1, :-1], equations.cz[-1]
+        gram = equations.cc[:-1, :-1] - torch.outer(at, at) / n
+        cross = equations.cz[:-1] - torch.outer(at, towards) / n
+        return Regression(basis, gram, cross, at / n, towards / n)
+
+    @property
+    def one_space(self) -> bool:
+        """Whether conditions and targets have one dimension, so that there is a t."""
+        return self.basis.landmarks.shape[1] == len(self.towards)
+
+    @property
+    def used(self) -> slice:
+        """What of the p coordinates z is regressed on: psi(c) where there are landmarks, else c."""
+        return slice(-len(self.basis.landmarks), None)
+
+    @property
+    def least_squares_identity(self) -> float:
+        """The t of least squares of z - mean(z) on t (c - mean(c))."""
+        d = len(self.towards)
+        return float(self.cross[:d].diagonal().sum() / self.gram[:d, :d].diagonal().sum())
+
+    def solve(self, penalty: float) -> tuple[Tensor, Tensor]:
+        """The ridge map (q, d) of z on what is `used`, and that of c itself, (q, k), no columns if not `one_space`.
+
+        Shrinking towards t I adds t times (I - the latter).
         """
-        count = torch.bincount(of_c, minlength=len(c)).to(c.dtype)
-        total = z.new_zeros(len(c), z.shape[1]).index_add_(0, of_c, z[of_z])
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(c), generator=generator).to(c.device)
-        judges = torch.randperm(len(held_c), generator=generator)[:JUDGES].to(c.device)
-        judge = (held_c[judges], held_z[judges])
+        shifted = self.gram[self.used, self.used].clone()
+        shifted.diagonal().add_(penalty)
+        of_c = self.gram[self.used, : len(self.towards) if self.one_space else 0]
+        wanted = torch.cat([self.cross[self.used], of_c], dim=1)
+        solved = torch.cholesky_solve(wanted, torch.linalg.cholesky(shifted))
+        return solved[:, : len(self.towards)], solved[:, len(self.towards) :]
 
-        landmarks = c[order[: config.landmarks]]
-        scouts = landmarks[:SCOUTS]
-        spacing = (2 - 2 * scouts @ scouts.T).median()
-        scouted = [
-            candidate
-            for factor in BANDWIDTHS
-            for candidate in _candidates(c, total, count, scouts, factor * spacing, judge)
-        ]
-        best = _best(scouted, config.goal)
-        if len(landmarks) > len(scouts):
-            best = _best(_candidates(c, total, count, landmarks, best.bandwidth, judge), config.goal)
-        return LiftedMap(best.M.float(), landmarks, best.bandwidth)
-
-
-def _candidates(
-    c: Tensor, total: Tensor, count: Tensor, landmarks: Tensor, bandwidth: Tensor, judge: tuple[Tensor, Tensor]
-) -> list[Candidate]:
-    """Every penalty and t for one bandwidth. `total` (n, d) sums the `count` (n,) targets of each condition."""
-    (k, d), n = (c.shape[1], total.shape[1]), count.sum().double()
-    L = len(landmarks)
-    near = landmarks.double()
-    kernel = torch.exp((near @ near.T - 1) / bandwidth) + JITTER * torch.eye(L, dtype=torch.float64, device=c.device)
-    root = torch.linalg.cholesky(kernel)  # phi root^-T has the kernel's own inner products
-    gram = c.new_zeros(k + L + 1, k + L + 1, dtype=torch.float64)
-    cross = c.new_zeros(k + L + 1, d, dtype=torch.float64)
-    for rows in torch.arange(len(c), device=c.device).split(8192):
-        features = lifted(c[rows].double(), landmarks.double(), bandwidth.double())
-        features[:, k:-1] = torch.linalg.solve_triangular(root, features[:, k:-1].T, upper=False).T
-        gram += (features * count[rows, None]).T @ features
-        cross += features.T @ total[rows].double()
-
-    sums, mean = gram[:-1, -1], cross[-1] / n
-    centred = gram[:-1, :-1] - torch.outer(sums, sums) / n
-    towards_z = cross[:-1] - torch.outer(sums, mean)
-    same = k == d
-    block = centred[:, :k] if same else towards_z[:, :0]
-    t_0 = float(towards_z[:k].diagonal().sum() / block[:k].diagonal().sum()) if same else 0.0
-
-    held_c, held_z = judge
-    held = lifted(held_c, landmarks, bandwidth).double()
-    found = []
-    for penalty in PENALTIES:
-        shifted = torch.linalg.cholesky(centred + penalty * torch.eye(k + L, dtype=torch.float64, device=c.device))
-        solved = torch.cholesky_solve(torch.cat([towards_z, block], dim=1), shifted)
-        for t in [factor * t_0 for factor in IDENTITIES] if same else [0.0]:
-            W = solved[:, :d]
-            if same:
-                W = W - t * solved[:, d:]
-                W[:k] += t * torch.eye(k, dtype=torch.float64, device=c.device)
-            constant = mean - sums @ W / n
-            phi = torch.linalg.solve_triangular(root.T, W[k:], upper=True)
-            M = torch.cat([W[:k], phi, constant[None]])
-            cosine, rank = _judge(held @ M, held_z.double(), mean)
-            found.append(Candidate(cosine, rank, bandwidth, penalty, t, M))
-    return found
-
-
-def _judge(zhat: Tensor, z: Tensor, mean: Tensor) -> tuple[float, float]:
-    """Mean cosine of the pairs, and the mean reciprocal rank of the own target by the cosine of centered vectors."""
-    zhat = torch.nn.functional.normalize(zhat, dim=1)
-    centered = torch.nn.functional.normalize(z - mean, dim=1)
-    similarity = (zhat - mean) @ centered.T
-    ahead = (similarity > similarity.diagonal()[:, None]).sum(1)
-    return float((zhat * z).sum(1).mean()), float((1 / (1 + ahead)).mean())
-
-
-def _best(candidates: list[Candidate], goal: str) -> Candidate:
-    if goal == "retrieval":
-        return max(candidates, key=lambda candidate: candidate.rank)
-    most = max(candidate.cosine for candidate in candidates)
-    given_up = COSINE_GIVEN_UP if goal == "balanced" else 0.0
-    near = [candidate for candidate in candidates if candidate.cosine >= most - given_up]
-    return max(near, key=lambda candidate: candidate.rank)
+    def map(self, penalty: float, t: float, mean: Tensor) -> Tensor:
+        """M (k + L + 1, d), float64, of delta = c~ M, which predicts z - mean."""
+        (L, k), of_z, of_c = self.basis.landmarks.shape, *self.solve(penalty)
+        W = of_z.new_zeros(k + L, of_z.shape[1])
+        W[self.used] = of_z - t * of_c if t else of_z
+        if t:
+            W[:k].diagonal().add_(t)
+        constant = self.towards - mean - self.at @ W[-len(self.at) :]
+        phi = torch.linalg.solve_triangular(self.basis.root.T, W[k:], upper=True)
+        return torch.cat([W[:k], phi, constant[None]])

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from modtrans_core import checkpoint
+from modtrans_core.calibrate import PASSES, calibrate
 from modtrans_core.config import Config, preset
 from modtrans_core.evaluate import target_mean, unit
 from modtrans_core.files import replacing
-from modtrans_core.lift import LiftedMap
 from modtrans_core.linear import LinearMap
 from modtrans_core.objective import objective
 from modtrans_core.pairs import PairedEmbeddings
@@ -86,11 +86,13 @@ def fit(
     with torch.no_grad():
         held_c, held_z, of_held_c, of_held_z = _on_device(validation, source, target, device)
         held_out = (held_c[of_held_c], held_z[of_held_z])
+        translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
         if config.lift.landmarks:
-            translator.lift(LiftedMap.fit(c, z, of_c, of_z, *held_out, config.lift, config.seed))
+            with reporting(None, PASSES, "fit", "pass") as passed:
+                mean, seed = translator.mean, config.seed
+                translator.lift(calibrate(pairs, validation, source, target, mean, config.lift, seed, passed))
         else:
             translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
-        translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
     average = copy.deepcopy(translator).eval()
     optimizer = torch.optim.Adam(
         translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from modtrans_core.config import Config
 from modtrans_core.ddim import guided, sample
 from modtrans_core.denoiser import Denoiser
-from modtrans_core.lift import LiftedMap, lifted
+from modtrans_core.lift import LiftedMap, lifted, stretched
 from modtrans_core.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Translator(nn.Module):
     mean: Tensor
     landmarks: Tensor
     bandwidth: Tensor
+    length: Tensor
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Translator(nn.Module):
             self.denoiser = Denoiser(d, k, config.network)
         self.register_buffer("landmarks", torch.zeros(0, k))
         self.register_buffer("bandwidth", torch.ones(()))
+        self.register_buffer("length", torch.tensor([0.0, 1.0]))
         self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
 
     @property
@@ -87,11 +89,14 @@ class Translator(nn.Module):
     def lift(self, fitted: LiftedMap) -> None:
         """Take a map of the lifted condition for M, (k + L + 1, d); see `modtrans_core.lift`."""
         self.M = nn.Parameter(fitted.M.to(self.device))
-        self.landmarks, self.bandwidth = fitted.landmarks.to(self.device), fitted.bandwidth.to(self.device)
+        for name in ("landmarks", "bandwidth", "length"):
+            setattr(self, name, getattr(fitted, name).to(self.device))
 
     def projection(self, c: Tensor) -> Tensor:
-        """c M (n, d) of the unit conditions c (n, k), or c~ M of the lifted ones where there are landmarks."""
-        return (lifted(c, self.landmarks, self.bandwidth) if len(self.landmarks) else c) @ self.M
+        """c M (n, d) of the unit conditions c (n, k); of the lifted ones, mean + c~ M at its fitted length."""
+        if not self.config.lift.landmarks:
+            return c @ self.M
+        return self.mean.float() + stretched(lifted(c, self.landmarks, self.bandwidth) @ self.M, self.length)
 
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row scaled to length 1."""

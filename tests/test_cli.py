@@ -65,6 +65,13 @@ def test_the_other_direction_and_other_modalities(folder, capsys):
         assert json.loads(modtrans(capsys, "evaluate", out, "pairs.npz", "--json")[1])["gallery"] == gallery
 
 
+def test_each_goal_trains(folder, capsys):
+    for goal in ("cosine", "retrieval"):
+        arguments = ["--preset", "calibrated", "--goal", goal, "--out", goal, "--device", "cpu"]
+        assert modtrans(capsys, "train", "pairs.npz", *arguments)[0] == 0
+        assert json.loads((folder / goal / "translator.json").read_text())["config"]["lift"]["goal"] == goal
+
+
 def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys):
     modtrans(capsys, "train", "pairs.npz", "--out", "run", *FAST)
     PairedEmbeddings.load("pairs.npz").take(np.arange(40)).save("other.npz")
@@ -83,6 +90,8 @@ def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys)
         (["train", "pairs.npz", "--out", "new", "--preset", "best"], 1, "preset: 'best', one of poster"),
         (["train", "pairs.npz", "--out", "new", "--set", "network.widht=3"], 1, "'network.widht' is not a setting"),
         (["train", "pairs.npz", "--out", "new", "--set", "gamma=-1"], 1, "gamma: -1"),
+        (["train", "pairs.npz", "--out", "new", "--goal", "cosine"], 1, "--preset calibrated is needed"),
+        (["train", "pairs.npz", "--out", "new", "--preset", "calibrated", "--goal", "fame"], 2, "fame"),
         (["train", "pairs.npz", "--out", "run"], 1, "run: already holds a translator"),
         (["train", "pairs.npz", "--out", "run", "--resume", "--seed", "5"], 1, "was started with config"),
         (["train", "pairs.npz"], 2, "out"),

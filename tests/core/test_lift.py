@@ -1,22 +1,22 @@
-"""The map of the lifted condition against scikit-learn's kernel ridge regression."""
+"""The map of the lifted condition against scikit-learn's kernel ridge regression, and what it is chosen by."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from sklearn.gaussian_process.kernels import RBF, DotProduct
+from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import KernelCenterer
 
-from modtrans_core import lift
+from modtrans_core import calibrate, lift
+from modtrans_core.calibrate import Judge
 from modtrans_core.config import Config, LiftConfig, preset
-from modtrans_core.evaluate import cosine, unit
-from modtrans_core.lift import LiftedMap, lifted
+from modtrans_core.evaluate import cosine, target_mean, unit
+from modtrans_core.lift import Basis, Regression, lifted, stretched
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.translator import Translator
-
-ALL = torch.arange(90)
 
 
 def data(n=120, k=6, d=5, seed=0):
@@ -24,81 +24,149 @@ def data(n=120, k=6, d=5, seed=0):
     rng, map_ = np.random.default_rng(seed), np.random.default_rng(99)
     c = unit(rng.standard_normal((n, k)))
     bent = np.tanh(3 * c @ map_.standard_normal((k, 8))) @ map_.standard_normal((8, d))
-    return torch.from_numpy(c), torch.from_numpy(unit(bent + 1 + 0.2 * rng.standard_normal((n, d))))
+    return PairedEmbeddings({"image": c, "text": unit(bent + 1 + 0.2 * rng.standard_normal((n, d)))})
 
 
-def fit(c, z, goal="cosine", landmarks=200):
-    return LiftedMap.fit(c[:90], z[:90], ALL, ALL, c[90:], z[90:], LiftConfig(landmarks, goal), seed=0)
+def arrays(pairs):
+    return pairs.modality("image").astype(np.float64), pairs.modality("text").astype(np.float64)
 
 
-def translate(fitted, c):
-    return lifted(c, fitted.landmarks, fitted.bandwidth) @ fitted.M
+def regression(pairs, landmarks, bandwidth=0.7):
+    c, z = arrays(pairs)
+    basis = Basis.at(torch.from_numpy(c[:landmarks]).float(), torch.tensor(bandwidth, dtype=torch.float64))
+    return Regression.of(basis, pairs.condition_sums("image", "text", items=50), z.shape[-1])
 
 
-def test_with_every_landmark_it_is_kernel_ridge_regression(monkeypatch):
-    for name, value in (("BANDWIDTHS", (1.0,)), ("PENALTIES", (0.3,)), ("JITTER", 1e-10)):
-        monkeypatch.setattr(lift, name, value)
-    c, z = data()
-    fitted = fit(c, z)
-    kernel = DotProduct(sigma_0=0) + RBF(float(fitted.bandwidth) ** 0.5)
-    train, held = c[:90].double().numpy(), c[90:].double().numpy()
-    centre = KernelCenterer().fit(kernel(train))
-    mean = z[:90].double().numpy().mean(0)
-    model = KernelRidge(alpha=0.3, kernel="precomputed").fit(centre.transform(kernel(train)), z[:90].numpy() - mean)
-    expected = mean + model.predict(centre.transform(kernel(held, train)))
-    np.testing.assert_allclose(translate(fitted, c[90:]), expected, atol=2e-4)
+def predict(found, penalty, t, mean, c):
+    M = found.map(penalty, t, torch.from_numpy(mean))
+    return mean + (lifted(torch.from_numpy(c), found.basis.landmarks.double(), found.basis.bandwidth) @ M).numpy()
 
 
-def test_repeated_conditions_count_as_often_as_they_occur():
-    c, z = data()
-    twice = torch.cat([ALL, ALL[:30]])
-    held, config = (c[90:], z[90:]), LiftConfig(200, "cosine")
-    short = LiftedMap.fit(c[:90], z[:90], twice, twice, *held, config, seed=0)
-    plain = fit(c, z)
-    assert not torch.allclose(translate(short, c[90:]), translate(plain, c[90:]), atol=1e-3)
-    everywhere = torch.cat([ALL, ALL])
-    doubled = LiftedMap.fit(c[:90], z[:90], everywhere, everywhere, *held, config, seed=0)
-    difference = cosine(translate(doubled, c[90:]).numpy(), translate(plain, c[90:]).numpy())
-    assert difference.mean() > 0.999  # the same problem with another scale of the penalty
+def fit(pairs, goal="cosine", landmarks=200, train=90):
+    first, held = pairs.take(np.arange(train)), pairs.take(np.arange(train, len(pairs)))
+    mean = torch.from_numpy(target_mean(first.modality("text")))
+    fitted = calibrate.calibrate(first, held, "image", "text", mean, LiftConfig(landmarks, goal), seed=0)
+    return fitted, mean, Judge.of(held, "image", "text", mean)
+
+
+def translate(fitted, mean, c):
+    delta = lifted(torch.as_tensor(c), fitted.landmarks, fitted.bandwidth) @ fitted.M
+    return (mean.float() + stretched(delta, fitted.length)).numpy()
+
+
+def test_with_every_condition_a_landmark_it_is_kernel_ridge_regression(monkeypatch):
+    monkeypatch.setattr(lift, "JITTER", 1e-7)
+    (c, z), (held, _) = arrays(data(90)), arrays(data(30, seed=1))
+    kernel = RBF(0.7**0.5)
+    centre = KernelCenterer().fit(kernel(c))
+    model = KernelRidge(alpha=0.3, kernel="precomputed").fit(centre.transform(kernel(c)), z - z.mean(0))
+    expected = z.mean(0) + model.predict(centre.transform(kernel(held, c)))
+    for mean in (z.mean(0), np.zeros(5)):  # what the length is measured from changes nothing before it is stretched
+        np.testing.assert_allclose(predict(regression(data(90), 90), 0.3, 0.0, mean, held), expected, atol=2e-4)
+
+
+def test_without_landmarks_it_is_ridge_regression():
+    (c, z), (held, _) = arrays(data(90)), arrays(data(30, seed=1))
+    expected = Ridge(alpha=0.3).fit(c, z).predict(held)
+    np.testing.assert_allclose(predict(regression(data(90), 0), 0.3, 0.0, z.mean(0), held), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("landmarks", [0, 20])
+def test_towards_the_identity_it_is_a_ridge_map_of_what_the_identity_leaves(landmarks):
+    """Shrinking towards t I is t c plus the map, shrunk towards 0, of z - t c."""
+    pairs = data(90, k=5, d=5)
+    (c, z), (held, _) = arrays(pairs), arrays(data(30, k=5, d=5, seed=1))
+    found, t = regression(pairs, landmarks), 0.6
+    features = c if not landmarks else found.basis.features(torch.from_numpy(c).float())[:, 5:-1].numpy()
+    at_held = held if not landmarks else found.basis.features(torch.from_numpy(held).float())[:, 5:-1].numpy()
+    expected = t * held + Ridge(alpha=0.3).fit(features, z - t * c).predict(at_held)
+    np.testing.assert_allclose(predict(found, 0.3, t, np.zeros(5), held), expected, atol=2e-4)
+    assert found.least_squares_identity == pytest.approx(
+        np.sum((c - c.mean(0)) * (z - z.mean(0))) / np.sum((c - c.mean(0)) ** 2), rel=1e-4
+    )
+
+
+def test_several_targets_of_a_condition_count_as_so_many_pairs():
+    c, z = arrays(data(90))
+    several = PairedEmbeddings({"image": c[:45], "text": np.stack([z[:45], z[45:]], 1)})
+    apart = PairedEmbeddings({"image": np.concatenate([c[:45], c[:45]]), "text": z})
+    found = [predict(regression(pairs, 20), 0.3, 0.0, np.zeros(5), c) for pairs in (several, apart)]
+    np.testing.assert_allclose(*found, atol=1e-5)
 
 
 def test_it_bends_where_a_linear_map_cannot():
-    c, z = data(n=390)
-    rows = torch.arange(300)
-    fitted = LiftedMap.fit(c[:300], z[:300], rows, rows, c[300:], z[300:], LiftConfig(400, "cosine"), seed=0)
-    design = torch.cat([c[:300], torch.ones(300, 1)], 1).double().numpy()
-    linear = np.linalg.lstsq(design, z[:300].double().numpy(), rcond=None)[0]
-    fresh, truth = data(n=500, seed=7)
-    straight = np.hstack([fresh.numpy(), np.ones((500, 1))]) @ linear
-    assert (
-        cosine(translate(fitted, fresh).numpy(), truth.numpy()).mean() > cosine(straight, truth.numpy()).mean() + 0.02
-    )
+    pairs = data(390)
+    fitted, mean, _ = fit(pairs, landmarks=400, train=300)
+    c, z = arrays(pairs.take(np.arange(300)))
+    fresh, truth = arrays(data(500, seed=7))
+    straight = np.linalg.lstsq(np.hstack([c, np.ones((300, 1))]), z, rcond=None)[0]
+    linear = cosine(np.hstack([fresh, np.ones((500, 1))]) @ straight, truth).mean()
+    assert cosine(translate(fitted, mean, fresh.astype(np.float32)), truth).mean() > linear + 0.02
+
+
+def test_a_condition_that_is_all_there_is_to_know_needs_no_landmarks():
+    rng = np.random.default_rng(0)
+    c = unit(rng.standard_normal((400, 30)))
+    pairs = PairedEmbeddings({"image": c, "text": c @ np.linalg.qr(rng.standard_normal((30, 30)))[0]})
+    fitted, mean, _ = fit(pairs, train=300)
+    assert len(fitted.landmarks) == 0
+    assert cosine(translate(fitted, mean, c[300:]), pairs.modality("text")[300:]).min() > 0.999
 
 
 def test_each_goal_is_best_by_its_own_measure():
     """One dimension on both sides and a target near the condition plus a gap: ranking and cosine part ways."""
     rng = np.random.default_rng(0)
     c = unit(rng.standard_normal((120, 40)))
-    z = unit(0.25 * c + 0.8 * unit(np.ones((1, 40))) + 0.06 * rng.standard_normal((120, 40)))
-    c_, z_ = torch.from_numpy(c), torch.from_numpy(z)
+    z = unit(0.25 * c + 0.8 * unit(np.ones((1, 40))) + 0.11 * rng.standard_normal((120, 40)))
     measured = {}
     for goal in ("cosine", "balanced", "retrieval"):
-        fitted = fit(c_, z_, goal)
-        mean = z_[:90].double().mean(0)
-        measured[goal] = lift._judge(translate(fitted, c_[90:]).double(), z_[90:].double(), mean)
-    assert (
-        measured["cosine"][0] >= measured["balanced"][0] - 1e-5 >= measured["cosine"][0] - lift.COSINE_GIVEN_UP - 2e-5
-    )
+        fitted, _, judge = fit(PairedEmbeddings({"image": c, "text": z}), goal)
+        delta = lifted(torch.from_numpy(c[90:]), fitted.landmarks, fitted.bandwidth) @ fitted.M
+        measured[goal] = judge(delta)
+    most = measured["cosine"][0]
+    assert most + 1e-5 >= measured["balanced"][0] >= most - calibrate.COSINE_GIVEN_UP - 1e-5
     assert measured["cosine"][1] <= measured["balanced"][1] <= measured["retrieval"][1]
+    assert measured["cosine"][1] < measured["retrieval"][1]
+
+
+def test_the_length_makes_up_for_too_small_a_penalty():
+    """Of a delta that is twice as long as it should be, the calibrated length takes half away; ranks stay."""
+    rng = np.random.default_rng(0)
+    delta = 0.4 * rng.standard_normal((300, 20)) * rng.uniform(0.3, 1, (300, 1))
+    mean = np.full(20, 0.5)
+    pairs = PairedEmbeddings({"image": rng.standard_normal((300, 4)), "text": mean + delta})
+    z = unit(mean + delta)
+    judge = Judge.of(pairs, "image", "text", torch.from_numpy(mean))
+    right = torch.from_numpy(z - mean).float()
+    a, b = judge.length(2 * right)
+    assert a == pytest.approx(0, abs=1e-4) and b == pytest.approx(0.5, abs=1e-4)
+    assert judge(2 * right)[0] == pytest.approx(1, abs=1e-5)
+
+
+def test_the_length_is_never_worse_than_none_where_it_was_fitted():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        pairs = PairedEmbeddings({"image": rng.standard_normal((12, 4)), "text": rng.standard_normal((12, 6)) + 0.5})
+        mean = target_mean(pairs.modality("text"))
+        judge = Judge.of(pairs, "image", "text", torch.from_numpy(mean))
+        delta = torch.from_numpy(rng.standard_normal((12, 6))).float()
+        plain = cosine(mean + delta.numpy(), pairs.modality("text")).mean()
+        assert judge(delta)[0] >= plain - 1e-6
+
+
+def test_a_length_is_never_zero_or_negative():
+    delta = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    found = stretched(delta, torch.tensor([-9.0, 0.2]))
+    torch.testing.assert_close(found, lift.LEAST_LENGTH * delta)
 
 
 def test_the_preset_trains_saves_and_loads(tmp_path):
-    c, z = data(300)
-    pairs = PairedEmbeddings({"image": c.numpy(), "text": z.numpy()})
+    pairs = data(300)
+    c = pairs.modality("image")
     fitted = Translator.fit(pairs, config=preset("calibrated"), out=tmp_path / "run")
-    expected = fitted.translate(c.numpy())
-    np.testing.assert_array_equal(Translator.load(tmp_path / "run").translate(c.numpy()), expected)
-    several = fitted.translate(c.numpy(), samples=3)
+    expected = fitted.translate(c)
+    np.testing.assert_array_equal(Translator.load(tmp_path / "run").translate(c), expected)
+    several = fitted.translate(c, samples=3)
     np.testing.assert_array_equal(several, np.repeat(expected[:, None], 3, 1))  # a mean, not a sample
 
 
