@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +13,7 @@ import numpy as np
 from analysis.baselines import baselines
 from analysis.certify import certify_translator
 from analysis.gamma import calibrate_gamma
+from analysis.splits import every_split
 from modtrans_core.config import Config, preset
 from modtrans_core.evaluate import cosine, score, target_mean, unit
 from modtrans_core.pairs import PairedEmbeddings
@@ -144,52 +142,11 @@ def compare_all(
     steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """`compare` for every direction and seed, as many at once as the machine has cores, one thread each.
-
-    One thread each is faster for matrices of this size, and makes the result independent of the number of cores.
-
-    Parameters
-    ----------
-    pairs : file or folder of the pair set.
-    directions : (source, target) modalities.
-    seeds : 0 to seeds - 1 are run.
-    progress : called with (optimiser steps done, steps in all runs).
-    """
+    """`compare` for every direction and seed; see `analysis.splits.every_split`."""
     import pandas as pd
 
-    jobs = [(str(pairs), *direction, seed, steps) for seed in range(seeds) for direction in directions]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), spawn) as pool:
-        try:
-            with TemporaryDirectory() as board:
-                results = [pool.submit(_run, Path(board) / str(index), *job) for index, job in enumerate(jobs)]
-                while wait(results, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
-                    told = [path.read_text().split() for path in Path(board).iterdir()]
-                    if progress is not None and told and all(told):
-                        progress(sum(int(step) for step, _ in told), len(jobs) * int(told[0][1]))
-                parts = zip(*(result.result() for result in results), strict=True)
-        except BaseException:  # the board is gone, so that running jobs end when they next report
-            pool.shutdown(cancel_futures=True)
-            raise
-    return Comparison(*(pd.concat(part, ignore_index=True) for part in parts))
-
-
-def _run(board: Path, path: str, source: str, target: str, seed: int, steps: int | None) -> Comparison:
-    """`compare` in a process of its own, which ends soon after the one that asked for it has stopped."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(1)
-    caller = multiprocessing.parent_process()
-
-    def tell(step: int, of: int) -> None:
-        if step % 10 == 0 or step == of:
-            board.write_text(f"{step} {of}")  # fails where the caller has cleaned up
-            if caller is not None and not caller.is_alive():
-                os._exit(1)
-
-    with threadpool_limits(1):
-        return compare(PairedEmbeddings.load(path), source, target, seed=seed, steps=steps, progress=tell)
+    found = every_split(partial(compare, steps=steps), pairs, directions, seeds, progress)
+    return Comparison(*(pd.concat(part, ignore_index=True) for part in zip(*found, strict=True)))
 
 
 def unit_pairs(pairs: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
