@@ -90,7 +90,7 @@ class MappedRows:
         return MappedRows(self.name, blocks, None, rows, m), item
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        if isinstance(index, tuple):
+        if isinstance(index, tuple) or np.ndim(index) > 1:
             return np.asarray(self)[index]
         wanted = np.arange(*index.indices(len(self))) if isinstance(index, slice) else np.asarray(index)
         wanted = np.flatnonzero(wanted) if wanted.dtype == bool else wanted
@@ -98,7 +98,7 @@ class MappedRows:
             raise IndexError(f"{self.name}: rows {wanted.min()} to {wanted.max()} of {len(self)}")
         rows = wanted.ravel() % len(self)
         read = self._read(rows if self.items is None else self.items[rows])
-        return read.reshape(*wanted.shape, *self.shape[1:])
+        return read.reshape(*wanted.shape, *self.shape[1:])  # one row for a number
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
