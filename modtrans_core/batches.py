@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core.ahead import ahead
 from modtrans_core.evaluate import unit
 from modtrans_core.pairs import PairedEmbeddings
 
-_ROWS_AT_ONCE = 65536
+_ROWS_AT_ONCE = 8192
 
 
 class Batches:
     """The unit pairs (c, z) of a training, batch by batch, on the device.
 
     Vectors in memory are put on the device once and for all. Vectors on disk are too where they fit into half of a
-    GPU's free memory; otherwise each batch is read when it is wanted, the next one by a thread meanwhile.
+    GPU's free memory; otherwise each batch is read when it is wanted, the next ones by threads meanwhile.
 
     Parameters
     ----------
@@ -44,35 +44,28 @@ class Batches:
         epoch, position = divmod(step, self.pairs // self.size)
         return _order(self.pairs, self.seed, epoch)[position * self.size : (position + 1) * self.size]
 
-    def read(self, step: int, mine: slice) -> tuple[Tensor, Tensor]:
-        """The rows `mine` of the batch of a step: unit conditions (n, k) and targets (n, d)."""
-        chosen = self.chosen(step)[mine]
+    def read(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Unit conditions (n, k) and targets (n, d) of these pairs."""
         of_c, of_z = self.of_c[chosen], self.of_z[chosen]
         if self.resident is None:
             return on_device(self.c[of_c], self.device), on_device(self.z[of_z], self.device)
         c, z = self.resident
         return c[torch.from_numpy(of_c).to(self.device)], z[torch.from_numpy(of_z).to(self.device)]
 
-    def iterate(self, steps: range, mine: slice) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(step, c, z) of every step."""
-        if self.resident is not None:
-            for step in steps:
-                yield step, *self.read(step, mine)
-            return
-        with ThreadPoolExecutor(1, "next batch") as pool:
-            ahead = pool.submit(self.read, steps.start, mine) if steps else None
-            for step in steps:
-                assert ahead is not None
-                c, z = ahead.result()
-                ahead = pool.submit(self.read, step + 1, mine) if step + 1 in steps else None
-                yield step, c, z
+    def iterate(self, steps: range, mine: slice) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rows `mine` of the batch of every step: unit conditions (n, k) and targets (n, d)."""
+        chosen = (self.chosen(step)[mine] for step in steps)
+        return map(self.read, chosen) if self.resident is not None else ahead(self.read, chosen)
 
 
 def on_device(vectors: np.ndarray, device: torch.device) -> Tensor:
     """The vectors (n, d) scaled to length 1, on the device."""
+    if len(vectors) <= _ROWS_AT_ONCE:
+        return torch.from_numpy(unit(vectors[:])).to(device)
+    pieces = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(vectors), _ROWS_AT_ONCE)]
     found = torch.empty(vectors.shape, device=device)
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        found[start : start + _ROWS_AT_ONCE] = torch.from_numpy(unit(vectors[start : start + _ROWS_AT_ONCE]))
+    for piece, read in zip(pieces, ahead(lambda piece: unit(vectors[piece]), pieces), strict=True):
+        found[piece] = torch.from_numpy(read)
     return found
 
 

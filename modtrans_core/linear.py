@@ -11,9 +11,12 @@ from torch import Tensor
 
 from modtrans_core import distributed
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress, reporting
 
 PENALTIES = tuple(10.0**power for power in range(-7, 2))
 """ridge penalties tried by `choose`, in units of the mean squared singular value of C"""
+ITEMS = 8192
+"""items of a chunk of a pass over a pair set"""
 
 
 class NormalEquations:
@@ -37,12 +40,21 @@ class NormalEquations:
         self.cz += c.T @ z
 
     @staticmethod
-    def of(pairs: PairedEmbeddings, source: str, target: str, device: torch.device | str = "cpu") -> NormalEquations:
+    def of(
+        pairs: PairedEmbeddings,
+        source: str,
+        target: str,
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+    ) -> NormalEquations:
         """Those of the unit pairs of a set, in one pass that each of several processes does its share of."""
         k, d = (pairs.modality(name).shape[-1] for name in (source, target))
         equations = NormalEquations(k, d, device)
-        for sums in pairs.condition_sums(source, target, part=(distributed.rank(), distributed.world())):
-            equations.add(*(torch.from_numpy(array).to(device, torch.float32) for array in sums))
+        share = (distributed.rank(), distributed.world())
+        with reporting(progress, len(pairs), "linear map", "item", delay=1) as report:
+            for done, sums in enumerate(pairs.condition_sums(source, target, ITEMS, share), 1):
+                equations.add(*(torch.from_numpy(array).to(device, torch.float32) for array in sums))
+                report(min(done * ITEMS * share[1], len(pairs)), len(pairs))
         equations.all_reduce()
         return equations
 

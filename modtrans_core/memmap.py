@@ -107,20 +107,21 @@ class MappedRows:
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Rows of the blocks, in the order asked for, each file visited once and from its start to its end."""
-        order = np.argsort(rows, kind="stable")
+        order: Any = slice(None) if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
         ascending = rows[order]
         found = np.empty((len(rows), *self.shape[1:]), dtype=np.float32)
         bounds = np.concatenate([[0], np.searchsorted(ascending, self._ends)])
         for index in np.flatnonzero(np.diff(bounds)).tolist():
             block, inside = self.blocks[index], slice(bounds[index], bounds[index + 1])
             own = ascending[inside] - (self._ends[index] - block.shape[0])
-            vectors = _map(block)[own].astype(np.float32)
+            run = (np.diff(own) == 1).all()  # a run of rows is read as a piece, twice as fast
+            vectors = _map(block)[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
             counts = None if self.counts is None else self.counts[ascending[inside]]
             try:
                 refuse_bad_rows(self.name, vectors, counts, own // self.per_item)
             except ValueError as error:
                 raise ValueError(f"{block.path}: {error}") from None
-            found[order[inside]] = vectors
+            found[inside if isinstance(order, slice) else order[inside]] = vectors
         return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core import memmap
+from modtrans_core.ahead import ahead
 from modtrans_core.evaluate import unit
 from modtrans_core.files import disk_errors, replacing
 from modtrans_core.memmap import MappedRows, refuse_bad_rows
@@ -128,13 +129,18 @@ class PairedEmbeddings:
         count : how many these are (N,).
         """
         (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
-        for start in range(part[0] * items, len(self), part[1] * items):
+
+        def chunk(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             stop = min(start + items, len(self))
             of_c, of_z = (slice(*np.searchsorted(item, (start, stop))) for item in (c_item, z_item))
             count = np.bincount(z_item[of_z] - start, minlength=stop - start)
-            total = np.add.reduceat(unit(z[of_z]), np.cumsum(count) - count, axis=0)  # no item is without a target
-            own = c_item[of_c] - start
-            yield unit(c[of_c]), total[own], count[own]
+            total = unit(z[of_z])
+            if len(total) > len(count):
+                total = np.add.reduceat(total, np.cumsum(count) - count, axis=0)  # no item is without a target
+            own = c_item[of_c] - start if self.modality(source).ndim == 3 else slice(None)
+            return unit(c[of_c]), total[own], count[own]
+
+        return ahead(chunk, range(part[0] * items, len(self), part[1] * items))
 
     def fingerprint(self) -> str:
         """SHA-256 of the vectors, their counts and groups: the same for the same data in any file format.

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import checkpoint, distributed
+from modtrans_core.ahead import ahead
 from modtrans_core.batches import Batches, on_device
 from modtrans_core.config import Config, preset
 from modtrans_core.evaluate import unit
@@ -36,7 +37,7 @@ from modtrans_core.lift import LiftedMap
 from modtrans_core.linear import LinearMap, NormalEquations
 from modtrans_core.objective import Loss, objective
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress, reporting
+from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.translator import Translator, default_device
 
 LOG_EVERY = 10
@@ -101,7 +102,8 @@ def fit(
             fitted = LiftedMap.fit(*_on_device(pairs, source, target, device), *held_out, config.lift, config.seed)
             translator.lift(fitted)
         else:
-            equations = NormalEquations.of(pairs, source, target, device)
+            bar = None if progress is None and speaks else silent
+            equations = NormalEquations.of(pairs, source, target, device, bar)
             translator.M.copy_(LinearMap.solve(equations, validation=held_out).M)
         translator.mean.copy_(_target_mean(pairs, target, device))
     both_terms = config.objective.lambda_1 > 0 and config.objective.lambda_2 > 0
@@ -125,10 +127,10 @@ def fit(
     mine, weight = distributed.share(batches.size)
     translator.train()
     with (
-        reporting(progress if speaks else _silent, settings.steps, "train", "step", first) as report,
+        reporting(progress if speaks else silent, settings.steps, "train", "step", first) as report,
         _interrupt_between_steps() as interrupted,
     ):
-        for step, c, z in batches.iterate(range(first, settings.steps), mine):
+        for step, (c, z) in enumerate(batches.iterate(range(first, settings.steps), mine), first):
             with _seeded(config.seed, step, device), _whole_batch(batches.size, mine), translator.autocast():
                 loss: Loss = model(c, z)
             optimizer.zero_grad(set_to_none=True)
@@ -186,21 +188,19 @@ def _anywhere(asked: bool, device: torch.device) -> bool:
     return bool(asking > 0)
 
 
-def _silent(done: int, total: int) -> None:
-    """Progress of a process that does not speak."""
-
-
 def _target_mean(pairs: PairedEmbeddings, target: str, device: torch.device) -> Tensor:
     """The mean (d,) of the unit targets in float64, every item weighing the same, each process reading its share."""
     z, item = pairs.rows(target)
     counts = pairs.counts.get(target, np.ones(len(pairs)))
-    mean = np.zeros(z.shape[1])
-    for start in range(distributed.rank() * ROWS_AT_ONCE, len(z), distributed.world() * ROWS_AT_ONCE):
+
+    def share(start: int) -> np.ndarray:
         rows = slice(start, start + ROWS_AT_ONCE)
-        mean += (unit(z[rows]) / counts[item[rows], None]).sum(0) / len(pairs)
-    found = torch.from_numpy(mean).to(device)
-    distributed.all_reduce(found)
-    return found
+        return (unit(z[rows]) / counts[item[rows], None]).sum(0) / len(pairs)
+
+    starts = range(distributed.rank() * ROWS_AT_ONCE, len(z), distributed.world() * ROWS_AT_ONCE)
+    mean = torch.from_numpy(sum(ahead(share, starts), np.zeros(z.shape[1]))).to(device)
+    distributed.all_reduce(mean)
+    return mean
 
 
 def _at_most(pairs: PairedEmbeddings, items: int) -> PairedEmbeddings:

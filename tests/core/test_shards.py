@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate, memmap
+from modtrans_core.ahead import ahead
 from modtrans_core.batches import Batches
 from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import NormalEquations
@@ -206,8 +207,22 @@ def test_a_set_that_fits_on_the_device_is_put_there(folder, monkeypatch):
     assert streamed.resident is None and resident.resident is not None
     steps = range(2, 25)
     for one, other in zip(streamed.iterate(steps, slice(3, 9)), resident.iterate(steps, slice(3, 9)), strict=True):
-        assert one[0] == other[0] and torch.equal(one[1], other[1]) and torch.equal(one[2], other[2])
+        assert one[0].shape == (6, 7) and torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
     assert list(streamed.iterate(range(4, 4), slice(3, 9))) == []
+
+
+def test_work_ahead_comes_in_order_and_its_errors_too():
+    def work(item):
+        time.sleep(0.001 * (item % 3))
+        if item == 20:
+            raise ValueError("row 20")
+        return item * item
+
+    found = []
+    with pytest.raises(ValueError, match="row 20"):
+        for value in ahead(work, range(99)):
+            found.append(value)
+    assert found == [item * item for item in range(20)] and list(ahead(work, [])) == []
 
 
 def test_a_bad_row_met_in_training_is_one_error(tmp_path):
@@ -222,8 +237,9 @@ def test_a_bad_row_met_in_training_is_one_error(tmp_path):
             pass
 
 
-def test_the_linear_part_streams_in_bounded_memory(tmp_path):
-    """16 MB of float16, 64 MB of float32 and its unit copy: less than a tenth of it is ever held."""
+def test_the_linear_part_streams_in_bounded_memory(tmp_path, monkeypatch):
+    """64 MB as float32, of which two threads hold chunks of 2.6 MB with their intermediate results."""
+    monkeypatch.setattr("modtrans_core.ahead.threads", lambda: 2)
     rng = np.random.default_rng(0)
     for prefix, d in (("img_emb", 32), ("text_emb", 48)):
         (tmp_path / prefix).mkdir()
@@ -236,7 +252,7 @@ def test_the_linear_part_streams_in_bounded_memory(tmp_path):
     equations = NormalEquations.of(pairs, "image", "text")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert equations.pairs == 200_000 and peak < 200_000 * 80 * 4 / 4
+    assert equations.pairs == 200_000 and peak < 200_000 * 80 * 4 / 2
 
 
 def sparse(folder, n, d, shards, filled=()):
