@@ -165,6 +165,8 @@ class Evaluate:
     """pair set"""
     split: Literal["auto", "test", "all"] = "auto"
     """which items: the test part of the run's split, all, or (auto) the test part where the run saw these pairs"""
+    limit: int | None = None
+    """score at most this many of them, evenly spaced: ranking takes time with the square of it. Default: all"""
     steps: int | None = None
     """DDIM steps. Default: the run's"""
     guidance: float | None = None
@@ -175,7 +177,10 @@ class Evaluate:
     def run(self) -> None:
         from modtrans_core.translator import Translator
 
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit: {self.limit}, at least 1 is needed")
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
+        pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         translator = Translator.load(self.run_folder)
         scores = evaluate(translator, pairs, steps=self.steps, guidance=self.guidance)
         if self.json:

@@ -67,7 +67,7 @@ class PairedEmbeddings:
         group = np.arange(n) if self.group is None else np.asarray(self.group)
         if group.shape != (n,) or group.dtype.kind not in "iu":
             raise ValueError(f"group: {group.dtype} of shape {group.shape}, integers of shape ({n},) are needed")
-        object.__setattr__(self, "group", group.astype(np.int64))
+        object.__setattr__(self, "group", group.astype(np.int64, copy=self.group is not None))
         if self.key is not None and np.shape(self.key) != (n,):
             raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
 
@@ -178,6 +178,10 @@ class PairedEmbeddings:
             group=self.group[items],
             key=None if self.key is None else self.key[items],
         )
+
+    def at_most(self, items: int) -> PairedEmbeddings:
+        """The set itself, or so many items of it, evenly spaced."""
+        return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2)) -> tuple[PairedEmbeddings, ...]:
         """Split into train, validation and test, whole groups at a time.

@@ -17,7 +17,10 @@ def silent(done: int, total: int) -> None:
 def reporting(
     progress: Progress | None, total: int, what: str, unit: str, first: int = 0, delay: float = 0.0
 ) -> Iterator[Progress]:
-    """Give `progress` itself; where it is None, a bar on stderr after `delay` seconds, silent when that is no terminal."""
+    """Give `progress` itself; where it is None, a bar on stderr that is silent when that is not a terminal.
+
+    The bar appears after `delay` seconds.
+    """
     if progress is not None:
         yield progress
         return

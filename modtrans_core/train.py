@@ -96,7 +96,7 @@ def fit(
             checkpoint.refuse_existing(folder)
     distributed.barrier()  # every process has looked before one writes
     with torch.no_grad():
-        held_c, held_z, of_held_c, of_held_z = _on_device(_at_most(validation, CHOOSE_ON), source, target, device)
+        held_c, held_z, of_held_c, of_held_z = _on_device(validation.at_most(CHOOSE_ON), source, target, device)
         held_out = (held_c[of_held_c], held_z[of_held_z])
         if config.lift.landmarks:  # every process does the whole fit
             fitted = LiftedMap.fit(*_on_device(pairs, source, target, device), *held_out, config.lift, config.seed)
@@ -201,11 +201,6 @@ def _target_mean(pairs: PairedEmbeddings, target: str, device: torch.device) -> 
     mean = torch.from_numpy(sum(ahead(share, starts), np.zeros(z.shape[1]))).to(device)
     distributed.all_reduce(mean)
     return mean
-
-
-def _at_most(pairs: PairedEmbeddings, items: int) -> PairedEmbeddings:
-    """All pairs, or as many items of them, evenly spaced."""
-    return pairs if len(pairs) <= items else pairs.take(np.linspace(0, len(pairs) - 1, items).astype(np.int64))
 
 
 def _on_device(
