@@ -271,18 +271,19 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 def say(text: str) -> None:
     """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
-    if _environment("RANK", 0) == 0:
+    if _processes()[0] == 0:
         print(text, file=sys.stderr)
 
 
-def _environment(name: str, default: int) -> int:
-    """A number that torchrun has put there."""
-    return int(os.environ.get(name, default))
+def _processes() -> tuple[int, int]:
+    """The number of this process and how many there are, as torchrun left them in the environment."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("RANK", "0")) if world > 1 else 0, world
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage."""
-    rank, processes = _environment("RANK", 0), _environment("WORLD_SIZE", 1)
+    rank, world = _processes()
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             dict(verbs),
@@ -293,7 +294,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
             sort_subcommands=False,
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
-        if processes > 1 and not getattr(command, "parallel", False):
+        if world > 1 and not getattr(command, "parallel", False):
             say(f"{program} {verb}: runs in one process; start it without torchrun")
             raise SystemExit(1)
     except SystemExit as stop:
@@ -303,26 +304,26 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     try:
         command.run()
     except KeyboardInterrupt as stop:
-        _say_once(processes, f"{program} {verb}: interrupted {stop}; what was finished is kept")
+        _say_once(f"{program} {verb}: interrupted {stop}; what was finished is kept")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("MODTRANS_DEBUG"):
             raise
-        _say_once(processes, f"{program} {verb}: {' '.join(str(error).split())}")
+        _say_once(f"{program} {verb}: {' '.join(str(error).split())}")
     else:
         return 0
     return 1
 
 
-def _say_once(processes: int, text: str) -> None:
+def _say_once(text: str) -> None:
     """What ended the run. Of several processes the first to end says it: the others end because of it."""
-    if processes == 1:
+    if _processes()[1] == 1:
         say(text)
         return
     from modtrans_core.distributed import first_to_fail
 
     if first_to_fail():
-        lost = "(another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
-        print(text, lost, file=sys.stderr, flush=True)
+        lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
+        print(f"{text}{lost}", file=sys.stderr, flush=True)
 
 
 VERBS: dict[str, type] = {"embed": Embed, "train": Train, "translate": Translate, "evaluate": Evaluate}

@@ -87,7 +87,7 @@ def first_to_fail() -> bool:
     """Whether this process is the first that asks: it is the one that says what went wrong."""
     if world() == 1:
         return True
-    try:
+    try:  # the store has no public name
         return dist.distributed_c10d._get_default_store().add("failed", 1) == 1
     except RuntimeError:  # the store is gone, and with it the process that spoke
         return False

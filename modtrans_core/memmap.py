@@ -151,6 +151,8 @@ def join(name: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     mapped: list[Any] = [array for array in arrays if isinstance(array, MappedRows)]
     if not mapped:
         return np.concatenate(arrays)
-    counts = [array.counts for array in mapped if array.counts is not None]
     blocks = [block for array in mapped for block in array.blocks]
-    return cast(np.ndarray, MappedRows(name, blocks, np.concatenate(counts) if counts else None))
+    if all(array.counts is None for array in mapped):
+        return cast(np.ndarray, MappedRows(name, blocks))
+    counts = [np.full(len(array), array.shape[1]) if array.counts is None else array.counts for array in mapped]
+    return cast(np.ndarray, MappedRows(name, blocks, np.concatenate(counts)))

@@ -85,9 +85,8 @@ def fit(
     facts = {"pairs": pairs.fingerprint(), **(facts or {})}
 
     speaks = distributed.is_main()
-    batches = Batches(pairs, source, target, device, settings.batch, config.seed)
+    k, d = (pairs.modality(name).shape[-1] for name in (source, target))
     encoders = {name: pairs.metadata.get(name, {}) for name in (source, target)}
-    k, d = batches.c.shape[1], batches.z.shape[1]
     translator = Translator(k, d, config, source, target, encoders).to(device)
     if folder is not None:
         if resume:
@@ -98,7 +97,7 @@ def fit(
     with torch.no_grad():
         held_c, held_z, of_held_c, of_held_z = _on_device(validation.at_most(CHOOSE_ON), source, target, device)
         held_out = (held_c[of_held_c], held_z[of_held_z])
-        if config.lift.landmarks:  # every process does the whole fit
+        if config.lift.landmarks:  # every process does the whole fit, in memory
             fitted = LiftedMap.fit(*_on_device(pairs, source, target, device), *held_out, config.lift, config.seed)
             translator.lift(fitted)
         else:
@@ -122,8 +121,9 @@ def fit(
         checkpoint.write_training(folder, 0, translator, average, optimizer)
         checkpoint.write_description(translator, folder, **facts)
     if device.type == "cuda" and settings.steps >= COMPILE_FROM and distributed.world() == 1:
-        translator.denoiser.compile()
+        translator.denoiser.compile()  # of several processes, each would draw its dropout without the others' rows
 
+    batches = Batches(pairs, source, target, device, settings.batch, config.seed)
     mine, weight = distributed.share(batches.size)
     translator.train()
     with (

@@ -115,6 +115,16 @@ def test_shards_without_groups_get_one_for_each_item(tmp_path):
         load(tmp_path)
 
 
+def test_shards_with_and_without_counts(tmp_path):
+    arrays, counts, group = make()
+    write(tmp_path / "0.npz", arrays, counts, group, np.arange(30))
+    write(tmp_path / "1.npz", arrays, {}, group, np.arange(30, 60))
+    mapped, memory = load(tmp_path, mapped=True), load(tmp_path)
+    np.testing.assert_array_equal(mapped.counts["text"], np.r_[counts["text"][:30], np.full(30, 3)])
+    np.testing.assert_array_equal(mapped.modality("text"), memory.modality("text"))
+    assert mapped.fingerprint() == memory.fingerprint()
+
+
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_a_bad_row_is_named_when_it_is_read(tmp_path, value):
     (arrays, counts, group), words = make(), "NaN or infinity" if np.isnan(value) else "a zero vector"
