@@ -81,6 +81,10 @@ class Cost(NamedTuple):
     solve: float
     held: float
     """bytes that a device holds"""
+    moved: float
+    """bytes that a device reads and writes in its memory"""
+    read: float
+    """bytes that a machine reads from disk"""
     stays: bool = False
     """whether the set is first put on the device as a whole, and not read while the device works"""
 
@@ -121,9 +125,11 @@ def closed_form(pairs: Pairs, devices: int, landmarks: int = 0, device: Device |
     else:
         solve = 9 * f**3 + PENALTIES["linear"] * (2 * f**2 * d + judged)
     moved = 4 * conditions * (2 * (k + d) + 6 * landmarks) + chunks * sums * (4 + 4 + 8 + 8)
+    read = 2 * pairs.conditions * (pairs.k + 2 * pairs.targets * pairs.d) / _machines(devices, device)
     return Cost(
         matrix=conditions * per_condition / (device.matrix_share * device.float32),
         memory=moved / (device.memory_share * device.memory),
+        moved=moved,
         launches=chunks * 20 * device.launch,
         host=conditions * (1 + 2 * pairs.targets) / (device.host * device.threads),
         disk=2
@@ -207,12 +213,16 @@ def trained(pairs: Pairs, devices: int, batch: int, network: Network = POSTER, d
     vectors = pairs.conditions * (1 + pairs.targets) if stays else 2 * total / devices
     on_disk = 2 * pairs.conditions * (pairs.k + pairs.targets * pairs.d)
     pages = total * (max(2 * pairs.k, 4096) + max(2 * pairs.d, 4096))  # a row at random lies in a page of its own
+    read = on_disk if stays else pages / _machines(devices, device)
+    moved = steps * (shrinks + stays_whole)
     return Cost(
         matrix=steps * own * flops(pairs, network) / (device.matrix_share * device.bfloat16),
-        memory=steps * (shrinks + stays_whole) / (device.memory_share * device.memory),
+        memory=moved / (device.memory_share * device.memory),
+        moved=moved,
         launches=steps * operators(network) * device.launch,
         host=vectors / (device.host * device.threads),
-        disk=(on_disk if stays else pages / _machines(devices, device)) / device.disk,
+        disk=read / device.disk,
+        read=read,
         link=steps * _all_reduce(4 * count, devices, device),
         solve=0.0,
         held=4 * 6 * count + own * numbers_moved(pairs, network) / 3 * 2 + (resident if stays else 0),
@@ -248,6 +258,8 @@ def table(
         "pairs/s",
         "limit",
         "GB held",
+        "GB moved",
+        "GB read",
     ]
     lines = [" | ".join(columns), " | ".join("---" if name in ("pairs", "fit", "limit") else "--:" for name in columns)]
     for pairs in sets:
@@ -262,7 +274,7 @@ def table(
                 rate = pairs.conditions * pairs.targets / cost.seconds
                 lines.append(
                     f"{pairs.name} | {p} | {name} | {parts} | **{cost.seconds:.2g}** | {rate:.1e} | {cost.limit}"
-                    f" | {cost.held / 1e9:.2g}"
+                    f" | {cost.held / 1e9:.2g} | {cost.moved / 1e9:.2g} | {cost.read / 1e9:.2g}"
                 )
     return "\n".join(f"| {line} |" for line in lines)
 
