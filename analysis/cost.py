@@ -132,10 +132,8 @@ def closed_form(pairs: Pairs, devices: int, landmarks: int = 0, device: Device |
         moved=moved,
         launches=chunks * 20 * device.launch,
         host=conditions * (1 + 2 * pairs.targets) / (device.host * device.threads),
-        disk=2
-        * pairs.conditions
-        * (pairs.k + 2 * pairs.targets * pairs.d)
-        / (_machines(devices, device) * device.disk),
+        disk=read / device.disk,
+        read=read,
         link=_all_reduce(8 * sums, devices, device),
         solve=solve / (device.matrix_share * device.float64),
         held=8 * sums * 3 + 4 * CHUNK * (f + k + d),
