@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from modtrans_core import distributed
 from modtrans_core.config import LiftConfig
 from modtrans_core.lift import Basis, LiftedMap, Regression, stretched
 from modtrans_core.pairs import PairedEmbeddings
@@ -65,17 +66,19 @@ def calibrate(
     scouts = landmarks[:SCOUTS]
     spacing = (2 - 2 * scouts @ scouts.T).median().clamp_min(1e-6)
 
+    def regression(on: PairedEmbeddings, basis: Basis) -> Regression:
+        share = (distributed.rank(), distributed.world())
+        return Regression.of(basis, on.condition_sums(source, target, part=share), len(mean))
+
     found: list[Candidate] = []
     for done, factor in enumerate((None, *BANDWIDTHS), start=1):
         basis = Basis.at(scouts[:0] if factor is None else scouts, (factor or 1) * spacing)
-        regression = Regression.of(basis, few.condition_sums(source, target), len(mean))
-        found += judge.candidates(regression, PENALTIES[1::2])
+        found += judge.candidates(regression(few, basis), PENALTIES[1::2])
         report(done, PASSES)
     basis = best(found, config.goal).regression.basis
     if len(basis.landmarks):
         basis = Basis.at(landmarks, basis.bandwidth)
-    regression = Regression.of(basis, pairs.condition_sums(source, target), len(mean))
-    chosen = best(judge.candidates(regression, PENALTIES), config.goal)
+    chosen = best(judge.candidates(regression(pairs, basis), PENALTIES), config.goal)
     report(PASSES, PASSES)
     return LiftedMap(
         chosen.regression.map(chosen.penalty, chosen.identity, mean).float(),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import tyro
@@ -59,8 +60,10 @@ class Train:
 
     Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the
     test part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done, and
-    --resume goes on from there.
+    --resume goes on from there. On several GPUs: torchrun --nproc-per-node 8 -m modtrans_core train ...
     """
+
+    parallel: ClassVar[bool] = True
 
     pairs: Positional[Path]
     """pair set: .npz, .safetensors, a folder of them, or clip-retrieval's layout"""
@@ -82,13 +85,20 @@ class Train:
     split_seed: int = 0
     """seed of the split"""
     device: str | None = None
-    """cpu, cuda or cuda:N. Default: a GPU when there is one"""
+    """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
     """go on with the unfinished run in --out"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """any other setting, such as network.width=512 train.batch=1024 gamma=0.2"""
 
     def run(self) -> None:
+        from modtrans_core.distributed import processes
+
+        with processes(self.device) as device:
+            self.train(device)
+
+    def train(self, device: str | None) -> None:
+        """Train on this device, together with the other processes that there may be."""
         config = with_settings(replace(preset(self.preset), seed=self.seed), self.set)
         if self.goal is not None:
             if not config.lift.landmarks:
@@ -105,7 +115,7 @@ class Train:
         facts = {"split": {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}}
         Translator.fit(
             train, self.source, self.target, validation=validation,
-            config=config, out=self.out, resume=self.resume, device=self.device, facts=facts,
+            config=config, out=self.out, resume=self.resume, device=device, facts=facts,
         )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
 
@@ -162,6 +172,8 @@ class Evaluate:
     """pair set"""
     split: Literal["auto", "test", "all"] = "auto"
     """which items: the test part of the run's split, all, or (auto) the test part where the run saw these pairs"""
+    limit: int | None = None
+    """score at most this many of them, evenly spaced: ranking takes time with the square of it. Default: all"""
     steps: int | None = None
     """DDIM steps. Default: the run's"""
     guidance: float | None = None
@@ -172,7 +184,10 @@ class Evaluate:
     def run(self) -> None:
         from modtrans_core.translator import Translator
 
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit: {self.limit}, at least 1 is needed")
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
+        pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         translator = Translator.load(self.run_folder)
         scores = evaluate(translator, pairs, steps=self.steps, guidance=self.guidance)
         if self.json:
@@ -262,27 +277,60 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def say(text: str) -> None:
-    """A line for the person who watches: on stderr, so that stdout holds results alone."""
-    print(text, file=sys.stderr)
+    """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
+    if _processes()[0] == 0:
+        print(text, file=sys.stderr)
+
+
+def _processes() -> tuple[int, int]:
+    """The number of this process and how many there are, as torchrun left them in the environment."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("RANK", "0")) if world > 1 else 0, world
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage."""
-    command: Any = tyro.extras.subcommand_cli_from_dict(
-        dict(verbs), prog=program, description=description, args=arguments, sort_subcommands=False
-    )
-    verb = next(name for name, kind in verbs.items() if type(command) is kind)
+    rank, world = _processes()
+    try:
+        command: Any = tyro.extras.subcommand_cli_from_dict(
+            dict(verbs),
+            prog=program,
+            description=description,
+            args=arguments,
+            console_outputs=rank == 0,
+            sort_subcommands=False,
+        )
+        verb = next(name for name, kind in verbs.items() if type(command) is kind)
+        if world > 1 and not getattr(command, "parallel", False):
+            say(f"{program} {verb}: runs in one process; start it without torchrun")
+            raise SystemExit(1)
+    except SystemExit as stop:
+        if stop.code and rank > 0:
+            time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
+        raise
     try:
         command.run()
     except KeyboardInterrupt as stop:
-        say(f"{program} {verb}: interrupted {stop}; what was finished is kept")
+        _say_once(f"{program} {verb}: interrupted {stop}; what was finished is kept")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("MODTRANS_DEBUG"):
             raise
-        say(f"{program} {verb}: {' '.join(str(error).split())}")
+        _say_once(f"{program} {verb}: {' '.join(str(error).split())}")
     else:
         return 0
     return 1
+
+
+def _say_once(text: str) -> None:
+    """What ended the run. Of several processes the first to end says it: the others end because of it."""
+    if _processes()[1] == 1:
+        say(text)
+        return
+    from modtrans_core.distributed import first_to_fail
+
+    if first_to_fail():
+        lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
+        print(f"{text}{lost}", file=sys.stderr, flush=True)
 
 
 VERBS: dict[str, type] = {"embed": Embed, "train": Train, "translate": Translate, "evaluate": Evaluate}

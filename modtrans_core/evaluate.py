@@ -157,4 +157,5 @@ def evaluate(
     condition, item = pairs.rows(translator.source)
     predicted = translator.translate(condition, steps=steps, guidance=guidance)
     counts = pairs.counts.get(translator.target)
-    return score(predicted, pairs.modality(translator.target), counts, mean=translator.target_mean, item=item)
+    targets = np.asarray(pairs.modality(translator.target))
+    return score(predicted, targets, counts, mean=translator.target_mean, item=item)

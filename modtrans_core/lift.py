@@ -100,14 +100,17 @@ class Regression:
 
     @staticmethod
     def of(basis: Basis, sums: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], d: int) -> Regression:
-        """That of the pairs whose `PairedEmbeddings.condition_sums` these are, in one pass and bounded memory."""
+        """That of the pairs whose `PairedEmbeddings.condition_sums` these are, in one pass and bounded memory.
+
+        Of several processes each gives its share of the sums, and gets the regression on all.
+        """
         (L, k), device = basis.landmarks.shape, basis.root.device
         p = L if L and k != d else k + L
         equations = NormalEquations(p + 1, d, device)
         for c, total, count in sums:
-            weight = torch.from_numpy(count).to(device, torch.float32).sqrt()[:, None]
-            features = basis.features(torch.from_numpy(c).to(device))[:, -p - 1 :]
-            equations.add(weight * features, torch.from_numpy(total).to(device) / weight)
+            c_, total_, count_ = (torch.from_numpy(array).to(device, torch.float32) for array in (c, total, count))
+            equations.add(basis.features(c_)[:, -p - 1 :], total_, count_)
+        equations.all_reduce()
         n, at, towards = equations.cc[-1, -1], equations.cc[-1, :-1], equations.cz[-1]
         gram = equations.cc[:-1, :-1] - torch.outer(at, at) / n
         cross = equations.cz[:-1] - torch.outer(at, towards) / n

@@ -9,8 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core import distributed
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress, reporting
+
 PENALTIES = tuple(10.0**power for power in range(-7, 2))
 """ridge penalties tried by `choose`, in units of the mean squared singular value of C"""
+ITEMS = 8192
+"""items of a chunk of a pass over a pair set"""
 
 
 class NormalEquations:
@@ -24,11 +30,39 @@ class NormalEquations:
         self.cc = torch.zeros(k, k, dtype=torch.float64, device=device)
         self.cz = torch.zeros(k, d, dtype=torch.float64, device=device)
 
-    def add(self, c: Tensor, z: Tensor) -> None:
-        """Add the pairs c (n, k), z (n, d). The products run in the type of c, their sum in float64."""
-        self.pairs += len(c)
-        self.cc += c.T @ c
+    def add(self, c: Tensor, z: Tensor, count: Tensor | None = None) -> None:
+        """Add the pairs c (n, k), z (n, d). The products run in the type of c, their sum in float64.
+
+        With `count` (n,), row i stands for `count[i]` pairs of one condition, and z[i] is the sum of their targets.
+        """
+        self.pairs += len(c) if count is None else int(count.sum())
+        self.cc += c.T @ (c if count is None else c * count[:, None])
         self.cz += c.T @ z
+
+    @staticmethod
+    def of(
+        pairs: PairedEmbeddings,
+        source: str,
+        target: str,
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+    ) -> NormalEquations:
+        """Those of the unit pairs of a set, in one pass that each of several processes does its share of."""
+        k, d = (pairs.modality(name).shape[-1] for name in (source, target))
+        equations = NormalEquations(k, d, device)
+        share = (distributed.rank(), distributed.world())
+        with reporting(progress, len(pairs), "linear map", "item", delay=1) as report:
+            for done, sums in enumerate(pairs.condition_sums(source, target, ITEMS, share), 1):
+                equations.add(*(torch.from_numpy(array).to(device, torch.float32) for array in sums))
+                report(min(done * ITEMS * share[1], len(pairs)), len(pairs))
+        equations.all_reduce()
+        return equations
+
+    def all_reduce(self) -> None:
+        """Add up the sums of all processes, each of which has added its share of the pairs."""
+        pairs = torch.tensor(self.pairs, dtype=torch.float64, device=self.cc.device)
+        distributed.all_reduce(pairs, self.cc, self.cz)
+        self.pairs = int(pairs)
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:
@@ -66,6 +100,13 @@ class LinearMap:
         equations = NormalEquations(c.shape[1], z.shape[1], c.device)
         for rows in torch.arange(len(c), device=c.device).split(65536):
             equations.add(c[rows], z[rows])
+        return LinearMap.solve(equations, penalty, validation)
+
+    @staticmethod
+    def solve(
+        equations: NormalEquations, penalty: float | None = None, validation: tuple[Tensor, Tensor] | None = None
+    ) -> LinearMap:
+        """The map of these normal equations; see `fit`."""
         if penalty is None:
             if validation is None:
                 raise ValueError("penalty: None, a number >= 0 or validation pairs are needed")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core import memmap
+from modtrans_core.ahead import ahead
 from modtrans_core.evaluate import unit
 from modtrans_core.files import disk_errors, replacing
 from modtrans_core.memmap import MappedRows, refuse_bad_rows
@@ -66,7 +67,7 @@ class PairedEmbeddings:
         group = np.arange(n) if self.group is None else np.asarray(self.group)
         if group.shape != (n,) or group.dtype.kind not in "iu":
             raise ValueError(f"group: {group.dtype} of shape {group.shape}, integers of shape ({n},) are needed")
-        object.__setattr__(self, "group", group.astype(np.int64))
+        object.__setattr__(self, "group", group.astype(np.int64, copy=self.group is not None))
         if self.key is not None and np.shape(self.key) != (n,):
             raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
 
@@ -128,13 +129,18 @@ class PairedEmbeddings:
         count : how many these are (N,).
         """
         (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
-        for start in range(part[0] * items, len(self), part[1] * items):
+
+        def chunk(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             stop = min(start + items, len(self))
             of_c, of_z = (slice(*np.searchsorted(item, (start, stop))) for item in (c_item, z_item))
             count = np.bincount(z_item[of_z] - start, minlength=stop - start)
-            total = np.add.reduceat(unit(z[of_z]), np.cumsum(count) - count, axis=0)  # no item is without a target
-            own = c_item[of_c] - start
-            yield unit(c[of_c]), total[own], count[own]
+            total = unit(z[of_z])
+            if len(total) > len(count):
+                total = np.add.reduceat(total, np.cumsum(count) - count, axis=0)  # no item is without a target
+            own = c_item[of_c] - start if self.modality(source).ndim == 3 else slice(None)
+            return unit(c[of_c]), total[own], count[own]
+
+        return ahead(chunk, range(part[0] * items, len(self), part[1] * items))
 
     def fingerprint(self) -> str:
         """SHA-256 of the vectors, their counts and groups: the same for the same data in any file format.
@@ -172,6 +178,10 @@ class PairedEmbeddings:
             group=self.group[items],
             key=None if self.key is None else self.key[items],
         )
+
+    def at_most(self, items: int) -> PairedEmbeddings:
+        """The set itself, or so many items of it, evenly spaced."""
+        return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2)) -> tuple[PairedEmbeddings, ...]:
         """Split into train, validation and test, whole groups at a time.

@@ -3,39 +3,47 @@
 All randomness of step s is drawn from a generator seeded with (seed, s), and the batch of step s is a function of
 (seed, s) too. A run therefore has no hidden state: weights, moving average, optimiser moments and the step number are
 all that a resumed run needs to end with the bits that an undisturbed one ends with.
+
+Under torchrun every process runs the same loop on its rows of each batch. It draws the randomness of all rows and keeps
+that of its own, so that the averaged gradient is a single process' to rounding, and a run may be resumed with another
+number of processes. Process 0 writes, logs and shows progress; the run folder has to be on a file system that all see.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from modtrans_core import checkpoint
+from modtrans_core import checkpoint, distributed
+from modtrans_core.ahead import ahead
+from modtrans_core.batches import Batches, on_device
 from modtrans_core.calibrate import PASSES, calibrate
 from modtrans_core.config import Config, preset
-from modtrans_core.evaluate import target_mean, unit
+from modtrans_core.evaluate import unit
 from modtrans_core.files import replacing
-from modtrans_core.linear import LinearMap
-from modtrans_core.objective import objective
+from modtrans_core.linear import LinearMap, NormalEquations
+from modtrans_core.objective import Loss, objective
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress, reporting
+from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.translator import Translator, default_device
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000  # steps on a GPU from which compiling, about a minute, is won back
+ROWS_AT_ONCE = 8192  # rows of a pass over the pairs
+CHOOSE_ON = 65536  # validation items that choose the penalty, at most
 
 
 def fit(
@@ -60,7 +68,8 @@ def fit(
     ----------
     pairs : training pairs.
     config : settings. Default: the preset `poster`.
-    validation : pairs that choose the ridge penalty. Default: an eighth of `pairs`, whole groups, kept out of training.
+    validation : pairs that choose the ridge penalty, at most 65,536 items of them, evenly spaced. Default: an eighth of
+        `pairs`, whole groups, kept out of training.
     out : run folder for checkpoints and the log. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
     device : Default: a GPU when there is one.
@@ -75,24 +84,19 @@ def fit(
     folder = None if out is None else Path(out)
     facts = {"pairs": pairs.fingerprint(), **(facts or {})}
 
-    c, z, of_c, of_z = _on_device(pairs, source, target, device)
+    speaks = distributed.is_main()
+    k, d = (pairs.modality(name).shape[-1] for name in (source, target))
     encoders = {name: pairs.metadata.get(name, {}) for name in (source, target)}
-    translator = Translator(c.shape[1], z.shape[1], config, source, target, encoders).to(device)
+    translator = Translator(k, d, config, source, target, encoders).to(device)
     if folder is not None:
         if resume:
             _refuse_another_run(folder, translator, facts)
         else:
             checkpoint.refuse_existing(folder)
-    with torch.no_grad():
-        held_c, held_z, of_held_c, of_held_z = _on_device(validation, source, target, device)
-        held_out = (held_c[of_held_c], held_z[of_held_z])
-        translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
-        if config.lift.landmarks:
-            with reporting(None, PASSES, "fit", "pass") as passed:
-                mean, seed = translator.mean, config.seed
-                translator.lift(calibrate(pairs, validation, source, target, mean, config.lift, seed, passed))
-        else:
-            translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
+    distributed.barrier()  # every process has looked before one writes
+    _closed_form(translator, pairs, validation, None if progress is None and speaks else silent)
+    both_terms = config.objective.lambda_1 > 0 and config.objective.lambda_2 > 0
+    model = distributed.parallel(_Objective(translator), every=both_terms)
     average = copy.deepcopy(translator).eval()
     optimizer = torch.optim.Adam(
         translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -101,64 +105,118 @@ def fit(
     first = 0
     if folder is not None and resume:
         first = checkpoint.read_training(folder, translator, average, optimizer)
-        _cut_log(folder / checkpoint.LOG, first)
-    elif folder is not None:
+        if speaks:
+            _cut_log(folder / checkpoint.LOG, first)
+    elif folder is not None and speaks:
         checkpoint.write_training(folder, 0, translator, average, optimizer)
         checkpoint.write_description(translator, folder, **facts)
-    if device.type == "cuda" and settings.steps >= COMPILE_FROM:
-        translator.denoiser.compile()
+    if device.type == "cuda" and settings.steps >= COMPILE_FROM and distributed.world() == 1:
+        translator.denoiser.compile()  # of several processes, each would draw its dropout without the others' rows
 
+    batches = Batches(pairs, source, target, device, settings.batch, config.seed)
+    mine, weight = distributed.share(batches.size)
     translator.train()
     with (
-        reporting(progress, settings.steps, "train", "step", first) as report,
+        reporting(progress if speaks else silent, settings.steps, "train", "step", first) as report,
         _interrupt_between_steps() as interrupted,
     ):
-        for step in range(first, settings.steps):
-            chosen = _batch(len(of_c), settings.batch, config.seed, step).to(device)
-            with _seeded(config.seed, step, device), translator.autocast():
-                loss = objective(translator, c[of_c[chosen]], z[of_z[chosen]])
+        for step, (c, z) in enumerate(batches.iterate(range(first, settings.steps), mine), first):
+            with _seeded(config.seed, step, device), _whole_batch(batches.size, mine), translator.autocast():
+                loss: Loss = model(c, z)
             optimizer.zero_grad(set_to_none=True)
-            loss.total.backward()
+            (weight * distributed.world() * loss.total).backward()  # gradients are averaged over the processes
             optimizer.step()
             _average(average, translator, min(settings.ema, (1 + step) / (10 + step)))
 
             done = step + 1
             report(done, settings.steps)
-            save = done % settings.checkpoint_every == 0 or done == settings.steps or interrupted()
             log = done % LOG_EVERY == 0 or done == settings.steps
-            if (save or log) and not loss.total.isfinite():  # a loss that is once not finite stays so
-                raise ValueError(f"loss: {loss.total.item()} after step {done}; try a smaller learning_rate")
-            if folder is not None and log:
-                _log(folder / checkpoint.LOG, step=done, **{k: v.item() for k, v in loss._asdict().items()})
-            if folder is not None and save:
+            stop = interrupted() if distributed.world() == 1 else log and _anywhere(interrupted(), device)
+            save = done % settings.checkpoint_every == 0 or done == settings.steps or stop
+            if save or log:
+                values = _over_the_batch(loss, weight)
+                if not math.isfinite(values["total"]):  # a loss that is once not finite stays so
+                    raise ValueError(f"loss: {values['total']} after step {done}; try a smaller learning_rate")
+                if folder is not None and log and speaks:
+                    _log(folder / checkpoint.LOG, step=done, **values)
+            if folder is not None and save and speaks:
                 checkpoint.write_training(folder, done, translator, average, optimizer)
-            if interrupted():
+            if stop:
                 raise KeyboardInterrupt(f"after step {done} of {settings.steps}")
-    if folder is not None:
+    if folder is not None and speaks:
         checkpoint.write_model(average, folder)
+    distributed.barrier()
     return average
+
+
+class _Objective(nn.Module):
+    """The objective as a module, so that its gradients can be averaged over processes."""
+
+    def __init__(self, translator: Translator) -> None:
+        super().__init__()
+        self.translator = translator
+
+    def forward(self, c: Tensor, z: Tensor) -> Loss:
+        return objective(self.translator, c, z)
+
+
+def _whole_batch(size: int, mine: slice) -> AbstractContextManager[Any]:
+    return nullcontext() if distributed.world() == 1 else distributed.WholeBatch(size, mine)
+
+
+def _over_the_batch(loss: Loss, weight: float) -> dict[str, float]:
+    """The loss of the whole batch from that of this process' share."""
+    values = weight * torch.stack([value.detach().double() for value in loss])
+    distributed.all_reduce(values)
+    return dict(zip(loss._fields, values.tolist(), strict=True))
+
+
+def _anywhere(asked: bool, device: torch.device) -> bool:
+    """Whether any process was asked to stop: all have to stop after the same step."""
+    asking = torch.tensor(float(asked), device=device)
+    distributed.all_reduce(asking)
+    return bool(asking > 0)
+
+
+@torch.no_grad()
+def _closed_form(
+    translator: Translator, pairs: PairedEmbeddings, validation: PairedEmbeddings, bar: Progress | None
+) -> None:
+    """Give the translator the mean of its targets, and M in closed form."""
+    source, target, config, device = translator.source, translator.target, translator.config, translator.device
+    translator.mean.copy_(_target_mean(pairs, target, device))
+    if config.lift.landmarks:
+        with reporting(bar, PASSES, "fit", "pass") as report:
+            mean = translator.mean
+            translator.lift(calibrate(pairs, validation, source, target, mean, config.lift, config.seed, report))
+    else:
+        held_c, held_z, of_c, of_z = _on_device(validation.at_most(CHOOSE_ON), source, target, device)
+        equations = NormalEquations.of(pairs, source, target, device, bar)
+        translator.M.copy_(LinearMap.solve(equations, validation=(held_c[of_c], held_z[of_z])).M)
+
+
+def _target_mean(pairs: PairedEmbeddings, target: str, device: torch.device) -> Tensor:
+    """The mean (d,) of the unit targets in float64, every item weighing the same, each process reading its share."""
+    z, item = pairs.rows(target)
+    counts = pairs.counts.get(target, np.ones(len(pairs)))
+
+    def share(start: int) -> np.ndarray:
+        rows = slice(start, start + ROWS_AT_ONCE)
+        return (unit(z[rows]) / counts[item[rows], None]).sum(0) / len(pairs)
+
+    starts = range(distributed.rank() * ROWS_AT_ONCE, len(z), distributed.world() * ROWS_AT_ONCE)
+    mean = torch.from_numpy(sum(ahead(share, starts), np.zeros(z.shape[1]))).to(device)
+    distributed.all_reduce(mean)
+    return mean
 
 
 def _on_device(
     pairs: PairedEmbeddings, source: str, target: str, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Unit conditions and targets, and the indices of every pair of them, all on the device for the whole run."""
+    """Unit conditions and targets, and the indices of every pair of them, all on the device."""
     c, z, of_c, of_z = pairs.pairings(source, target)
-    tensors = (torch.from_numpy(np.ascontiguousarray(array)) for array in (unit(c), unit(z), of_c, of_z))
-    c_, z_, of_c_, of_z_ = (tensor.to(device) for tensor in tensors)
-    return c_, z_, of_c_, of_z_
-
-
-def _batch(n: int, size: int, seed: int, step: int) -> Tensor:
-    """The pairs of a step: epochs are permutations of all n, cut into whole batches; a remainder is left out."""
-    size = min(size, n)
-    epoch, position = divmod(step, n // size)
-    return _order(n, seed, epoch)[position * size : (position + 1) * size]
-
-
-@lru_cache(maxsize=1)
-def _order(n: int, seed: int, epoch: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng([seed, 1, epoch]).permutation(n))
+    i, j = (torch.from_numpy(of).to(device) for of in (of_c, of_z))
+    return on_device(c, device), on_device(z, device), i, j
 
 
 @contextmanager

@@ -115,6 +115,7 @@ class Translator(nn.Module):
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
         """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
+        c = c if isinstance(c, Tensor) else np.asarray(c)
         rows = torch.as_tensor(c, dtype=torch.float32, device=self.device)
         if rows.ndim != 2 or rows.shape[1] != self.k:
             raise ValueError(f"c: shape {tuple(rows.shape)}, (n, {self.k}) is needed ({self.source} vectors)")

@@ -42,6 +42,7 @@ def test_train_evaluate_translate_certify(folder, capsys):
         "centered_recall_at_1", "centered_recall_at_10", "gallery",
     ]  # fmt: skip
     assert scores["gallery"] == 16 and scores["ceiling"] is None
+    assert json.loads(modtrans(capsys, "evaluate", "run", "pairs.npz", "--json", "--limit", "5")[1])["gallery"] == 5
     status, out, _ = modtrans(capsys, "evaluate", "run", "pairs.npz", "--split", "all")
     assert status == 0 and "of 80 items" in out and "floor" in out
 
@@ -98,6 +99,7 @@ def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys)
         (["train", "pairs.npz", "--out", "new", "--stepz", "3"], 2, "--stepz"),
         (["train", "pairs.npz", "--out", "new", "--steps", "many"], 2, "many"),
         (["evaluate", "nowhere", "pairs.npz"], 1, "nowhere: not a run folder"),
+        (["evaluate", "run", "pairs.npz", "--limit", "0"], 1, "limit: 0, at least 1 is needed"),
         (["evaluate", "run", "wide.npz"], 1, "image: dimension 9, but the translator was trained on 8"),
         (["translate", "run", "none.npy", "z.npy"], 1, "none.npy: no such file"),
         (["translate", "run", "torn.npy", "z.npy"], 1, "torn.npy: not a whole .npy array"),

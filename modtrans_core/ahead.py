@@ -1,0 +1,38 @@
+"""Work done ahead of time: numpy leaves Python's lock, so that threads read and prepare what comes next."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def threads() -> int:
+    """The cores of this process, where several processes share a machine its part of them; 8 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def ahead(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+    """`work(item)` of every item, in their order; as many of the next ones as there are threads are under way.
+
+    An error of `work` is raised where its result would come.
+    """
+    count = threads()
+    pending: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(count, "ahead") as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > count:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
