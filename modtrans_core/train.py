@@ -92,9 +92,8 @@ def fit(
             translator.M.copy_(LinearMap.fit(c[of_c], z[of_z], validation=held_out).M)
         translator.mean.copy_(torch.from_numpy(target_mean(pairs.modality(target), pairs.counts.get(target))))
     average = copy.deepcopy(translator).eval()
-    optimizer = torch.optim.Adam(
-        translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    adam = {"coupled": torch.optim.Adam, "decoupled": torch.optim.AdamW}[settings.decay]
+    optimizer = adam(translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
     first = 0
     if folder is not None and resume:
