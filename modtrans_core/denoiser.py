@@ -50,7 +50,7 @@ class Denoiser(nn.Module):
         return self.embed_c(c * math.sqrt(self.k))  # (n, width)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Output (n, d) at x_t (n, d) and times t (n,) or (1,), under `embed`ded conditions (n, width) or (1, width)."""
+        """Output (n, d) at x_t (n, d), times t (n,) or (1,) and `embed`ded conditions (n, width) or (1, width)."""
         time = self.embed_t(sinusoid(t, condition.shape[1]))  # (n, width)
         shared = self.modulation(time + condition)  # (n, 3 width)
         h = self.embed_x(x) + condition  # (n, width)

@@ -54,7 +54,7 @@ class SkipMLP(nn.Module):
         return c * math.sqrt(self.k)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Output (n, d) at x_t (n, d) and times t (n,) or (1,), under `embed`ded conditions (n, k) or (1, k)."""
+        """Output (n, d) at x_t (n, d), times t (n,) or (1,) and `embed`ded conditions (n, k) or (1, k)."""
         time = self.embed_t(sinusoid(t, self.d))  # (n, d)
         given = torch.cat([x, condition.expand(len(x), -1), time.expand(len(x), -1)], dim=1)  # (n, 2 d + k)
         h = x[:, :0]  # the first layer sees the input alone

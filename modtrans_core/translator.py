@@ -124,7 +124,9 @@ class Translator(nn.Module):
 
     def normalised(self, x0: Tensor) -> Tensor:
         """The samples x0 (n, d) or (n, samples, d), a row divided by its own norm or by that of its batch (n, d)."""
-        return nn.functional.normalize(x0, dim=-1 if self.config.sampling.normalisation == "row" else (0, -1))
+        if self.config.sampling.normalisation == "row":
+            return nn.functional.normalize(x0, dim=-1)
+        return x0 / torch.linalg.vector_norm(x0, dim=(0, -1), keepdim=True).clamp_min(1e-12)
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
         """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
