@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from modtrans_core.translator import Translator
 
-BATCHES = (2048, 256)
-"""rows of a batch in the released evaluation, and in the released training"""
-ALONE, LINEAR, START = "cM + F, one at a time", "cM alone", "ridge"
+BATCHES = (4, 16, 64, 256, 2048)
+"""rows of a batch: 256 in the released training, 2,048 in the released evaluation"""
+WHOLE, LINEAR, START = "cM + F", "cM alone", "ridge"
 
 
 def reduced(
@@ -50,7 +50,7 @@ def reduced(
     )
 
 
-def in_batches(translator: Translator, c: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
+def in_batches(translator: Translator, c: np.ndarray, size: int, *, seed: int = 0) -> np.ndarray:
     """Translations (n, d) of the conditions c (n, k), `size` rows at a time, as the released evaluation runs.
 
     The last batch is filled up with rows from the beginning, as often as it takes, so that every batch has its size.
@@ -88,16 +88,16 @@ def compare_released(
     pairs : the whole pair set; it is split here.
     seed : of the split and of the training.
     config : with `sampling.normalisation` batch. Default: `reduced()`.
-    batches : sizes of a batch.
+    batches : sizes of a batch; 1, every row by itself, is always measured.
 
     Returns
     -------
-    One row a `translation`: `direction`, `seed`, `translation`, `length` (mean |gamma F|), the scores, `difference`
-    (its cosine less that of c M) and `moved` (mean cosine distance 1 - cos(zhat, c M)).
+    One row for each `translation`: the `ridge` map that M starts at, `cM alone`, and `cM + F` for each size of a
+    `batch`. Columns: `direction`, `seed`, these two, `length` (mean |gamma F|), the scores, `difference` (its cosine
+    less that of c M) and `moved` (mean of 1 - cos(zhat, c M)).
     """
     import pandas as pd
 
-    from modtrans_core.linear import LinearMap
     from modtrans_core.translator import Translator
 
     config = replace(config or reduced(), seed=seed)
@@ -110,20 +110,23 @@ def compare_released(
     c, item = test.rows(source)
     c = unit(c)
     linear = translator.parts(c, steps=1).projection
-    translated = {START: LinearMap(ridge.M.detach(), 0.0).translate(c), LINEAR: linear}
-    translated |= {f"cM + F, batches of {size:,}": in_batches(translator, c, size) for size in batches}
-    translated[ALONE] = row_by_row(translator).translate(c)
+    translated: dict[tuple[str, int | None], np.ndarray] = {
+        (START, None): ridge.parts(c, steps=1).projection,
+        (LINEAR, None): linear,
+    }
+    translated[WHOLE, 1] = row_by_row(translator).translate(c)
+    translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
 
     mean = target_mean(train.modality(target), train.counts.get(target))
     targets, counts = test.modality(target), test.counts.get(target)
     frame = pd.DataFrame(
         {
-            "direction": f"{source} → {target}", "seed": seed, "translation": name,
+            "direction": f"{source} → {target}", "seed": seed, "translation": name, "batch": size,
             "length": 0.0 if name == START else float(np.linalg.norm(zhat - linear, axis=1).mean()),
             **score(zhat, targets, counts, mean=mean, item=item),
             "moved": float(1 - (unit(zhat) * unit(linear)).sum(1).mean()),
         }
-        for name, zhat in translated.items()
+        for (name, size), zhat in translated.items()
     )  # fmt: skip
     frame["difference"] = frame["cosine"] - frame.loc[frame["translation"] == LINEAR, "cosine"].item()
     return frame

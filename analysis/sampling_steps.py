@@ -133,7 +133,7 @@ def fewest_steps(frame: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFr
         raise ValueError(f"tolerance: {tolerance}, a number >= 0 is needed")
     by = ["direction", "trained", "translation"]
     values = ["cosine", "centered_recall_at_10", "agreement"]
-    mean = frame.groupby([*by, "part", "steps"], sort=False)[values].mean()
+    mean = frame.groupby([*by, "part", "steps"], sort=True)[values].mean()
     rows = []
     for key, _ in frame.groupby(by, sort=False):
         held, test = (mean.loc[(*key, part)] for part in ("validation", "test"))

@@ -46,14 +46,14 @@ class LiftConfig:
 class NetworkConfig:
     """The network eps_theta(x_t, t, c)."""
 
-    kind: NetworkKind = "residual"
-    """residual blocks modulated by (t, c), or (skip) plain layers that each see the input again"""
     width: int = 384
     """units of a hidden layer"""
     depth: int = 3
     """residual blocks; hidden layers where kind is skip"""
     dropout: float = 0.1
     """probability that a hidden unit is dropped in training"""
+    kind: NetworkKind = "residual"
+    """residual blocks modulated by (t, c), or (skip) plain layers that each see the input again"""
 
     def __post_init__(self) -> None:
         _require_one_of(self, kind=NetworkKind)
@@ -70,11 +70,11 @@ class DiffusionConfig:
     """T, noise levels of the forward process"""
     schedule: ScheduleKind = "linear"
     """noise schedule: beta from 1e-4 to 0.02 (linear), alpha-bar a squared cosine (cosine), beta = 0.008 (constant)"""
+    measure: Measure = "eps"
+    """what the error is of: the noise, the clean vector, or the velocity"""
     prediction: Measure = "v"
     """what the network outputs: the velocity, whose error is never amplified; the noise, whose error reaches x_0
     1/sqrt(alpha_bar) times as large, 55 times at the noisiest level; or the clean vector"""
-    measure: Measure = "eps"
-    """what the error is of: the noise, the clean vector, or the velocity"""
 
     def __post_init__(self) -> None:
         _require(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
@@ -113,12 +113,12 @@ class ObjectiveConfig:
     reconstruction_steps: int = 5
     """DDIM steps through which the reconstruction term is back-propagated; M fits what they leave, so that sampling
     with another number of steps translates worse"""
+    condition_dropout: float = 0.1
+    """probability that a row sees the learned null condition instead of its own (for guidance)"""
     reconstruction_guidance: float = 1.0
     """guidance scale in the reconstruction term; other than 1, it goes back through the unconditional sampler too"""
     noise_norm: NoiseNorm = "l2"
     """norm of the noise term: squared l2, or l1"""
-    condition_dropout: float = 0.1
-    """probability that a row sees the learned null condition instead of its own (for guidance)"""
     dropping: Dropping = "row"
     """what is dropped at once: a row, or (batch) every row of a step, which then has no reconstruction term"""
 
@@ -149,13 +149,13 @@ class TrainConfig:
     """Adam's step size"""
     weight_decay: float = 1e-2
     """Adam's L2 penalty"""
-    decay: Decay = "coupled"
-    """how the penalty acts: added to the gradient (coupled), or subtracted from the weights beside it (AdamW)"""
     ema: float = 0.99
     """decay of the moving average of the weights, shorter in the first steps; the average is what translates, and 0
     makes it the last weights themselves"""
     checkpoint_every: int = 200
     """steps between checkpoints of a run that has a folder"""
+    decay: Decay = "coupled"
+    """how the penalty acts: added to the gradient (coupled), or subtracted from the weights beside it (AdamW)"""
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, "steps", self.steps, "at least 0")

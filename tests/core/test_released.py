@@ -55,7 +55,7 @@ def test_the_network_has_the_published_size():
 
 def test_every_layer_sees_the_input_again():
     """With the layer before it silenced, a layer still tells one x from another; so does the output."""
-    network = SkipMLP(D, K, NetworkConfig("skip", width=16, depth=3, dropout=0.0))
+    network = SkipMLP(D, K, NetworkConfig(kind="skip", width=16, depth=3, dropout=0.0))
     x, t, condition = torch.randn(5, D), torch.zeros(1), network.embed(torch.randn(5, K))
     for silenced in network.layers:
         handle = silenced.register_forward_hook(lambda _, __, h: torch.zeros_like(h))
@@ -66,7 +66,7 @@ def test_every_layer_sees_the_input_again():
 
 @pytest.mark.parametrize("part", ["x", "t", "condition"])
 def test_the_network_listens_to_each_part_of_its_input(part):
-    network = SkipMLP(D, K, NetworkConfig("skip", width=16, depth=2, dropout=0.0))
+    network = SkipMLP(D, K, NetworkConfig(kind="skip", width=16, depth=2, dropout=0.0))
     given = {"x": torch.randn(3, D), "t": torch.zeros(3), "condition": network.embed(torch.randn(3, K))}
     before = network(**given)
     given[part] = given[part] + 1
@@ -74,7 +74,7 @@ def test_the_network_listens_to_each_part_of_its_input(part):
 
 
 def test_the_null_condition_replaces_the_dropped_rows_only():
-    network = SkipMLP(D, K, NetworkConfig("skip", width=16, depth=2, dropout=0.0))
+    network = SkipMLP(D, K, NetworkConfig(kind="skip", width=16, depth=2, dropout=0.0))
     c, x, drop = torch.randn(4, K), torch.randn(4, D), torch.tensor([True, False, True, False])
     mixed = network(x, torch.zeros(1), network.embed(c, drop))
     torch.testing.assert_close(mixed[drop], network(x, torch.zeros(1), network.embed(None))[drop])
