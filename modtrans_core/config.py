@@ -53,7 +53,7 @@ class NetworkConfig:
     dropout: float = 0.1
     """probability that a hidden unit is dropped in training"""
     kind: NetworkKind = "residual"
-    """residual blocks modulated by (t, c), or (skip) plain layers that each see the input again"""
+    """residual blocks modulated by (t, c), or (skip) plain layers that each see the input again and cost more for it"""
 
     def __post_init__(self) -> None:
         _require_one_of(self, kind=NetworkKind)
@@ -118,7 +118,7 @@ class ObjectiveConfig:
     reconstruction_guidance: float = 1.0
     """guidance scale in the reconstruction term; other than 1, it goes back through the unconditional sampler too"""
     noise_norm: NoiseNorm = "l2"
-    """norm of the noise term: squared l2, or l1"""
+    """norm of the noise term: squared l2, as printed, or l1, which fits a conditional median instead of the mean"""
     dropping: Dropping = "row"
     """what is dropped at once: a row, or (batch) every row of a step, which then has no reconstruction term"""
 
