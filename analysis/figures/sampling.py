@@ -70,5 +70,5 @@ def quality_against_steps(
     ax.set_xlabel("DDIM steps" + (f" (dot: fewest within {TOLERANCE:g})" if score == "cosine" else ""))
     ax.set_ylabel(LABELS[score])
     ax.set_title(f"${translation}$, {shown['direction'].iloc[0]}, n = {shown['gallery'].iloc[0]}")
-    ax.legend(title="trained on")
+    ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
