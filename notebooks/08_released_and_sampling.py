@@ -75,8 +75,8 @@ save_figure(figure, out, "batch_sizes")
 # ## Steps
 #
 # The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
-# network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to what
-# F leaves after 5 steps; its curve is of the sampler and of that fit together.
+# network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to
+# what F leaves after 5 steps; its curve is of the sampler and of that fit together.
 
 # %%
 base = replace(

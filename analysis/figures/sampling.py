@@ -71,8 +71,7 @@ def quality_against_steps(
     ax.set_ylabel(LABELS[score])
     if score == "centered_recall_at_10":
         ax.set_ylim(bottom=0)
-    ax.set_title(
-        f"${translation}$, {shown['direction'].iloc[0]}, n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
-    )
+    size = f"n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
+    ax.set_title(f"${translation}$, {shown['direction'].iloc[0]}, {size}")
     ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
