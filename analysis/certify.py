@@ -152,10 +152,14 @@ def certify_translator(
     Raises
     ------
     ValueError
-        Pairs of other modalities, dimensions or encoders than the translator's, and as for `certify`.
+        Pairs of other modalities, dimensions or encoders than the translator's, a translator whose translation of an
+        item depends on the items beside it, and as for `certify`.
     """
     rng = np.random.default_rng(0) if rng is None else rng
     translator.check(pairs)
+    normalisation = translator.config.sampling.normalisation
+    if normalisation != "row":
+        raise ValueError(f"sampling.normalisation: {normalisation!r}, a certificate needs 'row' (independent items)")
     condition, item = pairs.rows(translator.source)
     projection, direction, gamma = translator.parts(condition[_one_of_each(item, len(item), rng)])
     target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)

@@ -74,7 +74,8 @@ class Train:
     target: str = "text"
     """modality to translate to"""
     preset: str = "poster"
-    """settings to start from: poster, or calibrated (the conditional mean in closed form)"""
+    """settings to start from: poster, calibrated (the conditional mean in closed form), or released (what the authors'
+    published code does; a large network, slow without a GPU)"""
     goal: Goal | None = None
     """what `calibrated` is chosen by: the cosine, the centered ranking (retrieval), or the best ranking at hardly any
     cost in cosine (balanced, the default)"""
@@ -153,6 +154,7 @@ class Translate:
         translator = Translator.load(self.run_folder)
         generator = torch.Generator().manual_seed(self.seed)
         c = _read_array(self.input)
+        say_of_batch(translator.config, len(c))
         translated = translator.translate(c, steps=self.steps, guidance=self.guidance, generator=generator)
         with replacing(self.output) as temporary:
             np.save(temporary, translated)
@@ -189,6 +191,7 @@ class Evaluate:
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
         pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         translator = Translator.load(self.run_folder)
+        say_of_batch(translator.config, len(pairs.rows(translator.source)[0]))
         scores = evaluate(translator, pairs, steps=self.steps, guidance=self.guidance)
         if self.json:
             print(json.dumps(scores))
@@ -211,6 +214,12 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
     test = pairs.split(trained_on["seed"], trained_on["fractions"])[-1]
     say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
     return test
+
+
+def say_of_batch(config: Config, n: int) -> None:
+    """Say that these n rows are one batch, where that matters."""
+    if config.sampling.normalisation == "batch":
+        say(f"F(c) is normalised over these {n} rows at once: in another batch, or alone, a row translates otherwise")
 
 
 def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str:

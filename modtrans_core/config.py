@@ -9,11 +9,22 @@ from typing import Any, Literal, get_args, get_type_hints
 Measure = Literal["eps", "x0", "v"]
 ScheduleKind = Literal["linear", "cosine", "constant"]
 Goal = Literal["cosine", "retrieval", "balanced"]
+NetworkKind = Literal["residual", "skip"]
+Normalisation = Literal["row", "batch"]
+Guided = Literal["step", "sample"]
+NoiseNorm = Literal["l2", "l1"]
+Dropping = Literal["row", "batch"]
+Decay = Literal["coupled", "decoupled"]
 
 
 def _require(ok: bool, name: str, value: object, allowed: str) -> None:
     if not ok:
         raise ValueError(f"{name}: {value!r}, {allowed} is needed")
+
+
+def _require_one_of(settings: object, **kinds: Any) -> None:
+    for name, kind in kinds.items():
+        _require(getattr(settings, name) in get_args(kind), name, getattr(settings, name), f"one of {get_args(kind)}")
 
 
 @dataclass(frozen=True)
@@ -34,16 +45,19 @@ class LiftConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The network eps_theta(x_t, t, c): residual blocks whose normalisation is modulated by (t, c)."""
+    """The network eps_theta(x_t, t, c)."""
 
     width: int = 384
     """units of a hidden layer"""
     depth: int = 3
-    """residual blocks"""
+    """residual blocks; hidden layers where kind is skip"""
     dropout: float = 0.1
     """probability that a hidden unit is dropped in training"""
+    kind: NetworkKind = "residual"
+    """residual blocks modulated by (t, c), or (skip) plain layers that each see the input again and cost more for it"""
 
     def __post_init__(self) -> None:
+        _require_one_of(self, kind=NetworkKind)
         _require(self.width >= 8, "width", self.width, "at least 8")
         _require(self.depth >= 1, "depth", self.depth, "at least 1")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
@@ -58,12 +72,15 @@ class DiffusionConfig:
     schedule: ScheduleKind = "linear"
     """noise schedule: beta from 1e-4 to 0.02 (linear), alpha-bar a squared cosine (cosine), beta = 0.008 (constant)"""
     measure: Measure = "eps"
-    """what the squared error is of: the noise, the clean vector, or the velocity"""
+    """what the error is of: the noise, the clean vector, or the velocity"""
+    prediction: Measure = "v"
+    """what the network outputs: the velocity, whose error is never amplified; the noise, whose error reaches x_0
+    1/sqrt(alpha_bar) times as large, 55 times at the noisiest level; or the clean vector"""
 
     def __post_init__(self) -> None:
         _require(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
         _require(self.schedule in get_args(ScheduleKind), "schedule", self.schedule, f"one of {get_args(ScheduleKind)}")
-        _require(self.measure in get_args(Measure), "measure", self.measure, f"one of {get_args(Measure)}")
+        _require_one_of(self, prediction=Measure, measure=Measure)
 
 
 @dataclass(frozen=True)
@@ -74,10 +91,16 @@ class SamplingConfig:
     """DDIM steps, 1 to timesteps"""
     guidance: float = 2.0
     """classifier-free guidance scale: 0 ignores the condition, 1 is the plain conditional model"""
+    guided: Guided = "step"
+    """what guidance combines: the predictions of every step, or (sample) two whole samples from independent noises"""
+    normalisation: Normalisation = "row"
+    """what the sampled vector is divided by: its own norm, or (batch) the norm of the whole batch, which leaves each of
+    B rows a length of about 1/sqrt(B) and makes a translation depend on the rows beside it"""
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps", self.steps, "at least 1")
         _require(self.guidance >= 0, "guidance", self.guidance, "a number >= 0")
+        _require_one_of(self, guided=Guided, normalisation=Normalisation)
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,12 @@ class ObjectiveConfig:
     with another number of steps translates worse"""
     condition_dropout: float = 0.1
     """probability that a row sees the learned null condition instead of its own (for guidance)"""
+    reconstruction_guidance: float = 1.0
+    """guidance scale in the reconstruction term; other than 1, it goes back through the unconditional sampler too"""
+    noise_norm: NoiseNorm = "l2"
+    """norm of the noise term: squared l2, as printed, or l1, which fits a conditional median instead of the mean"""
+    dropping: Dropping = "row"
+    """what is dropped at once: a row, or (batch) every row of a step, which then has no reconstruction term"""
 
     def __post_init__(self) -> None:
         _require(self.lambda_1 >= 0, "lambda_1", self.lambda_1, "a number >= 0")
@@ -102,6 +131,11 @@ class ObjectiveConfig:
         _require(
             0 <= self.condition_dropout < 1, "condition_dropout", self.condition_dropout, "a probability in [0, 1)"
         )
+        guidance = self.reconstruction_guidance
+        _require(guidance >= 0, "reconstruction_guidance", guidance, "a number >= 0")
+        _require_one_of(self, noise_norm=NoiseNorm, dropping=Dropping)
+        if self.dropping == "batch" and self.condition_dropout > 0:  # a dropped step would have no loss at all
+            _require(self.lambda_2 > 0, "lambda_2", self.lambda_2, "a number > 0 where whole batches are dropped")
 
 
 @dataclass(frozen=True)
@@ -115,17 +149,21 @@ class TrainConfig:
     learning_rate: float = 1e-4
     """Adam's step size"""
     weight_decay: float = 1e-2
-    """Adam's L2 penalty, added to the gradient"""
+    """Adam's L2 penalty"""
     ema: float = 0.99
-    """decay of the moving average of the weights, shorter in the first steps; the average is what translates"""
+    """decay of the moving average of the weights, shorter in the first steps; the average is what translates, and 0
+    makes it the last weights themselves"""
     checkpoint_every: int = 200
     """steps between checkpoints of a run that has a folder"""
+    decay: Decay = "coupled"
+    """how the penalty acts: added to the gradient (coupled), or subtracted from the weights beside it (AdamW)"""
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, "steps", self.steps, "at least 0")
         _require(self.batch >= 1, "batch", self.batch, "at least 1")
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a positive number")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        _require_one_of(self, decay=Decay)
         _require(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
         _require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
 
@@ -189,6 +227,23 @@ PRESETS: dict[str, Config] = {
     # The poster's text: gamma 1, lambda 1 and 2, Adam 1e-4 with weight decay 1e-2, guidance, dropout, residual
     # connections, every row of F(c) normalised by itself. What it leaves open is the default of the field.
     "poster": Config(),
+    # What the authors' published code does where it differs from their text. Its moving average of the weights is kept
+    # and never used, so that the last weights translate: ema = 0. Guidance 1 + w, w = 5. Not taken over, because it is
+    # a matter of scoring: there, validation targets are normalised by statistics of the validation targets themselves.
+    "released": Config(
+        network=NetworkConfig(kind="skip", width=2048, depth=10, dropout=0.0),
+        diffusion=DiffusionConfig(schedule="constant", prediction="eps"),
+        sampling=SamplingConfig(steps=50, guidance=6.0, guided="sample", normalisation="batch"),
+        objective=ObjectiveConfig(
+            lambda_1=2.0,
+            lambda_2=1.0,
+            reconstruction_steps=50,
+            reconstruction_guidance=6.0,
+            noise_norm="l1",
+            dropping="batch",
+        ),
+        train=TrainConfig(batch=256, decay="decoupled", ema=0.0),
+    ),
     # Ours: the conditional mean in closed form, as a map of the lifted condition; no residual is sampled.
     "calibrated": Config(
         gamma=0.0, lift=LiftConfig(landmarks=4096), network=NetworkConfig(width=8, depth=1), train=TrainConfig(steps=0)

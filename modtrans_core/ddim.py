@@ -6,7 +6,7 @@ Notation:
     xt, t           x_t
     alpha_bar       alpha_t of the paper's equation 4: x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps
     eps             epsilon_theta(x_t)
-    v               what the network outputs: eps = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v
+    v               the velocity: eps = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from modtrans_core.config import Measure
 from modtrans_core.schedule import NoiseSchedule
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""(x_t (n, d), t (n,) or (1,)) -> the velocity v (n, d)"""
+"""(x_t (n, d), t (n,) or (1,)) -> what the network outputs: v, eps or x0 (n, d)"""
 
 
 def add_noise(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -35,10 +36,18 @@ def velocity(x0: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     return signal * eps - noise * x0
 
 
-def eps_and_x0(v: Tensor, xt: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-    """The pair (eps, x0) that a velocity at x_t stands for: a rotation, so no error in v is ever amplified."""
+def eps_and_x0(output: Tensor, xt: Tensor, alpha_bar: Tensor, prediction: Measure = "v") -> tuple[Tensor, Tensor]:
+    """The pair (eps, x0) that the network's output at x_t stands for.
+
+    From a velocity it is a rotation, so no error in v is ever amplified. An error in a predicted eps reaches x0
+    sqrt(1 - alpha_bar) / sqrt(alpha_bar) times as large, and one in a predicted x0 reaches eps by the inverse factor.
+    """
     signal, noise = _roots(alpha_bar, xt)
-    return noise * xt + signal * v, signal * xt - noise * v
+    if prediction == "eps":
+        return output, (xt - noise * output) / signal
+    if prediction == "x0":
+        return (xt - signal * output) / noise, output
+    return noise * xt + signal * output, signal * xt - noise * output
 
 
 def step(x0: Tensor, eps: Tensor, alpha_bar_next: Tensor) -> Tensor:
@@ -46,13 +55,13 @@ def step(x0: Tensor, eps: Tensor, alpha_bar_next: Tensor) -> Tensor:
     return add_noise(x0, eps, alpha_bar_next)
 
 
-def sample(predict: Predict, noise: Tensor, schedule: NoiseSchedule, steps: int) -> Tensor:
+def sample(predict: Predict, noise: Tensor, schedule: NoiseSchedule, steps: int, prediction: Measure = "v") -> Tensor:
     """x_0 (n, d) from the noise x_T (n, d) in `steps` deterministic steps; the last one returns x_0 itself."""
     x = noise
     times = schedule.grid(steps)
     for now, after in itertools.pairwise(times):
         t, t_after = torch.tensor([[now], [after]], device=x.device)
-        eps, x0 = eps_and_x0(predict(x, t), x, schedule.at(t))
+        eps, x0 = eps_and_x0(predict(x, t), x, schedule.at(t), prediction)
         x = step(x0, eps, schedule.at(t_after))
     return x
 

@@ -13,9 +13,9 @@ from modtrans_core.config import NetworkConfig
 class Denoiser(nn.Module):
     """A residual MLP whose blocks are modulated by the time and the condition.
 
-    Its output is the velocity v, so that eps_theta = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v: the noise is
-    predicted by a residual connection from x_t. At the noisy end x_t is nearly all of the noise, and an error in an eps
-    that is predicted directly would be amplified 1 / sqrt(alpha_bar_T) times in x_0.
+    Its output is the velocity v by default, so that eps_theta = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v: the noise
+    is predicted by a residual connection from x_t. At the noisy end x_t is nearly all of the noise, and an error in an
+    eps that is predicted directly would be amplified 1 / sqrt(alpha_bar_T) times in x_0.
 
     Each block is x + g * MLP((1 + a) * LayerNorm(x) + b). The modulation (a, b, g) is computed once from (t, c) and
     shared by the blocks, each with an offset of its own (adaLN-single, Chen et al. 2023, arXiv 2310.00426); its gates
@@ -50,7 +50,7 @@ class Denoiser(nn.Module):
         return self.embed_c(c * math.sqrt(self.k))  # (n, width)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """v (n, d) from x_t (n, d) at times t (n,) or (1,), under `embed`ded conditions (n, width) or (1, width)."""
+        """Output (n, d) at x_t (n, d), times t (n,) or (1,) and `embed`ded conditions (n, width) or (1, width)."""
         time = self.embed_t(sinusoid(t, condition.shape[1]))  # (n, width)
         shared = self.modulation(time + condition)  # (n, 3 width)
         h = self.embed_x(x) + condition  # (n, width)

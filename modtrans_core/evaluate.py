@@ -147,7 +147,7 @@ def score(
 def evaluate(
     translator: Translator, pairs: PairedEmbeddings, *, steps: int | None = None, guidance: float | None = None
 ) -> dict[str, float | int | None]:
-    """Translate every condition of `pairs` and score the result against its targets.
+    """Translate every condition of `pairs` in one call and score the result against its targets.
 
     Returns plain floats: `cosine`, `floor`, `ceiling` (None where items have one target), `skill` = (cosine - floor) /
     (ceiling - floor) with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,

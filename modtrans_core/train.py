@@ -79,6 +79,8 @@ def fit(
     config = config or preset("poster")
     device = torch.device(device) if device else default_device()
     settings = config.train
+    if distributed.world() > 1 and config.sampling.normalisation == "batch":
+        raise ValueError("sampling.normalisation: 'batch', 'row' is needed with several processes, which share a batch")
     if validation is None:
         pairs, validation = pairs.split(config.seed, (0.875, 0.125))
     folder = None if out is None else Path(out)
@@ -95,12 +97,12 @@ def fit(
             checkpoint.refuse_existing(folder)
     distributed.barrier()  # every process has looked before one writes
     _closed_form(translator, pairs, validation, None if progress is None and speaks else silent)
-    both_terms = config.objective.lambda_1 > 0 and config.objective.lambda_2 > 0
-    model = distributed.parallel(_Objective(translator), every=both_terms)
+    terms = config.objective
+    every = terms.lambda_1 > 0 and terms.lambda_2 > 0 and terms.dropping == "row"
+    model = distributed.parallel(_Objective(translator), every=every)
     average = copy.deepcopy(translator).eval()
-    optimizer = torch.optim.Adam(
-        translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    adam = {"coupled": torch.optim.Adam, "decoupled": torch.optim.AdamW}[settings.decay]
+    optimizer = adam(translator.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
     first = 0
     if folder is not None and resume:

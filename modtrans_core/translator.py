@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modtrans_core.config import Config
-from modtrans_core.ddim import guided, sample
+from modtrans_core.config import Config, NetworkKind
+from modtrans_core.ddim import Predict, guided, sample
 from modtrans_core.denoiser import Denoiser
 from modtrans_core.lift import LiftedMap, lifted, stretched
 from modtrans_core.schedule import NoiseSchedule
+from modtrans_core.skip_mlp import SkipMLP
 
 if TYPE_CHECKING:
     from modtrans_core.pairs import PairedEmbeddings
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
 ROWS_AT_ONCE = 8192
+NETWORKS: dict[NetworkKind, type[Denoiser] | type[SkipMLP]] = {"residual": Denoiser, "skip": SkipMLP}
 
 
 class Parts(NamedTuple):
@@ -30,7 +32,7 @@ class Parts(NamedTuple):
     projection: Any
     """c M, (n, d)"""
     residual: Any
-    """F(c), (n, d) or (n, samples, d), unit vectors"""
+    """F(c), (n, d) or (n, samples, d), unit vectors; shorter where the whole batch is normalised"""
     gamma: float
 
 
@@ -71,7 +73,7 @@ class Translator(nn.Module):
         self.M = nn.Parameter(torch.zeros(k, d))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.denoiser = Denoiser(d, k, config.network)
+            self.denoiser = NETWORKS[config.network.kind](d, k, config.network)
         self.register_buffer("landmarks", torch.zeros(0, k))
         self.register_buffer("bandwidth", torch.ones(()))
         self.register_buffer("length", torch.tensor([0.0, 1.0]))
@@ -99,8 +101,15 @@ class Translator(nn.Module):
         return self.mean.float() + stretched(lifted(c, self.landmarks, self.bandwidth) @ self.M, self.length)
 
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c, each row scaled to length 1."""
+        """F(c) (n, d): the DDIM sample from `noise` under the unit conditions c (n, k), normalised."""
+        return self.normalised(self.sampled(c, noise, steps, guidance))
 
+    def noise_shape(self, n: int) -> tuple[int, ...]:
+        """Shape of the noise that n samples start from: (n, d), or (n, 2, d) where guidance combines two of them."""
+        return (n, self.d) if self.config.sampling.guided == "step" else (n, 2, self.d)
+
+    def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
+        """DDIM(c) (n, d): the sample from `noise`, of `noise_shape`, under the unit conditions c (n, k)."""
         condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
 
         def conditional(xt: Tensor, t: Tensor) -> Tensor:
@@ -109,9 +118,20 @@ class Translator(nn.Module):
         def unconditional(xt: Tensor, t: Tensor) -> Tensor:
             return self.denoiser(xt, t, null)
 
-        predict = guided(conditional, unconditional, guidance)
-        x0 = sample(predict, noise, self.schedule, steps)
-        return nn.functional.normalize(x0, dim=1)
+        def draw(predict: Predict, noise: Tensor) -> Tensor:
+            return sample(predict, noise, self.schedule, steps, self.config.diffusion.prediction)
+
+        if self.config.sampling.guided == "step":
+            return draw(guided(conditional, unconditional, guidance), noise)
+        one, other = noise.unbind(1)
+        x0 = draw(unconditional, other)
+        return x0 + guidance * (draw(conditional, one) - x0)
+
+    def normalised(self, x0: Tensor) -> Tensor:
+        """The samples x0 (n, d) or (n, samples, d), a row divided by its own norm or by that of its batch (n, d)."""
+        if self.config.sampling.normalisation == "row":
+            return nn.functional.normalize(x0, dim=-1)
+        return x0 / torch.linalg.vector_norm(x0, dim=(0, -1), keepdim=True).clamp_min(1e-12)
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
         """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
@@ -152,11 +172,13 @@ class Translator(nn.Module):
         with torch.inference_mode():
             residual = torch.empty(len(rows), drawn, self.d, device=self.device)
             for chunk in torch.arange(len(rows)).split(max(1, ROWS_AT_ONCE // drawn)):
-                noise = torch.randn(len(chunk) * drawn, self.d, generator=generator, device=generator.device)
+                shape = self.noise_shape(len(chunk) * drawn)
+                noise = torch.randn(shape, generator=generator, device=generator.device)
                 repeated = rows[chunk].repeat_interleave(drawn, dim=0)
                 with self.autocast():
-                    f = self.residual(repeated, noise.to(self.device), steps, guidance)
-                residual[chunk] = f.float().view(len(chunk), drawn, self.d)
+                    x0 = self.sampled(repeated, noise.to(self.device), steps, guidance)
+                residual[chunk] = x0.float().view(len(chunk), drawn, self.d)
+            residual = self.normalised(residual)
             projection = torch.cat([self.projection(chunk) for chunk in rows.split(ROWS_AT_ONCE)])
         self.train(training)
         if not residual.isfinite().all():
@@ -174,6 +196,9 @@ class Translator(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Vectors:
         """zhat = c M + gamma F(c).
+
+        Where `sampling.normalisation` is batch, the rows of one call are the batch: the translation of a row depends
+        on the rows beside it, and one row alone is another model than the same row among many.
 
         Parameters
         ----------

@@ -16,6 +16,7 @@ from analysis.dominance import GRID, fewer_than_expected, judge_dominance
 from analysis.figures import certify as figures
 from analysis.premises import Claim, Parts, Premises, measure_premises
 from analysis.sphere import AlignmentLaw
+from modtrans_core.config import preset
 from modtrans_core.pairs import PairedEmbeddings
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
@@ -609,6 +610,7 @@ class LinearTranslator:
     """What `certify_translator` needs of a translator, with no network: p = c, f along the first axis."""
 
     source, target = "text", "image"
+    config = preset("poster")
 
     def check(self, pairs):
         assert set(pairs.arrays) == {"text", "image"}

@@ -26,8 +26,34 @@ def test_the_poster_preset_is_the_posters_text():
     assert poster.diffusion.measure == "eps" and poster.sampling.guidance > 1
 
 
+# what the released code does otherwise than the poster's text (the authors' training code, read beside the poster)
+RELEASED = [
+    "network.kind=skip", "network.width=2048", "network.depth=10", "network.dropout=0.0",
+    "diffusion.schedule=constant", "diffusion.prediction=eps",
+    "sampling.steps=50", "sampling.guidance=6.0", "sampling.guided=sample", "sampling.normalisation=batch",
+    "objective.lambda_1=2.0", "objective.lambda_2=1.0", "objective.reconstruction_steps=50",
+    "objective.reconstruction_guidance=6.0", "objective.noise_norm=l1", "objective.dropping=batch",
+    "train.batch=256", "train.decay=decoupled", "train.ema=0.0",
+]  # fmt: skip
+
+
+def test_the_released_preset_is_the_posters_with_these_settings_changed():
+    assert with_settings(preset("poster"), RELEASED) == preset("released")
+    for setting in RELEASED:  # each is a difference, and usable by itself
+        assert with_settings(preset("poster"), [setting]) != preset("poster")
+
+
+def test_a_configuration_written_before_these_settings_is_the_posters():
+    values = preset("poster").to_dict()
+    for path in ("network.kind", "diffusion.prediction", "sampling.guided", "sampling.normalisation", "train.decay"):
+        concern, name = path.split(".")
+        del values[concern][name]
+    assert Config.from_dict(values) == preset("poster")
+
+
 def test_a_configuration_survives_json():
     config = replace(Config(), gamma=0.25, network=NetworkConfig(width=64))
+    assert Config.from_dict(json.loads(json.dumps(preset("released").to_dict()))) == preset("released")
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -47,6 +73,15 @@ def test_a_configuration_survives_json():
         (lambda: SamplingConfig(guidance=-0.1), "guidance"),
         (lambda: ObjectiveConfig(lambda_1=-1), "lambda_1"),
         (lambda: ObjectiveConfig(lambda_1=0, lambda_2=0), "lambda_2"),
+        (lambda: ObjectiveConfig(lambda_2=0, dropping="batch"), "lambda_2: 0, a number > 0 where whole batches are"),
+        (lambda: ObjectiveConfig(dropping="none"), "dropping: 'none', one of .'row', 'batch'."),
+        (lambda: ObjectiveConfig(noise_norm="linf"), "noise_norm: 'linf', one of"),
+        (lambda: ObjectiveConfig(reconstruction_guidance=-1), "reconstruction_guidance: -1"),
+        (lambda: NetworkConfig(kind="unet"), "kind: 'unet', one of .'residual', 'skip'."),
+        (lambda: DiffusionConfig(prediction="score"), "prediction: 'score', one of"),
+        (lambda: SamplingConfig(guided="never"), "guided: 'never', one of .'step', 'sample'."),
+        (lambda: SamplingConfig(normalisation="none"), "normalisation: 'none', one of .'row', 'batch'."),
+        (lambda: TrainConfig(decay="none"), "decay: 'none', one of .'coupled', 'decoupled'."),
         (lambda: TrainConfig(batch=0), "batch"),
         (lambda: TrainConfig(learning_rate=0), "learning_rate"),
         (lambda: Config(diffusion=DiffusionConfig(timesteps=4)), "sampling.steps: 5, at most timesteps = 4"),

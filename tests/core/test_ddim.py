@@ -59,6 +59,43 @@ def test_a_velocity_stands_for_the_pair_that_it_was_made_of(t, seed):
     torch.testing.assert_close(found, (eps, x0), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+@given(t=st.integers(0, 999), seed=st.integers(0, 1000))
+def test_every_prediction_stands_for_the_pair_that_it_was_made_of(prediction, t, seed):
+    g = torch.Generator().manual_seed(seed)
+    x0, eps = torch.randn(2, 3, 4, generator=g, dtype=torch.float64)
+    alpha_bar = NoiseSchedule(1000, "constant").at(torch.full((3,), t))
+    output = {"eps": eps, "x0": x0, "v": velocity(x0, eps, alpha_bar)}[prediction]
+    found = eps_and_x0(output, add_noise(x0, eps, alpha_bar), alpha_bar, prediction)
+    torch.testing.assert_close(found, (eps, x0), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("prediction", "amplified"), [("eps", 55.5), ("x0", 1.0), ("v", 1.0)])
+def test_an_error_in_the_noise_is_amplified_at_the_noisiest_level(prediction, amplified):
+    """The reason for v: sqrt(1 - alpha_bar) / sqrt(alpha_bar) is 55.5 where beta = 0.008 a thousand times."""
+    alpha_bar = NoiseSchedule(1000, "constant").at(torch.tensor([999]))
+    xt, output, error = torch.randn(3, 1, 8, dtype=torch.float64)
+    x0 = [eps_and_x0(value, xt, alpha_bar, prediction)[1] for value in (output, output + error)]
+    assert ((x0[1] - x0[0]).norm() / error.norm()).item() == pytest.approx(amplified, abs=0.1)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 50])
+def test_a_perfect_denoiser_samples_alike_whatever_it_outputs(steps):
+    schedule = NoiseSchedule()
+    start = torch.randn(4, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    oracle = gaussian_denoiser(schedule)
+
+    def sampled(prediction):
+        def predict(xt, t):
+            eps, x0 = eps_and_x0(oracle(xt, t), xt, schedule.at(t))
+            return {"eps": eps, "x0": x0, "v": velocity(x0, eps, schedule.at(t))}[prediction]
+
+        return sample(predict, start, schedule, steps, prediction)
+
+    for prediction in ("eps", "x0"):
+        torch.testing.assert_close(sampled(prediction), sampled("v"), rtol=1e-8, atol=1e-8)
+
+
 def test_a_step_to_time_minus_one_returns_x0():
     x0, eps = torch.randn(2, 3, 4)
     assert torch.equal(step(x0, eps, NoiseSchedule().at(torch.full((3,), -1))), x0)

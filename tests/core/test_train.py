@@ -66,6 +66,35 @@ def test_the_objective_is_what_is_printed(monkeypatch):
     torch.testing.assert_close(loss.total, reconstruction + 2 * noise)
 
 
+@pytest.mark.parametrize("measure", ["eps", "x0", "v"])
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+def test_any_error_can_be_measured_whatever_the_network_predicts(prediction, measure):
+    """By hand: what the output stands for, from x_t = a x_0 + b eps and v = a eps - b x_0 = (eps - b x_t) / a."""
+    config = replace(
+        SMALL,
+        network=NetworkConfig(16, 2, dropout=0.0),
+        diffusion=DiffusionConfig(schedule="cosine", prediction=prediction, measure=measure),
+        objective=ObjectiveConfig(condition_dropout=0.0, lambda_1=0.0, lambda_2=1.0),
+    )
+    translator = Translator(8, 6, config).eval()
+    with torch.no_grad():
+        for parameter in translator.denoiser.parameters():
+            parameter.add_(0.1)
+    c, z = (torch.nn.functional.normalize(torch.randn(9, width), dim=1) for width in (8, 6))
+    torch.manual_seed(5)
+    found = objective(translator, c, z).noise
+    torch.manual_seed(5)
+    x0 = 6**0.5 * z
+    eps, t = torch.randn_like(x0), torch.randint(1000, (9,))
+    a = translator.schedule.alpha_bar[t][:, None].sqrt().float()
+    b = (1 - translator.schedule.alpha_bar[t][:, None]).sqrt().float()
+    xt = a * x0 + b * eps
+    output = translator.denoiser(xt, t, translator.denoiser.embed(c))
+    eps_hat = {"eps": output, "x0": (xt - a * output) / b, "v": b * xt + a * output}[prediction]
+    error = {"eps": eps - eps_hat, "x0": (eps - eps_hat) * b / a, "v": (eps - eps_hat) / a}[measure]
+    torch.testing.assert_close(found, error.square().sum(1).mean(), rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize(("term", "moved"), [("lambda_1", True), ("lambda_2", False)])
 def test_only_the_reconstruction_term_moves_M(term, moved):
     weights = {"lambda_1": 0.0, "lambda_2": 0.0, term: 1.0}

@@ -1,0 +1,147 @@
+# %% [markdown]
+# # What the released code scores, and how many steps a sample needs
+#
+# **Questions.** The authors' published code divides the sampled vector by its norm over the whole batch: what is left
+# of F in the cosine that a batch is scored with? And how many DDIM steps does a translation need, where the network
+# predicts the noise, the clean vector or the velocity?
+#
+# **Time.** About 3 minutes on two cores with the defaults, most of it training and sampling; `seeds`, the numbers of
+# optimiser steps, and `items` scale it.
+
+# %% tags=["parameters"]
+out: str = "results/08_released_and_sampling"  # folder for figures, tables and metrics.json
+pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
+source: str = "image"  # modality to translate from
+target: str = "text"  # modality to translate to
+seeds: int = 3  # splits and trainings, each with its own seed
+released_width: int = 64  # units of a hidden layer in the released network, 2048 in full
+released_steps: int = 40  # optimiser steps of the released training
+train_steps: int = 300  # optimiser steps of each training for the sampling curves
+width: int = 128  # units of a hidden layer in these
+items: int = 200  # items of the validation and of the test part that the sampling curves are measured on
+
+# %%
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from analysis.figures.sampling import batch_sizes, quality_against_steps
+from analysis.notebooks import report, write_metrics
+from analysis.released import LINEAR, START, WHOLE, compare_released, reduced
+from analysis.sampling_steps import fewest_steps, measure_steps, trainings
+from analysis.style import PAGE, paper_style, save_figure
+from analysis.tables import mean_and_spread, save_table
+from modtrans_core import PairedEmbeddings, preset
+
+# %%
+if not pairs:
+    from modtrans_core.embed import cached_openmoji
+
+    pairs = str(cached_openmoji())
+data = PairedEmbeddings.load(pairs)
+work = 2 * seeds  # trainings of the released code, and rounds of trainings for the curves
+data
+
+# %% [markdown]
+# ## The released code
+#
+# The preset `released` in a smaller size: every difference between the poster and its code is there, the network is
+# narrower and the samplers are shorter. The same weights are then evaluated in batches of several sizes, where
+# |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
+
+# %%
+config = reduced(width=released_width, train_steps=released_steps)
+frames = []
+for seed in range(seeds):
+    frames.append(compare_released(data, source, target, seed=seed, config=config, progress=lambda *_: None))
+    report(out, seed + 1, work, "released code")
+released = pd.concat(frames, ignore_index=True)
+save_table(released, out, "released_runs")
+
+# %%
+columns = ["cosine", "difference", "length", "moved", "recall_at_10", "centered_recall_at_10"]
+table = mean_and_spread(released.assign(batch=released["batch"].fillna(0)), ["translation", "batch"], columns)
+save_table(table, out, "released")
+table.round(4)
+
+# %%
+with paper_style():
+    figure, ax = plt.subplots()
+    batch_sizes(released, ax=ax)
+save_figure(figure, out, "batch_sizes")
+
+# %% [markdown]
+# ## Steps
+#
+# The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
+# network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to
+# what F leaves after 5 steps; its curve is of the sampler and of that fit together.
+
+# %%
+base = replace(
+    preset("poster"),
+    network=replace(preset("poster").network, width=width),
+    train=replace(preset("poster").train, steps=train_steps),
+)
+frames = []
+for seed in range(seeds):
+    frames.append(
+        measure_steps(
+            data, source, target, seed=seed, configs=trainings(base), items=items,
+            progress=lambda done, total, seed=seed: report(out, (seeds + seed) * total + done, work * total, "steps"),
+        )
+    )  # fmt: skip
+measured = pd.concat(frames, ignore_index=True)
+save_table(measured, out, "steps_runs")
+
+# %%
+with paper_style():
+    figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
+    for ax, score in zip(axes, ("cosine", "centered_recall_at_10", "agreement"), strict=True):
+        quality_against_steps(measured, score, ax=ax)
+    for ax in axes[:-1]:
+        ax.get_legend().remove()
+save_figure(figure, out, "steps")
+
+# %%
+with paper_style():
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE * 0.7, 2.4))
+    for ax, score in zip(axes, ("cosine", "centered_recall_at_10"), strict=True):
+        quality_against_steps(measured, score, "cM + F", ax=ax)
+    axes[0].get_legend().remove()
+save_figure(figure, out, "steps_whole")
+
+# %% [markdown]
+# The fewest steps that lose less than .002 cosine against the best number, both chosen on the validation part, and
+# their scores on the test part. `agreement` is the cosine of two samples of one condition: near 1, F is a function of
+# the condition and no longer a sample.
+
+# %%
+chosen = fewest_steps(measured)
+save_table(chosen, out, "fewest_steps")
+chosen.round(4)
+
+# %%
+mean = table.set_index(["translation", "batch"])
+largest = int(released["batch"].max())
+metrics = {
+    "items": len(data),
+    "seeds": seeds,
+    "batch": largest,
+    "linear": mean.loc[(LINEAR, 0)].to_dict(),
+    "ridge": mean.loc[(START, 0)].to_dict(),
+    "in_batches": mean.loc[(WHOLE, largest)].to_dict(),
+    "alone": mean.loc[(WHOLE, 1)].to_dict(),
+    "largest_difference": released.loc[released["batch"] == largest, "difference"].abs().max(),
+    "fewest_steps": chosen.to_dict("records"),
+}
+assert metrics["largest_difference"] < 0.01, "in large batches the released score is the linear map's"
+assert metrics["alone"]["moved"] > 20 * metrics["in_batches"]["moved"], "one row at a time is another model"
+F = measured[(measured["translation"] == "F") & (measured["part"] == "test")]
+mean = F.groupby(["trained", "steps"])[["cosine", "agreement"]].mean()
+one, many = mean.loc["v"].loc[1], mean.loc["v"].loc[100]
+assert one["agreement"] > many["agreement"], "in v, one step is a function of the condition and many are a sample"
+assert one["cosine"] > many["cosine"], "and a sample has a lower cosine than the conditional mean"
+assert mean.loc["eps", "cosine"].max() < one["cosine"], "trained as long, the noise is the worst thing to predict"
+write_metrics(out, metrics)
