@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.baselines import baselines
 from analysis.comparison import unit_pairs
+from analysis.splits import every_split
 from modtrans_core.config import Goal, preset
 from modtrans_core.evaluate import score, target_mean, unit
 from modtrans_core.pairs import PairedEmbeddings
@@ -79,6 +81,15 @@ def contend(
         translator = Translator.fit(train, source, target, config=config, validation=validation)
         add(f"calibrated, {goal}", translator.translate(condition), time.perf_counter() - started)
     return pd.DataFrame(rows)
+
+
+def contend_all(
+    pairs: str | Path, directions: Sequence[tuple[str, str]], seeds: int, progress: Progress | None = None
+) -> pd.DataFrame:
+    """`contend` for every direction and seed; see `analysis.splits.every_split`."""
+    import pandas as pd
+
+    return pd.concat(every_split(contend, pairs, directions, seeds, progress), ignore_index=True)
 
 
 def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
