@@ -60,7 +60,7 @@ table.round(3)
 
 # %%
 with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.2))
     for ax, direction in zip(axes, scores["direction"].unique(), strict=True):
         front(table[table["direction"] == direction], ax=ax)
 save_figure(figure, out, "front")

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
+from analysis.figures.translation import MARKERS
 from analysis.style import COLOURS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+NOT_DRAWN = ("constant mean", "identity")
+"""what would leave no room for the others: the constant mean is the dashed line"""
 
 
 def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -21,20 +25,19 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.gca()
     x, y = "cosine", "centered_recall_at_10"
-    for row in table.to_dict("records"):
-        ours = row["method"].startswith("calibrated")
+    drawn = table[~table["method"].isin(NOT_DRAWN)].sort_values(x)
+    for index, row in enumerate(drawn.to_dict("records")):
+        colour = COLOURS[index % len(COLOURS)]
+        fill = colour if row["method"].startswith("calibrated") else "white"
         ax.errorbar(
-            row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], fmt="o" if ours else "s",
-            color=COLOURS[1] if ours else COLOURS[0], markerfacecolor=None if ours else "white",
-            elinewidth=0.6, linestyle="none",
+            row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], label=row["method"], linestyle="none",
+            marker=MARKERS[index % len(MARKERS)], color=colour, markerfacecolor=fill, elinewidth=0.5,
         )  # fmt: skip
-        ax.annotate(row["method"].removeprefix("calibrated, "), (row[x], row[y]), (3, 3), textcoords="offset points",
-                    fontsize=5.5, color=COLOURS[1] if ours else "0.3")  # fmt: skip
-    best = table[table["on_front"]].sort_values(x)
+    best = drawn[drawn["on_front"]]
     ax.plot(best[x], best[y], color="0.6", linestyle=":", linewidth=0.8, zorder=0)
     ax.axvline(table["floor"].mean(), color="0.5", linestyle="--", linewidth=0.8)
-    ax.set_xlabel("test cosine (dashed: floor)")
+    ax.set_xlabel("test cosine (dashed: floor; full: calibrated, by goal)")
     ax.set_ylabel(f"centered recall@10 of {table['gallery'].mean():.0f}")
-    ax.set_title(f"{table['direction'].iloc[0]}, {table['runs'].iloc[0]} seeds (full: calibrated, by goal)")
-    ax.margins(x=0.12, y=0.1)
+    ax.set_title(f"{table['direction'].iloc[0]}, seeds: {table['runs'].iloc[0]}")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     return ax
