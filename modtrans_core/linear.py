@@ -27,7 +27,13 @@ class NormalEquations:
     def add(self, c: Tensor, z: Tensor) -> None:
         """Add the pairs c (n, k), z (n, d). The products run in the type of c, their sum in float64."""
         self.pairs += len(c)
-        self.cc += c.T @ c
+        k = c.shape[1]
+        width = max(128, -(-k // 8))
+        for start in range(0, k, width):  # C^T C is symmetric: its blocks on and above the diagonal are enough
+            stop = min(start + width, k)
+            block = c[:, start:stop].T @ c[:, start:]
+            self.cc[start:stop, start:] += block
+            self.cc[stop:, start:stop] += block[:, stop - start :].T
         self.cz += c.T @ z
 
     @cached_property
@@ -35,17 +41,26 @@ class NormalEquations:
         """Eigenvalues (k,) and eigenvectors (k, k) of C^T C: one decomposition serves every penalty."""
         return torch.linalg.eigh(self.cc)
 
+    @cached_property
+    def rotated(self) -> Tensor:
+        """C^T Z in the eigenvectors of C^T C, (k, d)."""
+        return self.spectrum[1].T @ self.cz
+
     def solve(self, penalty: float) -> Tensor:
         """M (k, d), the minimiser of |Z - C M|_F^2 + penalty tr(C^T C)/k |M|_F^2, float64.
 
         Directions in which C has no extent to double precision are left at zero, as the pseudo-inverse does.
         """
+        return self.spectrum[1] @ self.solve_rotated(penalty)
+
+    def solve_rotated(self, penalty: float) -> Tensor:
+        """V^T M (k, d) for the eigenvectors V of C^T C: what a new penalty changes, without a matrix product."""
         if not penalty >= 0:
             raise ValueError(f"penalty: {penalty}, a number >= 0 is needed")
-        values, vectors = self.spectrum
+        values = self.spectrum[0]
         shifted = values + penalty * values.mean()
         inverse = torch.where(shifted > 1e-12 * values.max(), 1 / shifted, 0.0)
-        return vectors @ (inverse[:, None] * (vectors.T @ self.cz))
+        return inverse[:, None] * self.rotated
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,8 @@ class LinearMap:
         With `validation` = (c, z) and no `penalty`, that of `PENALTIES` with the best mean cosine there is taken.
         """
         equations = NormalEquations(c.shape[1], z.shape[1], c.device)
-        for rows in torch.arange(len(c), device=c.device).split(65536):
-            equations.add(c[rows], z[rows])
+        for rows in zip(c.split(65536), z.split(65536), strict=True):
+            equations.add(*rows)
         if penalty is None:
             if validation is None:
                 raise ValueError("penalty: None, a number >= 0 or validation pairs are needed")
@@ -79,9 +94,10 @@ class LinearMap:
 
 def choose(equations: NormalEquations, c: Tensor, z: Tensor) -> float:
     """The penalty of `PENALTIES` whose map has the best mean cosine on the validation pairs c (n, k), z (n, d)."""
+    c = c @ equations.spectrum[1].to(c.dtype)
 
     def mean_cosine(penalty: float) -> float:
-        predicted = c @ equations.solve(penalty).to(c.dtype)
+        predicted = c @ equations.solve_rotated(penalty).to(c.dtype)
         return float(torch.nn.functional.cosine_similarity(predicted, z, dim=1).mean())
 
     return max(PENALTIES, key=mean_cosine)

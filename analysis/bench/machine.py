@@ -44,13 +44,14 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, at_least: float, size:
     """
     size = size or (8192 if device.type == "cuda" else 2048)
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    _ = left @ right
     return 2 * size**3 / seconds_per_call(lambda: left @ right, device, at_least)
 
 
 def bandwidth(device: torch.device, at_least: float, megabytes: int = 256) -> float:
     """Bytes per second, read and written, of copying an array larger than the caches."""
     source = torch.ones(megabytes * 2**18, device=device)
-    into = torch.empty_like(source)
+    into = torch.zeros_like(source)  # its pages are there before it is timed
     return 2 * source.nbytes / seconds_per_call(lambda: into.copy_(source), device, at_least)
 
 

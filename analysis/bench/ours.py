@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,7 +15,12 @@ from analysis.bench.machine import synchronise
 from analysis.bench.task import Task
 from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress
 from modtrans_core.translator import Translator
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 class Trained(Gradient):
@@ -45,7 +51,7 @@ class Trained(Gradient):
             steps = 1 + 2 * (steps - 1)
 
     def step_flops(self) -> float:
-        one, two = (flops(lambda n=steps: self._fit(BATCH_COUNTED, n, BATCH_COUNTED)) for steps in (1, 2))
+        one, two = (flops(partial(self._fit, BATCH_COUNTED, steps, BATCH_COUNTED)) for steps in (1, 2))
         return (two - one) / BATCH_COUNTED  # what is left is the ridge map that M starts at
 
     def train(self, steps: int, batch: int) -> float:
@@ -84,10 +90,9 @@ class ClosedForm(Closed):
         return self.translator.translate(c)
 
 
-def _fit(task: Task, pairs: PairedEmbeddings, config: Config, report: object = None) -> Translator:
-    silent = report or (lambda done, total: None)
+def _fit(task: Task, pairs: PairedEmbeddings, config: Config, report: Progress = _silent) -> Translator:
     return Translator.fit(
-        pairs, task.source, task.target, config=config, validation=task.validation, device=task.device, progress=silent
+        pairs, task.source, task.target, config=config, validation=task.validation, device=task.device, progress=report
     )
 
 

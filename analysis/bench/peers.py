@@ -50,6 +50,7 @@ class DalleTwoPrior(Network):
 
     name = "DALLE2-pytorch prior"
     peer, diffusion = True, True
+    network: Any
 
     def build(self) -> torch.nn.Module:
         _one_dimension(self.task)
@@ -80,7 +81,9 @@ class DiffusersPrior(Network):
     name = "diffusers prior"
     peer, diffusion = True, True
 
-    def build(self) -> torch.nn.Module:
+    schedule: Any
+
+    def build(self) -> Any:
         from diffusers import DDIMScheduler, PriorTransformer
 
         self.schedule = DDIMScheduler(

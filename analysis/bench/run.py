@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,18 @@ import torch
 from tqdm import tqdm
 
 from analysis.bench import linear_fit, machine, scale, streamed, summary
-from analysis.bench.contender import Closed, Contender, Gradient
+from analysis.bench.contender import Closed, Contender, Gradient, flops
 from analysis.bench.ours import translators
 from analysis.bench.peers import peers
 from analysis.bench.record import Record, median
 from analysis.bench.settings import Settings
+from analysis.bench.settings import profile as profile_settings
 from analysis.bench.task import Task, synthetic_task, task_from
+from analysis.bench.text import text
+from modtrans_core.cli import say
 from modtrans_core.linear import NormalEquations
+
+__all__ = ["bench", "bench_and_draw", "text"]
 
 MACHINE = "machine"
 
@@ -46,7 +50,6 @@ def bench(
     source: str = "image",
     target: str = "text",
     overwrite: bool = False,
-    say: Callable[[str], None] = partial(print, file=sys.stderr),
 ) -> dict[str, Any]:
     """Measure everything, keep it in `out/bench.json`, and return the content of that file.
 
@@ -59,7 +62,6 @@ def bench(
     device : `cpu` or `cuda`. Default: a GPU when there is one.
     pairs : pair set to use in place of synthetic pairs, translated from `source` to `target`.
     overwrite : measure anew where there is an earlier run.
-    say : receives lines for the person who watches.
 
     Raises
     ------
@@ -78,16 +80,34 @@ def bench(
     for name, reason in left_out.items():
         say(f"{name} is left out: {reason}")
     record.content["left_out"] = left_out
-    record.content["optimum"] = task.optimum
+    record.content |= {"optimum": task.optimum, "dimensions": {"k": task.k, "d": task.d}}
     contenders = [*others, *translators(task, settings.landmarks)]
-    record.content["names"] = [{"name": c.name, "peer": c.peer, "gradient": isinstance(c, Gradient)} for c in contenders]
-    measure(jobs(task, contenders, settings, record), record, settings.patience, say)
+    record.content["names"] = [
+        {"name": c.name, "peer": c.peer, "gradient": isinstance(c, Gradient)} for c in contenders
+    ]
+    measure(jobs(task, contenders, settings, record), record, settings.patience)
     record.content |= summary.summarise(record.content)
     record.write()
     return record.content
 
 
-def measure(planned: Sequence[Job], record: Record, patience: float, say: Callable[[str], None]) -> None:
+def bench_and_draw(out: Path, profile: str, *, device: str | None = None, **options: Any) -> dict[str, Any]:
+    """`bench` with the settings of a profile, and its figure `out/figures/speed`; the other options are `bench`'s."""
+    from matplotlib import pyplot as plt
+
+    from analysis.figures import speed
+    from analysis.style import paper_style, save_figure
+
+    settings = profile_settings(profile, gpu=_device(device).type == "cuda")
+    content = bench(out, settings, device=device, **options)
+    with paper_style():
+        figure = speed.both(content)
+        save_figure(figure, out, "speed")
+        plt.close(figure)
+    return content
+
+
+def measure(planned: Sequence[Job], record: Record, patience: float) -> None:
     """Make the measurements that the record lacks, with the time left on stderr.
 
     One that took longer than `patience` seconds is not repeated in later rounds.
@@ -135,12 +155,12 @@ def jobs(task: Task, contenders: Sequence[Contender], settings: Settings, record
 
 def _limits(task: Task, settings: Settings) -> Iterator[Job]:
     device, at_least = task.device, settings.at_least
-
-    def rate(dtype: torch.dtype) -> dict[str, float]:
-        return {"flops_per_second": machine.matrix_rate(device, dtype, at_least)}
-
     yield Job("bandwidth", MACHINE, 0, 1.0, lambda: {"bytes_per_second": machine.bandwidth(device, at_least)})
-    yield Job("bfloat16", MACHINE, 0, 2.0, lambda: rate(torch.bfloat16))
+    yield Job("bfloat16", MACHINE, 0, 2.0, partial(_matrix_rate, task, torch.bfloat16, at_least))
+
+
+def _matrix_rate(task: Task, dtype: torch.dtype, at_least: float) -> dict[str, float]:
+    return {"flops_per_second": machine.matrix_rate(task.device, dtype, at_least)}
 
 
 def _operations(contender: Contender, settings: Settings) -> dict[str, float]:
@@ -153,10 +173,7 @@ def _throughput(task: Task, contenders: Sequence[Contender], settings: Settings,
     at_least, device = settings.at_least, task.device
     kinds = {"float32": torch.float32} | ({"bfloat16": torch.bfloat16} if device.type == "cuda" and round_ else {})
     for name, dtype in kinds.items():
-        yield Job(
-            name, MACHINE, round_, 1.0,
-            lambda dtype=dtype: {"flops_per_second": machine.matrix_rate(device, dtype, at_least)},
-        )  # fmt: skip
+        yield Job(name, MACHINE, round_, 1.0, partial(_matrix_rate, task, dtype, at_least))
     learners = [c for c in contenders if isinstance(c, Gradient)]
     for batch in settings.batches:
         for learner in learners:
@@ -189,8 +206,8 @@ def _accumulation(task: Task, settings: Settings) -> dict[str, float]:
     batch = settings.batches[-1]
     c, z = (rows[:batch] for rows in task.tensors)
     equations = NormalEquations(task.k, task.d, task.device)
+    counted = flops(lambda: equations.add(c, z))
     seconds = machine.seconds_per_call(lambda: equations.add(c, z), task.device, settings.at_least)
-    counted = 2 * batch * task.k * (task.k + task.d)
     return {"pairs_per_second": batch / seconds, "flops_per_second": counted / seconds}
 
 
@@ -246,15 +263,20 @@ def _at_scale(task: Task, settings: Settings) -> Iterator[Job]:
     if not settings.coco:
         return
 
-    @cache
-    def coco() -> Task:
-        return scale.coco_task(settings, task.device)
-
+    coco = cache(partial(scale.coco_task, settings, task.device))
     for landmarks in (size for size in settings.landmarks if size <= settings.coco):
         name = f"closed form, {landmarks:,} functions" if landmarks else "closed form, linear"
-        yield Job("COCO", name, 0, 20.0, lambda landmarks=landmarks: scale.fit_whole(coco(), landmarks))
+        yield Job("COCO", name, 0, 20.0, partial(_fit_at_scale, coco, landmarks))
     for mode in scale.modes(task.device):
-        yield Job("COCO", mode, 0, 60.0, lambda mode=mode: scale.train_steps(coco(), mode, settings.at_least))
+        yield Job("COCO", mode, 0, 60.0, partial(_steps_at_scale, coco, mode, settings.at_least))
+
+
+def _fit_at_scale(coco: Callable[[], Task], landmarks: int) -> dict[str, Any]:
+    return scale.fit_whole(coco(), landmarks)
+
+
+def _steps_at_scale(coco: Callable[[], Task], mode: str, at_least: float) -> dict[str, Any]:
+    return scale.train_steps(coco(), mode, at_least)
 
 
 def _device(name: str | None) -> torch.device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 
@@ -62,7 +62,9 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            least = 0 if item.name in ("landmarks", "coco", "seed", "patience", "guidance", "budget", "at_least") else 1
+            least: float = (
+                0 if item.name in ("landmarks", "coco", "seed", "patience", "guidance", "budget", "at_least") else 1
+            )
             if item.name == "noise":
                 least = 1e-6
             for number in value if isinstance(value, tuple) else (value,):
@@ -70,7 +72,9 @@ class Settings:
                     raise ValueError(f"{item.name}: {number}, allowed is a number of at least {least}")
         for smaller, larger in (("intrinsic", "d"), ("timed_steps", "steps")):
             if getattr(self, smaller) > getattr(self, larger):
-                raise ValueError(f"{smaller}: {getattr(self, smaller)}, allowed is at most {larger} {self.__dict__[larger]}")
+                raise ValueError(
+                    f"{smaller}: {getattr(self, smaller)}, allowed is at most {larger} {self.__dict__[larger]}"
+                )
         if max(self.batches) > self.train:
             raise ValueError(f"batches: {max(self.batches)}, allowed is at most the {self.train} training pairs")
 
@@ -91,3 +95,13 @@ PROFILES: dict[str, Settings] = {
         patience=600.0, streamed=(1_048_576, 10_485_760),
     ),
 }  # fmt: skip
+
+COCO = 82_783
+"""pictures of COCO 2014's training part"""
+
+
+def profile(name: str, gpu: bool = False) -> Settings:
+    """The settings of that profile; on a GPU, but for the smallest, with the training at COCO's size."""
+    if name not in PROFILES:
+        raise ValueError(f"profile: {name!r}, one of {', '.join(PROFILES)} is needed")
+    return replace(PROFILES[name], coco=COCO if gpu and name != "smoke" else 0)

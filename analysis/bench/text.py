@@ -57,7 +57,8 @@ def _contenders(content: Mapping[str, Any]) -> str:
     legend = (
         f"share: of the matrix rate that training reaches, at the largest batch; networks trained for "
         f"{settings['budget']:g} s, diffusion with {settings['steps']} steps\n"
-        f"cosine: floor {_number(first.get('floor'), '.3f')}{best}; R@1, R@10: centered, of {first.get('gallery', '-')} items"
+        f"cosine: floor {_number(first.get('floor'), '.3f')}{best}; "
+        f"R@1, R@10: centered, of {first.get('gallery', '-')} items"
     )
     return f"{_aligned(rows)}\n{legend}"
 
