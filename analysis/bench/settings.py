@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+_FROM_ZERO = ("landmarks", "guided_quality", "coco", "seed", "patience", "guidance", "budget", "at_least")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -62,19 +64,14 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            least: float = (
-                0 if item.name in ("landmarks", "coco", "seed", "patience", "guidance", "budget", "at_least") else 1
-            )
-            if item.name == "noise":
-                least = 1e-6
+            least = 0 if item.name in _FROM_ZERO else 1e-6 if item.name == "noise" else 1
             for number in value if isinstance(value, tuple) else (value,):
-                if not isinstance(number, bool) and not least <= number < float("inf"):
+                if not least <= number < float("inf"):
                     raise ValueError(f"{item.name}: {number}, allowed is a number of at least {least}")
         for smaller, larger in (("intrinsic", "d"), ("timed_steps", "steps")):
-            if getattr(self, smaller) > getattr(self, larger):
-                raise ValueError(
-                    f"{smaller}: {getattr(self, smaller)}, allowed is at most {larger} {self.__dict__[larger]}"
-                )
+            number, most = getattr(self, smaller), getattr(self, larger)
+            if number > most:
+                raise ValueError(f"{smaller}: {number}, allowed is at most {larger} = {most}")
         if max(self.batches) > self.train:
             raise ValueError(f"batches: {max(self.batches)}, allowed is at most the {self.train} training pairs")
 
