@@ -14,12 +14,13 @@
 # # Speed
 #
 # How fast do translators train and translate, against how well, and how near is that to what the machine can do? The
-# numbers are those of `modtrans bench`: either of a run that was made before, or of its smallest profile, made here.
+# numbers are those of `modtrans bench`: either of a run that was made before, or of its profile `smoke`, made here.
 #
 # Expected time: 1 minute, 5 seconds where a run is given.
 
 # %% tags=["parameters"]
-results: str = ""  # bench.json of a run of `modtrans bench`; empty: the smallest profile is run here
+results: str = ""  # bench.json of a run of `modtrans bench`; empty: it is run here
+profile: str = "smoke"  # of a run that is made here: check (only that it runs), smoke, default or full
 device: str = ""  # cpu or cuda, where it is run here; empty: a GPU when there is one
 out: str = "results/09_speed"  # folder for figures, tables and metrics.json
 
@@ -29,7 +30,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.bench.run import bench
-from analysis.bench.settings import profile
+from analysis.bench.settings import profile as settings
 from analysis.bench.text import text
 from analysis.figures import speed
 from analysis.notebooks import write_metrics
@@ -43,7 +44,7 @@ from modtrans_core.files import read_json
 # of its sides. Networks are trained for a stated time, closed forms are fitted whole.
 
 # %%
-content = read_json(results) if results else bench(Path(out) / "bench", profile("smoke"), device=device or None)
+content = read_json(results) if results else bench(Path(out) / "bench", settings(profile), device=device or None)
 print(text(content))
 
 # %%

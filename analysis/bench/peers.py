@@ -174,7 +174,7 @@ class ScikitRidge(Closed):
         self.choose()
         seconds, _ = super().fit_seconds()
         (n, k), d = self.task.rows[0].shape, self.task.d
-        return seconds, 2 * n * k * (k + d)  # numpy's products, which torch does not count
+        return seconds, n * k * (k + 2 * d)  # numpy's products, which torch does not count; C^T C is symmetric
 
     def fit(self) -> None:
         from sklearn.linear_model import Ridge as Solver

@@ -114,7 +114,7 @@ def measure(planned: Sequence[Job], record: Record, patience: float) -> None:
     """
     took = {(e["quantity"], e["contender"]): e["took"] for e in record.measurements if "took" in e}
     waiting = [job for job in planned if not record.has(job.quantity, job.contender, job.round)]
-    shape = "{desc:44.44} {percentage:3.0f}%|{bar}| {elapsed} done, {postfix} left"
+    shape = "{desc:44.44} {percentage:3.0f}%|{bar}| {elapsed} done{postfix} left"
     start = time.perf_counter()
 
     def skipped(job: Job) -> bool:
@@ -224,6 +224,13 @@ def _translating(contender: Contender, settings: Settings, guidance: float) -> d
 
 def _quality(task: Task, contender: Contender, settings: Settings, record: Record) -> dict[str, Any]:
     """Train for the budget (a closed form: fit), then score the translations of the test conditions."""
+    device = task.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        return _trained_and_scored(task, contender, settings, record)
+
+
+def _trained_and_scored(task: Task, contender: Contender, settings: Settings, record: Record) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if isinstance(contender, Gradient):
         batch = settings.batches[0]

@@ -81,6 +81,11 @@ class Settings:
 
 
 PROFILES: dict[str, Settings] = {
+    "check": Settings(
+        d=64, intrinsic=16, train=800, validation=100, test=50, batches=(16, 32), translated=32, rounds=2,
+        timed_steps=1, guided_quality=False, budget=0.3, at_least=0.01, patience=1.0, landmarks=(0, 64), linear_pairs=5_000,
+        streamed=(8_192, 32_768),
+    ),
     "smoke": Settings(
         d=256, train=4_000, validation=300, test=100, batches=(32, 128), translated=128, rounds=2, timed_steps=1,
         guided_quality=False, budget=2.0, at_least=0.05, patience=2.0, landmarks=(0, 256), linear_pairs=20_000,
@@ -98,7 +103,7 @@ COCO = 82_783
 
 
 def profile(name: str, gpu: bool = False) -> Settings:
-    """The settings of that profile; on a GPU, but for the smallest, with the training at COCO's size."""
+    """The settings of that profile; on a GPU, but for the small ones, with the training at COCO's size."""
     if name not in PROFILES:
         raise ValueError(f"profile: {name!r}, one of {', '.join(PROFILES)} is needed")
-    return replace(PROFILES[name], coco=COCO if gpu and name != "smoke" else 0)
+    return replace(PROFILES[name], coco=COCO if gpu and name not in ("check", "smoke") else 0)
