@@ -129,13 +129,14 @@ class Bench:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.bench import run
+        from analysis.bench.run import bench_and_draw
+        from analysis.bench.text import text
 
-        content = run.bench_and_draw(
+        content = bench_and_draw(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite,
         )  # fmt: skip
-        print(json.dumps(content) if self.json else run.text(content))
+        print(json.dumps(content) if self.json else text(content))
         say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")
 
 

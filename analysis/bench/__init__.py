@@ -12,6 +12,7 @@ machine slows all of them alike and the ratios of one round can be trusted where
     streamed      a linear fit in one pass over pairs that are never all in memory
     scale         training at the size of COCO's captions, on a GPU
     record        what was measured, as one JSON file that an interrupted run goes on from
-    run           the order of the measurements
-    summary       one row a contender, and the requirements: reached, or not and why
+    jobs, measure what is measured and in which order; one measurement after another, with the time left
+    run           one run, from settings to a file and a figure
+    summary, text one row a contender, and the requirements: reached, or not and why
 """

@@ -7,7 +7,6 @@ the condition alone and no text tokens, and predict the clean target scaled by s
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,13 +35,14 @@ class PublishedNetwork(Trained):
     Its reconstruction term goes back through both samplers: 40 times the cost for 2% of the gradient.
     """
 
+    name = "published network"
     peer = True
 
     def __init__(self, task: Task) -> None:
         if "released" not in PRESETS:
             raise ImportError("this version of modtrans has no preset 'released'")
         config = preset("released")
-        super().__init__(task, "published network", replace(config, objective=replace(config.objective, lambda_1=0.0)))
+        super().__init__(task, self.name, replace(config, objective=replace(config.objective, lambda_1=0.0)))
 
 
 class DalleTwoPrior(Network):
@@ -188,7 +188,7 @@ class ScikitRidge(Closed):
         return torch.addmm(self.offset, c, self.map)
 
 
-PEERS: tuple[Callable[[Task], Contender], ...] = (
+PEERS: tuple[type[Contender], ...] = (
     PublishedNetwork,
     DalleTwoPrior,
     DiffusersPrior,
@@ -202,13 +202,12 @@ def peers(task: Task) -> tuple[list[Contender], dict[str, str]]:
     able: list[Contender] = []
     left_out: dict[str, str] = {}
     for make in PEERS:
-        name: Any = getattr(make, "name", "published network")
         try:
             able.append(make(task))
         except ModuleNotFoundError as error:
-            left_out[name] = f"{error.name} is missing: {MISSING}"
+            left_out[make.name] = f"{error.name} is missing: {MISSING}"
         except (ImportError, ValueError) as error:
-            left_out[name] = " ".join(str(error).split())
+            left_out[make.name] = " ".join(str(error).split())
     return able, left_out
 
 

@@ -83,8 +83,8 @@ class Settings:
 PROFILES: dict[str, Settings] = {
     "check": Settings(
         d=64, intrinsic=16, train=800, validation=100, test=50, batches=(16, 32), translated=32, rounds=2,
-        timed_steps=1, guided_quality=False, budget=0.3, at_least=0.01, patience=1.0, landmarks=(0, 64), linear_pairs=5_000,
-        streamed=(8_192, 32_768),
+        timed_steps=1, guided_quality=False, budget=0.3, at_least=0.01, patience=1.0, landmarks=(0, 64),
+        linear_pairs=5_000, streamed=(8_192, 32_768),
     ),
     "smoke": Settings(
         d=256, train=4_000, validation=300, test=100, batches=(32, 128), translated=128, rounds=2, timed_steps=1,

@@ -9,11 +9,13 @@ import torch
 
 from analysis.bench import linear_fit, machine, run, scale, streamed
 from analysis.bench.contender import Closed, Gradient, Network, flops
+from analysis.bench.measure import Job, measure
 from analysis.bench.ours import ClosedForm, Trained
 from analysis.bench.peers import PEERS, DiffusersPrior, PlainNetwork, ScikitRidge, peers
 from analysis.bench.record import Record, ratio
 from analysis.bench.settings import PROFILES, Settings, profile
 from analysis.bench.task import synthetic_task, task_from
+from analysis.bench.text import text
 from modtrans_core.config import preset
 from modtrans_core.evaluate import cosine
 from modtrans_core.linear import NormalEquations
@@ -110,7 +112,7 @@ def job(quantity, contender, round_, made, values=None):
         made.append((quantity, contender, round_))
         return values or {"value": 1.0}
 
-    return run.Job(quantity, contender, round_, 1.0, call)
+    return Job(quantity, contender, round_, 1.0, call)
 
 
 def test_an_interrupted_run_keeps_what_was_measured_and_goes_on(tmp_path):
@@ -120,12 +122,12 @@ def test_an_interrupted_run_keeps_what_was_measured_and_goes_on(tmp_path):
         raise KeyboardInterrupt
 
     facts = {"settings": TINY.to_dict(), "data": {}, "machine": {"type": "cpu"}}
-    planned = [job("train", "a", 0, made), run.Job("train", "b", 0, 1.0, stop), job("train", "c", 0, made)]
+    planned = [job("train", "a", 0, made), Job("train", "b", 0, 1.0, stop), job("train", "c", 0, made)]
     with pytest.raises(KeyboardInterrupt):
-        run.measure(planned, Record(tmp_path, facts), 10.0)
+        measure(planned, Record(tmp_path, facts), 10.0)
     assert json.loads((tmp_path / "bench.json").read_text())["measurements"][0]["contender"] == "a"
     planned[1] = job("train", "b", 0, made)
-    run.measure(planned, Record(tmp_path, facts), 10.0)
+    measure(planned, Record(tmp_path, facts), 10.0)
     assert [entry[1] for entry in made] == ["a", "b", "c"]
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
@@ -135,7 +137,7 @@ def test_what_took_longer_than_the_patience_is_not_repeated(tmp_path):
     planned = [job("train", name, round_, made) for round_ in (0, 1) for name in "ab"]
     record = Record(tmp_path, {})
     record.add("train", "a", 0, {"value": 1.0, "took": 11.0})
-    run.measure(planned, record, 10.0)
+    measure(planned, record, 10.0)
     assert made == [("train", "b", 0), ("train", "b", 1)]
 
 
@@ -287,5 +289,5 @@ def test_the_whole_run_with_pretenders(tmp_path, monkeypatch):
     assert named["training throughput, slow"]["value"] == pytest.approx(copy["train"]["fit"] / 1600, rel=0.9)
     assert named["time to its final cosine, slow"]["reached"]  # .05 s against a fit of nothing
     assert any(name.startswith("COCO's size, eager: seconds") for name in named)
-    report = run.text(content)
+    report = text(content)
     assert "slow" in report and "absent: is missing" in report and "time to its final cosine, slow" in report
