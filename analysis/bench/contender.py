@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from analysis.bench.machine import seconds_per_call, synchronise
 from analysis.bench.task import Task
+from modtrans_core import linear
 
 BATCH_COUNTED = 32
 """rows over which the operations of a step or a translation are counted; both are proportional to the rows"""
@@ -22,10 +24,19 @@ LOOKS = 24
 
 
 def flops(call: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products in one call, forward and backward, as torch counts them."""
-    with FlopCounterMode(display=False) as counter:
+    """Floating-point operations of the matrix products in one call, forward and backward.
+
+    Torch counts its own; the symmetric products that `modtrans_core.linear.gram` leaves to numpy are added.
+    """
+    symmetric, gram = [0], linear.gram
+
+    def counted(c: Tensor) -> Tensor:
+        symmetric[0] += len(c) * c.shape[1] ** 2 if c.device.type == "cpu" else 0
+        return gram(c)
+
+    with patch.object(linear, "gram", counted), FlopCounterMode(display=False) as counter:
         call()
-    return int(counter.get_total_flops())
+    return int(counter.get_total_flops()) + symmetric[0]
 
 
 class Contender(ABC):

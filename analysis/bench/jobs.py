@@ -114,9 +114,7 @@ def _trained_and_scored(task: Task, contender: Contender, settings: Settings, re
     values: dict[str, Any] = {}
     if isinstance(contender, Gradient):
         batch = settings.batches[0]
-        rate = median(record.values(f"train {batch}", contender.name, "pairs_per_second"))
-        assert rate is not None  # throughput comes first
-        steps = max(1, int(settings.budget * rate / batch))
+        steps = max(1, int(settings.budget / contender.step_seconds(batch, settings.at_least)))
         values = {"seconds": contender.train(steps, batch), "steps": steps, "pairs_seen": steps * batch}
     else:
         contender.ready()

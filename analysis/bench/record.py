@@ -1,7 +1,8 @@
 """What was measured: one JSON file, written whole after every measurement.
 
-Its keys: `schema` (1); `settings` and `data`, what was asked for; `machine`, on what; `left_out`, peer -> why;
-`measurements`, a list of {"quantity", "contender", "round", ...values}; and, once there is something to summarise,
+Its keys: `schema` (1); `settings` and `data`, what was asked for; `machine`, on what; `dimensions` {k, d};
+`optimum`, the best mean test cosine there is (null where it is not known); `names`, the contenders, and `left_out`, peer -> why;
+`measurements`, a list of {"quantity", "contender", "round", ...values, "took" seconds}; and, once all are made,
 `contenders` (one row a contender) and `requirements` (see `analysis.bench.summary`).
 """
 

@@ -115,6 +115,7 @@ def _against(content: Content, peer: Content, ours: list[dict[str, Any]]) -> Ite
             continue
         fewer = (peer[operations] or 0.0) / (best[operations] or float("inf"))
         reason = f"{best['name']}; at one share of the matrix rate its operations allow {fewer:.3g}"
+        reason += "" if peer["gradient"] else "; both solve the same normal equations"
         yield _entry(f"{what}, {name}", THROUGHPUT, found[best["name"]], reason)
     times = {row["name"]: row["quality"]["seconds"] for row in able if row["quality"].get("seconds")}
     theirs = peer["quality"].get("seconds")
@@ -135,7 +136,8 @@ def _shares(content: Content, ours: list[dict[str, Any]]) -> Iterator[dict[str, 
         yield _entry(what, SHARE, sums, "the sums of the closed form")
     for row in ours:
         if row["gradient"] and row["share"] is not None:
-            reason = "its layers are narrow: much of a step goes into work that is no matrix product"
+            narrow = "its layers are narrow: much of a step goes into work that is no matrix product"
+            reason = "the whole optimiser step" if row["share"] >= SHARE else narrow
             what = f"share of the {kind} matrix rate, {row['name']} at batch {batch:,}"
             yield _entry(what, SHARE, (row["share"],) * 3, reason)
 

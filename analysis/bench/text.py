@@ -67,7 +67,7 @@ def requirements(content: Mapping[str, Any]) -> str:
     """The requirements as a table: needed, measured, reached or not, and what stands behind it."""
     rows = [["requirement", "needed", "measured", "range over rounds", "reached", "why"]]
     for entry in content["requirements"]:
-        spread = "-" if entry["value"] is None else f"{entry['low']:.3g} to {entry['high']:.3g}"
+        spread = "-" if entry["low"] == entry["high"] else f"{entry['low']:.3g} to {entry['high']:.3g}"
         rows.append(
             [
                 entry["requirement"], f"{entry['needed']:g}", _number(entry["value"], ".3g"), spread,

@@ -53,14 +53,12 @@ def test_pairs_of_a_file_are_split_and_too_few_of_them_refused(task, tmp_path):
         task_from(tmp_path / "pairs.npz", "text", "image", replace(TINY, batches=(80,)), CPU)
 
 
-@pytest.mark.parametrize("k", [7, 128, 200, 300])
-def test_the_sums_of_the_normal_equations_take_what_their_blocks_take(k):
+@pytest.mark.parametrize("k", [7, 200])
+def test_the_sums_of_the_normal_equations_take_half_of_a_symmetric_product(k):
     n, d = 64, 24
     c, z = torch.randn(n, k), torch.randn(n, d)
     equations = NormalEquations(k, d)
-    width = max(128, -(-k // 8))
-    blocks = sum(min(width, k - start) * (k - start) for start in range(0, k, width))
-    assert flops(lambda: equations.add(c, z)) == 2 * n * (blocks + k * d)
+    assert flops(lambda: equations.add(c, z)) == n * k * (k + 2 * d)
     torch.testing.assert_close(equations.cc, (c.T @ c).double(), rtol=1e-4, atol=1e-4)
 
 
