@@ -1,8 +1,8 @@
 """What was measured: one JSON file, written whole after every measurement.
 
 Its keys: `schema` (1); `settings` and `data`, what was asked for; `machine`, on what; `dimensions` {k, d};
-`optimum`, the best mean test cosine there is (null where it is not known); `names`, the contenders, and `left_out`, peer -> why;
-`measurements`, a list of {"quantity", "contender", "round", ...values, "took" seconds}; and, once all are made,
+`optimum`, the best mean test cosine there is (null where it is not known); `names`, the contenders; `left_out`, peer ->
+why; `measurements`, a list of {"quantity", "contender", "round", ...values, "took" seconds}; and, once all are made,
 `contenders` (one row a contender) and `requirements` (see `analysis.bench.summary`).
 """
 
