@@ -102,7 +102,45 @@ class Paper:
         say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
 
 
-VERBS_HERE = {**VERBS, "bound": Bound, "certify": Certify, "paper": Paper}
+@dataclass(frozen=True)
+class Bench:
+    """Example: modtrans bench --profile smoke
+
+    Measure how fast translators train and translate, and how well, beside published ones: limits of the machine first,
+    then every contender in turn, in rounds. The peers come with pip install "modtrans[bench]"; those that are missing
+    are named and left out. An interrupted run goes on where it was.
+    """
+
+    profile: Literal["smoke", "default", "full"] = "default"
+    """smoke: under a minute, small; default: under 12 minutes on two cores; full: hours"""
+    out: Path = Path("modtrans-bench")
+    """folder for bench.json and figures/speed.pdf and .png"""
+    device: str | None = None
+    """cpu or cuda. Default: a GPU when there is one, which is given the training at COCO's size too"""
+    pairs: Path | None = None
+    """your own pair set in place of synthetic pairs with a known optimum"""
+    source: str = "image"
+    """modality of --pairs to translate from"""
+    target: str = "text"
+    """modality of --pairs to translate to"""
+    overwrite: bool = False
+    """measure anew where --out holds a run"""
+    json: bool = False
+    """print one JSON object"""
+
+    def run(self) -> None:
+        from analysis.bench.run import bench_and_draw
+        from analysis.bench.text import text
+
+        content = bench_and_draw(
+            self.out, self.profile, device=self.device, pairs=self.pairs,
+            source=self.source, target=self.target, overwrite=self.overwrite,
+        )  # fmt: skip
+        print(json.dumps(content) if self.json else text(content))
+        say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")
+
+
+VERBS_HERE = {**VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench}
 
 
 def main() -> None:

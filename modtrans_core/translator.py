@@ -208,6 +208,11 @@ class Translator(nn.Module):
         samples : draw this many translations of each condition and return (n, samples, d). Default: one, as (n, d).
         generator : source of the starting noise. Default: a new one with seed 0, so that two calls agree.
         """
+        given = (steps, guidance, samples, generator)
+        if self.config.gamma == 0 and given == (None,) * 4:  # nothing of a sample would be left
+            with torch.inference_mode():
+                zhat = torch.cat([self.projection(rows) for rows in self.condition(c).split(ROWS_AT_ONCE)])
+            return zhat if isinstance(c, Tensor) else zhat.cpu().numpy()
         projection, residual, gamma = self.parts(
             c, steps=steps, guidance=guidance, samples=samples, generator=generator
         )

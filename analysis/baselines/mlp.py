@@ -86,7 +86,7 @@ class MLP:
         held_c = self._standardised(held.condition)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = self._network(c.shape[1], z.shape[1])
+            network = self.architecture(c.shape[1], z.shape[1])
             optimiser = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=self.weight_decay)
             schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
             self.validation_cosines, best, kept, order = {}, -np.inf, {}, torch.empty(0, dtype=torch.int64)
@@ -121,7 +121,8 @@ class MLP:
 
         return torch.from_numpy(((condition - self.mean) / self.deviation).astype(np.float32))
 
-    def _network(self, k: int, d: int) -> torch.nn.Module:
+    def architecture(self, k: int, d: int) -> torch.nn.Module:
+        """The untrained network, (n, k) -> (n, d)."""
         from torch.nn import GELU, Dropout, Linear, Sequential
 
         first = Linear(k, self.width), GELU(), Dropout(self.dropout)

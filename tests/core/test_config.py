@@ -84,7 +84,10 @@ def test_a_configuration_survives_json():
         (lambda: TrainConfig(decay="none"), "decay: 'none', one of .'coupled', 'decoupled'."),
         (lambda: TrainConfig(batch=0), "batch"),
         (lambda: TrainConfig(learning_rate=0), "learning_rate"),
-        (lambda: Config(diffusion=DiffusionConfig(timesteps=4)), "sampling.steps: 5, at most timesteps = 4"),
+        (
+            lambda: Config(diffusion=DiffusionConfig(timesteps=4), sampling=SamplingConfig(steps=5)),
+            "at most timesteps = 4",
+        ),
         (lambda: preset("best"), "preset: 'best', one of poster"),
         (lambda: Config.from_dict({"gama": 1}), "gama: 1, a setting among gamma, seed"),
         (lambda: Config.from_dict({"network": {"width": "big"}}), "network.width: 'big', int"),

@@ -48,6 +48,8 @@ def test_every_row_is_normalised_by_itself(translator, c):
 def test_gamma_zero_is_the_linear_map(translator, c):
     translator.config = replace(translator.config, gamma=0.0)
     np.testing.assert_allclose(translator.translate(c), translator.parts(c).projection, atol=1e-7)
+    translator.residual = lambda *_: pytest.fail("sampled what gamma 0 drops")
+    assert translator.translate(c).shape == translator.translate(torch.from_numpy(c)).shape
 
 
 def test_the_length_of_a_condition_does_not_matter(translator, c):

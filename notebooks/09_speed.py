@@ -1,0 +1,85 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Speed
+#
+# How fast do translators train and translate, against how well, and how near is that to what the machine can do? The
+# numbers are those of `modtrans bench`: either of a run that was made before, or of its profile `smoke`, made here.
+#
+# Expected time: 1 minute, 5 seconds where a run is given.
+
+# %% tags=["parameters"]
+results: str = ""  # bench.json of a run of `modtrans bench`; empty: it is run here
+profile: str = "smoke"  # of a run that is made here: check (only that it runs), smoke, default or full
+device: str = ""  # cpu or cuda, where it is run here; empty: a GPU when there is one
+out: str = "results/09_speed"  # folder for figures, tables and metrics.json
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.bench.run import bench
+from analysis.bench.settings import profile as settings
+from analysis.bench.text import text
+from analysis.figures import speed
+from analysis.notebooks import write_metrics
+from analysis.style import paper_style, save_figure
+from analysis.tables import save_table
+from modtrans_core.files import read_json
+
+# %% [markdown]
+# ## Measurements
+# Contenders are measured in turn, round after round; a ratio is taken within a round, so that a busy machine slows both
+# of its sides. Networks are trained for a stated time, closed forms are fitted whole.
+
+# %%
+content = read_json(results) if results else bench(Path(out) / "bench", settings(profile), device=device or None)
+print(text(content))
+
+# %%
+with paper_style():
+    figure = speed.both(content)
+    save_figure(figure, out, "speed")
+
+# %%
+contenders = pd.json_normalize(content["contenders"], sep="_")
+kept = ["name", "translate", "translate_guided", "share", "quality_seconds", "quality_cosine"]
+kept += [f"quality_centered_recall_at_{k}" for k in (1, 10)]
+save_table(contenders.reindex(columns=kept), out, "contenders")
+contenders.reindex(columns=kept)
+
+# %% [markdown]
+# ## Requirements
+# What a translator that is worth choosing should reach, and what stands behind each number. *No* is a result too.
+
+# %%
+requirements = pd.DataFrame(content["requirements"])
+save_table(requirements, out, "requirements")
+requirements
+
+# %% [markdown]
+# ## Conclusion
+# A peer that samples pays for a large network in every step, where a closed form multiplies once. Against a ridge map
+# there is nothing to win in speed: both solve the same normal equations, at the same rate.
+
+# %%
+linear = next(row for row in content["contenders"] if row["name"] == "calibrated, linear")
+others = [row for row in content["contenders"] if row["gradient"]]
+memory = requirements["requirement"].str.startswith("memory")
+metrics = {name: content[name] for name in ("machine", "settings", "left_out", "contenders", "requirements")}
+assert all(row["translate"] > 0 and row["quality"]["cosine"] <= 1 for row in content["contenders"])
+assert linear["quality"]["cosine"] > linear["quality"]["floor"]
+assert all(linear["translate"] > row["translate"] for row in others if "prior" in row["name"])
+assert requirements.loc[memory, "value"].lt(2).all()  # four times the pairs do not take twice the memory
+write_metrics(out, metrics)
