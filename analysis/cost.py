@@ -145,7 +145,7 @@ class Network(NamedTuple):
 
     width: int = 384
     depth: int = 3
-    reconstruction_steps: int = 5
+    reconstruction_steps: int = 1
 
 
 POSTER = Network()
