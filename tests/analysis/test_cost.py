@@ -97,7 +97,7 @@ def test_what_every_process_draws_does_not_shrink():
     drawn = 4 * 65_536 * cost.random_numbers(pairs)
     weights = (4 * 9 + 2 * 4.5 * (cost.POSTER.reconstruction_steps + 1)) * cost.parameters(pairs)
     assert per_step[2] == pytest.approx(drawn + weights, rel=1e-3)
-    assert drawn > 0.4 * per_step[1] and drawn < 0.02 * per_step[0]
+    assert drawn > 0.4 * per_step[1] and drawn < 0.03 * per_step[0]
 
 
 def test_the_table_has_a_line_for_every_case():
