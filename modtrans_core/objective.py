@@ -40,7 +40,7 @@ def objective(translator: Translator, c: Tensor, z: Tensor) -> Loss:
 
 
 def _noise_term(translator: Translator, c: Tensor, z: Tensor) -> Tensor:
-    x0 = translator.diffusion_scale() * z
+    x0 = translator.diffusion_scale() * translator.diffused(c, z)
     eps = torch.randn_like(x0)
     t = torch.randint(len(translator.schedule), (len(z),), device=z.device)
     drop = torch.rand(len(z), device=z.device) < translator.config.objective.condition_dropout
