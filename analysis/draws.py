@@ -68,10 +68,10 @@ def measure(
     -------
     `cosine` of one draw and `cosine_of_mean`; `energy`; `similarity` of two draws; `nearest`, cosine of a draw and the
     gallery's nearest target; recall of one draw (`recall_at_1`, `_10`) and of the best of K (`best_recall_at_1`,
-    `_10`); `coverage`, the share of an item's targets that are the nearest of some draw; `precision`, the share of draws
-    whose nearest target is one of their item's.
+    `_10`); `coverage`, the share of an item's targets that are the nearest of some draw; `precision`, the share of
+    draws whose nearest target is one of their item's.
     """
-    n, K, d = draws.shape
+    n, K, _ = draws.shape
     targets = targets[:, None] if targets.ndim == 2 else targets
     counts = np.full(n, targets.shape[1]) if counts is None else np.asarray(counts)
     z = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
@@ -139,7 +139,8 @@ def siblings(targets: np.ndarray, counts: np.ndarray) -> dict[str, float]:
     if not several.any():
         return {}
     every = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
-    nearest = [np.partition(rows @ every.T, -2, axis=1)[:, -2] for rows in np.array_split(every, len(every) // 1024 + 1)]
+    chunks = np.array_split(every, len(every) // 1024 + 1)
+    nearest = [np.partition(rows @ every.T, -2, axis=1)[:, -2] for rows in chunks]  # the nearest is the target itself
     z, counts = filled(targets, counts)[several], counts[several]
     distance = np.zeros(len(z))
     for i in range(z.shape[1]):
@@ -172,5 +173,3 @@ def direction_score(root: np.ndarray, directions: np.ndarray) -> np.ndarray:
     d = root.shape[1]
     whitened = np.linalg.solve(root.astype(np.float64).T, directions.astype(np.float64).T)
     return -np.linalg.slogdet(root.astype(np.float64))[1] - d / 2.0 * np.log(np.square(whitened).sum(0))
-
-

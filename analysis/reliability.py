@@ -67,5 +67,3 @@ def reliability(
         float((observed - expected).mean()),
         float(stats.spearmanr(expected, observed).statistic),
     )
-
-

@@ -11,7 +11,7 @@ gamma and a residual perpendicular to the projection are one and the same for un
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -39,12 +39,12 @@ class Role(NamedTuple):
     """One split, one direction."""
 
     scores: pd.DataFrame
-    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy score of
-    the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
+    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the held-out items, `energy_leading` (the energy
+    score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
     cosines: pd.DataFrame
-    """one row a test item: `direction`, `seed`, `group`, `expected`, `observed`"""
+    """one row a held-out item: `direction`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
-    """`direction_score` of the Gaussian on the test residuals, nats a coordinate"""
+    """`direction_score` of the Gaussian on the held-out residuals, nats a coordinate"""
 
 
 def ablation(
@@ -56,8 +56,9 @@ def ablation(
     draws: int = 10,
     items: int | None = None,
     landmarks: int = 1024,
-    denoiser_steps: int = 400,
+    denoiser_steps: int = 100,
     width: int = 256,
+    part: Literal["test", "validation"] = "test",
     progress: Progress | None = None,
 ) -> Role:
     """Fit the calibrated m once and put every law of F behind it: none, isotropic, Gaussian, neighbours', DDIM.
@@ -67,9 +68,10 @@ def ablation(
     pairs : the whole pair set; it is split here. One condition an item.
     seed : of the split, the training and the draws.
     draws : K, at least 2.
-    items : measure on at most this many test items, which are the gallery too. Default: all.
+    items : measure on at most this many held-out items, which are the gallery too. Default: all.
     landmarks : at most, of the preset `calibrated`.
     denoiser_steps, width : the training of the DDIM and its network; 0 steps leave it out.
+    part : which part to measure on; settings such as `denoiser_steps` are to be chosen on the validation part.
     """
     import pandas as pd
 
@@ -80,13 +82,14 @@ def ablation(
     if pairs.modality(source).ndim == 3:
         raise ValueError(f"{source}: several vectors an item, allowed is one condition an item")
     train, validation, test = pairs.split(seed)
-    test = test.take(np.arange(len(test))[:items])
+    held = {"test": test, "validation": validation}[part]
+    held = held.take(np.arange(len(held))[:items])
     config = _config(preset("calibrated"), seed, landmarks, denoiser_steps, width)
     translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
 
-    c, targets = test.modality(source), test.modality(target)
+    c, targets = held.modality(source), held.modality(target)
     targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = test.counts.get(target, np.ones(len(test), dtype=np.int64))
+    counts = held.counts.get(target, np.ones(len(held), dtype=np.int64))
     m, expected, mean = translator.translate(c), translator.expected_cosine(c), translator.target_mean
     gamma = np.sqrt(1.0 - expected**2)[:, None, None]
     laws = _laws(translator, train, c, draws, np.random.default_rng([seed, 4]))
@@ -102,9 +105,9 @@ def ablation(
     found |= {law: scores(copies + gamma * F) for law, F in laws.items()}
     found |= {SIBLING: siblings(targets, counts)}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
-    rows = [{**facts, "law": law, **empty, **row, "gallery": len(test), "draws": draws} for law, row in found.items()]
-    cosines = pd.DataFrame({"group": test.group, "expected": expected, "observed": cosine(m, targets, counts)})
-    of = np.repeat(np.arange(len(test)), counts)
+    rows = [{**facts, "law": law, **empty, **row, "gallery": len(held), "draws": draws} for law, row in found.items()]
+    cosines = pd.DataFrame({"group": held.group, "expected": expected, "observed": cosine(m, targets, counts)})
+    of = np.repeat(np.arange(len(held)), counts)
     residual = unit(z[np.arange(z.shape[1]) < counts[:, None]] - m[of])
     log_score = direction_score(translator.root.cpu().numpy(), residual).mean() / m.shape[1]
     return Role(pd.DataFrame(rows), cosines.assign(**facts), float(log_score))

@@ -1,9 +1,10 @@
-"""The residual of a calibrated translator: which directions z - E[z|c] takes, from training pairs in closed form.
+"""The residual of a calibrated translator: which directions z - m(c) takes, from training pairs in closed form.
 
-A unit target with conditional mean m(c) lies sqrt(1 - |m(c)|^2) from it in the root mean square: E|z - m|^2 = 1 - |m|^2.
-So its length comes from m alone, and only its direction has to be learned. Here that is a Gaussian one, scaled to unit
-length (the angular central Gaussian law of Tyler 1987), with the second moment of the training residuals' directions, shrunk towards that of a direction
-without preference as far as validation pairs ask for.
+A unit target z with conditional mean m(c) has E|z - m|^2 = 1 - |m|^2. So the length of the residual follows from m, and
+only its direction has to be learned. Here that is a Gaussian vector scaled to unit length (the angular central Gaussian
+law of Tyler 1987, Biometrika 74), with the second moment of the training residuals' directions. Shrinking it towards
+that of a direction without preference is left to validation pairs. A map that is flexible leaves too short residuals
+on its own training pairs; their lengths are not used.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Predict = Callable[[Tensor], Tensor]
 def residual_root(
     pairs: PairedEmbeddings, validation: PairedEmbeddings, source: str, target: str, predict: Predict, mean: Tensor
 ) -> Tensor:
-    """R (d, d), float32, such that the rows of g R are distributed like the residuals' directions, for g ~ N(0, I).
+    """R (d, d), float32, such that rows g R, g ~ N(0, I), scaled to unit length are like the residuals' directions.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ class Translator(nn.Module):
         return nn.functional.normalize(x0, dim=1)
 
     def diffused(self, c: Tensor, z: Tensor) -> Tensor:
-        """The unit vectors (n, d) that the denoiser learns to sample: z or, where M is lifted, its residual's direction."""
+        """Unit vectors (n, d) for the denoiser to learn: z or, where M is lifted, the direction of z - m(c)."""
         if not self.config.lift.landmarks:
             return z
         with torch.no_grad():
@@ -143,7 +143,8 @@ class Translator(nn.Module):
         rows = self.condition(c)
         with torch.inference_mode():
             length = torch.cat([self.projection(chunk).norm(dim=1) for chunk in rows.split(ROWS_AT_ONCE)])
-        return _like(length.clamp_max(1), c)
+        result: Any = _like(length.clamp_max(1), c)
+        return result
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
         """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
