@@ -18,9 +18,10 @@ from torch.nn.functional import normalize
 
 from modtrans_core import distributed
 from modtrans_core.config import LiftConfig
-from modtrans_core.lift import Basis, LiftedMap, Regression, stretched
+from modtrans_core.lift import Basis, LiftedMap, Regression, lifted, stretched
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
+from modtrans_core.residual_shape import residual_root
 
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 4.0)
 """values of h tried, in units of the median squared distance of two training conditions"""
@@ -35,7 +36,7 @@ COSINE_GIVEN_UP = 0.002
 """validation cosine that `balanced` gives up, at most, for a better ranking"""
 JUDGES = 1024
 """validation conditions on which candidates are compared, at most"""
-PASSES = len(BANDWIDTHS) + 2
+PASSES = len(BANDWIDTHS) + 3
 """steps that `calibrate` reports"""
 
 
@@ -79,13 +80,16 @@ def calibrate(
     if len(basis.landmarks):
         basis = Basis.at(landmarks, basis.bandwidth)
     chosen = best(judge.candidates(regression(pairs, basis), PENALTIES), config.goal)
+    report(PASSES - 1, PASSES)
+    M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
+    bandwidth, length = basis.bandwidth.float(), torch.tensor(chosen.length, device=mean.device)
+
+    def predict(c: Tensor) -> Tensor:
+        return mean.float() + stretched(lifted(c, basis.landmarks, bandwidth) @ M, length)
+
+    root = residual_root(few, _some(validation, source, JUDGES, rng), source, target, predict, mean)
     report(PASSES, PASSES)
-    return LiftedMap(
-        chosen.regression.map(chosen.penalty, chosen.identity, mean).float(),
-        basis.landmarks,
-        basis.bandwidth.float(),
-        torch.tensor(chosen.length, device=mean.device),
-    )
+    return LiftedMap(M, basis.landmarks, bandwidth, length, root)
 
 
 class Candidate(NamedTuple):

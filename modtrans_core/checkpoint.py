@@ -6,6 +6,7 @@ A run folder holds `translator.json` (configuration, modalities, encoder facts),
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def load_translator(folder: str | Path, device: str | torch.device | None = None
     try:
         tensors = load_file(path)
         if config.lift.landmarks:
-            translator.lift(LiftedMap(*(tensors[name] for name in ("M", "landmarks", "bandwidth", "length"))))
+            translator.lift(LiftedMap(**{field.name: tensors[field.name] for field in fields(LiftedMap)}))
         translator.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: does not hold this translator's weights ({str(error).splitlines()[0]})") from None

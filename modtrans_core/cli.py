@@ -125,7 +125,8 @@ class Train:
 class Translate:
     """Example: modtrans translate runs/first conditions.npy translated.npy
 
-    Translate the rows of an array (n, k) into the other modality, (n, d), float32.
+    Translate the rows of an array (n, k) into the other modality, (n, d), float32. Of a calibrated translator, which
+    estimates the mean of what is likely, --samples K writes K likely translations of each row, (n, K, d).
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -138,27 +139,43 @@ class Translate:
     """DDIM steps. Default: the run's"""
     guidance: float | None = None
     """guidance scale, 1 for none. Default: the run's"""
+    samples: int | None = None
+    """draw so many translations of each row, written as (n, K, d). Default: one, written as (n, d)"""
+    expected_cosine: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None
+    """also write the cosine that each translation is expected to have with its target, (n,); calibrated runs only"""
     seed: int = 0
     """seed of the starting noise"""
     overwrite: bool = False
-    """replace OUT.npy when it is there"""
+    """replace OUT.npy, and FILE.npy, when they are there"""
 
     def run(self) -> None:
         import torch
 
         from modtrans_core.translator import Translator
 
-        if self.output.suffix != ".npy":
-            raise ValueError(f"{self.output}: a name that ends in .npy is needed")
-        refuse_existing(self.output, self.overwrite)
+        files = [self.output] if self.expected_cosine is None else [self.output, self.expected_cosine]
+        if self.expected_cosine == self.output:
+            raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
+        for file in files:
+            if file.suffix != ".npy":
+                raise ValueError(f"{file}: a name that ends in .npy is needed")
+            refuse_existing(file, self.overwrite)
         translator = Translator.load(self.run_folder)
         generator = torch.Generator().manual_seed(self.seed)
         c = _read_array(self.input)
         say_of_batch(translator.config, len(c))
-        translated = translator.translate(c, steps=self.steps, guidance=self.guidance, generator=generator)
-        with replacing(self.output) as temporary:
-            np.save(temporary, translated)
-        say(f"{self.output}: {translated.shape[0]} {translator.target} vectors of dimension {translated.shape[1]}")
+        results = [
+            translator.translate(
+                c, steps=self.steps, guidance=self.guidance, samples=self.samples, generator=generator
+            )
+        ]  # fmt: skip
+        if self.expected_cosine is not None:
+            results.append(translator.expected_cosine(c))
+        for file, result in zip(files, results, strict=True):
+            with replacing(file) as temporary:
+                np.save(temporary, result)
+        several = "" if self.samples is None else f"{self.samples} each, "
+        say(f"{self.output}: {len(c)} {translator.target} vectors, {several}of dimension {translator.d}")
 
 
 @dataclass(frozen=True)

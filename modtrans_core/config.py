@@ -173,7 +173,7 @@ class Config:
     """A translator zhat = c M + gamma F(c), and how it is trained."""
 
     gamma: float = 1.0
-    """length of the residual"""
+    """length of the residual; 0 where there are landmarks, whose samples have a gamma of each condition's own"""
     seed: int = 0
     """seed of the weights, the order of the pairs and the training noise, each its own stream"""
     lift: LiftConfig = field(default_factory=LiftConfig)
@@ -188,7 +188,8 @@ class Config:
         _require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
         if self.lift.landmarks:
             _require(self.gamma == 0, "gamma", self.gamma, "0 where there are landmarks (lift.landmarks)")
-            _require(self.train.steps == 0, "train.steps", self.train.steps, "0 where there are landmarks")
+            trained, weight = self.train.steps > 0, self.objective.lambda_1
+            _require(not trained or weight == 0, "objective.lambda_1", weight, "0 where there are landmarks")
         most = self.diffusion.timesteps
         _require(self.sampling.steps <= most, "sampling.steps", self.sampling.steps, f"at most timesteps = {most}")
         steps = self.objective.reconstruction_steps
@@ -244,9 +245,15 @@ PRESETS: dict[str, Config] = {
         ),
         train=TrainConfig(batch=256, decay="decoupled", ema=0.0),
     ),
-    # Ours: the conditional mean in closed form, as a map of the lifted condition; no residual is sampled.
+    # Ours: the conditional mean in closed form, as a map of the lifted condition. Samples add a Gaussian residual, also
+    # in closed form; with train.steps > 0 (and a wider network) the denoiser learns the residual instead.
     "calibrated": Config(
-        gamma=0.0, lift=LiftConfig(landmarks=4096), network=NetworkConfig(width=8, depth=1), train=TrainConfig(steps=0)
+        gamma=0.0,
+        lift=LiftConfig(landmarks=4096),
+        network=NetworkConfig(width=8, depth=1),
+        sampling=SamplingConfig(guidance=1.0),
+        objective=ObjectiveConfig(lambda_1=0.0),
+        train=TrainConfig(steps=0),
     ),
 }
 

@@ -50,6 +50,8 @@ class LiftedMap:
     """h, a scalar"""
     length: Tensor
     """(a, b)"""
+    root: Tensor
+    """R (d, d) of the residual's direction, see `modtrans_core.residual_shape`"""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _dropped_share(config: ObjectiveConfig) -> float:
 
 def _noise_term(translator: Translator, c: Tensor, z: Tensor, share: float) -> Tensor:
     settings = translator.config.diffusion
-    x0 = translator.diffusion_scale() * z
+    x0 = translator.diffusion_scale() * translator.diffused(c, z)
     eps = torch.randn_like(x0)
     t = torch.randint(len(translator.schedule), (len(z),), device=z.device)
     drop = torch.rand(len(z), device=z.device) < share

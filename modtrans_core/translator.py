@@ -33,7 +33,8 @@ class Parts(NamedTuple):
     """c M, (n, d)"""
     residual: Any
     """F(c), (n, d) or (n, samples, d), unit vectors; shorter where the whole batch is normalised"""
-    gamma: float
+    gamma: Any
+    """a float; (n, 1, 1), one of each condition, for the samples of a calibrated translator"""
 
 
 class Translator(nn.Module):
@@ -55,6 +56,7 @@ class Translator(nn.Module):
     landmarks: Tensor
     bandwidth: Tensor
     length: Tensor
+    root: Tensor
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Translator(nn.Module):
         self.register_buffer("landmarks", torch.zeros(0, k))
         self.register_buffer("bandwidth", torch.ones(()))
         self.register_buffer("length", torch.tensor([0.0, 1.0]))
+        self.register_buffer("root", torch.zeros(0, d))
         self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
 
     @property
@@ -91,7 +94,7 @@ class Translator(nn.Module):
     def lift(self, fitted: LiftedMap) -> None:
         """Take a map of the lifted condition for M, (k + L + 1, d); see `modtrans_core.lift`."""
         self.M = nn.Parameter(fitted.M.to(self.device))
-        for name in ("landmarks", "bandwidth", "length"):
+        for name in ("landmarks", "bandwidth", "length", "root"):
             setattr(self, name, getattr(fitted, name).to(self.device))
 
     def projection(self, c: Tensor) -> Tensor:
@@ -109,7 +112,12 @@ class Translator(nn.Module):
         return (n, self.d) if self.config.sampling.guided == "step" else (n, 2, self.d)
 
     def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """DDIM(c) (n, d): the sample from `noise`, of `noise_shape`, under the unit conditions c (n, k)."""
+        """DDIM(c) (n, d): the sample from `noise`, of `noise_shape`, under the unit conditions c (n, k).
+
+        Where M is lifted and no network was trained, the Gaussian of `modtrans_core.residual_shape` stands for DDIM.
+        """
+        if self.config.lift.landmarks and not self.config.train.steps:
+            return noise @ self.root
         condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
 
         def conditional(xt: Tensor, t: Tensor) -> Tensor:
@@ -132,6 +140,32 @@ class Translator(nn.Module):
         if self.config.sampling.normalisation == "row":
             return nn.functional.normalize(x0, dim=-1)
         return x0 / torch.linalg.vector_norm(x0, dim=(0, -1), keepdim=True).clamp_min(1e-12)
+
+    def diffused(self, c: Tensor, z: Tensor) -> Tensor:
+        """Unit vectors (n, d) for the denoiser to learn: z or, where M is lifted, the direction of z - m(c)."""
+        if not self.config.lift.landmarks:
+            return z
+        with torch.no_grad():
+            return nn.functional.normalize(z - self.projection(c), dim=1)
+
+    def expected_cosine(self, c: Vectors) -> Vectors:
+        """The cosine (n,), 0 to 1, that each translation is expected to have with its target: |zhat|.
+
+        For unit z and m = E[z|c], E cos(z, m) = |m|, and a calibrated translator's zhat estimates m. How far that comes
+        true on held-out pairs shows `analysis.reliability.reliability`.
+
+        Raises
+        ------
+        ValueError
+            The translator is not calibrated: the length of its zhat means nothing.
+        """
+        if not self.config.lift.landmarks:
+            raise ValueError("expected_cosine: this translator is not calibrated; --preset calibrated is needed")
+        rows = self.condition(c)
+        with torch.inference_mode():
+            length = torch.cat([self.projection(chunk).norm(dim=1) for chunk in rows.split(ROWS_AT_ONCE)])
+        result: Any = _like(length.clamp_max(1), c)
+        return result
 
     def condition(self, c: np.ndarray | Tensor) -> Tensor:
         """The conditions c (n, k) as unit vectors on the translator's device; bad ones are a ValueError."""
@@ -184,7 +218,10 @@ class Translator(nn.Module):
         if not residual.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")
         residual = residual[:, 0] if samples is None else residual
-        return Parts(_like(projection, c), _like(residual, c), self.config.gamma)
+        gamma: Any = self.config.gamma
+        if samples is not None and self.config.lift.landmarks:  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
+            gamma = _like((1 - projection.square().sum(1)).clamp_min(0).sqrt()[:, None, None], c)
+        return Parts(_like(projection, c), _like(residual, c), gamma)
 
     def translate(
         self,
@@ -196,6 +233,9 @@ class Translator(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Vectors:
         """zhat = c M + gamma F(c).
+
+        A calibrated translator's zhat estimates the conditional mean m(c) = E[z|c]. Its samples are draws from p(z|c),
+        m + gamma F_k with gamma(c) = sqrt(1 - |m|^2), the root mean square of |z - m|; their mean returns to m.
 
         Where `sampling.normalisation` is batch, the rows of one call are the batch: the translation of a row depends
         on the rows beside it, and one row alone is another model than the same row among many.

@@ -73,6 +73,16 @@ def test_each_goal_trains(folder, capsys):
         assert json.loads((folder / goal / "translator.json").read_text())["config"]["lift"]["goal"] == goal
 
 
+def test_samples_and_the_expected_cosine(folder, capsys):
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "calibrated", "--out", "run", "--device", "cpu")[0] == 0
+    assert modtrans(capsys, "translate", "run", "c.npy", "m.npy", "--expected-cosine", "s.npy")[0] == 0
+    np.testing.assert_allclose(np.load("s.npy"), np.linalg.norm(np.load("m.npy"), axis=1).clip(max=1), rtol=1e-6)
+    status, _, err = modtrans(capsys, "translate", "run", "c.npy", "z.npy", "--samples", "3")
+    assert status == 0 and "80 text vectors, 3 each, of dimension 6" in err and np.load("z.npy").shape == (80, 3, 6)
+    assert modtrans(capsys, "translate", "run", "c.npy", "new.npy", "--expected-cosine", "s.npy")[0] == 1
+    assert not (folder / "new.npy").exists()
+
+
 def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys):
     modtrans(capsys, "train", "pairs.npz", "--out", "run", *FAST)
     PairedEmbeddings.load("pairs.npz").take(np.arange(40)).save("other.npz")
@@ -108,6 +118,10 @@ def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys)
         (["translate", "run", "nan.npy", "z.npy"], 1, "c: zero, NaN or infinite in row 3"),
         (["translate", "run", "c.npy", "z.csv"], 1, "z.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--steps", "0"], 1, "steps: 0, 1 to 1000"),
+        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, at least 1"),
+        (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "s.npy"], 1, "this translator is not calibrated"),
+        (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "s.csv"], 1, "s.csv: a name that ends in .npy"),
+        (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "z.npy"], 1, "another file is needed"),
         (["certify", "run", "pairs.npz", "--alpha", "2"], 1, "alpha: 2"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
