@@ -2,7 +2,8 @@
 
 A smaller ridge penalty keeps more of what tells one target from another, and makes delta = c~ M too long. So the length
 is fitted anew, on validation pairs: length(s) = a + b s is the least-squares prediction of <z - mean, delta/|delta|>
-from s = |delta|. Whether M is a map of c or of phi(c), the bandwidth, the penalty and t are chosen on the same pairs.
+from s = |delta|. The whole, zhat, then gets the length that is its cosine to expect, a quadratic in |zhat| that is
+fitted to the same pairs. Whether M is a map of c or of phi(c), the bandwidth, the penalty and t are chosen on them too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn.functional import normalize
 
 from modtrans_core import distributed
 from modtrans_core.config import LiftConfig
-from modtrans_core.lift import Basis, LiftedMap, Regression, lifted, stretched
+from modtrans_core.lift import Basis, LiftedMap, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.residual_shape import residual_root
@@ -34,6 +35,8 @@ SCOUTS, SCOUTED = 2048, 16384
 and length are chosen again with all"""
 COSINE_GIVEN_UP = 0.002
 """validation cosine that `balanced` gives up, at most, for a better ranking"""
+ENOUGH = 100
+"""validation conditions from which on the expected cosine is fitted to them"""
 JUDGES = 1024
 """validation conditions on which candidates are compared, at most"""
 PASSES = len(BANDWIDTHS) + 3
@@ -84,12 +87,14 @@ def calibrate(
     M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
     bandwidth, length = basis.bandwidth.float(), torch.tensor(chosen.length, device=mean.device)
 
-    def predict(c: Tensor) -> Tensor:
+    def stretch(c: Tensor) -> Tensor:
         return mean.float() + stretched(lifted(c, basis.landmarks, bandwidth) @ M, length)
 
-    root = residual_root(few, _some(validation, source, JUDGES, rng), source, target, predict, mean)
+    trust = judge.trust(stretch(judge.c))
+    held = _some(validation, source, JUDGES, rng)
+    root = residual_root(few, held, source, target, lambda c: reliable(stretch(c), trust), mean)
     report(PASSES, PASSES)
-    return LiftedMap(M, basis.landmarks, bandwidth, length, root)
+    return LiftedMap(M, basis.landmarks, bandwidth, length, trust, root)
 
 
 class Candidate(NamedTuple):
@@ -165,6 +170,19 @@ class Judge:
         b = ((s - s.mean()) * along).mean() / spread if spread > 1e-12 * s.mean() ** 2 else s.new_zeros(())
         fitted = float(along.mean() - b * s.mean()), float(b)
         return max((0.0, 1.0), fitted, key=lambda length: self._cosine(self._unit(delta, length)))
+
+    def trust(self, zhat: Tensor) -> Tensor:
+        """(q0, q1, q2, low, high) of the least-squares quadratic in s = |zhat| that predicts the cosine, and the range
+        of s. With fewer than `ENOUGH` conditions the length itself is the prediction."""
+        s = zhat.double().norm(dim=1)
+        if len(s) < ENOUGH:
+            return zhat.new_tensor([0.0, 1.0, 0.0, 0.0, 1.0])
+        along = (self.z * zhat).sum(1).double() / s
+        at, y = (s - s.mean()).cpu().numpy(), along.cpu().numpy()
+        a, b, q2 = np.linalg.lstsq(np.stack([np.ones_like(at), at, at**2], 1), y, rcond=None)[0]
+        centre = float(s.mean())
+        q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
+        return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
 
     def _unit(self, delta: Tensor, length: tuple[float, float]) -> Tensor:
         return normalize(self.mean + stretched(delta, delta.new_tensor(length)), dim=1)

@@ -24,6 +24,8 @@ JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
 LEAST_LENGTH = 0.1
 """least value of length(s) / s, so that a translation is never the bare mean"""
+LEAST_COSINE = 1e-3
+"""least cosine that a translation expects, so that it always has a direction"""
 
 
 def lifted(c: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
@@ -38,9 +40,18 @@ def stretched(delta: Tensor, length: Tensor) -> Tensor:
     return delta / s * torch.maximum(length[0] + length[1] * s, LEAST_LENGTH * s)
 
 
+def reliable(zhat: Tensor, trust: Tensor) -> Tensor:
+    """`zhat` (n, d) with every row's length s replaced by the cosine to expect, q0 + q1 s + q2 s^2, s kept to
+    [low, high], for `trust` = (q0, q1, q2, low, high). Of all a u with a unit vector u, E<z, u> u is nearest to z."""
+    s = zhat.norm(dim=1, keepdim=True)
+    at = s.clamp(trust[3], trust[4])
+    expected = (trust[0] + trust[1] * at + trust[2] * at.square()).clamp(LEAST_COSINE, 1)
+    return zhat / s.clamp_min(torch.finfo(zhat.dtype).tiny) * expected
+
+
 @dataclass(frozen=True)
 class LiftedMap:
-    """zhat = mean + stretched(c~ M, length); every field in float32."""
+    """zhat = reliable(mean + stretched(c~ M, length), trust); every field in float32."""
 
     M: Tensor
     """(k + L + 1, d)"""
@@ -50,6 +61,8 @@ class LiftedMap:
     """h, a scalar"""
     length: Tensor
     """(a, b)"""
+    trust: Tensor
+    """(q0, q1, q2, low, high)"""
     root: Tensor
     """R (d, d) of the residual's direction, see `modtrans_core.residual_shape`"""
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from modtrans_core.config import Config, NetworkKind
 from modtrans_core.ddim import Predict, guided, sample
 from modtrans_core.denoiser import Denoiser
-from modtrans_core.lift import LiftedMap, lifted, stretched
+from modtrans_core.lift import LiftedMap, lifted, reliable, stretched
 from modtrans_core.schedule import NoiseSchedule
 from modtrans_core.skip_mlp import SkipMLP
 
@@ -56,6 +56,7 @@ class Translator(nn.Module):
     landmarks: Tensor
     bandwidth: Tensor
     length: Tensor
+    trust: Tensor
     root: Tensor
 
     def __init__(
@@ -79,6 +80,7 @@ class Translator(nn.Module):
         self.register_buffer("landmarks", torch.zeros(0, k))
         self.register_buffer("bandwidth", torch.ones(()))
         self.register_buffer("length", torch.tensor([0.0, 1.0]))
+        self.register_buffer("trust", torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0]))
         self.register_buffer("root", torch.zeros(0, d))
         self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
 
@@ -94,14 +96,15 @@ class Translator(nn.Module):
     def lift(self, fitted: LiftedMap) -> None:
         """Take a map of the lifted condition for M, (k + L + 1, d); see `modtrans_core.lift`."""
         self.M = nn.Parameter(fitted.M.to(self.device))
-        for name in ("landmarks", "bandwidth", "length", "root"):
+        for name in ("landmarks", "bandwidth", "length", "trust", "root"):
             setattr(self, name, getattr(fitted, name).to(self.device))
 
     def projection(self, c: Tensor) -> Tensor:
-        """c M (n, d) of the unit conditions c (n, k); of the lifted ones, mean + c~ M at its fitted length."""
+        """c M (n, d) of the unit conditions c (n, k); of the lifted ones, mean + c~ M at its fitted lengths."""
         if not self.config.lift.landmarks:
             return c @ self.M
-        return self.mean.float() + stretched(lifted(c, self.landmarks, self.bandwidth) @ self.M, self.length)
+        stretch = stretched(lifted(c, self.landmarks, self.bandwidth) @ self.M, self.length)
+        return reliable(self.mean.float() + stretch, self.trust)
 
     def residual(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """F(c) (n, d): the DDIM sample from `noise` under the unit conditions c (n, k), normalised."""

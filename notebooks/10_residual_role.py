@@ -77,8 +77,9 @@ table.round(3)
 
 # %%
 with paper_style():
-    figure, axes = plt.subplots(1, seeds, figsize=(PAGE, 2.8 if seeds > 1 else 5), squeeze=False)
-    for (seed, one), ax in zip(found.items(), axes[0], strict=True):
+    shown = min(seeds, 3)
+    figure, axes = plt.subplots(1, shown, figsize=(PAGE / 3 * shown, 2.7), squeeze=False)
+    for (seed, one), ax in zip(found.items(), axes[0], strict=False):
         reliability_diagram(one, ax)
         ax.set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
 save_figure(figure, out, "reliability")
@@ -105,7 +106,8 @@ with paper_style():
     axes[0].set(xlabel="precision: draws nearest to an own target", ylabel=f"coverage of own targets, K = {draws}")
     axes[1].set(xlabel="mean cosine of two draws", ylabel="energy score (lower is better)")
     axes[2].set(xlabel="cosine of a draw and the nearest target", ylabel="energy score, 16 leading directions")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+    legend = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=7)
 save_figure(figure, out, "draws")
 
 # %% [markdown]
@@ -124,9 +126,11 @@ print(
 
 # %% [markdown]
 # ## Conclusion
-# F adds no cosine: a draw loses what theory says, and the mean of draws returns to m from below. It adds no recall that
-# the items nearest to m would not give. What it adds is a spread of the right size: the score of the forecast improves
-# most there, for every law of F; the law itself shows where isotropic noise is too narrow.
+# F adds no cosine: a draw has about |m|^2, and the mean of draws returns to m from below. It adds no recall, and no
+# diversity worth having: the targets and items nearest to m are the better list. What it adds is an honest spread:
+# draws are a far better forecast than m, whatever the law of F. The law counts where targets vary most: there
+# isotropic noise is too narrow. It disturbs rankings least, being nearly perpendicular to all targets, but its draws
+# are like no target.
 
 # %%
 laws = [law for law in mean.index if law not in (MEAN, LIST, SIBLING)]

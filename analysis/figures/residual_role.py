@@ -29,8 +29,8 @@ def reliability_diagram(found: Reliability, ax: Axes | None = None, colour: str 
     ax.errorbar(bins["expected"], bins["observed"], reach, fmt="o", color=colour, elinewidth=0.8, capsize=1.5)
     ax.set(xlabel=r"expected cosine $|\hat z|$, mean of a bin", ylabel="mean test cosine, 95% interval")
     ax.set_title(
-        f"{bins['n'].sum():,} items, error {found.error:.3f} ({found.error_by_chance:.3f} by chance), "
-        f"rank correlation {found.rank_correlation:.2f}"
+        f"n = {bins['n'].sum():,}, rank correlation {found.rank_correlation:.2f}\n"
+        f"error {found.error:.3f} ({found.error_by_chance:.3f} by chance)"
     )
     ax.set(xlim=ends, ylim=ends, aspect="equal")
     return ax

@@ -14,7 +14,7 @@ from modtrans_core import calibrate, lift
 from modtrans_core.calibrate import Judge
 from modtrans_core.config import Config, LiftConfig, preset
 from modtrans_core.evaluate import cosine, target_mean, unit
-from modtrans_core.lift import Basis, Regression, lifted, stretched
+from modtrans_core.lift import Basis, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.translator import Translator
 
@@ -152,6 +152,30 @@ def test_the_length_is_never_worse_than_none_where_it_was_fitted():
         delta = torch.from_numpy(rng.standard_normal((12, 6))).float()
         plain = cosine(mean + delta.numpy(), pairs.modality("text")).mean()
         assert judge(delta)[0] >= plain - 1e-6
+
+
+def test_the_length_of_the_whole_is_the_cosine_to_expect():
+    """Where the cosine is a quadratic of the length, the quadratic is found; beyond the lengths seen it stays level."""
+    rng = np.random.default_rng(0)
+    u, s = unit(rng.standard_normal((300, 20))), rng.uniform(0.3, 0.9, 300)
+    cosines = 0.2 + 1.2 * s - 0.6 * s**2
+    apart = unit(rng.standard_normal((300, 20)))
+    apart = unit(apart - (apart * u).sum(1, keepdims=True) * u)
+    z = cosines[:, None] * u + np.sqrt(1 - cosines**2)[:, None] * apart
+    judge = Judge(torch.zeros(300, 1), torch.from_numpy(z).float(), torch.zeros(20))
+    trust = judge.trust(torch.from_numpy(s[:, None] * u).float())
+    np.testing.assert_allclose(trust, [0.2, 1.2, -0.6, s.min(), s.max()], atol=1e-4)
+    far = reliable(torch.tensor([[0.5, 0], [2, 0], [0, -0.1]]), trust)
+    at = np.array([0.5, s.max(), s.min()])
+    np.testing.assert_allclose(far.norm(dim=1), 0.2 + 1.2 * at - 0.6 * at**2, atol=1e-5)
+    few = Judge(judge.c[:50], judge.z[:50], judge.mean).trust(torch.from_numpy(s[:50, None] * u[:50]).float())
+    np.testing.assert_array_equal(few, [0, 1, 0, 0, 1])
+
+
+def test_one_length_for_all_expects_the_mean_cosine():
+    u = torch.nn.functional.normalize(torch.randn(200, 6, generator=torch.Generator().manual_seed(0)), dim=1)
+    trust = Judge(u, 0.7 * u, torch.zeros(6)).trust(0.4 * u)
+    np.testing.assert_allclose(reliable(0.4 * u, trust).norm(dim=1), 0.7, atol=1e-4)
 
 
 def test_a_length_is_never_zero_or_negative():
