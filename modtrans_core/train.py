@@ -62,14 +62,15 @@ def fit(
     """Train a translator from `source` to `target`.
 
     M starts at the ridge map whose penalty has the best validation cosine, then everything is trained jointly. Where
-    the configuration has landmarks, M is the closed-form map of the lifted condition and nothing else is trained.
+    the configuration has landmarks, M is the closed-form map of the lifted condition and stays it: with `train.steps`
+    above 0, the network learns the direction of what M leaves.
 
     Parameters
     ----------
     pairs : training pairs.
     config : settings. Default: the preset `poster`.
-    validation : pairs that choose the ridge penalty, at most 65,536 items of them, evenly spaced. Default: an eighth of
-        `pairs`, whole groups, kept out of training.
+    validation : pairs that choose the ridge penalty, at most 65,536 items of them, evenly spaced, or all that
+        `modtrans_core.calibrate` chooses. Default: an eighth of `pairs`, whole groups, kept out of training.
     out : run folder for checkpoints and the log. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
     device : Default: a GPU when there is one.

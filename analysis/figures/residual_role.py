@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
+from analysis.figures.translation import MARKERS
 from analysis.style import COLOURS
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.reliability import Reliability
-
-MARKERS = "osD^vPX*"
 
 
 def reliability_diagram(found: Reliability, ax: Axes | None = None, colour: str = COLOURS[0]) -> Axes:
