@@ -246,12 +246,13 @@ PRESETS: dict[str, Config] = {
         train=TrainConfig(batch=256, decay="decoupled", ema=0.0),
     ),
     # Ours: the conditional mean in closed form, as a map of the lifted condition. Samples add a Gaussian residual, also
-    # in closed form; with train.steps > 0 (and a wider network) the denoiser learns the residual instead.
+    # in closed form; with train.steps > 0 (and a wider network) the denoiser learns the residual instead, which takes
+    # more than one DDIM step to sample.
     "calibrated": Config(
         gamma=0.0,
         lift=LiftConfig(landmarks=4096),
         network=NetworkConfig(width=8, depth=1),
-        sampling=SamplingConfig(guidance=1.0),
+        sampling=SamplingConfig(steps=20, guidance=1.0),
         objective=ObjectiveConfig(lambda_1=0.0),
         train=TrainConfig(steps=0),
     ),
