@@ -20,6 +20,8 @@ from modtrans_core.files import disk_errors, read_json, replacing, write_json
 from modtrans_core.lift import LiftedMap
 from modtrans_core.translator import Translator, default_device
 
+FORMAT = 3
+"""of `translator.json` and `model.safetensors`; one more with every change after which older folders cannot be read"""
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
 
 
@@ -40,7 +42,7 @@ def save_translator(translator: Translator, folder: str | Path) -> None:
 def write_description(translator: Translator, folder: Path, **facts: Any) -> None:
     """Write `translator.json`; `facts` are kept beside the translator's own (the split that it was trained on)."""
     description = {
-        "format": 2,
+        "format": FORMAT,
         "source": translator.source,
         "target": translator.target,
         "k": translator.k,
@@ -57,8 +59,8 @@ def read_description(folder: str | Path) -> dict[str, Any]:
     if not path.exists():
         raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing")
     description = read_json(path)
-    if not isinstance(description, dict) or description.get("format") != 2:
-        raise ValueError(f"{path}: format is not 2, the one that this version reads")
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")
     return description
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from analysis import cli
+from modtrans_core import PairedEmbeddings, Translator
 from modtrans_core.cli import run
-from modtrans_core.config import Config, TrainConfig
+from modtrans_core.config import Config, TrainConfig, preset
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
@@ -28,6 +29,15 @@ def test_bring_your_own_embeddings(tmp_path, monkeypatch, capsys):
     exec(shorter, {"config": config})
     assert "'cosine'" in capsys.readouterr().out
     assert (tmp_path / "runs" / "first" / "model.safetensors").exists()
+
+
+def test_how_far_to_believe_one_translation():
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(90, 8)), "text": rng.normal(size=(90, 6)) + 1})
+    train, test = pairs.split(seed=0, fractions=(0.8, 0.2))
+    names = {"translator": Translator.fit(train, config=preset("calibrated")), "test": test}
+    exec(next(block for block in BLOCKS if "expected_cosine" in block), names)
+    assert names["expected"].shape == (len(test),) and names["likely"].shape == (len(test), 10, 6)
 
 
 def test_the_property_test_that_a_reader_can_paste():
