@@ -85,7 +85,7 @@ def fit(
     if validation is None:
         pairs, validation = pairs.split(config.seed, (0.875, 0.125))
     folder = None if out is None else Path(out)
-    facts = {"pairs": pairs.fingerprint(), **(facts or {})}
+    facts = {} if folder is None else {"pairs": pairs.fingerprint(), **(facts or {})}
 
     speaks = distributed.is_main()
     k, d = (pairs.modality(name).shape[-1] for name in (source, target))

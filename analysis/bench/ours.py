@@ -24,13 +24,15 @@ def _silent(done: int, total: int) -> None:
 
 
 class Trained(Gradient):
-    """A translator with a diffusion part, trained by `Translator.fit`."""
+    """A translator with a diffusion part, trained by `Translator.fit`.
 
-    diffusion = True
+    One that takes a single step translates as its users get it; steps and guidance are for those that sample.
+    """
 
     def __init__(self, task: Task, name: str, config: Config) -> None:
         super().__init__(task)
         self.name, self.config = name, config
+        self.diffusion = config.sampling.steps > 1
         self.translator: Translator | None = None
 
     def ready(self) -> None:
@@ -39,6 +41,8 @@ class Trained(Gradient):
 
     def translate(self, c: Tensor, steps: int, guidance: float) -> Tensor:
         assert self.translator is not None  # it is ready
+        if not self.diffusion:
+            return self.translator.translate(c)
         return self.translator.translate(c, steps=steps, guidance=guidance)
 
     def step_seconds(self, batch: int, at_least: float) -> float:
