@@ -250,7 +250,7 @@ PRESETS: dict[str, Config] = {
     # more than one DDIM step to sample.
     "calibrated": Config(
         gamma=0.0,
-        lift=LiftConfig(landmarks=4096),
+        lift=LiftConfig(landmarks=6144),
         network=NetworkConfig(width=8, depth=1),
         sampling=SamplingConfig(steps=20, guidance=1.0),
         objective=ObjectiveConfig(lambda_1=0.0),
