@@ -25,7 +25,7 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.gca()
     x, y = "cosine", "centered_recall_at_10"
-    drawn = table[~table["method"].isin(NOT_DRAWN)].sort_values(x)
+    drawn = table[~table["method"].isin(NOT_DRAWN)]
     for index, row in enumerate(drawn.to_dict("records")):
         colour = COLOURS[index % len(COLOURS)]
         fill = colour if row["method"].startswith("calibrated") else "white"
@@ -33,7 +33,7 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], label=row["method"], linestyle="none",
             marker=MARKERS[index % len(MARKERS)], color=colour, markerfacecolor=fill, elinewidth=0.5,
         )  # fmt: skip
-    best = drawn[drawn["on_front"]]
+    best = drawn[drawn["on_front"]].sort_values(x)
     ax.plot(best[x], best[y], color="0.6", linestyle=":", linewidth=0.8, zorder=0)
     ax.axvline(table["floor"].mean(), color="0.5", linestyle="--", linewidth=0.8)
     ax.set_xlabel("test cosine (dashed: floor; full: calibrated, by goal)")
