@@ -24,6 +24,7 @@ items: int = 200  # items of the validation and of the test part that the sampli
 from dataclasses import replace
 
 import pandas as pd
+import torch
 from matplotlib import pyplot as plt
 
 from analysis.figures.sampling import batch_sizes, quality_against_steps
@@ -33,6 +34,8 @@ from analysis.sampling_steps import fewest_steps, measure_steps, trainings
 from analysis.style import PAGE, paper_style, save_figure
 from analysis.tables import mean_and_spread, save_table
 from modtrans_core import PairedEmbeddings, preset
+
+torch.set_num_threads(1)  # no slower for matrices of this size, and many times faster beside other work
 
 # %%
 if not pairs:
