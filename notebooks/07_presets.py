@@ -4,7 +4,7 @@
 # **Question.** On real pairs, is there one translator that has the best cosine and the best ranking at once? Where
 # there is not, which end should a task take?
 #
-# **Time.** About 8 minutes on two cores with the defaults; `seeds` and `items` scale it.
+# **Time.** 22 minutes on two busy cores with the defaults; `seeds` and `items` scale it.
 
 # %% tags=["parameters"]
 out: str = "results/07_presets"  # folder for figures, tables and metrics.json
