@@ -16,7 +16,7 @@ from analysis.splits import every_split
 from modtrans_core.config import Goal, preset
 from modtrans_core.evaluate import score, target_mean, unit
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def contend(
     *,
     seed: int = 0,
     rivals: Sequence[str] = ("constant mean", "identity", "mean shift", *RIVALS),
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """Fit baselines and `calibrated` by each goal on the training part, choose on validation, score on the test part.
 

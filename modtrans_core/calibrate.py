@@ -21,7 +21,7 @@ from modtrans_core import distributed
 from modtrans_core.config import LiftConfig
 from modtrans_core.lift import Basis, LiftedMap, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core.progress import Progress, silent
 from modtrans_core.residual_shape import residual_root
 
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 4.0)
@@ -51,7 +51,7 @@ def calibrate(
     mean: Tensor,
     config: LiftConfig,
     seed: int,
-    report: Progress = lambda done, total: None,
+    report: Progress = silent,
 ) -> LiftedMap:
     """Fit to `pairs`, in passes of bounded memory; choose on `validation`.
 
@@ -63,7 +63,8 @@ def calibrate(
     report : called with (steps done, `PASSES`).
     """
     rng = np.random.default_rng([seed, 3])
-    judge = Judge.of(_some(validation, source, JUDGES, rng), source, target, mean)
+    held = _some(validation, source, JUDGES, rng)
+    judge = Judge.of(held, source, target, mean)
     few = _some(pairs, source, SCOUTED, rng)
     conditions = next(few.condition_sums(source, target, len(few)))[0]
     landmarks = torch.from_numpy(conditions[rng.permutation(len(conditions))[: config.landmarks]]).to(mean.device)
@@ -91,7 +92,6 @@ def calibrate(
         return mean.float() + stretched(lifted(c, basis.landmarks, bandwidth) @ M, length)
 
     trust = judge.trust(stretch(judge.c))
-    held = _some(validation, source, JUDGES, rng)
     root = residual_root(few, held, source, target, lambda c: reliable(stretch(c), trust), mean)
     report(PASSES, PASSES)
     return LiftedMap(M, basis.landmarks, bandwidth, length, trust, root)

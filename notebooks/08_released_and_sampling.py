@@ -35,7 +35,7 @@ from analysis.style import PAGE, paper_style, save_figure
 from analysis.tables import mean_and_spread, save_table
 from modtrans_core import PairedEmbeddings, preset
 
-torch.set_num_threads(1)  # no slower for matrices of this size, and many times faster beside other work
+torch.set_num_threads(1)  # beside other work, more of them take several times as long
 
 # %%
 if not pairs:

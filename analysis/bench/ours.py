@@ -15,12 +15,8 @@ from analysis.bench.machine import synchronise
 from analysis.bench.task import Task
 from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core.progress import Progress, silent
 from modtrans_core.translator import Translator
-
-
-def _silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 class Trained(Gradient):
@@ -95,7 +91,7 @@ class ClosedForm(Closed):
         return self.translator.translate(c)
 
 
-def _fit(task: Task, pairs: PairedEmbeddings, config: Config, report: Progress = _silent) -> Translator:
+def _fit(task: Task, pairs: PairedEmbeddings, config: Config, report: Progress = silent) -> Translator:
     return Translator.fit(
         pairs, task.source, task.target, config=config, validation=task.validation, device=task.device, progress=report
     )
