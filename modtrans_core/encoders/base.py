@@ -25,29 +25,45 @@ class NonFiniteEmbedding(ValueError):
 
 
 class Encoder(ABC):
-    """A frozen network that turns pictures or texts into vectors.
+    """A frozen network that turns the items of one modality into vectors.
+
+    Encoding has two steps: `prepare` works on one item, on the CPU, in any thread (resize a picture, resample a sound);
+    `forward` works on a batch of what that gave, on the encoder's device.
 
     Attributes
     ----------
     name : `library:model/weights`.
+    modality : what it encodes: `image`, `text`, `audio` or `location`.
     dimension : d, the length of a vector.
     normalised : whether the vectors have unit norm.
     device : where the network runs. Float32 on the CPU; bfloat16 autocast on a GPU.
     batch_size : items a forward pass.
     workers : batches at a time. Above one, the CPU threads of torch are shared out among the workers: small
-        batches go faster so than with many threads to a batch, and one worker draws while another computes.
+        batches go faster so than with many threads to a batch.
     """
 
     name: str
+    modality: str
     dimension: int
     normalised: bool
     device: torch.device
     batch_size: int
     workers: int = 1
 
+    def prepare(self, item: Any) -> Any:
+        """What `forward` takes of one item: of an image (h, w, 3) uint8 RGB, a text `str`, a sound (samples, rate) with
+        samples (t,) float32 mono in [-1, 1] and rate in Hz, a location (latitude, longitude) in degrees.
+
+        Raises
+        ------
+        ValueError
+            If the item cannot be encoded; it is then skipped by whoever has many.
+        """
+        return item
+
     @abstractmethod
-    def forward(self, items: Sequence[Any]) -> torch.Tensor:
-        """The embeddings of one batch, (len(items), d), before any scaling to unit norm."""
+    def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
+        """The embeddings of one batch of prepared items, (len(prepared), d), before any scaling to unit norm."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -62,8 +78,8 @@ class Encoder(ABC):
 
         Parameters
         ----------
-        items : n texts (`str`) or pictures ((h, w, 3) uint8 arrays). Each is taken when its turn comes, so a
-            sequence that draws or reads on access never holds all of them.
+        items : n items as `prepare` takes them. Each is taken when its turn comes, so a sequence that draws or reads
+            on access never holds all of them.
         progress : called with the number of items just done, as `tqdm.update` is.
 
         Returns
@@ -75,15 +91,22 @@ class Encoder(ABC):
         NonFiniteEmbedding
             If the network, or the scaling to unit norm, gives NaN or infinity.
         """
-        rows = np.empty((len(items), self.dimension), dtype=np.float32)
+        return self._in_batches(lambda index: self.prepare(items[index]), len(items), progress)
+
+    def encode_prepared(self, prepared: Sequence[Any], progress: Callable[[int], object] | None = None) -> np.ndarray:
+        """`encode` of what `prepare` gave."""
+        return self._in_batches(prepared.__getitem__, len(prepared), progress)
+
+    def _in_batches(self, item: Callable[[int], Any], n: int, progress: Callable[[int], object] | None) -> np.ndarray:
+        rows = np.empty((n, self.dimension), dtype=np.float32)
 
         def encode_batch(start: int) -> int:
-            batch = [items[index] for index in range(start, min(start + self.batch_size, len(items)))]
+            batch = [item(index) for index in range(start, min(start + self.batch_size, n))]
             rows[start : start + len(batch)] = self._rows(batch)
             return len(batch)
 
         with _threads_shared_by(self.workers), ThreadPoolExecutor(self.workers) as pool:
-            for done in pool.map(encode_batch, range(0, len(items), self.batch_size)):
+            for done in pool.map(encode_batch, range(0, n, self.batch_size)):
                 if progress is not None:
                     progress(done)
         finite = np.isfinite(rows).all(axis=1)

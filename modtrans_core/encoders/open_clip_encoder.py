@@ -59,15 +59,19 @@ class OpenClipEncoder(Encoder):
         self.batch_size = 16 if self.device.type == "cpu" else 256
         self.workers = image_workers(self.device) if modality == "image" else 1
 
-    def forward(self, items: Sequence[Any]) -> torch.Tensor:
+    def prepare(self, item: Any) -> Any:
+        if self.modality == "text":
+            return item
+        from PIL import Image
+
+        return self._preprocess(Image.fromarray(check_picture(item)))
+
+    def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         import torch
 
         if self.modality == "text":
-            return self.network.encode_text(self._tokenizer(list(items)).to(self.device))
-        from PIL import Image
-
-        pictures = [self._preprocess(Image.fromarray(check_picture(item))) for item in items]
-        return self.network.encode_image(torch.stack(pictures).to(self.device))
+            return self.network.encode_text(self._tokenizer(list(prepared)).to(self.device))
+        return self.network.encode_image(torch.stack(prepared).to(self.device))
 
     def facts(self) -> dict[str, Any]:
         if self.modality == "text":

@@ -23,7 +23,7 @@ class SentenceEncoder(Encoder):
     device : default: the GPU if there is one.
     """
 
-    batch_size = 64
+    modality, batch_size = "text", 64
 
     def __init__(self, model: str, weights: str, device: str | torch.device | None = None):
         self.name = f"sentence-transformers:{model}/{weights}"
@@ -40,9 +40,9 @@ class SentenceEncoder(Encoder):
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
         self._sha256 = PACKAGED[weights].sha256
 
-    def forward(self, items: Sequence[str]) -> torch.Tensor:
+    def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(
-            list(items), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
+            list(prepared), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
         )
 
     def facts(self) -> dict[str, Any]:

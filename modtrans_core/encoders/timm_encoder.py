@@ -33,7 +33,7 @@ class TimmEncoder(Encoder):
     model : the whole network, with its classifier.
     """
 
-    normalised = False
+    modality, normalised = "image", False
 
     def __init__(self, model: str, weights: str, device: str | torch.device | None = None):
         import torch
@@ -84,16 +84,18 @@ class TimmEncoder(Encoder):
         self.model.load_state_dict(dict(zip(target, state.values(), strict=True)))
         return packaged.sha256
 
-    def pixels(self, images: Sequence[np.ndarray]) -> torch.Tensor:
-        """Pictures, (h, w, 3) uint8 each, as the network's input (n, 3, size, size)."""
+    def prepare(self, item: np.ndarray) -> np.ndarray:
+        return _square(item, self._size)
+
+    def pixels(self, squares: Sequence[np.ndarray]) -> torch.Tensor:
+        """Prepared pictures as the network's input (n, 3, size, size)."""
         import torch
 
-        squares = np.stack([_square(image, self._size) for image in images])
-        batch = torch.from_numpy(squares).to(self.device).permute(0, 3, 1, 2)  # channels_last in memory
+        batch = torch.from_numpy(np.stack(squares)).to(self.device).permute(0, 3, 1, 2)  # channels_last in memory
         return (batch.float() - self._mean) / self._std
 
-    def forward(self, items: Sequence[np.ndarray]) -> torch.Tensor:
-        features = self.model.forward_features(self.pixels(items))
+    def forward(self, prepared: Sequence[np.ndarray]) -> torch.Tensor:
+        features = self.model.forward_features(self.pixels(prepared))
         return self.model.forward_head(features, pre_logits=True)
 
     def facts(self) -> dict[str, Any]:

@@ -1,33 +1,62 @@
-"""Data sets of pictures and captions, made ready for the encoders.
+"""Data sets made ready for the encoders, named by one string: a name, or `kind:path`.
 
-`openmoji` needs no network: its pictures and captions come with packages.
+    openmoji                        pictures of emoji and their names, offline
+    folder:photos                   a folder of pictures and a file of captions
+
+A bare path is taken for the kind that it looks like.
 """
 
 from __future__ import annotations
 
-from modtrans_core.sources.base import Item, Source
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from inspect import Parameter, signature
 
-__all__ = ["SOURCES", "Item", "Source", "load_source"]
+from modtrans_core.sources.base import Item, Listing, Shard, Skipped, Source
 
-SOURCES = ("openmoji",)
+__all__ = ["SOURCES", "Item", "Listing", "Shard", "Skipped", "Source", "load_source"]
+
+SOURCES = {  # kind: the function that makes it. Modules are imported when they are needed.
+    "openmoji": "modtrans_core.sources.openmoji:openmoji",
+}
 
 
-def load_source(name: str, limit: int | None = None, seed: int = 0) -> Source:
+def load_source(
+    name: str, limit: int | None = None, seed: int = 0, settings: Mapping[str, str] | None = None
+) -> Source:
     """The source of that name, or part of it.
 
     Parameters
     ----------
-    name : one of `SOURCES`.
-    limit : at most so many items, whole groups at a time; default: all.
-    seed : chooses which groups.
+    name : one of `SOURCES`, followed by `:path` where it lies on disk.
+    limit : at most so many items; default: all. Whole groups in an order that `seed` decides, except of sources that
+        are read as they come (tar files): of these the first ones.
+    settings : further arguments of the function in `SOURCES`, as text.
 
     Raises
     ------
     ValueError
-        If there is no such source, or the limit is below 1.
+        If there is no such source, path or setting, or the limit is below 1.
+    ModuleNotFoundError
+        If a package is missing; the message is the command that installs it.
     """
-    if name not in SOURCES:
+    kind, colon, path = name.partition(":")
+    if kind not in SOURCES:
         raise ValueError(f"source {name!r}: unknown; known: {', '.join(SOURCES)}")
-    from modtrans_core.sources.openmoji import openmoji
+    make = _function(SOURCES[kind])
+    parameters = list(signature(make).parameters.values())
+    on_disk = parameters[0].name == "path" if parameters else False
+    if on_disk != bool(colon and path):
+        raise ValueError(f"source {name!r}: {kind}:PATH is needed" if on_disk else f"source {name!r}: takes no path")
+    known = {p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY} - {"limit", "seed"}
+    for setting in settings or {}:
+        if setting not in known:
+            raise ValueError(
+                f"set: {setting!r} is not a setting of {kind}, which has {', '.join(sorted(known)) or 'none'}"
+            )
+    return make(*([path] if on_disk else []), limit=limit, seed=seed, **(settings or {}))
 
-    return openmoji(limit=limit, seed=seed)
+
+def _function(place: str) -> Callable[..., Source]:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

