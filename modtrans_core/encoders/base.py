@@ -40,6 +40,8 @@ class Encoder(ABC):
     batch_size : items a forward pass.
     workers : batches at a time. Above one, the CPU threads of torch are shared out among the workers: small
         batches go faster so than with many threads to a batch.
+    precomputed : whether the vectors are looked up: `prepare` then takes (place, key) of the item, its place among all
+        entries of the source (None where that is not known) and its name, in place of a value.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Encoder(ABC):
     device: torch.device
     batch_size: int
     workers: int = 1
+    precomputed: bool = False
 
     def prepare(self, item: Any) -> Any:
         """What `forward` takes of one item: of an image (h, w, 3) uint8 RGB, a text `str`, a sound (samples, rate) with

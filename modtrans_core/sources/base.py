@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,13 @@ class Shard:
     name : what the file of the shard is called, without suffix; names sort in the order of the shards.
     size : how many items `read` gives at most, skipped ones among them; None where only reading tells.
     read : gives the items in order, the same ones each time, and what is skipped where it would have come.
+    start : the place of the first of them among all entries of the source; None where only reading tells.
     """
 
     name: str
     size: int | None
     read: Callable[[], Iterator[Item | Skipped]]
+    start: int | None = None
 
 
 class Source(ABC):
@@ -122,10 +125,9 @@ class Listing(Source):
         return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped)
 
     def shards(self, items: int) -> Sequence[Shard]:
-        starts = range(0, len(self.entries), items)
+        parts = [(start, self.entries[start : start + items]) for start in range(0, len(self.entries), items)]
         return [
-            Shard(f"{number:06d}", len(part), lambda part=part: iter(part))  # type: ignore[misc]
-            for number, part in enumerate(self.entries[start : start + items] for start in starts)
+            Shard(f"{number:06d}", len(part), partial(iter, part), start) for number, (start, part) in enumerate(parts)
         ]
 
     def identity(self) -> str:
