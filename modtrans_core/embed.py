@@ -38,7 +38,7 @@ def embed(
 
     It is made shard by shard in a folder. Any number of processes, on machines that share a file system, may be given
     the same call: they share the shards. Interrupted or killed at any moment, the same call goes on where it was, and
-    what comes out is the same to the byte.
+    what comes out is the same to the byte. Of a folder that is finished, the same call does nothing.
 
     Parameters
     ----------
@@ -101,10 +101,9 @@ def skipped(path: Path) -> tuple[Path, dict[str, int]]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
-    there = folder.finished if path == folder.path else path.is_file() and not folder.begun
-    if there and not overwrite:
+    if path != folder.path and path.is_file() and not folder.begun and not overwrite:
         raise ValueError(f"{path}: exists; choose another name or add --overwrite")
-    if overwrite and folder.begun and (there or folder.difference(job)):
+    if overwrite and folder.begun and (folder.finished or folder.difference(job)):
         shutil.rmtree(folder.path)
 
 

