@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,9 +95,10 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
 class Train:
     """Example: modtrans train openmoji.npz --out runs/first
 
-    Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the
-    test part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done, and
-    --resume goes on from there. On several GPUs: torchrun --nproc-per-node 8 -m modtrans_core train ...
+    Train a translator. The pair set is split into train, validation and test as the data set itself is; where it has no
+    parts of its own, by group (70, 10 and 20 per cent). The test part is never looked at, and `modtrans evaluate` finds
+    it again by itself. Ctrl-C keeps what was done, and --resume goes on from there. On several GPUs:
+    torchrun --nproc-per-node 8 -m modtrans_core train ...
     """
 
     parallel: ClassVar[bool] = True
@@ -121,6 +123,8 @@ class Train:
     """seed of weights, order and training noise"""
     split_seed: int = 0
     """seed of the split"""
+    own_split: bool = True
+    """follow the data set's own split; --no-own-split deals all items out by --split-seed"""
     device: str | None = None
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
@@ -144,15 +148,20 @@ class Train:
         if self.steps is not None:
             config = replace(config, train=replace(config.train, steps=self.steps))
         pairs = PairedEmbeddings.load(self.pairs)
-        train, validation, test = pairs.split(self.split_seed, FRACTIONS)
-        say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")
+        train, validation, test = split(pairs, self.split_seed, FRACTIONS, self.own_split)
+        out = len(pairs) - len(train) - len(validation) - len(test)
+        say(
+            f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test"
+            + (f", {out} left out, as the data set has them in no part" if out else "")
+        )
 
         from modtrans_core.translator import Translator
 
-        facts = {"split": {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}}
+        facts = {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}
+        facts |= {} if pairs.own_split is None else {"own": self.own_split}
         Translator.fit(
             train, self.source, self.target, validation=validation,
-            config=config, out=self.out, resume=self.resume, device=device, facts=facts,
+            config=config, out=self.out, resume=self.resume, device=device, facts={"split": facts},
         )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
 
@@ -264,9 +273,19 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
         return pairs
     if trained_on is None:
         raise ValueError(f"{run}: has no split, --split all is needed")
-    test = pairs.split(trained_on["seed"], trained_on["fractions"])[-1]
+    test = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
     say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
     return test
+
+
+def split(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
+    """`pairs.split`, whose warnings become lines on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        parts = pairs.split(seed, fractions, own)
+    for warning in caught:
+        say(f"note: {warning.message}")
+    return parts
 
 
 def say_of_batch(config: Config, n: int) -> None:

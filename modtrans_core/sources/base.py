@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
+from modtrans_core.split import SPLITS
+
+__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption", "whole_groups"]
 
 
 @dataclass(frozen=True)
