@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 
 from modtrans_core.embedding.job import Folder, Job
 from modtrans_core.embedding.work import Counter, ShardWorker
@@ -14,8 +15,11 @@ from modtrans_core.progress import Progress, reporting
 class _Actor:
     """A process of Ray's that keeps its encoders; called with a row that names a shard."""
 
-    def __init__(self, job: Job, folder: Folder) -> None:
-        self.worker = ShardWorker(job, folder, None)
+    job: Job
+    folder: Folder
+
+    def __init__(self) -> None:
+        self.worker = ShardWorker(self.job, self.folder, None)
 
     def __call__(self, row: dict[str, int]) -> dict[str, int]:
         self.worker.do(row["shard"], wait=True, progress=lambda _: None)
@@ -52,12 +56,9 @@ def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) ->
         with reporting(progress, counter.total(), f"embed {job.source}", "item", counter.done()) as report:
             if missing:
                 shards = data.from_items(missing, override_num_blocks=len(missing))
-                done = shards.map(
-                    _Actor,
-                    fn_constructor_args=(job, Folder(folder.path.absolute())),
-                    concurrency=workers,
-                    **{f"num_{kind.lower()}s": 1},
-                )
+                given = {"job": replace(job), "folder": Folder(folder.path.absolute())}  # of the job, its names alone
+                actor = type("Actor", (_Actor,), given)
+                done = shards.map(actor, concurrency=workers, **{f"num_{kind.lower()}s": 1})
                 for _ in done.iter_rows():
                     counter.refresh()
                     report(counter.done(), counter.total())

