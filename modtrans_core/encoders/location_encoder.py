@@ -1,4 +1,4 @@
-"""Locations through GeoCLIP (arXiv:2309.16020), whose weights come with its package; not normalised, as it gives them."""
+"""Locations through GeoCLIP (arXiv:2309.16020), with the weights of its package. Not normalised, as it leaves them."""
 
 from __future__ import annotations
 

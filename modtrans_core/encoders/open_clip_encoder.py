@@ -91,7 +91,7 @@ class OpenClipEncoder(Encoder):
 
         if self.modality == "text":
             return self.network.encode_text(self._tokenizer(list(prepared)).to(self.device))
-        return self.network.encode_image(torch.stack(prepared).to(self.device))
+        return self.network.encode_image(torch.stack(list(prepared)).to(self.device))
 
     def facts(self) -> dict[str, Any]:
         if self.modality == "text":

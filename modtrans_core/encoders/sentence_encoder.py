@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from modtrans_core.encoders.base import Encoder, pick_device
 from modtrans_core.encoders.extras import require
 from modtrans_core.encoders.folders import model_folder, quiet_transformers, weights_digest
@@ -40,7 +42,7 @@ class SentenceEncoder(Encoder):
         try:
             with quiet_transformers():
                 self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256

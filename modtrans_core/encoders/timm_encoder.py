@@ -92,7 +92,8 @@ class TimmEncoder(Encoder):
         import timm
 
         hub = require("huggingface_hub", "encoders")
-        place = timm.get_pretrained_cfg(model).hf_hub_id
+        published = timm.get_pretrained_cfg(model)
+        place = published and published.hf_hub_id
         with fetching(self.name, f"model.safetensors of {place or model}", "a local .safetensors file"):
             if not place:
                 raise ValueError("timm knows no place on the Hugging Face hub")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from modtrans_core.encoders.base import Encoder, check_sound, item_workers, pick_device
 from modtrans_core.encoders.extras import require
@@ -47,7 +48,7 @@ class TransformersEncoder(Encoder):
                 )
                 reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
                 self._reader = getattr(library, reader).from_pretrained(folder)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
         if absent := sorted(key for key in info["missing_keys"] if self._used(key)):
             raise ValueError(f"{self.name}: the weights lack {len(absent)} tensors of the network, {absent[0]} first")
@@ -88,12 +89,13 @@ class PooledEncoder(TransformersEncoder):
 
     def __init__(self, model: str, weights: str, modality: str, device: str | torch.device | None = None):
         super().__init__(model, weights, modality, device)
-        if self.network.config.is_encoder_decoder:
+        config = self.network.config
+        if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
             raise ValueError(
-                f"{self.name}: {self.network.config.model_type} is an encoder with a decoder, not BERT-like"
+                f"{self.name}: {config.model_type} is no BERT-like model, one network from tokens to vectors"
             )
         self._pool = model
-        self.dimension = self.network.config.hidden_size
+        self.dimension = config.hidden_size
 
     def _used(self, tensor: str) -> bool:
         return "pooler." not in tensor
