@@ -76,7 +76,8 @@ class ArrayEncoder(Encoder):
     def _unit(self) -> bool:
         """Whether the finite rows that are not zero have unit norm."""
         for start in range(0, len(self._vectors), ROWS_AT_ONCE):
-            norm = np.linalg.norm(self._vectors[start : start + ROWS_AT_ONCE].astype(np.float64), axis=1)
+            with np.errstate(over="ignore"):
+                norm = np.linalg.norm(self._vectors[start : start + ROWS_AT_ONCE].astype(np.float64), axis=1)
             norm = norm[np.isfinite(norm) & (norm > 0)]
             if (abs(norm - 1) > UNIT).any():
                 return False

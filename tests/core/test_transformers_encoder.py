@@ -12,7 +12,8 @@ from modtrans_core.encoders.transformers_encoder import resampled
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a red heart the key farmer in field and rain".split()
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "heart", "the", "key", "farmer", "in"]
+WORDS += ["field", "and", "rain"]
 TEXTS = ["a red heart", "the farmer in the red field and the rain", "key", "the heart in the rain"]
 RATE = 48000
 
@@ -36,14 +37,14 @@ def tokenizer(limit):
     )
 
 
-SMALL = dict(
-    vocab_size=len(WORDS),
-    hidden_size=16,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=32,
-    pad_token_id=0,
-)
+SMALL = {
+    "vocab_size": len(WORDS),
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "pad_token_id": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,8 @@ def bert(tmp_path_factory):
 @pytest.fixture(scope="module", params=["rand_trunc", "fusion"])
 def clap(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("clap")
-    audio = dict(window_size=4, spec_size=256, patch_embeds_hidden_size=8, hidden_size=16, depths=[1, 1])
-    audio |= dict(num_attention_heads=[2, 2], num_hidden_layers=2, enable_fusion=request.param == "fusion")
+    audio = {"window_size": 4, "spec_size": 256, "patch_embeds_hidden_size": 8, "hidden_size": 16, "depths": [1, 1]}
+    audio |= {"num_attention_heads": [2, 2], "num_hidden_layers": 2, "enable_fusion": request.param == "fusion"}
     config = transformers.ClapConfig(
         text_config={**SMALL, "max_position_embeddings": 20}, audio_config=audio, projection_dim=12
     )
