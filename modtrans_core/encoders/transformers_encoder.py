@@ -90,7 +90,7 @@ class PooledEncoder(TransformersEncoder):
     def __init__(self, model: str, weights: str, modality: str, device: str | torch.device | None = None):
         super().__init__(model, weights, modality, device)
         config = self.network.config
-        if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+        if config.is_encoder_decoder or hasattr(config, "text_config"):
             raise ValueError(
                 f"{self.name}: {config.model_type} is no BERT-like model, one network from tokens to vectors"
             )

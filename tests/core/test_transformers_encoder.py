@@ -123,6 +123,11 @@ def test_half_precision_weights_compute_in_float32(bert, tmp_path):
     np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=0.02)
 
 
+def test_a_model_with_two_towers_is_not_pooled(clap):
+    with pytest.raises(ValueError, match="clap is no BERT-like model"):
+        load_encoder(f"transformers:mean/{clap}", "text", "cpu")
+
+
 def test_clap_s_texts_agree_with_the_library(clap):
     encoder = load_encoder(f"transformers:clap/{clap}", "text", "cpu")
     model, tokens = transformers.ClapModel.from_pretrained(clap).eval(), tokenizer(512)
