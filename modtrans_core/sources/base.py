@@ -168,13 +168,14 @@ def caption(text: str | bytes) -> str:
     Raises
     ------
     ValueError
-        If bytes are not UTF-8, or nothing is left.
+        If it cannot be written in UTF-8, or nothing is left.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError("caption is not UTF-8") from None
+    try:
+        if isinstance(text, str):
+            text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
+        text = text.decode("utf-8")
+    except UnicodeError:
+        raise ValueError("caption is not UTF-8") from None
     tidy = " ".join(text.split())
     if not tidy:
         raise ValueError("empty caption")

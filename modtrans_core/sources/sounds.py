@@ -66,7 +66,9 @@ def _cut_short(file: BinaryIO) -> bool:
     elif head[:4] == b"OggS":
         file.seek(max(0, size - _OGG_PAGE))
         tail = file.read()
-        page = tail[tail.rfind(b"OggS") :]  # RFC 3533, section 6: flags in byte 5, sizes of the segments from byte 27 on
+        page = tail[
+            tail.rfind(b"OggS") :
+        ]  # RFC 3533, section 6: flags in byte 5, sizes of the segments from byte 27 on
         short = len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
     file.seek(0)
     return short
