@@ -69,7 +69,7 @@ def split_named(path: Path, name: Any) -> str | None:
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    r"""The lines of a text file, UTF-8 with or without a mark in front; they end in `\n`, `\r\n` or `\r`, as they did."""
+    """The lines of a text file with their ends as they are; UTF-8, with or without a byte order mark."""
     with open(path, "rb") as binary:
         if binary.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise ValueError(f"{path}: the text is UTF-16, UTF-8 is needed")
@@ -148,8 +148,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
     else:
         found = ", ".join(map(ascii, list(content)[:8])) if isinstance(content, dict) else type(content).__name__
         raise ValueError(
-            f"{path}: found {found or 'nothing'}; a list of objects, COCO's images and annotations, or Karpathy's images "
-            "with sentences are needed"
+            f"{path}: found {found or 'nothing'}; a list of objects, COCO's images and annotations, or "
+            "Karpathy's images with sentences are needed"
         )
 
 

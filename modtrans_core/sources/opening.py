@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import posixpath
-import stat
 import zipfile
 import zlib
 from collections import Counter
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 LARGEST = 2**29  # bytes that a member of a zip file may have; a small zip can claim any size
 OUTSIDE = "outside the folder"
@@ -34,23 +33,26 @@ def opened(value: str | Path | bytes) -> Iterator[BinaryIO]:
             raise ValueError("empty file")
         yield io.BytesIO(value)
         return
-    try:
-        found = os.stat(value)
-        if not stat.S_ISREG(found.st_mode):  # a folder, or a pipe that would wait for ever
-            raise ValueError("not a file")
-        if not found.st_size:
+    with _file(value) as file:
+        if not os.fstat(file.fileno()).st_size:
             raise ValueError("empty file")
-        file = open(value, "rb")  # noqa: SIM115 closed below
+        yield file
+
+
+def _file(value: Any) -> BinaryIO:
+    try:
+        path = os.fspath(value)
+        if os.path.isfile(path) or not os.path.exists(path):  # not a folder, nor a pipe that would wait for ever
+            return open(path, "rb")
     except PermissionError:
         raise ValueError("no permission") from None
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError("missing file") from None
     except OSError:
         raise ValueError("unreadable file") from None
-    except (TypeError, UnicodeEncodeError):
+    except (TypeError, ValueError):  # a number, say, or a zero byte in the name
         raise ValueError("not a path") from None
-    with file:
-        yield file
+    raise ValueError("not a file")
 
 
 def relative(name: str) -> str:

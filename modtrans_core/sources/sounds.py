@@ -21,8 +21,8 @@ def read_sound(value: Any) -> tuple[np.ndarray, int]:
 
     Parameters
     ----------
-    value : a path, the bytes of a file (WAV, FLAC, Ogg and whatever else libsndfile reads), or a function that gives one
-        of these when called.
+    value : a path, the bytes of a file (WAV, FLAC, Ogg and whatever else libsndfile reads), or a function that gives
+        one of these when called.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _cut_short(file: BinaryIO) -> bool:
 
 
 def _wav_ends(file: BinaryIO) -> int:
-    """Where the samples of a WAV file end by its own account; 0 if it has none to give."""
+    """Where the samples of a WAV file end by its own account: past its end if there are none, 0 if it has no account."""
     place = 12
     while len(chunk := file.read(8)) == 8:
         size = int.from_bytes(chunk[4:], "little")
@@ -83,4 +83,4 @@ def _wav_ends(file: BinaryIO) -> int:
             return 0 if size >= _SIZE_UNKNOWN else place + 8 + size
         place += 8 + size + size % 2
         file.seek(place)
-    return 0
+    return place + 8
