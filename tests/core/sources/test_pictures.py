@@ -9,11 +9,11 @@ import zlib
 import numpy as np
 import pytest
 
-Image = pytest.importorskip("PIL.Image")
-
 from modtrans_core.sources import pictures
 from modtrans_core.sources.opening import FileWithin
 from modtrans_core.sources.pictures import LARGE, LONGEST, MEGAPIXELS, read_picture
+
+Image = pytest.importorskip("PIL.Image")
 
 RAMP = np.arange(256, dtype=np.uint8)
 
@@ -125,7 +125,9 @@ def test_transparent_parts_are_white():
 def test_grey_palette_and_two_colours():
     grey = Image.fromarray(RAMP.reshape(16, 16))
     for picture in (grey, grey.convert("P")):
-        np.testing.assert_array_equal(read_picture(saved(picture, "PNG")), np.repeat(RAMP.reshape(16, 16, 1), 3, axis=2))
+        np.testing.assert_array_equal(
+            read_picture(saved(picture, "PNG")), np.repeat(RAMP.reshape(16, 16, 1), 3, axis=2)
+        )
     assert read_picture(saved(Image.new("1", (3, 2), 1), "PNG")).tolist() == [[[255] * 3] * 3] * 2
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("soundfile")
-
 from modtrans_core.sources import sounds
 from modtrans_core.sources.reading import read
 from modtrans_core.sources.sounds import read_sound
+
+pytest.importorskip("soundfile")
 
 TONE = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
 
