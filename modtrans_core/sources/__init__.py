@@ -10,6 +10,7 @@ A bare path is taken for the kind that it looks like.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import Parameter, signature
@@ -47,7 +48,7 @@ def load_source(
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
-    if name.partition(":")[0] not in SOURCES and Path(name).exists():
+    if name.partition(":")[0] not in SOURCES and os.path.exists(name):
         name = f"{kind_of(Path(name))}:{name}"
     kind, colon, path = name.partition(":")
     if kind not in SOURCES:

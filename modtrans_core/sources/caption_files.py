@@ -77,12 +77,6 @@ def text_lines(path: Path) -> Iterator[str]:
         yield from file
 
 
-def load_json(path: Path) -> Any:
-    """The value of a JSON file; a damaged one is a ValueError that names it."""
-    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    return _parsed(text, str(path))
-
-
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
@@ -139,7 +133,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    content = load_json(path)
+    content = _parsed(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), str(path))
     if isinstance(content, list):
         for number, record in enumerate(content, 1):
             yield _row_of(path, record, f"record {number}")
@@ -168,17 +162,21 @@ def _row_of(path: Path, record: Any, where: str) -> Row:
 
 
 def _coco_rows(path: Path, content: dict[str, Any]) -> Iterator[Row]:
-    """Images with their annotations, by id. An annotation of no image is an error: the file contradicts itself."""
+    """Images with their annotations, by id. An annotation of no image, or of two, is an error, not something to skip."""
+    name_of: dict[Any, Any] = {}
     try:
-        captions: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
+        for image in content["images"]:
+            if name_of.setdefault(image["id"], image["file_name"]) != image["file_name"]:
+                raise ValueError(f"{path}: two images have the id {image['id']!a}")
+        captions: dict[Any, list[Any]] = {number: [] for number in name_of}
         for annotation in content["annotations"]:
             captions[annotation["image_id"]].append(annotation["caption"])
-        for image in content["images"]:
-            yield Row(image["file_name"], tuple(captions[image["id"]]))
+        for number, name in name_of.items():
+            yield Row(name, tuple(captions[number]))
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: {error} is not there; images with id and file_name, annotations with the image_id of one of them "
-            "and a caption are needed"
+            f"{path}: damaged at {error}; images with id and file_name, and annotations with caption and the image_id of "
+            "an image are needed"
         ) from None
 
 
@@ -190,4 +188,6 @@ def _karpathy_rows(path: Path, content: dict[str, Any]) -> Iterator[Row]:
             captions = tuple(sentence["raw"] for sentence in image["sentences"])
             yield Row(folder + image["filename"], captions, split=split_named(path, image.get("split")))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: {error}; images with filename, split, and sentences with raw are needed") from None
+        raise ValueError(
+            f"{path}: damaged at {error}; images with filename and sentences with raw are needed"
+        ) from None

@@ -43,10 +43,15 @@ def captioned(
     ----------
     rows : several rows of one file are several captions.
     value : what the item of a key holds; a ValueError skips it.
-    facts : of the data set. Added are `listed`, the number of entries, and how many are `skipped`, and of captions
-        `captions_skipped`, by reason.
+    facts : of the data set, the names of its captions files, `captions`, among them. Added are `listed`, the number of
+        entries, and by reason how many are `skipped` and, of captions, `captions_skipped`.
     modality : `image` or `audio`.
     others : keys that are skipped for want of a caption where no row names them.
+
+    Raises
+    ------
+    ValueError
+        If nothing but what is skipped is there.
     """
     found: dict[str, _Found] = {}
     captions_skipped: Counter[str] = Counter()
@@ -80,11 +85,11 @@ def captioned(
         )
         for key, entry in found.items()
     ]
-    counts = {
-        "listed": len(entries),
-        "skipped": dict(Counter(entry.reason for entry in entries if isinstance(entry, Skipped))),
-        "captions_skipped": dict(captions_skipped),
-    }
+    skipped = Counter(entry.reason for entry in entries if isinstance(entry, Skipped))
+    if skipped.total() == len(entries):
+        why = ", ".join(f"{times} for {reason!r}" for reason, times in skipped.most_common())
+        raise ValueError(f"{', '.join(facts['captions'])}: no file has a caption; skipped: {why or 'none, for no row'}")
+    counts = {"listed": len(entries), "skipped": dict(skipped), "captions_skipped": dict(captions_skipped)}
     return Listing(entries, ENCODERS[modality], {**facts, **counts}, grouped=bool(number))
 
 

@@ -36,8 +36,8 @@ def folder(
     ----------
     path : the folder.
     captions : CSV, TSV, JSONL or JSON; a path in the folder, or else anywhere. Default: the file named `captions` in
-        the folder. Columns are found by name, see `caption_files`: a file (relative to the folder), a caption, and where
-        they are there, `group` (what must not be torn apart) and `split`. Several rows of one file are several
+        the folder. Columns are found by name, see `caption_files`: a file, relative to the folder, and a caption;
+        where they are there, `group` (what must not be torn apart) and `split`. Several rows of one file are several
         captions. JSON is COCO's, Karpathy's, or a list of what the lines of JSONL hold.
     images : where the files are, if not in `path`: a folder in it, or else anywhere.
     modality : what they are, `image` or `audio`.

@@ -125,7 +125,7 @@ class ZipFiles:
         self.file = str(file)
         try:
             self._times = Counter(_archive(self.file, os.getpid()).namelist())
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (EOFError, ValueError, zipfile.BadZipFile):
             raise ValueError(f"{file}: not a zip file, or not all of it ({file.stat().st_size} bytes)") from None
 
     def __call__(self, name: str) -> ZipMember:

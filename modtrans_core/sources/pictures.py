@@ -93,6 +93,8 @@ def _decoded(picture: Image.Image, smaller: int) -> np.ndarray:
             rgb = _reduced(picture, smaller)
         else:
             rgb = _rgb(picture)
+    except MemoryError:
+        raise ValueError("too little memory for a picture") from None
     except Exception:
         raise ValueError("damaged picture") from None
     turn = _turns().get(_orientation(picture))

@@ -66,16 +66,15 @@ def _cut_short(file: BinaryIO) -> bool:
     elif head[:4] == b"OggS":
         file.seek(max(0, size - _OGG_PAGE))
         tail = file.read()
-        page = tail[
-            tail.rfind(b"OggS") :
-        ]  # RFC 3533, section 6: flags in byte 5, sizes of the segments from byte 27 on
+        page = tail[tail.rfind(b"OggS") :]
+        # RFC 3533, section 6: in byte 5 the flag of the last page, from byte 27 on the sizes of the page's segments.
         short = len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
     file.seek(0)
     return short
 
 
 def _wav_ends(file: BinaryIO) -> int:
-    """Where the samples of a WAV file end by its own account: past its end if there are none, 0 if it has no account."""
+    """Where a WAV file says that its samples end: past its own end if it has none, 0 if it does not say."""
     place = 12
     while len(chunk := file.read(8)) == 8:
         size = int.from_bytes(chunk[4:], "little")

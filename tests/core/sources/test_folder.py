@@ -3,9 +3,9 @@
 import csv
 import io
 import json
+import os
 import pickle
 import posixpath
-import time
 
 import numpy as np
 import pytest
@@ -209,6 +209,7 @@ BROKEN = {
     ("captions.csv", 'image,caption\na,b\nc,"d\ne,f\n'): "row from line 3 on: damaged CSV (unexpected end of data)",
     ("captions.csv", "image,caption\na," + "b" * 200_000): "row from line 2 on: damaged CSV (field larger",
     ("captions.csv", "image,caption,split\na,b,holdout\n"): "split 'holdout', one of train, training,",
+    ("captions.csv", "image,caption\n"): "no file has a caption; skipped: 3 for 'no caption'",
     ("captions.tsv", "image,caption\na,b\n"): "first line 'image,caption'",
     ("captions.jsonl", '{"image": "a", "caption": "b"}\n{"image": '): "line 2: not valid JSON (",
     ("captions.jsonl", '{"caption": "b"}\n'): "line 1 has 'caption'; one of image, file,",
@@ -217,10 +218,14 @@ BROKEN = {
     ("captions.json", "[" * 100_000): "not valid JSON (nested too deep)",
     ("captions.json", '{"pictures": []}'): "found 'pictures'; a list of objects, COCO's images and annotations,",
     ("captions.json", "3"): "found int; a list of objects",
-    ("captions.json", '{"images": [{"id": 1}], "annotations": []}'): "'file_name' is not there; images with id and",
-    ("captions.json", '{"images": [], "annotations": [{"image_id": 4, "caption": "a"}]}'): "4 is not there; images",
+    ("captions.json", '{"images": [{"id": 1}], "annotations": []}'): "damaged at 'file_name'; images with id and",
+    ("captions.json", '{"images": [], "annotations": [{"image_id": 4, "caption": "a"}]}'): "damaged at 4; images",
+    (
+        "captions.json",
+        '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "annotations": []}',
+    ): "two images have the id 1",
     ("captions.json", '{"images": [3], "annotations": []}'): "images with id and file_name",
-    ("captions.json", '{"images": [{"filename": "a"}]}'): "'sentences'; images with filename, split, and sentences",
+    ("captions.json", '{"images": [{"filename": "a"}]}'): "damaged at 'sentences'; images with filename and",
 }
 
 
@@ -229,7 +234,7 @@ def test_a_damaged_captions_file_is_one_line_that_names_it(photos, name, text):
     (photos / name).write_text(text)
     with pytest.raises(ValueError) as error:
         load(photos)
-    assert str(error.value).startswith(f"{photos / name}: ") and BROKEN[name, text] in str(error.value)
+    assert f"{name}: " in str(error.value) and BROKEN[name, text] in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -279,18 +284,24 @@ def test_whatever_is_written_is_read(tmp_path_factory, pairs, form, mark):
         text = buffer.getvalue()
     path = folder / f"captions.{'csv' if form == 'semicolons' else form}"
     path.write_bytes(("\ufeff" if mark else "").encode() + text.encode())
-    source = load_source(f"folder:{folder}")
     tidy = {key: tuple(" ".join(t.split()) for t in texts if t.split()) for key, texts in pairs.items()}
+    if not any(tidy.values()):
+        with pytest.raises(ValueError, match=f"no file has a caption; skipped: {len(pairs)} for 'empty caption'$"):
+            load_source(f"folder:{folder}")
+        return
+    source = load_source(f"folder:{folder}")
     assert {item.key: item.values["text"] for item in source.items} == {k: t for k, t in tidy.items() if t}
     skipped = {entry.key: entry.reason for entry in source.entries if isinstance(entry, Skipped)}
     assert skipped == {key: "empty caption" for key, texts in tidy.items() if not texts}
 
 
-def test_a_long_list_is_quick(tmp_path):
-    """Nothing is looked at on disk for each row: 30,000 rows of missing files, in the time of parsing them."""
-    n = 30_000
+def test_nothing_is_looked_at_on_disk_for_each_row(tmp_path, monkeypatch):
+    n = 5_000
     (tmp_path / "captions.csv").write_text("image,caption\n" + "".join(f"{i:07d}.jpg,a thing {i}\n" for i in range(n)))
-    start = time.perf_counter()
+    looked = []
+    for name in ("stat", "lstat"):
+        look = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, look=look, **k: looked.append(1) or look(*a, **k))
     source = load_source(f"folder:{tmp_path}")
-    assert len(source.items) == n and len(source.shards(1000)) == 30
-    assert time.perf_counter() - start < 10
+    assert len(source.items) == n and len(source.shards(1000)) == 5
+    assert 0 < len(looked) < 100
