@@ -162,7 +162,7 @@ def _row_of(path: Path, record: Any, where: str) -> Row:
 
 
 def _coco_rows(path: Path, content: dict[str, Any]) -> Iterator[Row]:
-    """Images with their annotations, by id. An annotation of no image, or of two, is an error, not something to skip."""
+    """Images with their annotations, by id. An annotation of no image, or of two, is an error."""
     name_of: dict[Any, Any] = {}
     try:
         for image in content["images"]:
@@ -175,8 +175,8 @@ def _coco_rows(path: Path, content: dict[str, Any]) -> Iterator[Row]:
             yield Row(name, tuple(captions[number]))
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: damaged at {error}; images with id and file_name, and annotations with caption and the image_id of "
-            "an image are needed"
+            f"{path}: damaged at {error}; images with id and file_name, and annotations with caption and "
+            "the image_id of an image are needed"
         ) from None
 
 
@@ -188,6 +188,5 @@ def _karpathy_rows(path: Path, content: dict[str, Any]) -> Iterator[Row]:
             captions = tuple(sentence["raw"] for sentence in image["sentences"])
             yield Row(folder + image["filename"], captions, split=split_named(path, image.get("split")))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: damaged at {error}; images with filename and sentences with raw are needed"
-        ) from None
+        needed = "images with filename and sentences with raw are needed"
+        raise ValueError(f"{path}: damaged at {error}; {needed}") from None

@@ -14,6 +14,7 @@ from modtrans_core.sources.opening import FileWithin
 from modtrans_core.sources.pictures import LARGE, LONGEST, MEGAPIXELS, read_picture
 
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL")  # pytest undoes the filter that the module sets
 
 RAMP = np.arange(256, dtype=np.uint8)
 
