@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
+from modtrans_core.split import SPLITS
+
+__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption", "whole_groups"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class Source(ABC):
     encoders : for each modality, the encoder that is taken where none is named, `library:model/weights`.
     facts : data set, versions, licence and attribution, as JSON values.
     grouped : whether items have groups. Where they have none, each is its own.
+    has_splits : whether the data set has parts of its own.
     """
 
     encoders: Mapping[str, str]
     facts: Mapping[str, Any]
     grouped: bool = False
+    has_splits: bool = False
 
     @abstractmethod
     def shards(self, items: int) -> Sequence[Shard]:
@@ -104,6 +108,7 @@ class Listing(Source):
     ) -> None:
         self.entries = _unique(entries)
         self.encoders, self.grouped = encoders, grouped
+        self.has_splits = any(item.split is not None for item in self.items)
         self.facts = {**facts, "items": len(self.items)}
 
     @property
