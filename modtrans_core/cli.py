@@ -88,7 +88,7 @@ def _settings(given: Sequence[str]) -> dict[str, str]:
     for setting in given:
         if "=" not in setting:
             raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
-    return dict(setting.split("=", 1) for setting in given)  # type: ignore[misc]
+    return dict(setting.split("=", 1) for setting in given)
 
 
 @dataclass(frozen=True)

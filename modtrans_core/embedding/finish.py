@@ -51,7 +51,7 @@ def finish(job: Job, folder: Folder) -> None:
 
 
 def merge(folder: Folder, out: Path) -> None:
-    """The finished shards as one file, the names and captions of its items in it; the list of skipped ones beside it."""
+    """The finished shards as one file that has the names and captions of its items; beside it what was skipped."""
     pairs = PairedEmbeddings.load(folder.path, mapped=False)
     names = read_items(folder.path)
     metadata: dict[str, Any] = dict(pairs.metadata)

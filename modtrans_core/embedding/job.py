@@ -62,6 +62,11 @@ class Job:
         """Its shards, in order."""
         return list(self.loaded.shards(self.shard_items))
 
+    def entries(self) -> int | None:
+        """How many items the source lists, skipped ones among them; None where only reading tells."""
+        sizes = [shard.size for shard in self.shards if shard.start is not None and shard.size is not None]
+        return sum(sizes) if len(sizes) == len(self.shards) else None
+
     @cached_property
     def encoders(self) -> dict[str, str]:
         """The encoder of each modality, by name."""

@@ -36,6 +36,8 @@ class ShardEncoder:
         self.encoders: dict[str, Encoder] = {
             modality: load_encoder(name, modality, device) for modality, name in job.encoders.items()
         }
+        for encoder in self.encoders.values():
+            encoder.check_length(job.entries())
         self.metadata = {
             "dataset": dict(job.loaded.facts),
             **{modality: encoder.facts() for modality, encoder in self.encoders.items()},
@@ -89,7 +91,7 @@ class ShardEncoder:
         PairedEmbeddings(
             arrays=arrays,
             counts={modality: np.array(counts[modality]) for modality, rows in arrays.items() if rows.ndim == 3},
-            group=group,
+            group=group,  # type: ignore[arg-type]  # made in __post_init__
             own_split=np.array(split, dtype=np.int8) if self.job.loaded.has_splits else None,
             metadata=self.metadata,
         ).save(path, dtype=self.job.dtype)

@@ -68,7 +68,7 @@ LIBRARIES = {
 }
 
 
-def load_encoder(name: str, modality: Modality, device: str | torch.device | None = None) -> Encoder:
+def load_encoder(name: str, modality: str, device: str | torch.device | None = None) -> Encoder:
     """Load the encoder that a name stands for.
 
     Parameters

@@ -32,7 +32,7 @@ def read_picture(value: Any) -> np.ndarray:
     Of an animation it is the first frame. It is turned as its EXIF orientation says, transparent parts are white, and
     16 bits a channel are scaled to 8. A picture of more than `LARGE` megapixels comes in a half, a third, ... of its
     width and height; one at a time is decoded, so that threads do not multiply its memory (100 megapixels: about
-    500 MiB, a JPEG 100 MiB).
+    500 MiB, a baseline JPEG 100 MiB).
 
     Parameters
     ----------

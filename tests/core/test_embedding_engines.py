@@ -1,6 +1,5 @@
 """Many processes make what one makes: side by side, under torchrun, and as the workers of Ray."""
 
-import json
 import os
 import subprocess
 import sys
