@@ -112,7 +112,7 @@ class Train:
         if self.steps is not None:
             config = replace(config, train=replace(config.train, steps=self.steps))
         pairs = PairedEmbeddings.load(self.pairs)
-        train, validation, test = split(pairs, self.split_seed, FRACTIONS, self.own_split)
+        train, validation, test = parts_of(pairs, self.split_seed, FRACTIONS, self.own_split)
         out = len(pairs) - len(train) - len(validation) - len(test)
         say(
             f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test"
@@ -237,12 +237,12 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
         return pairs
     if trained_on is None:
         raise ValueError(f"{run}: has no split, --split all is needed")
-    test = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
+    test = parts_of(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
     say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
     return test
 
 
-def split(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
+def parts_of(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
     """`pairs.split`, whose warnings become lines on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

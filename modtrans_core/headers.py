@@ -19,6 +19,8 @@ from modtrans_core import memmap
 from modtrans_core.memmap import Block
 
 SUFFIXES = (".npz", ".safetensors")
+RECORD = "embed.json"
+"""in a folder that `modtrans embed` fills: whether it is finished"""
 CLIP_RETRIEVAL = {"image": "img_emb", "text": "text_emb"}
 _NOT_VECTORS = ("group", "own_split", "key", "metadata")
 _SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}

@@ -97,8 +97,11 @@ def sidecars(path: Path) -> list[tuple[Path, Path]]:
         If some have one and some have not.
     """
     if path.is_dir() and any((path / folder).is_dir() for folder in CLIP_RETRIEVAL.values()):
-        parts = next(found for prefix in CLIP_RETRIEVAL.values() if (found := numbered(path / prefix, ".npy")))
-        found = [(part, path / "metadata" / f"metadata_{part.stem.rsplit('_', 1)[1]}{SIDECAR}") for part in parts]
+        parts = [numbered(path / prefix, ".npy") for prefix in CLIP_RETRIEVAL.values()]
+        found = [
+            (part, path / "metadata" / f"metadata_{part.stem.rsplit('_', 1)[1]}{SIDECAR}")
+            for part in parts[0] or parts[1]
+        ]
     elif path.is_dir():
         found = [(file, file.with_suffix(SIDECAR)) for file in shard_files(path)]
     else:

@@ -19,6 +19,7 @@ from modtrans_core.headers import SUFFIXES
 from modtrans_core.memmap import MappedRows, refuse_bad_rows
 from modtrans_core.split import SPLITS, dealt, followed, groups, tells_parts
 
+_FACTS = ("encoder", "weights_sha256", "preprocessing")
 _SAMPLED_ROWS = 1024
 _ROWS_AT_ONCE = 65536
 
@@ -97,6 +98,11 @@ class PairedEmbeddings:
     def mapped(self) -> bool:
         """Whether vectors stay on disk until they are asked for."""
         return any(isinstance(array, MappedRows) for array in self.arrays.values())
+
+    def encoder(self, name: str) -> Mapping[str, Any]:
+        """What the metadata says of the encoder of a modality; empty where it says nothing."""
+        facts = self.metadata.get(name)
+        return facts if isinstance(facts, Mapping) else {}
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """All vectors of a modality as rows (N, d), and the item that each belongs to (N,), ascending."""
@@ -278,6 +284,17 @@ class PairedEmbeddings:
         from modtrans_core.shards import load
 
         return load(path, mapped)
+
+
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
+    """How two encoders differ in name, weights or preprocessing, as far as both facts say; None where they do not."""
+    for fact in _FACTS:
+        if fact in here and fact in there and here[fact] != there[fact]:
+            if fact == "encoder":
+                return f"encoder {here[fact]}", str(there[fact])
+            name = here.get("encoder", "encoder")
+            return f"{name} with {fact} {here[fact]}", f"{name} with {fact} {there[fact]}"
+    return None
 
 
 def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:

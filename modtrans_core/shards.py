@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modtrans_core.files import read_json
 from modtrans_core.headers import (
     CLIP_RETRIEVAL,
+    RECORD,
     SUFFIXES,
     are_large,
     blocks,
@@ -21,8 +24,9 @@ from modtrans_core.headers import (
     small_arrays,
     vectors,
 )
+from modtrans_core.items import read_keys
 from modtrans_core.memmap import MappedRows, join
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, differing
 
 
 def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
@@ -37,7 +41,12 @@ def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
         raise ValueError(f"{path}: a folder with no {' or '.join(SUFFIXES)} file and no img_emb/ or text_emb/")
     if files[0].suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed")
-    return _concatenate(files, are_large(files) if mapped is None else mapped)
+    if path.is_dir() and (path / RECORD).exists() and not read_json(path / RECORD).get("finished"):
+        raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
+    found = _concatenate(files, are_large(files) if mapped is None else mapped)
+    if found.key is None and not found.mapped and (keys := read_keys(path)) is not None:
+        return replace(found, key=np.array(keys), group=found.group if found.grouped else None)  # type: ignore[arg-type]
+    return found
 
 
 def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:
@@ -77,11 +86,15 @@ def _concatenate(files: Sequence[Path], mapped: bool) -> PairedEmbeddings:
     for part in parts[1:]:
         if {k: v.shape[1:] for k, v in part.arrays.items()} != {k: v.shape[1:] for k, v in first.arrays.items()}:
             raise ValueError(f"shards differ: {first} and {part}; every shard needs the same modalities and shapes")
+    for file, part in zip(files, parts, strict=True):
+        for name in first.arrays:
+            if found := differing(part.encoder(name), first.encoder(name)):
+                raise ValueError(f"shards differ: {name} of {file} by {found[0]}, of {files[0]} by {found[1]}")
     for name in sorted(set().union(*given)):
         for file, names in zip(files, given, strict=True):
             if name not in names:
                 raise ValueError(f"shards differ: {file} has no {name}, but others have")
-    keys = [part.key for part in parts if part.key is not None]
+    keys: list[Any] = [part.key for part in parts if part.key is not None]
     return PairedEmbeddings(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},

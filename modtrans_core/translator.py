@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,11 +15,9 @@ from modtrans_core.config import Config, NetworkKind
 from modtrans_core.ddim import Predict, guided, sample
 from modtrans_core.denoiser import Denoiser
 from modtrans_core.lift import LiftedMap, lifted, reliable, stretched
+from modtrans_core.pairs import PairedEmbeddings, differing
 from modtrans_core.schedule import NoiseSchedule
 from modtrans_core.skip_mlp import SkipMLP
-
-if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
 ROWS_AT_ONCE = 8192
@@ -265,16 +263,19 @@ class Translator(nn.Module):
         """bfloat16 matrix products on a GPU, float32 elsewhere."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
 
-    def check(self, pairs: PairedEmbeddings) -> None:
-        """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'."""
-        for name, dimension in ((self.source, self.k), (self.target, self.d)):
-            found = pairs.modality(name).shape[-1]
+    def check(self, pairs: PairedEmbeddings, *modalities: str) -> None:
+        """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'.
+
+        Parameters
+        ----------
+        modalities : the ones to look at. Default: source and target.
+        """
+        for name in modalities or (self.source, self.target):
+            found, dimension = pairs.modality(name).shape[-1], self.k if name == self.source else self.d
             if found != dimension:
                 raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
-            here, trained = pairs.metadata.get(name, {}), self.encoders.get(name, {})
-            for fact in ("encoder", "weights_sha256"):
-                if fact in here and fact in trained and here[fact] != trained[fact]:
-                    raise ValueError(f"{name}: {fact} {here[fact]}, but the translator was trained on {trained[fact]}")
+            if difference := differing(pairs.encoder(name), self.encoders.get(name, {})):
+                raise ValueError(f"{name}: {difference[0]}, but the translator was trained on {difference[1]}")
 
     @staticmethod
     def fit(pairs: PairedEmbeddings, source: str = "image", target: str = "text", **options: Any) -> Translator:

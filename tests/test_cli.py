@@ -171,3 +171,19 @@ def test_bound_prints_what_was_derived_by_hand(capsys):
         assert result["probability"] == pytest.approx(expected, abs=5e-5)
         assert result["beta"] == pytest.approx((0.5 * (0.49 + 1) ** 0.5 - 0.49) / 0.51**0.5)
     assert "uniformly random" in modtrans(capsys, "bound", *arguments[:-1])[1]
+
+
+def test_the_data_sets_own_split_is_followed_and_found_again(folder, capsys):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    own = np.array([-1, -1, *[0] * 60, *[2] * 18])
+    group = np.where(np.arange(80) == 79, 2, np.arange(80))  # the last, of the test, with the first to train on
+    PairedEmbeddings(pairs.arrays, group=group, own_split=own).save("own.npz")
+    status, _, err = modtrans(capsys, "train", "own.npz", "--out", "own", *FAST)
+    assert status == 0 and "52 to train, 8 to validate, 18 kept for the test, 2 left out" in err
+    assert "note: the data set's own split tears 1 of 79 groups apart" in err
+    status, out, err = modtrans(capsys, "evaluate", "own", "own.npz", "--json")
+    assert json.loads(out)["gallery"] == 18 and "18 items of 80 that were kept" in err
+    assert modtrans(capsys, "train", "own.npz", "--out", "dealt", "--no-own-split", *FAST)[0] == 0
+    assert json.loads(modtrans(capsys, "evaluate", "dealt", "own.npz", "--json")[1])["gallery"] == 16
+    status, _, err = modtrans(capsys, "train", "own.npz", "--out", "own", "--resume", "--no-own-split", *FAST)
+    assert status == 1 and "own: was started with" in err
