@@ -286,6 +286,15 @@ class PairedEmbeddings:
         return load(path, mapped)
 
 
+def write_beside(path: Path, group: np.ndarray, own_split: np.ndarray | None, metadata: Mapping[str, Any]) -> None:
+    """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
+    from safetensors.numpy import save_file
+
+    arrays = {"group": group} | ({} if own_split is None else {"own_split": own_split})
+    with disk_errors(path):
+        save_file(arrays, path, {"metadata": json.dumps(metadata, sort_keys=True)})
+
+
 def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
     """How two encoders differ in name, weights or preprocessing, as far as both facts say; None where they do not."""
     for fact in _FACTS:
