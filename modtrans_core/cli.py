@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core.config import Config, Goal, preset
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.evaluate import evaluate
-from modtrans_core.files import replacing
+from modtrans_core.headers import SUFFIXES
 from modtrans_core.pairs import PairedEmbeddings
 
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -132,18 +131,20 @@ class Train:
 
 @dataclass(frozen=True)
 class Translate:
-    """Example: modtrans translate runs/first conditions.npy translated.npy
+    """Example: modtrans translate runs/first openmoji.npz translated.npz
 
-    Translate the rows of an array (n, k) into the other modality, (n, d), float32. Of a calibrated translator, which
-    estimates the mean of what is likely, --samples K writes K likely translations of each row, (n, K, d).
+    Translate the vectors of one modality into the other: those of a pair set, or the rows of an array (n, k) in a .npy
+    file. Written are an array (n, d), float32; a pair set with names, groups and split of the input; or a folder that
+    clip-retrieval indexes. Of a calibrated translator, which estimates the mean of what is likely, --samples K writes K
+    likely translations of each row, (n, K, d).
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN.npy")]
-    """conditions, (n, k)"""
-    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.npy")]
-    """translations to write"""
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """translations to write: .npy, a pair set .npz or .safetensors, or a folder in clip-retrieval's layout"""
     steps: int | None = None
     """DDIM steps. Default: the run's"""
     guidance: float | None = None
@@ -155,36 +156,34 @@ class Translate:
     seed: int = 0
     """seed of the starting noise"""
     overwrite: bool = False
-    """replace OUT.npy, and FILE.npy, when they are there"""
+    """replace OUT, and FILE.npy, when they are there"""
 
     def run(self) -> None:
         import torch
 
+        from modtrans_core.items import read_items, sidecars
+        from modtrans_core.translate import load_conditions, translate_set
         from modtrans_core.translator import Translator
 
-        files = [self.output] if self.expected_cosine is None else [self.output, self.expected_cosine]
         if self.expected_cosine == self.output:
             raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
-        for file in files:
-            if file.suffix != ".npy":
-                raise ValueError(f"{file}: a name that ends in .npy is needed")
+        if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
+            raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        if self.output.suffix not in ("", ".npy", *SUFFIXES) and not self.output.is_dir():
+            raise ValueError(f"{self.output}: a name that ends in .npy, {', '.join(SUFFIXES)}, or a folder is needed")
+        for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = Translator.load(self.run_folder)
-        generator = torch.Generator().manual_seed(self.seed)
-        c = _read_array(self.input)
-        say_of_batch(translator.config, len(c))
-        results = [
-            translator.translate(
-                c, steps=self.steps, guidance=self.guidance, samples=self.samples, generator=generator
-            )
-        ]  # fmt: skip
-        if self.expected_cosine is not None:
-            results.append(translator.expected_cosine(c))
-        for file, result in zip(files, results, strict=True):
-            with replacing(file) as temporary:
-                np.save(temporary, result)
+        pairs = load_conditions(self.input, translator)
+        names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        say_of_batch(translator.config, len(pairs.rows(translator.source)[0]))
+        shape = translate_set(
+            translator, pairs, self.output, self.run_folder, names, expected_cosine=self.expected_cosine,
+            samples=self.samples, steps=self.steps, guidance=self.guidance,
+            generator=torch.Generator().manual_seed(self.seed),
+        )  # fmt: skip
         several = "" if self.samples is None else f"{self.samples} each, "
-        say(f"{self.output}: {len(c)} {translator.target} vectors, {several}of dimension {translator.d}")
+        say(f"{self.output}: {shape[0]} {translator.target} vectors, {several}of dimension {translator.d}")
 
 
 @dataclass(frozen=True)
@@ -301,18 +300,6 @@ def with_settings(config: Config, settings: Sequence[str]) -> Config:
 def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     nested = ([f"{prefix}{k}"] if not isinstance(v, dict) else _paths(v, f"{prefix}{k}.") for k, v in values.items())
     return [path for paths in nested for path in paths]
-
-
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a whole .npy array ({error})") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise ValueError(f"{path}: a .npy array of floating-point numbers is needed")
-    return array
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -51,6 +51,18 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             old.unlink(missing_ok=True)
 
 
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """A folder beside `path`, on the same disk, for what is wanted until `path` is written."""
+    path = Path(path)
+    folder = path.with_name(f".{path.name}.{os.getpid()}.scratch")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_npy(path: str | Path, shape: Sequence[int], dtype: Any, pieces: Iterable[np.ndarray]) -> None:
     """Write a `.npy` array of this shape from its pieces, end to end along the first axis, one in memory at a time."""
     with replacing(path) as temporary, open(temporary, "wb") as file:

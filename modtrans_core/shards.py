@@ -49,14 +49,15 @@ def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
     return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
 
 
-def load_npy(path: str | Path, name: str) -> PairedEmbeddings:
-    """A pair set of one modality from a `.npy` array (n, d) or (n, m, d), left on disk where it is large."""
+def load_npy(path: str | Path, name: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
+    """A pair set of one modality from a `.npy` array (n, d) or (n, m, d) with `counts`, on disk where it is large."""
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file")
     mapped = are_large(located([path]))
     with reading(path):
-        return PairedEmbeddings({name: _read_npy(name, [path], mapped)})
+        array = _read_npy(name, [path], mapped, counts)
+        return PairedEmbeddings({name: array}, {} if counts is None else {name: counts})
 
 
 def _with_names(path: Path, pairs: PairedEmbeddings) -> PairedEmbeddings:
@@ -125,12 +126,12 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Pa
     )
 
 
-def _read_npy(name: str, files: Sequence[Path], mapped: bool) -> np.ndarray:
+def _read_npy(name: str, files: Sequence[Path], mapped: bool, counts: np.ndarray | None = None) -> np.ndarray:
     """The vectors of a modality from `.npy` files, end to end."""
     arrays: list[Any] = []
     for file in files:
         with reading(file):
             found = blocks(file).values()
-            arrays.append(MappedRows(name, list(found)) if mapped else np.load(file, allow_pickle=False))
+            arrays.append(MappedRows(name, list(found), counts) if mapped else np.load(file, allow_pickle=False))
     with reading(files[0].parent):
         return join(name, arrays)

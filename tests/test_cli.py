@@ -112,10 +112,10 @@ def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys)
         (["evaluate", "run", "pairs.npz", "--limit", "0"], 1, "limit: 0, at least 1 is needed"),
         (["evaluate", "run", "wide.npz"], 1, "image: dimension 9, but the translator was trained on 8"),
         (["translate", "run", "none.npy", "z.npy"], 1, "none.npy: no such file"),
-        (["translate", "run", "torn.npy", "z.npy"], 1, "torn.npy: not a whole .npy array"),
-        (["translate", "run", "int.npy", "z.npy"], 1, "int.npy: a .npy array of floating-point"),
-        (["translate", "run", "wide.npy", "z.npy"], 1, r"c: shape (80, 9), (n, 8) is needed"),
-        (["translate", "run", "nan.npy", "z.npy"], 1, "c: zero, NaN or infinite in row 3"),
+        (["translate", "run", "torn.npy", "z.npy"], 1, "torn.npy: "),
+        (["translate", "run", "int.npy", "z.npy"], 1, "int.npy: image: int64 of shape"),
+        (["translate", "run", "wide.npy", "z.npy"], 1, "image: dimension 9, but the translator was trained on 8"),
+        (["translate", "run", "nan.npy", "z.npy"], 1, "nan.npy: image: NaN or infinity in row 3"),
         (["translate", "run", "c.npy", "z.csv"], 1, "z.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--steps", "0"], 1, "steps: 0, 1 to 1000"),
         (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, at least 1"),
@@ -187,3 +187,30 @@ def test_the_data_sets_own_split_is_followed_and_found_again(folder, capsys):
     assert json.loads(modtrans(capsys, "evaluate", "dealt", "own.npz", "--json")[1])["gallery"] == 16
     status, _, err = modtrans(capsys, "train", "own.npz", "--out", "own", "--resume", "--no-own-split", *FAST)
     assert status == 1 and "own: was started with" in err
+
+
+def test_translate_takes_and_gives_pair_sets(folder, capsys):
+    modtrans(capsys, "train", "pairs.npz", "--out", "run", *FAST)
+    assert modtrans(capsys, "translate", "run", "pairs.npz", "z.npz")[0] == 0
+    assert modtrans(capsys, "translate", "run", "c.npy", "z.npy")[0] == 0
+    pairs = PairedEmbeddings.load("z.npz")
+    np.testing.assert_array_equal(pairs.modality("text"), np.load("z.npy"))
+    status, _, err = modtrans(capsys, "translate", "run", "z.npz", "again.npz")
+    assert status == 1 and "z.npz: has text but no image, which the run translates" in err
+    status, _, err = modtrans(capsys, "translate", "run", "pairs.npz", "indexed")
+    assert status == 0 and "indexed: 80 text vectors" in err
+    assert modtrans(capsys, "translate", "run", "pairs.npz", "indexed")[0] == 1
+    assert modtrans(capsys, "translate", "run", "pairs.npz", "indexed", "--overwrite", "--seed", "3")[0] == 0
+    assert len(PairedEmbeddings.load("indexed")) == 80
+
+
+def test_another_encoder_is_refused_by_every_verb(folder, capsys):
+    given = PairedEmbeddings.load("pairs.npz")
+    for name, encoder in (("one", "open_clip:RN50/openai"), ("other", "timm:vit/dino")):
+        PairedEmbeddings(given.arrays, metadata={"image": {"encoder": encoder}}).save(f"{name}.npz")
+    assert modtrans(capsys, "train", "one.npz", "--out", "run", *FAST)[0] == 0
+    for arguments in (["evaluate", "run", "other.npz"], ["certify", "run", "other.npz"],
+                      ["translate", "run", "other.npz", "z.npz"]):  # fmt: skip
+        status, _, err = modtrans(capsys, *arguments)
+        assert status == 1 and "encoder timm:vit/dino, but the translator was trained on open_clip:RN50/openai" in err
+    assert not (folder / "z.npz").exists()

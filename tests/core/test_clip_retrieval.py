@@ -66,7 +66,7 @@ def test_its_own_reader_reads_rows_beside_their_captions(tmp_path):
     vectors, rows = zip(*whole(batch_size=7, show_progress=False), strict=True)
     vectors = np.concatenate(vectors)
     captions = [caption for table in rows for caption in table["caption"]]
-    assert whole.dimension == 5 and whole.dtype == "<f2"
+    assert whole.dimension == 5 and len(vectors) == whole.count == pairs.counts["text"].sum()
     assert captions == [caption for several in pairs.metadata["captions"].values() for caption in several]
     np.testing.assert_allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=2e-3)
     expected = PairedEmbeddings.load(tmp_path / "set").modality("text")
