@@ -1,4 +1,4 @@
-"""The core's verbs: embed, train, translate, evaluate. Also `python -m modtrans_core`."""
+"""The core's verbs: embed, train, translate, evaluate, convert. Also `python -m modtrans_core`."""
 
 from __future__ import annotations
 
@@ -169,8 +169,7 @@ class Translate:
             raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
-        if self.output.suffix not in ("", ".npy", *SUFFIXES) and not self.output.is_dir():
-            raise ValueError(f"{self.output}: a name that ends in .npy, {', '.join(SUFFIXES)}, or a folder is needed")
+        refuse_unknown(self.output, ".npy", *SUFFIXES)
         for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = Translator.load(self.run_folder)
@@ -222,6 +221,36 @@ class Evaluate:
             print(json.dumps(scores))
         else:
             print(scores_in_words(scores, f"{translator.source} → {translator.target}"))
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Example: modtrans convert openmoji.npz openmoji-indexed
+
+    Write a pair set in another layout: .npz or .safetensors, a folder that clip-retrieval's tools index, or a folder of
+    shards. Names, captions, groups and split go with it.
+    """
+
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """pair set: a file or a folder in any layout"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """.npz, .safetensors, or a folder"""
+    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval"
+    """of a folder"""
+    dtype: Literal["float32", "float16"] | None = None
+    """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
+    shard_items: int = 100_000
+    """items of a shard"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from modtrans_core.convert import convert
+
+        refuse_unknown(self.output, *SUFFIXES)
+        refuse_existing(self.output, self.overwrite)
+        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items)
+        say(f"{self.output}: {pairs}")
 
 
 def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedEmbeddings:
@@ -302,6 +331,14 @@ def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     return [path for paths in nested for path in paths]
 
 
+def refuse_unknown(path: Path, *suffixes: str) -> None:
+    """Refuse a name to write that is neither a folder's nor ends in one of these."""
+    if path.suffix not in ("", *suffixes) and not path.is_dir():
+        raise ValueError(
+            f"{path}: a name that ends in {', '.join(suffixes)} is needed, or a folder's, without a suffix"
+        )
+
+
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Refuse to write over a file unless that was asked for."""
     if path.exists() and not overwrite:
@@ -365,7 +402,13 @@ def _say_once(text: str) -> None:
         print(f"{text}{lost}", file=sys.stderr, flush=True)
 
 
-VERBS: dict[str, type] = {"embed": Embed, "train": Train, "translate": Translate, "evaluate": Evaluate}
+VERBS: dict[str, type] = {
+    "embed": Embed,
+    "train": Train,
+    "translate": Translate,
+    "evaluate": Evaluate,
+    "convert": Convert,
+}
 
 
 def main() -> None:

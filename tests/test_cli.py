@@ -214,3 +214,14 @@ def test_another_encoder_is_refused_by_every_verb(folder, capsys):
         status, _, err = modtrans(capsys, *arguments)
         assert status == 1 and "encoder timm:vit/dino, but the translator was trained on open_clip:RN50/openai" in err
     assert not (folder / "z.npz").exists()
+
+
+def test_convert(folder, capsys):
+    assert modtrans(capsys, "convert", "pairs.npz", "shards", "--layout", "shards", "--shard-items", "30")[0] == 0
+    assert PairedEmbeddings.load("shards").fingerprint() == PairedEmbeddings.load("pairs.npz").fingerprint()
+    status, _, err = modtrans(capsys, "convert", "pairs.npz", "shards")
+    assert status == 1 and "shards: exists" in err
+    status, _, err = modtrans(capsys, "convert", "pairs.npz", "pairs.csv")
+    assert status == 1 and "pairs.csv: a name that ends in .npz, .safetensors is needed" in err
+    assert modtrans(capsys, "convert", "shards", "shards", "--overwrite")[0] == 0  # clip-retrieval's in its place
+    assert (folder / "shards" / "img_emb" / "img_emb_0.npy").exists() and not list(folder.glob(".*"))
