@@ -89,5 +89,5 @@ def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
     replace(pairs, arrays=arrays, counts=counts, group=_own_groups(pairs), key=None).save(path, dtype=dtype)
 
 
-def _own_groups(pairs: PairedEmbeddings) -> np.ndarray | None:
+def _own_groups(pairs: PairedEmbeddings) -> Any:
     return pairs.group if pairs.grouped else None
