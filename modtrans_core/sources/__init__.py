@@ -1,7 +1,12 @@
 """Data sets made ready for the encoders, named by one string: a name, or `kind:path`.
 
     openmoji                        pictures of emoji and their names, offline
+    places                          cities: where they are and what they are called, offline
     folder:photos                   a folder of pictures and a file of captions
+    webdataset:cc3m/{00000..00331}.tar    tars as img2dataset writes them; also a folder of them
+    celeba:CelebA                   faces, with captions made of their attributes
+    cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds, with prompts
+    datasets:NAME                   a data set of Hugging Face's hub, a folder on disk or parquet files
 
 A bare path is taken for the kind that it looks like.
 """
@@ -18,6 +23,11 @@ __all__ = ["SOURCES", "Item", "Listing", "Shard", "Skipped", "Source", "load_sou
 
 SOURCES = {  # kind: the function that makes it. Modules are imported when they are needed.
     "openmoji": "modtrans_core.sources.openmoji:openmoji",
+    "webdataset": "modtrans_core.sources.webdataset:webdataset",
+    "celeba": "modtrans_core.sources.celeba:celeba",
+    "cifar10": "modtrans_core.sources.cifar10:cifar10",
+    "datasets": "modtrans_core.sources.hugging_face:datasets",
+    "places": "modtrans_core.sources.places:places",
 }
 
 

@@ -168,13 +168,12 @@ def caption(text: str | bytes) -> str:
     Raises
     ------
     ValueError
-        If bytes are not UTF-8, or nothing is left.
+        If bytes are not UTF-8, text cannot be written as UTF-8, or nothing is left.
     """
-    if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError("caption is not UTF-8") from None
+    try:
+        text = (text if isinstance(text, bytes) else text.encode()).decode()
+    except UnicodeError:  # a lone surrogate among them, which JSON may hold
+        raise ValueError("caption is not UTF-8") from None
     tidy = " ".join(text.split())
     if not tidy:
         raise ValueError("empty caption")
