@@ -94,7 +94,7 @@ def _pictures(folder: Path) -> dict[str, Path | Zipped]:
     raise ValueError(f"{folder}: no folder of pictures, which is called {names}")
 
 
-def _made(folder: Path) -> dict[str, Sequence[str]]:
+def _made(folder: Path) -> Mapping[str, Sequence[str]]:
     """Captions by key, made of the attributes."""
     found = _list(folder, "list_attr_celeba")
     if found is None:
@@ -113,7 +113,7 @@ def _made(folder: Path) -> dict[str, Sequence[str]]:
     return made
 
 
-def _given(source: Path) -> dict[str, Sequence[str | bytes]]:
+def _given(source: Path) -> Mapping[str, Sequence[str | bytes]]:
     """Captions by key, as somebody wrote them."""
     if source.is_dir():
         return {file.stem: _lines(file.read_bytes()) for file in sorted(source.glob("*.txt"))}

@@ -59,7 +59,8 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         for suffix in (".bin", ""):
             files = [file for batch in BATCHES if (file := folder / f"{batch}{suffix}").is_file()]
             for file in files:
-                yield file.name, _bounded(file, file.name, file.stat().st_size) or file.read_bytes()
+                _bounded(path, file.name, file.stat().st_size)
+                yield file.name, file.read_bytes()
             if files:
                 return
     for archive in (path / name for name in _ARCHIVES):

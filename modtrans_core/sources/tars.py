@@ -63,7 +63,7 @@ def samples(path: Path, largest: Mapping[str, int], headers_only: bool = False) 
     try:
         with tarfile.open(path, "r:gz" if _is_gzip(path) else "r:", tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
-                tar.members = []  # which tarfile would keep, every one
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every one
                 name = _NAME.fullmatch(member.name)
                 if not member.isreg() or name is None:
                     continue

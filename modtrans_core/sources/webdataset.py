@@ -162,9 +162,10 @@ class _Reader:
             return {**values, "text": caption(sample.members["txt"])}
         told = record.get(self.caption or "caption")
         captions = told if isinstance(told, list) else [told]
-        if not captions or not all(isinstance(one, str) for one in captions):
+        texts = tuple(caption(one) for one in captions if isinstance(one, str))
+        if not texts or len(texts) < len(captions):
             raise ValueError("no caption")
-        return {**values, "text": tuple(caption(one) for one in captions)}
+        return {**values, "text": texts}
 
     def _lacks(self, sample: Sample) -> str | None:
         """Why a sample cannot be an item, as far as its headers tell."""
