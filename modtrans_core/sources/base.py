@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,8 @@ def _spelled(values: Mapping[str, Any]) -> Any:
             return [spell(part) for part in value]
         if isinstance(value, Path):
             return value.name
+        if is_dataclass(value):  # what draws or fetches a value says what and how
+            return [spell(getattr(value, field.name)) for field in fields(value)]
         return value if isinstance(value, str | int | float) else None
 
     return {name: spell(value) for name, value in sorted(values.items())}

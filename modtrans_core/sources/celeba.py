@@ -150,9 +150,8 @@ def _numbers(folder: Path, name: str, allowed: range) -> dict[str, int]:
     numbers = {}
     for row in rows:
         if len(row) != 2 or not row[1].isascii() or not row[1].isdigit() or int(row[1]) not in allowed:
-            raise ValueError(
-                f"{file}: {' '.join(row)!r}: a picture and a number from {allowed.start} to {allowed.stop - 1} are needed"
-            )
+            needed = f"a picture and a number from {allowed.start} to {allowed.stop - 1} are needed"
+            raise ValueError(f"{file}: {' '.join(row)!r}: {needed}")
         numbers[Path(row[0]).stem] = int(row[1])
     return numbers
 

@@ -17,9 +17,9 @@ from modtrans_core.sources.base import Item, Shard, Skipped, Source, caption
 from modtrans_core.sources.defaults import ENCODERS
 
 _SPLITS = {
-    **{name: "train" for name in ("train", "training")},
-    **{name: "validation" for name in ("validation", "valid", "val", "dev", "development")},
-    **{name: "test" for name in ("test", "testing")},
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 _TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "description", "title", "prompt")
 _PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
@@ -188,7 +188,9 @@ def columns_of(path: str, features: Mapping[str, Any], named: Mapping[str, str |
             able = [column for column, kind in kinds.items() if kind == modality]
             column = able[0] if len(able) == 1 else next((name for name in usual if name in able), None)
             if able and column is None:
-                raise ValueError(f"{path}: columns {', '.join(able)} could all be the {modality}; set {modality}=COLUMN")
+                raise ValueError(
+                    f"{path}: columns {', '.join(able)} could all be the {modality}; set {modality}=COLUMN"
+                )
         elif column not in features:
             raise ValueError(f"{modality}: {column!r} is not a column of {path}, which has {typed}")
         elif kinds[column] != modality and not (modality != "text" and _is_binary(features[column])):

@@ -129,7 +129,7 @@ def _captions(city: Mapping[str, Any], countries: Mapping[str, str], states: Map
 
 
 def further_names(name: str, others: Sequence[str]) -> list[str]:
-    """Names in Latin letters whose consonants differ from those of `name` and each other, each in its plainest spelling.
+    """Names in Latin letters whose consonants differ from those of `name` and each other, in their plainest spelling.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,13 +13,48 @@ from modtrans_core.sources import Item, Skipped, load_source
 from modtrans_core.sources.face_captions import face_captions
 from modtrans_core.sources.reading import read
 
-ATTRIBUTES = (
-    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair "
-    "Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male "
-    "Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks "
-    "Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace "
-    "Wearing_Necktie Young"
-).split()
+ATTRIBUTES = [
+    "5_o_Clock_Shadow",
+    "Arched_Eyebrows",
+    "Attractive",
+    "Bags_Under_Eyes",
+    "Bald",
+    "Bangs",
+    "Big_Lips",
+    "Big_Nose",
+    "Black_Hair",
+    "Blond_Hair",
+    "Blurry",
+    "Brown_Hair",
+    "Bushy_Eyebrows",
+    "Chubby",
+    "Double_Chin",
+    "Eyeglasses",
+    "Goatee",
+    "Gray_Hair",
+    "Heavy_Makeup",
+    "High_Cheekbones",
+    "Male",
+    "Mouth_Slightly_Open",
+    "Mustache",
+    "Narrow_Eyes",
+    "No_Beard",
+    "Oval_Face",
+    "Pale_Skin",
+    "Pointy_Nose",
+    "Receding_Hairline",
+    "Rosy_Cheeks",
+    "Sideburns",
+    "Smiling",
+    "Straight_Hair",
+    "Wavy_Hair",
+    "Wearing_Earrings",
+    "Wearing_Hat",
+    "Wearing_Lipstick",
+    "Wearing_Necklace",
+    "Wearing_Necktie",
+    "Young",
+]
 PEOPLE = {
     "000001.jpg": {"Smiling", "Young", "Blond_Hair", "Eyeglasses", "No_Beard"},
     "000002.jpg": {"Male", "Gray_Hair", "Wearing_Hat", "Wearing_Necktie"},
@@ -138,7 +174,7 @@ def test_a_limit_takes_whole_people(tmp_path):
 @pytest.mark.parametrize(
     ("name", "contents"),
     [
-        ("c.csv", "image,caption,other\n000001.jpg,\"one, with a comma\",two\n000001.jpg,three,\n000002.jpg,x,\n"),
+        ("c.csv", 'image,caption,other\n000001.jpg,"one, with a comma",two\n000001.jpg,three,\n000002.jpg,x,\n'),
         ("c.txt", "000001.jpg one, with a comma\n000001.jpg\ttwo\n\n000001.jpg  three\n000002.jpg x\n"),
         ("c.json", json.dumps({"000001.jpg": ["one, with a comma", "two", "three"], "000002.jpg": "x"})),
     ],
@@ -186,7 +222,11 @@ def test_a_caption_that_is_not_utf8_is_skipped_alone(tmp_path, name):
 @pytest.mark.parametrize(
     ("file", "contents", "message"),
     [
-        ("list_attr_celeba.txt", "4\nMale Young\n000001.jpg 1 2\n", r"000001\.jpg: 2 numbers are needed, each -1 or 1$"),
+        (
+            "list_attr_celeba.txt",
+            "4\nMale Young\n000001.jpg 1 2\n",
+            r"000001\.jpg: 2 numbers are needed, each -1 or 1$",
+        ),
         ("list_attr_celeba.txt", "4\nMale Young\n000001.jpg 1\n", r"000001\.jpg: 2 numbers are needed"),
         ("list_attr_celeba.txt", "", r"list_attr_celeba\.txt: the line with the attributes' names was expected"),
         ("list_attr_celeba.txt", "<html>\n", "names was expected, found '<html>'$"),
@@ -266,11 +306,17 @@ def test_captions_differ_and_read_as_english():
         captions = face_captions(dict(zip(ATTRIBUTES, (rng.random(40) < 0.2).tolist(), strict=True)))
         assert len(set(captions)) == 3
         for words in map(str.split, captions):
-            assert all((word[0] in "aeiou") == (article == "an") for article, word in zip(words, words[1:]) if article in ("a", "an"))
+            assert all(
+                (word[0] in "aeiou") == (article == "an") for article, word in pairwise(words) if article in ("a", "an")
+            )
             assert len(words) < 60 and "" not in words
 
 
 def test_what_is_not_stated_is_not_said():
     assert face_captions({}) == ("a photo of a person", "a person")
-    assert face_captions({"Smiling": True}) == ("a photo of a smiling person", "a smiling person", "this person is smiling")
+    assert face_captions({"Smiling": True}) == (
+        "a photo of a smiling person",
+        "a smiling person",
+        "this person is smiling",
+    )
     assert face_captions({"Male": True, "No_Beard": False})[1] == "a man who has a beard"

@@ -236,5 +236,7 @@ def test_the_hub_out_of_reach_is_one_line(monkeypatch):
         raise ConnectionError("Couldn't reach 'nobody/nothing' on the Hub\n(offline)")
 
     monkeypatch.setattr(hf, "load_dataset", unreachable)
-    with pytest.raises(ValueError, match=r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"):
+    with pytest.raises(
+        ValueError, match=r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"
+    ):
         entries("nobody/nothing")

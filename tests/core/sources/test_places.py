@@ -60,8 +60,8 @@ def test_no_two_groups_share_a_name_or_come_near(items):
     names = np.array([item.values["text"][0] for item in items])
     for index in np.random.default_rng(0).choice(len(items), 300, replace=False):
         (a, b), (c, d) = np.radians(locations[index]), np.radians(locations).T
-        away = 2 * 6371 * np.arcsin(
-            np.sqrt(np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2)
+        away = (
+            2 * 6371 * np.arcsin(np.sqrt(np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2))
         )
         elsewhere = group != group[index]
         assert away[elsewhere].min() > 10 - 1e-6
@@ -69,7 +69,9 @@ def test_no_two_groups_share_a_name_or_come_near(items):
 
 
 def test_districts_are_in_their_city_and_no_group_is_a_country(items):
-    paris = [item for item in items if item.values["text"][0].startswith("Paris ") and "France" in item.values["text"][0]]
+    paris = [
+        item for item in items if item.values["text"][0].startswith("Paris ") and "France" in item.values["text"][0]
+    ]
     (city,) = named(items, "Paris, France")
     assert len(paris) > 10 and {item.group for item in paris} == {city.group}
     sizes = np.unique([item.group for item in items], return_counts=True)[1]

@@ -152,7 +152,9 @@ def test_the_field_caption_stands_in_for_the_text(tmp_path):
 
 
 def test_sounds(tmp_path):
-    tar = write_tar(tmp_path / "0.tar", [("a.flac", b"fLaC"), ("a.json", b'{"text": ["rain", "water"]}'), ("b.txt", b"x")])
+    tar = write_tar(
+        tmp_path / "0.tar", [("a.flac", b"fLaC"), ("a.json", b'{"text": ["rain", "water"]}'), ("b.txt", b"x")]
+    )
     source = load_source(f"webdataset:{tar}", settings={"caption": "text"})
     assert set(source.encoders) == {"audio", "text"}
     assert list(source.shards(1)[0].read()) == [
