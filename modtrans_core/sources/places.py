@@ -138,16 +138,17 @@ def further_names(name: str, others: Sequence[str]) -> list[str]:
     """
     spellings: dict[str, list[str]] = {}
     for other in others:
-        if other[:1].isupper() and not other.isupper() and _is_latin(other) and len(_letters(other)) >= _SHORTEST_NAME:
-            spellings.setdefault(_sound(other), []).append(other)
-    spellings.pop(_sound(name), None)
+        is_name = other[:1].isupper() and not other.isupper()  # transliterations are in lower case, codes in upper
+        if is_name and _is_latin(other) and len(letters := _letters(other)) >= _SHORTEST_NAME:
+            spellings.setdefault(_sound(letters), []).append(other)
+    spellings.pop(_sound(_letters(name)), None)
     told = sorted(filter(lambda several: len(several) >= _SPELLINGS, spellings.values()), key=len, reverse=True)
     return [min(several, key=lambda one: (not one.isascii(), len(one))) for several in told[:_FURTHER_NAMES]]
 
 
-def _sound(name: str) -> str:
-    """The consonants of a name, those that sound alike as one, doubled ones once: `mskv` for Moskva and Moskwa."""
-    return re.sub(r"(.)\1+", r"\1", _letters(name).translate(_SOUNDS))
+def _sound(letters: str) -> str:
+    """The consonants among letters, those that sound alike as one, doubled ones once: `mskv` for moskva and moskwa."""
+    return re.sub(r"(.)\1+", r"\1", letters.translate(_SOUNDS))
 
 
 def _letters(name: str) -> str:

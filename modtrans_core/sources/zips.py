@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 LARGEST = 256 << 20  # bytes of a file; a larger one is not read
 
@@ -46,8 +46,7 @@ def zipped(archive: Path) -> Iterator[Zipped]:
         If it is not a zip archive.
     """
     for name in _opened(archive, os.getpid()).namelist():
-        path = PurePosixPath(name)
-        if not (name.endswith("/") or path.is_absolute() or ".." in path.parts or "\\" in name):
+        if not (name.endswith("/") or name.startswith("/") or ".." in name.split("/") or "\\" in name):
             yield Zipped(archive, name)
 
 

