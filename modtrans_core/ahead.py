@@ -18,18 +18,19 @@ def threads() -> int:
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
-def ahead(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
-    """`work(item)` of every item, in their order; as many of the next ones as there are threads are under way.
+def ahead(work: Callable[[Given], Made], items: Iterable[Given], depth: int | None = None) -> Iterator[Made]:
+    """`work(item)` of every item, in their order; the next `depth` are under way. Default: one for each thread.
 
     An error of `work` is raised where its result would come.
     """
     count = threads()
+    depth = count if depth is None else depth
     pending: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(count, "ahead") as pool:
         try:
             for item in items:
                 pending.append(pool.submit(work, item))
-                if len(pending) > count:
+                if len(pending) > depth:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

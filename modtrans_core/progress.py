@@ -27,4 +27,9 @@ def reporting(
     from tqdm import tqdm
 
     with tqdm(total=total, initial=first, desc=what, unit=unit, disable=None, delay=delay) as bar:
-        yield lambda done, _: bar.update(done - bar.n) and None
+
+        def report(done: int, total: int) -> None:
+            bar.total = total  # an estimate may get better
+            bar.update(done - bar.n)
+
+        yield report

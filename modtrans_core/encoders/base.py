@@ -36,7 +36,8 @@ class Encoder(ABC):
     modality : what it encodes: `image`, `text`, `audio` or `location`.
     dimension : d, the length of a vector.
     normalised : whether the vectors have unit norm.
-    device : where the network runs. Float32 on the CPU; bfloat16 autocast on a GPU.
+    device : where the network runs. Float32 on the CPU.
+    autocast : whether matrix products are bfloat16 on a GPU; else float32 there too.
     batch_size : items a forward pass.
     workers : batches at a time. Above one, the CPU threads of torch are shared out among the workers: small
         batches go faster so than with many threads to a batch.
@@ -49,6 +50,7 @@ class Encoder(ABC):
     dimension: int
     normalised: bool
     device: torch.device
+    autocast: bool = True
     batch_size: int
     workers: int = 1
     precomputed: bool = False
@@ -72,8 +74,18 @@ class Encoder(ABC):
     def facts(self) -> dict[str, Any]:
         """What made the vectors, as JSON values.
 
-        Keys: encoder, library, version, torch, weights_sha256 (None for random weights), preprocessing,
+        Keys: encoder, modality, library, version, torch, weights_sha256 (None for random weights), preprocessing,
         normalised, dimension, precision.
+        """
+
+    def check_length(self, n: int | None) -> None:  # noqa: B027 - most encoders have nothing to refuse
+        """Refuse a source of n entries, skipped ones among them (None: not known), that vectors looked up by place do
+        not fit. To be called once, before `prepare` is; encoders that compute take any source.
+
+        Raises
+        ------
+        ValueError
+            If there is not one vector an entry.
         """
 
     def encode(self, items: Sequence[Any], progress: Callable[[int], object] | None = None) -> np.ndarray:
@@ -123,7 +135,7 @@ class Encoder(ABC):
         # Both contexts belong to the thread that enters them, so they are entered by the worker.
         with (
             torch.inference_mode(),
-            torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"),
+            torch.autocast("cuda", torch.bfloat16, enabled=self._in_bfloat16),
         ):
             rows = self.forward(batch).float().cpu().numpy()
         if self.normalised:
@@ -131,9 +143,14 @@ class Encoder(ABC):
                 rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 
+    @property
+    def _in_bfloat16(self) -> bool:
+        return self.autocast and self.device.type == "cuda"
+
     def _facts(self, library: str, weights_sha256: str | None, preprocessing: str) -> dict[str, Any]:
         return {
             "encoder": self.name,
+            "modality": self.modality,
             "library": library,
             "version": version(library),
             "torch": version("torch"),
@@ -141,7 +158,7 @@ class Encoder(ABC):
             "preprocessing": preprocessing,
             "normalised": self.normalised,
             "dimension": self.dimension,
-            "precision": "bfloat16 autocast on CUDA" if self.device.type == "cuda" else "float32",
+            "precision": "bfloat16 autocast on CUDA" if self._in_bfloat16 else "float32",
         }
 
 
@@ -154,8 +171,8 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     return torch.device(device)
 
 
-def image_workers(device: torch.device) -> int:
-    """Workers for pictures: one a CPU thread, or enough to keep a GPU fed."""
+def item_workers(device: torch.device) -> int:
+    """Workers where preparing an item takes as long as a picture or a sound: one a CPU thread, or what feeds a GPU."""
     import torch
 
     return torch.get_num_threads() if device.type == "cpu" else min(4, os.cpu_count() or 1)
@@ -166,6 +183,20 @@ def check_picture(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"picture: {image.dtype} of shape {image.shape}, uint8 of shape (h, w, 3) is needed")
     return image
+
+
+def check_sound(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
+    """The sound itself, if it is (t,) floats of at least one sample, all finite, and its rate a whole number of Hz."""
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise ValueError(f"sound: {samples.dtype} of shape {samples.shape}, float32 of shape (t,) is needed")
+    if rate != int(rate) or rate < 1:
+        raise ValueError("sound: its rate is not a positive whole number of Hz")
+    if not len(samples):
+        raise ValueError("sound: no samples")
+    if not np.isfinite(samples).all():
+        raise ValueError("sound: samples that are not finite")
+    return samples.astype(np.float32, copy=False), int(rate)
 
 
 @contextmanager

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from modtrans_core.encoders.base import Encoder, check_picture, image_workers, pick_device
+from safetensors import SafetensorError
+
+from modtrans_core.encoders.base import Encoder, check_picture, item_workers, pick_device
 from modtrans_core.encoders.extras import require
-from modtrans_core.encoders.weights import RANDOM, RANDOM_SEED, sha256
+from modtrans_core.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +24,8 @@ class OpenClipEncoder(Encoder):
     ----------
     model : a name that `open_clip.list_models` knows.
     pretrained : a tag that open_clip knows for the model (`openai`; fetched when it is not cached), a file of
-        weights, or `random`.
+        weights (safetensors, or torch's without pickled code), or `random`. OpenAI's weights in a file want the model
+        that is called so: `ViT-B-32-quickgelu`; the tag knows by itself.
     modality : `image` or `text`.
     device : default: the GPU if there is one.
     """
@@ -40,24 +44,40 @@ class OpenClipEncoder(Encoder):
             known = ", ".join([RANDOM, "a file", *tags])
             raise ValueError(f"{self.name}: unknown weights {pretrained!r}; known for {model}: {known}")
         tag = open_clip.get_pretrained_cfg(model, pretrained)
-        file = None if pretrained == RANDOM else open_clip.download_pretrained(tag) if tag else pretrained
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(RANDOM_SEED)  # the CPU alone
-            network, _, preprocess = open_clip.create_model_and_transforms(
-                model,
-                pretrained=None if pretrained == RANDOM else pretrained,
-                # Tags such as `openai` were trained with another GELU than the plain model name builds.
-                force_quick_gelu=bool(tag.get("quick_gelu", False)),
-            )
+        file = None if pretrained == RANDOM else pretrained
+        if tag:
+            with fetching(self.name, f"{pretrained!r} of {model}", f"open_clip:{model}/FILE of weights"):
+                file = open_clip.download_pretrained(tag)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(RANDOM_SEED)  # the CPU alone
+                network, _, preprocess = open_clip.create_model_and_transforms(
+                    model,
+                    pretrained=None if pretrained == RANDOM else pretrained,
+                    # Tags such as `openai` were trained with another GELU than the plain model name builds.
+                    force_quick_gelu=bool(tag.get("quick_gelu", False)),
+                    pretrained_hf=False,  # no weights of a text tower's own under those of the whole
+                )
+                self._tokenizer = open_clip.get_tokenizer(model)
+        except (
+            RuntimeError,
+            ValueError,
+            OSError,
+            LookupError,
+            AttributeError,
+            UnpicklingError,
+            SafetensorError,
+        ) as error:
+            reason = "its tensors do not fit the model" if "state_dict" in str(error) else _first_line(error)
+            raise ValueError(f"{self.name}: {reason}") from error
         self.device = pick_device(device)
         self.network = network.eval().to(self.device)
         self.modality = modality
         self._sha256 = None if file is None else sha256(Path(file))
         self._preprocess = preprocess
-        self._tokenizer = open_clip.get_tokenizer(model)
         self.dimension = open_clip.get_model_config(model)["embed_dim"]
         self.batch_size = 16 if self.device.type == "cpu" else 256
-        self.workers = image_workers(self.device) if modality == "image" else 1
+        self.workers = item_workers(self.device) if modality == "image" else 1
 
     def prepare(self, item: Any) -> Any:
         if self.modality == "text":
@@ -71,7 +91,7 @@ class OpenClipEncoder(Encoder):
 
         if self.modality == "text":
             return self.network.encode_text(self._tokenizer(list(prepared)).to(self.device))
-        return self.network.encode_image(torch.stack(prepared).to(self.device))
+        return self.network.encode_image(torch.stack(list(prepared)).to(self.device))
 
     def facts(self) -> dict[str, Any]:
         if self.modality == "text":
@@ -79,3 +99,9 @@ class OpenClipEncoder(Encoder):
         else:
             preprocessing = ", ".join(f"{key} {value}" for key, value in self.network.visual.preprocess_cfg.items())
         return self._facts("open_clip_torch", self._sha256, preprocessing)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):
+        return "not a file of tensors, or one with pickled code, which is not read"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

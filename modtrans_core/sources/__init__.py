@@ -2,27 +2,35 @@
 
     openmoji                        pictures of emoji and their names, offline
     places                          cities: where they are and what they are called, offline
-    folder:photos                   a folder of pictures and a file of captions
-    webdataset:cc3m/{00000..00331}.tar    tars as img2dataset writes them; also a folder of them
+    folder:photos                   a folder of pictures or sounds and a file of captions
+    coco:coco                       MS-COCO 2014 or 2017, folders or zip files
+    flickr:flickr8k                 Flickr8k or Flickr30k
+    webdataset:cc3m                 tars as img2dataset writes them: a folder, or cc3m/{00000..00331}.tar
     celeba:CelebA                   faces, with captions made of their attributes
-    cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds, with prompts
-    datasets:NAME                   a data set of Hugging Face's hub, a folder on disk or parquet files
+    cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds of things, with prompts
+    datasets:NAME                   of Hugging Face's hub, or a folder or parquet files in their format
 
 A bare path is taken for the kind that it looks like.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import Parameter, signature
+from pathlib import Path
 
 from modtrans_core.sources.base import Item, Listing, Shard, Skipped, Source
+from modtrans_core.sources.detect import kind_of
 
 __all__ = ["SOURCES", "Item", "Listing", "Shard", "Skipped", "Source", "load_source"]
 
 SOURCES = {  # kind: the function that makes it. Modules are imported when they are needed.
     "openmoji": "modtrans_core.sources.openmoji:openmoji",
+    "folder": "modtrans_core.sources.folder:folder",
+    "coco": "modtrans_core.sources.coco:coco",
+    "flickr": "modtrans_core.sources.flickr:flickr",
     "webdataset": "modtrans_core.sources.webdataset:webdataset",
     "celeba": "modtrans_core.sources.celeba:celeba",
     "cifar10": "modtrans_core.sources.cifar10:cifar10",
@@ -38,7 +46,7 @@ def load_source(
 
     Parameters
     ----------
-    name : one of `SOURCES`, followed by `:path` where it lies on disk.
+    name : one of `SOURCES`, followed by `:path` where it lies on disk; or the path alone, of a kind that can be told.
     limit : at most so many items; default: all. Whole groups in an order that `seed` decides, except of sources that
         are read as they come (tar files): of these the first ones.
     settings : further arguments of the function in `SOURCES`, as text.
@@ -50,9 +58,11 @@ def load_source(
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
+    if name.partition(":")[0] not in SOURCES and os.path.exists(name):
+        name = f"{kind_of(Path(name))}:{name}"
     kind, colon, path = name.partition(":")
     if kind not in SOURCES:
-        raise ValueError(f"source {name!r}: unknown; known: {', '.join(SOURCES)}")
+        raise ValueError(f"source {name!r}: unknown, and no such path; known: {', '.join(SOURCES)}")
     make = _function(SOURCES[kind])
     parameters = list(signature(make).parameters.values())
     on_disk = parameters[0].name == "path" if parameters else False

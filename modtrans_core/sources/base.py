@@ -6,14 +6,16 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
+from modtrans_core.split import SPLITS
+
+__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption", "whole_groups"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Item:
     key : names the item; unique in its source, with no path that leads out of a folder.
     values : one entry a modality: a value, or a tuple of one or more (the captions of a picture). Values are
         image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
-        text: `str` with more than blanks in it; audio: a path or the bytes of a file; location: (latitude, longitude)
-        in degrees.
+        text: `str` with more than blanks in it; audio: a path, the bytes of a file, or such a function; location:
+        (latitude, longitude) in degrees.
     group : items of one group are variants of one thing and are never split apart. -1: a group of its own.
     split : the part that the data set itself puts the item in, one of `SPLITS`; None where it has no parts.
     """
@@ -71,11 +73,13 @@ class Source(ABC):
     encoders : for each modality, the encoder that is taken where none is named, `library:model/weights`.
     facts : data set, versions, licence and attribution, as JSON values.
     grouped : whether items have groups. Where they have none, each is its own.
+    has_splits : whether the data set has parts of its own.
     """
 
     encoders: Mapping[str, str]
     facts: Mapping[str, Any]
     grouped: bool = False
+    has_splits: bool = False
 
     @abstractmethod
     def shards(self, items: int) -> Sequence[Shard]:
@@ -104,6 +108,7 @@ class Listing(Source):
     ) -> None:
         self.entries = _unique(entries)
         self.encoders, self.grouped = encoders, grouped
+        self.has_splits = any(item.split is not None for item in self.items)
         self.facts = {**facts, "items": len(self.items)}
 
     @property
@@ -157,8 +162,6 @@ def _spelled(values: Mapping[str, Any]) -> Any:
             return [spell(part) for part in value]
         if isinstance(value, Path):
             return value.name
-        if is_dataclass(value):  # what draws or fetches a value says what and how
-            return [spell(getattr(value, field.name)) for field in fields(value)]
         return value if isinstance(value, str | int | float) else None
 
     return {name: spell(value) for name, value in sorted(values.items())}
@@ -170,11 +173,13 @@ def caption(text: str | bytes) -> str:
     Raises
     ------
     ValueError
-        If bytes are not UTF-8, text cannot be written as UTF-8, or nothing is left.
+        If it cannot be written in UTF-8, or nothing is left.
     """
     try:
-        text = (text if isinstance(text, bytes) else text.encode()).decode()
-    except UnicodeError:  # a lone surrogate among them, which JSON may hold
+        if isinstance(text, str):
+            text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
+        text = text.decode("utf-8")
+    except UnicodeError:
         raise ValueError("caption is not UTF-8") from None
     tidy = " ".join(text.split())
     if not tidy:

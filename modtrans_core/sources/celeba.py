@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modtrans_core.files import read_json
 from modtrans_core.sources.base import SPLITS, Item, Listing, Skipped, caption
-from modtrans_core.sources.defaults import ENCODERS
+from modtrans_core.sources.caption_files import read_captions, text_lines
+from modtrans_core.sources.captioned import ENCODERS
 from modtrans_core.sources.face_captions import face_captions
-from modtrans_core.sources.zips import Zipped, zipped
+from modtrans_core.sources.opening import ZipFiles, ZipMember
 
 _PICTURES = ("img_align_celeba", "CelebA-HQ-img", "images", "image")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -29,9 +28,9 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
         `img_align_celeba.zip`; for CelebA-HQ `CelebA-HQ-img` or `images`), `list_attr_celeba.txt`, and where there are
         any `list_eval_partition.txt` and `identity_CelebA.txt`. The lists may be Kaggle's `.csv`.
     limit, seed : at most so many items, whole groups in an order that the seed decides.
-    captions : captions to take in place of those made of the attributes: a file `.csv` (header, then picture and one or
-        more captions), `.json` (picture to a caption or several), `.txt` (picture, blank, caption), or a folder with a
-        file `NAME.txt` for each picture, one caption a line, as Multi-Modal-CelebA-HQ has them.
+    captions : captions to take in place of those made of the attributes: CSV, TSV, JSONL or JSON, see `caption_files`;
+        `.txt` with picture, blank, caption on a line; or a folder with a file `NAME.txt` for each picture, one caption
+        a line, as Multi-Modal-CelebA-HQ has them.
 
     Returns
     -------
@@ -49,7 +48,7 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
         raise ValueError(f"{path}: no such folder")
     pictures = _pictures(folder)
     lacking = "no attributes" if captions is None else "no caption"
-    texts: Mapping[str, Sequence[str | bytes]] = _made(folder) if captions is None else _given(Path(captions))
+    texts: Mapping[str, Sequence[Any]] = _made(folder) if captions is None else _given(Path(captions))
     partition = _numbers(folder, "list_eval_partition", allowed=range(len(SPLITS)))
     identity = _numbers(folder, "identity_CelebA", allowed=range(1 << 31))
 
@@ -60,7 +59,7 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
             return Skipped(key, lacking)
         split = partition.get(key)
         try:
-            values = {"image": pictures[key], "text": tuple(map(caption, texts[key]))}
+            values = {"image": pictures[key], "text": tuple(map(_tidy, texts[key]))}
         except ValueError as error:
             return Skipped(key, str(error))
         return Item(key, values, identity.get(key, -1), None if split is None else SPLITS[split])
@@ -73,11 +72,10 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
         "licence": "non-commercial research only",
         "url": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
     }
-    encoders = {modality: ENCODERS[modality] for modality in ("image", "text")}
-    return Listing(map(entry, keys), encoders, facts, grouped=bool(identity)).at_most(limit, seed)
+    return Listing(map(entry, keys), ENCODERS["image"], facts, grouped=bool(identity)).at_most(limit, seed)
 
 
-def _pictures(folder: Path) -> dict[str, Path | Zipped]:
+def _pictures(folder: Path) -> dict[str, Path | ZipMember]:
     for place in (folder / part / name for name in _PICTURES for part in _PARTS):
         if (place / place.name).is_dir():  # Kaggle's archive has one within the other
             place = place / place.name
@@ -85,10 +83,11 @@ def _pictures(folder: Path) -> dict[str, Path | Zipped]:
             return {_key(name): place / name for name in os.listdir(place) if name.lower().endswith(_SUFFIXES)}
         archive = place.with_name(f"{place.name}.zip")
         if archive.is_file():
+            files = ZipFiles(archive)
             return {
-                _key(file.name): file
-                for file in zipped(archive)
-                if file.name.lower().endswith(_SUFFIXES) and not file.name.startswith("__MACOSX")
+                _key(name): files(name)
+                for name in files
+                if name.lower().endswith(_SUFFIXES) and os.path.dirname(name) in ("", place.name)
             }
     names = ", ".join(f"{name} or {name}.zip" for name in _PICTURES)
     raise ValueError(f"{folder}: no folder of pictures, which is called {names}")
@@ -113,29 +112,20 @@ def _made(folder: Path) -> Mapping[str, Sequence[str]]:
     return made
 
 
-def _given(source: Path) -> Mapping[str, Sequence[str | bytes]]:
+def _given(source: Path) -> Mapping[str, Sequence[Any]]:
     """Captions by key, as somebody wrote them."""
     if source.is_dir():
         return {file.stem: _lines(file.read_bytes()) for file in sorted(source.glob("*.txt"))}
     if not source.is_file():
         raise ValueError(f"captions: {source}: no such file or folder")
-    if source.suffix == ".json":
-        told = read_json(source)
-        captions = {name: [one] if isinstance(one, str) else one for name, one in _dictionary(told, source).items()}
-        for name, several in captions.items():
-            if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
-                raise ValueError(f"{source}: {name}: a caption or a list of captions is needed")
-        return {_key(name): several for name, several in captions.items()}
-    if source.suffix == ".csv":
-        rows = _csv(source)
-        next(rows, None)
-    elif source.suffix == ".txt":
-        rows = (line.split(maxsplit=1) for line in _text(source).split("\n") if line.strip())
+    written: dict[str, list[Any]] = {}
+    if source.suffix == ".txt":
+        for line in filter(str.strip, text_lines(source)):
+            name, *text = line.split(maxsplit=1)
+            written.setdefault(_key(name), []).extend(text)
     else:
-        raise ValueError(f"captions: {source}: unknown suffix, .csv, .json, .txt or a folder is needed")
-    written: dict[str, list[str | bytes]] = {}
-    for name, *captions_of_row in rows:
-        written.setdefault(_key(name), []).extend(one for one in captions_of_row if one.strip())
+        for row in read_captions(source):
+            written.setdefault(_key(str(row.file)), []).extend(row.captions)
     return written
 
 
@@ -160,20 +150,9 @@ def _list(folder: Path, name: str) -> tuple[Path, Iterator[list[str]]] | None:
     """One of CelebA's lists and its rows, without the number of pictures that the attributes' list begins with."""
     for file in (folder / part / f"{name}{suffix}" for suffix in (".txt", ".csv") for part in _PARTS):
         if file.is_file():
-            rows = _csv(file) if file.suffix == ".csv" else map(str.split, _text(file).split("\n"))
+            rows = (line.replace(",", " ").split() for line in text_lines(file))
             return file, (row for row in rows if row and not (len(row) == 1 and row[0].isdigit()))
     return None
-
-
-def _csv(file: Path) -> Iterator[list[str]]:
-    try:
-        yield from filter(None, csv.reader(_text(file).splitlines(keepends=True), strict=True))
-    except csv.Error as error:
-        raise ValueError(f"{file}: not valid CSV ({error})") from None
-
-
-def _text(file: Path) -> str:
-    return file.read_bytes().decode("utf-8-sig", "surrogateescape")  # a caption that is not UTF-8 is skipped alone
 
 
 def _key(name: str) -> str:
@@ -184,7 +163,9 @@ def _lines(text: bytes) -> list[bytes]:
     return [line for line in text.split(b"\n") if line.strip()]
 
 
-def _dictionary(value: Any, file: Path) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{file}: an object of pictures and their captions is needed, found {type(value).__name__}")
-    return value
+def _tidy(text: Any) -> str:
+    if isinstance(text, ValueError):  # what is wrong with the row
+        raise text
+    if not isinstance(text, str | bytes):
+        raise ValueError("caption is not text")
+    return caption(text)

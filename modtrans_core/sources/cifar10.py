@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modtrans_core.sources.base import Item, Listing, caption
+from modtrans_core.sources.captioned import ENCODERS
 from modtrans_core.sources.cifar_batches import CLASSES, read_batches
-from modtrans_core.sources.defaults import ENCODERS
 
 
 def cifar10(path: str, *, limit: int | None = None, seed: int = 0, templates: str = "a photo of a {}.") -> Listing:
@@ -46,7 +46,7 @@ def cifar10(path: str, *, limit: int | None = None, seed: int = 0, templates: st
         "captions": " | ".join(prompts),
         "url": "https://www.cs.toronto.edu/~kriz/cifar.html",
     }
-    return Listing(items(), {name: ENCODERS[name] for name in ("image", "text")}, facts).at_most(limit, seed)
+    return Listing(items(), ENCODERS["image"], facts).at_most(limit, seed)
 
 
 def _prompts(templates: str) -> list[str]:

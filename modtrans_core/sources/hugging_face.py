@@ -14,7 +14,7 @@ import numpy as np
 
 from modtrans_core.encoders.extras import require
 from modtrans_core.sources.base import Item, Shard, Skipped, Source, caption
-from modtrans_core.sources.defaults import ENCODERS
+from modtrans_core.sources.captioned import encoders_of
 
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -94,7 +94,7 @@ class _Tables(Source):
         seed: int,
     ) -> None:
         self.tables, self.columns = tables, columns
-        self.encoders = {modality: ENCODERS[modality] for modality in columns}
+        self.encoders = encoders_of([modality for modality in columns if modality != "text"])
         held = sum(map(len, tables.values()))
         self.rows = np.arange(held)
         if limit is not None:
@@ -102,6 +102,7 @@ class _Tables(Source):
         self.splits = {name: _SPLITS[name.lower()] for name in tables if name.lower() in _SPLITS}
         if len(set(self.splits.values())) < 2:  # the loaders call everything `train` where nothing is said
             self.splits = {}
+        self.has_splits = bool(self.splits)
         self.facts = {
             **facts,
             "splits": {name: len(table) for name, table in tables.items()},

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.encoders import TEXT_ENCODER
 from modtrans_core.encoders.extras import require
 from modtrans_core.sources.base import Item, Listing, caption
-from modtrans_core.sources.defaults import ENCODERS
 
 # Lists of cities of at least so many people, and how many km lie between places of different groups. The denser a list
 # is, the sooner chains of neighbours run through whole countries; so far apart, no group has 2% of the places.
 APART = {"500": 2.0, "1000": 3.0, "5000": 5.0, "15000": 10.0}
+LOCATION_ENCODER = "geoclip:location/geoclip"
 _EARTH = 6371.0  # km, mean radius
 _FURTHER_NAMES = 2
 _SPELLINGS = 2  # that a further name must have: one alone is mostly a transliteration
@@ -86,7 +87,7 @@ def places(*, limit: int | None = None, seed: int = 0, population: str = "15000"
         "attribution": "GeoNames, https://www.geonames.org",
         "url": "https://www.geonames.org",
     }
-    encoders = {modality: ENCODERS[modality] for modality in ("location", "text")}
+    encoders = {"location": LOCATION_ENCODER, "text": TEXT_ENCODER}
     return Listing(items, encoders, facts, grouped=True).at_most(limit, seed)
 
 

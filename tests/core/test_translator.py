@@ -141,6 +141,70 @@ def test_other_pairs_are_refused(translator):
         evaluate(translator, pairs(encoder="timm:x/y"))
 
 
+B32, L14 = "open_clip:ViT-B-32/openai", "open_clip:ViT-L-14/openai"
+
+
+@pytest.mark.parametrize(
+    ("here", "trained", "words"),
+    [
+        ({"encoder": L14}, {"encoder": B32}, f"image: encoder {L14}, but the translator was trained on {B32}"),
+        (
+            {"encoder": L14, "weights_sha256": "a", "preprocessing": "p"},
+            {"encoder": B32, "weights_sha256": "b", "preprocessing": "q"},
+            f"image: encoder {L14}, but the translator was trained on {B32}",
+        ),
+        (
+            {"encoder": "open_clip:m/w.pt", "weights_sha256": "a"},
+            {"encoder": "open_clip:m/w.pt", "weights_sha256": "b"},
+            "image: encoder open_clip:m/w.pt with weights a, "
+            "but the translator was trained on open_clip:m/w.pt with weights b",
+        ),
+        (
+            {"encoder": "transformers:cls/f", "weights_sha256": "a", "preprocessing": "first"},
+            {"encoder": "transformers:mean/f", "weights_sha256": "a", "preprocessing": "mean"},
+            "image: preprocessing 'first', but the translator was trained on preprocessing 'mean'",
+        ),
+        (
+            {"encoder": "timm:m/random", "weights_sha256": None},
+            {"encoder": "timm:m/w.safetensors", "weights_sha256": "a"},
+            "image: encoder timm:m/random, but the translator was trained on timm:m/w.safetensors",
+        ),
+    ],
+)
+def test_pairs_of_another_encoder_are_refused_by_both_names(translator, here, trained, words):
+    translator.encoders = {"image": trained}
+    vectors = {"image": np.ones((2, K)), "text": np.ones((2, D))}
+    with pytest.raises(ValueError) as caught:
+        translator.check(PairedEmbeddings(vectors, metadata={"image": here}))
+    assert str(caught.value) == words
+    translator.check(PairedEmbeddings(vectors, metadata={"image": trained}))
+
+
+@pytest.mark.parametrize(
+    ("here", "trained"),
+    [
+        (
+            {"encoder": "open_clip:m/new/w.pt", "weights_sha256": "a"},
+            {"encoder": "open_clip:m/w.pt", "weights_sha256": "a"},
+        ),
+        ({"encoder": B32, "weights_sha256": "a"}, {}),
+        ({}, {"encoder": B32, "preprocessing": "p"}),
+        (
+            {"preprocessing": "p", "precision": "float32"},
+            {"preprocessing": "p", "precision": "bfloat16 autocast on CUDA"},
+        ),
+        (  # rows that were computed elsewhere: their file says nothing about the encoder
+            {"encoder": "array:test.npy", "weights_sha256": "a", "preprocessing": "precomputed"},
+            {"encoder": B32, "weights_sha256": "b", "preprocessing": "p"},
+        ),
+    ],
+)
+def test_pairs_of_the_same_encoder_are_taken_wherever_its_file_lies(translator, here, trained):
+    translator.encoders = {"image": trained}
+    vectors = {"image": np.ones((2, K)), "text": np.ones((2, D))}
+    translator.check(PairedEmbeddings(vectors, metadata={"image": here}))
+
+
 def test_a_diverged_network_is_an_error_not_a_nan(translator, c):
     with torch.no_grad():
         translator.denoiser.out[1].bias.fill_(float("inf"))

@@ -159,7 +159,7 @@ def test_rows_that_lack_something(tmp_path):
         "empty caption",
     ]
     assert shades([found[0], found[6]]) == [1, 9]
-    with pytest.raises(ValueError, match="^unreadable picture$"):  # decoded when it is read, by our reader
+    with pytest.raises(ValueError, match="^not a picture$"):  # decoded when it is read, by our reader
         read("image", found[5].values["image"])
 
 

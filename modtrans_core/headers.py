@@ -1,0 +1,163 @@
+"""What the files of pair sets say before a vector is read: where each array lies, and all that is small.
+
+A header is read in well under a millisecond, so that a set of any size opens at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modtrans_core import memmap
+from modtrans_core.memmap import Block
+
+SUFFIXES = (".npz", ".safetensors")
+CLIP_RETRIEVAL = {"image": "img_emb", "text": "text_emb"}
+_NOT_VECTORS = ("group", "own_split", "key", "metadata")
+_SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file, as one ValueError that names it."""
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"{path}: damaged or cut short ({error})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ValueError(f"{path}: damaged or cut short ({error})") from None
+
+
+def is_vectors(name: str) -> bool:
+    """Whether an array of this name in a file holds the vectors of a modality."""
+    return name not in _NOT_VECTORS and not name.endswith("_count")
+
+
+def blocks(path: Path) -> dict[str, Block]:
+    """The vectors that a `.npz`, `.safetensors` or `.npy` file holds, from its header alone."""
+    found = {".npz": _npz_blocks, ".safetensors": _safetensors_blocks, ".npy": _npy_blocks}[path.suffix](path)
+    size = path.stat().st_size
+    for block in found.values():
+        if block.offset is not None and block.offset + math.prod(block.shape) * block.dtype.itemsize > size:
+            raise EOFError(f"{size} bytes, fewer than its header says")
+    return found
+
+
+def are_large(files: Sequence[Path]) -> bool:
+    """Whether the vectors in these files are better left there: many, and all of them can be mapped."""
+    found: list[Block] = []
+    for file in files:
+        with reading(file):
+            found += blocks(file).values()
+    mappable = all(block.offset is not None for block in found)
+    return mappable and sum(4 * math.prod(block.shape) for block in found) > memmap.LARGE
+
+
+def numbered(folder: Path, suffix: str) -> list[Path]:
+    """The files `<folder>_<number><suffix>` of a folder, by number."""
+    found = folder.glob(f"{folder.name}_*{suffix}")
+    return sorted(found, key=lambda file: int(file.stem.rsplit("_", 1)[1]))
+
+
+def shard_files(path: Path) -> list[Path]:
+    """The file itself, or the `.npz` and `.safetensors` files of a folder by name."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
+
+
+def rows(path: Path) -> int:
+    """How many items a file holds."""
+    return next(iter(blocks(path).values())).shape[0]
+
+
+def small_arrays(path: Path) -> dict[str, Any]:
+    """Whatever a `.npz` or `.safetensors` file holds besides vectors: counts, groups, keys, metadata (as text)."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if not is_vectors(name)}
+        if "metadata" in arrays:
+            arrays["metadata"] = arrays["metadata"].item()
+        return arrays
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys() if not is_vectors(name)}  # noqa: SIM118
+        header = file.metadata() or {}
+    if "key" in header:
+        arrays["key"] = np.array(json.loads(header["key"]))
+    arrays["metadata"] = header.get("metadata", "{}")
+    return arrays
+
+
+def vectors(path: Path) -> dict[str, np.ndarray]:
+    """The vectors that a `.npz` or `.safetensors` file holds, in memory."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if is_vectors(name)}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if is_vectors(name)}  # noqa: SIM118
+
+
+def _npz_blocks(path: Path) -> dict[str, Block]:
+    found = {}
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if not is_vectors(name):
+                continue
+            if member.compress_type == zipfile.ZIP_STORED:
+                file.seek(member.header_offset + 26)  # the local header: 30 bytes, the name, an extra field
+                lengths = np.frombuffer(file.read(4), "<u2")
+                file.seek(member.header_offset + 30 + int(lengths.sum()))
+                found[name] = _npy_block(path, file)
+            else:
+                with archive.open(member) as inside:
+                    found[name] = _npy_block(path, inside)._replace(offset=None)
+    return found
+
+
+def _npy_blocks(path: Path) -> dict[str, Block]:
+    with open(path, "rb") as file:
+        return {path.stem: _npy_block(path, file)}
+
+
+def _npy_block(path: Path, file: Any) -> Block:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_column, dtype = read(file)
+    offset = None if by_column and len(shape) > 1 else file.tell()
+    return Block(path, offset, dtype, shape, path.stat().st_mtime_ns)
+
+
+def _safetensors_blocks(path: Path) -> dict[str, Block]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy"), open(path, "rb") as file:  # opened by the library, which checks the header
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    changed = path.stat().st_mtime_ns
+    return {
+        name: Block(
+            path,
+            8 + length + entry["data_offsets"][0],
+            np.dtype(_SAFETENSORS_TYPES.get(entry["dtype"], np.void)),
+            tuple(entry["shape"]),
+            changed,
+        )
+        for name, entry in header.items()
+        if name != "__metadata__" and is_vectors(name)
+    }

@@ -1,0 +1,160 @@
+"""Names and captions of the items of a pair set, in parquet files beside the vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modtrans_core.encoders.extras import require
+from modtrans_core.files import replacing
+from modtrans_core.headers import CLIP_RETRIEVAL, numbered, reading, rows, shard_files, small_arrays
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SIDECAR = ".parquet"
+
+
+def write_items(
+    path: str | Path,
+    key: Sequence[str],
+    captions: Sequence[Sequence[str]] | None = None,
+    **columns: Sequence[Any],
+) -> None:
+    """Write the sidecar of a shard: one row an item, whole or not at all, the same bytes for the same items.
+
+    Parameters
+    ----------
+    path : `000012.parquet` for the shard `000012.safetensors`.
+    key : n names.
+    captions : for each item its captions; kept as the column `caption`, lists of strings.
+    columns : further ones, n values each.
+
+    Raises
+    ------
+    ValueError
+        If a column has another length, or values of several types.
+    ModuleNotFoundError
+        If pyarrow is missing; the message is the command that installs it.
+    """
+    pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
+    found = {"key": pa.array([str(name) for name in key], pa.string())}
+    if captions is not None:
+        found["caption"] = pa.array([list(several) for several in captions], pa.list_(pa.string()))
+    for name, values in columns.items():
+        try:
+            found[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"{name}: not a column of one type ({error})") from None
+    for name, column in found.items():
+        if len(column) != len(key):
+            raise ValueError(f"{name}: {len(column)} values, but there are {len(key)} items")
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(found), temporary, compression="zstd")
+
+
+def read_items(path: str | Path) -> pyarrow.Table:
+    """One row an item of a pair set in any layout, without reading a vector.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns `key` (string), `caption` (list of strings) where captions are known, and what else the sidecars have.
+        In clip-retrieval's layout, `image_path` is the key where there is no other.
+
+    Raises
+    ------
+    ValueError
+        If the items have no names, a sidecar is missing or damaged, or its length is not that of its shard.
+    ModuleNotFoundError
+        If pyarrow is missing; the message is the command that installs it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    pa = require("pyarrow", "encoders")
+    beside = sidecars(path)
+    if beside:
+        tables = [_checked(sidecar, shard) for shard, sidecar in beside]
+        try:
+            return pa.concat_tables(tables, promote_options="default")
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path}: sidecars differ ({error})") from None
+    files = shard_files(path)
+    missing = f"{path}: its items have no names, neither in the files nor in {SIDECAR} files beside them"
+    if not files:
+        raise ValueError(missing)
+    return pa.concat_tables([_from_header(pa, file, missing) for file in files], promote_options="default")
+
+
+def sidecars(path: Path) -> list[tuple[Path, Path]]:
+    """The shards of a folder, each with its parquet file: all of them, or none.
+
+    Raises
+    ------
+    ValueError
+        If some have one and some have not.
+    """
+    if path.is_dir() and any((path / folder).is_dir() for folder in CLIP_RETRIEVAL.values()):
+        parts = next(found for prefix in CLIP_RETRIEVAL.values() if (found := numbered(path / prefix, ".npy")))
+        found = [(part, path / "metadata" / f"metadata_{part.stem.rsplit('_', 1)[1]}{SIDECAR}") for part in parts]
+    elif path.is_dir():
+        found = [(file, file.with_suffix(SIDECAR)) for file in shard_files(path)]
+    else:
+        return []
+    there = [sidecar.exists() for _, sidecar in found]
+    if any(there) and not all(there):
+        raise ValueError(f"{found[there.index(False)][1]}: missing, but other shards have theirs")
+    return found if any(there) else []
+
+
+def read_keys(path: Path) -> list[str] | None:
+    """The names of the items in the sidecars of a folder; None where there are none, or no pyarrow to read them."""
+    beside = sidecars(path)
+    try:
+        require("pyarrow", "encoders")
+    except ModuleNotFoundError:
+        return None
+    return [key for shard, sidecar in beside for key in _checked(sidecar, shard)["key"].to_pylist()] if beside else None
+
+
+def _checked(sidecar: Path, shard: Path) -> pyarrow.Table:
+    """A sidecar, with `key` first and captions as lists."""
+    pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
+    try:
+        table = pq.read_table(sidecar)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{sidecar}: damaged or cut short ({error})") from None
+    with reading(shard):
+        n = rows(shard)
+    if len(table) != n:
+        raise ValueError(f"{sidecar}: {len(table)} items, but {shard.name} has {n}")
+    name = next((name for name in ("key", "image_path") if name in table.column_names), None)
+    if name is None:
+        raise ValueError(f"{sidecar}: no column key or image_path, which would name the items")
+    columns = {"key": table[name].cast(pa.string())}
+    if "caption" in table.column_names:
+        caption = table["caption"].combine_chunks()
+        columns["caption"] = caption if pa.types.is_list(caption.type) else _lists(pa, caption)
+    return pa.table({**columns, **{n: table[n] for n in table.column_names if n not in columns}})
+
+
+def _lists(pa: Any, captions: Any) -> Any:
+    """Captions (n,) as n lists of one; a missing one as an empty list."""
+    return pa.array([[] if text is None else [text] for text in captions.to_pylist()], pa.list_(pa.string()))
+
+
+def _from_header(pa: Any, file: Path, missing: str) -> pyarrow.Table:
+    import json
+
+    with reading(file):
+        arrays = small_arrays(file)
+    if "key" not in arrays:
+        raise ValueError(missing)
+    keys = [str(key) for key in arrays["key"]]
+    columns = {"key": pa.array(keys, pa.string())}
+    captions: Mapping[str, list[str]] | None = json.loads(arrays.get("metadata", "{}")).get("captions")
+    if captions is not None:
+        columns["caption"] = pa.array([captions.get(key, []) for key in keys], pa.list_(pa.string()))
+    return pa.table(columns)

@@ -1,0 +1,41 @@
+"""What kind of source a path looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SIGNS = {  # kind: paths in the folder, any of which gives it away; the first kind that fits is taken
+    "coco": (
+        "annotations/captions_train2017.json",
+        "annotations/captions_val2017.json",
+        "annotations/captions_train2014.json",
+        "annotations/captions_val2014.json",
+        "annotations/dataset_coco.json",
+        "dataset_coco.json",
+    ),
+    "flickr": (
+        "dataset_flickr8k.json",
+        "dataset_flickr30k.json",
+        "Flickr8k.token.txt",
+        "Flickr8k_text/Flickr8k.token.txt",
+        "results_20130124.token",
+        "results.csv",
+        "captions.txt",
+    ),
+    "folder": ("captions.csv", "captions.tsv", "captions.jsonl", "captions.json"),
+}
+
+
+def kind_of(path: Path) -> str:
+    """The kind of source that lies at a path.
+
+    Raises
+    ------
+    ValueError
+        If it looks like none; the message lists what was looked for.
+    """
+    for kind, signs in SIGNS.items():
+        if any((path / sign).is_file() for sign in signs):
+            return kind
+    sought = "; ".join(f"{kind}: {', '.join(signs)}" for kind, signs in SIGNS.items())
+    raise ValueError(f"{path}: looks like no source; looked for ({sought}); or name the kind, as in folder:{path}")

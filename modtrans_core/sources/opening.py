@@ -1,0 +1,145 @@
+"""Files that data sets name, opened with care: the names are data, and may be anything."""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+LARGEST = 2**29  # bytes that a member of a zip file may have; a small zip can claim any size
+OUTSIDE = "outside the folder"
+
+
+@contextmanager
+def opened(value: str | Path | bytes) -> Iterator[BinaryIO]:
+    """A path, or the bytes of a file, open for reading.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or nothing in it; the message is a few words that are the same for all such files.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        if not value:
+            raise ValueError("empty file")
+        yield io.BytesIO(value)
+        return
+    with _file(value) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise ValueError("empty file")
+        yield file
+
+
+def _file(value: Any) -> BinaryIO:
+    try:
+        path = os.fspath(value)
+        if os.path.isfile(path) or not os.path.exists(path):  # not a folder, nor a pipe that would wait for ever
+            return open(path, "rb")
+    except PermissionError:
+        raise ValueError("no permission") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError("missing file") from None
+    except OSError:
+        raise ValueError("unreadable file") from None
+    except (TypeError, ValueError):  # a number, say, or a zero byte in the name
+        raise ValueError("not a path") from None
+    raise ValueError("not a file")
+
+
+def relative(name: str) -> str:
+    """The name of a file in a folder as a path of that folder, `./` and `//` taken out, else unchanged.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, leads out of the folder, or cannot be written as UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError("file name is not UTF-8") from None
+    tidy = posixpath.normpath(name)
+    if tidy == ".":
+        raise ValueError("no file name")
+    if "\0" in tidy:
+        raise ValueError("not a file name")
+    if tidy.startswith("/") or tidy == ".." or tidy.startswith("../"):
+        raise ValueError(OUTSIDE)
+    return tidy
+
+
+@dataclass(frozen=True, slots=True)
+class FileWithin:
+    """A file of a folder. Called, it gives the path, once no symbolic link leads out of the folder."""
+
+    folder: str
+    name: str
+
+    def __call__(self) -> Path:
+        folder = os.path.realpath(self.folder)
+        path = os.path.realpath(os.path.join(folder, self.name))
+        if os.path.commonpath([folder, path]) != folder:
+            raise ValueError(OUTSIDE)
+        return Path(path)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """A file in a zip file. Called, it gives the bytes; nothing is ever extracted to disk."""
+
+    file: str
+    name: str
+
+    def __call__(self) -> bytes:
+        try:
+            archive = _archive(self.file, os.getpid())
+            member = archive.getinfo(self.name)
+            if member.file_size > LARGEST:
+                raise ValueError(f"file over {LARGEST >> 20} MiB in the zip")
+            return archive.read(member)
+        except KeyError:
+            raise ValueError("missing file") from None
+        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+            raise ValueError("damaged or encrypted in the zip") from None
+
+
+class ZipFiles:
+    """The files of a zip file by name.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole zip file; of a name, when called, if there is no such file or more than one.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = str(file)
+        try:
+            self._times = Counter(_archive(self.file, os.getpid()).namelist())
+        except (EOFError, ValueError, zipfile.BadZipFile):
+            raise ValueError(f"{file}: not a zip file, or not all of it ({file.stat().st_size} bytes)") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._times)
+
+    def __call__(self, name: str) -> ZipMember:
+        if name not in self._times:
+            raise ValueError("missing file")
+        if self._times[name] > 1:
+            raise ValueError("several files of one name in the zip")
+        return ZipMember(self.file, name)
+
+
+@lru_cache(maxsize=8)
+def _archive(file: str, process: int) -> zipfile.ZipFile:
+    """An open zip file: one for each process, for a forked one would share its place in the file."""
+    return zipfile.ZipFile(file)

