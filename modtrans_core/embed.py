@@ -14,7 +14,7 @@ from modtrans_core.embedding.finish import SKIPPED, merge, skipped_beside
 from modtrans_core.embedding.job import Folder, Job
 from modtrans_core.embedding.work import work
 from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core.progress import Progress, silent
 
 Engine = Literal["local", "ray"]
 
@@ -92,7 +92,8 @@ def embed(
 
         work_with_ray(job, folder, progress)
     else:
-        work(job, folder, device, (distributed.rank(), distributed.world()), progress)
+        watched = progress if distributed.is_main() else silent
+        work(job, folder, device, (distributed.rank(), distributed.world()), watched)
     if path != folder.path:
         _merge_once(folder, path)
     return path

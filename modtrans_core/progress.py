@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+Seen = TypeVar("Seen")
 Progress = Callable[[int, int], None]
 """(done, total), called as the work goes on"""
 
@@ -33,3 +36,12 @@ def reporting(
             bar.update(done - bar.n)
 
         yield report
+
+
+def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:
+    """The items, of which nobody knows how many there are; after two seconds their count appears on stderr when that is
+    a terminal, from one process alone."""
+    from tqdm import tqdm
+
+    hidden = True if int(os.environ.get("RANK", "0")) else None
+    yield from tqdm(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)

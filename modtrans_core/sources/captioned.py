@@ -10,6 +10,7 @@ from typing import Any
 
 from modtrans_core.encoders import CLAP, CLIP
 from modtrans_core.encoders.weights import sha256
+from modtrans_core.progress import counted
 from modtrans_core.sources.base import Item, Listing, Skipped, caption
 from modtrans_core.sources.caption_files import Row
 from modtrans_core.sources.opening import relative
@@ -60,7 +61,7 @@ def captioned(
     """
     found: dict[str, _Found] = {}
     captions_skipped: Counter[str] = Counter()
-    for row in rows:
+    for row in counted(rows, "list captions", "row"):
         entry = _entry(found, row.file, value)
         if entry.barred:
             continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.progress import counted
 from modtrans_core.sources.base import SPLITS, Item, Listing, Skipped, caption
 from modtrans_core.sources.caption_files import read_captions, text_lines
 from modtrans_core.sources.captioned import ENCODERS
@@ -104,7 +105,7 @@ def _made(folder: Path) -> Mapping[str, Sequence[str]]:
         raise ValueError(f"{file}: the line with the attributes' names was expected, found {' '.join(names[:5])!r}")
     names = names[1:] if file.suffix == ".csv" else names
     made = {}
-    for row in rows:
+    for row in counted(rows, "list faces", "row"):
         if len(row) != len(names) + 1 or not _HOLDS.issuperset(row[1:]):
             raise ValueError(f"{file}: {row[0]}: {len(names)} numbers are needed, each -1 or 1")
         holds = dict(zip(names, [value == "1" for value in row[1:]], strict=True))
@@ -138,7 +139,7 @@ def _numbers(folder: Path, name: str, allowed: range) -> dict[str, int]:
     if file.suffix == ".csv":
         next(rows, None)
     numbers = {}
-    for row in rows:
+    for row in counted(rows, "list parts and people", "row"):
         if len(row) != 2 or not row[1].isascii() or not row[1].isdigit() or int(row[1]) not in allowed:
             needed = f"a picture and a number from {allowed.start} to {allowed.stop - 1} are needed"
             raise ValueError(f"{file}: {' '.join(row)!r}: {needed}")
