@@ -7,6 +7,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError
 
 from modtrans_core.encoders.base import Encoder, check_picture, item_workers, pick_device
@@ -71,7 +72,11 @@ class OpenClipEncoder(Encoder):
         self.network = network.eval().to(self.device)
         self.modality = modality
         self._sha256 = None if file is None else sha256(Path(file))
-        self._preprocess = preprocess
+        *self._squares, to_tensor, normalize = preprocess.transforms
+        assert "ToTensor" in type(to_tensor).__name__ and type(normalize).__name__ == "Normalize"
+        self._mean, self._std = (
+            torch.tensor(values, device=self.device).view(-1, 1, 1) for values in (normalize.mean, normalize.std)
+        )
         self.dimension = open_clip.get_model_config(model)["embed_dim"]
         self.batch_size = 4 if self.device.type == "cpu" else 256
         self.workers = item_workers(self.device) if modality == "image" else 1
@@ -81,14 +86,18 @@ class OpenClipEncoder(Encoder):
             return item
         from PIL import Image
 
-        return self._preprocess(Image.fromarray(check_picture(item)))
+        picture = Image.fromarray(check_picture(item))
+        for step in self._squares:
+            picture = step(picture)
+        return np.array(picture)  # of bytes: the rest is done for a batch at once, where the network is
 
     def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         import torch
 
         if self.modality == "text":
             return self.network.encode_text(self._tokenizer(list(prepared)).to(self.device))
-        return self.network.encode_image(torch.stack(list(prepared)).to(self.device))
+        batch = torch.from_numpy(np.stack(prepared)).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return self.network.encode_image((batch.float() / 255 - self._mean) / self._std)
 
     def facts(self) -> dict[str, Any]:
         if self.modality == "text":
