@@ -1,0 +1,145 @@
+# %% [markdown]
+# # Any pair of encoders?
+#
+# **Question.** The poster holds that its translator serves whatever encoders the two modalities come from. Does it?
+# And when one pair has the higher cosine, does its encoder know more, or are its vectors only closer together?
+#
+# **Time.** TIME
+# with the defaults, once everything is embedded; that takes about 10 minutes more, the first time. `seeds`, `items`
+# and `steps` scale it.
+
+# %% tags=["parameters"]
+out: str = "results/11_encoders"  # folder for figures, tables and metrics.json
+pairs: str = ""  # pair set (.npz, .safetensors, folder) that comes first; empty: OpenMoji, embedded once and cached
+offline: bool = True  # add what needs no network: OpenMoji by random weights, cities by GeoCLIP and by coordinates
+more: str = ""  # further pair sets made with `modtrans embed`, such as CLIP's, BERT's or DINOv2's; commas between them
+coco: str = ""  # folder of MS-COCO; embedded with `encoders` and added, as are the next three
+cc3m: str = ""  # folder or pattern of CC3M's tars
+celeba: str = ""  # folder of CelebA
+cifar10: str = ""  # CIFAR-10, its archive or folder
+encoders: str = "open_clip:ViT-B-32/openai, open_clip:ViT-B-32/openai"  # IMAGE, TEXT of these; ';' between pairs
+seeds: int = 3  # splits and trainings, each with its own seed
+items: int = 2000  # items of a pair set, at most, evenly spaced; 0: all
+landmarks: int = 1024  # radial basis functions of `calibrated`, at most
+steps: int = 150  # optimiser steps of the poster's translator: short; it starts at the ridge map
+
+# %%
+from functools import partial
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+
+from analysis.comparison import SCORES
+from analysis.encoder_pairs import called, embedded, offline_sets
+from analysis.encoders import agreement, beside_control, contend_all, published
+from analysis.figures.encoders import dumbbells, rankings
+from analysis.notebooks import report, write_metrics
+from analysis.style import PAGE, paper_style, save_figure
+from analysis.tables import mean_and_spread, save_table
+from modtrans_core import PairedEmbeddings
+
+# %%
+tell = partial(report, out, text="embedding")
+files = offline_sets(pairs, progress=tell) if offline or not pairs else [Path(pairs)]
+files += embedded({"coco": coco, "cc3m": cc3m, "celeba": celeba, "cifar10": cifar10}, encoders, tell)
+files += [Path(name.strip()) for name in more.split(",") if name.strip()]
+names = [called(file) for file in files]
+sets = {}
+for number, (name, file) in enumerate(zip(names, files, strict=True)):
+    data = PairedEmbeddings.load(file)
+    if items and len(data) > items:
+        file = Path(out) / f"pairs-{number}.npz"
+        data = data.at_most(items)
+        data.save(file)
+    sets[name] = file
+    print(f"{name}: {data}")
+
+# %% [markdown]
+# The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator. All are fitted on
+# the training part, choose on validation, and are scored on the test part, in both directions.
+
+# %%
+scores = contend_all(
+    sets, seeds, landmarks=landmarks, steps=steps, progress=lambda done, total: report(out, done, total, "fitting")
+)
+save_table(scores, out, "runs")
+table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+save_table(table, out, "encoders")
+table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
+
+# %% [markdown]
+# Cosines of different rows do not compare: each has its own floor. What the ranking finds stands beside it.
+
+# %%
+with paper_style():
+    cells = table.drop_duplicates(["pair", "direction"])
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.42 * len(cells)), sharey=True)
+    dumbbells(table, axes[0])
+    rankings(table, axes[1])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+save_figure(figure, out, "encoders")
+
+# %% [markdown]
+# ## What an encoder knows
+# The real encoder less its control, seed by seed on the same items. Where the control stands for the condition, floor
+# and targets are the same; where it stands for the target, a higher cosine may be a higher floor and nothing else.
+
+# %%
+controls = {"weights": (names[0], names[1]), "location": (names[2], names[3])} if offline else {}
+beside = {kind: beside_control(scores, *both) for kind, both in controls.items()}
+for kind, differences in beside.items():
+    save_table(differences, out, f"control_{kind}")
+    print(" less ".join(controls[kind]))
+    print(differences.round(3).to_string(index=False), "\n")
+
+# %%
+goes_with = {method: agreement(table, method) for method in table["method"].unique()}
+for method, found in goes_with.items():
+    print(
+        f"{method}: over n = {found['n']} pairs and directions the rank correlation of the cosine is "
+        f"{found['with_floor']:.2f} with its floor, {found['with_recall']:.2f} with what the ranking finds"
+    )
+
+# %% [markdown]
+# ## The poster's numbers
+# Those of its tables that we know, beside the floors that CLIP's published means give, and ours.
+
+# %%
+known = published(table)
+save_table(known, out, "published")
+known
+
+# %% [markdown]
+# ## Conclusion
+# CONCLUSION
+
+# %%
+cell = table.set_index(["pair", "direction", "method"])
+for name in names:
+    part = cell.loc[name]
+    best = part["skill"].groupby(level="direction").max()
+    assert (best > 0).all(), f"{name}: the best translator must beat the constant mean"
+    chance = 10 / part["gallery"]
+    assert (part["gallery"] < 200).any() or (part["centered_recall_at_10"] > chance).all(), f"{name}: no better than chance"
+if offline:
+    drawn = beside["weights"].set_index(["direction", "method"])
+    forward = drawn.loc["image → text"]
+    assert (forward["floor"].abs() < 1e-9).all(), "the same targets have the same floor"
+    assert (forward["centered_recall_at_10"] > 0).all(), "trained weights must know more than random ones"
+write_metrics(
+    out,
+    {
+        "pairs": {
+            name: {
+                f"{direction}, {method}": row.to_dict() for (direction, method), row in cell.loc[name].iterrows()
+            }
+            for name in names
+        },
+        "beside_control": {kind: frame.to_dict("records") for kind, frame in beside.items()},
+        "goes_with": goes_with,
+        "published": known.to_dict("records"),
+        "items": {name: len(PairedEmbeddings.load(file)) for name, file in sets.items()},
+        "seeds": seeds,
+        "steps": steps,
+    },
+)
