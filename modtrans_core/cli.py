@@ -1,4 +1,4 @@
-"""The core's verbs: embed, train, translate, evaluate. Also `python -m modtrans_core`."""
+"""The core's verbs: embed, train, translate, evaluate, convert. Also `python -m modtrans_core`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core.config import Config, Goal, preset
 from modtrans_core.evaluate import evaluate
-from modtrans_core.files import replacing
+from modtrans_core.headers import SUFFIXES
 from modtrans_core.pairs import PairedEmbeddings
 
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -148,7 +147,7 @@ class Train:
         if self.steps is not None:
             config = replace(config, train=replace(config.train, steps=self.steps))
         pairs = PairedEmbeddings.load(self.pairs)
-        train, validation, test = split(pairs, self.split_seed, FRACTIONS, self.own_split)
+        train, validation, test = parts_of(pairs, self.split_seed, FRACTIONS, self.own_split)
         out = len(pairs) - len(train) - len(validation) - len(test)
         say(
             f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test"
@@ -168,18 +167,20 @@ class Train:
 
 @dataclass(frozen=True)
 class Translate:
-    """Example: modtrans translate runs/first conditions.npy translated.npy
+    """Example: modtrans translate runs/first openmoji.npz translated.npz
 
-    Translate the rows of an array (n, k) into the other modality, (n, d), float32. Of a calibrated translator, which
-    estimates the mean of what is likely, --samples K writes K likely translations of each row, (n, K, d).
+    Translate the vectors of one modality into the other: those of a pair set, or the rows of an array (n, k) in a .npy
+    file. Written are an array (n, d), float32; a pair set with names, groups and split of the input; or a folder that
+    clip-retrieval indexes. Of a calibrated translator, which estimates the mean of what is likely, --samples K writes K
+    likely translations of each row, (n, K, d).
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN.npy")]
-    """conditions, (n, k)"""
-    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.npy")]
-    """translations to write"""
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """translations to write: .npy, a pair set .npz or .safetensors, or a folder in clip-retrieval's layout"""
     steps: int | None = None
     """DDIM steps. Default: the run's"""
     guidance: float | None = None
@@ -191,36 +192,33 @@ class Translate:
     seed: int = 0
     """seed of the starting noise"""
     overwrite: bool = False
-    """replace OUT.npy, and FILE.npy, when they are there"""
+    """replace OUT, and FILE.npy, when they are there"""
 
     def run(self) -> None:
         import torch
 
+        from modtrans_core.items import read_items, sidecars
+        from modtrans_core.translate import load_conditions, translate_set
         from modtrans_core.translator import Translator
 
-        files = [self.output] if self.expected_cosine is None else [self.output, self.expected_cosine]
         if self.expected_cosine == self.output:
             raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
-        for file in files:
-            if file.suffix != ".npy":
-                raise ValueError(f"{file}: a name that ends in .npy is needed")
+        if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
+            raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        refuse_unknown(self.output, ".npy", *SUFFIXES)
+        for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = Translator.load(self.run_folder)
-        generator = torch.Generator().manual_seed(self.seed)
-        c = _read_array(self.input)
-        say_of_batch(translator.config, len(c))
-        results = [
-            translator.translate(
-                c, steps=self.steps, guidance=self.guidance, samples=self.samples, generator=generator
-            )
-        ]  # fmt: skip
-        if self.expected_cosine is not None:
-            results.append(translator.expected_cosine(c))
-        for file, result in zip(files, results, strict=True):
-            with replacing(file) as temporary:
-                np.save(temporary, result)
+        pairs = load_conditions(self.input, translator)
+        names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        say_of_batch(translator.config, len(pairs.rows(translator.source)[0]))
+        shape = translate_set(
+            translator, pairs, self.output, self.run_folder, names, expected_cosine=self.expected_cosine,
+            samples=self.samples, steps=self.steps, guidance=self.guidance,
+            generator=torch.Generator().manual_seed(self.seed),
+        )  # fmt: skip
         several = "" if self.samples is None else f"{self.samples} each, "
-        say(f"{self.output}: {len(c)} {translator.target} vectors, {several}of dimension {translator.d}")
+        say(f"{self.output}: {shape[0]} {translator.target} vectors, {several}of dimension {translator.d}")
 
 
 @dataclass(frozen=True)
@@ -261,6 +259,36 @@ class Evaluate:
             print(scores_in_words(scores, f"{translator.source} → {translator.target}"))
 
 
+@dataclass(frozen=True)
+class Convert:
+    """Example: modtrans convert openmoji.npz openmoji-indexed
+
+    Write a pair set in another layout: .npz or .safetensors, a folder that clip-retrieval's tools index, or a folder of
+    shards. Names, captions, groups and split go with it.
+    """
+
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """pair set: a file or a folder in any layout"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """.npz, .safetensors, or a folder"""
+    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval"
+    """of a folder"""
+    dtype: Literal["float32", "float16"] | None = None
+    """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
+    shard_items: int = 100_000
+    """items of a shard"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from modtrans_core.convert import convert
+
+        refuse_unknown(self.output, *SUFFIXES)
+        refuse_existing(self.output, self.overwrite)
+        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items)
+        say(f"{self.output}: {pairs}")
+
+
 def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedEmbeddings:
     """The items to score: the test part of the run's own split where these are the pairs that it was trained from."""
     from modtrans_core.checkpoint import read_description
@@ -273,12 +301,12 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
         return pairs
     if trained_on is None:
         raise ValueError(f"{run}: has no split, --split all is needed")
-    test = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
+    test = parts_of(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))[-1]
     say(f"scored on the {len(test)} items of {len(pairs)} that were kept for the test")
     return test
 
 
-def split(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
+def parts_of(pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool) -> tuple[PairedEmbeddings, ...]:
     """`pairs.split`, whose warnings become lines on stderr."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -339,16 +367,12 @@ def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     return [path for paths in nested for path in paths]
 
 
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a whole .npy array ({error})") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise ValueError(f"{path}: a .npy array of floating-point numbers is needed")
-    return array
+def refuse_unknown(path: Path, *suffixes: str) -> None:
+    """Refuse a name to write that is neither a folder's nor ends in one of these."""
+    if path.suffix not in ("", *suffixes) and not path.is_dir():
+        raise ValueError(
+            f"{path}: a name that ends in {', '.join(suffixes)} is needed, or a folder's, without a suffix"
+        )
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -414,7 +438,13 @@ def _say_once(text: str) -> None:
         print(f"{text}{lost}", file=sys.stderr, flush=True)
 
 
-VERBS: dict[str, type] = {"embed": Embed, "train": Train, "translate": Translate, "evaluate": Evaluate}
+VERBS: dict[str, type] = {
+    "embed": Embed,
+    "train": Train,
+    "translate": Translate,
+    "evaluate": Evaluate,
+    "convert": Convert,
+}
 
 
 def main() -> None:

@@ -73,14 +73,20 @@ def embed(
     from modtrans_core import distributed
 
     job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
-    path = _cached_path(job) if out is None else Path(out)
+    cached = _cached_path(job)
+    path = cached if out is None else Path(out)
     if out is None and path.exists():
         return path
     folder = Folder(_parts_of(path))
     if distributed.is_main():
         _make_room(path, folder, job, overwrite)
-        folder.begin(job)
+        if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
+            PairedEmbeddings.load(cached).save(path)
+        else:
+            folder.begin(job)
     distributed.barrier()
+    if not folder.begun:
+        return path
     if engine == "ray":
         from modtrans_core.embedding.ray_engine import work_with_ray
 

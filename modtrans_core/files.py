@@ -1,13 +1,16 @@
-"""Files that are either whole or not there: written under a temporary name, then renamed."""
+"""Files and folders that are either whole or not there: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 @contextmanager
@@ -26,6 +29,51 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed."""
+    path = Path(path)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("part", "old"))
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """A folder beside `path`, on the same disk, for what is wanted until `path` is written."""
+    path = Path(path)
+    folder = path.with_name(f".{path.name}.{os.getpid()}.scratch")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_npy(path: str | Path, shape: Sequence[int], dtype: Any, pieces: Iterable[np.ndarray]) -> None:
+    """Write a `.npy` array of this shape from its pieces, end to end along the first axis, one in memory at a time."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        rows = 0
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece, dtype).data)
+            rows += len(piece)
+        if rows != shape[0]:
+            raise ValueError(f"{path}: {rows} rows were given, not {shape[0]}")
 
 
 @contextmanager

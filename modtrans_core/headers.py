@@ -19,7 +19,12 @@ from modtrans_core import memmap
 from modtrans_core.memmap import Block
 
 SUFFIXES = (".npz", ".safetensors")
-CLIP_RETRIEVAL = {"image": "img_emb", "text": "text_emb"}
+RECORD = "embed.json"
+"""in a folder that `modtrans embed` fills: whether it is finished"""
+MODALITIES = {"img_emb": "image"}
+"""folders of clip-retrieval's layout that are not called <modality>_emb"""
+BESIDE = "modtrans.safetensors"
+"""in a folder of clip-retrieval's layout: what that layout has no place for (groups, own split, metadata)"""
 _NOT_VECTORS = ("group", "own_split", "key", "metadata")
 _SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 
@@ -54,20 +59,35 @@ def blocks(path: Path) -> dict[str, Block]:
     return found
 
 
-def are_large(files: Sequence[Path]) -> bool:
-    """Whether the vectors in these files are better left there: many, and all of them can be mapped."""
-    found: list[Block] = []
+def located(files: Sequence[Path]) -> list[dict[str, Block]]:
+    """The vectors of each file, as `blocks` finds them."""
+    found = []
     for file in files:
         with reading(file):
-            found += blocks(file).values()
-    mappable = all(block.offset is not None for block in found)
-    return mappable and sum(4 * math.prod(block.shape) for block in found) > memmap.LARGE
+            found.append(blocks(file))
+    return found
 
 
-def numbered(folder: Path, suffix: str) -> list[Path]:
-    """The files `<folder>_<number><suffix>` of a folder, by number."""
-    found = folder.glob(f"{folder.name}_*{suffix}")
-    return sorted(found, key=lambda file: int(file.stem.rsplit("_", 1)[1]))
+def are_large(found: Sequence[dict[str, Block]]) -> bool:
+    """Whether these vectors are better left on disk: many, and all of them can be mapped."""
+    every = [block for file in found for block in file.values()]
+    mappable = all(block.offset is not None for block in every)
+    return mappable and sum(4 * math.prod(block.shape) for block in every) > memmap.LARGE
+
+
+def numbered(folder: Path, suffix: str) -> dict[int, Path]:
+    """The files `<folder>_<number><suffix>` of a folder, in the order of their numbers."""
+    found = {file.stem.rsplit("_", 1)[1]: file for file in folder.glob(f"{folder.name}_*{suffix}")}
+    return {int(number): found[number] for number in sorted((n for n in found if n.isdecimal()), key=int)}
+
+
+def clip_retrieval_parts(path: Path) -> dict[str, dict[int, Path]]:
+    """The numbered `.npy` files of each modality of a folder in clip-retrieval's layout; empty of any other folder.
+
+    `img_emb` holds the modality image, `<name>_emb` any other.
+    """
+    folders = sorted(folder for folder in path.glob("*_emb") if folder.is_dir())
+    return {MODALITIES.get(f.name, f.name.removesuffix("_emb")): numbered(f, ".npy") for f in folders}
 
 
 def shard_files(path: Path) -> list[Path]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from modtrans_core.encoders.extras import require
 from modtrans_core.files import replacing
-from modtrans_core.headers import CLIP_RETRIEVAL, numbered, reading, rows, shard_files, small_arrays
+from modtrans_core.headers import clip_retrieval_parts, numbered, reading, rows, shard_files, small_arrays
 
 if TYPE_CHECKING:
     import pyarrow
 
+    from modtrans_core.pairs import PairedEmbeddings
+
 SIDECAR = ".parquet"
+_NAMES = ("key", "image_path")
 
 
 def write_items(
@@ -77,6 +83,9 @@ def read_items(path: str | Path) -> pyarrow.Table:
     beside = sidecars(path)
     if beside:
         tables = [_checked(sidecar, shard) for shard, sidecar in beside]
+        for (_, sidecar), table in zip(beside, tables, strict=True):
+            if "key" not in table.column_names:
+                raise ValueError(f"{sidecar}: no column {' or '.join(_NAMES)}, which would name the items")
         try:
             return pa.concat_tables(tables, promote_options="default")
         except pa.ArrowInvalid as error:
@@ -96,13 +105,15 @@ def sidecars(path: Path) -> list[tuple[Path, Path]]:
     ValueError
         If some have one and some have not.
     """
-    if path.is_dir() and any((path / folder).is_dir() for folder in CLIP_RETRIEVAL.values()):
-        parts = next(found for prefix in CLIP_RETRIEVAL.values() if (found := numbered(path / prefix, ".npy")))
-        found = [(part, path / "metadata" / f"metadata_{part.stem.rsplit('_', 1)[1]}{SIDECAR}") for part in parts]
-    elif path.is_dir():
-        found = [(file, file.with_suffix(SIDECAR)) for file in shard_files(path)]
-    else:
+    if not path.is_dir():
         return []
+    if layout := clip_retrieval_parts(path):
+        parts = next((found for found in layout.values() if found), {})
+        metadata = numbered(path / "metadata", SIDECAR)
+        absent = {number: path / "metadata" / f"metadata_{number}{SIDECAR}" for number in parts}
+        found = [(part, (absent | metadata)[number]) for number, part in parts.items()]
+    else:
+        found = [(file, file.with_suffix(SIDECAR)) for file in shard_files(path)]
     there = [sidecar.exists() for _, sidecar in found]
     if any(there) and not all(there):
         raise ValueError(f"{found[there.index(False)][1]}: missing, but other shards have theirs")
@@ -116,28 +127,31 @@ def read_keys(path: Path) -> list[str] | None:
         require("pyarrow", "encoders")
     except ModuleNotFoundError:
         return None
-    return [key for shard, sidecar in beside for key in _checked(sidecar, shard)["key"].to_pylist()] if beside else None
+    tables = [_checked(sidecar, shard, _NAMES) for shard, sidecar in beside]
+    if not tables or any("key" not in table.column_names for table in tables):
+        return None
+    return [key for table in tables for key in table["key"].to_pylist()]
 
 
-def _checked(sidecar: Path, shard: Path) -> pyarrow.Table:
-    """A sidecar, with `key` first and captions as lists."""
+def _checked(sidecar: Path, shard: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    """A sidecar, or some columns of it, with `key` first and captions as lists."""
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
     try:
-        table = pq.read_table(sidecar)
+        with pq.ParquetFile(sidecar) as file:
+            table = file.read([name for name in file.schema_arrow.names if columns is None or name in columns])
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{sidecar}: damaged or cut short ({error})") from None
     with reading(shard):
         n = rows(shard)
     if len(table) != n:
         raise ValueError(f"{sidecar}: {len(table)} items, but {shard.name} has {n}")
-    name = next((name for name in ("key", "image_path") if name in table.column_names), None)
-    if name is None:
-        raise ValueError(f"{sidecar}: no column key or image_path, which would name the items")
-    columns = {"key": table[name].cast(pa.string())}
+    found = {}
+    if name := next((name for name in _NAMES if name in table.column_names), None):
+        found["key"] = table[name].cast(pa.string())
     if "caption" in table.column_names:
         caption = table["caption"].combine_chunks()
-        columns["caption"] = caption if pa.types.is_list(caption.type) else _lists(pa, caption)
-    return pa.table({**columns, **{n: table[n] for n in table.column_names if n not in columns}})
+        found["caption"] = caption if pa.types.is_list(caption.type) else _lists(pa, caption)
+    return pa.table({**found, **{name: table[name] for name in table.column_names if name not in found}})
 
 
 def _lists(pa: Any, captions: Any) -> Any:
@@ -146,15 +160,22 @@ def _lists(pa: Any, captions: Any) -> Any:
 
 
 def _from_header(pa: Any, file: Path, missing: str) -> pyarrow.Table:
-    import json
-
     with reading(file):
         arrays = small_arrays(file)
     if "key" not in arrays:
         raise ValueError(missing)
-    keys = [str(key) for key in arrays["key"]]
+    return _table(pa, arrays["key"], json.loads(arrays.get("metadata", "{}")).get("captions"))
+
+
+def from_set(pairs: PairedEmbeddings) -> pyarrow.Table:
+    """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
+    keys = np.arange(len(pairs)) if pairs.key is None else pairs.key
+    return _table(require("pyarrow", "encoders"), keys, pairs.metadata.get("captions"))
+
+
+def _table(pa: Any, key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:
+    keys = [str(name) for name in key]
     columns = {"key": pa.array(keys, pa.string())}
-    captions: Mapping[str, list[str]] | None = json.loads(arrays.get("metadata", "{}")).get("captions")
     if captions is not None:
-        columns["caption"] = pa.array([captions.get(key, []) for key in keys], pa.list_(pa.string()))
+        columns["caption"] = pa.array([captions.get(name, []) for name in keys], pa.list_(pa.string()))
     return pa.table(columns)

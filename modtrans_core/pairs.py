@@ -98,6 +98,11 @@ class PairedEmbeddings:
         """Whether vectors stay on disk until they are asked for."""
         return any(isinstance(array, MappedRows) for array in self.arrays.values())
 
+    def encoder(self, name: str) -> Mapping[str, Any]:
+        """What the metadata says of the encoder of a modality; empty where it says nothing."""
+        facts = self.metadata.get(name)
+        return facts if isinstance(facts, Mapping) else {}
+
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """All vectors of a modality as rows (N, d), and the item that each belongs to (N,), ascending."""
         array = self.modality(name)
@@ -278,6 +283,33 @@ class PairedEmbeddings:
         from modtrans_core.shards import load
 
         return load(path, mapped)
+
+
+def write_beside(path: Path, group: np.ndarray, own_split: np.ndarray | None, metadata: Mapping[str, Any]) -> None:
+    """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
+    from safetensors.numpy import save_file
+
+    arrays = {"group": group} | ({} if own_split is None else {"own_split": own_split})
+    with disk_errors(path):
+        save_file(arrays, path, {"metadata": json.dumps(metadata, sort_keys=True)})
+
+
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
+    """How two encoders differ in weights or preprocessing, as far as the facts of both say; None where they do not.
+
+    Where both know the SHA-256 of their weights, that decides and not the name, which may hold the path of a file that
+    has moved. The facts of precomputed vectors are about a file, not about what made them.
+    """
+    if "precomputed" in (here.get("preprocessing"), there.get("preprocessing")):
+        return None
+    digests = [facts.get("weights_sha256") for facts in (here, there)]
+    for fact in ("encoder" if None in digests else "weights_sha256", "preprocessing"):
+        if fact in here and fact in there and here[fact] != there[fact]:
+            names = [str(facts.get("encoder", "unnamed")) for facts in (here, there)]
+            if names[0] == names[1] or fact == "preprocessing":
+                names = [f"{name} with {fact} {facts[fact]}" for name, facts in zip(names, (here, there), strict=True)]
+            return f"encoder {names[0]}", names[1]
+    return None
 
 
 def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:

@@ -83,14 +83,15 @@ def fit(
     if distributed.world() > 1 and config.sampling.normalisation == "batch":
         raise ValueError("sampling.normalisation: 'batch', 'row' is needed with several processes, which share a batch")
     if validation is None:
-        pairs, validation = pairs.split(config.seed, (0.875, 0.125))
+        pairs, validation = pairs.split(config.seed, (0.875, 0.125), own=False)
     folder = None if out is None else Path(out)
     facts = {} if folder is None else {"pairs": pairs.fingerprint(), **(facts or {})}
 
     speaks = distributed.is_main()
     k, d = (pairs.modality(name).shape[-1] for name in (source, target))
-    encoders = {name: pairs.metadata.get(name, {}) for name in (source, target)}
+    encoders = {name: pairs.encoder(name) for name in (source, target)}
     translator = Translator(k, d, config, source, target, encoders).to(device)
+    translator.check(validation)
     if folder is not None:
         if resume:
             _refuse_another_run(folder, translator, facts)

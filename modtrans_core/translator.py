@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,11 +15,9 @@ from modtrans_core.config import Config, NetworkKind
 from modtrans_core.ddim import Predict, guided, sample
 from modtrans_core.denoiser import Denoiser
 from modtrans_core.lift import LiftedMap, lifted, reliable, stretched
+from modtrans_core.pairs import PairedEmbeddings, differing
 from modtrans_core.schedule import NoiseSchedule
 from modtrans_core.skip_mlp import SkipMLP
-
-if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
 ROWS_AT_ONCE = 8192
@@ -265,16 +263,19 @@ class Translator(nn.Module):
         """bfloat16 matrix products on a GPU, float32 elsewhere."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
 
-    def check(self, pairs: PairedEmbeddings) -> None:
+    def check(self, pairs: PairedEmbeddings, *modalities: str) -> None:
         """Refuse pairs of other dimensions or, where both sides say, of another encoder than the training pairs'.
 
-        Where both sides know the SHA-256 of the weights, that decides, not the name; preprocessing has to agree too.
+        Parameters
+        ----------
+        modalities : the ones to look at. Default: source and target.
         """
-        for name, dimension in ((self.source, self.k), (self.target, self.d)):
-            found = pairs.modality(name).shape[-1]
+        for name in modalities or (self.source, self.target):
+            found, dimension = pairs.modality(name).shape[-1], self.k if name == self.source else self.d
             if found != dimension:
                 raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
-            _refuse_other_encoder(name, pairs.metadata.get(name, {}), self.encoders.get(name, {}))
+            if difference := differing(pairs.encoder(name), self.encoders.get(name, {})):
+                raise ValueError(f"{name}: {difference[0]}, but the translator was trained on {difference[1]}")
 
     @staticmethod
     def fit(pairs: PairedEmbeddings, source: str = "image", target: str = "text", **options: Any) -> Translator:
@@ -303,25 +304,6 @@ class Translator(nn.Module):
 
 def _like(value: Tensor, given: np.ndarray | Tensor) -> np.ndarray | Tensor:
     return value if isinstance(given, Tensor) else value.cpu().numpy()
-
-
-def _refuse_other_encoder(name: str, here: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
-    """Refuse vectors that another encoder made than the training vectors, as far as the facts of both say."""
-    if "precomputed" in (here.get("preprocessing"), trained.get("preprocessing")):
-        return  # such facts are about a file of vectors, not about what made them
-    digests = [facts.get("weights_sha256") for facts in (here, trained)]
-    named = [f"encoder {facts.get('encoder')}" for facts in (here, trained)]
-    if None not in digests:  # the name may hold the path of a file that has moved
-        other = digests[0] != digests[1]
-        if named[0] == named[1]:
-            named = [f"{which} with weights {digest}" for which, digest in zip(named, digests, strict=True)]
-    else:
-        other = here.get("encoder") != trained.get("encoder") and "encoder" in here and "encoder" in trained
-    if not other and "preprocessing" in here and "preprocessing" in trained:
-        named = [f"preprocessing {facts['preprocessing']!r}" for facts in (here, trained)]
-        other = named[0] != named[1]
-    if other:
-        raise ValueError(f"{name}: {named[0]}, but the translator was trained on {named[1].removeprefix('encoder ')}")
 
 
 def default_device() -> torch.device:

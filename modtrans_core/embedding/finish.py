@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,7 @@ def merge(folder: Folder, out: Path) -> None:
     if (folder.path / SKIPPED).exists():
         with replacing(skipped_beside(out)) as temporary:
             shutil.copyfile(folder.path / SKIPPED, temporary)
-    PairedEmbeddings(
-        pairs.arrays, pairs.counts, pairs.group, np.array(names["key"].to_pylist()), metadata, pairs.own_split
-    ).save(out)
+    replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata, group=_own_groups(pairs)).save(out)
 
 
 def skipped_beside(out: Path) -> Path:
@@ -87,5 +86,8 @@ def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
         rows = arrays[modality] if arrays[modality].ndim == 3 else arrays[modality][:, None]
         counts.setdefault(modality, np.ones(len(rows), dtype=np.int64))
         arrays[modality] = np.pad(rows, ((0, 0), (0, m - rows.shape[1]), (0, 0)))
-    widened = PairedEmbeddings(arrays, counts, pairs.group, None, pairs.metadata, pairs.own_split)
-    widened.save(path, dtype=dtype)
+    replace(pairs, arrays=arrays, counts=counts, group=_own_groups(pairs), key=None).save(path, dtype=dtype)
+
+
+def _own_groups(pairs: PairedEmbeddings) -> Any:
+    return pairs.group if pairs.grouped else None

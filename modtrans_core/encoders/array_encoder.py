@@ -68,9 +68,12 @@ class ArrayEncoder(Encoder):
                 key, vectors = found["key"], found["vectors"]
         except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise ValueError(f"{self.name}: {_reason(error)}") from None
-        if key.ndim != 1 or key.dtype.kind not in "UiS":
+        if key.ndim != 1 or key.dtype.kind not in "USiu":
             raise ValueError(f"{self.name}: key is {key.dtype} of shape {key.shape}, text of shape (n,) is needed")
-        names = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(str)
+        try:
+            names = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(str)
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.name}: key is not UTF-8") from None
         return vectors, {name: place for place, name in enumerate(names.tolist())}
 
     def _unit(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ class LocationEncoder(Encoder):
         thousands of radians, which bfloat16 cannot tell apart.
     """
 
-    dimension, normalised, autocast, batch_size = 512, False, False, 4096
+    dimension, normalised, autocast = 512, False, False
 
     def __init__(self, model: str, weights: str, modality: str, device: str | torch.device | None = None):
         import torch
@@ -32,12 +33,15 @@ class LocationEncoder(Encoder):
         if f"{model}/{weights}" not in packaged_names("geoclip"):
             raise ValueError(f"{self.name}: unknown model or weights; known: {', '.join(packaged_names('geoclip'))}")
         file = PACKAGED[weights].locate()
-        library = require("geoclip", "places")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch.jit.script, which geoclip calls on import
+            library = require("geoclip", "places")
         with torch.random.fork_rng(devices=[]):  # its features are drawn before the weights replace them
             self.network = library.LocationEncoder(from_pretrained=False)
         self.network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
         self.device = pick_device(device)
         self.network = self.network.eval().to(self.device)
+        self.batch_size = 256 if self.device.type == "cpu" else 4096
         self._sha256 = PACKAGED[weights].sha256
 
     def prepare(self, item: Sequence[float]) -> tuple[float, float]:

@@ -16,6 +16,8 @@ from modtrans_core.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 if TYPE_CHECKING:
     import torch
 
+_UNREADABLE = (UnpicklingError, SafetensorError, LookupError, AttributeError, TypeError, EOFError)  # not weights at all
+
 
 class OpenClipEncoder(Encoder):
     """One tower of an open_clip model.
@@ -49,6 +51,9 @@ class OpenClipEncoder(Encoder):
             with fetching(self.name, f"{pretrained!r} of {model}", f"open_clip:{model}/FILE of weights"):
                 file = open_clip.download_pretrained(tag)
         try:
+            if file and not tag and not file.endswith((".safetensors", ".npz", ".npy")):
+                # Before open_clip, which tries again without `weights_only` where that is a TypeError.
+                torch.load(file, map_location="meta", weights_only=True)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(RANDOM_SEED)  # the CPU alone
                 network, _, preprocess = open_clip.create_model_and_transforms(
@@ -59,15 +64,7 @@ class OpenClipEncoder(Encoder):
                     pretrained_hf=False,  # no weights of a text tower's own under those of the whole
                 )
                 self._tokenizer = open_clip.get_tokenizer(model)
-        except (
-            RuntimeError,
-            ValueError,
-            OSError,
-            LookupError,
-            AttributeError,
-            UnpicklingError,
-            SafetensorError,
-        ) as error:
+        except (*_UNREADABLE, RuntimeError, ValueError, OSError) as error:
             reason = "its tensors do not fit the model" if "state_dict" in str(error) else _first_line(error)
             raise ValueError(f"{self.name}: {reason}") from error
         self.device = pick_device(device)
@@ -76,7 +73,7 @@ class OpenClipEncoder(Encoder):
         self._sha256 = None if file is None else sha256(Path(file))
         self._preprocess = preprocess
         self.dimension = open_clip.get_model_config(model)["embed_dim"]
-        self.batch_size = 16 if self.device.type == "cpu" else 256
+        self.batch_size = 4 if self.device.type == "cpu" else 256
         self.workers = item_workers(self.device) if modality == "image" else 1
 
     def prepare(self, item: Any) -> Any:
@@ -102,6 +99,6 @@ class OpenClipEncoder(Encoder):
 
 
 def _first_line(error: Exception) -> str:
-    if isinstance(error, UnpicklingError):
+    if isinstance(error, _UNREADABLE):
         return "not a file of tensors, or one with pickled code, which is not read"
     return (str(error).strip() or type(error).__name__).splitlines()[0]

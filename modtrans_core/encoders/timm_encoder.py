@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 # EfficientNet-Lite was trained on (pixel - 127) / 128; timm's configuration says (pixel - 127.5) / 127.5. Its pictures
-# are not cropped beyond a square either: drawings such as emoji reach to the border.
+# are cropped to a square only, where timm keeps the inner 87.5 % of that.
 _PIXELS = {"tf_efficientnet_lite0": (127.0, 128.0)}
 
 
@@ -65,6 +65,8 @@ class TimmEncoder(Encoder):
                 overlay = {"pretrained_cfg_overlay": {"file": file, "custom_load": False}} if file else {}
                 self.model = timm.create_model(full, pretrained=file is not None, **overlay)
         except (RuntimeError, KeyError, SafetensorError) as error:
+            if file is None:
+                raise
             raise ValueError(f"{self.name}: the tensors of the file do not fit the model") from error
         self._sha256 = sha256(Path(file)) if file else None if weights == RANDOM else self._load_packaged(weights)
         self.device = pick_device(device)

@@ -1,9 +1,14 @@
 """Data sets made ready for the encoders, named by one string: a name, or `kind:path`.
 
     openmoji                        pictures of emoji and their names, offline
+    places                          cities: where they are and what they are called, offline
     folder:photos                   a folder of pictures or sounds and a file of captions
     coco:coco                       MS-COCO 2014 or 2017, folders or zip files
     flickr:flickr8k                 Flickr8k or Flickr30k
+    webdataset:cc3m                 tars as img2dataset writes them: a folder, or cc3m/{00000..00331}.tar
+    celeba:CelebA                   faces, with captions made of their attributes
+    cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds of things, with prompts
+    datasets:NAME                   of Hugging Face's hub, or a folder or parquet files in their format
 
 A bare path is taken for the kind that it looks like.
 """
@@ -26,6 +31,11 @@ SOURCES = {  # kind: the function that makes it. Modules are imported when they 
     "folder": "modtrans_core.sources.folder:folder",
     "coco": "modtrans_core.sources.coco:coco",
     "flickr": "modtrans_core.sources.flickr:flickr",
+    "webdataset": "modtrans_core.sources.webdataset:webdataset",
+    "celeba": "modtrans_core.sources.celeba:celeba",
+    "cifar10": "modtrans_core.sources.cifar10:cifar10",
+    "datasets": "modtrans_core.sources.hugging_face:datasets",
+    "places": "modtrans_core.sources.places:places",
 }
 
 

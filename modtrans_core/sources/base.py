@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,8 @@ class Listing(Source):
         grouped: bool = False,
     ) -> None:
         self.entries = _unique(entries)
+        if grouped:
+            self.entries = [_in_its_own_group(entry, place) for place, entry in enumerate(self.entries)]
         self.encoders, self.grouped = encoders, grouped
         self.has_splits = any(item.split is not None for item in self.items)
         self.facts = {**facts, "items": len(self.items)}
@@ -124,7 +126,7 @@ class Listing(Source):
         if limit is None:
             return self
         items = self.items
-        group = np.array([item.group if item.group >= 0 else -1 - place for place, item in enumerate(items)])
+        group = np.array([place if item.group == -1 else item.group for place, item in enumerate(items)])
         chosen = [items[place] for place in whole_groups(group, limit, seed)]
         choice = f"at most {limit}, whole groups in the order of seed {seed}"
         return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped)
@@ -152,6 +154,11 @@ def _unique(entries: Iterable[Item | Skipped]) -> list[Item | Skipped]:
         seen.add(entry.key)
         found.append(entry)
     return found
+
+
+def _in_its_own_group(entry: Item | Skipped, place: int) -> Item | Skipped:
+    """The entry; in a group that no other is in, negative, if it has none."""
+    return replace(entry, group=-2 - place) if isinstance(entry, Item) and entry.group == -1 else entry
 
 
 def _spelled(values: Mapping[str, Any]) -> Any:

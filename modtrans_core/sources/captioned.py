@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,13 @@ from modtrans_core.sources.base import Item, Listing, Skipped, caption
 from modtrans_core.sources.caption_files import Row
 from modtrans_core.sources.opening import relative
 
-ENCODERS = {"image": {"image": CLIP, "text": CLIP}, "audio": {"audio": CLAP, "text": CLAP}}
 NO_CAPTION = "no caption"
+ENCODERS = {"image": {"image": CLIP, "text": CLIP}, "audio": {"audio": CLAP, "text": CLAP}}
+
+
+def encoders_of(media: Sequence[str]) -> dict[str, str]:
+    """The encoders of pictures, sounds or both with captions, these as the first of them has them."""
+    return {medium: ENCODERS[medium][medium] for medium in media} | {"text": ENCODERS[media[0]]["text"]}
 
 
 @dataclass(slots=True)

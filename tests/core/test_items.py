@@ -118,3 +118,22 @@ def test_a_missing_pyarrow_is_told_with_the_command_that_installs_it(tmp_path, m
     for call in (lambda: read_items(tmp_path), lambda: write_items(tmp_path / "9.parquet", ["a"])):
         with pytest.raises(ModuleNotFoundError, match=r'pip install "modtrans\[encoders\]"'):
             call()
+
+
+def test_shards_take_their_names_from_the_sidecars_where_they_have_none(tmp_path):
+    pairs = PairedEmbeddings.load(shards(tmp_path))
+    assert list(pairs.key) == KEYS and not pairs.grouped and "captions" not in pairs.metadata
+    assert PairedEmbeddings.load(tmp_path, mapped=True).key is None
+    named = np.array([f"own {index}" for index in range(4)])
+    PairedEmbeddings(vectors(4), key=named).save(tmp_path / "000000.safetensors")
+    write_items(tmp_path / "000000.parquet", KEYS[:4])
+    assert list(PairedEmbeddings.load(tmp_path).key) == KEYS  # one shard with names of its own is not all of them
+    (tmp_path / "000002.parquet").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="000002.parquet: damaged or cut short"):
+        PairedEmbeddings.load(tmp_path)
+
+
+def test_without_pyarrow_shards_have_no_names(tmp_path, monkeypatch):
+    shards(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert PairedEmbeddings.load(tmp_path).key is None

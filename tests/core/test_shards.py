@@ -314,3 +314,32 @@ def test_the_fingerprint_of_a_large_set_is_of_a_sample(tmp_path, monkeypatch):
         pairs.take(np.arange(5000)[::-1]),
     ]
     assert len({expected, *(other.fingerprint() for other in others)}) == 7
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ("encoder", "text of .*1.npz by encoder B, of .*0.npz by A"),
+        ("weights_sha256", "text of .*1.npz by A with weights_sha256 B, of .*0.npz by A with weights_sha256 A"),
+        ("preprocessing", "with preprocessing B, of .*0.npz by A with preprocessing A"),
+    ],
+)
+def test_shards_of_several_encoders_are_refused(tmp_path, mapped, fact, words):
+    facts = {"encoder": "A", "weights_sha256": "A", "preprocessing": "A", "version": "1"}
+    for index, said in enumerate([facts, {**facts, fact: "B", "version": "2"}]):
+        PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": said}).save(tmp_path / f"{index}.npz")
+    with pytest.raises(ValueError, match=f"shards differ: .*{words}"):
+        load(tmp_path, mapped)
+    PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": {**facts, "version": "2"}}).save(tmp_path / "1.npz")
+    assert len(load(tmp_path, mapped)) == 4
+
+
+def test_a_folder_whose_embedding_is_unfinished_is_refused(tmp_path):
+    PairedEmbeddings({"text": np.ones((2, 3))}).save(tmp_path / "0.safetensors")
+    (tmp_path / ".1.77.part.safetensors").write_bytes(b"what a killed process left")
+    (tmp_path / "embed.json").write_text('{"finished": false}')
+    with pytest.raises(ValueError, match="unfinished; finish it with the same modtrans embed command"):
+        load(tmp_path)
+    (tmp_path / "embed.json").write_text('{"finished": true}')
+    assert len(load(tmp_path)) == 2

@@ -302,3 +302,12 @@ def test_a_real_training_finds_what_no_linear_map_can():
     assert linear["floor"] < 0.2 and linear["cosine"] < 0.65
     assert trained["cosine"] > linear["cosine"] + 0.25
     assert trained["recall_at_10"] > linear["recall_at_10"] + 0.15
+
+
+def test_validation_pairs_of_another_encoder_are_refused():
+    made = [
+        PairedEmbeddings({"image": np.ones((9, 3)), "text": np.ones((9, 3))}, metadata={"text": {"encoder": name}})
+        for name in ("a", "b")
+    ]
+    with pytest.raises(ValueError, match="text: encoder b, but the translator was trained on a"):
+        Translator.fit(made[0], validation=made[1], device="cpu")

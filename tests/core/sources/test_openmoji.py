@@ -201,5 +201,5 @@ def test_an_unknown_source_or_limit_is_named(source):
         load_source("openmoji", limit=0)
     with pytest.raises(ValueError, match=r"source 'openmoji:here': takes no path"):
         load_source("openmoji:here")
-    with pytest.raises(ValueError, match=r"set: 'year' is not a setting of openmoji, which has none"):
+    with pytest.raises(ValueError, match=r"set: 'year' is not a setting of openmoji, which has part, style$"):
         load_source("openmoji", settings={"year": "2014"})

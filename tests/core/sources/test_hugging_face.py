@@ -1,0 +1,242 @@
+"""Data sets of Hugging Face's library: saved, as parquet, and what their columns may be."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modtrans_core.sources import Item, Skipped, load_source
+from modtrans_core.sources.reading import read
+
+hf = pytest.importorskip("datasets")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """What parquet files become is kept with the test."""
+    monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    hf.disable_progress_bars()
+
+
+def png(shade):
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5, 3), shade, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def table(rows, start=0, captions=None, **columns):
+    """Pictures and lists of captions."""
+    shades = range(start, start + rows)
+    captions = captions or [[f"shade {shade}", f"grey {shade}"] for shade in shades]
+    features = {"image": hf.Image(), "caption": hf.List(hf.Value("string"))}
+    values = {"image": [{"bytes": png(shade), "path": None} for shade in shades], "caption": captions}
+    for name, (feature, column) in columns.items():
+        features[name], values[name] = feature, column
+    return hf.Dataset.from_dict(values, features=hf.Features(features))
+
+
+def stored(rows, **features):
+    """A data set of these rows as they are, which the library's own encoders would check first."""
+    return hf.Dataset(pa.table(rows, schema=hf.Features(features).arrow_schema))
+
+
+def entries(path, **arguments):
+    return [entry for shard in load_source(f"datasets:{path}", **arguments).shards(4) for entry in shard.read()]
+
+
+def shades(found):
+    return [int(read("image", entry.values["image"])[0, 0, 0]) for entry in found]
+
+
+@pytest.fixture()
+def saved(tmp_path):
+    splits = {"train": table(9), "val": table(3, 100), "test": table(2, 200)}
+    hf.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    return tmp_path / "saved"
+
+
+def test_a_saved_data_set_with_its_splits(saved):
+    source = load_source(f"datasets:{saved}")
+    shards = source.shards(4)
+    assert [(shard.name, shard.size, shard.start) for shard in shards] == [
+        ("000000", 4, 0),
+        ("000001", 4, 4),
+        ("000002", 1, 8),
+        ("000003", 3, 9),
+        ("000004", 2, 12),
+    ]
+    found = entries(saved)
+    assert [item.key for item in found][8:10] == ["train/000000008", "val/000000000"]
+    assert [item.split for item in found] == ["train"] * 9 + ["validation"] * 3 + ["test"] * 2
+    assert shades(found) == [*range(9), *range(100, 103), 200, 201]
+    assert found[0].values["text"] == ("shade 0", "grey 0")
+    assert set(source.encoders) == {"image", "text"} and not source.grouped
+    assert source.facts["splits"] == {"train": 9, "val": 3, "test": 2} and source.facts["items"] == 14
+    again = pickle.loads(pickle.dumps(shards[3]))  # a shard may be read in another process
+    assert list(again.read()) == found[9:12]
+
+
+def test_one_split(saved):
+    found = entries(saved, settings={"split": "val"})
+    assert [item.key for item in found] == [f"val/{row:09d}" for row in range(3)]
+    assert {item.split for item in found} == {None}  # one split alone is not a split
+    with pytest.raises(ValueError, match=r"split: 'dev' is not one of .*saved, which has train, val, test$"):
+        entries(saved, settings={"split": "dev"})
+
+
+def test_a_data_set_saved_without_splits(tmp_path):
+    table(3).save_to_disk(str(tmp_path / "one"))
+    found = entries(tmp_path / "one")
+    assert [item.key for item in found] == [f"all/{row:09d}" for row in range(3)]
+    assert {item.split for item in found} == {None}
+
+
+@pytest.mark.parametrize("form", ["folder", "file"])
+def test_parquet(tmp_path, form):
+    folder = tmp_path / "parquet"
+    folder.mkdir()
+    table(5).to_parquet(folder / "train-00000-of-00001.parquet")
+    if form == "folder":
+        table(2, 50).to_parquet(folder / "validation-00000-of-00001.parquet")
+    found = entries(folder if form == "folder" else folder / "train-00000-of-00001.parquet")
+    expected = [*range(5), 50, 51] if form == "folder" else [*range(5)]
+    assert shades(found) == expected
+    splits = ["train"] * 5 + ["validation"] * 2 if form == "folder" else [None] * 5
+    assert [item.split for item in found] == splits
+
+
+def test_parquet_of_another_writer(tmp_path):
+    """No features in the file's metadata: pictures are bytes, or bytes with a path."""
+    for name, column in (
+        ("struct", pa.array([{"bytes": png(7), "path": "x.png"}])),
+        ("bytes", pa.array([png(7)], pa.binary())),
+        ("large", pa.array([png(7)], pa.large_binary())),
+    ):
+        file = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"jpg": column, "thumbnail": [b"x"], "url": ["http"], "text": ["grey"]}), file)
+        (item,) = entries(file)
+        assert shades([item]) == [7] and item.values["text"] == "grey"
+
+
+def test_a_limit_and_identity(saved, tmp_path):
+    found = entries(saved, limit=6, seed=1)
+    assert len(found) == 6 and found == entries(saved, limit=6, seed=1) != entries(saved, limit=6, seed=2)
+    assert [shard.start for shard in load_source(f"datasets:{saved}", 6, 1).shards(2)][:2] == [0, 2]
+    assert sum(shard.size for shard in load_source(f"datasets:{saved}", 6, 1).shards(2)) == 6
+    identities = [load_source(f"datasets:{saved}", limit).identity() for limit in (None, 6, 7, None)]
+    assert len(set(identities)) == 3 and identities[0] == identities[3]
+    hf.DatasetDict({"train": table(9)}).save_to_disk(str(tmp_path / "other" / "saved"))
+    assert load_source(f"datasets:{tmp_path / 'other' / 'saved'}").identity() not in identities
+    with pytest.raises(ValueError, match="limit: 0, at least 1 is needed"):
+        entries(saved, limit=0)
+
+
+def test_rows_that_lack_something(tmp_path):
+    rows = {
+        "image": [
+            {"bytes": png(1), "path": None},
+            None,
+            {"bytes": None, "path": None},
+            {"bytes": png(1), "path": None},
+            {"bytes": png(1), "path": None},
+            {"bytes": b"not a picture", "path": None},
+            {"bytes": None, "path": str(tmp_path / "elsewhere.png")},
+        ],
+        "caption": ["fine", "x", "x", None, " ", "x", "a path"],
+    }
+    (tmp_path / "elsewhere.png").write_bytes(png(9))
+    file = tmp_path / "rows.parquet"
+    pq.write_table(stored(rows, image=hf.Image(), caption=hf.Value("string")).data.table, file)
+    found = entries(file)
+    assert [entry.reason for entry in found if isinstance(entry, Skipped)] == [
+        "no picture",
+        "no picture",
+        "no caption",
+        "empty caption",
+    ]
+    assert shades([found[0], found[6]]) == [1, 9]
+    with pytest.raises(ValueError, match="^not a picture$"):  # decoded when it is read, by our reader
+        read("image", found[5].values["image"])
+
+
+def test_no_or_missing_captions_in_a_list(tmp_path):
+    table(3, captions=[[], ["a", None], ["a", "b"]]).save_to_disk(str(tmp_path / "saved"))
+    assert [type(entry) for entry in entries(tmp_path / "saved")] == [Skipped, Skipped, Item]
+
+
+def test_sounds_are_not_decoded(tmp_path):
+    rows = {"audio": [{"bytes": b"RIFF....WAVE", "path": "a.wav"}, None], "text": ["rain", "wind"]}
+    stored(rows, audio=hf.Audio(), text=hf.Value("string")).save_to_disk(str(tmp_path / "saved"))
+    source = load_source(f"datasets:{tmp_path / 'saved'}")
+    assert set(source.encoders) == {"audio", "text"}
+    assert list(source.shards(9)[0].read()) == [
+        Item("all/000000000", {"audio": b"RIFF....WAVE", "text": "rain"}),
+        Skipped("all/000000001", "no sound"),
+    ]
+
+
+def test_columns_are_chosen_by_type_name_and_setting(tmp_path):
+    more = {"url": (hf.Value("string"), ["http"]), "label": (hf.ClassLabel(names=["x"]), [0])}
+    table(1, **more).save_to_disk(str(tmp_path / "usual"))
+    assert entries(tmp_path / "usual")[0].values["text"] == ("shade 0", "grey 0")
+    assert entries(tmp_path / "usual", settings={"text": "url"})[0].values["text"] == "http"
+    table(1, **more).rename_column("caption", "alt").save_to_disk(str(tmp_path / "unusual"))
+    with pytest.raises(ValueError, match=r"columns alt, url could all be the text; set text=COLUMN$"):
+        entries(tmp_path / "unusual")
+    for settings, message in (
+        ({"text": "words"}, r"text: 'words' is not a column of .*, which has image \(image\), alt \(text\)"),
+        ({"text": "label"}, r"text: 'label' of .* holds no text; the columns are"),
+        ({"image": "url"}, r"image: 'url' of .* holds no image; the columns are"),
+        ({"picture": "image"}, r"'picture' is not a setting of datasets, which has audio, config, image, split, text$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            entries(tmp_path / "unusual", settings=settings)
+    hf.Dataset.from_dict({"text": ["alone"]}).save_to_disk(str(tmp_path / "alone"))
+    with pytest.raises(ValueError, match=r"no column of image or audio; the columns are text \(text\)$"):
+        entries(tmp_path / "alone")
+    table(1).select_columns("image").save_to_disk(str(tmp_path / "mute"))
+    with pytest.raises(ValueError, match=r"no column of text; the columns are image \(image\)$"):
+        entries(tmp_path / "mute")
+
+
+def test_what_cannot_be_loaded_is_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "state.json").write_text("{")
+    for path, message in (
+        (tmp_path / "nowhere", "no such file or folder$"),
+        (tmp_path / "empty", "no folder written by save_to_disk, and no parquet files in it$"),
+        (tmp_path / "cut.parquet", r"cut\.parquet: cannot be loaded by datasets \(.+\)$"),
+        (tmp_path / "damaged", r"damaged: cannot be loaded by datasets \(.+\)$"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            entries(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_script_is_not_run(tmp_path):
+    folder = tmp_path / "scripted"
+    folder.mkdir()
+    (folder / "scripted.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit\n")
+    table(1).to_parquet(folder / "train.parquet")
+    try:
+        entries(folder)
+    except ValueError as error:
+        assert "script" in str(error)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_hub_out_of_reach_is_one_line(monkeypatch):
+    def unreachable(*arguments, **keywords):
+        raise ConnectionError("Couldn't reach 'nobody/nothing' on the Hub\n(offline)")
+
+    monkeypatch.setattr(hf, "load_dataset", unreachable)
+    with pytest.raises(
+        ValueError, match=r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"
+    ):
+        entries("nobody/nothing")
