@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.contenders import METHODS, Translate, contenders
+from analysis.contenders import Translate, contenders
 from analysis.splits import every_split
 from modtrans_core.evaluate import floor, score, target_mean, unit
 from modtrans_core.pairs import PairedEmbeddings
@@ -63,8 +63,8 @@ def cross(
 
     Returns
     -------
-    One row a translator: `direction`, `trained` (home or away), `method` (`constant mean`, `METHODS`, and away `MENDS`),
-    `seed`, `n` (items trained on), the scores of `modtrans_core.evaluate.score`, whose floor and centre are the mean of
+    One row a translator: `direction`, `trained` (home or away), `method` (`constant mean`, those of
+    `analysis.contenders` and, away, `MENDS`), `seed`, `n` (items trained on), the scores of `modtrans_core.evaluate.score`, whose floor and centre are the mean of
     the targets known to that translator, and `floor_at_home`, by the mean of home's training targets.
     """
     import pandas as pd
@@ -92,7 +92,7 @@ def cross(
         fitted: dict[str, Translate] = {CONSTANT: partial(_constant, mean)}
         fitted |= contenders(
             *parts, source, target, seed=seed, landmarks=landmarks, steps=steps,
-            progress=lambda done, total, place=place: progress(place * total + done, len(trainings) * total),
+            progress=partial(_part_of, progress, place, len(trainings)),
         )  # fmt: skip
         for method, translate in fitted.items():
             examine(trained, method, translate, mean, n)
@@ -151,8 +151,8 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means `home`
-    and `away`, as `<score>_home` and `<score>_away`, and the mean difference away - home as `<score>`, with its standard
-    deviation over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away over the constant that
+    and `away`, as `<score>_home` and `<score>_away`, and the mean difference away - home as `<score>`, with its
+    standard deviation over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away over the constant that
     home's own targets give: below 0, knowing no condition but the domain is worth more than the translator.
     """
     import pandas as pd
@@ -196,7 +196,7 @@ def shifts(
     """
     order, few = rng.permutation(len(home)), min(few, len(home) // 2)
     if few < 1:
-        raise ValueError(f"few: {few} of {len(home)} items at home, at least 1 for conditions and 1 for targets is needed")
+        raise ValueError(f"few: {few} of {len(home)} items at home, 1 for conditions and 1 for targets is needed")
     chosen = {source: home.take(order[:few]), target: home.take(order[few : 2 * few])}
     shift_c, shift_z = (_mean(part, name) - _mean(away, name) for name, part in chosen.items())
     return shift_c, shift_z
@@ -212,6 +212,10 @@ def recentred(translate: Translate, shift_c: np.ndarray, shift_z: np.ndarray) ->
     shift_c, shift_z : (k,) and (d,), see `shifts`.
     """
     return lambda c: translate(unit(c) - shift_c) + shift_z
+
+
+def _part_of(progress: Progress, place: int, of: int, done: int, total: int) -> None:
+    progress(place * total + done, of * total)
 
 
 def _constant(mean: np.ndarray, condition: np.ndarray) -> np.ndarray:

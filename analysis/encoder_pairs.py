@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +53,19 @@ def on_sphere(location: np.ndarray) -> np.ndarray:
     return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
-def offline_sets(openmoji: str | Path | None = None, items: int = CITIES, progress: Progress | None = None) -> list[Path]:
+def offline_sets(cities_at_most: int = CITIES, progress: Progress | None = None) -> list[Path]:
     """All that needs no network: OpenMoji with real and with random weights, cities by GeoCLIP and by coordinates.
 
     Parameters
     ----------
-    openmoji : a pair set that stands for the first. Default: OpenMoji with the default encoders, cached.
-    items : cities, at most.
-    progress : of each set, called with (items done, in all).
+    progress : of each set in turn, called with (items done, in all).
     """
-    first = Path(openmoji) if openmoji else cached_openmoji(progress=progress)
-    return [first, with_random_weights(progress), cities(items, progress), cities_by_coordinates(items, progress)]
+    return [
+        cached_openmoji(progress=progress),
+        with_random_weights(progress),
+        cities(cities_at_most, progress),
+        cities_by_coordinates(cities_at_most, progress),
+    ]
 
 
 def embedded(paths: Mapping[str, str], encoders: str, progress: Progress | None = None) -> list[Path]:
@@ -102,14 +104,29 @@ def named_pairs(encoders: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def called(path: str | Path) -> str:
-    """What a pair set is called in a table: its data set and encoders where its metadata say, else its file."""
-    pairs = PairedEmbeddings.load(path)
+def named(files: Iterable[str | Path]) -> dict[str, Path]:
+    """Pair sets by their names: the data set and both encoders where its metadata say, else the file's.
+
+    A file that is listed twice is taken once; another one of the same name gets a number.
+    """
+    found: dict[str, Path] = {}
+    for file in map(Path, files):
+        if any(file.resolve() == other.resolve() for other in found.values()):
+            continue
+        name = called = _called(file)
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{called} ({number})"
+        found[name] = file
+    return found
+
+
+def _called(file: Path) -> str:
+    pairs = PairedEmbeddings.load(file)
     name = pairs.metadata.get("dataset", {}).get("name")
     encoders = [pairs.metadata.get(modality, {}).get("encoder") for modality in list(pairs.arrays)[:2]]
-    if name is None or None in encoders:
-        return Path(path).stem
-    return f"{name}: {short(encoders[0])} | {short(encoders[1])}"
+    return file.stem if name is None or None in encoders else f"{name}: {' | '.join(map(short, encoders))}"
 
 
 def short(encoder: str) -> str:
