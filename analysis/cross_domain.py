@@ -64,8 +64,9 @@ def cross(
     Returns
     -------
     One row a translator: `direction`, `trained` (home or away), `method` (`constant mean`, those of
-    `analysis.contenders` and, away, `MENDS`), `seed`, `n` (items trained on), the scores of `modtrans_core.evaluate.score`, whose floor and centre are the mean of
-    the targets known to that translator, and `floor_at_home`, by the mean of home's training targets.
+    `analysis.contenders` and, away, `MENDS`), `seed`, `n` (items trained on), the scores of
+    `modtrans_core.evaluate.score`, whose floor and centre are the mean of the targets known to that translator, and
+    `floor_at_home`, by the mean of home's training targets.
     """
     import pandas as pd
 
@@ -150,10 +151,10 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means `home`
-    and `away`, as `<score>_home` and `<score>_away`, and the mean difference away - home as `<score>`, with its
-    standard deviation over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away over the constant that
-    home's own targets give: below 0, knowing no condition but the domain is worth more than the translator.
+    One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means
+    `<score>_home` and `<score>_away`, and their mean difference away - home as `<score>`, with its standard deviation
+    over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away over that of the mean of home's own
+    targets: below 0, to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
     """
     import pandas as pd
 
