@@ -153,8 +153,8 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means
     `<score>_home` and `<score>_away`, and their mean difference away - home as `<score>`, with its standard deviation
-    over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away over that of the mean of home's own
-    targets: below 0, to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
+    over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away less the floor at home: below 0,
+    to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
     """
     import pandas as pd
 
