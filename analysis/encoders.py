@@ -1,7 +1,8 @@
 """Does the translator work with any pair of encoders? The same scores for each, beside its floor and its control.
 
 A cosine says little across encoders: its floor, the cosine of the constant mean, is a property of the target's encoder.
-Whether vectors know anything of the item is what the skill and the centered ranking say.
+Nor does the skill, between floor and ceiling, where targets differ: three numbers are predicted well and still do not
+tell an item from its neighbours. What vectors know of an item is what the ranking in one gallery says.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CLIP_ON_COCO = {
     "ViT-B/32": {"text": 0.716, "image": 0.689},
     "ViT-L/14": {"text": 0.710, "image": 0.594},
 }
-"""floors: |mean| of CLIP's unit embeddings of COCO val2014 (theory of the mean: `modtrans_core.evaluate.floor`)"""
+"""floors: |mean| of CLIP's unit embeddings of COCO val2014, from statistics that the poster's authors published"""
 PUBLISHED = (0.839, 0.823)
 """the poster's cosines on COCO with CLIP (Table 2); those of its Tables 3 and 4 are not known to us"""
 
@@ -108,8 +109,8 @@ def contend_all(
 def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFrame:
     """What the real encoder has over its control, seed by seed, as both were split and tested on the same items.
 
-    Where the control replaces the condition's encoder, targets and floor are the same and the cosines compare; where it
-    replaces the target's, only the skill and the ranking do.
+    Where the control replaces the condition's encoder, targets and floor are the same and all scores compare; where it
+    replaces the target's, only the ranking does.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def cell_names(table: pd.DataFrame) -> list[str]:
     """What each pair and direction of a table is called on an axis, in its order: pair, direction and gallery."""
     cells = table.drop_duplicates(["pair", "direction"])
-    return [f"{row['pair']}\n{row['direction']}, n = {row['gallery']:.0f}" for row in cells.to_dict("records")]
+    return [f"{row['pair']}\n{row['direction']}, gallery {row['gallery']:.0f}" for row in cells.to_dict("records")]
 
 
 def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
