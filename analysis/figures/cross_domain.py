@@ -22,7 +22,7 @@ def losses(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     methods = list(table["method"].unique())
     cells = list(table.groupby(["crossing", "direction"], sort=False))
-    for place, ((_, _), cell) in enumerate(cells):
+    for place, (_, cell) in enumerate(cells):
         for row in cell.to_dict("records"):
             index = methods.index(row["method"])
             y = place + 0.8 * ((index + 0.5) / len(methods) - 0.5)
@@ -34,7 +34,7 @@ def losses(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
         if place:
             ax.axhline(place - 0.5, color="0.9", linewidth=0.6)
     names = [
-        f"{crossing}\n{direction}, gallery {cell['gallery'].mean():.0f}, n = {cell['n'].mean():.0f}"
+        f"{crossing}\n{direction}\ntrained on {cell['n'].mean():.0f}, gallery {cell['gallery'].mean():.0f}"
         for (crossing, direction), cell in cells
     ]
     ax.set_yticks(range(len(cells)), names)
