@@ -119,7 +119,7 @@ def _write_metadata(path: Path, names: pyarrow.Table, slot: np.ndarray | None) -
     if "caption" in names.column_names:
         own = np.zeros(len(names), dtype=np.int64) if slot is None else slot
         captions = zip(names["caption"].to_pylist(), own.tolist(), strict=True)
-        texts = [several[i] if i < len(several or []) else None for several, i in captions]
+        texts = [several[min(i, len(several) - 1)] if several else None for several, i in captions]
         columns["caption"] = pa.array(texts, pa.string())
     columns |= {name: names[name] for name in names.column_names if name not in columns}
     path.parent.mkdir(exist_ok=True)

@@ -275,10 +275,18 @@ class PairedEmbeddings:
     def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
+        Names that only parquet files beside the vectors hold are read too, where the vectors are and pyarrow is
+        installed; captions never are, see `modtrans_core.items.read_items`.
+
         Parameters
         ----------
         mapped : leave the vectors on disk, and read and check rows when they are needed. Default: where they would take
             more than 2 GiB as float32 and no file is compressed. The files must not change while the set is in use.
+
+        Raises
+        ------
+        ValueError
+            A damaged file; shards that differ in modalities, shapes or encoders; an embedding that is unfinished.
         """
         from modtrans_core.shards import load
 

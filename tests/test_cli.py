@@ -125,7 +125,7 @@ def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(folder, capsys)
         (["certify", "run", "pairs.npz", "--alpha", "2"], 1, "alpha: 2"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
-        (["embed", "photos", "--out", "x.npz"], 2, "photos"),
+        (["embed", "photos", "--out", "x.npz"], 1, "'photos': unknown, and no such path"),
         (["embed", "openmoji", "--out", "x.csv"], 1, "x.csv: unknown suffix"),
         (["embed", "openmoji", "--out", "x.npz", "--image-encoder", "magic"], 1, "magic"),
         (["embed", "openmoji", "--out", "pairs.npz"], 1, "pairs.npz: exists"),

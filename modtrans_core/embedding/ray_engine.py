@@ -21,9 +21,12 @@ class _Actor:
     def __init__(self) -> None:
         self.worker = ShardWorker(self.job, self.folder, None)
 
-    def __call__(self, row: dict[str, int]) -> dict[str, int]:
-        self.worker.do(row["shard"], wait=True, progress=lambda _: None)
-        return row
+    def __call__(self, row: dict[str, int]) -> dict[str, str]:
+        try:
+            self.worker.do(row["shard"], wait=True, progress=lambda _: None)
+        except (ValueError, OSError, RuntimeError, ImportError) as error:  # Ray would lose its words on the way
+            return {"error": str(error)}
+        return {"error": ""}
 
 
 def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) -> None:
@@ -58,20 +61,13 @@ def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) ->
                 shards = data.from_items(missing, override_num_blocks=len(missing))
                 given = {"job": replace(job), "folder": Folder(folder.path.absolute())}  # of the job, its names alone
                 actor = type("Actor", (_Actor,), given)
-                done = shards.map(actor, concurrency=workers, **{f"num_{kind.lower()}s": 1})
-                for _ in done.iter_rows():
+                done = shards.map(actor, concurrency=workers, max_restarts=0, **{f"num_{kind.lower()}s": 1})
+                for row in done.iter_rows():
+                    if row["error"]:
+                        raise ValueError(row["error"])
                     counter.refresh()
                     report(counter.done(), counter.total())
-    except ray.exceptions.RayError as error:
-        raise _cause(error) from None
     finally:
         if started_here:
             ray.shutdown()
     ShardWorker(job, folder, None).finish()
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What a worker raised, out of what Ray wraps it in."""
-    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = inner
-    return error

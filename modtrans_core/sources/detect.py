@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SIGNS = {  # kind: paths in the folder, any of which gives it away; the first kind that fits is taken
+SIGNS = {  # kind: patterns of paths in the folder, any of which gives it away; the first kind that fits is taken
     "coco": (
         "annotations/captions_train2017.json",
         "annotations/captions_val2017.json",
@@ -22,6 +22,10 @@ SIGNS = {  # kind: paths in the folder, any of which gives it away; the first ki
         "results.csv",
         "captions.txt",
     ),
+    "celeba": ("list_attr_celeba.txt", "list_attr_celeba.csv", "Anno/list_attr_celeba.txt"),
+    "cifar10": ("data_batch_1.bin", "data_batch_1", "cifar-10-batches-bin", "cifar-10-batches-py"),
+    "datasets": ("dataset_dict.json", "state.json"),
+    "webdataset": ("*.tar", "*.tar.gz"),
     "folder": ("captions.csv", "captions.tsv", "captions.jsonl", "captions.json"),
 }
 
@@ -34,8 +38,10 @@ def kind_of(path: Path) -> str:
     ValueError
         If it looks like none; the message lists what was looked for.
     """
+    if path.is_file() and path.suffix == ".tar":
+        return "webdataset"
     for kind, signs in SIGNS.items():
-        if any((path / sign).is_file() for sign in signs):
+        if any(True for sign in signs for _ in path.glob(sign)):
             return kind
     sought = "; ".join(f"{kind}: {', '.join(signs)}" for kind, signs in SIGNS.items())
     raise ValueError(f"{path}: looks like no source; looked for ({sought}); or name the kind, as in folder:{path}")

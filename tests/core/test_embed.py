@@ -8,6 +8,7 @@ import pytest
 
 import modtrans_core.embed as module
 import modtrans_core.embedding.shard as shard_module
+from modtrans_core.cli import VERBS, run
 from modtrans_core.embed import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
 from modtrans_core.items import read_items
@@ -218,3 +219,33 @@ def test_cached_openmoji_asks_for_the_default_encoders(monkeypatch):
     cached_openmoji(limit=64)
     assert asked["source"] == "openmoji" and asked["limit"] == 64 and "encoders" not in asked
     assert not openmoji_is_cached(64)
+
+
+@pytest.mark.parametrize(
+    ("image_encoder", "text_encoder", "dimensions"),
+    [
+        ("open_clip:ViT-S-32-alt/random", "open_clip:ViT-S-32-alt/random", (256, 256)),
+        ("timm:test_vit/random", TEXT_ENCODER, (64, 384)),
+        ("array:vectors.npy", "array:vectors.npz", (5, 5)),
+    ],
+)
+def test_encoders_by_name_on_the_command_line(tmp_path, monkeypatch, capsys, image_encoder, text_encoder, dimensions):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3, 5))
+    np.save("vectors.npy", vectors)
+    np.savez("vectors.npz", key=np.array(["c.png", "a.png", "b.png"]), vectors=vectors[[2, 0, 1]])
+    for name in "abc":
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(f"{name}.png")
+    (tmp_path / "captions.csv").write_text("file,caption\na.png,one\nb.png,two\nc.png,three\n")
+    named = ["--image-encoder", image_encoder, "--text-encoder", text_encoder, "--device", "cpu"]
+    assert run(VERBS, "modtrans", "", ["embed", "folder:.", "--out", "pairs.safetensors", *named]) == 0
+    pairs = PairedEmbeddings.load("pairs.safetensors")
+    assert tuple(pairs.arrays[name].shape for name in ("image", "text")) == tuple((3, d) for d in dimensions)
+    assert [pairs.metadata[name]["encoder"] for name in ("image", "text")] == [image_encoder, text_encoder]
+    assert "pairs.safetensors: PairedEmbeddings(" in capsys.readouterr().err
+    if "array" in image_encoder:
+        for name in ("image", "text"):
+            np.testing.assert_allclose(pairs.arrays[name], vectors, rtol=1e-6)

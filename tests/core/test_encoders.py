@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from modtrans_core.embed import IMAGE_ENCODER, TEXT_ENCODER
-from modtrans_core.encoders import NonFiniteEmbedding, identity, load_encoder
+from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
 from modtrans_core.encoders.base import Encoder
 from modtrans_core.encoders.weights import PACKAGED, PackagedWeights
 

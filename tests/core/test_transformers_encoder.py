@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
+from modtrans_core.cli import VERBS, run
 from modtrans_core.encoders import identity, load_encoder
 from modtrans_core.encoders.transformers_encoder import resampled
+from modtrans_core.pairs import PairedEmbeddings
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
@@ -286,3 +288,26 @@ def test_a_folder_of_sentence_transformers_agrees_with_the_library(bert, tmp_pat
     (dense / "model.safetensors").rename(dense / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"2_Dense/pytorch_model\.bin is pickled"):
         load_encoder("sentence-transformers:./model", "text", "cpu")
+
+
+def test_sounds_and_texts_through_the_command_line(clap, bert, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    folder, out = tmp_path / "sounds", tmp_path / "pairs.npz"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("rain", "wind"):
+        soundfile.write(folder / f"{name}.wav", rng.uniform(-0.5, 0.5, 16_000), 16_000)
+    (folder / "cut.wav").write_bytes((folder / "rain.wav").read_bytes()[:900])
+    rows = ["rain.wav,rain falls", "rain.wav,heavy rain", "cut.wav,rain", "wind.wav,wind blows"]
+    (folder / "captions.csv").write_text("\n".join(["file,caption", *rows]))
+    arguments = [f"folder:{folder}", "--out", str(out), "--set", "modality=audio", "--device", "cpu"]
+    arguments += ["--audio-encoder", f"transformers:clap/{clap}", "--text-encoder", f"transformers:cls/{bert}"]
+    assert run(VERBS, "modtrans", "", ["embed", *arguments]) == 0
+    pairs = PairedEmbeddings.load(out)
+    assert pairs.key.tolist() == ["rain.wav", "wind.wav"] and pairs.counts["text"].tolist() == [2, 1]
+    assert pairs.metadata["dataset"]["skipped"] == {"damaged sound": 1}
+    sounds = [soundfile.read(folder / f"{name}.wav", dtype="float32") for name in ("rain", "wind")]
+    ours = load_encoder(f"transformers:clap/{clap}", "audio", "cpu").encode(sounds)
+    np.testing.assert_allclose(pairs.arrays["audio"], ours, atol=1e-5)
+    texts = load_encoder(f"transformers:cls/{bert}", "text", "cpu").encode(["rain falls", "heavy rain", "wind blows"])
+    np.testing.assert_allclose(pairs.rows("text")[0], texts, atol=1e-5)

@@ -156,13 +156,14 @@ B32, L14 = "open_clip:ViT-B-32/openai", "open_clip:ViT-L-14/openai"
         (
             {"encoder": "open_clip:m/w.pt", "weights_sha256": "a"},
             {"encoder": "open_clip:m/w.pt", "weights_sha256": "b"},
-            "image: encoder open_clip:m/w.pt with weights a, "
-            "but the translator was trained on open_clip:m/w.pt with weights b",
+            "image: encoder open_clip:m/w.pt with weights_sha256 a, "
+            "but the translator was trained on open_clip:m/w.pt with weights_sha256 b",
         ),
         (
             {"encoder": "transformers:cls/f", "weights_sha256": "a", "preprocessing": "first"},
             {"encoder": "transformers:mean/f", "weights_sha256": "a", "preprocessing": "mean"},
-            "image: preprocessing 'first', but the translator was trained on preprocessing 'mean'",
+            "image: encoder transformers:cls/f with preprocessing first, "
+            "but the translator was trained on transformers:mean/f with preprocessing mean",
         ),
         (
             {"encoder": "timm:m/random", "weights_sha256": None},
