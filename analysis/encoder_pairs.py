@@ -14,7 +14,7 @@ from modtrans_core.progress import Progress
 
 RANDOM_IMAGES = "timm:tf_efficientnet_lite0/random"
 CITIES = 6000
-"""cities that are embedded, of about 34,000: MiniLM takes a minute on two cores for their names"""
+"""cities that are embedded, of about 34,000: their names take MiniLM a minute or two on two cores"""
 KINDS = {"coco": "coco", "cc3m": "webdataset", "celeba": "celeba", "cifar10": "cifar10"}
 """the poster's data sets, and the source that reads each"""
 
