@@ -58,7 +58,7 @@ class Embed:
     shard_items: int = 1024
     """items of a shard, the unit that is done or not when a run ends"""
     dtype: Literal["float32", "float16"] = "float32"
-    """of the vectors in a folder of shards"""
+    """of the vectors in --out"""
     engine: Literal["local", "ray"] = "local"
     """who does it: this process beside others, or the workers of Ray"""
     overwrite: bool = False

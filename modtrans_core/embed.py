@@ -50,7 +50,7 @@ def embed(
     limit, seed, settings : which part of the source, see `modtrans_core.sources.load_source`.
     device : default: the GPU if there is one.
     shard_items : items of a shard, where the source does not come in shards (tar files do).
-    dtype : of the vectors in a folder, `float32` or `float16`. Files are float32.
+    dtype : of the vectors on disk, `float32` or `float16`.
     engine : `ray` gives the shards to the workers of a Ray cluster, or of this machine if there is none.
     overwrite : replace what is finished, or was begun with other inputs, at `out`.
     progress : called with (items done, in all). Default: a bar on stderr when someone watches.
@@ -81,7 +81,7 @@ def embed(
     if distributed.is_main():
         _make_room(path, folder, job, overwrite)
         if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
-            PairedEmbeddings.load(cached).save(path)
+            PairedEmbeddings.load(cached).save(path, dtype=dtype)
         else:
             folder.begin(job)
     distributed.barrier()
@@ -95,7 +95,7 @@ def embed(
         watched = progress if distributed.is_main() else silent
         work(job, folder, device, (distributed.rank(), distributed.world()), watched)
     if path != folder.path:
-        _merge_once(folder, path)
+        _merge_once(folder, path, dtype)
     return path
 
 
@@ -137,7 +137,7 @@ def cache_dir() -> Path:
 
 
 def _cached_path(job: Job) -> Path:
-    return cache_dir() / f"{job.source.partition(':')[0]}-{job.digest()}.npz"
+    return cache_dir() / f"{job.description['source']}-{job.digest()}.npz"
 
 
 def _kind_of(device: str | None) -> str:
@@ -148,10 +148,10 @@ def _kind_of(device: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _merge_once(folder: Folder, out: Path) -> None:
+def _merge_once(folder: Folder, out: Path, dtype: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
     with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
         if folder.path.exists():
-            merge(folder, out)
+            merge(folder, out, dtype)
             shutil.rmtree(folder.path)
         out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

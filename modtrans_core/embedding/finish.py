@@ -51,7 +51,7 @@ def finish(job: Job, folder: Folder) -> None:
     shutil.rmtree(folder.parts, ignore_errors=True)
 
 
-def merge(folder: Folder, out: Path) -> None:
+def merge(folder: Folder, out: Path, dtype: str) -> None:
     """The finished shards as one file that has the names and captions of its items; beside it what was skipped."""
     pairs = PairedEmbeddings.load(folder.path, mapped=False)
     names = read_items(folder.path)
@@ -62,7 +62,9 @@ def merge(folder: Folder, out: Path) -> None:
     if (folder.path / SKIPPED).exists():
         with replacing(skipped_beside(out)) as temporary:
             shutil.copyfile(folder.path / SKIPPED, temporary)
-    replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata, group=_own_groups(pairs)).save(out)
+    replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata, group=_own_groups(pairs)).save(
+        out, dtype=dtype
+    )
 
 
 def skipped_beside(out: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from modtrans_core import __version__
 from modtrans_core.encoders import identity
 from modtrans_core.files import read_json, write_json
-from modtrans_core.sources import Shard, Source, load_source
+from modtrans_core.sources import Shard, Source, load_source, parsed
 
 RECORD = "embed.json"
 _PARTS = ".embedding"
@@ -80,7 +80,7 @@ class Job:
     def description(self) -> dict[str, Any]:
         """All that the result depends on, as JSON values."""
         return {
-            "source": self.source.partition(":")[0],
+            "source": parsed(self.source)[0],
             "settings": dict(self.settings),
             "content": self.loaded.identity(),
             **{f"{modality}-encoder": identity(name) for modality, name in self.encoders.items()},

@@ -24,7 +24,7 @@ from pathlib import Path
 from modtrans_core.sources.base import Item, Listing, Shard, Skipped, Source
 from modtrans_core.sources.detect import kind_of
 
-__all__ = ["SOURCES", "Item", "Listing", "Shard", "Skipped", "Source", "load_source"]
+__all__ = ["SOURCES", "Item", "Listing", "Shard", "Skipped", "Source", "load_source", "parsed"]
 
 SOURCES = {  # kind: the function that makes it. Modules are imported when they are needed.
     "openmoji": "modtrans_core.sources.openmoji:openmoji",
@@ -58,15 +58,11 @@ def load_source(
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
-    if name.partition(":")[0] not in SOURCES and os.path.exists(name):
-        name = f"{kind_of(Path(name))}:{name}"
-    kind, colon, path = name.partition(":")
-    if kind not in SOURCES:
-        raise ValueError(f"source {name!r}: unknown, and no such path; known: {', '.join(SOURCES)}")
+    kind, path = parsed(name)
     make = _function(SOURCES[kind])
     parameters = list(signature(make).parameters.values())
     on_disk = parameters[0].name == "path" if parameters else False
-    if on_disk != bool(colon and path):
+    if on_disk != bool(path):
         raise ValueError(f"source {name!r}: {kind}:PATH is needed" if on_disk else f"source {name!r}: takes no path")
     known = {p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY} - {"limit", "seed"}
     for setting in settings or {}:
@@ -75,6 +71,22 @@ def load_source(
                 f"set: {setting!r} is not a setting of {kind}, which has {', '.join(sorted(known)) or 'none'}"
             )
     return make(*([path] if on_disk else []), limit=limit, seed=seed, **(settings or {}))
+
+
+def parsed(name: str) -> tuple[str, str]:
+    """The kind of a source and its path, "" where it has none.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown, and nothing lies at such a path or nothing that looks like a source.
+    """
+    kind, _, path = name.partition(":")
+    if kind in SOURCES:
+        return kind, path
+    if not os.path.exists(name):
+        raise ValueError(f"source {name!r}: unknown, and no such path; known: {', '.join(SOURCES)}")
+    return kind_of(Path(name)), name
 
 
 def _function(place: str) -> Callable[..., Source]:

@@ -60,6 +60,7 @@ def texts(monkeypatch):
     def run(entries, out, **options):
         encoders = {"question": IMAGE_ENCODER, "answer": IMAGE_ENCODER}  # only looked at for their names
         monkeypatch.setattr("modtrans_core.embedding.job.load_source", lambda *_: Listing(entries, encoders, {}))
+        monkeypatch.setattr("modtrans_core.embedding.job.parsed", lambda name: (name, ""))
         monkeypatch.setattr(shard_module, "load_encoder", lambda *_: Letters())
         return embed("made-up", out, **{"device": "cpu", "shard_items": 2} | options)
 
@@ -93,7 +94,9 @@ def test_a_folder_and_a_file_hold_the_same(tmp_path):
     folder = embed(out=tmp_path / "shards", encoders=IMAGES, shard_items=7, **FEW)
     file = embed(out=tmp_path / "pairs.npz", encoders=IMAGES, shard_items=7, **FEW)
     half = embed(out=tmp_path / "half", encoders=IMAGES, shard_items=7, dtype="float16", **FEW)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "pairs.npz", "shards"]
+    embed(out=tmp_path / "half.npz", encoders=IMAGES, shard_items=7, dtype="float16", **FEW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half", "half.npz", "pairs.npz", "shards"]
+    assert np.load(tmp_path / "half.npz")["image"].dtype == np.float16
     a, b, c = (PairedEmbeddings.load(path) for path in (folder, file, half))
     for name in ("image", "text"):
         np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
