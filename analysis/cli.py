@@ -94,11 +94,13 @@ class Paper:
     """folder to make"""
     pairs: Path | None = None
     """your own pair set in place of OpenMoji"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NOTEBOOK.NAME=VALUE ...")] = ()
+    """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
 
     def run(self) -> None:
         from analysis.paper import make
 
-        pdf = make(self.out, self.profile, self.pairs)
+        pdf = make(self.out, self.profile, self.pairs, self.set)
         say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
 
 

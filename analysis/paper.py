@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,32 @@ def stages(profile: str) -> list[Stage]:
     ]
 
 
-def make(out: Path, profile: str = "default", pairs: Path | None = None) -> Path:
+def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Stage]:
+    """The notebooks with each NOTEBOOK.NAME=VALUE put in; a value that is a path which exists is made absolute, as a
+    notebook runs in a folder of its own.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not of that form, or there is no such notebook.
+    """
+    given: dict[str, dict[str, Any]] = {stage.name: {} for stage in planned}
+    for setting in settings:
+        place, equals, text = setting.partition("=")
+        notebook, dot, name = place.partition(".")
+        if not (equals and dot and name):
+            raise ValueError(f"set: {setting!r}, NOTEBOOK.NAME=VALUE is needed")
+        if notebook not in given:
+            raise ValueError(f"set: no notebook {notebook!r}; there are {', '.join(given)}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = str(Path(text).resolve()) if text and Path(text).exists() else text
+        given[notebook][name] = value
+    return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
+
+
+def make(out: Path, profile: str = "default", pairs: Path | None = None, settings: Sequence[str] = ()) -> Path:
     """Run the paper's notebooks and compile it; return the PDF.
 
     A notebook whose text, parameters, data and package are those of its last run is not run again, so that an
@@ -78,8 +103,9 @@ def make(out: Path, profile: str = "default", pairs: Path | None = None) -> Path
     out : folder that receives `paper.pdf`, its sources, `numbers.json` and every notebook's results.
     profile : `smoke` (all of it, small), `default`, or `full`.
     pairs : pair set for the notebooks that look at data. Default: OpenMoji, embedded once and cached.
+    settings : parameters `NOTEBOOK.NAME=VALUE` that take the place of the profile's.
     """
-    planned = stages(profile)
+    planned = with_settings(stages(profile), settings)
     for stage in planned:
         notebooks.check(stage.notebook, stage.parameters)
     if pairs is not None:

