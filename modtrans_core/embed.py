@@ -110,7 +110,7 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
     if path != folder.path and path.is_file() and not folder.begun and not overwrite:
         raise ValueError(f"{path}: exists; choose another name or add --overwrite")
-    if overwrite and folder.begun and (folder.finished or folder.difference(job)):
+    if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         shutil.rmtree(folder.path)
 
 

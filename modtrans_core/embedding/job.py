@@ -130,6 +130,11 @@ class Folder:
         """Whether a job was begun here."""
         return (self.path / RECORD).exists()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be lost: a job was begun, and no shard of it is done."""
+        return not self.finished and not self.done_names()
+
     def difference(self, job: Job) -> str | None:
         """The first thing in which the job that was begun here differs from this one."""
         begun = self.record()["job"]

@@ -205,6 +205,9 @@ def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):
         texts(entries, out)
     assert len(PairedEmbeddings.load(texts(entries, out, overwrite=True))) == 5
     assert len(PairedEmbeddings.load(texts(entries[:3], out, overwrite=True))) == 3
+    with pytest.raises(ValueError, match="finite"):
+        texts([Item("x", {"question": "!", "answer": "b"})], tmp_path / "other")
+    assert len(PairedEmbeddings.load(texts(entries, tmp_path / "other"))) == 5  # nothing was done, nothing is lost
 
 
 def test_the_cache_folder(monkeypatch, cache, tmp_path):
