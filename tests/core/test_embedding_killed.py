@@ -49,17 +49,16 @@ def bytes_of(path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """For each form of the result: where it lies, undisturbed, and how long it took."""
+    """A folder of shards, made undisturbed, and how long it took."""
     folder = tmp_path_factory.mktemp("whole")
     finish(folder / "first")  # starts the server
-    return {name: (folder / name, finish(folder / name)) for name in ("shards", "pairs.npz")}
+    return folder / "shards", finish(folder / "shards")
 
 
-@pytest.mark.parametrize(("name", "kills"), [("shards", 20), ("pairs.npz", 10)])
-def test_killed_at_random_moments(tmp_path, whole, name, kills):
-    out, rng = tmp_path / name, random.Random(name)
-    undisturbed, duration = whole[name]
-    while kills or not_finished(out):
+def test_killed_at_twenty_random_moments(tmp_path, whole):
+    out, rng, kills = tmp_path / "shards", random.Random(0), 20
+    undisturbed, duration = whole
+    while kills or not out.exists() or (out / ".embedding").exists():
         process = start(out)
         process.join(rng.uniform(0.1, 0.9) * duration if kills else None)
         process.kill()
@@ -69,23 +68,18 @@ def test_killed_at_random_moments(tmp_path, whole, name, kills):
             kills -= 1
         elif kills:  # it was done before it could be killed
             assert bytes_of(out) == bytes_of(undisturbed)
-            shutil.rmtree(out) if out.is_dir() else out.unlink()
+            shutil.rmtree(out)
     assert bytes_of(out) == bytes_of(undisturbed)
 
 
-def not_finished(out):
-    return not out.exists() or out.with_name(f"{out.name}.parts").exists() or (out / ".embedding").exists()
-
-
-@pytest.mark.parametrize(("name", "shards"), [("shards", 1), ("pairs.npz", 2)])
-def test_killed_around_every_file_that_is_put_in_place(tmp_path, name, shards):
-    """One run for each moment: killed there, then gone on with."""
-    few = {"limit": 8 * shards}
-    undisturbed = tmp_path / "whole" / name
+def test_killed_around_every_file_that_is_put_in_place(tmp_path):
+    """A run of two shards that become one file, for each moment: killed there, then gone on with."""
+    few = {"limit": 16}
+    undisturbed = tmp_path / "whole" / "pairs.npz"
     finish(undisturbed, **few)
     moment, stopped = 0, True
     while stopped:
-        out = tmp_path / str(moment) / name
+        out = tmp_path / str(moment) / "pairs.npz"
         process = start(out, kill_at=moment, **few)
         process.join()
         stopped = process.exitcode == KILLED
@@ -93,4 +87,4 @@ def test_killed_around_every_file_that_is_put_in_place(tmp_path, name, shards):
             finish(out, **few)
         assert bytes_of(out) == bytes_of(undisturbed)
         moment += 1
-    assert moment > 2 * (3 * shards + 2)  # before and after: three files a shard, the beginning and the end
+    assert moment > 2 * (3 * 2 + 3)  # before and after: three files a shard, the beginning, the end, the whole
