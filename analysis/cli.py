@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.cli import VERBS, held_out, run, say
+from modtrans_core.cli import VERBS, held_out
+from modtrans_core.command import run, say
 
 
 @dataclass(frozen=True)

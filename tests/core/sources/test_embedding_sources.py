@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from modtrans_core import PairedEmbeddings
-from modtrans_core.cli import VERBS, run
+from modtrans_core.cli import VERBS
+from modtrans_core.command import run
 from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
 
 
