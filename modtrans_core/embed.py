@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from modtrans_core.embedding.claims import Claims
-from modtrans_core.embedding.finish import SKIPPED, merge, skipped_beside
+from modtrans_core.embedding.finish import SKIPPED, copy_skipped, merge, skipped_beside
 from modtrans_core.embedding.job import Folder, Job
 from modtrans_core.embedding.work import work
 from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
@@ -81,6 +81,7 @@ def embed(
     if distributed.is_main():
         _make_room(path, folder, job, overwrite)
         if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
+            copy_skipped(skipped_beside(cached), path)
             PairedEmbeddings.load(cached).save(path, dtype=dtype)
         else:
             folder.begin(job)

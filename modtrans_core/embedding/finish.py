@@ -59,9 +59,7 @@ def merge(folder: Folder, out: Path, dtype: str) -> None:
     metadata["dataset"] = {**metadata["dataset"], "items": len(pairs), "skipped": folder.record()["skipped"]}
     if "caption" in names.column_names:
         metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
-    if (folder.path / SKIPPED).exists():
-        with replacing(skipped_beside(out)) as temporary:
-            shutil.copyfile(folder.path / SKIPPED, temporary)
+    copy_skipped(folder.path / SKIPPED, out)
     replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata, group=_own_groups(pairs)).save(
         out, dtype=dtype
     )
@@ -70,6 +68,14 @@ def merge(folder: Folder, out: Path, dtype: str) -> None:
 def skipped_beside(out: Path) -> Path:
     """Where the list of what was skipped is kept for a single file."""
     return out.with_name(f"{out.stem}.{SKIPPED}")
+
+
+def copy_skipped(listed: Path, out: Path) -> None:
+    """Put a list of what was skipped, where there is one, beside a single file; an older one there goes."""
+    skipped_beside(out).unlink(missing_ok=True)
+    if listed.exists():
+        with replacing(skipped_beside(out)) as temporary:
+            shutil.copyfile(listed, temporary)
 
 
 def skipped_in_words(reasons: Mapping[str, int]) -> str:

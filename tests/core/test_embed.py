@@ -143,6 +143,9 @@ def test_what_cannot_be_encoded_is_skipped_counted_and_listed(tmp_path, texts):
         ["d", "question mark"],
         ["a", "duplicate key"],
     ]
+    texts(entries, None)
+    copy = texts(entries, tmp_path / "copy.npz")
+    assert skipped(copy)[1] == reasons and skipped(copy)[0].read_bytes() == where.read_bytes()
     folder = texts(entries, tmp_path / "shards")
     assert skipped(folder) == (folder / "skipped.csv", reasons)
     assert PairedEmbeddings.load(folder).fingerprint() == pairs.fingerprint()
