@@ -201,6 +201,8 @@ def held_out(run: Path, pairs: PairedEmbeddings, split: str = "auto") -> PairedE
     if split == "all" or (split == "auto" and not same):
         if same:
             say("scored on all items, training items among them: these scores are not a test")
+        elif trained_on is not None:
+            say(f"scored on all {len(pairs)} items: not the pairs that the run was trained from")
         return pairs
     if trained_on is None:
         raise ValueError(f"{run}: has no split, --split all is needed")
