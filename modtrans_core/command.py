@@ -61,7 +61,8 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     try:
         command.run()
     except KeyboardInterrupt as stop:
-        _say_once(f"{program} {verb}: interrupted {stop}; what was finished is kept")
+        where = f" {stop}" if str(stop) else ""
+        _say_once(f"{program} {verb}: interrupted{where}; what was finished is kept")
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("MODTRANS_DEBUG"):
             raise
