@@ -74,8 +74,7 @@ def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbedd
         for key, own in zip(keys, names["caption"].to_pylist(), strict=True):
             captions.setdefault(key, []).extend(own or [])
         metadata["captions"] = captions
-    group = pairs.group if pairs.grouped else None
-    return replace(pairs, key=np.array(keys), metadata=metadata, group=group)  # type: ignore[arg-type]
+    return pairs.changed(key=np.array(keys), metadata=metadata)
 
 
 def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:

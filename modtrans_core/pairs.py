@@ -186,6 +186,10 @@ class PairedEmbeddings:
             digest.update(np.ascontiguousarray(self.own_split).data)
         return digest.hexdigest()
 
+    def changed(self, **fields: Any) -> PairedEmbeddings:
+        """The set with other values of these fields; groups that were never given stay so."""
+        return replace(self, **{"group": self.group if self.grouped else None, **fields})
+
     def take(self, items: np.ndarray) -> PairedEmbeddings:
         """The pair set of these items, in this order."""
         return replace(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def _with_names(path: Path, pairs: PairedEmbeddings) -> PairedEmbeddings:
     """The set in memory with the names from parquet files beside the vectors, if it has none of its own."""
     if pairs.key is not None or pairs.mapped or (keys := read_keys(path)) is None:
         return pairs
-    return replace(pairs, key=np.array(keys), group=pairs.group if pairs.grouped else None)  # type: ignore[arg-type]
+    return pairs.changed(key=np.array(keys))
 
 
 def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:

@@ -6,14 +6,14 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modtrans_core.embedding.job import RECORD, Folder, Job
+from modtrans_core.embedding.job import Folder, Job
 from modtrans_core.files import read_json, replacing, write_json
+from modtrans_core.headers import RECORD
 from modtrans_core.items import read_items
 from modtrans_core.pairs import PairedEmbeddings
 
@@ -60,9 +60,7 @@ def merge(folder: Folder, out: Path, dtype: str) -> None:
     if "caption" in names.column_names:
         metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
     copy_skipped(folder.path / SKIPPED, out)
-    replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata, group=_own_groups(pairs)).save(
-        out, dtype=dtype
-    )
+    pairs.changed(key=np.array(names["key"].to_pylist()), metadata=metadata).save(out, dtype=dtype)
 
 
 def skipped_beside(out: Path) -> Path:
@@ -94,8 +92,4 @@ def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
         rows = arrays[modality] if arrays[modality].ndim == 3 else arrays[modality][:, None]
         counts.setdefault(modality, np.ones(len(rows), dtype=np.int64))
         arrays[modality] = np.pad(rows, ((0, 0), (0, m - rows.shape[1]), (0, 0)))
-    replace(pairs, arrays=arrays, counts=counts, group=_own_groups(pairs), key=None).save(path, dtype=dtype)
-
-
-def _own_groups(pairs: PairedEmbeddings) -> Any:
-    return pairs.group if pairs.grouped else None
+    pairs.changed(arrays=arrays, counts=counts, key=None).save(path, dtype=dtype)

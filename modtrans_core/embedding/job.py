@@ -13,9 +13,9 @@ from typing import Any
 from modtrans_core import __version__
 from modtrans_core.encoders import identity
 from modtrans_core.files import read_json, write_json
+from modtrans_core.headers import RECORD
 from modtrans_core.sources import Shard, Source, load_source, parsed
 
-RECORD = "embed.json"
 _PARTS = ".embedding"
 
 
