@@ -12,7 +12,7 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.cli import VERBS, held_out
-from modtrans_core.command import run, say
+from modtrans_core.cli.verb import run, say
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Bound:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis import bound
+        from analysis.theory import bound
 
         level = float(bound.beta(self.alpha, self.projection, self.gamma))
         probability = float(bound.probability(self.alpha, self.projection, self.gamma, self.dim, self.geometry))
@@ -71,7 +71,7 @@ class Certify:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.certify import certify_translator
+        from analysis.theory.certify import certify_translator
         from modtrans_core import PairedEmbeddings, Translator
 
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs))
@@ -99,7 +99,7 @@ class Paper:
     """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
 
     def run(self) -> None:
-        from analysis.paper import make
+        from analysis.paper.make import make
 
         pdf = make(self.out, self.profile, self.pairs, self.set)
         say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from analysis.cost import Device
-from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
+from modtrans_core.embed.sources.reading import read
 
 ENCODERS = (  # name, modality, items to time
     (IMAGE_ENCODER, "image", 128),

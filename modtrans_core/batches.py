@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from modtrans_core.ahead import ahead
-from modtrans_core.evaluate import unit
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 _ROWS_AT_ONCE = 8192
 

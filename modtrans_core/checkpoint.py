@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from modtrans_core.config import Config
-from modtrans_core.files import disk_errors, read_json, replacing, write_json
 from modtrans_core.lift import LiftedMap
+from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
 from modtrans_core.translator import Translator, default_device
 
 FORMAT = 3

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core import memmap
 from modtrans_core.ahead import ahead
-from modtrans_core.evaluate import unit
-from modtrans_core.files import disk_errors, replacing
-from modtrans_core.headers import SUFFIXES
-from modtrans_core.memmap import MappedRows, refuse_bad_rows
 from modtrans_core.split import SPLITS, dealt, followed, groups, tells_parts
+from modtrans_core.store import mapped
+from modtrans_core.store.files import disk_errors, replacing
+from modtrans_core.store.headers import SUFFIXES
+from modtrans_core.store.mapped import MappedRows, refuse_bad_rows
+from modtrans_core.vectors import unit
 
 _SAMPLED_ROWS = 1024
 _ROWS_AT_ONCE = 65536
@@ -165,7 +165,7 @@ class PairedEmbeddings:
         (1 - f)^1024.
         """
         digest = hashlib.sha256()
-        large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > memmap.LARGE
+        large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > mapped.LARGE
         which = groups(self.group)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
@@ -280,7 +280,7 @@ class PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
         Names that only parquet files beside the vectors hold are read too, where the vectors are and pyarrow is
-        installed; captions never are, see `modtrans_core.items.read_items`.
+        installed; captions never are, see `modtrans_core.store.names.read_items`.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class PairedEmbeddings:
         ValueError
             A damaged file; shards that differ in modalities, shapes or encoders; an embedding that is unfinished.
         """
-        from modtrans_core.shards import load
+        from modtrans_core.store.read import load
 
         return load(path, mapped)
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from modtrans_core.evaluate import unit
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 ROWS_AT_ONCE = 8192
 SHRINKAGES = tuple(10.0 ** (power / 2) for power in range(-12, 1))

@@ -32,13 +32,13 @@ from modtrans_core.ahead import ahead
 from modtrans_core.batches import Batches, on_device
 from modtrans_core.calibrate import PASSES, calibrate
 from modtrans_core.config import Config, preset
-from modtrans_core.evaluate import unit
-from modtrans_core.files import replacing
 from modtrans_core.linear import LinearMap, NormalEquations
 from modtrans_core.objective import Loss, objective
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
+from modtrans_core.store.files import replacing
 from modtrans_core.translator import Translator, default_device
+from modtrans_core.vectors import unit
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000  # steps on a GPU from which compiling, about a minute, is won back

@@ -153,7 +153,7 @@ class Translator(nn.Module):
         """The cosine (n,), 0 to 1, that each translation is expected to have with its target: |zhat|.
 
         For unit z and m = E[z|c], E cos(z, m) = |m|, and a calibrated translator's zhat estimates m. How far that comes
-        true on held-out pairs shows `analysis.reliability.reliability`.
+        true on held-out pairs shows `analysis.theory.reliability.reliability`.
 
         Raises
         ------

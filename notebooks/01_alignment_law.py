@@ -32,11 +32,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis.figures import law as figures
-from analysis.notebooks import write_metrics
-from analysis.sphere import AlignmentLaw
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import save_table
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import law as figures
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.sphere import AlignmentLaw
 
 # %% [markdown]
 # ## The law

@@ -37,16 +37,16 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.column_space import ColumnSpace
-from analysis.decomposition import decompose, decompose_translation
-from analysis.figures import decomposition as figures
-from analysis.least_absolute import least_absolute
-from analysis.notebooks import write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.synthetic import synthetic_pairs
-from analysis.tables import save_table
-from modtrans_core.evaluate import unit
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import decomposition as figures
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.column_space import ColumnSpace
+from analysis.theory.decomposition import decompose, decompose_translation
+from analysis.theory.least_absolute import least_absolute
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 # %% [markdown]
 # ## Pairs

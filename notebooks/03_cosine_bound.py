@@ -36,11 +36,11 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis import bound
-from analysis.figures import bound as figures
-from analysis.notebooks import write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import save_table
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import bound as figures
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory import bound
 
 # %% [markdown]
 # ## Truth by simulation

@@ -17,17 +17,17 @@ steps: int = 500  # optimiser steps of a training
 # %%
 from matplotlib import pyplot as plt
 
-from analysis.baselines import not_applicable
-from analysis.comparison import SCORES, compare_all
-from analysis.figures.translation import cosine_and_recall, gamma_curves, summary
-from analysis.notebooks import report, write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.comparison import SCORES, compare_all
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.translation import cosine_and_recall, gamma_curves, summary
+from analysis.translators import not_applicable
 from modtrans_core import PairedEmbeddings
 
 # %%
 if not pairs:
-    from modtrans_core.embed import cached_openmoji
+    from modtrans_core.embed.pair_set import cached_openmoji
 
     pairs = str(cached_openmoji())
 data = PairedEmbeddings.load(pairs)

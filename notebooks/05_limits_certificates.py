@@ -37,20 +37,21 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.baselines import Ridge, baselines, not_applicable
-from analysis.bound import mixture_probability
-from analysis.certify import certify
-from analysis.figures import certify as certify_figures
-from analysis.figures import limits as limits_figures
-from analysis.intervals import mean_interval
-from analysis.limits import limits, population_floor, sampling_law
-from analysis.notebooks import write_metrics
-from analysis.premises import Parts
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.synthetic import mean_length, synthetic_pairs
-from analysis.tables import save_table
-from modtrans_core.evaluate import cosine, target_mean, unit
+from analysis.experiments.synthetic import mean_length, synthetic_pairs
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import certify as certify_figures
+from analysis.plots import limits as limits_figures
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.bound import mixture_probability
+from analysis.theory.certify import certify
+from analysis.theory.intervals import mean_interval
+from analysis.theory.limits import limits, population_floor, sampling_law
+from analysis.theory.premises import Parts
+from analysis.translators import Ridge, baselines, not_applicable
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.scores import cosine, target_mean
+from modtrans_core.vectors import unit
 
 # %% [markdown]
 # ## Pairs

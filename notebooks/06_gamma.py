@@ -40,11 +40,14 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.arrays import row_cosine
-from analysis.baselines import Ridge
-from analysis.bound import cosine as orthogonal_cosine
-from analysis.figures import gamma as figures
-from analysis.gamma import (
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import gamma as figures
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.arrays import row_cosine
+from analysis.theory.bound import cosine as orthogonal_cosine
+from analysis.theory.gamma import (
     best_gamma,
     break_even_alignment,
     calibrate_gamma,
@@ -53,14 +56,11 @@ from analysis.gamma import (
     general_cosine,
     guaranteed_level,
 )
-from analysis.intervals import mean_interval
-from analysis.notebooks import write_metrics
-from analysis.premises import Parts
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.synthetic import synthetic_pairs
-from analysis.tables import save_table
-from modtrans_core.evaluate import unit
+from analysis.theory.intervals import mean_interval
+from analysis.theory.premises import Parts
+from analysis.translators import Ridge
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 # %% [markdown]
 # ## Pairs

@@ -19,17 +19,17 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from analysis.comparison import SCORES
-from analysis.figures.front import front
-from analysis.front import GOALS, contend_all, on_front, verdicts
-from analysis.notebooks import report, write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.comparison import SCORES
+from analysis.experiments.front import GOALS, contend_all, on_front, verdicts
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.front import front
+from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings
 
 # %%
 if not pairs:
-    from modtrans_core.embed import cached_openmoji
+    from modtrans_core.embed.pair_set import cached_openmoji
 
     pairs = str(cached_openmoji())
 data = PairedEmbeddings.load(pairs)

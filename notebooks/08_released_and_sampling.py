@@ -27,19 +27,19 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 
-from analysis.figures.sampling import batch_sizes, quality_against_steps
-from analysis.notebooks import report, write_metrics
-from analysis.released import LINEAR, START, WHOLE, compare_released, reduced
-from analysis.sampling_steps import fewest_steps, measure_steps, trainings
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, reduced
+from analysis.experiments.sampling_steps import fewest_steps, measure_steps, trainings
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.sampling import batch_sizes, quality_against_steps
+from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings, preset
 
 torch.set_num_threads(1)  # beside other work, more of them take several times as long
 
 # %%
 if not pairs:
-    from modtrans_core.embed import cached_openmoji
+    from modtrans_core.embed.pair_set import cached_openmoji
 
     pairs = str(cached_openmoji())
 data = PairedEmbeddings.load(pairs)

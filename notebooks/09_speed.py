@@ -20,11 +20,11 @@ import pandas as pd
 from analysis.bench.run import bench
 from analysis.bench.settings import profile as settings
 from analysis.bench.text import text
-from analysis.figures import speed
-from analysis.notebooks import write_metrics
-from analysis.style import paper_style, save_figure
-from analysis.tables import save_table
-from modtrans_core.files import read_json
+from analysis.paper.runner import write_metrics
+from analysis.paper.tables import save_table
+from analysis.plots import speed
+from analysis.plots.style import paper_style, save_figure
+from modtrans_core.store.files import read_json
 
 # %% [markdown]
 # ## Measurements

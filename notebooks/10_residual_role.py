@@ -23,18 +23,18 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.draws import MEASURES
-from analysis.figures.residual_role import measured_against, reliability_diagram
-from analysis.notebooks import report, write_metrics
-from analysis.reliability import reliability
-from analysis.residual_role import LIST, MEAN, SIBLING, ablation
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.residual_role import LIST, MEAN, SIBLING, ablation
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.residual_role import measured_against, reliability_diagram
+from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.draws import MEASURES
+from analysis.theory.reliability import reliability
 from modtrans_core import PairedEmbeddings
 
 # %%
 if not pairs:
-    from modtrans_core.embed import cached_openmoji
+    from modtrans_core.embed.pair_set import cached_openmoji
 
     pairs = str(cached_openmoji())
 data = PairedEmbeddings.load(pairs)

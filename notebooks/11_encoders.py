@@ -29,15 +29,15 @@ from tempfile import TemporaryDirectory
 
 from matplotlib import pyplot as plt
 
-from analysis.comparison import SCORES
-from analysis.encoder_pairs import embedded, named, offline_sets
-from analysis.encoders import agreement, beside_control, contend_all, published
-from analysis.figures.encoders import dumbbells, rankings
-from analysis.notebooks import report, write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.comparison import SCORES
+from analysis.experiments.encoder_pairs import embedded, named, offline_sets
+from analysis.experiments.encoders import agreement, beside_control, contend_all, published
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.encoders import dumbbells, rankings
+from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings
-from modtrans_core.embed import cached_openmoji
+from modtrans_core.embed.pair_set import cached_openmoji
 
 # %%
 tell = partial(report, out, text="embedding")

@@ -29,15 +29,15 @@ from functools import partial
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.comparison import SCORES
-from analysis.cross_domain import CONSTANT, MENDS, cross_all, losses
-from analysis.domains import crossings_offline, crossings_within
-from analysis.figures.cross_domain import losses as draw_losses
-from analysis.notebooks import report, write_metrics
-from analysis.style import PAGE, paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.experiments.comparison import SCORES
+from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_all, losses
+from analysis.experiments.domains import crossings_offline, crossings_within
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.cross_domain import losses as draw_losses
+from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings
-from modtrans_core.embed import cached_openmoji
+from modtrans_core.embed.pair_set import cached_openmoji
 
 # %%
 tell = partial(report, out, text="embedding")

@@ -11,8 +11,8 @@ import pytest
 
 from analysis.cli import VERBS_HERE
 from modtrans_core import PairedEmbeddings
-from modtrans_core.command import run
-from modtrans_core.sources import SOURCES
+from modtrans_core.cli.verb import run
+from modtrans_core.embed.sources import SOURCES
 
 PAGE = (Path(__file__).parent.parent / "BRING_YOUR_OWN_DATA.md").read_text()
 BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", PAGE, re.S)

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.cli import VERBS_HERE
 from modtrans_core import PairedEmbeddings
-from modtrans_core.command import run
+from modtrans_core.cli.verb import run
 
 FAST = ["--device", "cpu", "--steps", "3", "--set", "network.width=16", "network.depth=1"]
 

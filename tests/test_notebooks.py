@@ -7,7 +7,7 @@ import jupytext
 import nbformat
 import pytest
 
-from analysis import notebooks
+from analysis.paper import runner as notebooks
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TEXTS = sorted(FOLDER.glob("*.py"))
@@ -65,7 +65,9 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
 
 
 def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
-    body = "from analysis.notebooks import write_metrics\nwrite_metrics(out, dict(n=n, rate=rate, none=float('nan')))"
+    body = (
+        "from analysis.paper.runner import write_metrics\nwrite_metrics(out, dict(n=n, rate=rate, none=float('nan')))"
+    )
     path = notebook(tmp_path, body)
     metrics = notebooks.run(path, tmp_path / "out", {"n": 7, "rate": 1})
     assert metrics == {"n": 7, "rate": 1, "none": None}
@@ -75,7 +77,7 @@ def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
 
 
 def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_path):
-    good = notebook(tmp_path, "from analysis.notebooks import write_metrics\nwrite_metrics(out, {'n': n})")
+    good = notebook(tmp_path, "from analysis.paper.runner import write_metrics\nwrite_metrics(out, {'n': n})")
     notebooks.run(good, tmp_path / "out")
     before = (tmp_path / "out" / "metrics.json").read_text()
     bad = notebook(tmp_path, "assert n < 0, 'n is too large'")

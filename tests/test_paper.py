@@ -8,8 +8,9 @@ import numpy as np
 import pymupdf
 import pytest
 
-from analysis import notebooks, paper
-from analysis.synthetic import synthetic_pairs
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.paper import make as paper
+from analysis.paper import runner as notebooks
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import cli
 from modtrans_core import PairedEmbeddings, Translator
-from modtrans_core.command import run
+from modtrans_core.cli.verb import run
 from modtrans_core.config import Config, TrainConfig, preset
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -41,7 +41,7 @@ def test_how_far_to_believe_one_translation():
 
 
 def test_the_property_test_that_a_reader_can_paste():
-    code = next(block for block in BLOCKS if "analysis.strategies" in block)
+    code = next(block for block in BLOCKS if "analysis.theory.strategies" in block)
     names: dict = {}
     exec(code, names)
     tests = [value for name, value in names.items() if name.startswith("test_")]

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from analysis.bench.record import Record
-from modtrans_core.command import say
+from modtrans_core.cli.verb import say
 
 
 @dataclass(frozen=True)

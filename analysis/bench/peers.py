@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, normalize
 
-from analysis.baselines import MLP, Ridge
 from analysis.bench.contender import Closed, Contender, Network
 from analysis.bench.ours import Trained
 from analysis.bench.task import Task
+from analysis.translators import MLP, Ridge
 from modtrans_core.config import preset
 
 DEPTH, HEADS, HEAD = 6, 8, 64
@@ -114,7 +114,7 @@ class DiffusersPrior(Network):
 
 
 class PlainNetwork(Network):
-    """The network of `analysis.baselines.MLP` with its loss; the weights of the best validation cosine are kept."""
+    """The network of `analysis.translators.MLP` with its loss; the weights of the best validation cosine are kept."""
 
     name = "MLP"
     peer = True

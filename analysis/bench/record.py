@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.files import read_json, write_json
+from modtrans_core.store.files import read_json, write_json
 
 SCHEMA = 1
 FILE = "bench.json"

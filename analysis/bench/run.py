@@ -17,7 +17,7 @@ from analysis.bench.record import Record
 from analysis.bench.settings import Settings
 from analysis.bench.settings import profile as profile_settings
 from analysis.bench.task import synthetic_task, task_from
-from modtrans_core.command import say
+from modtrans_core.cli.verb import say
 
 
 def bench(
@@ -74,8 +74,8 @@ def bench_and_draw(out: Path, profile: str, *, device: str | None = None, **opti
     """`bench` with the settings of a profile, and its figure `out/figures/speed`; the other options are `bench`'s."""
     from matplotlib import pyplot as plt
 
-    from analysis.figures import speed
-    from analysis.style import paper_style, save_figure
+    from analysis.plots import speed
+    from analysis.plots.style import paper_style, save_figure
 
     settings = profile_settings(profile, gpu=_device(device).type == "cuda")
     content = bench(out, settings, device=device, **options)

@@ -18,7 +18,7 @@ from analysis.bench.machine import seconds_per_call, synchronise
 from analysis.bench.ours import ClosedForm
 from analysis.bench.settings import Settings
 from analysis.bench.task import Task
-from analysis.synthetic import synthetic_pairs
+from analysis.experiments.synthetic import synthetic_pairs
 from modtrans_core.config import preset
 from modtrans_core.objective import objective
 from modtrans_core.translator import Translator

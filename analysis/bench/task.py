@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from analysis.bench.settings import Settings
-from analysis.synthetic import synthetic_pairs
-from modtrans_core.evaluate import cosine, score, target_mean, unit
+from analysis.experiments.synthetic import synthetic_pairs
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.scores import cosine, score, target_mean
+from modtrans_core.vectors import unit
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Task:
         return torch.from_numpy(unit(c)).to(self.device), item
 
     def score(self, predicted: Tensor) -> dict[str, float | int | None]:
-        """Scores of the translations (q, d) of `test_rows`; see `modtrans_core.evaluate.score`."""
+        """Scores of the translations (q, d) of `test_rows`; see `modtrans_core.scores.score`."""
         counts = self.test.counts.get(self.target)
         targets = self.test.modality(self.target)
         return score(predicted.cpu().numpy(), targets, counts, mean=self._mean, item=self.test_rows[1])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.baselines import (
+from analysis.theory.decomposition import decompose
+from analysis.translators import (
     MLP,
     CanonicalCorrelation,
     ConstantMean,
@@ -18,9 +19,8 @@ from analysis.baselines import (
     baselines,
     not_applicable,
 )
-from analysis.baselines.repeats import mean_cosine, merge, merge_unit
-from analysis.decomposition import decompose
-from modtrans_core.evaluate import cosine
+from analysis.translators.repeats import mean_cosine, merge, merge_unit
+from modtrans_core.scores import cosine
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from analysis.bench.settings import PROFILES, Settings, profile
 from analysis.bench.task import synthetic_task, task_from
 from analysis.bench.text import text
 from modtrans_core.config import preset
-from modtrans_core.evaluate import cosine
 from modtrans_core.linear import NormalEquations
+from modtrans_core.scores import cosine
 
 CPU = torch.device("cpu")
 TINY = Settings(

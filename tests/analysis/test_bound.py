@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from analysis import bound, quadrature
-from analysis.sphere import AlignmentLaw
+from analysis.theory import bound, quadrature
+from analysis.theory.sphere import AlignmentLaw
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 

@@ -9,13 +9,13 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis.bound import general_probability, probability
-from analysis.certify import certify, certify_cosines, certify_translator
-from analysis.distribution_free import SurvivalBand, lower_limit, survival_band
-from analysis.dominance import GRID, fewer_than_expected, judge_dominance
-from analysis.figures import certify as figures
-from analysis.premises import Claim, Parts, Premises, measure_premises
-from analysis.sphere import AlignmentLaw
+from analysis.plots import certify as figures
+from analysis.theory.bound import general_probability, probability
+from analysis.theory.certify import certify, certify_cosines, certify_translator
+from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
+from analysis.theory.dominance import GRID, fewer_than_expected, judge_dominance
+from analysis.theory.premises import Claim, Parts, Premises, measure_premises
+from analysis.theory.sphere import AlignmentLaw
 from modtrans_core.config import preset
 from modtrans_core.pairs import PairedEmbeddings
 

@@ -10,10 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from analysis.comparison import SCORES, compare, compare_all
-from analysis.synthetic import synthetic_pairs
+from analysis.experiments.comparison import SCORES, compare, compare_all
+from analysis.experiments.synthetic import synthetic_pairs
 from modtrans_core import PairedEmbeddings
-from modtrans_core.evaluate import cosine, score, target_mean, unit
+from modtrans_core.scores import cosine, score, target_mean
+from modtrans_core.vectors import unit
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_failure_in_one_run_is_told_at_once(path):
 def test_workers_end_when_their_caller_ends(path, how, tmp_path):
     marker = tmp_path / "started"
     code = (
-        "import pathlib; from analysis.comparison import compare_all\n"
+        "import pathlib; from analysis.experiments.comparison import compare_all\n"
         "if __name__ == '__main__':\n"
         f"    compare_all({str(path)!r}, [('image', 'text')], 2, steps=100000,\n"
         f"        progress=lambda *_: pathlib.Path({str(marker)!r}).touch())\n"

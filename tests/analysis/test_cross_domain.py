@@ -4,10 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.cross_domain import CONSTANT, LOST, MENDS, cross, cross_all, losses, recentred, shifts, without
-from analysis.domains import continents, crossings_within, cut, emoji_kinds, halves
-from modtrans_core.evaluate import unit
+from analysis.experiments.cross_domain import (
+    CONSTANT,
+    LOST,
+    MENDS,
+    cross,
+    cross_all,
+    losses,
+    recentred,
+    shifts,
+    without,
+)
+from analysis.experiments.domains import continents, crossings_within, cut, emoji_kinds, halves
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 HEIGHT = 8.0  # vectors near a pole of the sphere, where it is flat: a shift there keeps being one
 

@@ -8,10 +8,10 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis.column_space import ColumnSpace
-from analysis.decomposition import decompose, decompose_translation
-from analysis.figures import decomposition as figures
-from analysis.least_absolute import least_absolute
+from analysis.plots import decomposition as figures
+from analysis.theory.column_space import ColumnSpace
+from analysis.theory.decomposition import decompose, decompose_translation
+from analysis.theory.least_absolute import least_absolute
 
 ROUNDING = 1e-12
 

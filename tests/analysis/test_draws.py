@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.draws import direction_score, energy_score, filled, listed, measure, siblings, similarity
-from analysis.synthetic import synthetic_pairs
-from modtrans_core.evaluate import cosine, recall_at_k, score, unit
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.theory.draws import direction_score, energy_score, filled, listed, measure, siblings, similarity
+from modtrans_core.scores import cosine, recall_at_k, score
+from modtrans_core.vectors import unit
 
 
 def apart(first, second):

@@ -6,8 +6,8 @@ import torch
 
 from analysis.cost import Device
 from analysis.embedding_cost import SAMPLES, Cost, measure, table
-from modtrans_core.encoders import Encoder
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.encoders import Encoder
+from modtrans_core.embed.sources.reading import read
 
 
 class Matrix(Encoder):

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.comparison import SCORES
-from analysis.contenders import METHODS
-from analysis.encoder_pairs import embedded, named, named_pairs, on_sphere, short
-from analysis.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
-from analysis.figures.encoders import dumbbells, rankings
-from analysis.tables import mean_and_spread
-from modtrans_core.encoders import TEXT_ENCODER
-from modtrans_core.evaluate import unit
+from analysis.experiments.comparison import SCORES
+from analysis.experiments.contenders import METHODS
+from analysis.experiments.encoder_pairs import embedded, named, named_pairs, on_sphere, short
+from analysis.experiments.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
+from analysis.paper.tables import mean_and_spread
+from analysis.plots.encoders import dumbbells, rankings
+from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 
 @pytest.fixture(scope="module")

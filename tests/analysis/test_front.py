@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from analysis.comparison import SCORES
-from analysis.figures import front as figure
-from analysis.front import BOTH, GOALS, JUDGED, contend, on_front, verdicts
-from analysis.tables import mean_and_spread
-from modtrans_core.evaluate import unit
+from analysis.experiments.comparison import SCORES
+from analysis.experiments.front import BOTH, GOALS, JUDGED, contend, on_front, verdicts
+from analysis.paper.tables import mean_and_spread
+from analysis.plots import front as figure
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.vectors import unit
 
 
 @st.composite

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import bound, gamma
+from analysis.theory import bound, gamma
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 GRID = np.concatenate([[0.0], np.logspace(-4, 4, 4001)])

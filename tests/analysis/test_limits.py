@@ -8,9 +8,10 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis.figures import limits as figures
-from analysis.intervals import Estimate, linear_interval, mean_interval
-from analysis.limits import (
+from analysis.experiments.synthetic import mean_length, synthetic_pairs
+from analysis.plots import limits as figures
+from analysis.theory.intervals import Estimate, linear_interval, mean_interval
+from analysis.theory.limits import (
     ceiling_interval,
     limits,
     pair_agreement,
@@ -18,8 +19,7 @@ from analysis.limits import (
     sampling_law,
     skill,
 )
-from analysis.synthetic import mean_length, synthetic_pairs
-from modtrans_core.evaluate import ceiling, cosine, floor, target_mean
+from modtrans_core.scores import ceiling, cosine, floor, target_mean
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.draws import MEASURES
-from analysis.figures.residual_role import measured_against, reliability_diagram
-from analysis.reliability import reliability
-from analysis.residual_role import LIST, MEAN, SIBLING, ablation
-from analysis.synthetic import synthetic_pairs
-from modtrans_core.evaluate import cosine
+from analysis.experiments.residual_role import LIST, MEAN, SIBLING, ablation
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.plots.residual_role import measured_against, reliability_diagram
+from analysis.theory.draws import MEASURES
+from analysis.theory.reliability import reliability
+from modtrans_core.scores import cosine
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.figures.sampling import quality_against_steps
-from analysis.sampling_steps import JOINT, fewest_steps, measure_steps, trainings
-from analysis.synthetic import synthetic_pairs
+from analysis.experiments.sampling_steps import JOINT, fewest_steps, measure_steps, trainings
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.plots.sampling import quality_against_steps
 from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig, preset
 
 SMALL = Config(

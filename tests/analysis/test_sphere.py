@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.sphere import AlignmentLaw, in_range
+from analysis.theory.sphere import AlignmentLaw, in_range
 
 HERE = Path(__file__).parent
 FALSE_ALARM = 1e-9  # of every randomised test below; the seeds are fixed, so it is the chance that writing it failed

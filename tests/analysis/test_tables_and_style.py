@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.style import paper_style, save_figure
-from analysis.tables import mean_and_spread, save_table
+from analysis.paper.tables import mean_and_spread, save_table
+from analysis.plots.style import paper_style, save_figure
 
 
 def test_a_table_keeps_every_digit_in_csv_and_rounds_in_latex(tmp_path):

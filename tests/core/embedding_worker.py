@@ -9,8 +9,8 @@ import sentence_transformers  # noqa: F401
 import timm  # noqa: F401
 import torch
 
-from modtrans_core.embed import embed
-from modtrans_core.embedding.shard import ShardEncoder
+from modtrans_core.embed.engine.shard import ShardEncoder
+from modtrans_core.embed.pair_set import embed
 
 TINY = {"image": "timm:test_efficientnet/random"}
 

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from modtrans_core.encoders import identity, load_encoder
+from modtrans_core.embed.encoders import identity, load_encoder
 
 ROWS = np.random.default_rng(0).normal(size=(5, 3))
 KEYS = ["d", "a", "e", "b", "ü"]

@@ -7,8 +7,8 @@ from modtrans_core import PairedEmbeddings
 
 pq = pytest.importorskip("pyarrow.parquet")
 
-from modtrans_core.clip_retrieval import write_clip_retrieval  # noqa: E402
-from modtrans_core.items import read_items  # noqa: E402
+from modtrans_core.layouts.clip_retrieval import write_clip_retrieval  # noqa: E402
+from modtrans_core.store.names import read_items  # noqa: E402
 
 
 def make(n=23, seed=0):

@@ -7,8 +7,8 @@ from modtrans_core import PairedEmbeddings
 
 pytest.importorskip("pyarrow")
 
-from modtrans_core.convert import convert
-from modtrans_core.items import read_items
+from modtrans_core.layouts.convert import convert
+from modtrans_core.store.names import read_items
 
 load = PairedEmbeddings.load
 

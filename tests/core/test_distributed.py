@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from modtrans_core import PairedEmbeddings, Translator, distributed
 from modtrans_core.cli import VERBS
-from modtrans_core.command import run
+from modtrans_core.cli.verb import run
 from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import NormalEquations
 from modtrans_core.train import _Objective, _seeded, _target_mean, _whole_batch, fit
@@ -140,7 +140,8 @@ def test_a_failing_process_ends_both_with_one_line(tmp_path):
     image[:] = np.where(np.arange(150)[:, None] == 77, np.nan, image)
     np.savez(tmp_path / "pairs.npz", image=image, text=pairs.modality("text"), text_count=pairs.counts["text"])
     (tmp_path / "mapped.py").write_text(
-        "from modtrans_core import cli, memmap\nmemmap.LARGE = 0\ncli.main()\n", encoding="utf-8"
+        "from modtrans_core import cli\nfrom modtrans_core.store import mapped\nmapped.LARGE = 0\ncli.main()\n",
+        encoding="utf-8",
     )
     process = torchrun("mapped.py", "train", "pairs.npz", "--out", "run", "--split-seed", "1", *FAST, cwd=tmp_path)
     output = process.communicate(timeout=60)[0]

@@ -6,16 +6,16 @@ import json
 import numpy as np
 import pytest
 
-import modtrans_core.embed as module
-import modtrans_core.embedding.shard as shard_module
+import modtrans_core.embed.engine.shard as shard_module
+import modtrans_core.embed.pair_set as module
 from modtrans_core.cli import VERBS
-from modtrans_core.command import run
-from modtrans_core.embed import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
-from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
-from modtrans_core.items import read_items
+from modtrans_core.cli.verb import run
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.base import Item, Listing, Skipped
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.sources import load_source
-from modtrans_core.sources.base import Item, Listing, Skipped
+from modtrans_core.store.names import read_items
 
 IMAGES = {"image": "timm:test_efficientnet/random"}
 FEW = {"limit": 20, "device": "cpu"}
@@ -60,8 +60,8 @@ def texts(monkeypatch):
 
     def run(entries, out, **options):
         encoders = {"question": IMAGE_ENCODER, "answer": IMAGE_ENCODER}  # only looked at for their names
-        monkeypatch.setattr("modtrans_core.embedding.job.load_source", lambda *_: Listing(entries, encoders, {}))
-        monkeypatch.setattr("modtrans_core.embedding.job.parsed", lambda name: (name, ""))
+        monkeypatch.setattr("modtrans_core.embed.engine.job.load_source", lambda *_: Listing(entries, encoders, {}))
+        monkeypatch.setattr("modtrans_core.embed.engine.job.parsed", lambda name: (name, ""))
         monkeypatch.setattr(shard_module, "load_encoder", lambda *_: Letters())
         return embed("made-up", out, **{"device": "cpu", "shard_items": 2} | options)
 

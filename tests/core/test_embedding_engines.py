@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are sta
 import embedding_worker
 from test_embedding_killed import bytes_of, finish, start
 
-from modtrans_core.embedding.claims import Claims
+from modtrans_core.embed.engine.claims import Claims
 
 WORKER = Path(__file__).parent / "embedding_worker.py"
 
@@ -64,7 +64,7 @@ def torchrun(*arguments):
 
 def test_ray(tmp_path, whole):
     ray = pytest.importorskip("ray")
-    from modtrans_core.embed import embed
+    from modtrans_core.embed.pair_set import embed
 
     out = tmp_path / "shards"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
-from modtrans_core.encoders.base import Encoder
-from modtrans_core.encoders.weights import PACKAGED, PackagedWeights
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
+from modtrans_core.embed.encoders.base import Encoder
+from modtrans_core.embed.encoders.weights import PACKAGED, PackagedWeights
 
 SMALL_TIMM = "test_efficientnet"
 SMALL_CLIP = "ViT-S-32-alt"
@@ -44,7 +44,7 @@ def clip(request):
 
 def test_importing_the_package_imports_no_encoder_library():
     heavy = "{'torch', 'timm', 'open_clip', 'sentence_transformers', 'transformers', 'geoclip', 'emoji', 'resvg_py'}"
-    code = f"import sys, modtrans_core.embed, modtrans_core.sources; print({heavy} & set(sys.modules))"
+    code = f"import sys, modtrans_core.embed.pair_set, modtrans_core.embed.sources; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -8,7 +8,8 @@ from scipy import special, stats
 from sklearn.metrics import top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from modtrans_core.evaluate import ceiling, cosine, floor, recall_at_k, score, target_mean, unit
+from modtrans_core.scores import ceiling, cosine, floor, recall_at_k, score, target_mean
+from modtrans_core.vectors import unit
 
 
 def sphere(rng, *shape):

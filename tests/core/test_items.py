@@ -10,7 +10,7 @@ from modtrans_core import PairedEmbeddings
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from modtrans_core.items import read_items, write_items  # noqa: E402
+from modtrans_core.store.names import read_items, write_items  # noqa: E402
 
 KEYS = [f"photos/{index:03d} ü.jpg" for index in range(11)]
 CAPTIONS = [[f"a picture of {index}", "zwölf 🙂"][: 1 + index % 2] for index in range(11)]

@@ -13,10 +13,11 @@ from sklearn.preprocessing import KernelCenterer
 from modtrans_core import calibrate, lift
 from modtrans_core.calibrate import Judge
 from modtrans_core.config import Config, LiftConfig, preset
-from modtrans_core.evaluate import cosine, target_mean, unit
 from modtrans_core.lift import Basis, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.scores import cosine, target_mean
 from modtrans_core.translator import Translator
+from modtrans_core.vectors import unit
 
 
 def data(n=120, k=6, d=5, seed=0):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modtrans_core.encoders import load_encoder
-from modtrans_core.encoders.weights import PACKAGED
+from modtrans_core.embed.encoders import load_encoder
+from modtrans_core.embed.encoders.weights import PACKAGED
 
 PLACES = [(52.52, 13.405), (-33.87, 151.21), (0.0, 0.0), (90.0, 180.0), (-90.0, -180.0), (52.53, 13.405)]
 
@@ -43,7 +43,7 @@ def test_a_place_that_is_not_on_earth_is_refused(encoder, place):
 
 
 def test_a_missing_package_names_what_installs_it(monkeypatch):
-    import modtrans_core.encoders.weights as weights
+    import modtrans_core.embed.encoders.weights as weights
 
     monkeypatch.setattr(weights, "find_spec", lambda module: None)
     with pytest.raises(ModuleNotFoundError, match=r'^geoclip is not installed; run: pip install "modtrans\[places\]"$'):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate, preset
 from modtrans_core.cli import VERBS, with_settings
-from modtrans_core.command import run
+from modtrans_core.cli.verb import run
 from modtrans_core.config import NetworkConfig
 from modtrans_core.objective import objective
 from modtrans_core.skip_mlp import SkipMLP

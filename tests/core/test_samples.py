@@ -8,8 +8,9 @@ import torch
 
 from modtrans_core import Config, PairedEmbeddings, Translator, preset
 from modtrans_core.config import LiftConfig, NetworkConfig, TrainConfig
-from modtrans_core.evaluate import cosine, unit
 from modtrans_core.objective import objective
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import unit
 
 K, D = 6, 8
 CALIBRATED = replace(preset("calibrated"), lift=LiftConfig(landmarks=64))

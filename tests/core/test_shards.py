@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from modtrans_core import PairedEmbeddings, Translator, evaluate, memmap
+from modtrans_core import PairedEmbeddings, Translator, evaluate
 from modtrans_core.ahead import ahead
 from modtrans_core.batches import Batches
 from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import NormalEquations
+from modtrans_core.store import mapped
 from modtrans_core.train import fit
 
 load = PairedEmbeddings.load
@@ -97,9 +98,9 @@ def test_large_sets_are_mapped_by_default_and_compressed_ones_cannot_be(tmp_path
     np.savez(tmp_path / "c.npz", image=by_column)
     with pytest.raises(ValueError, match=r"c.npz: image: .*not row by row.*cannot be mapped"):
         load(tmp_path / "c.npz", mapped=True)
-    monkeypatch.setattr(memmap, "LARGE", 60 * 22 * 4)
+    monkeypatch.setattr(mapped, "LARGE", 60 * 22 * 4)
     assert not load(tmp_path / "a.npz").mapped
-    monkeypatch.setattr(memmap, "LARGE", 60 * 22 * 4 - 1)
+    monkeypatch.setattr(mapped, "LARGE", 60 * 22 * 4 - 1)
     assert load(tmp_path / "a.npz").mapped
     assert not load(tmp_path / "b.npz").mapped and not load(tmp_path / "c.npz").mapped
 
@@ -108,8 +109,8 @@ def test_shards_without_groups_get_one_for_each_item(tmp_path):
     arrays, _, group = make()
     for index, items in enumerate(np.split(np.arange(60), 3)):
         np.savez(tmp_path / f"{index}.npz", image=arrays["image"][items])
-    for mapped in (True, False):
-        np.testing.assert_array_equal(load(tmp_path, mapped).group, np.arange(60))
+    for on_disk in (True, False):
+        np.testing.assert_array_equal(load(tmp_path, on_disk).group, np.arange(60))
     np.savez(tmp_path / "3.npz", image=arrays["image"], group=group)
     with pytest.raises(ValueError, match=r"shards differ: .*0.npz has no group"):
         load(tmp_path)
@@ -164,13 +165,13 @@ def test_a_torn_shard_is_refused_when_it_is_opened(tmp_path):
 
 def test_more_shards_than_maps_that_may_be_open(tmp_path):
     (tmp_path / "text_emb").mkdir()
-    whole = np.random.default_rng(0).normal(size=(memmap._OPEN_MAPS + 30, 1, 4)).astype(np.float16)
+    whole = np.random.default_rng(0).normal(size=(mapped._OPEN_MAPS + 30, 1, 4)).astype(np.float16)
     for index, rows in enumerate(whole):
         np.save(tmp_path / "text_emb" / f"text_emb_{index}.npy", rows)
     pairs = load(tmp_path, mapped=True)
     for _ in range(2):
         np.testing.assert_array_equal(pairs.modality("text"), whole[:, 0].astype(np.float32))
-    assert memmap._map.cache_info().currsize == memmap._OPEN_MAPS
+    assert mapped._map.cache_info().currsize == mapped._OPEN_MAPS
 
 
 @pytest.mark.parametrize("source", ["image", "text"])
@@ -295,7 +296,7 @@ def test_ten_million_pairs_open_in_a_second(tmp_path):
 
 
 def test_the_fingerprint_of_a_large_set_is_of_a_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr(memmap, "LARGE", 10**5)
+    monkeypatch.setattr(mapped, "LARGE", 10**5)
     arrays, counts, group = make(5000)
     for index, items in enumerate(np.split(np.arange(5000), 4)):
         write(tmp_path / f"{index}.npz", arrays, counts, group, items)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from modtrans_core.cli import VERBS
-from modtrans_core.command import run
-from modtrans_core.encoders import identity, load_encoder
-from modtrans_core.encoders.transformers_encoder import resampled
+from modtrans_core.cli.verb import run
+from modtrans_core.embed.encoders import identity, load_encoder
+from modtrans_core.embed.encoders.transformers_encoder import resampled
 from modtrans_core.pairs import PairedEmbeddings
 
 transformers = pytest.importorskip("transformers")

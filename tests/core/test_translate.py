@@ -8,7 +8,7 @@ import torch
 
 from modtrans_core import PairedEmbeddings, Translator
 from modtrans_core.config import Config, NetworkConfig, SamplingConfig
-from modtrans_core.translate import load_conditions, translate_set
+from modtrans_core.layouts.translate import load_conditions, translate_set
 
 ENCODERS = {"image": {"encoder": "timm:a/b"}, "text": {"encoder": "sentence-transformers:c/d", "normalised": True}}
 
@@ -97,7 +97,7 @@ def test_each_vector_of_an_item_is_translated(tmp_path, translator, run, mapped)
 
 def test_a_folder_is_clip_retrievals_layout_with_translations_for_the_targets(tmp_path, translator, run):
     pytest.importorskip("pyarrow")
-    from modtrans_core.items import read_items
+    from modtrans_core.store.names import read_items
 
     given = pairs()
     translate_set(translator, given, tmp_path / "set", run)

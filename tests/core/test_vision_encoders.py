@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from modtrans_core.encoders import load_encoder
+from modtrans_core.embed.encoders import load_encoder
 
 SMALL_TIMM, SMALL_CLIP = "test_vit", "ViT-S-32-alt"
 DINOV2 = "vit_small_patch14_dinov2.lvd142m"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given, settings, target
 from hypothesis import strategies as st
 
-from analysis import bound, gamma
-from analysis.sphere import AlignmentLaw
-from analysis.strategies import geometries, unit_vectors
+from analysis.theory import bound, gamma
+from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.strategies import geometries, unit_vectors
 
 alphas = st.floats(-1.0, 1.0)
 alignments = st.floats(-1.0, 1.0)

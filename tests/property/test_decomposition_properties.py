@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis.decomposition import decompose, decompose_translation
+from analysis.theory.decomposition import decompose, decompose_translation
 
 ENTRIES = st.integers(-20, 20).map(lambda value: value / 4.0)
 ROUNDING = 1e-9

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.sphere import AlignmentLaw
-from analysis.strategies import unit_vectors
+from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.strategies import unit_vectors
 
 dimensions = st.one_of(st.floats(1.0, 6.0), st.floats(6.0, 1e6), st.integers(1, 600).map(float))
 points = st.one_of(st.floats(-1.0, 1.0), st.floats(-0.1, 0.1), st.sampled_from([-1.0, -0.0, 0.0, 1.0]))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.strategies import (
+from analysis.theory.strategies import (
     assert_bound_holds,
     dimensions,
     geometries,

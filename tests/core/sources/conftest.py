@@ -35,7 +35,7 @@ def sound():
 @pytest.fixture(scope="session")
 def read_all():
     """Every entry of a source, through its shards: items as they are, what is skipped as {key: reason}."""
-    from modtrans_core.sources import Item
+    from modtrans_core.embed.sources import Item
 
     def read(source, items=3):
         entries = [entry for shard in source.shards(items) for entry in shard.read()]

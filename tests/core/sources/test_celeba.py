@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modtrans_core.sources import Item, Skipped, load_source
-from modtrans_core.sources.face_captions import face_captions
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.sources import Item, Skipped, load_source
+from modtrans_core.embed.sources.face_captions import face_captions
+from modtrans_core.embed.sources.reading import read
 
 ATTRIBUTES = [
     "5_o_Clock_Shadow",

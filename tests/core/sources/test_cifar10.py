@@ -8,8 +8,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from modtrans_core.sources import load_source
-from modtrans_core.sources.cifar_batches import BATCHES, CLASSES
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.cifar_batches import BATCHES, CLASSES
 
 RECORDS = 5  # a batch
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from modtrans_core.sources import SOURCES, load_source
-from modtrans_core.sources.detect import SIGNS
+from modtrans_core.embed.sources import SOURCES, load_source
+from modtrans_core.embed.sources.detect import SIGNS
 
 
 def test_each_kind_is_told_from_what_lies_there(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 
 from modtrans_core import PairedEmbeddings
 from modtrans_core.cli import VERBS
-from modtrans_core.command import run
-from modtrans_core.encoders import IMAGE_ENCODER, TEXT_ENCODER
+from modtrans_core.cli.verb import run
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 
 
 def webdataset(folder, picture):

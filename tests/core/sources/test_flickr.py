@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from modtrans_core.encoders import CLIP
-from modtrans_core.sources import load_source
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.encoders import CLIP
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.reading import read
 
 pytest.importorskip("PIL")
 

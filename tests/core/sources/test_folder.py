@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from modtrans_core.encoders import CLAP, CLIP
-from modtrans_core.sources import Skipped, load_source
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.encoders import CLAP, CLIP
+from modtrans_core.embed.sources import Skipped, load_source
+from modtrans_core.embed.sources.reading import read
 
 pytest.importorskip("PIL")
 

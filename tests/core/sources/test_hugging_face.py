@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modtrans_core.sources import Item, Skipped, load_source
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.sources import Item, Skipped, load_source
+from modtrans_core.embed.sources.reading import read
 
 hf = pytest.importorskip("datasets")
 pa = pytest.importorskip("pyarrow")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from modtrans_core.sources import load_source
-from modtrans_core.sources.emoji_symbols import is_symbol
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.emoji_symbols import is_symbol
+from modtrans_core.embed.sources.reading import read
 
 
 @pytest.fixture(scope="module")

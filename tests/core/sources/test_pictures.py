@@ -9,9 +9,9 @@ import zlib
 import numpy as np
 import pytest
 
-from modtrans_core.sources import pictures
-from modtrans_core.sources.opening import FileWithin
-from modtrans_core.sources.pictures import LARGE, LONGEST, MEGAPIXELS, read_picture
+from modtrans_core.embed.sources import pictures
+from modtrans_core.embed.sources.opening import FileWithin
+from modtrans_core.embed.sources.pictures import LARGE, LONGEST, MEGAPIXELS, read_picture
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL")  # pytest undoes the filter that the module sets

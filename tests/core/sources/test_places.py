@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modtrans_core.sources import load_source
-from modtrans_core.sources.places import further_names, together
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.places import further_names, together
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from modtrans_core.sources import sounds
-from modtrans_core.sources.reading import read
-from modtrans_core.sources.sounds import read_sound
+from modtrans_core.embed.sources import sounds
+from modtrans_core.embed.sources.reading import read
+from modtrans_core.embed.sources.sounds import read_sound
 
 pytest.importorskip("soundfile")
 

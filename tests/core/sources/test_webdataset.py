@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modtrans_core.sources import Item, Skipped, load_source
-from modtrans_core.sources.reading import read
+from modtrans_core.embed.sources import Item, Skipped, load_source
+from modtrans_core.embed.sources.reading import read
 
 
 def jpeg(shade=128):
@@ -265,7 +265,7 @@ def test_tars_of_one_name_are_told_apart(tmp_path):
 
 
 def test_a_member_beyond_the_limit_is_not_read(tmp_path, monkeypatch):
-    from modtrans_core.sources import webdataset
+    from modtrans_core.embed.sources import webdataset
 
     monkeypatch.setitem(webdataset._LARGEST, "jpg", 1 << 20)
     large = bytes((1 << 20) + 1)

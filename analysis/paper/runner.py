@@ -1,0 +1,144 @@
+"""Running notebooks with papermill, strictly: an unknown or ill-typed parameter is an error, not a warning."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modtrans_core.store.files import read_json, replacing, write_json
+
+PROGRESS = ".progress.json"
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
+    """The notebook's parameters: name -> `default` (as written), `inferred_type_name`, `help`."""
+    import papermill
+
+    return dict(papermill.inspect_notebook(str(notebook)))
+
+
+def check(notebook: str | Path, values: Mapping[str, Any]) -> None:
+    """Refuse a parameter that the notebook does not have, or of another type than it states."""
+    known = parameters(notebook)
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"{Path(notebook).stem}: no parameter {name!r}; it has {', '.join(known)}")
+        kind = known[name]["inferred_type_name"]
+        allowed = _KINDS.get(kind)
+        if allowed is None:
+            raise ValueError(f"{Path(notebook).stem}: parameter {name!r} states no type among {', '.join(_KINDS)}")
+        if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
+            raise ValueError(
+                f"{Path(notebook).stem}: parameter {name!r} is {value!r}, a value of type {kind} is needed"
+            )
+
+
+def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Execute a notebook into the folder `out` and return its metrics.
+
+    The notebook runs in a folder beside `out` that takes the place of `out` when it has succeeded, so what an earlier
+    run left stays until there is something better. A failed run leaves its executed notebook in `<out>.failed.ipynb`.
+
+    Parameters
+    ----------
+    notebook : an `.ipynb` file with a `parameters` cell that has `out`.
+    out : receives `<name>.ipynb`, `metrics.json`, `figures/` and `tables/`.
+    values : the other parameters.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    notebook, out = Path(notebook), Path(out).resolve()
+    check(notebook, {**(values or {}), "out": str(out)})
+    scratch = scratch_folder(out)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    executed = scratch / notebook.name
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # the debugger's warning about frozen modules
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed),
+            parameters={**(values or {}), "out": str(scratch)},
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=str(scratch),
+            extra_arguments=["--IPKernelApp.log_level=50"],  # what it logs is about the machine, not the notebook
+        )
+    except PapermillExecutionError as error:
+        failed = out.with_name(f"{out.name}.failed.ipynb")
+        os.replace(executed, failed)
+        shutil.rmtree(scratch)
+        raise RuntimeError(
+            f"{notebook.stem}: {error.ename}: {error.evalue} (cell {error.exec_count}); see {failed}"
+        ) from None
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    (scratch / PROGRESS).unlink(missing_ok=True)
+    if not (scratch / "metrics.json").exists():
+        raise RuntimeError(f"{notebook.stem}: its last cell did not write metrics.json")
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        os.replace(out, old)
+    os.replace(scratch, out)
+    shutil.rmtree(old, ignore_errors=True)
+    return read_json(out / "metrics.json")
+
+
+def scratch_folder(out: Path) -> Path:
+    """Where a notebook runs before its results become `out`."""
+    return out.with_name(f".{out.name}.part")
+
+
+def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
+    """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null."""
+    text = json.dumps(metrics, default=lambda value: value.tolist())
+    write_json(Path(out) / "metrics.json", json.loads(text, parse_constant=_finite_or_null))
+
+
+def _finite_or_null(constant: str) -> None:
+    if constant != "NaN":
+        raise ValueError(f"metrics: {constant}, finite numbers are needed")
+
+
+def report(out: str | Path, done: int, total: int, text: str = "") -> None:
+    """From inside a notebook: say how far it is. Whoever runs it can read this with `progress`."""
+    with replacing(Path(out) / PROGRESS) as temporary:
+        temporary.write_text(json.dumps({"fraction": done / total, "text": text}))
+
+
+def progress(out: Path) -> tuple[float, str]:
+    """From outside: how far the notebook that runs for the folder `out` is, 0 to 1, and what it is doing."""
+    try:
+        state = read_json(scratch_folder(out) / PROGRESS)
+        return state["fraction"], state["text"]
+    except (OSError, ValueError):
+        return 0.0, ""
+
+
+def write_twin(text: str | Path) -> Path:
+    """Write the `.ipynb` twin of a py:percent notebook, without outputs and with stable cell ids."""
+    import jupytext
+    import nbformat
+
+    text = Path(text)
+    notebook = jupytext.read(text)
+    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index:02d}"
+    twin = text.with_suffix(".ipynb")
+    with replacing(twin) as temporary:
+        nbformat.write(notebook, temporary)
+    return twin
+
+
+if __name__ == "__main__":  # python -m analysis.paper.runner: write the twin of every notebook
+    for text in sorted((Path(__file__).parent.parent.parent / "notebooks").glob("[0-9]*.py")):
+        print(write_twin(text))

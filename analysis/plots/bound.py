@@ -1,0 +1,70 @@
+"""Figures of the bound: coverage curves beside simulated truth, and where the printed formula overstates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from scipy import stats
+
+from analysis.theory.bound import printed_overstatement
+from analysis.theory.sphere import AlignmentLaw
+
+
+def coverage(
+    curves: pd.DataFrame,
+    simulated: pd.DataFrame | None = None,
+    confidence: float = 0.99,
+    ax: Axes | None = None,
+) -> Axes:
+    """P(cos >= alpha) against alpha: formulas as lines, simulation as points with exact intervals.
+
+    Parameters
+    ----------
+    curves : tidy, columns `formula`, `alpha`, `probability`.
+    simulated : columns `alpha`, `count`, `draws`; its Clopper-Pearson intervals have the stated confidence each.
+    """
+    ax = plt.gca() if ax is None else ax
+    for formula, curve in curves.groupby("formula", sort=False):
+        ax.plot(curve["alpha"], curve["probability"], label=str(formula))
+    if simulated is not None:
+        k, draws = simulated["count"].to_numpy(), simulated["draws"].to_numpy()
+        low = np.where(k > 0, stats.beta.ppf((1 - confidence) / 2, k, draws - k + 1), 0.0)
+        high = np.where(k < draws, stats.beta.ppf((1 + confidence) / 2, k + 1, draws - k), 1.0)
+        label = f"simulated ({draws.min():,} draws, {confidence:.0%})"
+        ax.vlines(simulated["alpha"], low, high, color="0.2", linewidth=0.8)
+        ax.plot(simulated["alpha"], k / draws, ".", color="0.2", label=label)
+    ax.set(xlabel=r"$\alpha$", ylabel=r"$P(\cos(z, \hat{z}) \geq \alpha)$", ylim=(-0.02, 1.02))
+    ax.legend(loc="lower left")
+    return ax
+
+
+def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
+    """Printed minus exact (`complement`) probability against beta sqrt(d), times d so that the curves compare."""
+    ax = plt.gca() if ax is None else ax
+    scaled = np.linspace(-4.0, 4.0, 401)
+    for d in dimensions:
+        beta = scaled / np.sqrt(d)
+        difference = AlignmentLaw(d + 1).cdf(-beta) - AlignmentLaw(d - 1).cdf(-beta)
+        ax.plot(scaled, d * difference, label=f"$d={d:g}$")
+    ax.axhline(0.0, color="0.3", linestyle="-", linewidth=0.6)
+    ax.set(xlabel=r"$\beta\sqrt{d}$", ylabel=r"$d\,\times$ (printed $-$ exact)")
+    ax.legend(title="too large on the left")
+    return ax
+
+
+def overstatement(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
+    """Largest overstatement of the printed formula against d, with its laws phi(1)/2 and phi(1) over n."""
+    ax = plt.gca() if ax is None else ax
+    d = np.asarray(dimensions, dtype=np.float64)
+    for geometry, steps in (("sphere", 1), ("complement", 2)):
+        worst = printed_overstatement(d, geometry).amount
+        (line,) = ax.loglog(d, worst, label=f"against {geometry}")
+        limit = steps * stats.norm.pdf(1.0) / 2.0
+        ax.loglog(d, limit / d, color=line.get_color(), linestyle=":", linewidth=0.8, label=f"${limit:.3f}/d$")
+    ax.set(xlabel="target dimension $d$", ylabel="largest overstatement")
+    ax.legend()
+    return ax

@@ -1,0 +1,77 @@
+"""Figures of sampling: the cosine against the size of a batch-wide norm's batch, and quality against DDIM steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib import pyplot as plt
+
+from analysis.experiments.released import LINEAR, WHOLE
+from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
+from analysis.plots.style import COLOURS, LINES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+LABELS = {"cosine": "cosine", "centered_recall_at_10": "centered recall@10", "agreement": "cosine of two samples"}
+
+
+def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
+
+    `frame` is that of `analysis.experiments.released.compare_released`, any seeds, one direction or several.
+    """
+    ax = ax or plt.gca()
+    for colour, (direction, part) in zip(COLOURS, frame.groupby("direction", sort=False), strict=False):
+        whole = part[part["translation"] == WHOLE].groupby("batch")["cosine"].agg(["mean", "min", "max"])
+        ax.plot(whole.index, whole["mean"], "-o", color=colour, label=f"{direction}, $cM + F$")
+        ax.fill_between(whole.index, whole["min"], whole["max"], color=colour, alpha=0.2, linewidth=0)
+        linear = part.loc[part["translation"] == LINEAR, "cosine"].mean()
+        ax.axhline(linear, color=colour, linestyle="--", linewidth=0.8, label=f"{direction}, $cM$ alone")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(whole.index, [f"{size:.0f}" for size in whole.index])
+    ax.minorticks_off()
+    ax.set_xlabel("rows translated at once (1: one query)")
+    ax.set_ylabel("test cosine")
+    ax.set_title(f"batch-wide norm, seeds: {frame['seed'].nunique()}")
+    ax.legend()
+    return ax
+
+
+def quality_against_steps(
+    frame: pd.DataFrame, score: str = "cosine", translation: str = "F", ax: Axes | None = None
+) -> Axes:
+    """Test score against the number of DDIM steps, a line a training, the range over seeds shaded.
+
+    In the cosine's figure a dot marks the fewest steps that are within `TOLERANCE` of the best validation cosine.
+
+    Parameters
+    ----------
+    frame : of `analysis.experiments.sampling_steps.measure_steps`, any seeds, one direction.
+    score : `cosine`, `centered_recall_at_10` or `agreement`.
+    translation : `F` or `cM + F`.
+    """
+    ax = ax or plt.gca()
+    chosen = fewest_steps(frame).set_index(["translation", "trained"])["fewest"]
+    shown = frame[(frame["part"] == "test") & (frame["translation"] == translation)]
+    for index, (trained, part) in enumerate(shown.groupby("trained", sort=False)):
+        colour = COLOURS[index % len(COLOURS)]
+        spread = part.groupby("steps")[score].agg(["mean", "min", "max"])
+        ax.plot(spread.index, spread["mean"], color=colour, linestyle=LINES[index % len(LINES)], label=trained)
+        ax.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
+        if score == "cosine":
+            fewest = chosen[translation, trained]
+            ax.plot(fewest, spread.loc[fewest, "mean"], "o", color=colour)
+    ax.set_xscale("log")
+    ticks = sorted(shown["steps"].unique())
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel("DDIM steps" + (f" (dot: fewest within {TOLERANCE:g})" if score == "cosine" else ""))
+    ax.set_ylabel(LABELS[score])
+    if score == "centered_recall_at_10":
+        ax.set_ylim(bottom=0)
+    size = f"n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
+    ax.set_title(f"${translation}$, {shown['direction'].iloc[0]}, {size}")
+    ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax

@@ -1,0 +1,1 @@
+"""What is true of a translation, in numpy and scipy alone."""

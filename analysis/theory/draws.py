@@ -1,0 +1,176 @@
+"""What draws of a translation are worth: how near they are, how different, and how well they cover the truth.
+
+Draws are (n, K, d): K translations of each of n items. Targets are (n, d), or (n, m, d) with `counts` (n,) where item i
+has `counts[i]` of them (the captions of a picture); they are the gallery of all rankings too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import unit
+
+MEASURES = [
+    "cosine", "cosine_of_mean", "energy", "similarity", "nearest", "recall_at_1", "recall_at_10",
+    "best_recall_at_1", "best_recall_at_10", "coverage", "precision",
+]  # fmt: skip
+
+
+def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """E|x - z| - E|x - x'| / 2 of each item's draws (n, K, d), averaged over its targets: (n,), lower is better.
+
+    A strictly proper score (Gneiting and Raftery 2007, section 4.3): in expectation it is least for the law that the
+    targets come from. With K >= 2 draws its estimate is unbiased; one draw is a point forecast, scored by |x - z|.
+
+    Parameters
+    ----------
+    targets, counts : (n, m, d) with (n,), or (n, d); as given, no length is changed.
+    """
+    n, K, _ = draws.shape
+    targets = targets[:, None] if targets.ndim == 2 else targets
+    counts = np.full(n, targets.shape[1]) if counts is None else counts
+    total = np.zeros(n)
+    for j in range(targets.shape[1]):
+        distance = np.linalg.norm(draws - targets[:, j, None], axis=2).mean(1, dtype=np.float64)
+        total += np.where(j < counts, distance, 0.0)
+    return total / counts - _mean_distance(draws) / 2.0 if K > 1 else total / counts
+
+
+def _mean_distance(draws: np.ndarray) -> np.ndarray:
+    """Mean |x - x'| over ordered pairs of different draws, (n,)."""
+    K = draws.shape[1]
+    apart = sum(np.linalg.norm(draws - np.roll(draws, shift, 1), axis=2).sum(1) for shift in range(1, K))
+    return np.asarray(apart) / (K * (K - 1))
+
+
+def similarity(draws: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Mean cosine (n,) between two different draws of an item, (n, K, d); NaN where it has one (`counts`)."""
+    n, K, _ = draws.shape
+    counts = np.full(n, K) if counts is None else counts
+    present = (np.arange(K) < counts[:, None])[..., None]
+    directions = unit(np.where(present, draws, 1.0)) * present
+    total = np.square(directions.sum(1, dtype=np.float64)).sum(1)
+    return np.divide(total - counts, counts * (counts - 1.0), out=np.full(n, np.nan), where=counts > 1)
+
+
+def measure(
+    draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None, centre: np.ndarray | float = 0.0
+) -> dict[str, float]:
+    """What the draws of each item are worth, means over items.
+
+    Parameters
+    ----------
+    draws : (n, K, d), of any length.
+    targets, counts : (n, m, d) with (n,), or (n, d): the items' own, and the gallery of all rankings.
+    centre : (d,), subtracted from the unit vectors on both sides before they are ranked by cosine.
+
+    Returns
+    -------
+    `cosine` of one draw and `cosine_of_mean`; `energy`; `similarity` of two draws; `nearest`, cosine of a draw and the
+    gallery's nearest target; recall of one draw (`recall_at_1`, `_10`) and of the best of K (`best_recall_at_1`,
+    `_10`); `coverage`, the share of an item's targets that are the nearest of some draw; `precision`, the share of
+    draws whose nearest target is one of their item's.
+    """
+    n, K, _ = draws.shape
+    targets = targets[:, None] if targets.ndim == 2 else targets
+    counts = np.full(n, targets.shape[1]) if counts is None else np.asarray(counts)
+    z = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
+    first = np.cumsum(counts) - counts
+    of = np.repeat(np.arange(n), counts)
+    right, covered = np.empty((n, K), dtype=bool), np.empty(n)
+    own, nearest, rank = np.empty((3, n, K))
+    directions, gallery = unit(draws), unit(z - centre)
+    for i in range(n):
+        seen = directions[i] @ z.T
+        own[i], nearest[i] = seen[:, of == i].mean(1), seen.max(1)
+        seen = unit(directions[i] - centre) @ gallery.T
+        best = np.maximum.reduceat(seen, first, axis=1)
+        rank[i] = (best > best[:, i, None] + 1e-6).sum(1)
+        closest = seen.argmax(1)
+        right[i] = of[closest] == i
+        covered[i] = len(np.unique(closest[right[i]])) / counts[i]
+    values = {
+        "cosine": own,
+        "cosine_of_mean": cosine(draws.mean(1), targets, counts),
+        "energy": energy_score(draws, filled(targets, counts), counts),
+        "similarity": similarity(draws) if K > 1 else np.nan,
+        "nearest": nearest,
+        "coverage": covered,
+        "precision": right,
+    }
+    for k in (1, 10):
+        values |= {f"recall_at_{k}": rank < k, f"best_recall_at_{k}": rank.min(1) < k}
+    return {name: float(np.mean(values[name])) for name in MEASURES}
+
+
+def listed(
+    m: np.ndarray, K: int, targets: np.ndarray, counts: np.ndarray | None = None, centre: np.ndarray | float = 0.0
+) -> dict[str, float]:
+    """What m (n, d) alone can do in place of K draws: name the K targets, and the K items, that are nearest to it.
+
+    Returns
+    -------
+    `coverage` and `precision` of the K nearest targets, and `best_recall_at_k` of the K k nearest items: as many
+    candidates as the best of K draws has.
+    """
+    targets = targets[:, None] if targets.ndim == 2 else targets
+    n = len(targets)
+    counts = np.full(n, targets.shape[1]) if counts is None else np.asarray(counts)
+    z, of = unit(targets[np.arange(targets.shape[1]) < counts[:, None]]), np.repeat(np.arange(n), counts)
+    seen = unit(unit(m) - centre) @ unit(z - centre).T
+    K = min(K, len(z))
+    right = of[np.argpartition(-seen, K - 1, axis=1)[:, :K]] == np.arange(n)[:, None]
+    best = np.maximum.reduceat(seen, np.cumsum(counts) - counts, axis=1)
+    rank = (best > best.diagonal()[:, None] + 1e-6).sum(1)
+    return {
+        "coverage": float((right.sum(1) / counts).mean()),
+        "precision": float(right.mean()),
+        **{f"best_recall_at_{k}": float((rank < K * k).mean()) for k in (1, 10)},
+    }
+
+
+def siblings(targets: np.ndarray, counts: np.ndarray) -> dict[str, float]:
+    """What a perfect sampler of p(z | item) scores: another target of the same item, where there are two or more.
+
+    Its energy score is half the mean distance of two targets, which is what the score of the true law comes to.
+    `nearest` is the cosine of a target and the nearest other one, of any item.
+    """
+    several = counts > 1
+    if not several.any():
+        return {}
+    every = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
+    chunks = np.array_split(every, len(every) // 1024 + 1)
+    nearest = [np.partition(rows @ every.T, -2, axis=1)[:, -2] for rows in chunks]  # the nearest is the target itself
+    z, counts = filled(targets, counts)[several], counts[several]
+    distance = np.zeros(len(z))
+    for i in range(z.shape[1]):
+        for j in range(i):
+            distance += np.where(i < counts, np.linalg.norm(z[:, i] - z[:, j], axis=1), 0.0)
+    alike = float(similarity(z, counts).mean())
+    energy = float((distance / (counts * (counts - 1))).mean())
+    return {
+        "cosine": alike,
+        "similarity": alike,
+        "energy": energy,
+        "nearest": float(np.concatenate(nearest).mean()),
+    }
+
+
+def filled(targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Targets (n, m, d) scaled to unit length, zero where absent."""
+    present = np.arange(targets.shape[1]) < counts[:, None]
+    z = np.zeros(targets.shape, dtype=np.float32)
+    z[present] = unit(targets[present])
+    return z
+
+
+def direction_score(root: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Log density of unit directions (n, d) under the angular central Gaussian law of g R, relative to the uniform law.
+
+    In nats, (n,); above 0: the law of R (d, d) says more about these directions than that all are alike. Density:
+    -log|S|/2 - d/2 log(f S^-1 f), S = R^T R (Tyler 1987, Biometrika 74).
+    """
+    d = root.shape[1]
+    whitened = np.linalg.solve(root.astype(np.float64).T, directions.astype(np.float64).T)
+    return -np.linalg.slogdet(root.astype(np.float64))[1] - d / 2.0 * np.log(np.square(whitened).sum(0))

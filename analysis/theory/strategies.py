@@ -1,0 +1,186 @@
+"""Hypothesis strategies for the geometry of translated embeddings, and a check that is ready to use.
+
+    from hypothesis import given
+    from analysis.theory.strategies import linear_translators, pair_arrays
+
+    @given(pair_arrays(), linear_translators(6, 4))
+    def test_my_score(pairs, translate): ...
+
+Vectors are built from normal draws of a generator that hypothesis seeds, so a failing example is printed as a
+few numbers and replays exactly. All arrays are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.theory.bound import GEOMETRIES, general_probability, probability
+from analysis.theory.sphere import Floats, in_range
+
+Translator = Callable[[Floats], Floats]
+Parts = tuple[Floats, Floats, float]
+
+
+class Geometry(NamedTuple):
+    """Orthogonal geometry, |z| = 1: s = |p|, rho = |r|, weight gamma, cosine alpha, law dimension n."""
+
+    s: float
+    rho: float
+    gamma: float
+    alpha: float
+    n: int
+
+
+class LinearTranslator(NamedTuple):
+    """zhat = cM + gamma F with one fixed unit direction F a condition: callable, and open for inspection."""
+
+    matrix: Floats
+    directions: Floats
+    gamma: float
+
+    def parts(self, conditions: Floats) -> Parts:
+        """(cM, F(c), gamma) for conditions (n, k); F(c) is the unit vector of c times `directions` (k, d)."""
+        raw = conditions @ self.directions
+        return conditions @ self.matrix, raw / np.linalg.norm(raw, axis=1, keepdims=True), self.gamma
+
+    def __call__(self, conditions: Floats) -> Floats:
+        """zhat (n, d)."""
+        projection, direction, gamma = self.parts(conditions)
+        return projection + gamma * direction
+
+
+def _generators() -> st.SearchStrategy[np.random.Generator]:
+    return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def dimensions(low: int = 2, high: int = 64) -> st.SearchStrategy[int]:
+    """Dimensions of a target space, small ones first."""
+    return st.integers(low, high)
+
+
+@st.composite
+def unit_vectors(draw: st.DrawFn, d: int) -> Floats:
+    """Unit vectors of R^d, shape (d,): coordinate axes, or uniform on the sphere."""
+    if draw(st.booleans()):
+        axis, sign = draw(st.integers(0, d - 1)), draw(st.sampled_from([1.0, -1.0]))
+        return sign * np.eye(d)[axis]
+    vector = draw(_generators()).standard_normal(d)
+    return vector / np.linalg.norm(vector)
+
+
+@st.composite
+def vector_pairs(draw: st.DrawFn, d: int, cosine: st.SearchStrategy[float] | None = None) -> tuple[Floats, Floats]:
+    """Two unit vectors of R^d, d >= 2, with a chosen cosine (by default anything in [-1, 1])."""
+    chosen = draw(st.floats(-1.0, 1.0) if cosine is None else cosine)
+    first = draw(unit_vectors(d))
+    candidates = draw(_generators()).standard_normal((2, d))  # both are parallel to `first` for no seed
+    candidates -= np.outer(candidates @ first, first)
+    other = max(candidates, key=np.linalg.norm)
+    other = other - (other @ first) * first
+    other /= np.linalg.norm(other)
+    return first, chosen * first + np.sqrt((1.0 - chosen) * (1.0 + chosen)) * other
+
+
+@st.composite
+def geometries(draw: st.DrawFn, *, max_gamma: float = 4.0, max_n: int = 1024, degenerate: bool = True) -> Geometry:
+    """Orthogonal geometries; with `degenerate` also s = 0, rho = 0, gamma = 0, alpha = -1 or 1, and n = 1.
+
+    Lengths are zero or normal numbers: a subnormal one has no relative precision left to test with.
+    """
+    edge = 0.0 if degenerate else 1e-3
+    s = draw(st.floats(edge, 1.0 - edge, allow_subnormal=False))
+    return Geometry(
+        s=s,
+        rho=float(np.sqrt((1.0 - s) * (1.0 + s))),
+        gamma=draw(st.floats(edge, max_gamma, allow_subnormal=False)),
+        alpha=draw(st.floats(-1.0 + edge, 1.0 - edge)),
+        n=draw(st.integers(1 if degenerate else 2, max_n)),
+    )
+
+
+@st.composite
+def pair_arrays(
+    draw: st.DrawFn,
+    rows: int = 40,
+    source: int = 6,
+    target: int = 8,
+    noise: st.SearchStrategy[float] | None = None,
+) -> tuple[Floats, Floats]:
+    """Conditions (rows, source) and unit targets (rows, target): a linear map of the conditions plus noise.
+
+    `noise` is the noise's standard deviation relative to the signal's, by default between 0.1 and 3.
+    """
+    rng, ratio = draw(_generators()), draw(st.floats(0.1, 3.0) if noise is None else noise)
+    conditions = rng.standard_normal((rows, source))
+    signal = conditions @ rng.standard_normal((source, target)) / np.sqrt(source)
+    targets = signal + ratio * rng.standard_normal((rows, target))
+    return conditions, targets / np.linalg.norm(targets, axis=1, keepdims=True)
+
+
+@st.composite
+def linear_translators(draw: st.DrawFn, source: int, target: int, *, max_gamma: float = 2.0) -> LinearTranslator:
+    """Random linear translators from R^source to R^target with random, input-dependent unit directions."""
+    rng = draw(_generators())
+    matrix = rng.standard_normal((source, target)) / np.sqrt(source * target)
+    return LinearTranslator(matrix, rng.standard_normal((source, target)), draw(st.floats(0.0, max_gamma)))
+
+
+def assert_bound_holds(
+    parts: Callable[[Floats], Parts],
+    conditions: Floats,
+    targets: Floats,
+    alpha: float,
+    *,
+    geometry: str = "general",
+    false_alarm: float = 1e-9,
+) -> None:
+    """Raise AssertionError if held-out pairs refute P(cos(z, zhat) >= alpha) >= the bound.
+
+    Parameters
+    ----------
+    parts
+        Maps conditions (n, k) to (cM, F, gamma): projections (n, d), unit directions (n, d) and the weight. A
+        `LinearTranslator.parts`, or the method `parts` of a trained translator wrapped to give float64
+        arrays.
+    conditions, targets
+        Held-out pairs, (n, k) and (n, d), independent of the fit and of each other. Targets of any length.
+    alpha
+        Cosine in [-1, 1].
+    geometry
+        "general": the exact probability of each row's own p and z for f uniform on the sphere. "printed",
+        "sphere" or "complement": the orthogonal formula at each row's s = min(|p|, |z|).
+    false_alarm
+        Chance in (0, 1) of a failure although the bound holds.
+
+    Notes ----- If every row reaches alpha with probability at least its bound b_i, the number of rows that do
+    has a lower tail no heavier than the binomial's with the mean of the b_i, up to one below its expectation
+    (Hoeffding 1956); the check is that exact tail. What it tests is the premise that the direction is at
+    least as good as a random one.
+    """
+    projection, direction, gamma = (np.asarray(part, dtype=np.float64) for part in parts(conditions))
+    false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
+    length = np.linalg.norm(targets, axis=1)
+    unit = targets / length[:, None]
+    d = targets.shape[1]
+    along = (projection * unit).sum(axis=1)
+    if geometry == "general":
+        across = np.linalg.norm(projection - along[:, None] * unit, axis=1)
+        bounds = general_probability(alpha, along, across, gamma, d).probability
+    elif geometry in GEOMETRIES:
+        s = np.minimum(np.linalg.norm(projection, axis=1), length)
+        bounds = probability(alpha, s, gamma, d, geometry, norm=length)
+    else:
+        raise ValueError(f"geometry: {geometry}, allowed is general or {' or '.join(GEOMETRIES)}")
+    translated = projection + gamma * direction
+    reached = int(((translated * unit).sum(axis=1) >= alpha * np.linalg.norm(translated, axis=1)).sum())
+    rows, bound = len(targets), float(np.mean(bounds))
+    if reached <= rows * bound - 1.0 and stats.binom.cdf(reached, rows, bound) <= false_alarm:
+        raise AssertionError(
+            f"{reached} of {rows} rows reach cosine {alpha:g}; the bound ({geometry}) promises "
+            f"{rows * bound:.1f} on average, and so few have probability below {false_alarm:g}"
+        )

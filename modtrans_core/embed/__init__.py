@@ -1,0 +1,1 @@
+"""Data sets into pair sets: sources, encoders, and the engine that runs them."""

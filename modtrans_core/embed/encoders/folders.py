@@ -1,0 +1,85 @@
+"""Models in Hugging Face's layout, a folder of configuration, tokenizer and safetensors: on disk or on the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modtrans_core.embed.encoders.weights import fetching, sha256
+from modtrans_core.extras import require
+
+_READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
+_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
+
+
+def model_folder(encoder: str, weights: str, instead: str = "a local folder") -> Path:
+    """The folder that `weights` names: one on disk, or a hub id's in the hub's cache, fetched if it is not there.
+
+    Parameters
+    ----------
+    encoder : its name, for messages.
+    weights : the path of a folder, or a hub id.
+    instead : what else can be given, said where the hub cannot be reached.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, it cannot be fetched, or weights in it are missing or pickled alone.
+    """
+    folder = Path(weights).expanduser()
+    if not folder.is_dir():
+        if weights.startswith(("/", "./", "../", "~")) or folder.exists():
+            raise ValueError(f"{encoder}: {weights} is not a folder")
+        hub = require("huggingface_hub", "encoders")
+        with fetching(encoder, f"{weights} of the Hugging Face hub", instead):
+            folder = Path(
+                hub.snapshot_download(weights, allow_patterns=list(_READ), ignore_patterns=["onnx/*", "openvino/*"])
+            )
+    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+        if not _weights_in(pickled.parent.iterdir()):
+            raise ValueError(
+                f"{encoder}: {pickled} is pickled, which is not read; model.safetensors is needed beside it"
+            )
+    if not _weights_in(folder.rglob("*.safetensors")):
+        raise ValueError(f"{encoder}: no model.safetensors in {folder}")
+    return folder
+
+
+def weights_digest(folder: Path) -> str:
+    """The SHA-256 of the file of weights; where there are several, of the list that `sha256sum` makes of them."""
+    return _digest(folder, _weights_in(folder.rglob("*.safetensors")))
+
+
+def folder_digest(folder: Path) -> str:
+    """The SHA-256 of the list that `sha256sum` makes of all files that are read: weights, configurations, tokenizer."""
+    return _digest(folder, {path for pattern in _READ for path in folder.rglob(pattern)})
+
+
+def _weights_in(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if _WEIGHTS.fullmatch(path.name)]
+
+
+def _digest(folder: Path, paths: Iterable[Path]) -> str:
+    found = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return hashlib.sha256("".join(f"{found[name]}  {name}\n" for name in sorted(found)).encode()).hexdigest()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers from drawing a bar, and from reporting tensors that we check, while it reads weights."""
+    from transformers.utils import logging
+
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()

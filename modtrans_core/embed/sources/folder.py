@@ -1,0 +1,81 @@
+"""A folder of pictures or sounds and a file of their captions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from modtrans_core.embed.sources.base import Listing
+from modtrans_core.embed.sources.caption_files import SUFFIXES, read_captions
+from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
+from modtrans_core.embed.sources.opening import FileWithin
+
+CAPTIONS = tuple(f"captions{suffix}" for suffix in SUFFIXES)
+_ENDINGS = {  # files of these are listed although no row names them
+    "image": (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".jp2", ".avif"),
+    "audio": (".wav", ".flac", ".ogg", ".oga", ".mp3"),
+}
+
+
+def folder(
+    path: str,
+    *,
+    captions: str | None = None,
+    images: str | None = None,
+    modality: str = "image",
+    limit: int | None = None,
+    seed: int = 0,
+) -> Listing:
+    """The pictures, or sounds, of a folder that a captions file names.
+
+    A file that is missing or damaged is found when it is read; one that no row names is skipped for want of a caption.
+
+    Parameters
+    ----------
+    path : the folder.
+    captions : CSV, TSV, JSONL or JSON; a path in the folder, or else anywhere. Default: the file named `captions` in
+        the folder. Columns are found by name, see `caption_files`: a file, relative to the folder, and a caption;
+        where they are there, `group` (what must not be torn apart) and `split`. Several rows of one file are several
+        captions. JSON is COCO's, Karpathy's, or a list of what the lines of JSONL hold.
+    images : where the files are, if not in `path`: a folder in it, or else anywhere.
+    modality : what they are, `image` or `audio`.
+    limit, seed : at most so many items, whole groups in an order that the seed decides; default: all.
+
+    Returns
+    -------
+    Listing
+        key: the path of the file in its folder, `/` between its parts.
+
+    Raises
+    ------
+    ValueError
+        If the folder or the captions file is missing, or the file is damaged or lacks a column.
+    """
+    if modality not in ENCODERS:
+        raise ValueError(f"set: modality {modality!r}, one of {', '.join(ENCODERS)} is needed")
+    home = folder_at(path, "folder")
+    file = first_of(home, CAPTIONS, "captions file") if captions is None else home / captions
+    if not file.is_file():
+        file = Path(captions or file)
+    if not file.is_file():
+        raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
+    where = home if images is None else folder_at(home / images if (home / images).is_dir() else images, "set images")
+    listing = captioned(
+        read_captions(file),
+        partial(FileWithin, str(where)),
+        {"name": home.resolve().name, **file_facts(where, [file])},
+        modality,
+        sorted(_files(where, _ENDINGS[modality])),
+    )
+    return listing.at_most(limit, seed)
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[str]:
+    """The files of a folder and the folders in it that end so; links to folders are not followed."""
+    for place, _, names in os.walk(folder):
+        inside = os.path.relpath(place, folder).replace(os.sep, "/")
+        for name in names:
+            if name.lower().endswith(endings):
+                yield name if inside == "." else f"{inside}/{name}"

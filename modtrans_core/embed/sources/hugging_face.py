@@ -1,0 +1,257 @@
+"""Data sets in the format of Hugging Face's `datasets`: from the hub, saved on disk, or parquet files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
+from modtrans_core.embed.sources.captioned import encoders_of
+from modtrans_core.extras import require
+
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "description", "title", "prompt")
+_PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
+_SOUNDS = ("audio", "sound", "wav", "flac")
+_MISSING = {"image": "no picture", "audio": "no sound"}
+_ROWS = 16  # read at a time
+
+
+def datasets(
+    path: str,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    image: str | None = None,
+    audio: str | None = None,
+    text: str | None = None,
+    config: str | None = None,
+    split: str | None = None,
+) -> Source:
+    """Pictures or sounds with captions from a data set that `datasets` loads. It stays on disk.
+
+    Pictures and sounds are taken as the bytes or paths that they are stored as and decoded like those of any other
+    source. No program that comes with a data set is run.
+
+    Parameters
+    ----------
+    path : a folder written by `save_to_disk`, a parquet file or a folder of them, or a name on the hub. The hub's data
+        sets and parquet files are first copied to the cache of `datasets`, as that library does.
+    limit, seed : at most so many rows, in an order that the seed decides.
+    image, audio, text : the columns. Default: the one of that type, which a usual name decides if there are several.
+        A column of captions holds strings or lists of strings.
+    config : the configuration of a data set on the hub.
+    split : the split to take, by the data set's own name; default: all of them. Of what `load_dataset` loads also a
+        part, as `train[:1000]`.
+
+    Returns
+    -------
+    Source
+        key: `split/row`. split: the data set's own, if two or more are taken whose names are train, validation, val,
+        dev, test or alike.
+
+    Raises
+    ------
+    ValueError
+        If the data set cannot be loaded, or a column is not there, not of the type needed, or not the only one.
+    ModuleNotFoundError
+        If datasets is missing; the message is the command that installs it.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: {limit}, at least 1 is needed")
+    library = require("datasets", "datasets")
+    tables = _load(library, path, config, split)
+    first = next(iter(tables.values()))
+    columns = columns_of(path, first.features, {"image": image, "audio": audio, "text": text})
+    facts = {
+        "name": path if not Path(path).exists() else Path(path).name,
+        **({"config": config} if config else {}),
+        "columns": columns,
+        "versions": {"datasets": version("datasets")},
+    }
+    stored = {name: _undecoded(library, table, columns) for name, table in tables.items()}
+    return _Tables(stored, columns, facts, limit, seed)
+
+
+class _Tables(Source):
+    def __init__(
+        self,
+        tables: Mapping[str, Any],
+        columns: Mapping[str, str],
+        facts: Mapping[str, Any],
+        limit: int | None,
+        seed: int,
+    ) -> None:
+        self.tables, self.columns = tables, columns
+        self.encoders = encoders_of([modality for modality in columns if modality != "text"])
+        held = sum(map(len, tables.values()))
+        self.rows = np.arange(held)
+        if limit is not None:
+            self.rows = np.sort(np.random.default_rng(seed).permutation(held)[:limit])
+        self.splits = {name: _SPLITS[name.lower()] for name in tables if name.lower() in _SPLITS}
+        if len(set(self.splits.values())) < 2:  # the loaders call everything `train` where nothing is said
+            self.splits = {}
+        self.has_splits = bool(self.splits)
+        self.facts = {
+            **facts,
+            "splits": {name: len(table) for name, table in tables.items()},
+            "items": len(self.rows),
+        }
+        if limit is not None:
+            self.facts["choice"] = f"at most {limit}, in the order of seed {seed}"
+
+    def shards(self, items: int) -> Sequence[Shard]:
+        shards: list[Shard] = []
+        first = start = 0
+        for name, table in self.tables.items():
+            rows = self.rows[(self.rows >= first) & (self.rows < first + len(table))] - first
+            for place in range(0, len(rows), items):
+                part = rows[place : place + items]
+                read = partial(_read, name, table, part, self.columns, self.splits.get(name))
+                shards.append(Shard(f"{len(shards):06d}", len(part), read, start + place))
+            first, start = first + len(table), start + len(rows)
+        return shards
+
+    def identity(self) -> str:
+        held = [
+            [name, len(table), str(table.features), sorted(map(_size, table.cache_files))]
+            for name, table in self.tables.items()
+        ]
+        digest = hashlib.sha256(json.dumps([held, self.columns, self.facts["name"]]).encode())
+        digest.update(self.rows.tobytes())
+        return digest.hexdigest()
+
+
+def _size(file: Mapping[str, str]) -> tuple[str, int]:
+    return Path(file["filename"]).name, Path(file["filename"]).stat().st_size
+
+
+def _read(
+    name: str, table: Any, rows: np.ndarray, columns: Mapping[str, str], split: str | None
+) -> Iterator[Item | Skipped]:
+    for start in range(0, len(rows), _ROWS):
+        several = rows[start : start + _ROWS]
+        held = table[several.tolist()]
+        for place, row in enumerate(several.tolist()):
+            key = f"{name}/{row:09d}"
+            try:
+                values = {modality: _value(modality, held[column][place]) for modality, column in columns.items()}
+                yield Item(key, values, split=split)
+            except ValueError as error:
+                yield Skipped(key, str(error))
+
+
+def _value(modality: str, held: Any) -> Any:
+    if modality == "text":
+        captions = held if isinstance(held, list) else [held]
+        if not captions or any(one is None for one in captions):
+            raise ValueError("no caption")
+        texts = tuple(map(caption, captions))
+        return texts if isinstance(held, list) else texts[0]
+    file = held if isinstance(held, dict) else {"bytes": held}
+    if file.get("bytes"):
+        return file["bytes"]
+    if not file.get("path"):
+        raise ValueError(_MISSING[modality])
+    return Path(file["path"])
+
+
+def columns_of(path: str, features: Mapping[str, Any], named: Mapping[str, str | None]) -> dict[str, str]:
+    """The column of each modality that is there, text last.
+
+    Parameters
+    ----------
+    features : the types of the columns, by name.
+    named : the columns that were asked for, by modality.
+
+    Raises
+    ------
+    ValueError
+        See `datasets`.
+    """
+    kinds = {column: _kind(column, feature) for column, feature in features.items()}
+    typed = ", ".join(f"{column} ({kind or type(features[column]).__name__})" for column, kind in kinds.items())
+    found = {}
+    for modality, usual in (("image", _PICTURES), ("audio", _SOUNDS), ("text", _TEXTS)):
+        column = named[modality]
+        if column is None:
+            able = [column for column, kind in kinds.items() if kind == modality]
+            column = able[0] if len(able) == 1 else next((name for name in usual if name in able), None)
+            if able and column is None:
+                raise ValueError(
+                    f"{path}: columns {', '.join(able)} could all be the {modality}; set {modality}=COLUMN"
+                )
+        elif column not in features:
+            raise ValueError(f"{modality}: {column!r} is not a column of {path}, which has {typed}")
+        elif kinds[column] != modality and not (modality != "text" and _is_binary(features[column])):
+            raise ValueError(f"{modality}: {column!r} of {path} holds no {modality}; the columns are {typed}")
+        if column is not None:
+            found[modality] = column
+    if "text" not in found or len(found) < 2:
+        lacking = "text" if "text" not in found else "image or audio"
+        raise ValueError(f"{path}: no column of {lacking}; the columns are {typed}")
+    return found
+
+
+def _kind(column: str, feature: Any) -> str | None:
+    """The modality that a column holds: by its type, or by its name if it holds bytes of no type."""
+    type_name = type(feature).__name__
+    if type_name in ("Image", "Audio"):
+        return type_name.lower()
+    if _is_binary(feature):
+        return "image" if column.lower() in _PICTURES else "audio" if column.lower() in _SOUNDS else None
+    strings = ("string", "large_string", "string_view")
+    inner = feature[0] if isinstance(feature, list) and feature else getattr(feature, "feature", feature)
+    return "text" if getattr(inner, "dtype", None) in strings and type(inner).__name__ == "Value" else None
+
+
+def _is_binary(feature: Any) -> bool:
+    if isinstance(feature, dict) and feature.keys() == {"bytes", "path"}:
+        feature = feature["bytes"]
+    return getattr(feature, "dtype", None) in ("binary", "large_binary")
+
+
+def _undecoded(library: Any, table: Any, columns: Mapping[str, str]) -> Any:
+    """A table with these columns, its pictures and sounds as they are stored."""
+    table = table.select_columns(list(columns.values()))
+    for column, feature in table.features.items():
+        if isinstance(feature, library.Image | library.Audio):
+            table = table.cast_column(column, type(feature)(decode=False))
+    return table
+
+
+def _load(library: Any, path: str, config: str | None, split: str | None) -> dict[str, Any]:
+    """The splits of a data set, by name."""
+    place = Path(path)
+    saved = any((place / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    if place.exists() and not saved and place.suffix != ".parquet" and not any(place.rglob("*.parquet")):
+        raise ValueError(f"{path}: no folder written by save_to_disk, and no parquet files in it")
+    if not place.exists() and path.startswith((".", "/", "~")):
+        raise ValueError(f"{path}: no such file or folder")
+    try:
+        if saved:
+            found = library.load_from_disk(path)
+        elif place.is_file():
+            found = library.load_dataset("parquet", data_files=path, split=split)
+        else:
+            found = library.load_dataset(path, config, split=split)
+    except Exception as error:  # each file format, the hub and the network have their own
+        reason = " ".join(str(error.__cause__ or error).split())[:300] or type(error).__name__
+        raise ValueError(f"{path}: cannot be loaded by datasets ({reason})") from None
+    if not isinstance(found, Mapping):
+        name = str(found.split or "all")
+        found = {name if saved else split or name: found}
+    if split is not None and split not in found:
+        raise ValueError(f"split: {split!r} is not one of {path}, which has {', '.join(found)}")
+    return dict(found) if split is None else {split: found[split]}

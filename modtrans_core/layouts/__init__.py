@@ -1,0 +1,1 @@
+"""Pair sets in the layouts of other tools."""

@@ -1,0 +1,97 @@
+"""A pair set from one layout into another, names and captions with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import reporting
+from modtrans_core.store.files import replacing_folder
+from modtrans_core.store.headers import SUFFIXES
+from modtrans_core.store.names import SIDECAR, from_set, read_items, sidecars, write_items
+from modtrans_core.store.read import load
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SHARD_ITEMS = 100_000
+
+
+def convert(
+    source: str | Path,
+    out: str | Path,
+    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval",
+    dtype: str | None = None,
+    shard_items: int = SHARD_ITEMS,
+) -> PairedEmbeddings:
+    """Write a pair set in another layout, whole or not at all.
+
+    Where the set has no groups but several items of one name, as clip-retrieval's layout has of a picture with several
+    captions, they become a group.
+
+    Parameters
+    ----------
+    source : a pair set in any layout.
+    out : a `.npz` or `.safetensors` file, for which all vectors are read into memory, or else a folder.
+    layout : of a folder.
+    dtype : float32 or float16. Default: float32, in clip-retrieval's layout float16.
+    shard_items : items of a shard.
+
+    Returns
+    -------
+    The set that was read.
+    """
+    source, out = Path(source), Path(out)
+    if shard_items < 1:
+        raise ValueError(f"shard_items: {shard_items}, at least 1 is needed")
+    pairs = load(source)
+    names = read_items(source) if sidecars(source) else None
+    if names is not None and not pairs.grouped:
+        labels, group = np.unique(names["key"].to_numpy(), return_inverse=True)
+        pairs = pairs if len(labels) == len(pairs) else replace(pairs, group=group)
+    if out.suffix in SUFFIXES:
+        _named(pairs, names).save(out, dtype or "float32")
+    elif layout == "clip-retrieval":
+        write_clip_retrieval(pairs, out, names, dtype or "float16")
+    else:
+        _write_shards(pairs, out, from_set(pairs) if names is None else names, dtype or "float32", shard_items)
+    return pairs
+
+
+def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbeddings:
+    """The set with the names of its items and their captions in it, as a single file holds them."""
+    if names is None:
+        return pairs
+    keys, metadata = names["key"].to_pylist(), dict(pairs.metadata)
+    if "caption" in names.column_names:
+        captions: dict[str, list[str]] = {}
+        for key, own in zip(keys, names["caption"].to_pylist(), strict=True):
+            captions.setdefault(key, []).extend(own or [])
+        metadata["captions"] = captions
+    return pairs.changed(key=np.array(keys), metadata=metadata)
+
+
+def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:
+    with replacing_folder(out) as folder, reporting(None, len(pairs), "write", "item") as report:
+        for name, chosen in _parts(len(pairs), items):
+            part = pairs.take(chosen)
+            metadata = {key: value for key, value in pairs.metadata.items() if key != "captions"}
+            group = part.group if pairs.grouped else None
+            part = replace(part, key=None, metadata=metadata, group=group)  # type: ignore[arg-type]
+            part.save(folder / f"{name}.safetensors", dtype)
+            rows = names.take(chosen)
+            more = {key: rows[key].combine_chunks() for key in rows.column_names if key not in ("key", "caption")}
+            captions = rows["caption"].to_pylist() if "caption" in rows.column_names else None
+            write_items(folder / f"{name}{SIDECAR}", rows["key"].to_pylist(), captions, **more)
+            report(int(chosen[-1]) + 1, len(pairs))
+
+
+def _parts(n: int, items: int) -> Iterator[tuple[str, np.ndarray]]:
+    for number, start in enumerate(range(0, n, items)):
+        yield f"{number:06d}", np.arange(start, min(start + items, n))

@@ -1,0 +1,158 @@
+"""A whole set through a translator, piece by piece: what is on disk is never all in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modtrans_core.checkpoint import MODEL
+from modtrans_core.extras import require
+from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress, reporting
+from modtrans_core.store.files import scratch_folder, write_npy
+from modtrans_core.store.headers import SUFFIXES
+from modtrans_core.store.read import load, load_npy
+from modtrans_core.translator import ROWS_AT_ONCE, Translator
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def load_conditions(path: str | Path, translator: Translator) -> PairedEmbeddings:
+    """The conditions of a translator: a pair set in any layout, or the one of a `.npy` array (n, k) or (n, m, k).
+
+    Raises
+    ------
+    ValueError
+        If the file is no such array or set, or holds vectors of another dimension or encoder than the translator was
+        trained on.
+    """
+    path = Path(path)
+    pairs = load_npy(path, translator.source) if path.suffix == ".npy" else load(path)
+    if translator.source not in pairs.arrays:
+        raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {translator.source}, which the run translates")
+    translator.check(pairs, translator.source)
+    return pairs
+
+
+def translate_set(
+    translator: Translator,
+    pairs: PairedEmbeddings,
+    out: str | Path,
+    run: str | Path,
+    names: pyarrow.Table | None = None,
+    *,
+    expected_cosine: str | Path | None = None,
+    samples: int | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> tuple[int, ...]:
+    """Translate the source modality of a set and write what comes out, whole or not at all.
+
+    Every vector of an item is translated: conditions (n, m, k) become (n, m, d), zeros where an item has fewer. With
+    `samples`, conditions (n, k) become (n, samples, d).
+
+    Parameters
+    ----------
+    out : a `.npy` array; a `.npz` or `.safetensors` pair set with the target modality and the names, groups and own
+        split of the conditions; or else a folder in clip-retrieval's layout.
+    run : the run folder, for the metadata.
+    names : one row an item, for a folder; see `modtrans_core.layouts.clip_retrieval`.
+    expected_cosine : also write the cosine that each translation is expected to have, (n,) or (n, m), as `.npy`.
+    settings : steps, guidance and generator of `Translator.translate`.
+
+    Returns
+    -------
+    The shape of what was written.
+
+    Raises
+    ------
+    ValueError
+        If samples are asked for of items with several vectors, or `expected_cosine` of a run that is not calibrated.
+    """
+    out = Path(out)
+    shape = pairs.modality(translator.source).shape[:-1]
+    if samples is not None and len(shape) > 1:
+        raise ValueError(f"samples: {translator.source} is {(*shape, translator.k)}; one vector an item is needed")
+    if expected_cosine is not None:
+        pieces = _pieces(pairs, translator, 1, translator.expected_cosine)
+        write_npy(expected_cosine, shape, np.float32, pieces)
+    shape = (*shape, *([] if samples is None else [samples]), translator.d)
+
+    def translate(c: np.ndarray) -> np.ndarray:
+        return translator.translate(c, samples=samples, **settings)
+
+    with reporting(progress, len(pairs), "translate", "item") as report:
+
+        def translated() -> Iterator[np.ndarray]:
+            done = 0
+            for piece in _pieces(pairs, translator, samples or 1, translate):
+                yield piece
+                done += len(piece)
+                report(done, len(pairs))
+
+        if out.suffix == ".npy":
+            write_npy(out, shape, np.float32, translated())
+            return shape
+        if out.suffix not in SUFFIXES:
+            require("pyarrow", "encoders")  # said before the work, not after it
+        with scratch_folder(out) as scratch:
+            write_npy(scratch / "translated.npy", shape, np.float32, translated())
+            counts = pairs.counts.get(translator.source)
+            found = _described(translator, pairs, load_npy(scratch / "translated.npy", translator.target, counts), run)
+            if out.suffix in SUFFIXES:
+                found.save(out)
+            else:
+                write_clip_retrieval(found, out, names)
+    return shape
+
+
+def _pieces(
+    pairs: PairedEmbeddings, translator: Translator, drawn: int, work: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """`work` of the vectors (n, k) of some items at a time, one array row an item.
+
+    The pieces are those that the translator itself works in, so that the noise of a set is the same in one call.
+    """
+    source = pairs.modality(translator.source)
+    items = len(pairs)
+    if translator.config.sampling.normalisation == "row":
+        items = max(1, ROWS_AT_ONCE // (drawn if source.ndim == 2 else source.shape[1]))
+    for start in range(0, len(pairs), items):
+        chunk = source[start : start + items]
+        if source.ndim == 2:
+            yield work(chunk)
+            continue
+        present = np.arange(source.shape[1]) < pairs.counts[translator.source][start : start + items, None]
+        rows = work(chunk[present])
+        found = np.zeros((*present.shape, *rows.shape[1:]), dtype=np.float32)
+        found[present] = rows
+        yield found
+
+
+def _described(
+    translator: Translator, pairs: PairedEmbeddings, found: PairedEmbeddings, run: str | Path
+) -> PairedEmbeddings:
+    """The translations with the names, groups and split of what they were made from, and how they were made."""
+    source, target = translator.source, translator.target
+    metadata = {name: value for name, value in pairs.metadata.items() if name not in pairs.arrays}
+    made = {
+        "from": source,
+        "encoder": pairs.encoder(source).get("encoder") or translator.encoders.get(source, {}).get("encoder"),
+        "run": Path(run).resolve().name,
+        "model_sha256": hashlib.sha256((Path(run) / MODEL).read_bytes()).hexdigest(),
+    }
+    facts = {**translator.encoders.get(target, {}), "normalised": False, "translated": made}
+    return PairedEmbeddings(
+        found.arrays,
+        found.counts,
+        pairs.group if pairs.grouped else None,  # type: ignore[arg-type]
+        pairs.key,
+        {**metadata, target: facts},
+        pairs.own_split,
+    )

@@ -1,0 +1,152 @@
+"""Scores of a translation: cosine beside its floor and ceiling, and retrieval beside its gallery's size.
+
+Everything here is numpy in, plain floats out, so that a translator and a baseline are scored by the same lines.
+Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]` targets (its captions).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modtrans_core.vectors import unit
+
+if TYPE_CHECKING:
+    from modtrans_core.pairs import PairedEmbeddings
+    from modtrans_core.translator import Translator
+
+RANKS = (1, 10)
+
+
+def _present(targets: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Unit targets (n, m, d), zero where absent, and how many each item has (n,)."""
+    targets = targets[:, None] if targets.ndim == 2 else targets
+    counts = np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
+    present = np.arange(targets.shape[1]) < counts[:, None]
+    z = np.zeros(targets.shape, dtype=np.float32)
+    z[present] = unit(targets[present])
+    return z, counts
+
+
+def target_mean(targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """The mean (d,) of the unit targets, every item weighing the same: the best constant prediction."""
+    z, counts = _present(targets, counts)
+    return (z.sum(1, dtype=np.float64) / counts[:, None]).mean(0)
+
+
+def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """cos(z, zhat) of every item (n,), averaged over the item's own targets. `predicted` is (n, d)."""
+    z, counts = _present(targets, counts)
+    return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
+
+
+def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
+    """The cosine of the constant prediction `mean` (d,), taken from the training targets: what no input is worth."""
+    return float(cosine(np.broadcast_to(mean, (len(targets), len(mean))), targets, counts).mean())
+
+
+def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | None:
+    """sqrt(E <z, z'>) over two different targets of one item: no function of the condition can expect more.
+
+    For unit z, E[cos(z, g(c))] <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E <z, z'>), z and z' independent given c.
+    Estimated without bias inside the root from items with two targets or more; None where there are none.
+    """
+    z, counts = _present(targets, counts)
+    several = counts > 1
+    if not several.any():
+        return None
+    m = counts[several]
+    total = np.square(z[several].sum(1, dtype=np.float64)).sum(1)
+    return float(np.sqrt(max(0.0, np.mean((total - m) / (m * (m - 1))))))
+
+
+def recall_at_k(
+    predicted: np.ndarray,
+    gallery: np.ndarray,
+    counts: np.ndarray | None = None,
+    relevant: np.ndarray | None = None,
+    k: int = 1,
+) -> np.ndarray:
+    """Probability (q,) that the right item is among the `k` items nearest to each query by cosine.
+
+    An item of the gallery scores by its best vector; the gallery's size is its number of items. Ties are broken at
+    random, in expectation: a constant prediction scores k/n, not 0 or 1.
+
+    Parameters
+    ----------
+    predicted : queries, (q, d).
+    gallery : (n, d) or (n, m, d) with `counts`.
+    relevant : (q,) the right item of each query. Default: query i belongs to item i.
+    """
+    z, counts = _present(gallery, counts)
+    n, m, d = z.shape
+    relevant = np.arange(n) if relevant is None else relevant
+    absent = np.arange(m) >= counts[:, None]
+    queries = unit(predicted)
+    hit = np.empty(len(queries))
+    chunk = max(1, 2**25 // (n * m))  # similarities held at once: 128 MiB
+    for start in range(0, len(queries), chunk):
+        rows = slice(start, start + chunk)
+        similarity = (queries[rows] @ z.reshape(n * m, d).T).reshape(-1, n, m)
+        similarity[:, absent] = -np.inf
+        best = similarity.max(2)
+        own = np.take_along_axis(best, relevant[rows, None], 1)
+        ahead = (best > own + 1e-6).sum(1)  # float32 dot products of unit vectors differ by about 1e-7
+        tied = (np.abs(best - own) <= 1e-6).sum(1)
+        hit[rows] = np.clip((k - ahead) / tied, 0, 1)
+    return hit
+
+
+def score(
+    predicted: np.ndarray,
+    targets: np.ndarray,
+    counts: np.ndarray | None = None,
+    *,
+    mean: np.ndarray,
+    item: np.ndarray | None = None,
+) -> dict[str, float | int | None]:
+    """All scores of the predictions.
+
+    Parameters
+    ----------
+    predicted : (q, d) one row a condition.
+    targets, counts : of the n items.
+    mean : (d,) mean of the **training** targets: the floor's constant, and the centre of the centered ranking, in
+        which it is subtracted from the unit vectors on both sides.
+    item : (q,) the item of each condition; an item's conditions share its weight. Default: one each.
+    """
+    n = len(targets)
+    item = np.arange(n) if item is None else item
+    weight = 1.0 / (n * np.bincount(item, minlength=n)[item])
+    own_counts = None if counts is None else counts[item]
+    value = float(weight @ cosine(predicted, targets[item], own_counts))
+    low, high = floor(mean, targets, counts), ceiling(targets, counts)
+    z, counts = _present(targets, counts)
+    centered = unit(predicted) - mean
+    centered_targets = z - mean
+    result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
+    result["skill"] = (value - low) / ((1.0 if high is None else high) - low)
+    for k in RANKS:
+        result[f"recall_at_{k}"] = float(weight @ recall_at_k(predicted, z, counts, item, k))
+    for k in RANKS:
+        result[f"centered_recall_at_{k}"] = float(weight @ recall_at_k(centered, centered_targets, counts, item, k))
+    result["gallery"] = n
+    return result
+
+
+def evaluate(
+    translator: Translator, pairs: PairedEmbeddings, *, steps: int | None = None, guidance: float | None = None
+) -> dict[str, float | int | None]:
+    """Translate every condition of `pairs` in one call and score the result against its targets.
+
+    Returns plain floats: `cosine`, `floor`, `ceiling` (None where items have one target), `skill` = (cosine - floor) /
+    (ceiling - floor) with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
+    `centered_recall_at_10`, and `gallery`, the number of items ranked.
+    """
+    translator.check(pairs)
+    condition, item = pairs.rows(translator.source)
+    predicted = translator.translate(condition, steps=steps, guidance=guidance)
+    counts = pairs.counts.get(translator.target)
+    targets = np.asarray(pairs.modality(translator.target))
+    return score(predicted, targets, counts, mean=translator.target_mean, item=item)

@@ -1,0 +1,183 @@
+"""What the files of pair sets say before a vector is read: where each array lies, and all that is small.
+
+A header is read in well under a millisecond, so that a set of any size opens at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modtrans_core.store import mapped
+from modtrans_core.store.mapped import Block
+
+SUFFIXES = (".npz", ".safetensors")
+RECORD = "embed.json"
+"""in a folder that `modtrans embed` fills: whether it is finished"""
+MODALITIES = {"img_emb": "image"}
+"""folders of clip-retrieval's layout that are not called <modality>_emb"""
+BESIDE = "modtrans.safetensors"
+"""in a folder of clip-retrieval's layout: what that layout has no place for (groups, own split, metadata)"""
+_NOT_VECTORS = ("group", "own_split", "key", "metadata")
+_SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file, as one ValueError that names it."""
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"{path}: damaged or cut short ({error})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ValueError(f"{path}: damaged or cut short ({error})") from None
+
+
+def is_vectors(name: str) -> bool:
+    """Whether an array of this name in a file holds the vectors of a modality."""
+    return name not in _NOT_VECTORS and not name.endswith("_count")
+
+
+def blocks(path: Path) -> dict[str, Block]:
+    """The vectors that a `.npz`, `.safetensors` or `.npy` file holds, from its header alone."""
+    found = {".npz": _npz_blocks, ".safetensors": _safetensors_blocks, ".npy": _npy_blocks}[path.suffix](path)
+    size = path.stat().st_size
+    for block in found.values():
+        if block.offset is not None and block.offset + math.prod(block.shape) * block.dtype.itemsize > size:
+            raise EOFError(f"{size} bytes, fewer than its header says")
+    return found
+
+
+def located(files: Sequence[Path]) -> list[dict[str, Block]]:
+    """The vectors of each file, as `blocks` finds them."""
+    found = []
+    for file in files:
+        with reading(file):
+            found.append(blocks(file))
+    return found
+
+
+def are_large(found: Sequence[dict[str, Block]]) -> bool:
+    """Whether these vectors are better left on disk: many, and all of them can be mapped."""
+    every = [block for file in found for block in file.values()]
+    mappable = all(block.offset is not None for block in every)
+    return mappable and sum(4 * math.prod(block.shape) for block in every) > mapped.LARGE
+
+
+def numbered(folder: Path, suffix: str) -> dict[int, Path]:
+    """The files `<folder>_<number><suffix>` of a folder, in the order of their numbers."""
+    found = {file.stem.rsplit("_", 1)[1]: file for file in folder.glob(f"{folder.name}_*{suffix}")}
+    return {int(number): found[number] for number in sorted((n for n in found if n.isdecimal()), key=int)}
+
+
+def clip_retrieval_parts(path: Path) -> dict[str, dict[int, Path]]:
+    """The numbered `.npy` files of each modality of a folder in clip-retrieval's layout; empty of any other folder.
+
+    `img_emb` holds the modality image, `<name>_emb` any other.
+    """
+    folders = sorted(folder for folder in path.glob("*_emb") if folder.is_dir())
+    return {MODALITIES.get(f.name, f.name.removesuffix("_emb")): numbered(f, ".npy") for f in folders}
+
+
+def shard_files(path: Path) -> list[Path]:
+    """The file itself, or the `.npz` and `.safetensors` files of a folder by name."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
+
+
+def rows(path: Path) -> int:
+    """How many items a file holds."""
+    return next(iter(blocks(path).values())).shape[0]
+
+
+def small_arrays(path: Path) -> dict[str, Any]:
+    """Whatever a `.npz` or `.safetensors` file holds besides vectors: counts, groups, keys, metadata (as text)."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if not is_vectors(name)}
+        if "metadata" in arrays:
+            arrays["metadata"] = arrays["metadata"].item()
+        return arrays
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys() if not is_vectors(name)}  # noqa: SIM118
+        header = file.metadata() or {}
+    if "key" in header:
+        arrays["key"] = np.array(json.loads(header["key"]))
+    arrays["metadata"] = header.get("metadata", "{}")
+    return arrays
+
+
+def vectors(path: Path) -> dict[str, np.ndarray]:
+    """The vectors that a `.npz` or `.safetensors` file holds, in memory."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if is_vectors(name)}
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if is_vectors(name)}  # noqa: SIM118
+
+
+def _npz_blocks(path: Path) -> dict[str, Block]:
+    found = {}
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if not is_vectors(name):
+                continue
+            if member.compress_type == zipfile.ZIP_STORED:
+                file.seek(member.header_offset + 26)  # the local header: 30 bytes, the name, an extra field
+                lengths = np.frombuffer(file.read(4), "<u2")
+                file.seek(member.header_offset + 30 + int(lengths.sum()))
+                found[name] = _npy_block(path, file)
+            else:
+                with archive.open(member) as inside:
+                    found[name] = _npy_block(path, inside)._replace(offset=None)
+    return found
+
+
+def _npy_blocks(path: Path) -> dict[str, Block]:
+    with open(path, "rb") as file:
+        return {path.stem: _npy_block(path, file)}
+
+
+def _npy_block(path: Path, file: Any) -> Block:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_column, dtype = read(file)
+    offset = None if by_column and len(shape) > 1 else file.tell()
+    return Block(path, offset, dtype, shape, path.stat().st_mtime_ns)
+
+
+def _safetensors_blocks(path: Path) -> dict[str, Block]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy"), open(path, "rb") as file:  # opened by the library, which checks the header
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    changed = path.stat().st_mtime_ns
+    return {
+        name: Block(
+            path,
+            8 + length + entry["data_offsets"][0],
+            np.dtype(_SAFETENSORS_TYPES.get(entry["dtype"], np.void)),
+            tuple(entry["shape"]),
+            changed,
+        )
+        for name, entry in header.items()
+        if name != "__metadata__" and is_vectors(name)
+    }

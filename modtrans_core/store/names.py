@@ -1,0 +1,181 @@
+"""Names and captions of the items of a pair set, in parquet files beside the vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modtrans_core.extras import require
+from modtrans_core.store.files import replacing
+from modtrans_core.store.headers import clip_retrieval_parts, numbered, reading, rows, shard_files, small_arrays
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from modtrans_core.pairs import PairedEmbeddings
+
+SIDECAR = ".parquet"
+_NAMES = ("key", "image_path")
+
+
+def write_items(
+    path: str | Path,
+    key: Sequence[str],
+    captions: Sequence[Sequence[str]] | None = None,
+    **columns: Sequence[Any],
+) -> None:
+    """Write the sidecar of a shard: one row an item, whole or not at all, the same bytes for the same items.
+
+    Parameters
+    ----------
+    path : `000012.parquet` for the shard `000012.safetensors`.
+    key : n names.
+    captions : for each item its captions; kept as the column `caption`, lists of strings.
+    columns : further ones, n values each.
+
+    Raises
+    ------
+    ValueError
+        If a column has another length, or values of several types.
+    ModuleNotFoundError
+        If pyarrow is missing; the message is the command that installs it.
+    """
+    pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
+    found = {"key": pa.array([str(name) for name in key], pa.string())}
+    if captions is not None:
+        found["caption"] = pa.array([list(several) for several in captions], pa.list_(pa.string()))
+    for name, values in columns.items():
+        try:
+            found[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"{name}: not a column of one type ({error})") from None
+    for name, column in found.items():
+        if len(column) != len(key):
+            raise ValueError(f"{name}: {len(column)} values, but there are {len(key)} items")
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(found), temporary, compression="zstd")
+
+
+def read_items(path: str | Path) -> pyarrow.Table:
+    """One row an item of a pair set in any layout, without reading a vector.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns `key` (string), `caption` (list of strings) where captions are known, and what else the sidecars have.
+        In clip-retrieval's layout, `image_path` is the key where there is no other.
+
+    Raises
+    ------
+    ValueError
+        If the items have no names, a sidecar is missing or damaged, or its length is not that of its shard.
+    ModuleNotFoundError
+        If pyarrow is missing; the message is the command that installs it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    pa = require("pyarrow", "encoders")
+    beside = sidecars(path)
+    if beside:
+        tables = [_checked(sidecar, shard) for shard, sidecar in beside]
+        for (_, sidecar), table in zip(beside, tables, strict=True):
+            if "key" not in table.column_names:
+                raise ValueError(f"{sidecar}: no column {' or '.join(_NAMES)}, which would name the items")
+        try:
+            return pa.concat_tables(tables, promote_options="default")
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{path}: sidecars differ ({error})") from None
+    files = shard_files(path)
+    missing = f"{path}: its items have no names, neither in the files nor in {SIDECAR} files beside them"
+    if not files:
+        raise ValueError(missing)
+    return pa.concat_tables([_from_header(pa, file, missing) for file in files], promote_options="default")
+
+
+def sidecars(path: Path) -> list[tuple[Path, Path]]:
+    """The shards of a folder, each with its parquet file: all of them, or none.
+
+    Raises
+    ------
+    ValueError
+        If some have one and some have not.
+    """
+    if not path.is_dir():
+        return []
+    if layout := clip_retrieval_parts(path):
+        parts = next((found for found in layout.values() if found), {})
+        metadata = numbered(path / "metadata", SIDECAR)
+        absent = {number: path / "metadata" / f"metadata_{number}{SIDECAR}" for number in parts}
+        found = [(part, (absent | metadata)[number]) for number, part in parts.items()]
+    else:
+        found = [(file, file.with_suffix(SIDECAR)) for file in shard_files(path)]
+    there = [sidecar.exists() for _, sidecar in found]
+    if any(there) and not all(there):
+        raise ValueError(f"{found[there.index(False)][1]}: missing, but other shards have theirs")
+    return found if any(there) else []
+
+
+def read_keys(path: Path) -> list[str] | None:
+    """The names of the items in the sidecars of a folder; None where there are none, or no pyarrow to read them."""
+    beside = sidecars(path)
+    try:
+        require("pyarrow", "encoders")
+    except ModuleNotFoundError:
+        return None
+    tables = [_checked(sidecar, shard, _NAMES) for shard, sidecar in beside]
+    if not tables or any("key" not in table.column_names for table in tables):
+        return None
+    return [key for table in tables for key in table["key"].to_pylist()]
+
+
+def _checked(sidecar: Path, shard: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    """A sidecar, or some columns of it, with `key` first and captions as lists."""
+    pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
+    try:
+        with pq.ParquetFile(sidecar) as file:
+            table = file.read([name for name in file.schema_arrow.names if columns is None or name in columns])
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{sidecar}: damaged or cut short ({error})") from None
+    with reading(shard):
+        n = rows(shard)
+    if len(table) != n:
+        raise ValueError(f"{sidecar}: {len(table)} items, but {shard.name} has {n}")
+    found = {}
+    if name := next((name for name in _NAMES if name in table.column_names), None):
+        found["key"] = table[name].cast(pa.string())
+    if "caption" in table.column_names:
+        caption = table["caption"].combine_chunks()
+        found["caption"] = caption if pa.types.is_list(caption.type) else _lists(pa, caption)
+    return pa.table({**found, **{name: table[name] for name in table.column_names if name not in found}})
+
+
+def _lists(pa: Any, captions: Any) -> Any:
+    """Captions (n,) as n lists of one; a missing one as an empty list."""
+    return pa.array([[] if text is None else [text] for text in captions.to_pylist()], pa.list_(pa.string()))
+
+
+def _from_header(pa: Any, file: Path, missing: str) -> pyarrow.Table:
+    with reading(file):
+        arrays = small_arrays(file)
+    if "key" not in arrays:
+        raise ValueError(missing)
+    return _table(pa, arrays["key"], json.loads(arrays.get("metadata", "{}")).get("captions"))
+
+
+def from_set(pairs: PairedEmbeddings) -> pyarrow.Table:
+    """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
+    keys = np.arange(len(pairs)) if pairs.key is None else pairs.key
+    return _table(require("pyarrow", "encoders"), keys, pairs.metadata.get("captions"))
+
+
+def _table(pa: Any, key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:
+    keys = [str(name) for name in key]
+    columns = {"key": pa.array(keys, pa.string())}
+    if captions is not None:
+        columns["caption"] = pa.array([captions.get(name, []) for name in keys], pa.list_(pa.string()))
+    return pa.table(columns)

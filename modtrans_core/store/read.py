@@ -1,0 +1,136 @@
+"""The files of pair sets, read into memory or left on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.store.files import read_json
+from modtrans_core.store.headers import (
+    BESIDE,
+    RECORD,
+    SUFFIXES,
+    are_large,
+    blocks,
+    clip_retrieval_parts,
+    is_vectors,
+    located,
+    reading,
+    shard_files,
+    small_arrays,
+    vectors,
+)
+from modtrans_core.store.mapped import Block, MappedRows, join
+from modtrans_core.store.names import read_keys
+
+
+def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
+    """See `PairedEmbeddings.load`."""
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    if path.is_dir() and (parts := clip_retrieval_parts(path)):
+        return _with_names(path, _read_clip_retrieval(path, parts, mapped))
+    files = shard_files(path)
+    if not files:
+        raise ValueError(f"{path}: a folder with no {' or '.join(SUFFIXES)} file and no img_emb/ or text_emb/")
+    if files[0].suffix not in SUFFIXES:
+        raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed")
+    if path.is_dir() and (path / RECORD).exists() and not read_json(path / RECORD).get("finished"):
+        raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
+    where = [] if mapped is False else located(files)
+    mapped = are_large(where) if mapped is None else mapped
+    return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
+
+
+def load_npy(path: str | Path, name: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
+    """A pair set of one modality from a `.npy` array (n, d) or (n, m, d) with `counts`, on disk where it is large."""
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    mapped = are_large(located([path]))
+    with reading(path):
+        array = _read_npy(name, [path], mapped, counts)
+        return PairedEmbeddings({name: array}, {} if counts is None else {name: counts})
+
+
+def _with_names(path: Path, pairs: PairedEmbeddings) -> PairedEmbeddings:
+    """The set in memory with the names from parquet files beside the vectors, if it has none of its own."""
+    if pairs.key is not None or pairs.mapped or (keys := read_keys(path)) is None:
+        return pairs
+    return pairs.changed(key=np.array(keys))
+
+
+def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:
+    return PairedEmbeddings(
+        arrays={name: array for name, array in arrays.items() if is_vectors(name)},
+        counts={name.removesuffix("_count"): array for name, array in arrays.items() if name.endswith("_count")},
+        group=arrays.get("group"),  # type: ignore[arg-type]
+        key=arrays.get("key"),
+        metadata=json.loads(arrays.get("metadata", "{}")),
+        own_split=arrays.get("own_split"),
+    )
+
+
+def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: bool | None) -> PairedEmbeddings:
+    found = {name: list(several.values()) for name, several in parts.items() if several}
+    files = [file for several in found.values() for file in several]
+    if not files:
+        raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
+    mapped = are_large(located(files)) if mapped is None else mapped
+    arrays: dict[str, Any] = {name: _read_npy(name, several, mapped) for name, several in found.items()}
+    if not (path / BESIDE).exists():
+        return _from_arrays(arrays)
+    with reading(path / BESIDE):
+        return _from_arrays(arrays | small_arrays(path / BESIDE))
+
+
+def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> PairedEmbeddings:
+    """The shards end to end, the vectors left where they are or, where that is not said, read."""
+    parts, given = [], []
+    for file, found in zip(files, where, strict=True):
+        with reading(file):
+            arrays = small_arrays(file)
+            mapped = {name: MappedRows(name, [block], arrays.get(f"{name}_count")) for name, block in found.items()}
+            arrays |= mapped or vectors(file)
+            parts.append(_from_arrays(arrays))
+            given.append(arrays.keys() & {"group", "own_split"})
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part in parts[1:]:
+        if {k: v.shape[1:] for k, v in part.arrays.items()} != {k: v.shape[1:] for k, v in first.arrays.items()}:
+            raise ValueError(f"shards differ: {first} and {part}; every shard needs the same modalities and shapes")
+    for file, part in zip(files, parts, strict=True):
+        for name in first.arrays:
+            if both := differing(part.encoder(name), first.encoder(name)):
+                raise ValueError(f"shards differ: {name} of {file} by {both[0]}, of {files[0]} by {both[1]}")
+    for name in sorted(set().union(*given)):
+        for file, names in zip(files, given, strict=True):
+            if name not in names:
+                raise ValueError(f"shards differ: {file} has no {name}, but others have")
+    keys: list[Any] = [part.key for part in parts if part.key is not None]
+    return PairedEmbeddings(
+        arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
+        counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
+        group=np.concatenate([part.group for part in parts]) if first.grouped else None,  # type: ignore[arg-type]
+        key=np.concatenate(keys) if len(keys) == len(parts) else None,
+        metadata=first.metadata,
+        own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
+    )
+
+
+def _read_npy(name: str, files: Sequence[Path], mapped: bool, counts: np.ndarray | None = None) -> np.ndarray:
+    """The vectors of a modality from `.npy` files, end to end."""
+    arrays: list[Any] = []
+    for file in files:
+        with reading(file):
+            found = blocks(file).values()
+            arrays.append(MappedRows(name, list(found), counts) if mapped else np.load(file, allow_pickle=False))
+    with reading(files[0].parent):
+        return join(name, arrays)
