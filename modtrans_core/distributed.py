@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.overrides import TorchFunctionMode
 
 
 @contextmanager
@@ -96,60 +94,26 @@ def first_to_fail() -> bool:
 def share(n: int) -> tuple[slice, float]:
     """This process' rows of n, and the share of n that they are.
 
-    Shares differ by a row at most. With fewer rows than processes, some take one that counts for nothing: they have to
-    be there when gradients are summed.
+    Shares differ by a row at most. With fewer rows than processes the surplus processes repeat a row with weight 0,
+    because every process has to take part in the sum of the gradients.
     """
     start, stop = rank() * n // world(), (rank() + 1) * n // world()
     return slice(start, max(stop, start + 1)), (stop - start) / n
 
 
-def parallel(module: nn.Module, every: bool) -> nn.Module:
+def anywhere(asked: bool) -> bool:
+    """Whether any process was asked: all of them get the same answer."""
+    if world() == 1:
+        return asked
+    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
+    asking = torch.tensor(float(asked), device=device)
+    dist.all_reduce(asking)
+    return bool(asking > 0)
+
+
+def parallel(module: nn.Module) -> nn.Module:
     """`module`, whose gradients are from now on averaged over the processes; the weights become those of process 0.
 
-    `every` says that all parameters take part in every step; otherwise those that do are looked for each time.
+    Every step has to use the same parameters as the first.
     """
-    return DistributedDataParallel(module, find_unused_parameters=not every) if world() > 1 else module
-
-
-class WholeBatch(TorchFunctionMode):
-    """Inside, what torch draws for the rows of this process is cut from what it would draw for the whole batch.
-
-    Every process draws the noise, the times and the dropout of all rows from the same generator and keeps its own: the
-    draws are those of a single process, whatever the number of processes. This holds for tensors whose first axis is
-    the batch, and for scalars, which are the same everywhere; anything else that is random is refused.
-
-    Parameters
-    ----------
-    batch : rows of the whole batch.
-    mine : this process' rows, as `share` gives them.
-    """
-
-    _LIKE = (torch.randn_like, torch.rand_like)
-    _SIZED = (torch.rand, torch.randn, torch.randint)
-    _REFUSED = (torch.normal, torch.bernoulli, torch.multinomial, torch.randperm, torch.randint_like, torch.dropout)
-
-    def __init__(self, batch: int, mine: slice) -> None:
-        super().__init__()
-        self.batch, self.mine, self.rows = batch, mine, mine.stop - mine.start
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in self._LIKE:
-            return func(self._stretched(args[0]), *args[1:], **kwargs)[self.mine]
-        if func in self._SIZED:
-            *front, size = args if isinstance(args[-1], (tuple, list)) else (args,)  # rand(2, 3) is rand((2, 3))
-            return func(*front, self._whole(tuple(size)), **kwargs)[self.mine if size else ...]
-        if func is nn.functional.dropout and kwargs["training"] and kwargs["p"] > 0:
-            kept = func(self._stretched(args[0]).fill_(1), kwargs["p"], True)
-            return args[0] * kept[self.mine]
-        if func in self._REFUSED:
-            raise RuntimeError(f"{func.__name__}: has no rule for several processes; draw with rand, randn or randint")
-        return func(*args, **kwargs)
-
-    def _whole(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        if size and size[0] != self.rows:
-            raise RuntimeError(f"random numbers of shape {size}: neither a scalar nor the {self.rows} rows of a batch")
-        return (self.batch, *size[1:]) if size else size
-
-    def _stretched(self, like: Tensor) -> Tensor:
-        return like.new_empty(self._whole(tuple(like.shape)))
+    return DistributedDataParallel(module, static_graph=True) if world() > 1 else module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,13 +11,9 @@ import torch
 from torch import Tensor
 
 from modtrans_core import distributed
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress, reporting
 
 PENALTIES = tuple(10.0**power for power in range(-7, 2))
 """ridge penalties tried by `choose`, in units of the mean squared singular value of C"""
-ITEMS = 8192
-"""items of a chunk of a pass over a pair set"""
 
 
 class NormalEquations:
@@ -26,7 +23,7 @@ class NormalEquations:
     """
 
     def __init__(self, k: int, d: int, device: torch.device | str = "cpu") -> None:
-        self.pairs = 0
+        self.pairs = torch.zeros((), dtype=torch.float64, device=device)
         self.cc = torch.zeros(k, k, dtype=torch.float64, device=device)
         self.cz = torch.zeros(k, d, dtype=torch.float64, device=device)
 
@@ -35,34 +32,25 @@ class NormalEquations:
 
         With `count` (n,), row i stands for `count[i]` pairs of one condition, and z[i] is the sum of their targets.
         """
-        self.pairs += len(c) if count is None else int(count.sum())
+        self.pairs += len(c) if count is None else count.sum()
         self.cc += gram(c if count is None else c * count.sqrt()[:, None])
         self.cz += c.T @ z
 
     @staticmethod
-    def of(
-        pairs: PairedEmbeddings,
-        source: str,
-        target: str,
-        device: torch.device | str = "cpu",
-        progress: Progress | None = None,
-    ) -> NormalEquations:
-        """Those of the unit pairs of a set, in one pass that each of several processes does its share of."""
-        k, d = (pairs.modality(name).shape[-1] for name in (source, target))
+    def of(sums: Iterable[tuple[Tensor, Tensor, Tensor]], k: int, d: int, device: torch.device | str) -> NormalEquations:
+        """Those of the pairs whose `modtrans_core.pairing.Pairing.sums` these are, in one pass.
+
+        Of several processes each gives its share of the sums, and gets the equations of all.
+        """
         equations = NormalEquations(k, d, device)
-        share = (distributed.rank(), distributed.world())
-        with reporting(progress, len(pairs), "linear map", "item", delay=1) as report:
-            for done, sums in enumerate(pairs.condition_sums(source, target, ITEMS, share), 1):
-                equations.add(*(torch.from_numpy(array).to(device, torch.float32) for array in sums))
-                report(min(done * ITEMS * share[1], len(pairs)), len(pairs))
+        for chunk in sums:
+            equations.add(*chunk)
         equations.all_reduce()
         return equations
 
     def all_reduce(self) -> None:
         """Add up the sums of all processes, each of which has added its share of the pairs."""
-        pairs = torch.tensor(self.pairs, dtype=torch.float64, device=self.cc.device)
-        distributed.all_reduce(pairs, self.cc, self.cz)
-        self.pairs = int(pairs)
+        distributed.all_reduce(self.pairs, self.cc, self.cz)
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:

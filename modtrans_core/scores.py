@@ -6,15 +6,9 @@ Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from modtrans_core.vectors import unit
-
-if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
-    from modtrans_core.translator import Translator
 
 RANKS = (1, 10)
 
@@ -133,20 +127,3 @@ def score(
         result[f"centered_recall_at_{k}"] = float(weight @ recall_at_k(centered, centered_targets, counts, item, k))
     result["gallery"] = n
     return result
-
-
-def evaluate(
-    translator: Translator, pairs: PairedEmbeddings, *, steps: int | None = None, guidance: float | None = None
-) -> dict[str, float | int | None]:
-    """Translate every condition of `pairs` in one call and score the result against its targets.
-
-    Returns plain floats: `cosine`, `floor`, `ceiling` (None where items have one target), `skill` = (cosine - floor) /
-    (ceiling - floor) with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
-    `centered_recall_at_10`, and `gallery`, the number of items ranked.
-    """
-    translator.check(pairs)
-    condition, item = pairs.rows(translator.source)
-    predicted = translator.translate(condition, steps=steps, guidance=guidance)
-    counts = pairs.counts.get(translator.target)
-    targets = np.asarray(pairs.modality(translator.target))
-    return score(predicted, targets, counts, mean=translator.target_mean, item=item)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+ROWS = 8192
+"""rows that are worked on at once"""
+
 
 def unit(x: np.ndarray) -> np.ndarray:
     """`x` (..., d) with every vector scaled to length 1, float32. A zero or non-finite vector is a ValueError."""

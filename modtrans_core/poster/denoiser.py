@@ -7,8 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from modtrans_core.config import NetworkConfig
-
 
 class Denoiser(nn.Module):
     """A residual MLP whose blocks are modulated by the time and the condition.
@@ -25,19 +23,22 @@ class Denoiser(nn.Module):
     ----------
     d : dimension of x. Its coordinates should have variance near 1.
     k : dimension of the condition. Unit vectors are expected; the network scales them by sqrt(k).
+    width, depth, dropout : units of a hidden layer, number of blocks, probability that a hidden unit is dropped.
     """
 
-    def __init__(self, d: int, k: int, config: NetworkConfig) -> None:
+    frequency: Tensor
+
+    def __init__(self, d: int, k: int, width: int, depth: int, dropout: float) -> None:
         super().__init__()
-        width = config.width
         self.k = k
         self.null = nn.Parameter(torch.randn(k) / math.sqrt(k))  # the condition that stands for "none"
         self.embed_x = nn.Linear(d, width)
         self.embed_c = nn.Linear(k, width)
-        self.embed_t = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_t = nn.Sequential(nn.Linear(2 * (width // 2), width), nn.SiLU(), nn.Linear(width, width))
         self.modulation = nn.Sequential(nn.SiLU(), _zero(nn.Linear(width, 3 * width)))
-        self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(depth))
         self.out = nn.Sequential(nn.LayerNorm(width), _zero(nn.Linear(width, d)))
+        self.register_buffer("frequency", frequencies(width), persistent=False)
 
     def embed(self, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
         """The conditions c (n, k) as the network sees them, (n, width); None is the null condition, (1, width).
@@ -51,7 +52,7 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """Output (n, d) at x_t (n, d), times t (n,) or (1,) and `embed`ded conditions (n, width) or (1, width)."""
-        time = self.embed_t(sinusoid(t, condition.shape[1]))  # (n, width)
+        time = self.embed_t(sinusoid(t, self.frequency))  # (n, width)
         shared = self.modulation(time + condition)  # (n, 3 width)
         h = self.embed_x(x) + condition  # (n, width)
         for block in self.blocks:
@@ -79,10 +80,12 @@ def _zero(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def sinusoid(t: Tensor, width: int) -> Tensor:
-    """Sinusoidal features (n, width) of the times t (n,), wavelengths from 2 pi to 2 pi 10^4."""
-    half = width // 2
-    frequency = torch.exp(-math.log(1e4) * torch.arange(half, device=t.device) / half)  # (half,)
+def frequencies(width: int) -> Tensor:
+    """Frequencies (width // 2,) of the time features, from 1 down to nearly 1e-4: wavelengths 2 pi to 2 pi 10^4."""
+    return torch.exp(-math.log(1e4) * torch.arange(width // 2) / (width // 2))
+
+
+def sinusoid(t: Tensor, frequency: Tensor) -> Tensor:
+    """Features (n, 2 half) of the times t (n,): the cosines and the sines of `frequencies` (half,)."""
     angle = t[:, None].float() * frequency  # (n, half)
-    features = torch.cat([angle.cos(), angle.sin()], dim=1)  # (n, 2 half)
-    return nn.functional.pad(features, (0, width - 2 * half))  # (n, width)
+    return torch.cat([angle.cos(), angle.sin()], dim=1)  # (n, 2 half)

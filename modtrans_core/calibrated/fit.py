@@ -1,9 +1,10 @@
-"""The preset `calibrated`: the map of the lifted condition whose direction ranks and whose length scores.
+"""Fits the calibrated translator. The direction of its output decides which target is nearest; its length is the cosine
+to expect.
 
-A smaller ridge penalty keeps more of what tells one target from another, and makes delta = c~ M too long. So the length
-is fitted anew, on validation pairs: length(s) = a + b s is the least-squares prediction of <z - mean, delta/|delta|>
-from s = |delta|. The whole, zhat, then gets the length that is its cosine to expect, a quadratic in |zhat| that is
-fitted to the same pairs. Whether M is a map of c or of phi(c), the bandwidth, the penalty and t are chosen on them too.
+A smaller ridge penalty keeps more of what tells one target from another, and makes delta too long. So its length is
+fitted anew, on validation pairs: a + b s is the least-squares prediction of <z - mean, delta/|delta|> from s = |delta|.
+The whole then gets the length that is its cosine to expect, a quadratic in its old length that is fitted to the same
+pairs. Whether M is a map of c or of phi(c), the bandwidth, the penalty and t are chosen on them too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from modtrans_core import distributed
-from modtrans_core.config import LiftConfig
-from modtrans_core.lift import Basis, LiftedMap, Regression, lifted, reliable, stretched
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length, rescaled
+from modtrans_core.calibrated.regression import Basis, Regression, features
+from modtrans_core.calibrated.residual import residual_root
+from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.residual_shape import residual_root
+from modtrans_core.protocol import Facts
+from modtrans_core.run import Run
 
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 4.0)
 """values of h tried, in units of the median squared distance of two training conditions"""
@@ -40,61 +42,68 @@ ENOUGH = 100
 JUDGES = 1024
 """validation conditions on which candidates are compared, at most"""
 PASSES = len(BANDWIDTHS) + 3
-"""steps that `calibrate` reports"""
+"""steps that `fit` reports"""
 
 
-def calibrate(
-    pairs: PairedEmbeddings,
-    validation: PairedEmbeddings,
-    source: str,
-    target: str,
-    mean: Tensor,
-    config: LiftConfig,
-    seed: int,
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: CalibratedConfig,
+    device: torch.device,
+    run: Run | None = None,
     report: Progress = silent,
-) -> LiftedMap:
-    """Fit to `pairs`, in passes of bounded memory; choose on `validation`.
+) -> CalibratedTranslator:
+    """The whole fit, in passes of bounded memory.
+
+    Everything is chosen on the validation pairs. Then the map is fitted once more, to the training and the validation
+    pairs together, with what was chosen.
 
     Parameters
     ----------
-    mean : (d,) float64, the mean of the unit training targets, on the device that does the work.
-    config : number of landmarks, and the goal to choose by.
-    seed : of the choice of landmarks, and of what is looked at to choose the rest.
-    report : called with (steps done, `PASSES`).
+    pairing, validation : pairs to fit to, and to choose on.
+    run : not used; there are no steps to resume from.
+    report : called with (passes done, `PASSES`).
     """
-    rng = np.random.default_rng([seed, 3])
-    held = _some(validation, source, JUDGES, rng)
-    judge = Judge.of(held, source, target, mean)
-    few = _some(pairs, source, SCOUTED, rng)
-    conditions = next(few.condition_sums(source, target, len(few)))[0]
-    landmarks = torch.from_numpy(conditions[rng.permutation(len(conditions))[: config.landmarks]]).to(mean.device)
+    rng = np.random.default_rng([config.seed, 3])
+    mean = torch.from_numpy(pairing.mean()).to(device)
+    held = _some(validation, JUDGES, rng)
+    judge = Judge.of(held, mean)
+    few = _some(pairing, SCOUTED, rng)
+    conditions = next(few.sums(device, len(few.pairs), (0, 1)))[0]
+    landmarks = conditions[torch.from_numpy(rng.permutation(len(conditions))[: config.landmarks]).to(device)]
     scouts = landmarks[:SCOUTS]
-    spacing = (2 - 2 * scouts @ scouts.T).median().clamp_min(1e-6)
-
-    def regression(on: PairedEmbeddings, basis: Basis) -> Regression:
-        share = (distributed.rank(), distributed.world())
-        return Regression.of(basis, on.condition_sums(source, target, part=share), len(mean))
+    spacing = (2 - 2 * scouts @ scouts.T).median().clamp_min(1e-6) if len(scouts) else mean.new_ones(())
 
     found: list[Candidate] = []
-    for done, factor in enumerate((None, *BANDWIDTHS), start=1):
+    for done, factor in enumerate((None, *(BANDWIDTHS if len(scouts) else ())), start=1):
         basis = Basis.at(scouts[:0] if factor is None else scouts, (factor or 1) * spacing)
-        found += judge.candidates(regression(few, basis), PENALTIES[1::2])
+        found += judge.candidates(_regression(few, basis, device), PENALTIES[1::2])
         report(done, PASSES)
     basis = best(found, config.goal).regression.basis
     if len(basis.landmarks):
         basis = Basis.at(landmarks, basis.bandwidth)
-    chosen = best(judge.candidates(regression(pairs, basis), PENALTIES), config.goal)
+    chosen = best(judge.candidates(_regression(pairing, basis, device), PENALTIES), config.goal)
     report(PASSES - 1, PASSES)
     M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
-    bandwidth, length = basis.bandwidth.float(), torch.tensor(chosen.length, device=mean.device)
+    bandwidth, scale = basis.bandwidth.float(), torch.tensor(chosen.scale, device=device)
 
-    def stretch(c: Tensor) -> Tensor:
-        return mean.float() + stretched(lifted(c, basis.landmarks, bandwidth) @ M, length)
+    def towards(c: Tensor) -> Tensor:
+        return mean.float() + rescaled(features(c, basis.landmarks, bandwidth) @ M, scale)
 
-    trust = judge.trust(stretch(judge.c))
-    root = residual_root(few, held, source, target, lambda c: reliable(stretch(c), trust), mean)
+    expected = judge.expected(towards(judge.c))
+    root = residual_root(few, held, lambda c: expected_length(towards(c), expected), device)
+    chosen.regression.add(validation.sums(device, share=(0, 1)))  # all pairs, at the settings that were chosen
+    M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
     report(PASSES, PASSES)
-    return LiftedMap(M, basis.landmarks, bandwidth, length, trust, root)
+    return CalibratedTranslator(facts, config, mean, M, basis.landmarks, bandwidth, scale, expected, root)
+
+
+def _regression(pairing: Pairing, basis: Basis, device: torch.device) -> Regression:
+    """On all pairs, of which each process adds its share."""
+    regression = Regression(basis, pairing.d).add(pairing.sums(device))
+    regression.equations.all_reduce()
+    return regression
 
 
 class Candidate(NamedTuple):
@@ -104,7 +113,7 @@ class Candidate(NamedTuple):
     """mean cosine"""
     rank: float
     """mean reciprocal rank of the own item, centered, among the validation items looked at"""
-    length: tuple[float, float]
+    scale: tuple[float, float]
     """(a, b)"""
     regression: Regression
     penalty: float
@@ -131,15 +140,14 @@ class Judge:
     """that of the training targets (d,)"""
 
     @staticmethod
-    def of(pairs: PairedEmbeddings, source: str, target: str, mean: Tensor) -> Judge:
-        """All of `pairs`."""
-        c, total, count = next(pairs.condition_sums(source, target, len(pairs)))
-        z = total / count[:, None].astype(np.float32)
-        return Judge(torch.from_numpy(c).to(mean.device), torch.from_numpy(z).to(mean.device), mean.float())
+    def of(pairing: Pairing, mean: Tensor) -> Judge:
+        """All of the pairs."""
+        c, total, count = next(pairing.sums(mean.device, len(pairing.pairs), (0, 1)))
+        return Judge(c, total / count[:, None], mean.float())
 
     def candidates(self, regression: Regression, penalties: Iterable[float]) -> list[Candidate]:
         """Every penalty and t, judged."""
-        held = regression.basis.features(self.c)[:, -len(regression.at) - 1 : -1] - regression.at.float()
+        held = regression.basis.coordinates(self.c)[:, -regression.p - 1 : -1] - regression.at.float()
         constant = regression.towards.float() - self.mean
         identities = [0.0]
         if regression.one_space:
@@ -155,23 +163,23 @@ class Judge:
         return found
 
     def __call__(self, delta: Tensor) -> tuple[float, float, tuple[float, float]]:
-        """Mean cosine, mean reciprocal rank of the own target by the cosine of centered vectors, and the length."""
-        length = self.length(delta)
-        zhat = self._unit(delta, length)
+        """Mean cosine, mean reciprocal rank of the own target by the cosine of centered vectors, and (a, b)."""
+        scale = self.scale(delta)
+        zhat = self._unit(delta, scale)
         similarity = (zhat - self.mean) @ normalize(self.z - self.mean, dim=1).T
         ahead = (similarity > similarity.diagonal()[:, None] + 1e-6).sum(1)
-        return self._cosine(zhat), float((1 / (1 + ahead)).mean()), length
+        return self._cosine(zhat), float((1 / (1 + ahead)).mean()), scale
 
-    def length(self, delta: Tensor) -> tuple[float, float]:
+    def scale(self, delta: Tensor) -> tuple[float, float]:
         """(a, b) of the least-squares prediction of <z - mean, delta/|delta|> by |delta|; (0, 1) where it is better."""
         s = delta.norm(dim=1).double().clamp_min(1e-30)
         along = ((self.z - self.mean) * delta).sum(1) / s
         spread = s.var(correction=0)
         b = ((s - s.mean()) * along).mean() / spread if spread > 1e-12 * s.mean() ** 2 else s.new_zeros(())
         fitted = float(along.mean() - b * s.mean()), float(b)
-        return max((0.0, 1.0), fitted, key=lambda length: self._cosine(self._unit(delta, length)))
+        return max((0.0, 1.0), fitted, key=lambda scale: self._cosine(self._unit(delta, scale)))
 
-    def trust(self, zhat: Tensor) -> Tensor:
+    def expected(self, zhat: Tensor) -> Tensor:
         """(q0, q1, q2, low, high) of the least-squares quadratic in s = |zhat| that predicts the cosine, and the range
         of s. With fewer than `ENOUGH` conditions the length itself is the prediction."""
         s = zhat.double().norm(dim=1)
@@ -184,15 +192,15 @@ class Judge:
         q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
         return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
 
-    def _unit(self, delta: Tensor, length: tuple[float, float]) -> Tensor:
-        return normalize(self.mean + stretched(delta, delta.new_tensor(length)), dim=1)
+    def _unit(self, delta: Tensor, scale: tuple[float, float]) -> Tensor:
+        return normalize(self.mean + rescaled(delta, delta.new_tensor(scale)), dim=1)
 
     def _cosine(self, zhat: Tensor) -> float:
         return float((zhat * self.z).sum(1).mean())
 
 
-def _some(pairs: PairedEmbeddings, source: str, conditions: int, rng: np.random.Generator) -> PairedEmbeddings:
-    """As many items, in their order, as have at most about `conditions` conditions between them."""
-    each = pairs.modality(source).shape[1] if pairs.modality(source).ndim == 3 else 1
-    items = max(1, conditions // each)
-    return pairs if len(pairs) <= items else pairs.take(np.sort(rng.choice(len(pairs), items, replace=False)))
+def _some(pairing: Pairing, conditions: int, rng: np.random.Generator) -> Pairing:
+    """The pairs of as many items, in their order, as have at most about `conditions` conditions between them."""
+    array, n = pairing.pairs.modality(pairing.source), len(pairing.pairs)
+    items = max(1, conditions // (array.shape[1] if array.ndim == 3 else 1))
+    return pairing if n <= items else pairing.take(np.sort(rng.choice(n, items, replace=False)))

@@ -1,0 +1,228 @@
+"""Methods by name, and what is done with any of them: fit, load, evaluate.
+
+The core has two, `calibrated` and `poster`. Others are found in the entry-point group `modtrans.methods`: a package that
+registers a `modtrans_core.protocol.Method` there can be trained, saved, evaluated and certified like these.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modtrans_core import distributed
+from modtrans_core import run as runs
+from modtrans_core.device import default_device
+from modtrans_core.pairing import Pairing
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import Progress, reporting, silent
+from modtrans_core.protocol import Facts, Method, Translator
+from modtrans_core.scores import score
+from modtrans_core.settings import changed, from_dict, require
+
+CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
+GROUP = "modtrans.methods"
+JUDGED_ON = 1024
+"""validation items, at most, on which a fitted translator is compared with the constant mean"""
+
+
+def names() -> list[str]:
+    """The names of all methods, the core's first."""
+    return list(dict.fromkeys([*CORE, *(entry.name for entry in entry_points(group=GROUP))]))
+
+
+def method(name: str) -> Method:
+    """The method of that name.
+
+    Raises
+    ------
+    ValueError
+        No method has that name, or the package that registers it cannot be loaded.
+    """
+    if name in CORE:
+        found: Method = import_module(CORE[name]).METHOD
+        return found
+    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    require(name in registered, "method", name, f"one of {', '.join(names())}")
+    try:
+        loaded: Method = registered[name].load()
+    except Exception as error:
+        raise ValueError(f"method: {name!r} ({registered[name].value}) cannot be loaded: {error}") from None
+    return loaded
+
+
+def presets() -> dict[str, Any]:
+    """Every preset's config by its name; a method that cannot be loaded has none."""
+    found: dict[str, Any] = {}
+    for name in reversed(names()):
+        try:
+            found |= method(name).presets
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
+
+
+def preset(name: str, settings: Mapping[str, Any] | None = None) -> Any:
+    """The config of that name: `calibrated`, `poster`, or a preset of another registered method.
+
+    Parameters
+    ----------
+    settings : values that take the place of the preset's, by dotted paths.
+
+    Raises
+    ------
+    ValueError
+        No preset has that name, or a setting is unknown, ill-typed or impossible.
+
+    Examples
+    --------
+    >>> preset("poster", {"gamma": 0.5, "train.steps": 100}).train.steps
+    100
+    """
+    known = presets() if name not in CORE else method(name).presets
+    require(name in known, "preset", name, f"one of {', '.join(sorted(known))}")
+    return changed(known[name], settings or {})
+
+
+def fit(
+    pairs: PairedEmbeddings,
+    source: str = "image",
+    target: str = "text",
+    config: Any = None,
+    *,
+    preset: str = "calibrated",
+    settings: Mapping[str, Any] | None = None,
+    validation: PairedEmbeddings | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    progress: Progress | None = None,
+    split: Mapping[str, Any] | None = None,
+) -> Translator:
+    """Fit a translator from `source` to `target`.
+
+    Parameters
+    ----------
+    pairs : training pairs.
+    source, target : modalities of the pair set.
+    config : settings; their class is the method. Default: those of the preset.
+    preset : name of a config, where none is given.
+    settings : values that take the place of the preset's or the config's, such as `{"gamma": 0.5, "train.steps": 100}`.
+    validation : pairs that choose what there is to choose. Default: an eighth of `pairs`, whole groups. A closed form
+        is fitted to both in the end; a network learns from the training pairs alone.
+    out : run folder, written as `modtrans train` writes it. Default: nothing is written.
+    resume : go on with the unfinished run in `out`.
+    device : Default: a GPU when there is one.
+    progress : called as the work goes on, with (steps done, steps in all). Default: a bar on stderr when someone
+        watches.
+    split : JSON values that say how the pairs were split, kept in the run folder.
+
+    Returns
+    -------
+    Translator
+        `CalibratedTranslator`, `PosterTranslator`, or that of another method.
+
+    Raises
+    ------
+    ValueError
+        Impossible pairs or settings, a folder that holds another run, a training that diverged.
+
+    Warns
+    -----
+    UserWarning
+        On the validation pairs the translator is worse than the constant mean.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> image, text = rng.normal(size=(90, 4)), rng.normal(size=(90, 3)) + 1
+    >>> fit(PairedEmbeddings({"image": image, "text": text}))
+    CalibratedTranslator(image 4 -> text 3, balanced)
+    """
+    config = changed(_preset(preset) if config is None else config, settings or {})
+    name = next((name for name in names() if type(config) is method(name).config), None)
+    if name is None:
+        raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    place = torch.device(device) if device else default_device()
+    if validation is None:
+        pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
+    facts = Facts.of(pairs, source, target)
+    facts.refuse(validation)
+    run = None
+    if out is not None:
+        more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
+        run = runs.begin(out, name, facts._asdict(), config, more, resume)
+        if resume and runs.is_finished(out):
+            return load(out, place)
+    speaks = distributed.is_main()
+    with reporting(progress if speaks else silent, 1, "fit", "step") as report:
+        held = Pairing(validation, source, target)
+        translator = method(name).fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+    if run:
+        run.finish(translator.tensors())  # type: ignore[attr-defined]
+    if speaks:
+        _warn_of_no_skill(translator, validation)
+    return translator
+
+
+def load(folder: str | Path, device: str | torch.device | None = None) -> Translator:
+    """Read a translator from its run folder.
+
+    Parameters
+    ----------
+    device : Default: a GPU when there is one.
+
+    Raises
+    ------
+    ValueError
+        No run folder, one of another format or method, or one that is damaged.
+    """
+    described = runs.description(folder)
+    found = method(described["method"])
+    try:
+        facts = Facts(**described["facts"])
+    except TypeError:
+        raise ValueError(f"{folder}/{runs.DESCRIPTION}: facts: {described['facts']}, those of a translator are needed") from None
+    config = from_dict(found.config, described["config"])
+    tensors = runs.read_model(folder)
+    try:
+        return found.restore(facts, config, tensors, torch.device(device) if device else default_device())
+    except ValueError as error:
+        raise ValueError(f"{folder}/{runs.MODEL}: does not hold this translator's weights ({error})") from None
+
+
+def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -> dict[str, float | int | None]:
+    """Translate every condition of `pairs` and score the result against its targets.
+
+    Parameters
+    ----------
+    settings : of `translator.translate`, such as `steps` of the poster's.
+
+    Returns
+    -------
+    dict
+        Of `modtrans_core.scores.score`: the cosine beside its floor and ceiling, and recall beside the gallery's size.
+    """
+    translator.facts.refuse(pairs)
+    pairing = Pairing(pairs, translator.facts.source, translator.facts.target)
+    predicted = translator.translate(np.asarray(pairing.c), **settings)
+    mean = translator.mean.cpu().numpy()
+    return score(predicted, np.asarray(pairing.targets), pairing.counts, mean=mean, item=pairing.item)
+
+
+_preset = preset
+
+
+def _warn_of_no_skill(translator: Translator, validation: PairedEmbeddings) -> None:
+    skill = evaluate(translator, validation.at_most(JUDGED_ON))["skill"]
+    if skill is not None and skill < 0:
+        warnings.warn(
+            f"{translator}: skill {skill:.3f} on validation pairs, below zero: the constant mean translates better",
+            stacklevel=3,
+        )

@@ -1,0 +1,215 @@
+"""The poster's translator: zhat = c M + gamma F(c), F(c) = Normalize(DDIM(c)), and the objective that trains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from modtrans_core.noise import keys, normal
+from modtrans_core.poster import diffusion
+from modtrans_core.poster.config import PosterConfig
+from modtrans_core.poster.denoiser import Denoiser
+from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.settings import require
+from modtrans_core.train import bfloat16
+
+
+class PosterTranslator(Stored, nn.Module):
+    """Translate conditions by a linear map and a unit vector that a conditional DDIM samples.
+
+    Conditions and targets are scaled to unit length, as the encoders of the CLIP family are compared by angle. The
+    diffusion runs on sqrt(d) z, whose coordinates have variance near 1.
+
+    The noise that a sample starts from belongs to its row: `modtrans_core.noise` makes it of the row's direction and a
+    seed. So a translation depends neither on the rows beside it nor on its place among them.
+
+    Parameters
+    ----------
+    facts : modalities, dimensions and encoders.
+    config : settings.
+    """
+
+    method = "poster"
+    mean: Tensor
+    roots: Tensor
+
+    def __init__(self, facts: Facts, config: PosterConfig) -> None:
+        super().__init__()
+        self.facts, self.config = facts, config
+        self.M = nn.Parameter(torch.zeros(facts.k, facts.d))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.train.seed)
+            self.denoiser = self.network()
+        self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
+        self.register_buffer("roots", diffusion.roots(self.alpha_bar()), persistent=False)
+        self._times: dict[int, Tensor] = {}
+
+    def network(self) -> nn.Module:
+        """The untrained network eps_theta."""
+        return Denoiser(self.facts.d, self.facts.k, self.config.width, self.config.depth, self.config.dropout)
+
+    def alpha_bar(self) -> Tensor:
+        """The noise schedule (T,), float64."""
+        return diffusion.linear_schedule(self.config.timesteps)
+
+    def __repr__(self) -> str:
+        steps = f"{self.config.steps} step{'s' if self.config.steps > 1 else ''}"
+        return f"{type(self).__name__}({self.facts}, gamma {self.config.gamma:g}, {steps})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where it works."""
+        return self.M.device
+
+    def times(self, steps: int) -> Tensor:
+        """The sampler's times of so many steps, on the device; made once."""
+        found = self._times.get(steps)
+        if found is None or found.device != self.device:
+            found = self._times[steps] = diffusion.grid(self.config.timesteps, steps).to(self.device)
+        return found
+
+    def direction(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
+        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c (n, k), normalised."""
+        return normalize(self.sampled(c, noise, steps, guidance), dim=-1)
+
+    def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
+        """DDIM(c) (n, d), not normalised."""
+        condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
+        network = diffusion.guided(
+            lambda xt, t: self.denoiser(xt, t, condition), lambda xt, t: self.denoiser(xt, t, null), guidance
+        )
+        return diffusion.ddim(network, noise, self.roots, self.times(steps), self.config.prediction)
+
+    def parts(
+        self,
+        c: Vectors,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seed: int = 0,
+        noise: Tensor | None = None,
+    ) -> Parts:
+        """c M and F(c), (n, d) each, and gamma.
+
+        Parameters
+        ----------
+        c : conditions (n, k), numpy or torch; the parts are of the same kind. Their length does not matter.
+        steps : DDIM steps. Default: the configuration's, as for the next.
+        guidance : classifier-free guidance scale, 1 for none.
+        seed : of the starting noise; another one gives another sample.
+        noise : (n, d), in place of the rows' own.
+
+        Raises
+        ------
+        ValueError
+            Conditions or noise of another shape, zero or not finite; an impossible setting; a network that diverged.
+        """
+        rows = conditions(c, self.facts, self.device)
+        direction = self._directions(rows, 1, steps, guidance, seed, noise)[:, 0]
+        with torch.inference_mode():
+            return Parts(like(rows @ self.M, c), like(direction, c), self.config.gamma)
+
+    def translate(self, c: Vectors, **settings: Any) -> Vectors:
+        """zhat = c M + gamma F(c), (n, d); parameters and errors are those of `parts`."""
+        if self.config.gamma == 0 and not settings:  # nothing of a sample would be left
+            with torch.inference_mode():
+                return like(conditions(c, self.facts, self.device) @ self.M, c)
+        projection, direction, gamma = self.parts(c, **settings)
+        return projection + gamma * direction
+
+    def draw(
+        self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
+    ) -> Vectors:
+        """Translations (n, samples, d), each from noise of its own; see `parts`."""
+        require(samples >= 1, "samples", samples, "at least 1")
+        rows = conditions(c, self.facts, self.device)
+        directions = self._directions(rows, samples, steps, guidance, seed)
+        with torch.inference_mode():
+            return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)
+
+    @torch.inference_mode()
+    def _directions(
+        self,
+        rows: Tensor,
+        samples: int,
+        steps: int | None,
+        guidance: float | None,
+        seed: int,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """F(c) (n, samples, d) of unit conditions (n, k)."""
+        steps = self.config.steps if steps is None else steps
+        guidance = self.config.guidance if guidance is None else guidance
+        require(guidance >= 0, "guidance", guidance, "a number >= 0")
+        self.times(steps)  # refuses an impossible number of steps before any work
+
+        def directions(c: Tensor, start: Tensor) -> Tensor:
+            with bfloat16(self.device):
+                f = self.direction(c.repeat_interleave(samples, 0), start.view(-1, self.facts.d), steps, guidance)
+            return f.float().view(len(c), samples, self.facts.d)
+
+        def from_own_noise(c: Tensor) -> Tensor:
+            return directions(c, normal(keys(c), (samples, self.facts.d), seed))
+
+        training = self.training
+        self.eval()
+        if noise is None:
+            found = in_pieces(from_own_noise, rows, samples=samples)
+        else:
+            wanted = (len(rows), self.facts.d)
+            require(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
+            found = in_pieces(directions, rows, noise.to(rows))
+        self.train(training)
+        if not found.isfinite().all():
+            raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")
+        return found
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is saved."""
+        return self.state_dict()
+
+
+def objective(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """lambda_1 E|z - zhat|_1 + lambda_2 E|eps - eps_theta(z_t, t, c)|_2^2 of the unit pairs c (n, k), z (n, d).
+
+    Norms are sums over coordinates, as printed. The reconstruction term is back-propagated through the sampler, which
+    runs on the full conditions. Noise, times and dropout come from torch's default generator.
+    """
+    config, network = model.config, model.denoiser
+    noise_term = reconstruction = z.new_zeros(())
+    if config.lambda_2 > 0:
+        x0 = math.sqrt(model.facts.d) * z  # (n, d)
+        eps = torch.randn_like(x0)
+        t = torch.randint(config.timesteps, (len(z),), device=z.device)
+        dropped = torch.rand(len(z), device=z.device) < config.condition_dropout
+        signal, noise = diffusion.at(model.roots, t)  # (n, 1) each
+        xt = signal * x0 + noise * eps
+        output = network(xt, t, network.embed(c, dropped))
+        eps_hat, _ = diffusion.eps_and_x0(output, xt, signal, noise, config.prediction)
+        noise_term = (eps - eps_hat).square().sum(1).mean()
+    if config.lambda_1 > 0:
+        zhat = c @ model.M
+        if config.gamma > 0:
+            start = torch.randn(z.shape, dtype=z.dtype, device=z.device)
+            zhat = zhat + config.gamma * model.direction(c, start, config.reconstruction_steps, 1.0)
+        reconstruction = (z - zhat).abs().sum(1).mean()
+    total = config.lambda_1 * reconstruction + config.lambda_2 * noise_term
+    return {"total": total, "reconstruction": reconstruction, "noise": noise_term}
+
+
+def restore(
+    facts: Facts, config: PosterConfig, tensors: Mapping[str, Tensor], device: torch.device,
+    translator: Callable[[Facts, PosterConfig], PosterTranslator] = PosterTranslator,
+) -> PosterTranslator:  # fmt: skip
+    """The translator of these tensors; a missing or misshapen one is a ValueError."""
+    made = translator(facts, config)
+    try:
+        made.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise ValueError(str(error).splitlines()[-1].strip()) from None
+    return made.to(device).eval()

@@ -1,0 +1,183 @@
+"""What a translator is: the one shape that every method has, and what some can do besides.
+
+Nothing asks which class a translator has: it asks what it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modtrans_core import run
+from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.vectors import ROWS
+
+Vectors = TypeVar("Vectors", np.ndarray, Tensor)
+
+
+class Facts(NamedTuple):
+    """What a translator was fitted to; pairs that contradict it are refused."""
+
+    source: str
+    """modality of the conditions"""
+    target: str
+    """modality of the targets"""
+    k: int
+    """dimension of the conditions"""
+    d: int
+    """dimension of the targets"""
+    encoders: Mapping[str, Any] = {}
+    """facts about the encoder of each modality, as a pair set's metadata gives them"""
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.k} -> {self.target} {self.d}"
+
+    @staticmethod
+    def of(pairs: PairedEmbeddings, source: str, target: str) -> Facts:
+        """Those of a pair set."""
+        k, d = (pairs.modality(name).shape[-1] for name in (source, target))
+        return Facts(source, target, k, d, {name: dict(pairs.encoder(name)) for name in (source, target)})
+
+    def refuse(self, pairs: PairedEmbeddings, *modalities: str) -> None:
+        """Refuse pairs of other dimensions or, where both sides say, of another encoder.
+
+        Parameters
+        ----------
+        modalities : the ones to look at. Default: source and target.
+
+        Raises
+        ------
+        ValueError
+            The message names both dimensions, or both encoders.
+        """
+        for name in modalities or (self.source, self.target):
+            found, dimension = pairs.modality(name).shape[-1], self.k if name == self.source else self.d
+            if found != dimension:
+                raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
+            if difference := differing(pairs.encoder(name), self.encoders.get(name, {})):
+                raise ValueError(f"{name}: {difference[0]}, but the translator was trained on {difference[1]}")
+
+
+class Translator(Protocol):
+    """Conditions c (n, k) of one modality to vectors zhat (n, d) of another.
+
+    zhat is not normalised: only its direction is meant. A row's translation does not depend on the rows beside it.
+    """
+
+    method: ClassVar[str]
+    """name of the method that fitted it"""
+
+    @property
+    def facts(self) -> Facts:
+        """What it was fitted to."""
+
+    @property
+    def config(self) -> Any:
+        """The settings of its method."""
+
+    @property
+    def mean(self) -> Tensor:
+        """(d,) float64, of the unit training targets: the floor's constant and the centre of the centered ranking."""
+
+    def translate(self, c: Vectors) -> Vectors:
+        """zhat (n, d) of the conditions c (n, k), numpy or torch; what comes back is of the same kind."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write the translator into a new folder."""
+
+
+class Parts(NamedTuple):
+    """The two parts of a translation: zhat = projection + gamma direction."""
+
+    projection: Any
+    """c M, (n, d)"""
+    direction: Any
+    """F(c), (n, d), unit vectors; shorter where a whole batch is normalised"""
+    gamma: float
+    """length of the residual"""
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A translator whose translation comes apart: what the bound and its certificates speak of."""
+
+    def parts(self, c: Vectors) -> Parts:
+        """c M, F(c) and gamma of the conditions c (n, k)."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A translator that can draw several translations of one condition."""
+
+    def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:
+        """Translations (n, samples, d) of the conditions c (n, k)."""
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """A translator that says how far each translation can be believed."""
+
+    def expected_cosine(self, c: Vectors) -> Vectors:
+        """The cosine (n,) that each translation is expected to have with its target."""
+
+
+Ability = TypeVar("Ability")
+
+
+def able(translator: Translator, ability: type[Ability]) -> Ability:
+    """The translator, if it has this ability: `HasParts`, `Draws` or `Expects`. A ValueError otherwise."""
+    if not isinstance(translator, ability):
+        (verb,) = (name for name in vars(ability) if not name.startswith("_"))
+        raise ValueError(f"{verb}: method {translator.method!r} cannot do it; one that can is needed, such as calibrated")
+    return translator
+
+
+class Method(NamedTuple):
+    """A way to fit a translator. A package registers its own in the entry-point group `modtrans.methods`."""
+
+    config: type
+    """a frozen dataclass of settings; its class is what `modtrans_core.fit` finds the method by"""
+    fit: Callable[..., Translator]
+    """(pairing, validation, facts, config, device, run, report) -> the translator"""
+    restore: Callable[..., Translator]
+    """(facts, config, tensors, device) -> the translator that was saved"""
+    presets: Mapping[str, Any]
+    """configs by name"""
+
+
+class Stored:
+    """Gives a translator `save`; it has to have `method`, `facts`, `config` and `tensors()`."""
+
+    method: ClassVar[str]
+
+    def save(self: Any, folder: str | Path) -> None:
+        """Write the translator into a new folder; one that already holds a translator is refused."""
+        run.write(folder, self.method, self.facts._asdict(), self.config, self.tensors())
+
+
+def conditions(c: np.ndarray | Tensor, facts: Facts, device: torch.device) -> Tensor:
+    """c (n, k) as unit vectors, float32, on the device; bad ones are a ValueError."""
+    rows = torch.as_tensor(c if isinstance(c, Tensor) else np.asarray(c), dtype=torch.float32, device=device)
+    if rows.ndim != 2 or rows.shape[1] != facts.k:
+        raise ValueError(f"c: shape {tuple(rows.shape)}, (n, {facts.k}) is needed ({facts.source} vectors)")
+    length = rows.norm(dim=1, keepdim=True)
+    bad = ~(length.isfinite() & (length > 0)).flatten()
+    if bad.any():
+        raise ValueError(f"c: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed")
+    return rows / length
+
+
+def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) -> Tensor:
+    """`work` of some rows of the arrays at a time: with `samples` results a row, about `ROWS` are made at once."""
+    pieces = zip(*(array.split(max(1, ROWS // samples)) for array in arrays), strict=True)
+    return torch.cat([work(*piece) for piece in pieces])
+
+
+def like(value: Tensor, given: np.ndarray | Tensor) -> Any:
+    """The result as the caller gave the conditions: a tensor, or a numpy array."""
+    return value if isinstance(given, Tensor) else value.cpu().numpy()

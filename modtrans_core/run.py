@@ -1,0 +1,259 @@
+"""Run folders: a translator, or the state of an unfinished training. Safetensors and JSON, whole or not there.
+
+`translator.json` says what it is: format, method, facts, settings, and the split that it was trained on.
+`model.safetensors` is what translates. `training.safetensors` is there while steps are left: weights, moving average
+and moments, and the step that they are of. `metrics.jsonl` is the log.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from modtrans_core import distributed
+from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
+
+FORMAT = 4
+"""of the folder; one more with every change after which older folders cannot be read"""
+DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
+CHECKPOINT_EVERY = 200
+
+
+def refuse_existing(folder: str | Path) -> None:
+    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, or a file."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
+        raise ValueError(f"{folder}: already holds a translator; choose another folder, or resume an unfinished run")
+
+
+def begin(
+    folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, more: Mapping[str, Any], resume: bool
+) -> Run:
+    """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
+    folder = Path(folder)
+    wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
+    if resume:
+        found = description(folder)
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                was = f"{found.get(name)}, not {value}"
+                raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
+    else:
+        refuse_existing(folder)
+    distributed.barrier()  # every process has looked before one writes
+    if not resume and distributed.is_main():
+        describe(folder, method, facts, config, **more)
+    return Run(folder, resume and (folder / TRAINING).exists())
+
+
+def describe(folder: Path, method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> None:
+    """Write `translator.json`; the settings are those of a dataclass, and more JSON values may stand beside them."""
+    description = {"format": FORMAT, "method": method, "facts": dict(facts), "config": asdict(config)}
+    write_json(folder / DESCRIPTION, {**description, **more})
+
+
+def write(folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Write a translator into a new folder."""
+    refuse_existing(folder)
+    describe(Path(folder), method, facts, config)
+    write_model(Path(folder), tensors)
+
+
+def description(folder: str | Path) -> dict[str, Any]:
+    """`translator.json` of a run folder.
+
+    Raises
+    ------
+    ValueError
+        No run folder, or one of another format.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not path.exists():
+        raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing")
+    found = read_json(path)
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")
+    for name in ("method", "facts", "config"):
+        if name not in found:
+            raise ValueError(f"{path}: '{name}' is missing")
+    return found
+
+
+def write_model(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write `model.safetensors`."""
+    _write(folder / MODEL, tensors, {})
+
+
+def read_model(folder: str | Path) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, in main memory."""
+    path = Path(folder) / MODEL
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: does not hold a translator's weights ({_first_line(error)})") from None
+
+
+def is_finished(folder: str | Path) -> bool:
+    """Whether a run folder holds a translator, with no steps left."""
+    return (Path(folder) / MODEL).exists() and not (Path(folder) / TRAINING).exists()
+
+
+@dataclass
+class Training:
+    """A training between two steps."""
+
+    module: nn.Module
+    average: nn.Module
+    """a copy whose weights are the moving average of the module's"""
+    optimizer: torch.optim.Optimizer
+
+    @staticmethod
+    def start(
+        module: nn.Module, optimizer: type[torch.optim.Optimizer], learning_rate: float, weight_decay: float
+    ) -> Training:
+        """Before the first step."""
+        made = optimizer(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)  # type: ignore[call-arg]
+        return Training(module, copy.deepcopy(module).eval(), made)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+        found = {f"weights.{name}": value for name, value in self.module.state_dict().items()}
+        found |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        return found
+
+    def put_back(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become what `tensors` were taken from; others are a RuntimeError or a KeyError."""
+        below: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "optimizer": {}}
+        for name, value in tensors.items():
+            prefix, rest = name.split(".", 1)
+            below[prefix][rest] = value
+        self.module.load_state_dict(below["weights"])
+        self.average.load_state_dict(below["average"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in below["optimizer"].items():
+            index, moment = name.split(".", 1)
+            state.setdefault(int(index), {})[moment] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+class Run:
+    """The folder of a training: log, checkpoints, and an orderly end on Ctrl-C.
+
+    Of several processes, process 0 writes; the folder has to be on a file system that all see.
+
+    Parameters
+    ----------
+    folder : the run folder, described already.
+    resuming : go on from the checkpoint that is there.
+    checkpoint_every : steps between two checkpoints.
+    """
+
+    def __init__(self, folder: Path, resuming: bool, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
+        self.folder, self.resuming, self.checkpoint_every = folder, resuming, checkpoint_every
+        self.writes = distributed.is_main()
+        self.interrupted = threading.Event()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[Run]:
+        """Turn Ctrl-C into a flag, so that it never falls inside a step; a second one acts at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def ask(_: int, __: FrameType | None) -> None:
+            self.interrupted.set()
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def resume(self, state: Training) -> int:
+        """Put back the last checkpoint, or write the first. Returns the steps that were made."""
+        if not self.resuming:
+            if self.writes:
+                self._save(0, state)
+            return 0
+        path = self.folder / TRAINING
+        try:
+            tensors = load_file(path)
+            with safe_open(path, framework="pt") as file:
+                step = int(file.metadata()["step"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: cannot be resumed from ({_first_line(error)})") from None
+        try:
+            state.put_back(tensors)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path}: is of another configuration ({_first_line(error)})") from None
+        if self.writes:
+            _cut_log(self.folder / LOG, step)
+        return step
+
+    def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
+        """After a step: log the values of the loss where they were looked at, save now and then, stop where asked to.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After a step in which Ctrl-C was pressed, once the state is saved.
+        """
+        if values is not None and self.writes:
+            _log(self.folder / LOG, step=step, **values)
+        stop = self.interrupted.is_set()
+        if distributed.world() > 1:  # all have to stop after the same step: they agree where the loss is looked at
+            stop = values is not None and distributed.anywhere(stop)
+        if (step % self.checkpoint_every == 0 or stop) and step < steps and self.writes:
+            self._save(step, state)
+        if stop:
+            raise KeyboardInterrupt(f"after step {step} of {steps}")
+
+    def finish(self, tensors: Mapping[str, Tensor]) -> None:
+        """Write what translates; no steps are left."""
+        if self.writes:
+            write_model(self.folder, tensors)
+            (self.folder / TRAINING).unlink(missing_ok=True)
+        distributed.barrier()
+
+    def _save(self, step: int, state: Training) -> None:
+        _write(self.folder / TRAINING, state.tensors(), {"step": str(step)})
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    with replacing(path) as temporary, disk_errors(path):
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+
+
+def _log(path: Path, **values: float) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop what the interrupted run logged after the step that is resumed from."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        with replacing(path) as temporary:
+            temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

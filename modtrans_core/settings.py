@@ -1,0 +1,83 @@
+"""Settings: frozen dataclasses from and to JSON, and NAME=VALUE put into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+Settings = TypeVar("Settings")
+
+
+def require(ok: bool, name: str, value: object, needed: str) -> None:
+    """Refuse a setting that is not `ok`."""
+    if not ok:
+        raise ValueError(f"{name}: {value!r}, {needed} is needed")
+
+
+def require_one_of(name: str, value: object, kind: Any) -> None:
+    """Refuse a setting that is none of the values of a `Literal`."""
+    require(value in get_args(kind), name, value, f"one of {get_args(kind)}")
+
+
+def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") -> Settings:
+    """The inverse of `dataclasses.asdict`; an unknown or ill-typed setting is a ValueError that names it."""
+    known = get_type_hints(cls)
+    for name in values:
+        require(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
+    made: dict[str, Any] = {}
+    for item in fields(cls):  # type: ignore[arg-type]
+        if item.name not in values:
+            continue
+        kind, value = known[item.name], values[item.name]
+        if is_dataclass(kind):
+            require(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
+            made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
+        else:
+            expected = (int, float) if kind is float else kind if kind in (int, bool) else str
+            ok = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
+            require(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text"))
+            made[item.name] = value
+    return cls(**made)
+
+
+def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:
+    """`config` with these settings, named by dotted paths such as `train.steps`.
+
+    Raises
+    ------
+    ValueError
+        An unknown setting, one of another type, or an impossible value; the message names it.
+    """
+    values = asdict(config)  # type: ignore[call-overload]
+    for name, value in settings.items():
+        *path, last = name.split(".")
+        place: Any = values
+        for part in path:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
+            raise ValueError(f"set: {name!r} is not a setting; settings are {', '.join(_paths(asdict(config)))}")  # type: ignore[call-overload]
+        place[last] = value
+    return from_dict(type(config), values)
+
+
+def parsed(settings: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE texts as a dictionary; a value that is JSON is read as JSON, any other is a text."""
+    found = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        require(bool(equals), "set", setting, "NAME=VALUE")
+        try:
+            found[name] = json.loads(text)
+        except json.JSONDecodeError:
+            found[name] = text
+    return found
+
+
+def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
