@@ -1,8 +1,8 @@
 """Training: one loop for every module that learns by gradient steps.
 
 All randomness of step s is a function of (seed, s), and so is its batch. A training therefore has no hidden state:
-weights, moving average, optimiser moments and the step number are all that a resumed run needs to end with the bits that
-an undisturbed one ends with.
+weights, moving average, optimiser moments and the step number are all that a resumed run needs to end with the bits of
+an undisturbed one.
 
 Under torchrun every process takes its rows of each batch and draws their noise from (seed, s, rank). Gradients are
 averaged, so that every process makes the same step. Another number of processes is another draw of the same law.
@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -32,8 +33,9 @@ LOG_EVERY = 10
 COMPILE_FROM = 2000
 """steps on a GPU from which compiling, about a minute, is won back"""
 
-Loss = Callable[[nn.Module, Tensor, Tensor], dict[str, Tensor]]
-"""(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the others are logged"""
+Module = TypeVar("Module", bound=nn.Module)
+Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
+"""(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ class TrainConfig:
 
 
 def train(
-    module: nn.Module,
-    loss: Loss,
+    module: Module,
+    loss: Loss[Module],
     batches: Batches,
     config: TrainConfig,
     run: Run | None = None,
     report: Progress = silent,
     optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
-) -> nn.Module:
+) -> Module:
     """Minimise a loss by gradient steps.
 
     Parameters
@@ -85,7 +87,7 @@ def train(
 
     Returns
     -------
-    nn.Module
+    Module
         A copy of the module whose weights are the moving average, in evaluation mode.
 
     Raises
@@ -113,7 +115,7 @@ def train(
                     raise ValueError(f"loss: {values['total']} after step {done}; try a smaller learning_rate")
             if run:
                 run.after(done, config.steps, values, state)
-    return state.average
+    return cast(Module, state.average)
 
 
 def advance(
@@ -126,7 +128,8 @@ def advance(
     (weight * distributed.world() * terms["total"]).backward()  # gradients are averaged over the processes
     state.optimizer.step()
     with torch.no_grad():
-        mine, theirs = list(state.average.parameters()), list(state.module.parameters())
+        mine: list[Tensor] = list(state.average.parameters())
+        theirs: list[Tensor] = list(state.module.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
     return terms
 
@@ -134,7 +137,7 @@ def advance(
 class _Measured(nn.Module):
     """The loss as a module, so that its gradients can be averaged over processes."""
 
-    def __init__(self, module: nn.Module, loss: Loss) -> None:
+    def __init__(self, module: nn.Module, loss: Loss[Any]) -> None:
         super().__init__()
         self.module, self.loss = module, loss
 

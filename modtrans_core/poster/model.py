@@ -37,6 +37,7 @@ class PosterTranslator(Stored, nn.Module):
     method = "poster"
     mean: Tensor
     roots: Tensor
+    denoiser: Any
 
     def __init__(self, facts: Facts, config: PosterConfig) -> None:
         super().__init__()
