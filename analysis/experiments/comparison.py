@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from modtrans_core.config import Config, preset
 
 from analysis.experiments.splits import every_split
 from analysis.theory.certify import certify_translator
 from analysis.theory.gamma import calibrate_gamma
 from analysis.translators import baselines
-from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.scores import cosine, score, target_mean
 from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 SCORES = [
@@ -64,7 +63,6 @@ def compare(
     config : the translator's. Default: the preset `poster`. `steps` overrides its number of optimiser steps.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     train, validation, test = pairs.split(seed)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from modtrans_core.config import Goal, preset
 
 from analysis.experiments.comparison import unit_pairs
 from analysis.experiments.splits import every_split
 from analysis.translators import baselines
-from modtrans_core.config import Goal, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import score, target_mean
@@ -55,7 +55,6 @@ def contend(
     time of its fit.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     train, validation, test = pairs.split(seed)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from modtrans_core.config import Config, preset
+
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import score, target_mean
@@ -22,7 +22,6 @@ from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 BATCHES = (4, 16, 64, 256, 2048)
@@ -98,7 +97,6 @@ def compare_released(
     less that of c M) and `moved` (mean of 1 - cos(zhat, c M)).
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     config = replace(config or reduced(), seed=seed)

@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, TrainConfig, preset
 
 from analysis.theory.draws import MEASURES, direction_score, energy_score, filled, listed, measure, siblings
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, TrainConfig, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -24,7 +24,6 @@ from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 NEAREST = 10
@@ -75,7 +74,6 @@ def ablation(
     part : which part to measure on; settings such as `denoiser_steps` are to be chosen on the validation part.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     if draws < 2:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from modtrans_core.config import Config, Measure, preset
+
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import score, target_mean
@@ -21,7 +21,6 @@ from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
@@ -69,7 +68,6 @@ def measure_steps(
     scores, and `agreement`, the mean cosine of two samples of one condition: 1 where F has become a function.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     configs = trainings(preset("poster")) if configs is None else configs

@@ -33,8 +33,9 @@ from analysis.theory.premises import TESTS, Parts, Premises, measure_premises
 from analysis.theory.reliability import Expectation, judge_expectation
 
 if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
     from modtrans_core.translator import Translator
+
+    from modtrans_core.pairs import PairedEmbeddings
 
 QUANTILES = (0.5, 0.9)  # shares of pairs for which a certificate quotes the guaranteed cosine
 

@@ -100,6 +100,12 @@ class CalibratedTranslator(Stored):
         delta = features(c, self.landmarks, self.bandwidth) @ self.M
         return expected_length(self.mean.float() + rescaled(delta, self.scale), self.expected)
 
+    def sample(self, c: Tensor, start: Tensor) -> Tensor:
+        """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
+        m, f = self.m(c), normalize(start @ self.root, dim=-1)
+        gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
+        return m[:, None] + gamma[:, None, None] * f
+
     @torch.inference_mode()
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
@@ -129,10 +135,7 @@ class CalibratedTranslator(Stored):
         require(samples >= 1, "samples", samples, "at least 1")
 
         def drawn(part: Tensor) -> Tensor:
-            m = self.m(part)
-            f = normalize(normal(keys(part), (samples, self.facts.d), seed) @ self.root, dim=-1)
-            gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
-            return m[:, None] + gamma[:, None, None] * f
+            return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))
 
         return like(in_pieces(drawn, conditions(c, self.facts, self.device), samples=samples), c)
 
