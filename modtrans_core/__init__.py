@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from modtrans_core.config import Config, preset
+from modtrans_core.evaluate import evaluate
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import evaluate, score
+from modtrans_core.scores import score
 
 __version__ = "0.1.0"
 

@@ -6,38 +6,16 @@ Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from modtrans_core.vectors import unit
-
-if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
-    from modtrans_core.translator import Translator
+from modtrans_core.vectors import present, unit, unit_targets
 
 RANKS = (1, 10)
 
 
-def _present(targets: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Unit targets (n, m, d), zero where absent, and how many each item has (n,)."""
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
-    present = np.arange(targets.shape[1]) < counts[:, None]
-    z = np.zeros(targets.shape, dtype=np.float32)
-    z[present] = unit(targets[present])
-    return z, counts
-
-
-def target_mean(targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """The mean (d,) of the unit targets, every item weighing the same: the best constant prediction."""
-    z, counts = _present(targets, counts)
-    return (z.sum(1, dtype=np.float64) / counts[:, None]).mean(0)
-
-
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
     """cos(z, zhat) of every item (n,), averaged over the item's own targets. `predicted` is (n, d)."""
-    z, counts = _present(targets, counts)
+    z, counts = unit_targets(targets, counts)
     return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
 
 
@@ -52,12 +30,12 @@ def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | No
     For unit z, E[cos(z, g(c))] <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E <z, z'>), z and z' independent given c.
     Estimated without bias inside the root from items with two targets or more; None where there are none.
     """
-    z, counts = _present(targets, counts)
-    several = counts > 1
-    if not several.any():
+    z, counts = unit_targets(targets, counts)
+    repeated = counts > 1
+    if not repeated.any():
         return None
-    m = counts[several]
-    total = np.square(z[several].sum(1, dtype=np.float64)).sum(1)
+    m = counts[repeated]
+    total = np.square(z[repeated].sum(1, dtype=np.float64)).sum(1)
     return float(np.sqrt(max(0.0, np.mean((total - m) / (m * (m - 1))))))
 
 
@@ -79,10 +57,10 @@ def recall_at_k(
     gallery : (n, d) or (n, m, d) with `counts`.
     relevant : (q,) the right item of each query. Default: query i belongs to item i.
     """
-    z, counts = _present(gallery, counts)
+    z, counts = unit_targets(gallery, counts)
     n, m, d = z.shape
     relevant = np.arange(n) if relevant is None else relevant
-    absent = np.arange(m) >= counts[:, None]
+    absent = ~present(m, counts)
     queries = unit(predicted)
     hit = np.empty(len(queries))
     chunk = max(1, 2**25 // (n * m))  # similarities held at once: 128 MiB
@@ -122,7 +100,7 @@ def score(
     own_counts = None if counts is None else counts[item]
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts)
-    z, counts = _present(targets, counts)
+    z, counts = unit_targets(targets, counts)
     centered = unit(predicted) - mean
     centered_targets = z - mean
     result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
@@ -133,20 +111,3 @@ def score(
         result[f"centered_recall_at_{k}"] = float(weight @ recall_at_k(centered, centered_targets, counts, item, k))
     result["gallery"] = n
     return result
-
-
-def evaluate(
-    translator: Translator, pairs: PairedEmbeddings, *, steps: int | None = None, guidance: float | None = None
-) -> dict[str, float | int | None]:
-    """Translate every condition of `pairs` in one call and score the result against its targets.
-
-    Returns plain floats: `cosine`, `floor`, `ceiling` (None where items have one target), `skill` = (cosine - floor) /
-    (ceiling - floor) with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
-    `centered_recall_at_10`, and `gallery`, the number of items ranked.
-    """
-    translator.check(pairs)
-    condition, item = pairs.rows(translator.source)
-    predicted = translator.translate(condition, steps=steps, guidance=guidance)
-    counts = pairs.counts.get(translator.target)
-    targets = np.asarray(pairs.modality(translator.target))
-    return score(predicted, targets, counts, mean=translator.target_mean, item=item)

@@ -17,7 +17,7 @@ def groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.unique(group, return_inverse=True, return_counts=True)
 
 
-def dealt(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
     """The part (n,) int8 of every item: groups are dealt out whole, in an order that the seed chooses.
 
     Every part gets a group, and its share of the items to within the size of one.
@@ -36,12 +36,12 @@ def dealt(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarra
     return part[which]
 
 
-def tells_parts(own: np.ndarray | None) -> bool:
+def has_parts(own: np.ndarray | None) -> bool:
     """Whether a data set's own split (n,), indices into `SPLITS` or -1, has two parts or more."""
     return own is not None and sum(bool((own == part).any()) for part in range(len(SPLITS))) > 1
 
 
-def followed(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+def by_own_parts(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
     """The part (n,) int8 of every item where the data set's own split has two parts or more; see
     `PairedEmbeddings.split`. Items in none of its parts are in none here: -1.
 
@@ -67,7 +67,7 @@ def followed(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], see
         raise ValueError(f"fractions: {len(fractions)} parts, but own_split can give 2 or 3; own=False ignores it")
     elif not (validation and test):
         items, both = np.flatnonzero(own == 0), fractions[0] + fractions[1]
-        part[items] = dealt(group[items], (fractions[0] / both, fractions[1] / both), seed)
+        part[items] = by_seed(group[items], (fractions[0] / both, fractions[1] / both), seed)
     _warn_of_torn(part, group)
     return part
 

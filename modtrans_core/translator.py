@@ -15,9 +15,10 @@ from modtrans_core.config import Config, NetworkKind
 from modtrans_core.ddim import Predict, guided, sample
 from modtrans_core.denoiser import Denoiser
 from modtrans_core.lift import LiftedMap, lifted, reliable, stretched
-from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.schedule import NoiseSchedule
 from modtrans_core.skip_mlp import SkipMLP
+from modtrans_core.store.contents import differing
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
 ROWS_AT_ONCE = 8192

@@ -164,7 +164,7 @@ def certify_translator(
     condition, item = pairs.rows(translator.source)
     projection, direction, gamma = translator.parts(condition[_one_of_each(item, len(item), rng)])
     target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)
-    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng)
+    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng)
 
 
 def certify_cosines(

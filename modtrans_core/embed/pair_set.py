@@ -13,8 +13,9 @@ from modtrans_core.embed.engine.claims import Claims
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
-from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
+from modtrans_core.store.headers import SUFFIXES
 
 Engine = Literal["local", "ray"]
 

@@ -15,9 +15,9 @@ from modtrans_core.calibrate import Judge
 from modtrans_core.config import Config, LiftConfig, preset
 from modtrans_core.lift import Basis, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, target_mean
+from modtrans_core.scores import cosine
 from modtrans_core.translator import Translator
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import mean_of_unit, unit
 
 
 def data(n=120, k=6, d=5, seed=0):
@@ -45,7 +45,7 @@ def predict(found, penalty, t, mean, c):
 
 def fit(pairs, goal="cosine", landmarks=200, train=90):
     first, held = pairs.take(np.arange(train)), pairs.take(np.arange(train, len(pairs)))
-    mean = torch.from_numpy(target_mean(first.modality("text")))
+    mean = torch.from_numpy(mean_of_unit(first.modality("text")))
     fitted = calibrate.calibrate(first, held, "image", "text", mean, LiftConfig(landmarks, goal), seed=0)
     return fitted, mean, Judge.of(held, "image", "text", mean)
 
@@ -148,7 +148,7 @@ def test_the_length_is_never_worse_than_none_where_it_was_fitted():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         pairs = PairedEmbeddings({"image": rng.standard_normal((12, 4)), "text": rng.standard_normal((12, 6)) + 0.5})
-        mean = target_mean(pairs.modality("text"))
+        mean = mean_of_unit(pairs.modality("text"))
         judge = Judge.of(pairs, "image", "text", torch.from_numpy(mean))
         delta = torch.from_numpy(rng.standard_normal((12, 6))).float()
         plain = cosine(mean + delta.numpy(), pairs.modality("text")).mean()

@@ -80,7 +80,7 @@ def test_split_keeps_groups_whole_and_loses_nothing(seed, n):
     assert sorted(np.concatenate([part.key for part in parts])) == sorted(pairs.key)
     groups = [set(part.group) for part in parts]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
-    largest = np.bincount(pairs.group).max()
+    largest = np.bincount(pairs.labels).max()
     assert all(len(part) for part in parts)
     for part, share in zip(parts, (0.7, 0.1, 0.2), strict=True):
         assert abs(len(part) - share * n) <= largest + 1
@@ -195,7 +195,7 @@ def test_shards_whose_groups_were_not_given_follow_each_other(tmp_path):
     for index in range(3):
         PairedEmbeddings({"a": ok(4) + index}).save(tmp_path / f"{index}.safetensors")
     whole = PairedEmbeddings.load(tmp_path)
-    assert not whole.grouped and list(whole.group) == list(range(12))
+    assert whole.group is None and list(whole.labels) == list(range(12))
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
