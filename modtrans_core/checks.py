@@ -29,10 +29,10 @@ def refuse(name: str, value: object, needed: str) -> NoReturn:
     raise ValueError(f"{name}: {value!r}, {needed} is needed")
 
 
-def refuse_below(name: str, value: int, least: int) -> None:
-    """Refuse a number below `least`."""
-    if value < least:
-        refuse(name, value, f"at least {least}")
+def refuse_unless(ok: bool, name: str, value: object, needed: str) -> None:
+    """Refuse a value that is not `ok`, in the words of `refuse`."""
+    if not ok:
+        refuse(name, value, needed)
 
 
 def refuse_unless_in(name: str, value: object, allowed: Iterable[object]) -> None:

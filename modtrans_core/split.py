@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -85,3 +87,29 @@ def _warn_of_torn(part: np.ndarray, group: np.ndarray) -> None:
             f"the data set's own split tears {torn} of {len(labels)} groups apart: scores may profit from it",
             stacklevel=4,
         )
+
+
+def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
+    """Choose at most `limit` items, whole groups at a time.
+
+    Groups are dealt in a pseudo-random order that depends on `seed` alone, each taken if it still fits.
+
+    Returns
+    -------
+    Indices of the chosen items, ascending.
+
+    Raises
+    ------
+    ValueError
+        If the limit is below 1.
+    """
+    if limit is None:
+        return np.arange(len(group))
+    refuse_unless(limit >= 1, "limit", limit, "at least 1")
+    labels, sizes = np.unique(group, return_counts=True)
+    chosen, room = [], limit
+    for place in np.random.default_rng(seed).permutation(len(labels)):
+        if sizes[place] <= room:
+            chosen.append(labels[place])
+            room -= sizes[place]
+    return np.flatnonzero(np.isin(group, chosen))

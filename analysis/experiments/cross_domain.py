@@ -17,10 +17,10 @@ import numpy as np
 
 from analysis.experiments.contenders import Translate, contenders
 from analysis.experiments.splits import every_split
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import floor, score
+from modtrans_core.split import whole_groups
 from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:

@@ -145,9 +145,9 @@ def _cached_path(job: Job) -> Path:
 def _kind_of(device: str | None) -> str:
     if device is not None:
         return device.partition(":")[0]
-    import torch
+    from modtrans_core.device import default_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return default_device().type
 
 
 def _merge_once(folder: Folder, out: Path, dtype: str) -> None:

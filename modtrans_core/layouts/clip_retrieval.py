@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_below, refuse_unless_in
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
@@ -61,7 +61,7 @@ def write_clip_retrieval(
     """
     require("pyarrow", "encoders")
     refuse_unless_in("dtype", dtype, DTYPES)
-    refuse_below("part_rows", part_rows, 1)
+    refuse_unless(part_rows >= 1, "part_rows", part_rows, "at least 1")
     names = names_in(pairs) if names is None else names
     if len(names) != len(pairs):
         raise ValueError(f"names: {len(names)} rows, but the set has {len(pairs)} items")

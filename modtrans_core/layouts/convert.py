@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modtrans_core.checks import refuse_below
+from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import reporting
@@ -48,7 +48,7 @@ def convert(
     The set that was read.
     """
     source, out = Path(source), Path(out)
-    refuse_below("shard_items", shard_items, 1)
+    refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
     pairs = PairedEmbeddings.load(source)
     names = read_items(source) if sidecars(source) else None
     if names is not None and pairs.group is None:

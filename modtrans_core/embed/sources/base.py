@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.split import SPLITS
+from modtrans_core.split import SPLITS, whole_groups
 
-__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption", "whole_groups"]
+__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption"]
 
 
 @dataclass(frozen=True)
@@ -192,30 +192,3 @@ def caption(text: str | bytes) -> str:
     if not tidy:
         raise ValueError("empty caption")
     return tidy
-
-
-def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
-    """Choose at most `limit` items, whole groups at a time.
-
-    Groups are dealt in a pseudo-random order that depends on `seed` alone, each taken if it still fits.
-
-    Returns
-    -------
-    Indices of the chosen items, ascending.
-
-    Raises
-    ------
-    ValueError
-        If the limit is below 1.
-    """
-    if limit is None:
-        return np.arange(len(group))
-    if limit < 1:
-        raise ValueError(f"limit: {limit}, at least 1 is needed")
-    labels, sizes = np.unique(group, return_counts=True)
-    chosen, room = [], limit
-    for place in np.random.default_rng(seed).permutation(len(labels)):
-        if sizes[place] <= room:
-            chosen.append(labels[place])
-            room -= sizes[place]
-    return np.flatnonzero(np.isin(group, chosen))

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modtrans_core.embed.sources import load_source
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.embed.sources.emoji_variants import base_form
 from modtrans_core.embed.sources.openmoji import captions
 from modtrans_core.embed.sources.pictures import read_picture
+from modtrans_core.split import whole_groups
 
 SKIN_TONES = ["1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"]
 
