@@ -79,7 +79,18 @@ class PairedEmbeddings:
         return f"PairedEmbeddings({shapes})"
 
     def modality(self, name: str) -> np.ndarray:
-        """The array of one modality, (n, d) or (n, m, d)."""
+        """The array of one modality, (n, d) or (n, m, d).
+
+        Raises
+        ------
+        ValueError
+            A modality that the set does not have; the message names those that it has.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).modality("image").shape
+        (2, 3)
+        """
         if name not in self.arrays:
             raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(self.arrays)}")
         return self.arrays[name]
@@ -91,7 +102,15 @@ class PairedEmbeddings:
 
     @property
     def labels(self) -> np.ndarray:
-        """The group of each item (n,), its own number where no groups were given."""
+        """The group of each item (n,), its own number where no groups were given.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).labels
+        array([0, 1])
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}, group=np.array([7, 7])).labels
+        array([7, 7])
+        """
         return np.arange(len(self)) if self.group is None else self.group
 
     def encoder(self, name: str) -> Mapping[str, Any]:
@@ -99,7 +118,20 @@ class PairedEmbeddings:
         return self.contents.encoder(name)
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """All vectors of a modality as rows (N, d), and the item that each belongs to (N,), ascending."""
+        """All vectors of a modality as rows; those that `counts` says are absent are left out.
+
+        Returns
+        -------
+        vectors : (N, d), those of the first item first.
+        item : the item that each belongs to (N,), ascending.
+
+        Examples
+        --------
+        >>> pairs = PairedEmbeddings({"text": np.ones((2, 2, 3))}, {"text": np.array([2, 1])})
+        >>> vectors, item = pairs.rows("text")
+        >>> vectors.shape, item
+        ((3, 3), array([0, 0, 1]))
+        """
         array = self.modality(name)
         if array.ndim == 2:
             return array, np.arange(len(array))
@@ -109,7 +141,23 @@ class PairedEmbeddings:
         return array[there], np.nonzero(there)[0]
 
     def pairings(self, source: str, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Every (condition, target) pair: the rows c (N, k) and z (M, d), and the indices into them (P,) and (P,)."""
+        """Every pair of a condition and a target of one item.
+
+        Returns
+        -------
+        c : conditions (N, k), as they are in the set.
+        z : targets (M, d).
+        of_c, of_z : the rows of c and of z that pair p is made of, (P,) each.
+
+        Examples
+        --------
+        Two captions of the first picture, one of the second:
+
+        >>> pairs = PairedEmbeddings({"image": np.eye(2, 5), "text": np.ones((2, 2, 3))}, {"text": np.array([2, 1])})
+        >>> c, z, of_c, of_z = pairs.pairings("image", "text")
+        >>> of_c, of_z
+        (array([0, 0, 1]), array([0, 1, 2]))
+        """
         (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
         if len(c) == len(z) == len(self):  # one of each; the general way would sort what is sorted
             return c, z, c_item, z_item
@@ -158,6 +206,11 @@ class PairedEmbeddings:
         each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other
         encoders, data or orders change it; a change to a share f of the rows alone is missed with probability about
         (1 - f)^1024.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).fingerprint()[:8]
+        'fc36086f'
         """
         digest = hashlib.sha256()
         large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > mapped.LARGE
@@ -182,7 +235,17 @@ class PairedEmbeddings:
         return digest.hexdigest()
 
     def take(self, items: np.ndarray) -> PairedEmbeddings:
-        """The pair set of these items, in this order."""
+        """The pair set of these items, in this order; what lies on disk stays there.
+
+        Parameters
+        ----------
+        items : indices (q,), with repetition if wanted.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).take(np.array([2, 0])).key.tolist()
+        ['c', 'a']
+        """
         return replace(
             self,
             arrays={k: v.take(items) if isinstance(v, MappedRows) else v[items] for k, v in self.arrays.items()},
@@ -193,7 +256,13 @@ class PairedEmbeddings:
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:
-        """The set itself, or so many items of it, evenly spaced."""
+        """The set itself, or so many items of it, evenly spaced.
+
+        Examples
+        --------
+        >>> len(PairedEmbeddings({"image": np.eye(9)}).at_most(4))
+        4
+        """
         return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(
@@ -221,6 +290,12 @@ class PairedEmbeddings:
         -----
         UserWarning
             The data set's own split tears groups apart; it is followed nevertheless.
+
+        Examples
+        --------
+        >>> train, validation, test = PairedEmbeddings({"image": np.eye(20)}).split(seed=0)
+        >>> len(train), len(validation), len(test)
+        (14, 2, 4)
         """
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
@@ -241,6 +316,12 @@ class PairedEmbeddings:
         ------
         ValueError
             An unknown suffix or type; a vector that is zero or infinite in float16.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).save("pairs.npz")
+        >>> PairedEmbeddings.load("pairs.npz")
+        PairedEmbeddings(image (2, 3))
         """
         write(Path(path), self.contents, dtype)
 
@@ -248,8 +329,8 @@ class PairedEmbeddings:
     def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
-        Names that only parquet files beside the vectors hold are read too, where the vectors are and pyarrow is
-        installed; captions never are, see `modtrans_core.store.names.read_items`.
+        Where the vectors are read into memory and pyarrow is installed, names that only parquet files beside them hold
+        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them.
 
         Parameters
         ----------
@@ -260,17 +341,37 @@ class PairedEmbeddings:
         ------
         ValueError
             A damaged file; shards that differ in modalities, shapes or encoders; an embedding that is unfinished.
+
+        Examples
+        --------
+        A folder of shards is one set:
+
+        >>> for number in range(3):
+        ...     PairedEmbeddings({"image": np.eye(2, 3)}).save(f"shards/{number}.safetensors")
+        >>> PairedEmbeddings.load("shards")
+        PairedEmbeddings(image (6, 3))
         """
         return _from_file(Path(path), read(Path(path), mapped))
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
-        """A pair set of one modality from a `.npy` array (n, d) or (n, m, d) with `counts`, on disk where it is large.
+        """Read a pair set of one modality from a `.npy` file; a large one stays on disk.
+
+        Parameters
+        ----------
+        path : of an array (n, d), or (n, m, d) with `counts` (n,).
+        modality : what the vectors are of.
 
         Raises
         ------
         ValueError
             A file that is missing or damaged, or no array of vectors.
+
+        Examples
+        --------
+        >>> np.save("image.npy", np.eye(2, 3))
+        >>> PairedEmbeddings.load_npy("image.npy", "image")
+        PairedEmbeddings(image (2, 3))
         """
         return _from_file(Path(path), read_npy(Path(path), modality, counts))
 
