@@ -14,10 +14,11 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.cli.data import Convert, Embed
-from modtrans_core.cli.verb import refuse_existing, refuse_unknown, run, say
+from modtrans_core.cli.verb import refuse_unknown, run, say
 from modtrans_core.config import Config, Goal, preset
 from modtrans_core.evaluate import evaluate
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 FRACTIONS = (0.7, 0.1, 0.2)

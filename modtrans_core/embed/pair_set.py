@@ -15,6 +15,7 @@ from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
+from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 Engine = Literal["local", "ray"]
@@ -70,7 +71,9 @@ def embed(
         If a package is missing; the message is the command that installs it.
     """
     if out is not None and Path(out).suffix and Path(out).suffix not in SUFFIXES:
-        raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} or a folder is needed")
+        raise ValueError(
+            f"{out}: unknown suffix {Path(out).suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed"
+        )
     from modtrans_core import distributed
 
     job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
@@ -110,8 +113,8 @@ def skipped(path: Path) -> tuple[Path, dict[str, int]]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
-    if path != folder.path and path.is_file() and not folder.begun and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+    if path != folder.path and path.is_file() and not folder.begun:
+        refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         shutil.rmtree(folder.path)
 

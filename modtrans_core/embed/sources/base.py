@@ -174,14 +174,19 @@ def _spelled(values: Mapping[str, Any]) -> Any:
     return {name: spell(value) for name, value in sorted(values.items())}
 
 
-def caption(text: str | bytes) -> str:
-    """A caption with its blanks tidied.
+def caption(text: Any) -> str:
+    """A caption, `str` or bytes, with its blanks tidied.
 
     Raises
     ------
     ValueError
-        If it cannot be written in UTF-8, or nothing is left.
+        If it is no text, cannot be written in UTF-8, or nothing is left of it; `text` itself where it is a ValueError,
+        which stands for a row that could not be taken apart.
     """
+    if isinstance(text, ValueError):
+        raise text
+    if not isinstance(text, str | bytes):
+        raise ValueError("caption is not text")
     try:
         if isinstance(text, str):
             text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
