@@ -14,21 +14,67 @@ RANKS = (1, 10)
 
 
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """cos(z, zhat) of every item (n,), averaged over the item's own targets. `predicted` is (n, d)."""
+    """cos(z, zhat) of every item, averaged over the item's own targets.
+
+    Parameters
+    ----------
+    predicted : zhat (n, d), of any length.
+    targets, counts : z, (n, d), or (n, m, d) where item i has `counts[i]` targets.
+
+    Returns
+    -------
+    Array (n,), float64.
+
+    Examples
+    --------
+    >>> cosine(np.array([[2.0, 0.0]]), np.array([[3.0, 4.0]])).round(4)
+    array([0.6])
+    """
     z, counts = unit_targets(targets, counts)
     return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
 
 
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
-    """The cosine of the constant prediction `mean` (d,), taken from the training targets: what no input is worth."""
+    """The score of a prediction that ignores its input: the mean cosine of the constant `mean` (d,).
+
+    Parameters
+    ----------
+    mean : of the training targets, as `modtrans_core.vectors.mean_of_unit` gives it. Of all constants it has the best
+        cosine to them.
+    targets, counts : as for `cosine`.
+
+    Examples
+    --------
+    >>> round(floor(np.array([0.5, 0.5]), np.eye(2)), 4)
+    0.7071
+    """
     return float(cosine(np.broadcast_to(mean, (len(targets), len(mean))), targets, counts).mean())
 
 
 def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | None:
-    """sqrt(E <z, z'>) over two different targets of one item: no function of the condition can expect more.
+    """The cosine that no function of the condition can be expected to exceed.
 
-    For unit z, E[cos(z, g(c))] <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E <z, z'>), z and z' independent given c.
-    Estimated without bias inside the root from items with two targets or more; None where there are none.
+    Parameters
+    ----------
+    targets, counts : as for `cosine`.
+
+    Returns
+    -------
+    The estimate; None where no item has two targets.
+
+    Notes
+    -----
+    Let z and z' be two targets of one item, independent given its condition c. For unit vectors and any function g,
+
+        E cos(z, g(c)) <= E |E[z|c]| <= sqrt(E |E[z|c]|^2) = sqrt(E <z, z'>).
+
+    E <z, z'> is estimated without bias from the items with two targets or more. Of m unit targets with sum s, the
+    mean of <z, z'> over different ones is (|s|^2 - m) / (m (m - 1)).
+
+    Examples
+    --------
+    >>> ceiling(np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])) == 0.5**0.5
+    True
     """
     z, counts = unit_targets(targets, counts)
     repeated = counts > 1
@@ -56,6 +102,11 @@ def recall_at_k(
     predicted : queries, (q, d).
     gallery : (n, d) or (n, m, d) with `counts`.
     relevant : (q,) the right item of each query. Default: query i belongs to item i.
+
+    Examples
+    --------
+    >>> recall_at_k(np.array([[1.0, 0.1], [1.0, 0.2]]), np.eye(2))
+    array([1., 0.])
     """
     z, counts = unit_targets(gallery, counts)
     n, m, d = z.shape
@@ -93,6 +144,19 @@ def score(
     mean : (d,) mean of the **training** targets: the floor's constant, and the centre of the centered ranking, in
         which it is subtracted from the unit vectors on both sides.
     item : (q,) the item of each condition; an item's conditions share its weight. Default: one each.
+
+    Returns
+    -------
+    `cosine`, `floor`, `ceiling` (None where no item has two targets), `skill` = (cosine - floor) / (ceiling - floor)
+    with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
+    `centered_recall_at_10`, and `gallery`, the number of items ranked.
+
+    Examples
+    --------
+    >>> z = np.eye(3) + 0.1
+    >>> found = score(z, z, mean=z.mean(0))
+    >>> round(found["cosine"], 4), round(found["floor"], 4), found["recall_at_1"], found["gallery"]
+    (1.0, 0.6768, 1.0, 3)
     """
     n = len(targets)
     item = np.arange(n) if item is None else item

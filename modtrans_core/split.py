@@ -20,9 +20,28 @@ def groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """The part (n,) int8 of every item: groups are dealt out whole, in an order that the seed chooses.
+    """Deal the groups out whole, in an order that the seed chooses.
 
     Every part gets a group, and its share of the items to within the size of one.
+
+    Parameters
+    ----------
+    group : the label of each item's group (n,).
+    fractions : share of the items in each part, positive, summing to 1.
+
+    Returns
+    -------
+    The part of every item (n,), int8: an index into `fractions`.
+
+    Raises
+    ------
+    ValueError
+        Fewer groups than parts.
+
+    Examples
+    --------
+    >>> by_seed(np.array([0, 0, 1, 1, 2, 2]), (0.7, 0.3), seed=0)
+    array([0, 0, 1, 1, 0, 0], dtype=int8)
     """
     labels, which, sizes = groups(group)
     if len(labels) < len(fractions):
@@ -44,8 +63,16 @@ def has_parts(own: np.ndarray | None) -> bool:
 
 
 def by_own_parts(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """The part (n,) int8 of every item where the data set's own split has two parts or more; see
-    `PairedEmbeddings.split`. Items in none of its parts are in none here: -1.
+    """Follow the data set's own split, which has two parts or more; see `modtrans_core.pairs.PairedEmbeddings.split`.
+
+    Parameters
+    ----------
+    own : the part that the data set puts each item in (n,), an index into `SPLITS` or -1.
+    group, fractions, seed : as for `by_seed`, by which a part that is missing is cut from train.
+
+    Returns
+    -------
+    The part of every item (n,), int8; -1 where the data set puts it in none.
 
     Raises
     ------
@@ -93,6 +120,11 @@ def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndar
     """Choose at most `limit` items, whole groups at a time.
 
     Groups are dealt in a pseudo-random order that depends on `seed` alone, each taken if it still fits.
+
+    Parameters
+    ----------
+    group : the label of each item's group (n,).
+    limit : default: all items.
 
     Returns
     -------
