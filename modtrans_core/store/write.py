@@ -38,7 +38,9 @@ def write(path: Path, contents: Contents, dtype: str = "float32") -> None:
         _save(path, temporary, arrays, header)
 
 
-def write_beside(path: Path, group: np.ndarray, own_split: np.ndarray | None, metadata: Mapping[str, Any]) -> None:
+def write_beside(
+    path: Path, group: np.ndarray | None, own_split: np.ndarray | None, metadata: Mapping[str, Any]
+) -> None:
     """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
     _save(path, path, _beside(group, own_split), {"metadata": json.dumps(metadata, sort_keys=True)})
 
