@@ -37,7 +37,7 @@ def keys(rows: Tensor) -> Tensor:
 def normal(key: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Standard normal numbers (n, *shape), float32, row i a function of key i and the seed alone.
 
-    Uniform numbers are the upper 24 bits of SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number
+    Uniform numbers are the upper 23 bits of SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number
     generators", figure 14), started at the key; the inverse distribution function makes them normal.
 
     Parameters
@@ -55,7 +55,7 @@ def normal(key: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
     counter = torch.arange(1, math.prod(shape) + 1, device=key.device)
     start = _mixed(key ^ _mixed(torch.full_like(key, seed)))
     bits = _mixed(start[:, None] + counter * _WEYL)
-    uniform = ((bits >> 40) & 0xFFFFFF).float().add_(0.5).mul_(2.0**-23).sub_(1)  # in (-1, 1), symmetric
+    uniform = ((bits >> 41) & 0x7FFFFF).float().add_(0.5).mul_(2.0**-22).sub_(1)  # in (-1, 1), symmetric, exact
     return (math.sqrt(2) * torch.erfinv(uniform)).view(len(key), *shape)
 
 
@@ -64,7 +64,7 @@ def _comparisons(k: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, 
     """For each bit: coordinates i and j, the factor w, and the integer that it adds to the key; the same everywhere."""
     rng, bits = np.random.default_rng(0), max(BITS, k)
     i = np.arange(bits) % k
-    j = (i + rng.integers(1, max(k, 2), bits)) % k
+    j = (i + rng.integers(1, max(k, 2), -(-bits // k)).repeat(k)[:bits]) % k  # each coordinate is a j as often as an i
     w = np.exp(rng.uniform(-1, 1, bits)).astype(np.float32)
     value = rng.integers(-(2**63), 2**63 - 1, bits, endpoint=True)
     first, second, factor, added = (torch.from_numpy(table).to(device) for table in (i, j, w, value))
