@@ -1,100 +1,87 @@
 """Settings: what is refused, and that they survive JSON."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import pytest
 
-from modtrans_core.cli import with_settings
-from modtrans_core.config import (
-    Config,
-    DiffusionConfig,
-    NetworkConfig,
-    ObjectiveConfig,
-    SamplingConfig,
-    TrainConfig,
-    preset,
-)
+from modtrans_core import CalibratedConfig, PosterConfig, TrainConfig, preset
+from modtrans_core.settings import changed, from_dict, parsed, require, require_one_of
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 3
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    open: bool = True
+    inner: Inner = field(default_factory=Inner)
 
 
 def test_the_poster_preset_is_the_posters_text():
     poster = preset("poster")
-    assert poster.gamma == 1
-    assert (poster.objective.lambda_1, poster.objective.lambda_2) == (1, 2)
+    assert poster == PosterConfig() and poster.gamma == 1
+    assert (poster.lambda_1, poster.lambda_2) == (1, 2)
     assert (poster.train.learning_rate, poster.train.weight_decay) == (1e-4, 1e-2)
-    assert poster.network.dropout > 0 and poster.objective.condition_dropout > 0
-    assert poster.diffusion.measure == "eps" and poster.sampling.guidance > 1
+    assert poster.dropout > 0 and poster.condition_dropout > 0 and poster.guidance > 1
 
 
-# what the released code does otherwise than the poster's text (the authors' training code, read beside the poster)
-RELEASED = [
-    "network.kind=skip", "network.width=2048", "network.depth=10", "network.dropout=0.0",
-    "diffusion.schedule=constant", "diffusion.prediction=eps",
-    "sampling.steps=50", "sampling.guidance=6.0", "sampling.guided=sample", "sampling.normalisation=batch",
-    "objective.lambda_1=2.0", "objective.lambda_2=1.0", "objective.reconstruction_steps=50",
-    "objective.reconstruction_guidance=6.0", "objective.noise_norm=l1", "objective.dropping=batch",
-    "train.batch=256", "train.decay=decoupled", "train.ema=0.0",
-]  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [Outer("b", False, Inner(4, 0.25)), PosterConfig(gamma=0.25, train=TrainConfig(steps=9)), CalibratedConfig(9, "cosine")],
+)
+def test_a_configuration_survives_json(config):
+    assert from_dict(type(config), json.loads(json.dumps(asdict(config)))) == config
 
 
-def test_the_released_preset_is_the_posters_with_these_settings_changed():
-    assert with_settings(preset("poster"), RELEASED) == preset("released")
-    for setting in RELEASED:  # each is a difference, and usable by itself
-        assert with_settings(preset("poster"), [setting]) != preset("poster")
-
-
-def test_a_configuration_written_before_these_settings_is_the_posters():
-    values = preset("poster").to_dict()
-    for path in ("network.kind", "diffusion.prediction", "sampling.guided", "sampling.normalisation", "train.decay"):
-        concern, name = path.split(".")
-        del values[concern][name]
-    assert Config.from_dict(values) == preset("poster")
-
-
-def test_a_configuration_survives_json():
-    config = replace(Config(), gamma=0.25, network=NetworkConfig(width=64))
-    assert Config.from_dict(json.loads(json.dumps(preset("released").to_dict()))) == preset("released")
-    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+def test_what_is_not_said_is_the_default():
+    assert from_dict(Outer, {"inner": {"size": 9}}) == Outer(inner=Inner(size=9))
+    assert from_dict(PosterConfig, {}) == PosterConfig()
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Config(gamma=-1), "gamma: -1"),
-        (lambda: Config(gamma=float("nan")), "gamma: nan"),
-        (lambda: Config(seed=-1), "seed: -1"),
-        (lambda: NetworkConfig(width=4), "width: 4, at least 8"),
-        (lambda: NetworkConfig(depth=0), "depth: 0"),
-        (lambda: NetworkConfig(dropout=1.0), r"dropout: 1.0, a probability in \[0, 1\)"),
-        (lambda: DiffusionConfig(timesteps=0), "timesteps"),
-        (lambda: DiffusionConfig(schedule="sine"), "schedule: 'sine', one of"),
-        (lambda: DiffusionConfig(measure="score"), "measure: 'score', one of"),
-        (lambda: SamplingConfig(steps=0), "steps"),
-        (lambda: SamplingConfig(guidance=-0.1), "guidance"),
-        (lambda: ObjectiveConfig(lambda_1=-1), "lambda_1"),
-        (lambda: ObjectiveConfig(lambda_1=0, lambda_2=0), "lambda_2"),
-        (lambda: ObjectiveConfig(lambda_2=0, dropping="batch"), "lambda_2: 0, a number > 0 where whole batches are"),
-        (lambda: ObjectiveConfig(dropping="none"), "dropping: 'none', one of .'row', 'batch'."),
-        (lambda: ObjectiveConfig(noise_norm="linf"), "noise_norm: 'linf', one of"),
-        (lambda: ObjectiveConfig(reconstruction_guidance=-1), "reconstruction_guidance: -1"),
-        (lambda: NetworkConfig(kind="unet"), "kind: 'unet', one of .'residual', 'skip'."),
-        (lambda: DiffusionConfig(prediction="score"), "prediction: 'score', one of"),
-        (lambda: SamplingConfig(guided="never"), "guided: 'never', one of .'step', 'sample'."),
-        (lambda: SamplingConfig(normalisation="none"), "normalisation: 'none', one of .'row', 'batch'."),
-        (lambda: TrainConfig(decay="none"), "decay: 'none', one of .'coupled', 'decoupled'."),
-        (lambda: TrainConfig(batch=0), "batch"),
-        (lambda: TrainConfig(learning_rate=0), "learning_rate"),
-        (
-            lambda: Config(diffusion=DiffusionConfig(timesteps=4), sampling=SamplingConfig(steps=5)),
-            "at most timesteps = 4",
-        ),
-        (lambda: preset("best"), "preset: 'best', one of poster"),
-        (lambda: Config.from_dict({"gama": 1}), "gama: 1, a setting among gamma, seed"),
-        (lambda: Config.from_dict({"network": {"width": "big"}}), "network.width: 'big', int"),
-        (lambda: Config.from_dict({"seed": True}), "seed: True, int"),
-        (lambda: with_settings(Config(), ["gamma"]), "NAME=VALUE"),
-        (lambda: with_settings(Config(), ["network=1"]), "'network' is not a setting"),
-        (lambda: with_settings(Config(), ["network.w=1"]), "not a setting; settings are gamma, seed, lift.landmarks"),
+        (lambda: PosterConfig(gamma=-1), "gamma: -1, a number >= 0 is needed"),
+        (lambda: PosterConfig(gamma=float("nan")), "gamma: nan"),
+        (lambda: PosterConfig(gamma=float("inf")), "gamma: inf"),
+        (lambda: PosterConfig(width=4), "width: 4, at least 8"),
+        (lambda: PosterConfig(depth=0), "depth: 0"),
+        (lambda: PosterConfig(dropout=1.0), r"dropout: 1.0, a probability in \[0, 1\)"),
+        (lambda: PosterConfig(timesteps=0), "timesteps: 0"),
+        (lambda: PosterConfig(steps=0), "steps: 0, 1 to timesteps = 1000"),
+        (lambda: PosterConfig(guidance=-0.1), "guidance: -0.1"),
+        (lambda: PosterConfig(lambda_1=-1), "lambda_1: -1"),
+        (lambda: PosterConfig(lambda_2=-1), "lambda_2: -1"),
+        (lambda: PosterConfig(lambda_1=0, lambda_2=0), "lambda_2: 0, a positive lambda_1 or lambda_2"),
+        (lambda: PosterConfig(prediction="score"), "prediction: 'score', one of .'eps', 'x0', 'v'."),
+        (lambda: PosterConfig(condition_dropout=1), "condition_dropout: 1, a probability"),
+        (lambda: PosterConfig(timesteps=4, steps=5), "steps: 5, 1 to timesteps = 4"),
+        (lambda: PosterConfig(timesteps=4, reconstruction_steps=5), "reconstruction_steps: 5, 1 to timesteps = 4"),
+        (lambda: CalibratedConfig(landmarks=-1), "landmarks: -1, at least 0"),
+        (lambda: CalibratedConfig(goal="both"), "goal: 'both', one of"),
+        (lambda: CalibratedConfig(seed=-1), "seed: -1, an integer >= 0"),
+        (lambda: from_dict(PosterConfig, {"gama": 1}), "gama: 1, a setting among gamma, width"),
+        (lambda: from_dict(PosterConfig, {"width": "big"}), "width: 'big', int is needed"),
+        (lambda: from_dict(PosterConfig, {"width": 9.5}), "width: 9.5, int is needed"),
+        (lambda: from_dict(PosterConfig, {"gamma": None}), "gamma: None, float is needed"),
+        (lambda: from_dict(PosterConfig, {"train": 3}), "train: 3, settings by name is needed"),
+        (lambda: from_dict(PosterConfig, {"train": {"seed": True}}), "train.seed: True, int"),
+        (lambda: from_dict(PosterConfig, {"train": {"step": 1}}), "train.step: 1, a setting among steps, batch"),
+        (lambda: from_dict(Outer, {"open": 1}), "open: 1, bool is needed"),
+        (lambda: from_dict(Outer, {"name": 1}), "name: 1, str is needed"),
+        (lambda: changed(PosterConfig(), {"train": 1}), "'train' is not a setting"),
+        (lambda: changed(PosterConfig(), {"train.stepz": 1}), "'train.stepz' is not a setting; settings are gamma, width"),
+        (lambda: changed(PosterConfig(), {"gamma.x": 1}), "'gamma.x' is not a setting"),
+        (lambda: changed(CalibratedConfig(), {"gamma": 1}), "'gamma' is not a setting; settings are landmarks, goal, seed"),
+        (lambda: changed(PosterConfig(), {"gamma": -1}), "gamma: -1"),
+        (lambda: changed(PosterConfig(), {"gamma": "wide"}), "gamma: 'wide', float"),
+        (lambda: parsed(["gamma"]), "set: 'gamma', NAME=VALUE is needed"),
     ],
 )
 def test_an_impossible_setting_is_refused_in_one_line(make, words):
@@ -103,6 +90,22 @@ def test_an_impossible_setting_is_refused_in_one_line(make, words):
     assert "\n" not in str(caught.value)
 
 
+def test_settings_are_changed_by_dotted_paths():
+    config = changed(PosterConfig(), {"train.steps": 9, "gamma": 0.5, "prediction": "eps"})
+    assert config == replace(PosterConfig(), gamma=0.5, prediction="eps", train=TrainConfig(steps=9))
+    assert changed(config, {}) == config
+    assert changed(PosterConfig(), {"gamma": 2}).gamma == 2  # an integer is a number
+
+
 def test_settings_from_the_command_line():
-    config = with_settings(Config(), ["network.width=64", "gamma=0.5", "diffusion.measure=v"])
-    assert (config.network.width, config.gamma, config.diffusion.measure) == (64, 0.5, "v")
+    found = parsed(["train.batch=64", "gamma=0.5", "prediction=eps", "name=a=b", "open=true", "text="])
+    assert found == {"train.batch": 64, "gamma": 0.5, "prediction": "eps", "name": "a=b", "open": True, "text": ""}
+
+
+def test_refusals_say_name_value_and_need():
+    require(True, "x", 1, "nothing")
+    with pytest.raises(ValueError, match=r"^x: 1, two is needed$"):
+        require(False, "x", 1, "two")
+    require_one_of("x", "b", Literal["a", "b"])
+    with pytest.raises(ValueError, match=r"^x: 'c', one of \('a', 'b'\) is needed$"):
+        require_one_of("x", "c", Literal["a", "b"])
