@@ -2,7 +2,7 @@
 
 Statements, by what they need:
 
-* independent pairs, no more (`analysis.theory.distribution_free`): P(cos(z, zhat) >= alpha) is at least a number;
+* independent pairs, no more (`analysis.theory.confidence`): P(cos(z, zhat) >= alpha) is at least a number;
   and the whole survival curve P(cos >= x) lies in a band;
 * the parts zhat = p + gamma f as well (`analysis.theory.premises`, `analysis.theory.dominance`): the bound is
   refuted or
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import fraction, rows_agree, vector
-from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
+from analysis.theory.confidence import SurvivalBand, lower_limit, survival_band
 from analysis.theory.intervals import group_numbers
 from analysis.theory.premises import TESTS, Parts, Premises, measure_premises
 

@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.plots import certify as figures
 from analysis.theory.bound import general_probability, probability
 from analysis.theory.certify import certify, certify_cosines, certify_translator
-from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
+from analysis.theory.confidence import SurvivalBand, lower_limit, survival_band
 from analysis.theory.dominance import GRID, fewer_than_expected, judge_dominance
 from analysis.theory.premises import Claim, Parts, Premises, measure_premises
 from analysis.theory.sphere import AlignmentLaw
