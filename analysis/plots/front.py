@@ -21,8 +21,7 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean cosine against mean centered recall@10 of every method, bars one standard deviation, the front joined.
 
     `table` is that of one direction from `analysis.paper.tables.mean_and_spread`, with `on_front` beside it;
-    `calibrated` is
-    drawn full, its rivals open.
+    `calibrated` is drawn full, its rivals open.
     """
     ax = ax or plt.gca()
     x, y = "cosine", "centered_recall_at_10"
