@@ -157,7 +157,9 @@ def betting_interval(values: ArrayLike, lowest: float, highest: float, confidenc
     A gambler bets against each mean m in turn. A capital that begins at 1 and is multiplied by 1 + b_i (x_i - m) is
     fair if m is the mean and the stake b_i was fixed before x_i was seen. It then ever reaches 2 / (1 - confidence)
     with probability (1 - confidence) / 2 at most [1]_. The interval holds the means that are refuted on neither side.
-    The stakes follow the variance of the values before the i-th [2]_ and risk .75 of the capital at most.
+
+    For values that are moved to [0, 1], the stakes are b_i = min(sqrt(2 g / (N v_i)), .75 / m), with
+    g = log(2 / (1 - confidence)) and v_i the variance of the values before the i-th, kept from 0 [2]_.
 
     References
     ----------
@@ -173,7 +175,7 @@ def betting_interval(values: ArrayLike, lowest: float, highest: float, confidenc
     values = vector("values", values)
     if not (lowest <= values.min() and values.max() <= highest and lowest < highest):
         raise ValueError(f"values: {values.min()} to {values.max()}, {lowest} to {highest} is needed")
-    log_capital = np.log(2.0 / (1.0 - fraction("confidence", confidence)))
+    goal = np.log(2.0 / (1.0 - fraction("confidence", confidence)))
     x = (values - lowest) / (highest - lowest)
     seen = np.arange(1, len(x) + 1)
 
@@ -181,7 +183,7 @@ def betting_interval(values: ArrayLike, lowest: float, highest: float, confidenc
         mean = (0.5 + x.cumsum()) / (seen + 1)
         variance = (0.25 + np.square(x - mean).cumsum()) / (seen + 1)
         before = np.concatenate([[0.25], variance[:-1]])
-        return _lowest_mean(x, np.sqrt(2.0 * log_capital / (len(x) * before)), 0.75, log_capital, at_any_time=True)
+        return _lowest_mean(x, np.sqrt(2.0 * goal / (len(x) * before)), 0.75, goal, at_any_time=True)
 
     low, high = lowest_mean(x), 1.0 - lowest_mean(1.0 - x)
     return lowest + (highest - lowest) * low, lowest + (highest - lowest) * high
@@ -211,8 +213,9 @@ def lower_mean_limit(values: ArrayLike, confidence: float, *, low: float, high: 
 
     Notes
     -----
-    The bets are those of `betting_interval`, against too small a mean alone: only the capital after the last bet
-    counts, the stakes grow with the number of values seen, and they risk .9 of the capital at most.
+    The bets are those of `betting_interval`, against too small a mean alone, and only the capital after the last bet
+    counts. The stakes are b_i = min(sqrt(2 g i / (N (.01 + S_i))), .9 / m), with g = log(1 / (1 - confidence)) and S_i
+    the summed squared deviations of the values before the i-th.
 
     References
     ----------
@@ -223,21 +226,21 @@ def lower_mean_limit(values: ArrayLike, confidence: float, *, low: float, high: 
     >>> round(lower_mean_limit(np.tile([0.4, 0.6], 500), 0.95, low=0.0, high=1.0), 3)
     0.492
     """
-    log_capital = np.log(1.0 / (1.0 - fraction("confidence", confidence)))
+    goal = np.log(1.0 / (1.0 - fraction("confidence", confidence)))
     x = (in_range("values", vector("values", values), low=low, high=high) - low) / (high - low)
     seen = np.arange(1, x.size + 1)
     mean = np.concatenate([[0.5], np.cumsum(x)[:-1] / seen[:-1]])  # of the values before the i-th
     spread = np.concatenate([[0.0], np.cumsum((x - mean) ** 2)[:-1]])
-    stakes = np.sqrt(2.0 * log_capital * seen / (x.size * (0.01 + spread)))
-    return low + (high - low) * _lowest_mean(x, stakes, 0.9, log_capital, at_any_time=False)
+    stakes = np.sqrt(2.0 * goal * seen / (x.size * (0.01 + spread)))
+    return low + (high - low) * _lowest_mean(x, stakes, 0.9, goal, at_any_time=False)
 
 
-def _lowest_mean(x: Floats, stakes: Floats, boldest: float, log_capital: float, *, at_any_time: bool) -> float:
-    """The smallest mean of x (N,) in [0, 1] against which the bets do not win so much, at any time or at the end."""
+def _lowest_mean(x: Floats, stakes: Floats, boldest: float, goal: float, *, at_any_time: bool) -> float:
+    """The smallest m for which bets on x (N,), in [0, 1], against the mean m do not reach the log capital `goal`."""
 
     def surplus(m: float) -> float:
-        won = np.log1p(np.minimum(stakes, boldest / m) * (x - m)).cumsum()
-        return float(won.max() if at_any_time else won[-1]) - log_capital
+        capital = np.log1p(np.minimum(stakes, boldest / m) * (x - m)).cumsum()  # log of prod_i (1 + b_i (x_i - m))
+        return float(capital.max() if at_any_time else capital[-1]) - goal
 
     least = 1e-9
     return float(brentq(surplus, least, 1.0, xtol=1e-12)) if surplus(least) > 0.0 else 0.0
