@@ -188,7 +188,7 @@ def _log_tail(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
     """log Q(b), elementwise over flat arrays. They are sorted, so that the fractions of a block have a like depth."""
     depth_key = b * b * (nu + 5.0)
     value = np.empty_like(b)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         depth = np.minimum(90.0 / depth_key, 100.0).astype(np.int16)  # of the fraction; int16 sorts in linear time
     order = np.argsort(depth, kind="stable")
     for start in range(0, b.size, BLOCK):
