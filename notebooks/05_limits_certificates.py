@@ -40,7 +40,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
 from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_table
-from analysis.plots import certify as certify_figures
+from analysis.plots import certificates as certify_figures
 from analysis.plots import limits as limits_figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.bound import mixture_probability

@@ -23,7 +23,7 @@ from analysis.experiments.comparison import SCORES
 from analysis.experiments.front import GOALS, contend_all, on_front, verdicts
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.front import front
+from analysis.plots.presets import front
 from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings
 

@@ -34,7 +34,7 @@ from analysis.experiments.encoder_pairs import embedded, named, offline_sets
 from analysis.experiments.encoders import agreement, beside_control, contend_all, published
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.encoders import dumbbells, rankings
+from analysis.plots.encoder_pairs import dumbbells, rankings
 from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings
 from modtrans_core.embed.pair_set import cached_openmoji
