@@ -40,8 +40,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
 from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_table
-from analysis.plots import certificates as certify_figures
-from analysis.plots import limits as limits_figures
+from analysis.plots import certificates as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import certify
@@ -105,7 +104,7 @@ print(table.to_string(index=False))
 # %%
 with paper_style():
     figure, ax = plt.subplots(figsize=(PAGE / 2, 0.45 * len(scores) + 1))
-    limits_figures.between(scores, ax)
+    figures.between(scores, ax)
     save_figure(figure, out, "limits")
 
 # %% [markdown]
@@ -125,7 +124,7 @@ for samples in (1, 2, 4, 8, 16, 32, 64):
 law = pd.DataFrame(law).assign(law=lambda frame: sampling_law(m, frame["samples"].to_numpy()))
 with paper_style():
     figure, ax = plt.subplots()
-    limits_figures.sampling(m, law, ax)
+    figures.sampling(m, law, ax)
     save_figure(figure, out, "sampling")
 
 # %% [markdown]
@@ -159,9 +158,9 @@ levels = np.linspace(*np.quantile(certificates["learned"].band.cosine, [0.005, 0
 bound = {"bound, orthogonal geometry": (levels, mixture_probability(levels, s, gamma, d))}
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
-    certify_figures.survival({name: x.band for name, x in certificates.items()}, bound, axes[0])
+    figures.survival({name: x.band for name, x in certificates.items()}, bound, axes[0])
     alignments = {name: Parts.of(p, f, gamma, one).alignment for name, f in directions.items()}
-    certify_figures.alignment(alignments, d - 1, 1 - certificates["learned"].each, axes[1])
+    figures.alignment(alignments, d - 1, 1 - certificates["learned"].each, axes[1])
     save_figure(figure, out, "certificates")
 
 # %% [markdown]
