@@ -56,7 +56,8 @@ class Certify:
     """Example: modtrans certify runs/first openmoji.npz --alpha 0.5 --confidence 0.95
 
     What is guaranteed on held-out pairs: a distribution-free lower limit of P(cos >= alpha), the poster's bound beside
-    it, and a test of the premise that the bound rests on.
+    it, and a test of the premise that the bound rests on. Of a calibrated translator, which has
+    no residual to speak of: the limit, and whether the cosines that it expects come true.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]

@@ -16,8 +16,6 @@
 # Is the alignment U = <e, f> of a random direction f in R^n distributed as the poster's integrand says, and
 # with which n? Directions are drawn as normalised normal vectors in n = 1, 2, 4, ... dimensions; how often U
 # exceeds a threshold is held against the exact probability with an exact binomial test.
-#
-# Expected time: 5 seconds.
 
 # %% tags=["parameters"]
 largest_n: int = 512  # dimensions 1, 2, 4, ... up to this one

@@ -17,8 +17,6 @@
 # space**, column by column; the poster's bound needs it in **embedding space**, sample by sample. This
 # notebook measures both, for least squares, ridge, least absolute deviations (the poster's L1 term), and M
 # trained jointly with a direction F.
-#
-# Expected time: 10 seconds.
 
 # %% tags=["parameters"]
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: a synthetic pair set with a known answer

@@ -16,8 +16,6 @@
 # Is P(U >= beta) a lower bound for P(cos(z, zhat) >= alpha), and in which dimension? The three conventions
 # (printed: n = d + 1, sphere: n = d, complement: n = d - 1) against explicit random vectors, where projection
 # and residual are perpendicular and where they are not.
-#
-# Expected time: 5 seconds.
 
 # %% tags=["parameters"]
 d: int = 4  # dimension of the target space (poster: h2); the conventions differ by about 0.24/d

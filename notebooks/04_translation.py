@@ -4,7 +4,7 @@
 # **Question.** On real pairs, split so that no variant of a test item was seen in training, in both directions and over
 # several seeds: how does `zhat = c M + gamma F(c)` compare with predictions that need no network?
 #
-# **Time.** About 5 minutes on two cores with the defaults, most of it training; `steps` and `seeds` scale it.
+# Most of the time goes into training; `steps` and `seeds` scale it.
 
 # %% tags=["parameters"]
 out: str = "results/04_translation"  # folder for figures, tables and metrics.json

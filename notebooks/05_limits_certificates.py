@@ -17,8 +17,6 @@
 # guarantee? Baselines between floor and ceiling with cluster-robust intervals; the K-sample law against a
 # perfect sampler; and certificates of three directions F: a learned one, a random one, and the learned one
 # turned round.
-#
-# Expected time: 12 seconds.
 
 # %% tags=["parameters"]
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: a synthetic pair set with a known answer

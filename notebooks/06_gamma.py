@@ -17,8 +17,6 @@
 # Translators made of a ridge map p = cM and several directions F, on the phase diagram over s = |p| and the
 # alignment u of F with the residual; their cosine against gamma with gamma calibrated on validation pairs;
 # and what the bound guarantees as gamma grows.
-#
-# Expected time: 10 seconds.
 
 # %% tags=["parameters"]
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: a synthetic pair set with a known answer

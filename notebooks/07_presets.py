@@ -4,7 +4,7 @@
 # **Question.** On real pairs, is there one translator that has the best cosine and the best ranking at once? Where
 # there is not, which end should a task take?
 #
-# **Time.** 22 minutes on two busy cores with the defaults; `seeds` and `items` scale it.
+# `seeds` and `items` scale the time it takes.
 
 # %% tags=["parameters"]
 out: str = "results/07_presets"  # folder for figures, tables and metrics.json

@@ -5,8 +5,7 @@
 # of F in the cosine that a batch is scored with? And how many DDIM steps does a translation need, where the network
 # predicts the noise, the clean vector or the velocity?
 #
-# **Time.** About 3 minutes on two cores with the defaults, most of it training and sampling; `seeds`, the numbers of
-# optimiser steps, and `items` scale it.
+# Most of the time goes into training and sampling; `seeds`, the numbers of optimiser steps, and `items` scale it.
 
 # %% tags=["parameters"]
 out: str = "results/08_released_and_sampling"  # folder for figures, tables and metrics.json
@@ -79,7 +78,7 @@ save_figure(figure, out, "batch_sizes")
 #
 # The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
 # network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to
-# what F leaves after 5 steps; its curve is of the sampler and of that fit together.
+# what F leaves after the preset's one step; its curve is of the sampler and of that fit together.
 
 # %%
 base = replace(

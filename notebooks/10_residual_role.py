@@ -5,7 +5,7 @@
 # should be the cosine to expect: does that come true, item by item? And what do draws m + gamma F add: cosine, recall,
 # diversity, an honest spread? Which F does it best?
 #
-# **Time.** About 3 minutes on two cores with the defaults; `seeds`, `items` and `denoiser_steps` scale it.
+# `seeds`, `items` and `denoiser_steps` scale the time it takes.
 
 # %% tags=["parameters"]
 out: str = "results/10_residual_role"  # folder for figures, tables and metrics.json

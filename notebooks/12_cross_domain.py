@@ -5,8 +5,7 @@
 # trained where it is used, on the same test items? Is it still worth more than a constant? And does it help to move
 # the means of the two domains onto each other, which needs no pairs?
 #
-# **Time.** About 5 minutes on two cores with the defaults, once everything is embedded, which takes about 6 minutes
-# more the first time. `seeds`, `items` and `steps` scale it.
+# `seeds`, `items` and `steps` scale the time it takes. The first time, everything is embedded before.
 
 # %% tags=["parameters"]
 out: str = "results/12_cross_domain"  # folder for figures, tables and metrics.json

@@ -71,6 +71,8 @@ def test_each_goal_trains(folder, capsys):
         arguments = ["--preset", "calibrated", "--goal", goal, "--out", goal, "--device", "cpu"]
         assert modtrans(capsys, "train", "pairs.npz", *arguments)[0] == 0
         assert json.loads((folder / goal / "translator.json").read_text())["config"]["lift"]["goal"] == goal
+    status, out, _ = modtrans(capsys, "certify", "retrieval", "pairs.npz", "--alpha", "0.2", "--json")
+    assert status == 0 and json.loads(out)["premises"] is None and "refuted" in json.loads(out)["expectation"]
 
 
 def test_samples_and_the_expected_cosine(folder, capsys):

@@ -150,7 +150,7 @@ def _at_scale(task: Task, settings: Settings) -> Iterator[Job]:
 
     coco = cache(partial(scale.coco_task, settings, task.device))
     for landmarks in (size for size in settings.landmarks if size <= settings.coco):
-        name = f"closed form, {landmarks:,} functions" if landmarks else "closed form, linear"
+        name = f"closed form, {landmarks:,} functions" if landmarks else "ridge, closed form"
         yield Job("COCO", name, 0, 20.0, partial(_fit_at_scale, coco, landmarks))
     for mode in scale.modes(task.device):
         yield Job("COCO", mode, 0, 60.0, partial(_steps_at_scale, coco, mode, settings.at_least))

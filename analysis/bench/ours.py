@@ -74,11 +74,11 @@ class Trained(Gradient):
 
 
 class ClosedForm(Closed):
-    """A translator whose map is a closed form, of so many radial basis functions."""
+    """A translator in closed form: `calibrated` of so many radial basis functions; of 0, the ridge map c M."""
 
     def __init__(self, task: Task, landmarks: int) -> None:
         super().__init__(task)
-        self.name = f"calibrated, {landmarks:,} functions" if landmarks else "calibrated, linear"
+        self.name = f"calibrated, {landmarks:,} functions" if landmarks else "ridge, closed form"
         base = preset("calibrated")
         self.config = replace(base, lift=replace(base.lift, landmarks=landmarks))
         self.translator: Translator | None = None

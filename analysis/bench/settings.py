@@ -51,7 +51,7 @@ class Settings:
     patience: float = 20.0
     """a measurement that took longer, in seconds, is not repeated in later rounds"""
     landmarks: tuple[int, ...] = (0, 512, 2_048, 4_096)
-    """sizes of our closed-form translator; 0 is the plain linear map"""
+    """sizes of our closed-form translator; 0 is the ridge map c M"""
     linear_pairs: int = 100_000
     """pairs of the linear fit"""
     streamed: tuple[int, int] = (131_072, 524_288)

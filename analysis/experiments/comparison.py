@@ -119,7 +119,7 @@ def certified(translator: Translator, test: PairedEmbeddings, alpha: float) -> d
     """What a certificate at `alpha` says, as one row of a table."""
     certificate = certify_translator(translator, test, alpha)
     premises = certificate.premises
-    assert premises is not None  # a translator has parts
+    assert premises is not None  # the poster's translator has parts
     return {
         "alpha": alpha,
         "confidence": certificate.confidence,

@@ -5,11 +5,12 @@ Statements, by what they need:
 * independent pairs, no more (`analysis.theory.distribution_free`): P(cos(z, zhat) >= alpha) is at least a number;
   and the whole survival curve P(cos >= x) lies in a band;
 * the parts zhat = p + gamma f as well (`analysis.theory.premises`, `analysis.theory.dominance`): the bound is
-  refuted or
-  not; so is the probability of a uniform direction in the exact geometry of the pairs; and the trained
-  alignment dominates the uniform law, or does not.
+  refuted or not; so is the probability of a uniform direction in the exact geometry of the pairs; and the trained
+  alignment dominates the uniform law, or does not;
+* the cosines that a calibrated translator expects, in place of the parts (`analysis.theory.reliability.Expectation`):
+  do they come true on average? Its residual has weight 0 in the translation, and the bound nothing to say of it.
 
-**Multiplicity.** Each of the two, or five, statements is at confidence 1 - (1 - confidence) / (their number),
+**Multiplicity.** Each of the two, three, or five, statements is at confidence 1 - (1 - confidence) / (their number),
 so that all are right together with probability at least `confidence` (Bonferroni).
 
 **Independence.** Captions of one item and items of one group are not independent. One item is drawn of each
@@ -25,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import fraction, rows_agree, vector
+from analysis.theory.arrays import fraction, matrix, row_cosine, rows_agree, vector
 from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
 from analysis.theory.intervals import group_numbers
 from analysis.theory.premises import TESTS, Parts, Premises, measure_premises
+from analysis.theory.reliability import Expectation, judge_expectation
 
 if TYPE_CHECKING:
     from modtrans_core.pairs import PairedEmbeddings
@@ -57,6 +59,8 @@ class Certificate:
         The whole curve.
     premises : Premises or None
         The bound and its premises; None where only cosines were given.
+    expectation : Expectation or None
+        Whether the expected cosines come true; None where there are none.
     """
 
     alpha: float
@@ -68,15 +72,17 @@ class Certificate:
     lower_limit: float
     band: SurvivalBand
     premises: Premises | None
+    expectation: Expectation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; of the band its half width and the cosines guaranteed to `QUANTILES`."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("band", "premises")}
+        plain = {name: value for name, value in vars(self).items() if name not in ("band", "premises", "expectation")}
         return plain | {
             "observed": self.successes / self.pairs,
             "band_half_width": self.band.half_width,
             "guaranteed_cosine": {str(q): self.band.guaranteed_cosine(q) for q in QUANTILES},
             "premises": None if self.premises is None else asdict(self.premises),
+            "expectation": None if self.expectation is None else asdict(self.expectation),
         }
 
     def text(self) -> str:
@@ -93,6 +99,8 @@ class Certificate:
         ]
         if self.premises is not None:
             lines += self.premises.lines(self.lower_limit)
+        if self.expectation is not None:
+            lines += self.expectation.lines()
         return "\n".join(lines)
 
 
@@ -145,6 +153,9 @@ def certify_translator(
 ) -> Certificate:
     """Certify a trained translator on held-out pairs: one condition, one target an item, one item a group.
 
+    A calibrated translator's residual is no part of its translation: of that one the observed cosines are certified,
+    and whether the cosines that it expects come true.
+
     Parameters
     ----------
     rng : draws them; None: a generator with seed 0, so that two calls agree.
@@ -162,8 +173,14 @@ def certify_translator(
     if normalisation != "row":
         raise ValueError(f"sampling.normalisation: {normalisation!r}, a certificate needs 'row' (independent items)")
     condition, item = pairs.rows(translator.source)
-    projection, direction, gamma = translator.parts(condition[_one_of_each(item, len(item), rng)])
+    condition = condition[_one_of_each(item, len(item), rng)]
     target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)
+    if translator.config.lift.landmarks:
+        target = target if target.ndim == 2 else _one_caption(target, counts, rng)
+        cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
+        expected = translator.expected_cosine(condition)
+        return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.group, rng=rng)
+    projection, direction, gamma = translator.parts(condition)
     return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng)
 
 
@@ -172,19 +189,39 @@ def certify_cosines(
     alpha: float,
     confidence: float = 0.95,
     *,
+    expected: np.ndarray | None = None,
     group: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Certificate:
-    """Certify held-out cosines (n,) of any translator, without the bound; arguments as for `certify`."""
+    """Certify held-out cosines (n,) of any translator, without the bound; arguments as for `certify`.
+
+    Parameters
+    ----------
+    expected : (n,) what the translator expected these cosines to be, 0 to 1; None: it does not say. With them rng is
+        needed, to bet on the pairs in a random order.
+    """
     cosine = vector("cosine", cosine)
     rows = _one_of_each(group, len(cosine), rng)
-    return _certificate(cosine[rows], alpha, confidence, len(cosine), None)
+    if expected is None:
+        return _certificate(cosine[rows], alpha, confidence, len(cosine))
+    expected = vector("expected", expected)
+    rows_agree(cosine=cosine, expected=expected)
+    rows = _needed(rng, "expected cosines are given").permutation(rows)
+    return _certificate(cosine[rows], alpha, confidence, len(cosine), expected=expected[rows])
 
 
-def _certificate(cosine: np.ndarray, alpha: float, confidence: float, rows: int, parts: Parts | None) -> Certificate:
+def _certificate(
+    cosine: np.ndarray,
+    alpha: float,
+    confidence: float,
+    rows: int,
+    parts: Parts | None = None,
+    expected: np.ndarray | None = None,
+) -> Certificate:
     if not -1.0 <= alpha <= 1.0:
         raise ValueError(f"alpha: {alpha}, allowed is -1 to 1")
-    level = (1.0 - fraction("confidence", confidence)) / (2 if parts is None else 2 + TESTS)
+    statements = 2 + (TESTS if parts is not None else 0) + (1 if expected is not None else 0)
+    level = (1.0 - fraction("confidence", confidence)) / statements
     successes = int((cosine >= alpha).sum())
     return Certificate(
         alpha=float(alpha),
@@ -196,6 +233,7 @@ def _certificate(cosine: np.ndarray, alpha: float, confidence: float, rows: int,
         lower_limit=lower_limit(successes, len(cosine), 1.0 - level),
         band=survival_band(cosine, 1.0 - level),
         premises=None if parts is None else measure_premises(parts, alpha, level),
+        expectation=None if expected is None else judge_expectation(expected, cosine, 1.0 - level),
     )
 
 

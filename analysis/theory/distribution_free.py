@@ -1,4 +1,4 @@
-"""What needs no premise but independent pairs: a binomial limit, and a band for a whole survival curve."""
+"""What needs no premise but independent pairs: limits of a probability and of a mean, a band for a survival curve."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 
-from analysis.theory.arrays import cosines, fraction
+from analysis.theory.arrays import cosines, fraction, vector
+
+BOLDEST = 0.75  # share of the wealth that a bet on a mean risks at most
 
 
 def lower_limit(successes: int, trials: int, confidence: float = 0.95) -> float:
@@ -69,3 +72,46 @@ def survival_band(cosine: np.ndarray, confidence: float = 0.95) -> SurvivalBand:
     cosine = cosines("cosine", cosine)
     half_width = np.sqrt(np.log(2.0 / (1.0 - fraction("confidence", confidence))) / (2.0 * len(cosine)))
     return SurvivalBand(cosine, float(half_width), confidence)
+
+
+def betting_interval(
+    values: np.ndarray, lowest: float, highest: float, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Two-sided interval of the mean of independent values (N,), covering with at least `confidence`.
+
+    A gambler bets against each mean m in turn: a wealth that begins at 1 and is multiplied by 1 + b_i (x_i - m) is fair
+    if m is the mean, and reaches 2 / (1 - confidence) with probability (1 - confidence) / 2 at most (Ville 1939). The
+    stakes b_i follow the spread of the values before the i-th (Waudby-Smith and Ramdas, arXiv:2010.09686).
+    The order of the values matters little, but must not depend on them.
+
+    Parameters
+    ----------
+    lowest, highest : what the values can be.
+
+    Raises
+    ------
+    ValueError
+        A value outside [lowest, highest], a confidence outside (0, 1).
+    """
+    values = vector("values", values)
+    if not (lowest <= values.min() and values.max() <= highest and lowest < highest):
+        raise ValueError(f"values: {values.min()} to {values.max()}, allowed is {lowest} to {highest}")
+    wealth = np.log(2.0 / (1.0 - fraction("confidence", confidence)))
+    x = (values - lowest) / (highest - lowest)
+    low, high = _lowest_mean(x, wealth), 1.0 - _lowest_mean(1.0 - x, wealth)
+    return lowest + (highest - lowest) * low, lowest + (highest - lowest) * high
+
+
+def _lowest_mean(x: np.ndarray, wealth: float) -> float:
+    """Means of x (N,) in [0, 1] below this are refuted: the log wealth of bets on more reaches `wealth`."""
+    seen = np.arange(1, len(x) + 1)
+    mean = (0.5 + x.cumsum()) / (seen + 1)
+    variance = (0.25 + np.square(x - mean).cumsum()) / (seen + 1)
+    before = np.concatenate([[0.25], variance[:-1]])
+    stake = np.sqrt(2.0 * wealth / (len(x) * before))
+
+    def surplus(m: float) -> float:
+        return float(np.log1p(np.minimum(stake, BOLDEST / m) * (x - m)).cumsum().max()) - wealth
+
+    least = 1e-9
+    return float(brentq(surplus, least, 1.0)) if surplus(least) > 0.0 else 0.0

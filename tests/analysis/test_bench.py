@@ -200,6 +200,7 @@ def test_scikit_learns_ridge_is_the_linear_translator(task):
     assert seconds > 0 and counted == 96 * 16 * 48
     c = task.test_rows[0]
     ours = ClosedForm(task, 0)
+    assert ours.name == "ridge, closed form"
     ours.ready()
     alike = cosine(ridge.translate(c, 1, 1.0).numpy(), ours.translate(c, 1, 1.0).numpy())
     assert alike.mean() > 0.95

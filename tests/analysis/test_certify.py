@@ -9,10 +9,11 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
+from analysis.experiments.synthetic import synthetic_pairs
 from analysis.plots import certificates as figures
 from analysis.theory.bound import general_probability, probability
 from analysis.theory.certify import certify, certify_cosines, certify_translator
-from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
+from analysis.theory.distribution_free import SurvivalBand, betting_interval, lower_limit, survival_band
 from analysis.theory.dominance import GRID, fewer_than_expected, judge_dominance
 from analysis.theory.premises import Claim, Parts, Premises, measure_premises
 from analysis.theory.sphere import AlignmentLaw
@@ -79,6 +80,43 @@ class TestLowerLimit:
     def test_bad_input(self, successes, trials):
         with pytest.raises(ValueError, match="successes"):
             lower_limit(successes, trials)
+
+
+class TestBettingInterval:
+    def test_by_hand(self):
+        """One value: the stake is at most sqrt(8 log(2 / .1)) = 4.9, the wealth 5.9, and to refute it takes 20."""
+        assert betting_interval(np.array([1.0]), 0.0, 1.0, 0.9) == (0.0, 1.0)
+        low, high = betting_interval(np.ones(200), 0.0, 1.0, 0.9)
+        assert high == 1.0 and 0.9 < low < 1.0
+
+    def test_moved_and_stretched_with_the_values(self):
+        x = np.random.default_rng(40).random(50)
+        low, high = betting_interval(x, 0.0, 1.0)
+        assert betting_interval(3 * x - 2, -2.0, 1.0) == pytest.approx((3 * low - 2, 3 * high - 2), abs=1e-9)
+        assert betting_interval(1 - x, 0.0, 1.0) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+    @pytest.mark.parametrize("rare", [0.01, 0.3])
+    def test_it_covers_where_student_does_not(self, rare):
+        """The mean of rare ones: of 40 values often none is 1, and Student's interval is then the point 0."""
+        rng, trials, right, student = np.random.default_rng(41), 600, 0, 0
+        for _ in range(trials):
+            x = (rng.random(40) < rare).astype(float)
+            low, high = betting_interval(x, 0.0, 1.0, 0.9)
+            right += low <= rare <= high
+            student += abs(x.mean() - rare) <= stats.t.ppf(0.95, 39) * x.std(ddof=1) / np.sqrt(40)
+        assert stats.binom.cdf(right, trials, 0.9) > FALSE_ALARM
+        if rare < 0.1:
+            assert stats.binom.cdf(student, trials, 0.9) < FALSE_ALARM
+
+    def test_it_is_nearly_as_narrow_as_students(self):
+        x = np.random.default_rng(42).beta(20, 20, 2000)
+        low, high = betting_interval(x, 0.0, 1.0)
+        assert low < x.mean() < high
+        assert high - low < 1.6 * 2 * 1.96 * x.std() / np.sqrt(2000)
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match=r"values: 0.0 to 1.5, allowed is 0.0 to 1.0"):
+            betting_interval(np.array([0.0, 1.5]), 0.0, 1.0)
 
 
 class TestBand:
@@ -485,6 +523,7 @@ class TestCertificate:
             "band_half_width": pytest.approx(np.sqrt(np.log(40) / 2000)),
             "guaranteed_cosine": {"0.5": -0.042, "0.9": -0.442},
             "premises": None,
+            "expectation": None,
         }
 
     def test_too_few_pairs_for_a_curve(self):
@@ -647,6 +686,71 @@ class TestTranslator:
 
         np.testing.assert_array_equal(cosines(None), cosines(np.random.default_rng(0)))
         assert (cosines(None) != cosines(np.random.default_rng(1))).any()
+
+
+class ConditionalMean:
+    """What `certify_translator` needs of a calibrated translator: here the known E[z|c] of each condition."""
+
+    source, target = "image", "text"
+    config = preset("calibrated")
+
+    def __init__(self, pairs, mean, spoilt=0.0):
+        self.known = {row.tobytes(): m for row, m in zip(pairs.arrays["image"], mean, strict=True)}
+        self.spoilt = spoilt
+
+    def check(self, pairs):
+        pass
+
+    def translate(self, c):
+        return np.array([self.known[row.tobytes()] for row in c])
+
+    def expected_cosine(self, c):
+        return np.clip(np.linalg.norm(self.translate(c), axis=1) + self.spoilt, 0.0, 1.0)
+
+
+class TestCalibrated:
+    pairs, mean = synthetic_pairs(1000, 6, 12, 0.7, 2, np.random.default_rng(43))
+
+    def test_it_speaks_of_what_was_observed_and_expected_alone(self):
+        certificate = certify_translator(ConditionalMean(self.pairs, self.mean), self.pairs, 0.5)
+        assert certificate.premises is None and certificate.each == pytest.approx(1 - 0.05 / 3)
+        assert certificate.lower_limit == lower_limit(certificate.successes, 1000, certificate.each)
+        text = certificate.text()
+        assert not any(word in text.lower() for word in ("bound", "dominat", "premise", "direction"))
+        assert "come true on average: NOT REFUTED" in text
+        plain = json.loads(json.dumps(certificate.to_dict()))
+        found = plain["expectation"]
+        assert plain["premises"] is None and not found["refuted"] and found["low"] < 0.0 < found["high"]
+        assert found["observed"] == pytest.approx(found["expected"], abs=0.02) and found["high"] - found["low"] < 0.06
+        assert found["error"] < 2 * found["error_by_chance"]
+
+    @pytest.mark.parametrize(("spoilt", "word"), [(0.06, "high"), (-0.06, "low")])
+    def test_spoilt_expectations_are_refuted(self, spoilt, word):
+        certificate = certify_translator(ConditionalMean(self.pairs, self.mean, spoilt), self.pairs, 0.5)
+        assert certificate.expectation.refuted and f"REFUTED, they are too {word}" in certificate.text()
+
+    def test_two_calls_agree(self):
+        translator = ConditionalMean(self.pairs, self.mean)
+        one, other = (certify_translator(translator, self.pairs, 0.5).to_dict() for _ in range(2))
+        assert one == other
+
+    def test_exact_expectations_are_refuted_as_seldom_as_said(self):
+        """Cosines of two values around what was expected: the interval misses 0 in a share of 1 - each at most."""
+        rng, trials, refuted = np.random.default_rng(44), 300, 0
+        for _ in range(trials):
+            expected = rng.uniform(0.2, 0.8, 60)
+            cosine = expected + 0.2 * rng.choice([-1, 1], 60)
+            refuted += certify_cosines(cosine, 0.5, 0.7, expected=expected, rng=rng).expectation.refuted
+        assert stats.binom.sf(refuted - 1, trials, 0.1) > FALSE_ALARM
+
+    def test_few_pairs_and_bad_ones(self):
+        rng = np.random.default_rng(45)
+        certificate = certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 0.5]), rng=rng)
+        assert certificate.expectation.error is None and "tenths" not in certificate.text()
+        with pytest.raises(ValueError, match=r"expected: 0.5 to 1.5, allowed is 0 to 1"):
+            certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 1.5]), rng=rng)
+        with pytest.raises(ValueError, match="rng: none.*expected cosines are given"):
+            certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 0.5]))
 
 
 class TestCoverageOfTheWholeCertificate:
