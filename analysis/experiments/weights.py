@@ -1,4 +1,4 @@
-"""What the weight gamma of the residual does: translators p + gamma f of one split, and the gamma that is best for each.
+"""What the weight gamma of the residual does: translators p + gamma f of one split, and the best gamma of each.
 
 The projection p = c M is a ridge map's. Its directions f are `learned` (the ridge map's residual from random features),
 `random`, `mean` (E[z|c] - p, known for synthetic pairs), and `sample` (another target of the same item, where all have
@@ -55,11 +55,11 @@ Translators = dict[str, tuple[Pair, Pair]]
 """name -> (p, f) on the validation rows and (p, f) on the test rows, (n, d) each"""
 
 
-def pair_set(pairs: str, items: int, rng: np.random.Generator) -> PairedEmbeddings:
-    """The pair set in a file, at most so many items of it; empty: synthetic pairs that carry E[z|c] as `answer`."""
+def pair_set(pairs: str, items: int, rng: np.random.Generator, *, whole: bool = False) -> PairedEmbeddings:
+    """The pair set in a file, at most so many items of it, or the whole; empty: synthetic pairs with an `answer`."""
     if pairs:
         data = PairedEmbeddings.load(pairs)
-        return data if len(data) <= items else data.take(rng.permutation(len(data))[:items])
+        return data if whole or len(data) <= items else data.take(rng.permutation(len(data))[:items])
     data, answer = synthetic_pairs(items, 8, 96, 0.7, 5, rng)
     return replace(data, arrays={**data.arrays, "answer": answer})
 
@@ -96,23 +96,28 @@ def linear_translators(train: Rows, held: Rows, test: Rows, features: int, rng: 
     return {name: (found[0][name], found[1][name]) for name in found[1] if name in found[0]}
 
 
-def trained(folder: str, data: PairedEmbeddings, test: PairedEmbeddings, held_rows: Rows, rows: Rows) -> Translators:
+def trained(
+    folder: str, data: PairedEmbeddings, parts: Mapping[str, PairedEmbeddings], source: str, target: str
+) -> Translators:
     """A run of `modtrans train` on these pairs, by the name of its folder.
 
     Raises
     ------
     ValueError
-        Where the run's own test part is not `test`: it would be marked on pairs that it was trained on.
+        Where it translates otherwise, or its own test part is another one than that of `parts`: it would be marked on
+        pairs that it was trained on.
     """
     from modtrans_core import Translator
     from modtrans_core.cli import held_out
 
     own, translator = held_out(Path(folder), data), Translator.load(folder)
-    if len(own) < len(data) and own.fingerprint() != test.fingerprint():
+    if len(own) < len(data) and own.fingerprint() != parts["test"].fingerprint():
         raise ValueError(f"{folder}: its test part is another one; the seed of its own split is needed")
+    if (translator.source, translator.target) != (source, target):
+        raise ValueError(f"{folder}: translates {translator.source} to {translator.target}, not {source} to {target}")
     translator.check(data)
-    first, second = (translator.parts(part.c) for part in (held_rows, rows))
-    return {Path(folder).name: ((first.projection, first.residual), (second.projection, second.residual))}
+    held, test = (translator.parts(rows(parts[name], source, target).c) for name in ("validation", "test"))
+    return {Path(folder).name: ((held.projection, held.residual), (test.projection, test.residual))}
 
 
 class Weights(NamedTuple):
@@ -162,7 +167,7 @@ def _cosines(parts: Parts, gammas: list[float]) -> dict[float, np.ndarray]:
 
 
 def _general(parts: Parts) -> float:
-    """The best gamma by the mean angles between p, f and z as they are; NaN where every gamma is better than the last."""
+    """The best gamma by the mean angles between p, f and z as they are; NaN where it is infinite."""
     s = np.linalg.norm(parts.projection, axis=1)
     best = float(general_best_gamma(*(x.mean() for x in _products(parts)), np.sqrt(np.mean(s**2))))
     return best if np.isfinite(best) else np.nan
@@ -180,7 +185,7 @@ def equal_orthogonal(p: np.ndarray, f: np.ndarray, z: np.ndarray, gamma: float) 
 
 
 def _equal(parts: Parts, cosine: np.ndarray) -> dict[str, float]:
-    """The means of the equal orthogonal translator at gamma = 1, and by how much its cosine is another than `cosine`."""
+    """The means of the equal orthogonal translator at gamma = 1, and how far its cosine is from the one given."""
     s, u, weight = equal_orthogonal(parts.projection, parts.direction, parts.target, 1.0)
     turned = (s <= 0.0) | (weight < 0.0)  # p points away from z, or f undoes p: not this geometry
     mismatch = np.abs(orthogonal_cosine(u, np.abs(s), np.abs(weight)) - cosine)[~turned].max(initial=0.0)
@@ -205,6 +210,25 @@ def fixed_weights(translator: tuple[Pair, Pair], test: Rows, s: float, delta: fl
         "at_one": {"s": s, "ceiling": ceiling(s), "ceiling_measured": itself, "needed": break_even_alignment(s)},
         "hopeless_above": float(grid[break_even_alignment(grid) > 1.0][0]),
     }
+
+
+def closed_forms(
+    table: pd.DataFrame, s: float, d: int, rng: np.random.Generator
+) -> tuple[dict[str, float], np.ndarray]:
+    """Simulations of what the closed forms say, on rows that are exactly orthogonal.
+
+    Returns
+    -------
+    The calibrated gamma of rows that have the s and u of each translator of the table, where s < 1; and the cosines of
+    rows with this s and u = 1 at gamma = 1.
+    """
+    best = {
+        row.name: calibrate_gamma(*orthogonal_rows(row.s, row.u, d, rng)).gamma
+        for row in table.itertuples()
+        if row.s < 1.0
+    }
+    p, f, z = orthogonal_rows(s, 1.0, d, rng)
+    return best, row_cosine(p + f, z)
 
 
 def orthogonal_rows(s: float, u: float, d: int, rng: np.random.Generator, n: int = 64) -> tuple[np.ndarray, ...]:

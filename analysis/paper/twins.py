@@ -33,7 +33,8 @@ def table(texts: list[Path]) -> str:
         answer = re.search(r"^\*\*Answer\.\*\* (.*?)(?:\n\n|\Z)", markdown, re.M | re.S)
         if answer is None:
             raise ValueError(f"{text}: no paragraph **Answer.**, one is needed")
-        lines.append(f"| [{text.stem}]({text.stem}.ipynb) | {question} | {answer[1].replace(chr(10), ' ')} |")
+        said = answer[1].replace("\n", " ").replace("|", "\\|")
+        lines.append(f"| [{text.stem}]({text.stem}.ipynb) | {question} | {said} |")
     return "\n".join(lines) + "\n"
 
 

@@ -52,6 +52,8 @@ def phase_diagram(
 def measured_curves(curve: pd.DataFrame, translators: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A measured value against gamma, a line a translator with its interval; marks at the calibrated gamma.
 
+    Dotted: gamma = 1 and the value 0, where they are in reach.
+
     Parameters
     ----------
     curve : columns `name`, `gamma`, `value`, `low`, `high`.
@@ -65,6 +67,10 @@ def measured_curves(curve: pd.DataFrame, translators: pd.DataFrame, ax: Axes | N
         if row.calibrated <= part["gamma"].max():
             at = np.interp(row.calibrated, part["gamma"], part["value"])
             ax.plot(row.calibrated, at, markersize=4.5, markeredgewidth=0, clip_on=False, **point(i))
+    if curve["gamma"].max() > 1.0:
+        ax.axvline(1.0, linestyle=":", **RULE)
+    if curve["low"].min() < 0.0 < curve["high"].max():
+        ax.axhline(0.0, linestyle=":", **RULE)
     ax.set(xlabel=r"$\gamma$", xlim=(0, curve["gamma"].max()))
     return ax
 
