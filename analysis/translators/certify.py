@@ -10,8 +10,9 @@ from analysis.theory.arrays import matrix, row_cosine
 from analysis.theory.certify import Certificate, certify, certify_cosines, one_of_each, one_target
 
 if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
     from modtrans_core.translator import Translator
+
+    from modtrans_core.pairs import PairedEmbeddings
 
 
 def certify_translator(

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.plots import limits as figures
+from analysis.plots import certificates as figures
 from analysis.theory.limits import limits
 from modtrans_core.scores import target_mean
 
