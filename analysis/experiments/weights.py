@@ -157,14 +157,14 @@ def measure(translators: Translators, held: Rows, test: Rows, confidence: float)
     return Weights(pd.DataFrame(table), pd.DataFrame(curve), pd.DataFrame(gain), calibrations)
 
 
-def _products(parts: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _products(parts: TranslatedPairs) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """<z, p>, <z, f>, <p, f> and |p|, (n,) each."""
     z, p, f = parts.target, parts.projection, parts.direction
     a, t, q = (np.einsum("nd,nd->n", x, y) for x, y in ((z, p), (z, f), (p, f)))
     return a, t, q, np.linalg.norm(p, axis=1)
 
 
-def _general(parts: Parts) -> float:
+def _general(parts: TranslatedPairs) -> float:
     """The best gamma by the mean angles between p, f and z as they are; NaN where it is infinite."""
     a, t, q, s = _products(parts)
     best = float(general_peak_gamma(a.mean(), t.mean(), q.mean(), np.sqrt(np.mean(s**2))))
@@ -182,7 +182,7 @@ def equal_orthogonal(p: np.ndarray, f: np.ndarray, z: np.ndarray, gamma: float) 
     return s, u, s * gamma * np.sqrt(1.0 - lean**2) / (length + gamma * lean)
 
 
-def _equal(parts: Parts, cosine: np.ndarray) -> dict[str, float]:
+def _equal(parts: TranslatedPairs, cosine: np.ndarray) -> dict[str, float]:
     """The means of the equal orthogonal translator at gamma = 1, and how far its cosine is from the one given."""
     s, u, weight = equal_orthogonal(parts.projection, parts.direction, parts.target, 1.0)
     turned = (s <= 0.0) | (weight < 0.0)  # p points away from z, or f undoes p: not this geometry

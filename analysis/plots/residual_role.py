@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.plots.style import COLOURS, LABELS, RULE, point
 
 if TYPE_CHECKING:
-    import numpy as np
-import pandas as pd
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from analysis.theory.reliability import Reliability
