@@ -218,4 +218,6 @@ def test_rows_of_every_kind_have_keys_of_their_own(k):
 def test_a_gpu_gives_the_same_numbers(c):
     rows = torch.from_numpy(c)
     assert torch.equal(keys(rows.cuda()).cpu(), keys(rows))
-    torch.testing.assert_close(normal(keys(rows.cuda()), (100,)).cpu(), normal(keys(rows), (100,)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        normal(keys(rows.cuda()), (100,)).cpu(), normal(keys(rows), (100,)), rtol=1e-5, atol=1e-6
+    )

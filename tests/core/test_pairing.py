@@ -101,7 +101,10 @@ def test_targets_and_counts_are_the_sets():
     pairs = made(3, ("b",), n=5)
     pairing = Pairing(pairs, "a", "b")
     assert pairing.targets is pairs.modality("b") and pairing.counts is pairs.counts["b"]
-    assert Pairing(pairs, "b", "a").counts is None and (Pairing(pairs, "b", "a").k, Pairing(pairs, "b", "a").d) == (3, 4)
+    assert Pairing(pairs, "b", "a").counts is None and (Pairing(pairs, "b", "a").k, Pairing(pairs, "b", "a").d) == (
+        3,
+        4,
+    )
 
 
 def test_some_of_the_pairs():

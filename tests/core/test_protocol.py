@@ -119,7 +119,15 @@ def test_bad_conditions_are_refused(c, change, words):
 def test_conditions_become_unit_vectors_and_are_left_alone(c):
     expected = torch.from_numpy(c / np.linalg.norm(c, axis=1, keepdims=True))
     before = c.copy()
-    for given in (c, c.astype(np.float64), c.tolist(), np.asfortranarray(c), torch.from_numpy(c), 7 * c, c.astype(">f4")):
+    for given in (
+        c,
+        c.astype(np.float64),
+        c.tolist(),
+        np.asfortranarray(c),
+        torch.from_numpy(c),
+        7 * c,
+        c.astype(">f4"),
+    ):
         found = conditions(given, facts(), CPU)
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected)

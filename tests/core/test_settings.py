@@ -33,7 +33,11 @@ def test_the_poster_preset_is_the_posters_text():
 
 @pytest.mark.parametrize(
     "config",
-    [Outer("b", False, Inner(4, 0.25)), PosterConfig(gamma=0.25, train=TrainConfig(steps=9)), CalibratedConfig(9, "cosine")],
+    [
+        Outer("b", False, Inner(4, 0.25)),
+        PosterConfig(gamma=0.25, train=TrainConfig(steps=9)),
+        CalibratedConfig(9, "cosine"),
+    ],
 )
 def test_a_configuration_survives_json(config):
     assert from_dict(type(config), json.loads(json.dumps(asdict(config)))) == config
@@ -76,9 +80,15 @@ def test_what_is_not_said_is_the_default():
         (lambda: from_dict(Outer, {"open": 1}), "open: 1, bool is needed"),
         (lambda: from_dict(Outer, {"name": 1}), "name: 1, str is needed"),
         (lambda: changed(PosterConfig(), {"train": 1}), "'train' is not a setting"),
-        (lambda: changed(PosterConfig(), {"train.stepz": 1}), "'train.stepz' is not a setting; settings are gamma, width"),
+        (
+            lambda: changed(PosterConfig(), {"train.stepz": 1}),
+            "'train.stepz' is not a setting; settings are gamma, width",
+        ),
         (lambda: changed(PosterConfig(), {"gamma.x": 1}), "'gamma.x' is not a setting"),
-        (lambda: changed(CalibratedConfig(), {"gamma": 1}), "'gamma' is not a setting; settings are landmarks, goal, seed"),
+        (
+            lambda: changed(CalibratedConfig(), {"gamma": 1}),
+            "'gamma' is not a setting; settings are landmarks, goal, seed",
+        ),
         (lambda: changed(PosterConfig(), {"gamma": -1}), "gamma: -1"),
         (lambda: changed(PosterConfig(), {"gamma": "wide"}), "gamma: 'wide', float"),
         (lambda: parsed(["gamma"]), "set: 'gamma', NAME=VALUE is needed"),

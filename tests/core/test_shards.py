@@ -6,11 +6,11 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from modtrans_core.batches import Batches
+from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate
 from modtrans_core.ahead import ahead
-from modtrans_core.batches import Batches
-from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import NormalEquations
 from modtrans_core.store import mapped
 from modtrans_core.train import fit

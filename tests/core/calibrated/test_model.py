@@ -99,7 +99,9 @@ def comes_true(translator, held):
 def test_the_expected_cosine_is_the_length_and_comes_true(calibrated):
     held = pairs(4000, 3)
     expected = comes_true(calibrated, held)
-    np.testing.assert_allclose(expected, np.linalg.norm(calibrated.translate(held.modality("image")), axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        expected, np.linalg.norm(calibrated.translate(held.modality("image")), axis=1), rtol=1e-6
+    )
     assert expected.std() > 0.03
 
 

@@ -18,7 +18,9 @@ def pairs(n, scales, seed=0, captions=2):
 
 
 def root_of(train, validation, predict=lambda c: c.new_zeros(len(c), D)):
-    return residual_root(*(Pairing(part, "image", "text") for part in (train, validation)), predict, torch.device("cpu"))
+    return residual_root(
+        *(Pairing(part, "image", "text") for part in (train, validation)), predict, torch.device("cpu")
+    )
 
 
 def moment(root):

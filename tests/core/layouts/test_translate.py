@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import Config, NetworkConfig, SamplingConfig
 
 from modtrans_core import PairedEmbeddings, Translator
-from modtrans_core.config import Config, NetworkConfig, SamplingConfig
 from modtrans_core.layouts.translate import load_conditions, translate_set
 
 ENCODERS = {"image": {"encoder": "timm:a/b"}, "text": {"encoder": "sentence-transformers:c/d", "normalised": True}}
