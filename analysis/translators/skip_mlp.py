@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
-
 from modtrans_core.config import NetworkConfig
 from modtrans_core.denoiser import sinusoid
+from torch import Tensor, nn
 
 
 class SkipMLP(nn.Module):
