@@ -1,41 +1,100 @@
-"""Settings that the validation pairs choose: their candidates, and the pairs themselves."""
+"""How a closed form is chosen: candidates fitted to training pairs, the best kept, and that one fitted to all pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from analysis.translators.protocol import Pairs, training_pairs
+from modtrans_core.pairing import Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.vectors import unit
+
+Setting = TypeVar("Setting")
 
 
-def positive_numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    """`values` as floats; ValueError if there are none, or one is not finite and above 0."""
-    for value in values:
-        if not 0.0 < value < np.inf:
-            raise ValueError(f"{name}: {value}, allowed are finite numbers above 0")
-    if not len(values):
-        raise ValueError(f"{name}: empty, allowed is at least one number above 0")
-    return tuple(float(value) for value in values)
+class Translates(Protocol):
+    """What candidates can do."""
+
+    def translate(self, c: np.ndarray) -> np.ndarray:
+        """zhat (n, d) of the conditions c (n, k)."""
 
 
-def whole_number(name: str, value: int) -> int:
-    """`value` as an int; ValueError unless it is a whole number of at least 1."""
-    if value != int(value) or value < 1:
-        raise ValueError(f"{name}: {value}, allowed is a whole number of at least 1")
-    return int(value)
+Candidate = TypeVar("Candidate", bound=Translates)
 
 
-def numbers_of_components(values: Sequence[int] | None, largest: int) -> tuple[int, ...]:
-    """Ascending candidates, none above `largest`; by default 1, 2, 3, 4, 6, 8, 12, ... and `largest` itself."""
-    if values is None:
-        values = [step << power for power in range(largest.bit_length()) for step in (2, 3)]
-        values = [1, *(value for value in values if value < largest), largest]
-    return tuple(sorted({min(whole_number("components", value), largest) for value in values}))
+class Rows(NamedTuple):
+    """Pairs with the targets of each condition averaged.
+
+    For squared loss, and for the cosine of unit targets, this is the same problem as that of all pairs. Summed over the
+    targets z of a condition c, |z - f(c)|^2 is weight |mean(z) - f(c)|^2 plus what f cannot change, and <z, f(c)> is
+    weight <mean(z), f(c)>.
+    """
+
+    c: np.ndarray
+    """(n, k) float64, unit conditions"""
+    z: np.ndarray
+    """(n, d) float64, the mean of the unit targets that each is paired with"""
+    weight: np.ndarray
+    """(n,) float64, how many these are"""
+
+    @staticmethod
+    def of(*pairings: Pairing) -> Rows:
+        """Those of all pairs of these pairings together."""
+        parts = [next(pairing.sums(items=len(pairing.pairs), share=(0, 1))) for pairing in pairings]
+        c, total, count = (np.concatenate([part[i].double().numpy() for part in parts]) for i in range(3))
+        return Rows(c, total / count[:, None], count)
+
+    def centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """mean(c), mean(z), and sqrt(weight) times c - mean(c) and z - mean(z), whose products are sums over pairs."""
+        means = [np.average(rows, axis=0, weights=self.weight) for rows in (self.c, self.z)]
+        root = np.sqrt(self.weight)[:, None]
+        return means[0], means[1], root * (self.c - means[0]), root * (self.z - means[1])
 
 
-def held_out(validation: Pairs | None, several: str) -> Pairs:
-    """The validation pairs, checked; ValueError where there are none to choose among `several`."""
-    if validation is None:
-        raise ValueError(f"validation: none, allowed are pairs where there are several {several}")
-    return training_pairs(*validation)
+def grid(first: float, last: float, by: float = 0.5) -> tuple[float, ...]:
+    """The powers of ten 10^first, 10^(first + by), ..., 10^last."""
+    return tuple(float(10.0**power) for power in np.arange(first, last + by / 2, by))
+
+
+def judge(validation: Pairing) -> Callable[[Translates], float]:
+    """The mean validation cosine of a translator, every item weighing the same."""
+    rows, item = Rows.of(validation), validation.item
+    share = 1 / np.bincount(item)[item]  # an item's conditions share its weight
+
+    def mean_cosine(translator: Translates) -> float:
+        cosine = np.einsum("nd,nd->n", unit(translator.translate(rows.c)), rows.z)
+        return float(np.average(cosine, weights=share))
+
+    return mean_cosine
+
+
+def chosen(
+    solver: Callable[[Rows], Callable[[Setting], Candidate]],
+    grid: Sequence[Setting],
+    pairing: Pairing,
+    validation: Pairing,
+    report: Progress = silent,
+) -> Candidate:
+    """Fit one candidate a setting to the training pairs, keep the setting of the best mean validation cosine, and fit
+    that one to the training and the validation pairs together.
+
+    Parameters
+    ----------
+    solver : solver(rows) does what all settings share; solver(rows)(setting) is the translator.
+    grid : settings; where there is one, nothing is chosen.
+    pairing, validation : pairs to fit to, and to choose on.
+    report : called with (fits done, fits in all).
+    """
+    fits = len(grid) + 1 if len(grid) > 1 else 1
+    best = grid[0]
+    if len(grid) > 1:
+        at, mean_cosine, scores = solver(Rows.of(pairing)), judge(validation), []
+        for done, setting in enumerate(grid, start=1):
+            scores.append(mean_cosine(at(setting)))
+            report(done, fits)
+        best = grid[int(np.argmax(scores))]
+    found = solver(Rows.of(pairing, validation))(best)
+    report(fits, fits)
+    return found

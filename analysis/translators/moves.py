@@ -1,70 +1,87 @@
-"""Baselines that only move points: the constant mean, the identity, the mean shift."""
+"""Translators that at most move a condition: the constant mean, the identity, the mean shift."""
 
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
-from analysis.translators.protocol import Pairs, fitted_condition, same_dimension, training_pairs
+from analysis.translators.choose import Rows
+from analysis.translators.closed_form import Affine, one_dimension
+from modtrans_core.pairing import Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts, Method
+from modtrans_core.settings import require_one_of
+
+Move = Literal["constant mean", "identity", "mean shift"]
 
 
-class ConstantMean:
-    """The same answer for everything: the mean of the training targets, zhat = mean(z).
+@dataclass(frozen=True)
+class MoveConfig:
+    """Which one it is.
 
-    No constant has a higher mean cosine on the training targets when these are unit vectors (the mean of
-    <z_i, q> over unit q is largest at q parallel to the mean): this is the floor of the metric.
+    Raises
+    ------
+    ValueError
+        There is no such move.
     """
 
-    def __init__(self) -> None:
-        self.dimension: int | None = None
-        self.mean = np.empty(0)
+    move: Move = "mean shift"
+    """what becomes of the condition; see `fit`"""
 
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        self.dimension, self.mean = condition.shape[1], target.mean(axis=0)
-        return self
-
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return np.tile(self.mean, (len(fitted_condition(condition, self.dimension)), 1))
+    def __post_init__(self) -> None:
+        require_one_of("move", self.move, Move)
 
 
-class Identity:
-    """The condition itself, zhat = c; it needs one shared space, k = d.
+@dataclass(frozen=True, repr=False)
+class MoveTranslator(Affine):
+    """zhat = b, zhat = c or zhat = c + b."""
 
-    This is what a generator assumes that is trained on image embeddings and then fed text embeddings, as in
-    CLIP-GEN (arXiv:2203.00386).
+    method = "moves"
+
+
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: MoveConfig,
+    device: torch.device,
+    run: Any = None,
+    report: Progress = silent,
+) -> MoveTranslator:
+    """The mean of the targets, the condition itself, or the condition moved by the difference of the means.
+
+    Notes
+    -----
+    constant mean: zhat = mean(z), of the training targets. No constant has a higher mean cosine there, as the mean of
+    <z_i, q> over unit q is largest at q parallel to the mean: this is the floor of the metric.
+
+    identity: zhat = c. A generator assumes this that is trained on image embeddings and then fed text embeddings, as
+    CLIP-GEN is [1]_. It needs k = d.
+
+    mean shift: zhat = c + mean(z) - mean(c), over training and validation pairs. The gap between the modalities of a
+    contrastive encoder is close to one constant vector [2]_; this removes just that. It needs k = d.
+
+    References
+    ----------
+    .. [1] Wang et al. 2022, CLIP-GEN, arXiv:2203.00386.
+    .. [2] Liang et al. 2022, Mind the gap, arXiv:2203.02053.
     """
-
-    def __init__(self) -> None:
-        self.dimension: int | None = None
-
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        same_dimension("identity", condition, target)
-        self.dimension = condition.shape[1]
-        return self
-
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return fitted_condition(condition, self.dimension).copy()
+    mean, b = pairing.mean(), np.zeros(facts.d)
+    if config.move == "constant mean":
+        A, b = np.zeros((facts.k, facts.d)), mean
+    else:
+        one_dimension(config.move, facts)
+        A = np.eye(facts.d)
+        if config.move == "mean shift":
+            mean_c, mean_z, _, _ = Rows.of(pairing, validation).centred()
+            b = mean_z - mean_c
+    return MoveTranslator.of(facts, config, device, mean=mean, A=A, b=b)
 
 
-class MeanShift:
-    """The condition moved by the modality gap, zhat = c + mean(z) - mean(c).
-
-    The gap between the modalities of a contrastive encoder is close to one constant vector (Liang et al.
-    2022, arXiv:2203.02053); this baseline removes just that. It needs k = d.
-    """
-
-    def __init__(self) -> None:
-        self.dimension: int | None = None
-        self.shift = np.empty(0)
-
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        same_dimension("mean shift", condition, target)
-        self.dimension, self.shift = condition.shape[1], target.mean(axis=0) - condition.mean(axis=0)
-        return self
-
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return fitted_condition(condition, self.dimension) + self.shift
+METHOD = Method(
+    MoveConfig, fit, MoveTranslator.restore,
+    {"constant mean": MoveConfig("constant mean"), "identity": MoveConfig("identity"), "mean shift": MoveConfig()},
+)  # fmt: skip
