@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from modtrans_core import run
-from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.contents import differing
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)

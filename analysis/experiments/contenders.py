@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from modtrans_core.config import preset
 
 from analysis.experiments.comparison import unit_pairs
 from analysis.translators import Ridge
-from modtrans_core.config import preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.vectors import unit

@@ -13,16 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from modtrans_core.config import Config, preset
+
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
-from modtrans_core.scores import score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 BATCHES = (4, 16, 64, 256, 2048)
@@ -98,7 +97,6 @@ def compare_released(
     less that of c M) and `moved` (mean of 1 - cos(zhat, c M)).
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     config = replace(config or reduced(), seed=seed)
@@ -118,7 +116,7 @@ def compare_released(
     translated[WHOLE, 1] = row_by_row(translator).translate(c)
     translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
 
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     targets, counts = test.modality(target), test.counts.get(target)
     frame = pd.DataFrame(
         {

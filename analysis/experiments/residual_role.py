@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, TrainConfig, preset
 
 from analysis.theory.draws import MEASURES, direction_score, energy_score, filled, listed, measure, siblings
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, TrainConfig, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -24,7 +24,6 @@ from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 NEAREST = 10
@@ -75,7 +74,6 @@ def ablation(
     part : which part to measure on; settings such as `denoiser_steps` are to be chosen on the validation part.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     if draws < 2:
@@ -107,7 +105,7 @@ def ablation(
     found |= {SIBLING: siblings(targets, counts)}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
     rows = [{**facts, "law": law, **empty, **row, "gallery": len(held), "draws": draws} for law, row in found.items()]
-    cosines = pd.DataFrame({"group": held.group, "expected": expected, "observed": cosine(m, targets, counts)})
+    cosines = pd.DataFrame({"group": held.labels, "expected": expected, "observed": cosine(m, targets, counts)})
     of = np.repeat(np.arange(len(held)), counts)
     residual = unit(z[np.arange(z.shape[1]) < counts[:, None]] - m[of])
     log_score = direction_score(translator.root.cpu().numpy(), residual).mean() / m.shape[1]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like
-from modtrans_core.settings import require
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class ClosedForm(Stored):
         made = cls(facts, config, **{name: tensors[name].to(device) for name in names})
         for name, shape in made.shapes().items():
             found = tuple(getattr(made, name).shape)
-            require(found == shape, name, found, f"shape {shape}")
+            refuse_unless(found == shape, name, found, f"shape {shape}")
         return made
 
 

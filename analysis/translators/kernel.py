@@ -17,10 +17,10 @@ from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
 from analysis.translators.closed_form import ClosedForm
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.settings import require
 
 BANDWIDTHS = (0.25, 0.5, 1.0)
 """bandwidths tried, in units of the median distance of two training conditions"""
@@ -53,10 +53,10 @@ class KernelConfig:
     """of the choice of landmarks"""
 
     def __post_init__(self) -> None:
-        require(0 <= self.bandwidth < np.inf, "bandwidth", self.bandwidth, "a finite number >= 0")
-        require(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
-        require(self.landmarks >= 1, "landmarks", self.landmarks, "at least 1")
-        require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(0 <= self.bandwidth < np.inf, "bandwidth", self.bandwidth, "a finite number >= 0")
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
+        refuse_unless(self.landmarks >= 1, "landmarks", self.landmarks, "at least 1")
+        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from modtrans_core.config import preset
 from scipy import stats
 
 from analysis.experiments.synthetic import synthetic_pairs
@@ -17,7 +18,6 @@ from analysis.theory.distribution_free import SurvivalBand, betting_interval, lo
 from analysis.theory.dominance import GRID, fewer_than_expected, judge_dominance
 from analysis.theory.premises import Claim, Parts, Premises, measure_premises
 from analysis.theory.sphere import AlignmentLaw
-from modtrans_core.config import preset
 from modtrans_core.pairs import PairedEmbeddings
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from modtrans_core.config import SamplingConfig
 
 from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, in_batches, reduced, row_by_row
 from analysis.experiments.synthetic import synthetic_pairs
@@ -12,7 +13,6 @@ from analysis.plots.sampling import batch_sizes
 from analysis.theory.certify import certify_translator
 from analysis.theory.gamma import general_cosine
 from modtrans_core import Translator, preset
-from modtrans_core.config import SamplingConfig
 from modtrans_core.vectors import unit
 
 TINY = reduced(width=16, depth=2, reconstruction_steps=1, sampling_steps=2, train_steps=3)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig, preset
 
 from analysis.experiments.sampling_steps import JOINT, fewest_steps, measure_steps, trainings
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.plots.sampling import quality_against_steps
-from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig, preset
 
 SMALL = Config(
     network=NetworkConfig(width=48, depth=2, dropout=0.0),

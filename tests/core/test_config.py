@@ -4,8 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-
-from modtrans_core.cli import with_settings
 from modtrans_core.config import (
     Config,
     DiffusionConfig,
@@ -15,6 +13,8 @@ from modtrans_core.config import (
     TrainConfig,
     preset,
 )
+
+from modtrans_core.cli import with_settings
 
 
 def test_the_poster_preset_is_the_posters_text():

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modtrans_core.ddim import add_noise, eps_and_x0, guided, sample, step, velocity
 from modtrans_core.schedule import NoiseSchedule
 

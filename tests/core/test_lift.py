@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modtrans_core.calibrate import Judge
+from modtrans_core.config import Config, LiftConfig, preset
+from modtrans_core.lift import Basis, Regression, lifted, reliable, stretched
+from modtrans_core.translator import Translator
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import KernelCenterer
 
 from modtrans_core import calibrate, lift
-from modtrans_core.calibrate import Judge
-from modtrans_core.config import Config, LiftConfig, preset
-from modtrans_core.lift import Basis, Regression, lifted, reliable, stretched
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.scores import cosine, target_mean
-from modtrans_core.translator import Translator
 from modtrans_core.vectors import unit
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
+from modtrans_core.residual_shape import residual_root
 
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.residual_shape import residual_root
 from modtrans_core.vectors import unit
 
 D = 20

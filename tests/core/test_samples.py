@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from modtrans_core import Config, PairedEmbeddings, Translator, preset
 from modtrans_core.config import LiftConfig, NetworkConfig, TrainConfig
 from modtrans_core.objective import objective
+
+from modtrans_core import Config, PairedEmbeddings, Translator, preset
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 

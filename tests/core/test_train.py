@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
+from modtrans_core.objective import objective
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import LinearMap
-from modtrans_core.objective import objective
 from modtrans_core.train import fit
 
 SMALL = Config(

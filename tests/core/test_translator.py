@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import NetworkConfig, SamplingConfig
 
 from modtrans_core import Config, PairedEmbeddings, Translator, evaluate
-from modtrans_core.config import NetworkConfig, SamplingConfig
 
 K, D = 6, 16
 

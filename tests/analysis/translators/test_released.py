@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import NetworkConfig
+from modtrans_core.objective import objective
+from modtrans_core.skip_mlp import SkipMLP
 from safetensors.torch import load_file
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate, preset
 from modtrans_core.cli import VERBS, with_settings
 from modtrans_core.cli.verb import run
-from modtrans_core.config import NetworkConfig
-from modtrans_core.objective import objective
-from modtrans_core.skip_mlp import SkipMLP
 from modtrans_core.train import fit
 
 K, D = 6, 16
