@@ -36,7 +36,7 @@ class TestRows:
         c, z, counts = several(rng)
         rows = Rows.of(pairing(c, z, counts))
         np.testing.assert_array_equal(rows.weight, counts)
-        np.testing.assert_allclose(rows.c, unit(c))
+        np.testing.assert_allclose(rows.c, unit(c), atol=1e-6)
         np.testing.assert_allclose(rows.z[3], unit(z[3, : counts[3]]).mean(0), atol=1e-6)
 
     def test_centred_products_are_sums_over_all_pairs(self, rng, pairing):
