@@ -39,7 +39,7 @@ def normal(key: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Standard normal numbers (n, *shape), float32, row i a function of key i and the seed alone.
 
     SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number generators", figure 14), started at the key,
-    gives 64 bits at a time. The upper 24 of each half are a uniform number, and the inverse distribution function makes
+    gives 64 bits at a time. The upper 23 of each half are a uniform number, and the inverse distribution function makes
     it normal.
 
     Parameters
@@ -58,8 +58,8 @@ def normal(key: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
     counter = torch.arange(1, (size + 1) // 2 + 1, device=key.device)
     start = _mixed(key ^ _mixed(torch.full_like(key, seed)))
     bits = _mixed(start[:, None] + counter * _WEYL)  # (n, size / 2)
-    halves = torch.stack([bits >> 40, bits >> 8], dim=2).flatten(1)[:, :size]
-    uniform = halves.bitwise_and_(0xFFFFFF).float().add_(0.5).mul_(2.0**-23).sub_(1)  # in (-1, 1), symmetric
+    halves = torch.stack([bits >> 41, bits >> 9], dim=2).flatten(1)[:, :size]
+    uniform = halves.bitwise_and_(0x7FFFFF).float().add_(0.5).mul_(2.0**-22).sub_(1)  # in (-1, 1), symmetric, exact
     return uniform.erfinv_().mul_(math.sqrt(2)).view(len(key), *shape)
 
 

@@ -251,9 +251,9 @@ def _log(path: Path, **values: float) -> None:
 
 
 def _cut_log(path: Path, step: int) -> None:
-    """Drop what the interrupted run logged after the step that is resumed from."""
+    """Drop what the interrupted run logged after the step that is resumed from, and a line that a full disk cut off."""
     if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         with replacing(path) as temporary:
             temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
 

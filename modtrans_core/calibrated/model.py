@@ -173,8 +173,9 @@ def restore(
     if missing := [name for name in TENSORS if name not in tensors]:
         raise ValueError(f"{missing[0]}: missing among the tensors")
     made = CalibratedTranslator(facts, config, **{name: tensors[name].to(device) for name in TENSORS})
-    L = len(made.landmarks)
-    shapes = {"M": (facts.k + L + 1, facts.d), "landmarks": (L, facts.k), "root": (facts.d, facts.d), "scale": (2,)}
+    k, d, L = facts.k, facts.d, tensors["landmarks"].numel() // facts.k
+    shapes: dict[str, tuple[int, ...]] = {"mean": (d,), "landmarks": (L, k), "M": (k + L + 1, d), "bandwidth": ()}
+    shapes |= {"scale": (2,), "expected": (5,), "root": (d, d)}
     for name, shape in shapes.items():
         found = tuple(getattr(made, name).shape)
         refuse_unless(found == shape, name, found, f"shape {shape}")
