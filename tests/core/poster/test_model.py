@@ -231,7 +231,7 @@ def test_the_objective_is_what_is_printed(prediction, steps):
     output = translator.denoiser(xt, t, translator.denoiser.embed(condition))
     eps_theta = {"eps": output, "x0": (xt - a * output) / b, "v": b * xt + a * output}[prediction]
     noise = (eps - eps_theta).pow(2).sum() / 9
-    f = translator.direction(c, start, steps, 1.0)
+    f = translator.normalised(translator.sampled(c, start, steps, 1.0))
     reconstruction = torch.linalg.vector_norm(z - (c @ translator.M + 0.7 * f), ord=1, dim=1).mean()
     torch.testing.assert_close(found["noise"], noise)
     torch.testing.assert_close(found["reconstruction"], reconstruction)
