@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from analysis.experiments.splits import every_split
-from analysis.theory.certify import certify_translator
-from analysis.theory.gamma import calibrate_gamma
+from analysis.theory.gamma import best_gamma
 from analysis.translators import baselines
+from analysis.translators.certify import certify_translator
 from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.scores import cosine, score
@@ -86,11 +86,11 @@ def compare(
     gammas = {
         "poster": gamma,
         "poster, gamma 0": 0.0,
-        "poster, best gamma": calibrate_gamma(held_p, held_f, held[1], group=group).gamma,
+        "poster, best gamma": best_gamma(held_p, held_f, held[1], group=group).gamma,
     }
     predictions |= {name: p + g * f for name, g in gammas.items()}
     held_ridge = linear["ridge"].translate(held[0])
-    gammas["ridge + best gamma F"] = calibrate_gamma(held_ridge, held_f, held[1], group=group).gamma
+    gammas["ridge + best gamma F"] = best_gamma(held_ridge, held_f, held[1], group=group).gamma
     predictions["ridge + best gamma F"] = predictions["ridge"] + gammas["ridge + best gamma F"] * f
     alpha = float(np.median(cosine(held_ridge, held[1])))
 
