@@ -72,7 +72,7 @@ class Certify:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.theory.certify import certify_translator
+        from analysis.translators.certify import certify_translator
         from modtrans_core import PairedEmbeddings, Translator
 
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs))

@@ -13,7 +13,6 @@ import numpy as np
 from modtrans_core.split import by_own_parts, by_seed, groups, has_parts
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import Contents
-from modtrans_core.store.headers import reading
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.store.read import read, read_npy
 from modtrans_core.store.write import write
@@ -291,7 +290,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("shards")
         PairedEmbeddings(image (6, 3))
         """
-        return _from_file(Path(path), read(Path(path), mapped))
+        return PairedEmbeddings(**read(Path(path), mapped)._asdict())
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
@@ -313,9 +312,4 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load_npy("image.npy", "image")
         PairedEmbeddings(image (2, 3))
         """
-        return _from_file(Path(path), read_npy(Path(path), modality, counts))
-
-
-def _from_file(path: Path, contents: Contents) -> PairedEmbeddings:
-    with reading(path):
-        return PairedEmbeddings(**contents._asdict())
+        return PairedEmbeddings(**read_npy(Path(path), modality, counts)._asdict())

@@ -43,9 +43,9 @@ from analysis.plots import limits as limits_figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import certify
-from analysis.theory.intervals import mean_interval
+from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import limits, population_floor, sampling_law
-from analysis.theory.premises import Parts
+from analysis.theory.premises import TranslatedPairs
 from analysis.translators import Ridge, baselines, not_applicable
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.scores import cosine
@@ -158,7 +158,7 @@ bound = {"bound, orthogonal geometry": (levels, mixture_probability(levels, s, g
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
     certify_figures.survival({name: x.band for name, x in certificates.items()}, bound, axes[0])
-    alignments = {name: Parts.of(p, f, gamma, one).alignment for name, f in directions.items()}
+    alignments = {name: TranslatedPairs.of(p, f, gamma, one).alignment for name, f in directions.items()}
     certify_figures.alignment(alignments, d - 1, 1 - certificates["learned"].each, axes[1])
     save_figure(figure, out, "certificates")
 

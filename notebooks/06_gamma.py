@@ -45,17 +45,17 @@ from analysis.plots import gamma as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.arrays import row_cosine
 from analysis.theory.bound import cosine as orthogonal_cosine
+from analysis.theory.confidence import mean_interval
 from analysis.theory.gamma import (
     best_gamma,
     break_even_alignment,
-    calibrate_gamma,
     ceiling,
-    general_best_gamma,
     general_cosine,
+    general_peak_gamma,
     guaranteed_level,
+    peak_gamma,
 )
-from analysis.theory.intervals import mean_interval
-from analysis.theory.premises import Parts
+from analysis.theory.premises import TranslatedPairs
 from analysis.translators import Ridge
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.vectors import unit
@@ -152,8 +152,8 @@ for folder in filter(None, (text.strip() for text in runs.split(","))):
 
 # %%
 GAMMAS = 1.5 * np.linspace(0.0, 1.0, 101) ** 2  # dense where the best gammas are
-group = {name: parts[name].labels[split[name][2]] for name in ("validation", "test")}
-z = Parts.of(test_p, test_f["random"], 0.0, split["test"][1]).target
+group = {name: parts[name].group[split[name][2]] for name in ("validation", "test")}
+z = TranslatedPairs.of(test_p, test_f["random"], 0.0, split["test"][1]).target
 
 
 def equal_orthogonal(p, f, z, gamma):
@@ -166,8 +166,8 @@ def equal_orthogonal(p, f, z, gamma):
 
 table, curve, gain, calibrations = [], [], [], {}
 for name, (held, (p, f)) in translators.items():
-    chosen = calibrations[name] = calibrate_gamma(*held, held_z, group=group["validation"], confidence=confidence)
-    measured = Parts.of(p, f, 0.0, z)
+    chosen = calibrations[name] = best_gamma(*held, held_z, group=group["validation"], confidence=confidence)
+    measured = TranslatedPairs.of(p, f, 0.0, z)
     p, f = measured.projection, measured.direction
     s, equal = np.linalg.norm(p, axis=1), equal_orthogonal(p, f, z, 1.0)
     products = [np.einsum("nd,nd->n", x, y) for x, y in ((z, p), (z, f), (p, f))]
@@ -181,7 +181,7 @@ for name, (held, (p, f)) in translators.items():
     u = mean_interval(measured.alignment, group["test"], confidence)
     gained = mean_interval(cosine[chosen.gamma] - cosine[0.0], group["test"], confidence)
     length = min(float(s.mean()), 1.0)  # a trained projection may be longer than any orthogonal one
-    general = general_best_gamma(*(x.mean() for x in products), np.sqrt(np.mean(s**2)))
+    general = general_peak_gamma(*(x.mean() for x in products), np.sqrt(np.mean(s**2)))
     table.append(
         {
             "name": name,
@@ -189,7 +189,7 @@ for name, (held, (p, f)) in translators.items():
             "u": u.value,
             "u_low": u.low,
             "u_high": u.high,
-            "best": best_gamma(u.value, length),
+            "best": peak_gamma(u.value, length),
             "general": general if np.isfinite(general) else np.nan,
             "calibrated": chosen.gamma,
             "cosine_0": cosine[0.0].mean(),
@@ -253,7 +253,7 @@ with paper_style():
 
 # %%
 s = float(table["s"][0])
-itself = Parts.of(test_p, unit(z - test_p), 1.0, z).cosine.mean()
+itself = TranslatedPairs.of(test_p, unit(z - test_p), 1.0, z).cosine.mean()
 grid = np.linspace(0.01, 0.99, 981)
 turn = float(grid[break_even_alignment(grid) > 1.0][0])
 with paper_style():
@@ -279,7 +279,7 @@ def orthogonal(s, u, n=64):
     return p, u * (z - p) / rho + np.sqrt(1.0 - u**2) * g, z
 
 
-closed = {row.name: calibrate_gamma(*orthogonal(row.s, row.u)).gamma for row in table.itertuples() if row.s < 1.0}
+closed = {row.name: best_gamma(*orthogonal(row.s, row.u)).gamma for row in table.itertuples() if row.s < 1.0}
 p, f, truth = orthogonal(s, 1.0)
 perfect = row_cosine(p + f, truth)
 levels = guaranteed_level(delta, s, GAMMAS, d)

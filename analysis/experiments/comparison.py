@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from modtrans_core.config import Config, preset
 
 from analysis.experiments.splits import every_split
-from analysis.theory.certify import certify_translator
-from analysis.theory.gamma import calibrate_gamma
+from analysis.theory.gamma import best_gamma
 from analysis.translators import baselines
+from analysis.translators.certify import certify_translator
+from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, score
-from modtrans_core.vectors import mean_of_unit, unit
+from modtrans_core.scores import cosine, score, target_mean
+from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from modtrans_core.translator import Translator
 
 SCORES = [
@@ -63,10 +64,11 @@ def compare(
     config : the translator's. Default: the preset `poster`. `steps` overrides its number of optimiser steps.
     """
     import pandas as pd
+
     from modtrans_core.translator import Translator
 
     train, validation, test = pairs.split(seed)
-    mean = mean_of_unit(train.modality(target), train.counts.get(target))
+    mean = target_mean(train.modality(target), train.counts.get(target))
     condition, item = test.rows(source)
     condition = unit(condition)
     fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
@@ -80,15 +82,15 @@ def compare(
     translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
     p, f, gamma = translator.parts(condition)
     held_p, held_f, _ = translator.parts(held[0])
-    group = validation.labels[validation.rows(source)[1][validation.pairings(source, target)[2]]]
+    group = validation.group[validation.rows(source)[1][validation.pairings(source, target)[2]]]
     gammas = {
         "poster": gamma,
         "poster, gamma 0": 0.0,
-        "poster, best gamma": calibrate_gamma(held_p, held_f, held[1], group=group).gamma,
+        "poster, best gamma": best_gamma(held_p, held_f, held[1], group=group).gamma,
     }
     predictions |= {name: p + g * f for name, g in gammas.items()}
     held_ridge = linear["ridge"].translate(held[0])
-    gammas["ridge + best gamma F"] = calibrate_gamma(held_ridge, held_f, held[1], group=group).gamma
+    gammas["ridge + best gamma F"] = best_gamma(held_ridge, held_f, held[1], group=group).gamma
     predictions["ridge + best gamma F"] = predictions["ridge"] + gammas["ridge + best gamma F"] * f
     alpha = float(np.median(cosine(held_ridge, held[1])))
 

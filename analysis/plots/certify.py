@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis.theory.distribution_free import SurvivalBand
+from analysis.theory.confidence import SurvivalBand
 from analysis.theory.sphere import AlignmentLaw
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from analysis.plots.style import COLOURS, LINES
 from analysis.theory.bound import cosine
-from analysis.theory.gamma import best_gamma, break_even_alignment, break_even_gamma, ceiling, guaranteed_level
+from analysis.theory.gamma import break_even_alignment, break_even_gamma, ceiling, guaranteed_level, peak_gamma
 
 MARKERS = "oDs^vPX"
 
@@ -34,7 +34,7 @@ def phase_diagram(
     ax = plt.gca() if ax is None else ax
     low = -0.25 if translators is None else min(-0.25, translators["u"].min() - 0.1)
     s, u = np.linspace(0.0, 1.0, 201), np.linspace(low, 1.0, 301)
-    shade = ax.pcolormesh(s, u, best_gamma(u[:, None], s), cmap="Greys", vmin=0, vmax=1.6, rasterized=True)
+    shade = ax.pcolormesh(s, u, peak_gamma(u[:, None], s), cmap="Greys", vmin=0, vmax=1.6, rasterized=True)
     bar = ax.figure.colorbar(shade, ax=ax, label=r"best $\gamma = \rho u$", ticks=np.linspace(0.0, 1.0, 6))
     bar.ax.set_ylim(0.0, 1.0)
     for gamma, line in zip(gammas, LINES[1:], strict=False):
@@ -58,7 +58,7 @@ def curves(s: float, alignments: Sequence[float], largest: float = 2.0, ax: Axes
     gamma = np.linspace(0.0, largest, 401)
     for u in alignments:
         (line,) = ax.plot(gamma, cosine(u, s, gamma), label=f"$u={u:g}$")
-        best, crossing = float(best_gamma(u, s)), float(break_even_gamma(u, s))
+        best, crossing = float(peak_gamma(u, s)), float(break_even_gamma(u, s))
         ax.plot(best, cosine(u, s, best), "o", color=line.get_color())
         if 0.0 < crossing <= largest:
             ax.plot(crossing, s, "x", color=line.get_color())

@@ -22,7 +22,7 @@ def reliability_diagram(found: Reliability, ax: Axes | None = None, colour: str 
     a prediction that comes true."""
     ax = ax or plt.gca()
     bins = found.bins
-    ends = [bins[["expected", "low"]].min().min() - 0.02, bins[["expected", "high"]].max().max() + 0.02]
+    ends = [np.nanmin([bins["expected"], bins["low"]]) - 0.02, np.nanmax([bins["expected"], bins["high"]]) + 0.02]
     ax.plot(ends, ends, color="0.5", linestyle=":", linewidth=0.8)
     reach = [bins["observed"] - bins["low"], bins["high"] - bins["observed"]]
     ax.errorbar(bins["expected"], bins["observed"], reach, fmt="o", color=colour, elinewidth=0.8, capsize=1.5)

@@ -30,7 +30,7 @@ from modtrans_core.store.names import read_keys
 
 
 def read(path: Path, mapped: bool | None = None) -> Contents:
-    """See `modtrans_core.pairs.PairedEmbeddings.load`. What is in a single file is not checked yet."""
+    """See `modtrans_core.pairs.PairedEmbeddings.load`."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
@@ -52,7 +52,8 @@ def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Content
     if not path.exists():
         raise ValueError(f"{path}: no such file")
     array = _read_npy(name, [path], are_large(located([path])), counts)
-    return _from_arrays({name: array} | ({} if counts is None else {f"{name}_count": counts}))
+    with reading(path):
+        return _from_arrays({name: array} | ({} if counts is None else {f"{name}_count": counts}))
 
 
 def _with_names(path: Path, contents: Contents) -> Contents:
@@ -71,7 +72,7 @@ def _from_arrays(arrays: dict[str, Any]) -> Contents:
         key=arrays.get("key"),
         metadata=json.loads(arrays.get("metadata", "{}")),
         own_split=arrays.get("own_split"),
-    )
+    ).checked()
 
 
 def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: bool | None) -> Contents:
@@ -84,19 +85,21 @@ def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: 
     if (path / BESIDE).exists():
         with reading(path / BESIDE):
             arrays |= small_arrays(path / BESIDE)
-    return _from_arrays(arrays)
+    with reading(path):
+        return _from_arrays(arrays)
 
 
 def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Contents:
     """The shards end to end, the vectors left where they are or, where that is not said, read."""
-    if len(files) == 1:
-        with reading(files[0]):
-            return _read_file(files[0], where[0])
     parts: list[Contents] = []
     for file, found in zip(files, where, strict=True):
         with reading(file):
-            parts.append(_read_file(file, found).checked())  # here, so that what is wrong is said with the file's name
+            arrays = small_arrays(file)
+            mapped = {name: MappedRows(name, [block], arrays.get(f"{name}_count")) for name, block in found.items()}
+            parts.append(_from_arrays(arrays | (mapped or vectors(file))))
     first = parts[0]
+    if len(parts) == 1:
+        return first
     _refuse_differing(files, parts)
     keys: list[Any] = [part.key for part in parts if part.key is not None]
     return Contents(
@@ -107,12 +110,6 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
         metadata=first.metadata,
         own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
     )
-
-
-def _read_file(file: Path, found: dict[str, Block]) -> Contents:
-    arrays = small_arrays(file)
-    mapped = {name: MappedRows(name, [block], arrays.get(f"{name}_count")) for name, block in found.items()}
-    return _from_arrays(arrays | (mapped or vectors(file)))
 
 
 def _refuse_differing(files: Sequence[Path], parts: Sequence[Contents]) -> None:

@@ -10,8 +10,8 @@ from modtrans_core.config import SamplingConfig
 from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, in_batches, reduced, row_by_row
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.plots.sampling import batch_sizes
-from analysis.theory.certify import certify_translator
 from analysis.theory.gamma import general_cosine
+from analysis.translators.certify import certify_translator
 from modtrans_core import Translator, preset
 from modtrans_core.vectors import unit
 
@@ -96,7 +96,7 @@ def test_rows_that_are_independent_have_no_batches_to_compare(pairs):
 
 
 def test_dependent_rows_get_no_certificate(translator, pairs):
-    with pytest.raises(ValueError, match="sampling.normalisation: 'batch', a certificate needs 'row'"):
+    with pytest.raises(ValueError, match="sampling.normalisation: 'batch', 'row'"):
         certify_translator(translator, pairs, 0.5)
     assert 0 <= certify_translator(row_by_row(translator), pairs, 0.5).lower_limit <= 1
 

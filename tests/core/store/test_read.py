@@ -33,6 +33,16 @@ def test_what_is_wrong_with_a_shard_is_said_with_its_name(tmp_path):
         load(tmp_path)
 
 
+def test_what_is_wrong_beside_clip_retrievals_vectors_is_said_with_its_name(tmp_path):
+    (tmp_path / "img_emb").mkdir()
+    np.save(tmp_path / "img_emb" / "img_emb_0.npy", np.diag([1.0, 0.0]))
+    with pytest.raises(ValueError, match=rf"^{tmp_path}: image: a zero vector in row 1"):
+        load(tmp_path)
+    (tmp_path / "modtrans.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="modtrans.safetensors: damaged or cut short"):
+        load(tmp_path)
+
+
 def test_clip_retrieval_layout_is_read(tmp_path):
     rng = np.random.default_rng(0)
     whole = {}

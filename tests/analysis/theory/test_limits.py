@@ -1,16 +1,11 @@
 """Floor, ceiling, skill and the price of sampling, against a task whose posterior is known."""
 
-from dataclasses import FrozenInstanceError
-
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from scipy import stats
 
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
-from analysis.plots import limits as figures
-from analysis.theory.intervals import Estimate, linear_interval, mean_interval
+from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import (
     ceiling_interval,
     limits,
@@ -19,8 +14,7 @@ from analysis.theory.limits import (
     sampling_law,
     skill,
 )
-from modtrans_core.scores import ceiling, cosine, floor
-from modtrans_core.vectors import mean_of_unit
+from modtrans_core.scores import ceiling, cosine, floor, target_mean
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 
@@ -30,53 +24,6 @@ def unit_rows(x):
 
 
 class TestClosedForms:
-    def test_mean_interval_is_students(self):
-        values = np.random.default_rng(0).standard_normal(30)
-        estimate = mean_interval(values, confidence=0.9)
-        oracle = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
-        assert (estimate.low, estimate.high) == pytest.approx((oracle.low, oracle.high))
-        assert (estimate.value, estimate.groups) == (pytest.approx(values.mean()), 30)
-
-    def test_repeated_rows_are_no_news(self):
-        """Every row five times in its group: the interval is that of the distinct rows."""
-        values = np.random.default_rng(1).standard_normal(20)
-        once, repeated = (
-            mean_interval(values),
-            mean_interval(np.repeat(values, 5), np.repeat(np.arange(20), 5)),
-        )
-        assert (once.low, once.high) == pytest.approx((repeated.low, repeated.high))
-
-    def test_labels_may_be_anything(self):
-        values = np.arange(4.0)
-        assert mean_interval(values, np.array(list("abba"))) == mean_interval(values, np.array([7, -3, -3, 7]))
-
-    def test_one_group_has_no_interval(self):
-        estimate = mean_interval(np.array([0.0, 1.0]), np.array([3, 3]))
-        assert estimate.value == 0.5
-        assert np.isnan([estimate.low, estimate.high]).all()
-        assert (estimate.confidence, estimate.groups) == (0.95, 1)
-
-    def test_two_groups_have_one(self):
-        """Two values a and b: (a + b) / 2 -+ t |b - a| / 2 with Cauchy's quantile tan(pi .45) for 90%."""
-        estimate = mean_interval(np.array([1.0, 4.0]), confidence=0.9)
-        half = np.tan(0.45 * np.pi) * 1.5
-        assert (estimate.low, estimate.high) == pytest.approx((2.5 - half, 2.5 + half))
-        assert (estimate.confidence, estimate.groups) == (0.9, 2)
-
-    def test_unequal_groups_by_hand(self):
-        """Sums of deviations (-3, 1, 2) over groups of 3, 1 and 2: error sqrt(3 / 2 * 14) / 6, t with 2 degrees of
-        freedom, whose 97.5% quantile is .95 sqrt(2 / (1 - .95^2)).
-        """
-        values, group = np.array([1.0, 1.0, 1.0, 3.0, 2.0, 4.0]), np.array([0, 0, 0, 1, 2, 2])
-        half = 0.95 * np.sqrt(2 / (1 - 0.95**2)) * np.sqrt(1.5 * 14) / 6
-        estimate = linear_interval(7.0, values - 2.0, group)
-        assert (estimate.low, estimate.value, estimate.high) == pytest.approx((7 - half, 7.0, 7 + half))
-        assert mean_interval(values, group) == Estimate(2.0, pytest.approx(2 - half), pytest.approx(2 + half), 0.95, 3)
-
-    def test_an_estimate_is_not_edited(self):
-        with pytest.raises(FrozenInstanceError):
-            mean_interval(np.arange(3.0)).low = 0.0
-
     def test_pair_agreement_by_hand(self):
         x, y = np.array([1.0, 0.0]), np.array([0.0, 1.0])
         targets = np.array([[x, x, y], [x, -x, y], [x, y, y]])
@@ -88,7 +35,7 @@ class TestClosedForms:
     def test_point_estimates_are_the_evaluations(self):
         pairs, mean = synthetic_pairs(80, 6, 10, 0.8, 3, np.random.default_rng(2))
         targets, counts = pairs.modality("text"), np.random.default_rng(3).integers(1, 4, 80)
-        constant = mean_of_unit(targets, counts)
+        constant = target_mean(targets, counts)
         result = limits(mean, targets, constant, counts)
         assert result.cosine.value == pytest.approx(cosine(mean, targets, counts).mean())
         assert result.floor.value == pytest.approx(floor(constant, targets, counts))
@@ -101,7 +48,7 @@ class TestClosedForms:
 
     def test_without_second_targets(self):
         pairs, mean = synthetic_pairs(50, 4, 8, 0.5, 1, np.random.default_rng(4))
-        result = limits(mean, pairs.modality("text"), mean_of_unit(pairs.modality("text")))
+        result = limits(mean, pairs.modality("text"), target_mean(pairs.modality("text")))
         assert result.ceiling is None
         assert result.skill.value == pytest.approx(skill(result.cosine.value, result.floor.value, 1.0))
 
@@ -344,20 +291,6 @@ class TestPerfectDrawOnAProjection:
         assert score.low - 1e-3 < self.law(m, m) < score.high + 1e-3  # the ratio's bias is below 1e-3 here
 
 
-class TestFigures:
-    def test_floor_ceiling_and_every_translator_are_drawn(self):
-        pairs, mean = synthetic_pairs(40, 4, 8, 0.5, 2, np.random.default_rng(20))
-        targets = pairs.modality("text")
-        result = limits(mean, targets, mean_of_unit(targets))
-        figure, axes = plt.subplots(1, 2)
-        assert figures.between({"one": result, "two": result}, axes[0]) is axes[0]
-        assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "two"]
-        measured = pd.DataFrame({"samples": [1, 4], "value": [0.6, 0.7], "low": [0.5, 0.6], "high": [0.7, 0.8]})
-        assert figures.sampling(0.8, measured, axes[1]) is axes[1]
-        np.testing.assert_allclose(axes[1].lines[0].get_ydata()[0], 0.64)
-        plt.close(figure)
-
-
 class TestBadInput:
     @pytest.mark.parametrize(
         ("length", "samples", "words"), [(0.0, 1, "length"), (1.1, 1, "length"), (0.5, 0, "samples")]
@@ -366,14 +299,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match=words):
             sampling_law(length, samples)
 
-    def test_intervals(self):
-        for length in (2, 4):
-            with pytest.raises(ValueError, match=rf"group: shape \({length},\)"):
-                mean_interval(np.ones(3), np.ones(length))
-        with pytest.raises(ValueError, match="confidence: 1"):
-            mean_interval(np.ones(3), confidence=1.0)
-        with pytest.raises(ValueError, match="influence: entry 1"):
-            linear_interval(0.0, np.array([0.0, np.nan]))
+    def test_one_group_has_no_population(self):
         with pytest.raises(ValueError, match="at least 2"):
             population_floor(np.eye(2), group=np.zeros(2))
 

@@ -1,6 +1,6 @@
 """Write sphere_reference.csv: the alignment law by interval arithmetic (python-flint), to 22 certain digits.
 
-Run as `python tests/analysis/make_sphere_reference.py`; the tests import `log_tail` for a live comparison.
+Run as `python tests/analysis/theory/make_sphere_reference.py`; the tests import `log_tail` for a live comparison.
 """
 
 from __future__ import annotations

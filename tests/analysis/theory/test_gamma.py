@@ -1,12 +1,12 @@
-"""What gamma does: closed forms against brute force, and the guarantees of the calibration by simulation."""
+"""What gamma does: closed forms against brute force, and the guarantees of the choice on data by simulation."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from analysis.theory import bound, gamma
+from analysis.theory.confidence import lower_mean_limit
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 GRID = np.concatenate([[0.0], np.logspace(-4, 4, 4001)])
@@ -20,9 +20,9 @@ def unit_rows(array):
 
 
 @pytest.mark.parametrize(("s", "u"), [(0.75, 0.3), (0.2, 0.9), (0.9, -0.4), (0.5, 0.0), (0.6, 1.0)])
-def test_best_gamma_is_the_top_of_the_curve(s, u):
+def test_peak_gamma_is_the_top_of_the_curve(s, u):
     rho = math.sqrt(1.0 - s * s)
-    best = float(gamma.best_gamma(u, s))
+    best = float(gamma.peak_gamma(u, s))
     assert best == pytest.approx(max(rho * u, 0.0), rel=1e-15)
     assert bound.cosine(u, s, best) >= bound.cosine(u, s, GRID).max()
     if u >= 0.0:
@@ -73,12 +73,20 @@ def test_guaranteed_level_only_falls(geometry, delta):
     assert level[-1] < level[0]
 
 
-def test_guaranteed_level_is_the_inverse_of_the_bound():
-    delta = np.array([0.001, 0.05, 0.4])
-    level = gamma.guaranteed_level(delta, 0.7, 0.5, 64)
-    assert np.allclose(level, bound.largest_alpha(1.0 - delta, 0.7, 0.5, 64), rtol=1e-13)
-    assert np.allclose(bound.probability(level, 0.7, 0.5, 64), 1.0 - delta, rtol=1e-12)
-    assert bound.largest_alpha(0.5, 0.7, 0.5, 2) == gamma.guaranteed_level(0.5, 0.7, 0.5, 2)  # at the atoms
+@pytest.mark.parametrize("geometry", ["printed", "sphere", "complement"])
+def test_guaranteed_level_inverts_the_probability(geometry):
+    delta = np.array([0.001, 0.05, 0.1, 0.4, 0.5, 0.7, 0.99])
+    level = gamma.guaranteed_level(delta, 0.7, 0.4, 64, geometry)
+    assert np.allclose(bound.probability(level, 0.7, 0.4, 64, geometry), 1.0 - delta, rtol=1e-11)
+    assert np.all(bound.probability(level + 1e-9, 0.7, 0.4, 64, geometry) < 1.0 - delta)
+
+
+def test_guaranteed_level_at_the_ends():
+    lowest, highest = bound.cosine([-1.0, 1.0], 0.7, 0.4)
+    assert gamma.guaranteed_level([0.0, 1.0], 0.7, 0.4, 64).tolist() == [lowest, highest]
+    assert gamma.guaranteed_level([0.1, 0.5, 0.9], 0.7, 0.4, 2).tolist() == [lowest, highest, highest]  # atoms
+    assert gamma.guaranteed_level(0.1, 0.7, 0.0, 64) == pytest.approx(0.7)
+    assert gamma.guaranteed_level(0.1, 1.4, 0.0, 64, norm=2.0) == pytest.approx(0.7)
 
 
 def test_guaranteed_level_may_rise_for_a_guarantee_below_one_half():
@@ -101,29 +109,29 @@ def test_general_cosine_is_the_cosine_of_vectors():
         assert gamma.general_cosine(0.5, 0.5, 1.0, [-0.5, -0.5 - 1e-12], 0.5).tolist() == [0.0, 0.0]
 
 
-def test_general_best_gamma_against_brute_force():
+def test_general_peak_gamma_against_brute_force():
     rng = np.random.default_rng(2)
     seen = set()
     for _ in range(300):
         z, f, p = unit_rows(rng.standard_normal((3, 3)))
         p = rng.uniform(0.1, 1.5) * p
         numbers = float(z @ p), float(z @ f), float(p @ f), float(np.linalg.norm(p))
-        best = float(gamma.general_best_gamma(*numbers))
+        best = float(gamma.general_peak_gamma(*numbers))
         at_best = numbers[1] if best == np.inf else gamma.general_cosine(best, *numbers)
         assert at_best >= gamma.general_cosine(GRID, *numbers).max() - 1e-12
         seen.add("inf" if best == np.inf else "zero" if best == 0.0 else "inner")
     assert seen == {"inf", "zero", "inner"}
 
 
-def test_general_best_gamma_contains_the_orthogonal_one():
+def test_general_peak_gamma_contains_the_orthogonal_one():
     s, u = 0.75, np.array([-0.3, 0.0, 0.3, 0.9])
     rho = math.sqrt(1.0 - s * s)
-    assert np.allclose(gamma.general_best_gamma(s * s, rho * u, 0.0, s), gamma.best_gamma(u, s), rtol=1e-14)
-    assert gamma.general_best_gamma(0.0, 0.2, 0.0, 0.0) == np.inf  # no projection: any gamma
-    assert gamma.general_best_gamma(0.0, -0.2, 0.0, 0.0) == 0.0
+    assert np.allclose(gamma.general_peak_gamma(s * s, rho * u, 0.0, s), gamma.peak_gamma(u, s), rtol=1e-14)
+    assert gamma.general_peak_gamma(0.0, 0.2, 0.0, 0.0) == np.inf  # no projection: any gamma
+    assert gamma.general_peak_gamma(0.0, -0.2, 0.0, 0.0) == 0.0
 
 
-# --- calibration ----------------------------------------------------------------------------------
+# --- the choice on data ---------------------------------------------------------------------------
 
 
 def synthetic(noise, rows=3000, d=32, seed=0):
@@ -143,7 +151,7 @@ def synthetic(noise, rows=3000, d=32, seed=0):
 @pytest.mark.parametrize("noise", [0.3, 0.7, 1.5])
 def test_mean_of_the_residual_helps_and_a_single_draw_at_gamma_one_hurts(noise):
     projection, z, fresh, mean = synthetic(noise)
-    by_mean = gamma.calibrate_gamma(projection, unit_rows(mean - projection), z)
+    by_mean = gamma.best_gamma(projection, unit_rows(mean - projection), z)
     assert by_mean.gamma > 0.0 and by_mean.lower_limit > 0.0
     assert by_mean.certified_gamma == by_mean.gamma
     one_draw = unit_rows(projection + fresh)
@@ -156,12 +164,12 @@ def test_mean_of_the_residual_helps_and_a_single_draw_at_gamma_one_hurts(noise):
     assert by_mean.gamma == pytest.approx(along, rel=0.35)
 
 
-def test_calibration_is_never_worse_than_the_linear_part():
+def test_best_gamma_is_never_worse_than_the_linear_part():
     rng = np.random.default_rng(3)
     for _ in range(60):
         rows = int(rng.integers(2, 30))
         p, f, z = rng.standard_normal((3, rows, 5))
-        result = gamma.calibrate_gamma(p, f, z)
+        result = gamma.best_gamma(p, f, z)
         zhat = p + result.gamma * f
         direct = ((z * zhat).sum(axis=1) / np.linalg.norm(z, axis=1) / np.linalg.norm(zhat, axis=1)).mean()
         assert result.cosine >= result.linear_cosine
@@ -170,12 +178,12 @@ def test_calibration_is_never_worse_than_the_linear_part():
         assert result.certified_gamma in (0.0, result.gamma)
 
 
-def test_calibration_finds_the_best_gamma():
+def test_best_gamma_against_brute_force():
     rng = np.random.default_rng(4)
     rows, d = 400, 6
     z = unit_rows(rng.standard_normal((rows, d)))
     p, f = 0.5 * z + 0.2 * rng.standard_normal((rows, d)), z + rng.standard_normal((rows, d))
-    result = gamma.calibrate_gamma(p, f, z)
+    result = gamma.best_gamma(p, f, z)
     chosen = slice(0, None, 2)  # the half that chooses
     numbers = [(x * y).sum(axis=1)[chosen] for x, y in [(z, p), (z, f), (p, f), (p, p), (f, f)]]
     a, t, q, pp, ff = (x[:, None] for x in numbers)
@@ -184,7 +192,7 @@ def test_calibration_finds_the_best_gamma():
     assert result.gamma == pytest.approx(grid[curve.argmax()], abs=2e-4)
     # gamma scales with the direction, the cosine does not
     for factor in (1e-6, 10.0, 1e6):
-        scaled = gamma.calibrate_gamma(p, factor * f, 3.0 * z)
+        scaled = gamma.best_gamma(p, factor * f, 3.0 * z)
         assert scaled.gamma * factor == pytest.approx(result.gamma, rel=1e-5)
         assert scaled.cosine == pytest.approx(result.cosine, rel=1e-9)
     # the limit comes from the other half
@@ -194,17 +202,17 @@ def test_calibration_finds_the_best_gamma():
         for i in range(rows)[rest]
         for zhat in [p[i] + result.gamma * f[i]]
     ]
-    assert result.lower_limit == pytest.approx(gamma.lower_mean_limit(gains, 0.95, low=-2.0, high=2.0), rel=1e-9)
+    assert result.lower_limit == pytest.approx(lower_mean_limit(gains, 0.95, low=-2.0, high=2.0), rel=1e-9)
 
 
 def test_useless_directions_leave_gamma_at_zero():
     rng = np.random.default_rng(5)
     z = unit_rows(rng.standard_normal((200, 8)))
     p = 0.6 * z + 0.2 * rng.standard_normal((200, 8))
-    against = gamma.calibrate_gamma(p, p - z, z, confidence=0.9)
+    against = gamma.best_gamma(p, p - z, z, confidence=0.9)
     assert against == (0.0, against.linear_cosine, against.linear_cosine, 0.0, 0.9)
     with np.errstate(all="raise"):
-        nothing = gamma.calibrate_gamma(p, np.zeros_like(p), z)
+        nothing = gamma.best_gamma(p, np.zeros_like(p), z)
     assert nothing.gamma == 0.0 and nothing.certified_gamma == 0.0
 
 
@@ -212,7 +220,7 @@ def test_certified_gamma_falls_back_where_the_evidence_is_thin():
     rng = np.random.default_rng(6)
     z = unit_rows(rng.standard_normal((12, 8)))
     p = 0.6 * z + 0.3 * rng.standard_normal((12, 8))
-    result = gamma.calibrate_gamma(p, z - p + 0.2 * rng.standard_normal((12, 8)), z)
+    result = gamma.best_gamma(p, z - p + 0.2 * rng.standard_normal((12, 8)), z)
     assert result.gamma > 0.0 and result.lower_limit < 0.0 and result.certified_gamma == 0.0
 
 
@@ -222,63 +230,11 @@ def test_groups_stay_together():
     z = unit_rows(rng.standard_normal((300, 8)))
     p = 0.6 * z + 0.2 * rng.standard_normal((300, 8))
     f = z - p + 0.3 * rng.standard_normal((300, 8))
-    once = gamma.calibrate_gamma(p, f, z)
-    twice = gamma.calibrate_gamma(*(np.repeat(x, 2, axis=0) for x in (p, f, z)), group=np.repeat(np.arange(300), 2))
+    once = gamma.best_gamma(p, f, z)
+    twice = gamma.best_gamma(*(np.repeat(x, 2, axis=0) for x in (p, f, z)), group=np.repeat(np.arange(300), 2))
     assert twice == pytest.approx(once, rel=1e-6)
-    separate = gamma.calibrate_gamma(*(np.repeat(x, 2, axis=0) for x in (p, f, z)))
+    separate = gamma.best_gamma(*(np.repeat(x, 2, axis=0) for x in (p, f, z)))
     assert separate.lower_limit > once.lower_limit  # what the copies would fake
-
-
-# --- confidence limit -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("values", "weights"),
-    [([0.0, 1.0], [0.8, 0.2]), ([0.0, 0.5, 0.52], [0.02, 0.5, 0.48]), ([0.3, 0.3], [0.5, 0.5])],
-)
-def test_lower_mean_limit_covers(values, weights):
-    """2,000 samples of 60: the limit exceeds the mean no more often than 1 - confidence, by an exact tail."""
-    rng, mean = np.random.default_rng(8), float(np.dot(values, weights))
-    misses = sum(
-        gamma.lower_mean_limit(rng.choice(values, 60, p=weights), 0.9, low=0.0, high=1.0) > mean + 1e-9
-        for _ in range(2000)
-    )
-    assert stats.binom.sf(misses - 1, 2000, 0.1) > FALSE_ALARM
-    # the same test refutes an invalid limit: the plain mean
-    plain = sum(rng.choice(values, 60, p=weights).mean() > mean + 1e-9 for _ in range(2000))
-    assert len(set(values)) == 1 or stats.binom.sf(plain - 1, 2000, 0.1) < FALSE_ALARM
-
-
-def test_lower_mean_limit_approaches_the_mean():
-    rng = np.random.default_rng(9)
-    x = rng.beta(2.0, 5.0, 20_000)
-    limit = gamma.lower_mean_limit(x, 0.95, low=0.0, high=1.0)
-    normal = x.mean() - 1.645 * x.std() / math.sqrt(x.size)
-    assert normal - 0.003 < limit < x.mean()
-    shifted = gamma.lower_mean_limit(4.0 * x - 2.0, 0.95, low=-2.0, high=2.0)
-    assert shifted == pytest.approx(4.0 * limit - 2.0, abs=1e-9)
-    assert gamma.lower_mean_limit(x, 0.99, low=0.0, high=1.0) < limit
-    assert gamma.lower_mean_limit([0.0], 0.95, low=0.0, high=1.0) == 0.0
-    assert gamma.lower_mean_limit([1.0] * 5, 0.95, low=0.0, high=1.0) < 0.95
-
-
-def test_lower_mean_limit_is_where_the_gambler_wins():
-    """The game played step by step: at the limit the capital is exactly 1/(1 - confidence)."""
-    rng, low, high = np.random.default_rng(10), -2.0, 2.0
-    x = rng.normal(0.1, 0.3, 400).clip(low, high)
-    limit = gamma.lower_mean_limit(x, 0.95, low=low, high=high)
-    capital, spread, mean = 1.0, 0.0, 0.0
-    for i, value in enumerate(x, start=1):
-        stake = math.sqrt(2.0 * math.log(20.0) * i / (400 * (0.01 * 16.0 + spread)))
-        capital *= 1.0 + min(stake, 0.9 / (limit - low)) * (value - limit)
-        spread += (value - mean) ** 2
-        mean = float(np.mean(x[:i]))
-    assert capital == pytest.approx(20.0, rel=1e-6)
-
-
-def test_lower_mean_limit_of_one_value_by_hand():
-    """One value x in [0, 1]: 1 + lambda (x - m) = 1/(1 - confidence), with lambda capped at 0.9/m."""
-    assert gamma.lower_mean_limit([1.0], 0.5, low=0.0, high=1.0) == pytest.approx(0.9 / 1.9, rel=1e-9)
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -289,25 +245,24 @@ EYE = np.eye(3)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: gamma.best_gamma(1.5, 0.5), r"u: 1\.5, allowed is a number in \[-1, 1\]"),
+        (lambda: gamma.peak_gamma(1.5, 0.5), r"u: 1\.5, a number in \[-1, 1\] is needed"),
         (lambda: gamma.break_even_gamma(0.5, 1.5), r"s: 1\.5"),
         (lambda: gamma.break_even_alignment(0.5, -1.0), "gamma: -1"),
         (lambda: gamma.guaranteed_level(1.5, 0.5, 1.0, 8), r"delta: 1\.5"),
         (lambda: gamma.general_cosine(-1.0, 0.1, 0.1, 0.1, 0.5), "gamma: -1"),
-        (lambda: gamma.general_best_gamma(np.nan, 0.1, 0.1, 0.5), "a: nan"),
-        (lambda: gamma.general_best_gamma(0.1, 0.1, 0.1, -0.5), r"s: -0\.5"),
-        (lambda: gamma.calibrate_gamma(EYE, EYE[:2], EYE), "rows: projection 3, direction 2, targets 3"),
+        (lambda: gamma.general_peak_gamma(np.nan, 0.1, 0.1, 0.5), "a: nan"),
+        (lambda: gamma.general_peak_gamma(0.1, 0.1, 0.1, -0.5), r"s: -0\.5"),
+        (lambda: gamma.best_gamma(EYE, EYE[:2], EYE), "rows: projection 3, direction 2, targets 3"),
         (lambda: gamma.guaranteed_level(-0.5, 0.5, 1.0, 8), r"delta: -0\.5"),
-        (lambda: gamma.calibrate_gamma(EYE, EYE, EYE[:, :2]), "columns: 3, 3, 2"),
-        (lambda: gamma.calibrate_gamma(EYE, EYE[:, :2], EYE[:, :2]), "columns: 3, 2, 2"),
-        (lambda: gamma.calibrate_gamma(EYE, EYE, EYE * [[1], [0], [1]]), "targets: row 1 is zero"),
-        (lambda: gamma.calibrate_gamma(EYE * np.nan, EYE, EYE), "projection: row 0"),
+        (lambda: gamma.best_gamma(EYE, EYE, EYE[:, :2]), "columns: 3, 3, 2"),
+        (lambda: gamma.best_gamma(EYE, EYE[:, :2], EYE[:, :2]), "columns: 3, 2, 2"),
+        (lambda: gamma.best_gamma(EYE, EYE, EYE * [[1], [0], [1]]), "targets: row 1 is zero"),
+        (lambda: gamma.best_gamma(EYE * np.nan, EYE, EYE), "projection: row 0"),
         (
-            lambda: gamma.calibrate_gamma(EYE, EYE, EYE, group=[0, 0, 0]),
-            "group: 1 group, allowed are at least 2",
+            lambda: gamma.best_gamma(EYE, EYE, EYE, group=[0, 0, 0]),
+            "group: 1 group, at least 2 are needed",
         ),
-        (lambda: gamma.calibrate_gamma(EYE, EYE, EYE, confidence=1.0), "confidence: 1"),
-        (lambda: gamma.lower_mean_limit([1.5], 0.9, low=0.0, high=1.0), r"values: 1\.5"),
+        (lambda: gamma.best_gamma(EYE, EYE, EYE, confidence=1.0), "confidence: 1"),
     ],
 )
 def test_bad_input_is_named(call, message):
