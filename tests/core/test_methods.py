@@ -60,7 +60,9 @@ def test_a_preset_is_fitted_with_settings_in_its_place():
 
 
 def test_a_config_says_which_method_and_settings_change_it_too():
-    fitted = fit(make_pairs(), config=CalibratedConfig(landmarks=5), preset="poster", settings={"seed": 3}, device="cpu")
+    fitted = fit(
+        make_pairs(), config=CalibratedConfig(landmarks=5), preset="poster", settings={"seed": 3}, device="cpu"
+    )
     assert fitted.config == CalibratedConfig(landmarks=5, seed=3)
 
 
@@ -140,7 +142,9 @@ def test_a_translator_worse_than_the_constant_mean_is_warned_of_and_remembered(t
 
 def test_where_there_is_no_skill_nobody_is_warned(tmp_path):
     """Captions of an item that agree less with each other than with the mean leave nothing between the two."""
-    apart = np.tile([[1.0, 0.5, 0.0], [-1.0, 0.5, 0.0]], (40, 1, 1)) + 0.01 * np.random.default_rng(0).normal(size=(40, 2, 3))
+    apart = np.tile([[1.0, 0.5, 0.0], [-1.0, 0.5, 0.0]], (40, 1, 1)) + 0.01 * np.random.default_rng(0).normal(
+        size=(40, 2, 3)
+    )
     pairs = PairedEmbeddings({"image": make_pairs(40).modality("image"), "text": apart})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
