@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+
 from modtrans_core import PairedEmbeddings, PosterConfig, PosterTranslator, fit
 from modtrans_core.layouts.translate import load_conditions, translate_set
 from modtrans_core.protocol import Facts
