@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from modtrans_core.config import preset
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.confidence import lower_limit
 from analysis.translators.certify import certify_translator
-from modtrans_core.config import preset
 from modtrans_core.pairs import PairedEmbeddings
 
 
