@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from analysis.theory.arrays import matrix, row_cosine
 from analysis.theory.certify import Certificate, certify, certify_cosines, one_of_each, one_target
+<<<<<<< HEAD
 
 if TYPE_CHECKING:
     from modtrans_core.translator import Translator
+=======
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.protocol import Expects, HasParts, Translator
+>>>>>>> translators
 
     from modtrans_core.pairs import PairedEmbeddings
 
@@ -25,9 +28,9 @@ def certify_translator(
 ) -> Certificate:
     """Certify a trained translator on held-out pairs: one condition and one target of an item, one item of a group.
 
-    Of a translator with parts zhat = p + gamma f the certificate is whole: limit, curve, the bound and its premises. A
-    calibrated translator has none, as its residual is no part of its translation. Of that one the observed cosines are
-    certified, and whether the cosines that it expects come true.
+    Of a translator that `HasParts`, zhat = p + gamma f, the certificate is whole: limit, curve, the bound and its
+    premises. Of any other the observed cosines are certified, and of one that `Expects` cosines, whether these come
+    true.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def certify_translator(
     Returns
     -------
     Certificate
-        With `premises`, or with `expectation`.
+        With `premises`, with `expectation`, or with neither.
 
     Raises
     ------
@@ -52,12 +55,15 @@ def certify_translator(
         for `certify`.
     """
     rng = np.random.default_rng(0) if rng is None else rng
-    translator.check(pairs)
-    normalisation = translator.config.sampling.normalisation
-    if normalisation != "row":
-        raise ValueError(f"sampling.normalisation: {normalisation!r}, 'row' (independent items) is needed")
-    condition, item = pairs.rows(translator.source)
+    facts = translator.facts
+    facts.refuse(pairs)
+    if not translator.row_by_row:
+        raise ValueError(
+            f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
+        )
+    condition, item = pairs.rows(facts.source)
     condition = condition[one_of_each(item, len(item), rng)]
+<<<<<<< HEAD
     target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)
     if translator.config.lift.landmarks:
         target = target if target.ndim == 2 else one_target(target, counts, rng)
@@ -66,3 +72,15 @@ def certify_translator(
         return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.labels, rng=rng)
     projection, direction, gamma = translator.parts(condition)
     return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng)
+=======
+    target, counts = pairs.modality(facts.target), pairs.counts.get(facts.target)
+    if isinstance(translator, HasParts):
+        projection, direction, gamma = translator.parts(condition)
+        return certify(
+            projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng
+        )
+    target = target if target.ndim == 2 else one_target(target, counts, rng)
+    cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
+    expected = translator.expected_cosine(condition) if isinstance(translator, Expects) else None
+    return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.group, rng=rng)
+>>>>>>> translators

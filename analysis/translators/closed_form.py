@@ -49,7 +49,7 @@ class ClosedForm(Stored):
     @classmethod
     def of(cls, facts: Facts, config: Any, device: torch.device, **arrays: np.ndarray | float) -> Self:
         """That of these arrays and numbers, float64 on the device."""
-        made = {name: torch.as_tensor(array, dtype=torch.float64, device=device) for name, array in arrays.items()}
+        made = {name: torch.tensor(array, dtype=torch.float64, device=device) for name, array in arrays.items()}
         return cls(facts, config, **made)
 
     @classmethod

@@ -120,11 +120,9 @@ def fit(
     """
     mean = pairing.mean()
 
-    def translator(
-        setting: Setting, rows: Rows, landmarks: np.ndarray, w: np.ndarray, width: float
-    ) -> KernelTranslator:
-        arrays = {"landmarks": landmarks, "weights": w, "b": rows.mean_z(), "width": width, "penalty": setting[1]}
-        return KernelTranslator.of(facts, config, device, mean=mean, **arrays)
+    def translator(penalty: float, rows: Rows, landmarks: np.ndarray, w: np.ndarray, width: float) -> KernelTranslator:
+        arrays = {"landmarks": landmarks, "weights": w, "b": rows.mean_z()}
+        return KernelTranslator.of(facts, config, device, mean=mean, width=width, penalty=penalty, **arrays)
 
     def approximate(rows: Rows) -> Callable[[Setting], KernelTranslator]:
         unit_of_width = median_distance(rows.c, config.seed)
