@@ -15,9 +15,13 @@ seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 500  # optimiser steps of a training
 
 # %%
+from functools import partial
+
+import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES, compare_all
+from analysis.experiments.translation import MANY, translation
+from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.style import PAGE, paper_style, save_figure
@@ -37,12 +41,18 @@ data
 # Every method is fitted on the training part; a ridge penalty, and the gamma of the last row, are chosen on the
 # validation part; what is printed is the test part. "Best gamma" keeps the trained parts and changes gamma alone;
 # "ridge + best gamma F" asks what the trained F adds to a map that was fitted without it.
+#
+# The poster's translator stands here twice. By one DDIM step, through which it was trained too, F(c) is a conditional
+# mean. By 50 steps it is a sample. Those are too many to train through on a CPU, and M fits what F leaves after the
+# number of steps that it was trained with. So that row is trained by the noise term alone, and its M is the ridge map.
 
 # %%
 directions = [(source, target), (target, source)]
-scores, curve, certificates = compare_all(
-    pairs, directions, seeds, steps=steps, progress=lambda done, total: report(out, done, total, "training")
-)
+found = every_trial(
+    partial(translation, steps=steps), pairs, directions, seeds,
+    lambda done, total: report(out, done, total, "training"),
+)  # fmt: skip
+scores, curve, certificates = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
 save_table(scores, out, "runs")
 
 # %%
@@ -107,6 +117,7 @@ for direction in metrics["directions"]:
     rows = metrics["directions"][direction]
     assert abs(rows["constant mean"]["skill"]) < 0.05, "a constant prediction has no skill"
     assert rows["ridge"]["cosine"] > rows["constant mean"]["cosine"], "a linear map must beat the training mean"
-    for calibrated, linear in (("poster, best gamma", "poster, gamma 0"), ("ridge + best gamma F", "ridge")):
-        assert rows[calibrated]["cosine"] > rows[linear]["cosine"] - 0.02, "a calibrated gamma must not harm"
+    for best, linear in (("poster, best gamma", "poster, gamma 0"), ("ridge + best gamma F", "ridge")):
+        assert rows[best]["cosine"] > rows[linear]["cosine"] - 0.02, "the best gamma must not harm"
+    assert rows[MANY]["cosine"] < rows["ridge"]["cosine"], "a sample has a lower cosine than the conditional mean"
 write_metrics(out, metrics)

@@ -17,10 +17,11 @@ items: int = 0  # use at most this many items, evenly spaced; 0: all
 # %%
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.front import GOALS, contend_all, on_front, verdicts
+from analysis.experiments.presets import GOALS, on_front, presets, verdicts
+from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.front import front
@@ -45,7 +46,8 @@ data
 
 # %%
 directions = [(source, target), (target, source)]
-scores = contend_all(pairs, directions, seeds, lambda done, total: report(out, done, total, "fitting"))
+tables = every_trial(presets, pairs, directions, seeds, lambda done, total: report(out, done, total, "fitting"))
+scores = pd.concat(tables, ignore_index=True)
 save_table(scores, out, "runs")
 
 # %%

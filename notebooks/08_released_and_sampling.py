@@ -20,21 +20,19 @@ width: int = 128  # units of a hidden layer in these
 items: int = 200  # items of the validation and of the test part that the sampling curves are measured on
 
 # %%
-from dataclasses import replace
+from functools import partial
 
 import pandas as pd
-import torch
 from matplotlib import pyplot as plt
 
-from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, reduced
-from analysis.experiments.sampling_steps import fewest_steps, measure_steps, trainings
+from analysis.experiments.released import LINEAR, START, WHOLE, reduced, released
+from analysis.experiments.sampling_steps import fewest_steps, sampling_steps, trainings
+from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.sampling import batch_sizes, quality_against_steps
 from analysis.plots.style import PAGE, paper_style, save_figure
 from modtrans_core import PairedEmbeddings, preset
-
-torch.set_num_threads(1)  # beside other work, more of them take several times as long
 
 # %%
 if not pairs:
@@ -42,7 +40,6 @@ if not pairs:
 
     pairs = str(cached_openmoji())
 data = PairedEmbeddings.load(pairs)
-work = 2 * seeds  # trainings of the released code, and rounds of trainings for the curves
 data
 
 # %% [markdown]
@@ -53,24 +50,23 @@ data
 # |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
 
 # %%
-config = reduced(width=released_width, train_steps=released_steps)
-frames = []
-for seed in range(seeds):
-    frames.append(compare_released(data, source, target, seed=seed, config=config, progress=lambda *_: None))
-    report(out, seed + 1, work, "released code")
-released = pd.concat(frames, ignore_index=True)
-save_table(released, out, "released_runs")
+work = partial(released, config=reduced(released_width, released_steps))
+frames = every_trial(
+    work, pairs, [(source, target)], seeds, lambda done, total: report(out, done, 3 * total, "released code")
+)
+batches = pd.concat(frames, ignore_index=True)
+save_table(batches, out, "released_runs")
 
 # %%
 columns = ["cosine", "difference", "length", "moved", "recall_at_10", "centered_recall_at_10"]
-table = mean_and_spread(released.assign(batch=released["batch"].fillna(0)), ["translation", "batch"], columns)
+table = mean_and_spread(batches.assign(batch=batches["batch"].fillna(0)), ["translation", "batch"], columns)
 save_table(table, out, "released")
 table.round(4)
 
 # %%
 with paper_style():
     figure, ax = plt.subplots()
-    batch_sizes(released, ax=ax)
+    batch_sizes(batches, ax=ax)
 save_figure(figure, out, "batch_sizes")
 
 # %% [markdown]
@@ -81,19 +77,11 @@ save_figure(figure, out, "batch_sizes")
 # what F leaves after the preset's one step; its curve is of the sampler and of that fit together.
 
 # %%
-base = replace(
-    preset("poster"),
-    network=replace(preset("poster").network, width=width),
-    train=replace(preset("poster").train, steps=train_steps),
+configs = trainings(preset("poster", {"width": width, "train.steps": train_steps}))
+work = partial(sampling_steps, configs=configs, items=items)
+frames = every_trial(
+    work, pairs, [(source, target)], seeds, lambda done, total: report(out, total + 2 * done, 3 * total, "steps")
 )
-frames = []
-for seed in range(seeds):
-    frames.append(
-        measure_steps(
-            data, source, target, seed=seed, configs=trainings(base), items=items,
-            progress=lambda done, total, seed=seed: report(out, (seeds + seed) * total + done, work * total, "steps"),
-        )
-    )  # fmt: skip
 measured = pd.concat(frames, ignore_index=True)
 save_table(measured, out, "steps_runs")
 
@@ -126,7 +114,7 @@ chosen.round(4)
 
 # %%
 mean = table.set_index(["translation", "batch"])
-largest = int(released["batch"].max())
+largest = int(batches["batch"].max())
 metrics = {
     "items": len(data),
     "seeds": seeds,
@@ -135,7 +123,7 @@ metrics = {
     "ridge": mean.loc[(START, 0)].to_dict(),
     "in_batches": mean.loc[(WHOLE, largest)].to_dict(),
     "alone": mean.loc[(WHOLE, 1)].to_dict(),
-    "largest_difference": released.loc[released["batch"] == largest, "difference"].abs().max(),
+    "largest_difference": batches.loc[batches["batch"] == largest, "difference"].abs().max(),
     "fewest_steps": chosen.to_dict("records"),
 }
 assert metrics["largest_difference"] < 0.01, "in large batches the released score is the linear map's"

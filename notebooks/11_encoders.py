@@ -28,9 +28,9 @@ from tempfile import TemporaryDirectory
 
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.encoder_pairs import embedded, named, offline_sets
-from analysis.experiments.encoders import agreement, beside_control, contend_all, published
+from analysis.experiments.encoder_pairs import agreement, beside_control, encoder_pairs, published
+from analysis.experiments.encoder_sets import embedded, named, offline_sets
+from analysis.experiments.trial import SCORES
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.encoders import dumbbells, rankings
@@ -59,9 +59,7 @@ for number, (file, name) in enumerate(names.items()):
 # the training part, choose on validation, and are scored on the test part, in both directions.
 
 # %%
-scores = contend_all(
-    sets, seeds, landmarks=landmarks, steps=steps, progress=lambda done, total: report(out, done, total, "fitting")
-)
+scores = encoder_pairs(sets, seeds, landmarks, steps, lambda done, total: report(out, done, total, "fitting"))
 save_table(scores, out, "runs")
 table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
 save_table(table, out, "encoders")

@@ -28,9 +28,9 @@ from functools import partial
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_all, losses
+from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, losses
 from analysis.experiments.domains import crossings_offline, crossings_within
+from analysis.experiments.trial import SCORES
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.cross_domain import losses as draw_losses
@@ -57,9 +57,9 @@ for name, (away, home) in crossings.items():
 
 # %%
 directions = [(source, target), (target, source), ("location", "text"), ("text", "location")]
-scores = cross_all(
+scores = cross_domain(
     crossings, list(dict.fromkeys(directions)), seeds, few=few, equal=equal, landmarks=landmarks, steps=steps,
-    progress=lambda done, total: report(out, done, total, "fitting"),
+    report=lambda done, total: report(out, done, total, "fitting"),
 )  # fmt: skip
 save_table(scores, out, "runs")
 by = ["crossing", "direction", "trained", "method"]

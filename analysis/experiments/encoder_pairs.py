@@ -8,21 +8,17 @@ tell an item from its neighbours. What vectors know of an item is what the ranki
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.contenders import contenders
-from analysis.experiments.splits import every_split
-from modtrans_core.pairs import PairedEmbeddings
+from analysis.experiments.interim import preset as baseline
+from analysis.experiments.translation import ONE, posters
+from analysis.experiments.trial import SCORES, Trial, every_trial
+from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import score, target_mean
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COMPARED = ("cosine", "floor", "skill", "recall_at_10", "centered_recall_at_10")
 CLIP_ON_COCO = {
@@ -45,76 +41,44 @@ BERT reads no pictures. Table 4 trains on one data set and tests on another, as
 `analysis.experiments.cross_domain` does"""
 
 
-def contend(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
-    *,
-    seed: int = 0,
-    landmarks: int = 1024,
-    steps: int = 300,
-    progress: Progress = silent,
-) -> pd.DataFrame:
-    """Fit `analysis.experiments.contenders` on the training part, choose on validation, score on the test part.
+def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[str, Any]:
+    """The configs that pairs of encoders, and domains, are compared by: ridge, `calibrated`, the poster's.
 
-    Returns
-    -------
-    One row a method: `direction`, `method`, `seed`, `analysis.experiments.comparison.SCORES`.
+    Parameters
+    ----------
+    landmarks : radial basis functions of `calibrated`, at most; its goal is balanced.
+    steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
     """
-    import pandas as pd
-
-    train, validation, test = pairs.split(seed)
-    fitted = contenders(
-        train, validation, source, target, seed=seed, landmarks=landmarks, steps=steps, progress=progress
-    )
-    mean = target_mean(train.modality(target), train.counts.get(target))
-    condition, item = test.rows(source)
-    targets, counts = test.modality(target), test.counts.get(target)
-    return pd.DataFrame(
-        [
-            {
-                "direction": f"{source} → {target}", "method": name, "seed": seed,
-                **score(translate(condition), targets, counts, mean=mean, item=item),
-            }
-            for name, translate in fitted.items()
-        ]
-    )  # fmt: skip
+    calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
+    return {"ridge": baseline("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
 
 
-def contend_all(
-    sets: Mapping[str, str | Path],
-    seeds: int,
-    *,
-    landmarks: int = 1024,
-    steps: int = 300,
-    progress: Progress = silent,
+def encoder_pairs(
+    sets: Mapping[str, str | Path], seeds: int, landmarks: int = 1024, steps: int = 300, report: Progress = silent
 ) -> pd.DataFrame:
-    """`contend` for every pair set, both directions between its first two modalities, and every seed.
+    """Race the `contenders` on every pair set, both ways between its first two modalities, by every seed.
 
     Parameters
     ----------
     sets : name -> file or folder of a pair set.
-    progress : called with (steps done, steps of all).
+    report : called with (pair sets done, in all).
 
     Returns
     -------
-    The rows of `contend` with the set's name in front, as `pair`.
+    One row a method: `pair`, `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`.
     """
-    import pandas as pd
+
+    def race(trial: Trial) -> pd.DataFrame:
+        trial.race(contenders(trial, landmarks, steps))
+        return trial.table()
 
     found = []
-    work = partial(contend, landmarks=landmarks, steps=steps)
-    for index, (name, path) in enumerate(sets.items()):
-        first, second = list(PairedEmbeddings.load(path).arrays)[:2]
-        directions = [(first, second), (second, first)]
-
-        def tell(done: int, total: int, before: int = index) -> None:
-            progress(before * total + done, len(sets) * total)
-
-        parts = every_split(work, path, directions, seeds, tell)
-        found.append(pd.concat(parts, ignore_index=True).assign(pair=name))
-    scores = pd.concat(found, ignore_index=True)
-    return scores[["pair", "direction", "method", "seed", *SCORES]]
+    for done, (name, path) in enumerate(sets.items(), start=1):
+        first, second, *_ = PairedEmbeddings.load(path).arrays
+        tables = every_trial(race, path, [(first, second), (second, first)], seeds)
+        found += [table.assign(pair=name) for table in tables]
+        report(done, len(sets))
+    return pd.concat(found, ignore_index=True)[["pair", "direction", "method", "seed", *SCORES]]
 
 
 def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFrame:
@@ -125,7 +89,7 @@ def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFram
 
     Parameters
     ----------
-    scores : rows of `contend_all`.
+    scores : rows of `encoder_pairs`.
     real, control : two values of its column `pair`.
 
     Returns
@@ -146,7 +110,7 @@ def agreement(table: pd.DataFrame, method: str) -> dict[str, float | int]:
 
     Parameters
     ----------
-    table : `analysis.paper.tables.mean_and_spread` of `contend_all` by pair, direction and method.
+    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs` by pair, direction and method.
 
     Returns
     -------
@@ -167,15 +131,13 @@ def agreement(table: pd.DataFrame, method: str) -> dict[str, float | int]:
     }
 
 
-def published(table: pd.DataFrame, method: str = "poster") -> pd.DataFrame:
+def published(table: pd.DataFrame, method: str = ONE) -> pd.DataFrame:
     """The poster's numbers beside CLIP's floors on COCO, and ours where a pair set of COCO was run.
 
     Parameters
     ----------
-    table : `analysis.paper.tables.mean_and_spread` of `contend_all`; pair sets whose name has `COCO` in it are ours.
+    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs`; pair sets whose name has `COCO` in it are ours.
     """
-    import pandas as pd
-
     rows = [
         {"what": f"poster, {where}, {which}", "cosine": value, "floor": None}
         for where, both in PUBLISHED.items()

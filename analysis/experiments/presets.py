@@ -2,96 +2,44 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
-import numpy as np
+import pandas as pd
 
-from analysis.experiments.comparison import unit_pairs
-from analysis.experiments.splits import every_split
-from analysis.translators import baselines
-from modtrans_core.config import Goal, preset
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import score, target_mean
-from modtrans_core.vectors import unit
+from analysis.experiments.interim import preset as baseline
+from analysis.experiments.trial import Trial
+from analysis.translators import not_applicable
+from modtrans_core import preset
+from modtrans_core.calibrated.model import Goal
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-GOALS: tuple[Goal, ...] = ("cosine", "balanced", "retrieval")
+GOALS: tuple[Goal, ...] = get_args(Goal)
 RIVALS = ("ridge", "ridge towards tI", "kernel ridge", "MLP")
-"""the baselines that `calibrated` has to win against"""
+"""the methods that `calibrated` has to win against"""
 BOTH = ("cosine", "centered_recall_at_10")
 """the two scores of the front"""
 JUDGED = ("cosine", "centered_recall_at_1", "centered_recall_at_10")
 
 
-def contend(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
-    *,
-    seed: int = 0,
-    rivals: Sequence[str] = ("constant mean", "identity", "mean shift", *RIVALS),
-    progress: Progress = silent,
-) -> pd.DataFrame:
-    """Fit baselines and `calibrated` by each goal on the training part, choose on validation, score on the test part.
+def presets(trial: Trial, rivals: Sequence[str] = ("constant mean", "identity", "mean shift", *RIVALS)) -> pd.DataFrame:
+    """Rivals, and `calibrated` by each goal.
 
     Parameters
     ----------
-    pairs : the whole pair set; it is split here.
-    seed : of the split, and of whatever a method draws.
-    rivals : names of `analysis.translators.baselines(k, d, full=True)`; those that need one dimension for both
-        modalities are left out where there are two.
-    progress : called with (methods fitted, methods).
+    rivals : presets of `analysis.translators`; those that need one dimension for both modalities are left out where
+        there are two.
 
     Returns
     -------
-    One row a method: `direction`, `method`, `seed`, `analysis.experiments.comparison.SCORES`, and `seconds`, the
-    time of its fit.
+    One row a method: `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
+    fit.
     """
-    import pandas as pd
-
-    from modtrans_core.translator import Translator
-
-    train, validation, test = pairs.split(seed)
-    fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
-    mean = target_mean(train.modality(target), train.counts.get(target))
-    condition, item = test.rows(source)
-    applicable = baselines(fitted[0].shape[1], fitted[1].shape[1], full=True)
-    chosen = [name for name in rivals if name in applicable]
-
-    rows: list[dict[str, object]] = []
-
-    def add(method: str, predicted: np.ndarray, seconds: float) -> None:
-        found = score(predicted, test.modality(target), test.counts.get(target), mean=mean, item=item)
-        rows.append({"direction": f"{source} → {target}", "method": method, "seed": seed, **found, "seconds": seconds})
-        progress(len(rows), len(chosen) + len(GOALS))
-
-    for name in chosen:
-        started = time.perf_counter()
-        rival = applicable[name]().fit(*fitted, validation=held)
-        add(name, rival.translate(unit(condition)), time.perf_counter() - started)
+    left_out = not_applicable(trial.train.k, trial.train.d, full=True)
+    configs = {name: baseline(name) for name in rivals if name not in left_out}
     for goal in GOALS:
-        config = preset("calibrated")
-        config = replace(config, seed=seed, lift=replace(config.lift, goal=goal))
-        started = time.perf_counter()
-        translator = Translator.fit(train, source, target, config=config, validation=validation)
-        add(f"calibrated, {goal}", translator.translate(condition), time.perf_counter() - started)
-    return pd.DataFrame(rows)
-
-
-def contend_all(
-    pairs: str | Path, directions: Sequence[tuple[str, str]], seeds: int, progress: Progress | None = None
-) -> pd.DataFrame:
-    """`contend` for every direction and seed; see `analysis.experiments.splits.every_split`."""
-    import pandas as pd
-
-    return pd.concat(every_split(contend, pairs, directions, seeds, progress), ignore_index=True)
+        configs[f"calibrated, {goal}"] = preset("calibrated", {"goal": goal, "seed": trial.seed})
+    trial.race(configs)
+    return trial.table()
 
 
 def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
@@ -104,8 +52,6 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
     One row a direction and score: `direction`, `score`, `calibrated`, `rival`, `best` (its mean), `difference` (mean),
     `difference_sd` (over seeds, 0 for one), and `verdict`: ahead (by more than the spread), level, or behind.
     """
-    import pandas as pd
-
     rows = []
     for direction, part in scores.groupby("direction", sort=False):
         for name in JUDGED:

@@ -1,123 +1,95 @@
-"""The poster's translator beside its baselines on one split: the same pairs, the same scores."""
+"""The poster's translator beside simpler ones: the same pairs, the same scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from analysis.experiments.splits import every_split
-from analysis.theory.certify import certify_translator
+from analysis.experiments.interim import certify_translator, preset as baseline
+from analysis.experiments.trial import Trial
 from analysis.theory.gamma import calibrate_gamma
 from analysis.translators import baselines
-from modtrans_core.config import Config, preset
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset
+from modtrans_core.scores import cosine
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from modtrans_core.translator import Translator
-
-SCORES = [
-    "cosine", "floor", "ceiling", "skill",
-    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "gallery",
-]  # fmt: skip
+ONE, MANY = "poster, 1 step", "poster, 50 steps"
+"""the poster's translator by the conditional mean that one DDIM step gives, and by a sample of many"""
 GAMMAS = np.concatenate([np.linspace(0, 1, 41), np.linspace(1, 2, 11)[1:]])
 
 
 class Comparison(NamedTuple):
-    """One split, one direction."""
+    """One trial."""
 
     scores: pd.DataFrame
-    """one row a method: direction, method, seed, and `SCORES` on the test part"""
+    """one row a method: `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds` of its fit, and
+    `gamma`"""
     gamma_curve: pd.DataFrame
-    """mean test cosine of the trained parts for each gamma: direction, seed, gamma, cosine"""
+    """mean test cosine of the trained parts for each gamma: `direction`, `seed`, `gamma`, `cosine`"""
     certificates: pd.DataFrame
     """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
 
 
-def compare(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
-    *,
-    seed: int = 0,
-    config: Config | None = None,
-    steps: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Comparison:
-    """Fit every cheap baseline that applies and the poster's translator, and score them on the test part of the split.
+def translation(trial: Trial, steps: int = 2000) -> Comparison:
+    """Fit every cheap baseline that applies and the poster's translator, and score them on the test part.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
     `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs.
 
     Parameters
     ----------
-    pairs : the whole pair set; it is split here.
-    seed : of the split and of the training.
-    config : the translator's. Default: the preset `poster`. `steps` overrides its number of optimiser steps.
+    steps : optimiser steps of the poster's translator.
     """
-    import pandas as pd
+    fitted = trial.race({name: baseline(name) for name in baselines(trial.train.k, trial.train.d)})
+    fitted |= trial.race(posters(steps, trial.seed), gamma=1.0)
+    ridge, poster, c = fitted["ridge"], fitted[ONE], np.asarray(trial.test.c)
+    assert isinstance(poster, PosterTranslator)
+    held_c, held_z = (rows.numpy() for rows in trial.validation.unit_pairs())
+    (p, f, _), (held_p, held_f, _) = poster.parts(c), poster.parts(held_c)
+    ridge_p, held_ridge = ridge.translate(c), ridge.translate(held_c)
+    best, added = (
+        calibrate_gamma(held, held_f, held_z, group=trial.validation.group).gamma for held in (held_p, held_ridge)
+    )
+    trial.add("poster, gamma 0", p, gamma=0.0)
+    trial.add("poster, best gamma", p + best * f, gamma=best)
+    trial.add("ridge + best gamma F", ridge_p + added * f, gamma=added)
 
-    from modtrans_core.translator import Translator
+    facts = {"direction": trial.route, "seed": trial.seed}
+    curve = [{**facts, "gamma": gamma, "cosine": mean_cosine(trial.test, p + gamma * f)} for gamma in GAMMAS]
+    alpha = float(np.median(cosine(held_ridge, held_z)))
+    certificate = {**facts, **certified(poster, trial, alpha)}
+    return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]))
 
-    train, validation, test = pairs.split(seed)
-    mean = target_mean(train.modality(target), train.counts.get(target))
-    condition, item = test.rows(source)
-    condition = unit(condition)
-    fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
-    applicable = baselines(fitted[0].shape[1], fitted[1].shape[1])
-    linear = {name: make().fit(*fitted, validation=held) for name, make in applicable.items()}
-    predictions = {name: baseline.translate(condition) for name, baseline in linear.items()}
 
-    config = replace(config or preset("poster"), seed=seed)
-    if steps is not None:
-        config = replace(config, train=replace(config.train, steps=steps))
-    translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
-    p, f, gamma = translator.parts(condition)
-    held_p, held_f, _ = translator.parts(held[0])
-    group = validation.group[validation.rows(source)[1][validation.pairings(source, target)[2]]]
-    gammas = {
-        "poster": gamma,
-        "poster, gamma 0": 0.0,
-        "poster, best gamma": calibrate_gamma(held_p, held_f, held[1], group=group).gamma,
+def posters(steps: int, seed: int) -> dict[str, PosterConfig]:
+    """The poster's translator as `ONE` and as `MANY`.
+
+    M and F(c) fit each other after as many DDIM steps as the reconstruction term samples with, and no others. To train
+    through 50 takes 50 times as long as through one. So `MANY` is trained by the noise term alone, which knows no number
+    of steps, and M stays the ridge map.
+
+    Parameters
+    ----------
+    steps : optimiser steps.
+    """
+    settings = {"train.steps": steps, "train.seed": seed}
+    return {
+        ONE: preset("poster", {**settings, "steps": 1}),
+        MANY: preset("poster", {**settings, "steps": 50, "lambda_1": 0.0}),
     }
-    predictions |= {name: p + g * f for name, g in gammas.items()}
-    held_ridge = linear["ridge"].translate(held[0])
-    gammas["ridge + best gamma F"] = calibrate_gamma(held_ridge, held_f, held[1], group=group).gamma
-    predictions["ridge + best gamma F"] = predictions["ridge"] + gammas["ridge + best gamma F"] * f
-    alpha = float(np.median(cosine(held_ridge, held[1])))
-
-    targets, counts = test.modality(target), test.counts.get(target)
-    direction = f"{source} → {target}"
-    rows = [
-        {
-            "direction": direction, "method": name, "seed": seed,
-            **score(prediction, targets, counts, mean=mean, item=item),
-            "gamma": gammas.get(name),
-        }
-        for name, prediction in predictions.items()
-    ]  # fmt: skip
-    weight = 1 / (len(test) * np.bincount(item)[item])
-    own = targets[item], None if counts is None else counts[item]
-    curve = [
-        {"direction": direction, "seed": seed, "gamma": g, "cosine": float(weight @ cosine(p + g * f, *own))}
-        for g in GAMMAS
-    ]
-    certificate = certified(translator, test, alpha)
-    certificate = {"direction": direction, "seed": seed, **certificate}
-    return Comparison(pd.DataFrame(rows), pd.DataFrame(curve), pd.DataFrame([certificate]))
 
 
-def certified(translator: Translator, test: PairedEmbeddings, alpha: float) -> dict[str, float | int | str]:
+def mean_cosine(part: Pairing, zhat: np.ndarray) -> float:
+    """Of the translations zhat (N, d) of a part's conditions, every item weighing the same."""
+    counts = None if part.counts is None else part.counts[part.item]
+    weight = 1 / (len(part.pairs) * np.bincount(part.item)[part.item])
+    return float(weight @ cosine(zhat, part.targets[part.item], counts))
+
+
+def certified(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[str, float | int | str]:
     """What a certificate at `alpha` says, as one row of a table."""
-    certificate = certify_translator(translator, test, alpha)
+    certificate = certify_translator(poster, trial.test.pairs, alpha)
     premises = certificate.premises
     assert premises is not None  # the poster's translator has parts
     return {
@@ -133,24 +105,3 @@ def certified(translator: Translator, test: PairedEmbeddings, alpha: float) -> d
         "alignment": premises.dominance.mean,
         "dominance": premises.dominance.verdict,
     }
-
-
-def compare_all(
-    pairs: str | Path,
-    directions: Sequence[tuple[str, str]],
-    seeds: int,
-    *,
-    steps: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Comparison:
-    """`compare` for every direction and seed; see `analysis.experiments.splits.every_split`."""
-    import pandas as pd
-
-    found = every_split(partial(compare, steps=steps), pairs, directions, seeds, progress)
-    return Comparison(*(pd.concat(part, ignore_index=True) for part in zip(*found, strict=True)))
-
-
-def unit_pairs(pairs: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Every (condition, target) pair as unit rows, (P, k) and (P, d)."""
-    c, z, of_c, of_z = pairs.pairings(source, target)
-    return unit(c)[of_c], unit(z)[of_z]

@@ -1,71 +1,160 @@
-"""One piece of work for every direction and seed, as many at once as the machine has cores."""
+"""One split of a pair set in one direction: what methods are fitted to, and the scores of what they answer.
+
+An experiment is a function of a `Trial`: which methods, which columns beside the scores. `every_trial` runs it for every
+seed and route.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import get_reusable_executor
+
+from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.progress import Progress, silent
+from modtrans_core.scores import score
+
+SCORES = [
+    "cosine", "floor", "ceiling", "skill",
+    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "gallery",
+]  # fmt: skip
+"""what a row says of a translation; see `modtrans_core.scores.score`"""
+Result = TypeVar("Result")
 
 
-def every_split(
-    work: Callable[..., Any],
+@dataclass(frozen=True)
+class Trial:
+    """Fit on `train`, choose on `validation`, and score what is said of the conditions of `test`."""
+
+    seed: int
+    """of the split, and of whatever a method draws"""
+    train: Pairing
+    validation: Pairing
+    test: Pairing
+    mean: np.ndarray
+    """(d,) of the unit training targets: the floor's constant and the centre of the centered ranking"""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
+        """The split of `pairs` by this seed."""
+        return Trial.between(seed, *(Pairing(part, source, target) for part in pairs.split(seed)))
+
+    @staticmethod
+    def between(seed: int, train: Pairing, validation: Pairing, test: Pairing) -> Trial:
+        """Parts that come from anywhere."""
+        return Trial(seed, train, validation, test, train.mean())
+
+    @property
+    def route(self) -> str:
+        """What the modalities are called in a table: `image → text`."""
+        return f"{self.test.source} → {self.test.target}"
+
+    def fit(self, config: Any, progress: Progress = silent) -> Translator:
+        """The translator that a method's config fits."""
+        if hasattr(config, "fit"):  # INTERIM
+            return config.fit(self)
+        parts = self.train.pairs, self.train.source, self.train.target
+        return fit(*parts, config, validation=self.validation.pairs, progress=progress)
+
+    def score(
+        self, zhat: np.ndarray, *, part: Pairing | None = None, mean: np.ndarray | None = None
+    ) -> dict[str, float | int | None]:
+        """`SCORES` of the translations zhat (N, d) of a part's conditions.
+
+        Parameters
+        ----------
+        part : Default: `test`.
+        mean : (d,) of the targets that the translator knows. Default: of this trial's training targets.
+        """
+        part, mean = part or self.test, self.mean if mean is None else mean
+        return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
+
+    def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: object) -> None:
+        """One row: `direction`, `method`, `seed`, the facts given, and the scores of the test conditions' zhat (N, d)."""
+        named = {"direction": self.route, "method": method, "seed": self.seed}
+        self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
+
+    def race(self, configs: Mapping[str, Any], **facts: object) -> dict[str, Translator]:
+        """Fit every config, and add a row with the `seconds` that its fit took.
+
+        Returns
+        -------
+        The translators by name.
+        """
+        fitted = {}
+        for name, config in configs.items():
+            started = time.perf_counter()
+            fitted[name] = self.fit(config)
+            seconds = time.perf_counter() - started
+            self.add(name, fitted[name].translate(np.asarray(self.test.c)), **facts, seconds=seconds)
+        return fitted
+
+    def table(self) -> pd.DataFrame:
+        """Every row that was added."""
+        return pd.DataFrame(self.rows)
+
+
+def every_trial(
+    work: Callable[[Trial], Result],
     pairs: str | Path,
-    directions: Sequence[tuple[str, str]],
+    routes: Sequence[tuple[str, str]],
     seeds: int,
-    progress: Progress | None = None,
-) -> list[Any]:
-    """`work(pairs, source, target, seed=, progress=)` for every seed and direction, each in one thread of a process.
+    report: Progress = silent,
+) -> list[Result]:
+    """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
 
-    One thread each is faster for matrices of this size, and makes the result independent of the number of cores.
+    Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
+    on the number of cores. The processes end with the call, and soon after the process that made it.
 
     Parameters
     ----------
-    work : a function that a process can be sent: of a module, or a `functools.partial` of one.
     pairs : file or folder of the pair set.
-    directions : (source, target) modalities.
+    routes : (source, target) modalities.
     seeds : 0 to seeds - 1 are run.
-    progress : called with (steps done, steps of all), steps as `work` reports them.
+    report : called with (trials done, trials).
 
     Returns
     -------
-    What `work` returned, seed by seed, the directions of a seed together.
+    Seed by seed, the routes of a seed together.
     """
-    jobs = [(work, str(pairs), *direction, seed) for seed in range(seeds) for direction in directions]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), spawn) as pool:
-        try:
-            with TemporaryDirectory() as board:
-                results = [pool.submit(_run, Path(board) / str(index), *job) for index, job in enumerate(jobs)]
-                while wait(results, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
-                    told = [path.read_text().split() for path in Path(board).iterdir()]
-                    if progress is not None and told and all(told):
-                        progress(sum(int(step) for step, _ in told), len(jobs) * int(told[0][1]))
-                return [result.result() for result in results]
-        except BaseException:  # the board is gone, so that running jobs end when they next report
-            pool.shutdown(cancel_futures=True)
-            raise
+    jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
+    processes = max(2, min(len(jobs), cpu_count()))  # joblib would run a single one here, with this process' threads
+    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1)
+    found: list[Result] = []
+    try:
+        for result in parallel(delayed(_alone)(os.getpid(), work, str(pairs), *job) for job in jobs):
+            found.append(result)
+            report(len(found), len(jobs))
+    finally:
+        get_reusable_executor(processes).shutdown(wait=True, kill_workers=True)
+    return found
 
 
-def _run(board: Path, work: Callable[..., Any], path: str, source: str, target: str, seed: int) -> Any:
-    """The work in a process of its own, which ends soon after the one that asked for it has stopped."""
+def _alone(caller: int, work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int) -> Result:
+    """The work in one thread of this process, which ends when its caller has ended."""
     import torch
-    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
-    caller = multiprocessing.parent_process()
+    done = threading.Event()
+    threading.Thread(target=_end_with, args=(caller, done), daemon=True).start()
+    try:
+        return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    finally:
+        done.set()
 
-    def tell(step: int, of: int) -> None:
-        if step % 10 == 0 or step == of or of < 100:
-            board.write_text(f"{step} {of}")  # fails where the caller has cleaned up
-            if caller is not None and not caller.is_alive():
-                os._exit(1)
 
-    with threadpool_limits(1):
-        return work(PairedEmbeddings.load(path), source, target, seed=seed, progress=tell)
+def _end_with(caller: int, done: threading.Event) -> None:
+    """End this process when another one has become its parent."""
+    while not done.wait(0.5):
+        if os.getppid() != caller:
+            os._exit(1)
