@@ -37,7 +37,9 @@ class NormalEquations:
         self.cz += c.T @ z
 
     @staticmethod
-    def of(sums: Iterable[tuple[Tensor, Tensor, Tensor]], k: int, d: int, device: torch.device | str) -> NormalEquations:
+    def of(
+        sums: Iterable[tuple[Tensor, Tensor, Tensor]], k: int, d: int, device: torch.device | str = "cpu"
+    ) -> NormalEquations:
         """Those of the pairs whose `modtrans_core.pairing.Pairing.sums` these are, in one pass.
 
         Of several processes each gives its share of the sums, and gets the equations of all.

@@ -1,13 +1,13 @@
 """Methods by name, and what is done with any of them: fit, load, evaluate.
 
-The core has two, `calibrated` and `poster`. Others are found in the entry-point group `modtrans.methods`: a package that
+The core has two, `calibrated` and `poster`. Others are found in the entry-point group `modtrans.methods`: what
 registers a `modtrans_core.protocol.Method` there can be trained, saved, evaluated and certified like these.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -28,6 +28,7 @@ from modtrans_core.settings import changed, from_dict, require
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
 GROUP = "modtrans.methods"
+NO_SKILL = "the constant mean translates better"
 JUDGED_ON = 1024
 """validation items, at most, on which a fitted translator is compared with the constant mean"""
 
@@ -164,10 +165,11 @@ def fit(
     with reporting(progress if speaks else silent, 1, "fit", "step") as report:
         held = Pairing(validation, source, target)
         translator = method(name).fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+    skill = evaluate(translator, validation.at_most(JUDGED_ON))["skill"] if speaks else None
     if run:
-        run.finish(translator.tensors())  # type: ignore[attr-defined]
-    if speaks:
-        _warn_of_no_skill(translator, validation)
+        run.finish(translator.tensors(), validation_skill=skill)
+    if skill is not None and skill < 0:
+        warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator
 
 
@@ -188,8 +190,10 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     try:
         facts = Facts(**described["facts"])
     except TypeError:
-        raise ValueError(f"{folder}/{runs.DESCRIPTION}: facts: {described['facts']}, those of a translator are needed") from None
-    config = from_dict(found.config, described["config"])
+        raise ValueError(
+            f"{folder}/{runs.DESCRIPTION}: facts: {described['facts']}, those of a translator are needed"
+        ) from None
+    config: Any = from_dict(found.config, described["config"])
     tensors = runs.read_model(folder)
     try:
         return found.restore(facts, config, tensors, torch.device(device) if device else default_device())
@@ -217,12 +221,3 @@ def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -
 
 
 _preset = preset
-
-
-def _warn_of_no_skill(translator: Translator, validation: PairedEmbeddings) -> None:
-    skill = evaluate(translator, validation.at_most(JUDGED_ON))["skill"]
-    if skill is not None and skill < 0:
-        warnings.warn(
-            f"{translator}: skill {skill:.3f} on validation pairs, below zero: the constant mean translates better",
-            stacklevel=3,
-        )

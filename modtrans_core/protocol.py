@@ -66,11 +66,13 @@ class Facts(NamedTuple):
 class Translator(Protocol):
     """Conditions c (n, k) of one modality to vectors zhat (n, d) of another.
 
-    zhat is not normalised: only its direction is meant. A row's translation does not depend on the rows beside it.
+    zhat is not normalised: only its direction is meant.
     """
 
     method: ClassVar[str]
     """name of the method that fitted it"""
+    row_by_row: ClassVar[bool]
+    """whether a row is translated the same whatever stands beside it"""
 
     @property
     def facts(self) -> Facts:
@@ -86,6 +88,9 @@ class Translator(Protocol):
 
     def translate(self, c: Vectors) -> Vectors:
         """zhat (n, d) of the conditions c (n, k), numpy or torch; what comes back is of the same kind."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What is saved."""
 
     def save(self, folder: str | Path) -> None:
         """Write the translator into a new folder."""
@@ -126,14 +131,11 @@ class Expects(Protocol):
         """The cosine (n,) that each translation is expected to have with its target."""
 
 
-Ability = TypeVar("Ability")
-
-
-def able(translator: Translator, ability: type[Ability]) -> Ability:
+def able(translator: Translator, ability: Any) -> Any:
     """The translator, if it has this ability: `HasParts`, `Draws` or `Expects`. A ValueError otherwise."""
     if not isinstance(translator, ability):
         (verb,) = (name for name in vars(ability) if not name.startswith("_"))
-        raise ValueError(f"{verb}: method {translator.method!r} cannot do it; one that can is needed, such as calibrated")
+        raise ValueError(f"{verb}: method {translator.method!r} cannot do it, and a method that can is needed")
     return translator
 
 
@@ -154,6 +156,7 @@ class Stored:
     """Gives a translator `save`; it has to have `method`, `facts`, `config` and `tensors()`."""
 
     method: ClassVar[str]
+    row_by_row: ClassVar[bool] = True
 
     def save(self: Any, folder: str | Path) -> None:
         """Write the translator into a new folder; one that already holds a translator is refused."""

@@ -66,7 +66,9 @@ def describe(folder: Path, method: str, facts: Mapping[str, Any], config: Any, *
     write_json(folder / DESCRIPTION, {**description, **more})
 
 
-def write(folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, tensors: Mapping[str, Tensor]) -> None:
+def write(
+    folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, tensors: Mapping[str, Tensor]
+) -> None:
     """Write a translator into a new folder."""
     refuse_existing(folder)
     describe(Path(folder), method, facts, config)
@@ -226,9 +228,10 @@ class Run:
         if stop:
             raise KeyboardInterrupt(f"after step {step} of {steps}")
 
-    def finish(self, tensors: Mapping[str, Tensor]) -> None:
-        """Write what translates; no steps are left."""
+    def finish(self, tensors: Mapping[str, Tensor], **more: Any) -> None:
+        """Write what translates, and more JSON values into the description; no steps are left."""
         if self.writes:
+            write_json(self.folder / DESCRIPTION, {**description(self.folder), **more})
             write_model(self.folder, tensors)
             (self.folder / TRAINING).unlink(missing_ok=True)
         distributed.barrier()

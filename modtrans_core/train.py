@@ -1,8 +1,8 @@
 """Training: one loop for every module that learns by gradient steps.
 
 All randomness of step s is a function of (seed, s), and so is its batch. A training therefore has no hidden state:
-weights, moving average, optimiser moments and the step number are all that a resumed run needs to end with the bits that
-an undisturbed one ends with.
+weights, moving average, optimiser moments and the step number are all that a resumed run needs to end with the bits of
+an undisturbed one.
 
 Under torchrun every process takes its rows of each batch and draws their noise from (seed, s, rank). Gradients are
 averaged, so that every process makes the same step. Another number of processes is another draw of the same law.
@@ -14,9 +14,10 @@ loss is logged and for batches that are read from disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -25,15 +26,29 @@ from torch import Tensor, nn
 from modtrans_core import distributed
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
-from modtrans_core.run import Run, Training
+from modtrans_core.run import Training
 from modtrans_core.settings import require
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000
 """steps on a GPU from which compiling, about a minute, is won back"""
 
-Loss = Callable[[nn.Module, Tensor, Tensor], dict[str, Tensor]]
-"""(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the others are logged"""
+Module = TypeVar("Module", bound=nn.Module)
+Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
+"""(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
+
+
+class Watch(Protocol):
+    """What accompanies a training from step to step: a `modtrans_core.run.Run`, or what chooses among its weights."""
+
+    def resume(self, state: Training) -> int:
+        """Before the first step. Returns the steps that were made already."""
+
+    def interruptible(self) -> AbstractContextManager[Any]:
+        """The context in which the steps are made."""
+
+    def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
+        """After step `step` of `steps`, with the loss where it was looked at. An exception ends the training."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +79,14 @@ class TrainConfig:
 
 
 def train(
-    module: nn.Module,
-    loss: Loss,
+    module: Module,
+    loss: Loss[Module],
     batches: Batches,
     config: TrainConfig,
-    run: Run | None = None,
+    run: Watch | None = None,
     report: Progress = silent,
     optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
-) -> nn.Module:
+) -> Module:
     """Minimise a loss by gradient steps.
 
     Parameters
@@ -85,7 +100,7 @@ def train(
 
     Returns
     -------
-    nn.Module
+    Module
         A copy of the module whose weights are the moving average, in evaluation mode.
 
     Raises
@@ -113,7 +128,7 @@ def train(
                     raise ValueError(f"loss: {values['total']} after step {done}; try a smaller learning_rate")
             if run:
                 run.after(done, config.steps, values, state)
-    return state.average
+    return cast(Module, state.average)
 
 
 def advance(
@@ -126,7 +141,8 @@ def advance(
     (weight * distributed.world() * terms["total"]).backward()  # gradients are averaged over the processes
     state.optimizer.step()
     with torch.no_grad():
-        mine, theirs = list(state.average.parameters()), list(state.module.parameters())
+        mine: list[Tensor] = list(state.average.parameters())
+        theirs: list[Tensor] = list(state.module.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
     return terms
 
@@ -134,7 +150,7 @@ def advance(
 class _Measured(nn.Module):
     """The loss as a module, so that its gradients can be averaged over processes."""
 
-    def __init__(self, module: nn.Module, loss: Loss) -> None:
+    def __init__(self, module: nn.Module, loss: Loss[Any]) -> None:
         super().__init__()
         self.module, self.loss = module, loss
 

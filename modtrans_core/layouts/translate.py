@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checkpoint import MODEL
 from modtrans_core.extras import require
 from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
+from modtrans_core.protocol import Draws, Expects, Translator, able
+from modtrans_core.run import MODEL
 from modtrans_core.store.files import scratch_folder, write_npy
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.read import load, load_npy
-from modtrans_core.translator import ROWS_AT_ONCE, Translator
+from modtrans_core.vectors import ROWS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -33,10 +34,11 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
         trained on.
     """
     path = Path(path)
-    pairs = load_npy(path, translator.source) if path.suffix == ".npy" else load(path)
-    if translator.source not in pairs.arrays:
-        raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {translator.source}, which the run translates")
-    translator.check(pairs, translator.source)
+    source = translator.facts.source
+    pairs = load_npy(path, source) if path.suffix == ".npy" else load(path)
+    if source not in pairs.arrays:
+        raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {source}, which the run translates")
+    translator.facts.refuse(pairs, source)
     return pairs
 
 
@@ -64,7 +66,7 @@ def translate_set(
     run : the run folder, for the metadata.
     names : one row an item, for a folder; see `modtrans_core.layouts.clip_retrieval`.
     expected_cosine : also write the cosine that each translation is expected to have, (n,) or (n, m), as `.npy`.
-    settings : steps, guidance and generator of `Translator.translate`.
+    settings : of the translator's `translate` or `draw`, such as the steps of the poster's.
 
     Returns
     -------
@@ -73,19 +75,21 @@ def translate_set(
     Raises
     ------
     ValueError
-        If samples are asked for of items with several vectors, or `expected_cosine` of a run that is not calibrated.
+        If samples are asked for of items with several vectors, or the translator cannot do what is asked for.
     """
-    out = Path(out)
-    shape = pairs.modality(translator.source).shape[:-1]
+    out, facts = Path(out), translator.facts
+    shape = pairs.modality(facts.source).shape[:-1]
     if samples is not None and len(shape) > 1:
-        raise ValueError(f"samples: {translator.source} is {(*shape, translator.k)}; one vector an item is needed")
+        raise ValueError(f"samples: {facts.source} is {(*shape, facts.k)}; one vector an item is needed")
     if expected_cosine is not None:
-        pieces = _pieces(pairs, translator, 1, translator.expected_cosine)
+        pieces = _pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)
         write_npy(expected_cosine, shape, np.float32, pieces)
-    shape = (*shape, *([] if samples is None else [samples]), translator.d)
+    shape = (*shape, *([] if samples is None else [samples]), facts.d)
 
     def translate(c: np.ndarray) -> np.ndarray:
-        return translator.translate(c, samples=samples, **settings)
+        if samples is None:
+            return translator.translate(c, **settings)
+        return able(translator, Draws).draw(c, samples, **settings)
 
     with reporting(progress, len(pairs), "translate", "item") as report:
 
@@ -103,8 +107,8 @@ def translate_set(
             require("pyarrow", "encoders")  # said before the work, not after it
         with scratch_folder(out) as scratch:
             write_npy(scratch / "translated.npy", shape, np.float32, translated())
-            counts = pairs.counts.get(translator.source)
-            found = _described(translator, pairs, load_npy(scratch / "translated.npy", translator.target, counts), run)
+            counts = pairs.counts.get(facts.source)
+            found = _described(translator, pairs, load_npy(scratch / "translated.npy", facts.target, counts), run)
             if out.suffix in SUFFIXES:
                 found.save(out)
             else:
@@ -115,20 +119,17 @@ def translate_set(
 def _pieces(
     pairs: PairedEmbeddings, translator: Translator, drawn: int, work: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """`work` of the vectors (n, k) of some items at a time, one array row an item.
-
-    The pieces are those that the translator itself works in, so that the noise of a set is the same in one call.
-    """
-    source = pairs.modality(translator.source)
+    """`work` of the vectors (n, k) of some items at a time, one array row an item."""
+    source = pairs.modality(translator.facts.source)
     items = len(pairs)
-    if translator.config.sampling.normalisation == "row":
-        items = max(1, ROWS_AT_ONCE // (drawn if source.ndim == 2 else source.shape[1]))
+    if translator.row_by_row:
+        items = max(1, ROWS // (drawn if source.ndim == 2 else source.shape[1]))
     for start in range(0, len(pairs), items):
         chunk = source[start : start + items]
         if source.ndim == 2:
             yield work(chunk)
             continue
-        present = np.arange(source.shape[1]) < pairs.counts[translator.source][start : start + items, None]
+        present = np.arange(source.shape[1]) < pairs.counts[translator.facts.source][start : start + items, None]
         rows = work(chunk[present])
         found = np.zeros((*present.shape, *rows.shape[1:]), dtype=np.float32)
         found[present] = rows
@@ -139,15 +140,15 @@ def _described(
     translator: Translator, pairs: PairedEmbeddings, found: PairedEmbeddings, run: str | Path
 ) -> PairedEmbeddings:
     """The translations with the names, groups and split of what they were made from, and how they were made."""
-    source, target = translator.source, translator.target
+    source, target, encoders = translator.facts.source, translator.facts.target, translator.facts.encoders
     metadata = {name: value for name, value in pairs.metadata.items() if name not in pairs.arrays}
     made = {
         "from": source,
-        "encoder": pairs.encoder(source).get("encoder") or translator.encoders.get(source, {}).get("encoder"),
+        "encoder": pairs.encoder(source).get("encoder") or encoders.get(source, {}).get("encoder"),
         "run": Path(run).resolve().name,
         "model_sha256": hashlib.sha256((Path(run) / MODEL).read_bytes()).hexdigest(),
     }
-    facts = {**translator.encoders.get(target, {}), "normalised": False, "translated": made}
+    facts = {**encoders.get(target, {}), "normalised": False, "translated": made}
     return PairedEmbeddings(
         found.arrays,
         found.counts,

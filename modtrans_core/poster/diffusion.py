@@ -1,12 +1,12 @@
 """The noise schedule and deterministic DDIM (Song et al. 2021, arXiv 2010.02502) with classifier-free guidance.
 
-    code            paper
-    x0              x_0, the clean vector
-    xt, t           x_t; times run from 0 (least noise) to T - 1, and time -1 is the clean vector
-    alpha_bar       alpha_t of the paper's equation 4
-    signal, noise   sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), columns (n, 1): x_t = signal x_0 + noise eps
-    eps             epsilon_theta(x_t)
-    v               the velocity, signal eps - noise x_0 (Salimans and Ho 2022, arXiv 2202.00512, section 4)
+code            paper
+x0              x_0, the clean vector
+xt, t           x_t; times run from 0 (least noise) to T - 1, and time -1 is the clean vector
+alpha_bar       alpha_t of the paper's equation 4
+signal, noise   sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), columns (n, 1): x_t = signal x_0 + noise eps
+eps             epsilon_theta(x_t)
+v               the velocity, signal eps - noise x_0 (Salimans and Ho 2022, arXiv 2202.00512, section 4)
 """
 
 from __future__ import annotations

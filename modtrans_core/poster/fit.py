@@ -31,9 +31,7 @@ def fit(
     if run is None or not run.resuming:
         start(model, pairing, validation)
     batches = Batches(pairing, config.train.batch, config.train.seed, device)
-    trained = train(model, objective, batches, config.train, run, report)
-    assert isinstance(trained, PosterTranslator)
-    return trained
+    return train(model, objective, batches, config.train, run, report)
 
 
 @torch.no_grad()

@@ -37,6 +37,7 @@ class PosterTranslator(Stored, nn.Module):
     method = "poster"
     mean: Tensor
     roots: Tensor
+    denoiser: Any
 
     def __init__(self, facts: Facts, config: PosterConfig) -> None:
         super().__init__()
@@ -73,9 +74,18 @@ class PosterTranslator(Stored, nn.Module):
             found = self._times[steps] = diffusion.grid(self.config.timesteps, steps).to(self.device)
         return found
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise that one sample starts from."""
+        return (self.facts.d,)
+
     def direction(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c (n, k), normalised."""
-        return normalize(self.sampled(c, noise, steps, guidance), dim=-1)
+        """F(c) (n, d): the sample from `noise` (n, *noise_shape) under the unit conditions c (n, k), normalised."""
+        return self.normalised(self.sampled(c, noise, steps, guidance))
+
+    def normalised(self, x0: Tensor) -> Tensor:
+        """The samples x0 (n, d) or (n, samples, d), each divided by its norm."""
+        return normalize(x0, dim=-1)
 
     def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
         """DDIM(c) (n, d), not normalised."""
@@ -102,7 +112,7 @@ class PosterTranslator(Stored, nn.Module):
         steps : DDIM steps. Default: the configuration's, as for the next.
         guidance : classifier-free guidance scale, 1 for none.
         seed : of the starting noise; another one gives another sample.
-        noise : (n, d), in place of the rows' own.
+        noise : (n, *noise_shape), in place of the rows' own.
 
         Raises
         ------
@@ -148,22 +158,23 @@ class PosterTranslator(Stored, nn.Module):
         require(guidance >= 0, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
-        def directions(c: Tensor, start: Tensor) -> Tensor:
+        def sampled(c: Tensor, start: Tensor) -> Tensor:
             with bfloat16(self.device):
-                f = self.direction(c.repeat_interleave(samples, 0), start.view(-1, self.facts.d), steps, guidance)
-            return f.float().view(len(c), samples, self.facts.d)
+                x0 = self.sampled(c.repeat_interleave(samples, 0), start.view(-1, *self.noise_shape), steps, guidance)
+            return x0.float().view(len(c), samples, self.facts.d)
 
         def from_own_noise(c: Tensor) -> Tensor:
-            return directions(c, normal(keys(c), (samples, self.facts.d), seed))
+            return sampled(c, normal(keys(c), (samples, *self.noise_shape), seed))
 
         training = self.training
         self.eval()
         if noise is None:
-            found = in_pieces(from_own_noise, rows, samples=samples)
+            x0 = in_pieces(from_own_noise, rows, samples=samples)
         else:
-            wanted = (len(rows), self.facts.d)
+            wanted = (len(rows), *self.noise_shape)
             require(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
-            found = in_pieces(directions, rows, noise.to(rows))
+            x0 = in_pieces(sampled, rows, noise.to(rows))
+        found = self.normalised(x0)
         self.train(training)
         if not found.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")

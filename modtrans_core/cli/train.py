@@ -1,0 +1,127 @@
+"""The verb that fits a translator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from modtrans_core.cli.verb import say
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.settings import changed, parsed, require
+
+FRACTIONS = (0.7, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Example: modtrans train openmoji.npz --out runs/first
+
+    Fit a translator. The pair set is split into train, validation and test as the data set itself is; where it has no
+    parts of its own, by group (70, 10 and 20 per cent). The test part is never looked at, and `modtrans evaluate` finds
+    it again by itself. Ctrl-C keeps the steps that were made, and --resume goes on from there. On several GPUs:
+    torchrun --nproc-per-node 8 -m modtrans_core train ...
+    """
+
+    parallel: ClassVar[bool] = True
+
+    pairs: Positional[Path]
+    """pair set: .npz, .safetensors, a folder of them, or clip-retrieval's layout"""
+    out: Path
+    """run folder to make"""
+    source: str = "image"
+    """modality to translate from"""
+    target: str = "text"
+    """modality to translate to"""
+    preset: str = "calibrated"
+    """settings to start from: calibrated (the conditional mean in closed form), poster (a linear map and a diffusion
+    model), or that of another method, such as ridge; an unknown name lists them all"""
+    goal: Literal["cosine", "balanced", "retrieval"] | None = None
+    """what `calibrated` is chosen by: the cosine, the centered ranking (retrieval), or the best ranking at hardly any
+    cost in cosine (balanced, the default)"""
+    train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
+    """optimiser steps, where there are any. Default: the preset's"""
+    seed: int = 0
+    """seed of weights, order and training noise"""
+    split_seed: int = 0
+    """seed of the split"""
+    fractions: tuple[float, float, float] = FRACTIONS
+    """shares of train, validation and test where the data set has no parts of its own; 0.9 0.1 0 keeps nothing for a
+    test"""
+    own_split: bool = True
+    """follow the data set's own split; --no-own-split deals all items out by --split-seed"""
+    device: str | None = None
+    """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
+    resume: bool = False
+    """go on with the unfinished run in --out"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """any other setting, such as gamma=0.2 width=512 train.batch=1024"""
+
+    def run(self) -> None:
+        from modtrans_core.distributed import processes
+
+        with processes(self.device) as device:
+            self.train(device)
+
+    def train(self, device: str | None) -> None:
+        """Fit on this device, together with the other processes that there may be."""
+        from modtrans_core.methods import fit, preset
+
+        config = self.configured(preset(self.preset))
+        pairs = PairedEmbeddings.load(self.pairs)
+        own = self.own_split and self.fractions[2] > 0
+        with warnings_said():
+            train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
+        parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
+        parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]
+        if out := len(pairs) - sum(map(len, (train, validation, *test))):
+            parts.append(f"{out} left out, as the data set has them in no part")
+        say(f"{pairs}: {', '.join(parts)}")
+        facts = {"seed": self.split_seed, "fractions": list(self.fractions), "fingerprint": pairs.fingerprint()}
+        facts |= {} if pairs.own_split is None else {"own": own}
+        with warnings_said():
+            fit(
+                train, self.source, self.target, config,
+                validation=validation, out=self.out, resume=self.resume, device=device, split=facts,
+            )  # fmt: skip
+        say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
+
+    def configured(self, config: Any) -> Any:
+        """The preset's config with what the options say."""
+        known = {field.name for field in fields(config)}
+        settings = parsed(self.set)
+        if self.goal is not None:
+            require("goal" in known, "goal", self.goal, "--preset calibrated")
+            settings["goal"] = self.goal
+        if self.train_steps is not None:
+            require("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
+            settings["train.steps"] = self.train_steps
+        if seeded := {"train.seed" if "train" in known else "seed"} & {"train.seed", *known}:
+            settings = {seeded.pop(): self.seed, **settings}
+        return changed(config, settings)
+
+
+def split(
+    pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool = True
+) -> tuple[PairedEmbeddings, ...]:
+    """Train, validation and test part; no test part where its share is 0, whatever the data set's own split says."""
+    if len(fractions) == 3 and fractions[2] == 0:
+        return pairs.split(seed, fractions[:2], own=False)
+    return pairs.split(seed, fractions, own)
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Inside, warnings of this package become lines on stderr at its end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            say(f"note: {warning.message}")

@@ -1,0 +1,161 @@
+"""The verbs that use a translator: translate and evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from modtrans_core.cli.train import split, warnings_said
+from modtrans_core.cli.verb import refuse_existing, refuse_unknown, say
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.headers import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Example: modtrans translate runs/first openmoji.npz translated.npz
+
+    Translate the vectors of one modality into the other: those of a pair set, or the rows of an array (n, k) in a .npy
+    file. Written are an array (n, d), float32; a pair set with names, groups and split of the input; or a folder that
+    clip-retrieval indexes. A calibrated translator estimates the mean of what is likely; --samples K writes K likely
+    translations of each row, (n, K, d).
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
+    """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """translations to write: .npy, a pair set .npz or .safetensors, or a folder in clip-retrieval's layout"""
+    steps: int | None = None
+    """DDIM steps of a translator that samples. Default: the run's"""
+    guidance: float | None = None
+    """guidance scale of a translator that samples, 1 for none. Default: the run's"""
+    samples: int | None = None
+    """draw so many translations of each row, written as (n, K, d). Default: one, written as (n, d)"""
+    expected_cosine: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None
+    """also write the cosine that each translation is expected to have with its target, (n,); calibrated runs only"""
+    seed: int | None = None
+    """seed of the noise of a translator that samples. Default: 0"""
+    overwrite: bool = False
+    """replace OUT, and FILE.npy, when they are there"""
+
+    def run(self) -> None:
+        from modtrans_core.layouts.translate import load_conditions, translate_set
+        from modtrans_core.methods import load
+        from modtrans_core.store.names import read_items, sidecars
+
+        if self.expected_cosine == self.output:
+            raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
+        if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
+            raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        refuse_unknown(self.output, ".npy", *SUFFIXES)
+        for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
+            refuse_existing(file, self.overwrite)
+        translator = load(self.run_folder)
+        pairs = load_conditions(self.input, translator)
+        names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        with warnings_said():
+            shape = translate_set(
+                translator, pairs, self.output, self.run_folder, names,
+                expected_cosine=self.expected_cosine, samples=self.samples,
+                **given(steps=self.steps, guidance=self.guidance, seed=self.seed),
+            )  # fmt: skip
+        several = "" if self.samples is None else f"{self.samples} each, "
+        facts = translator.facts
+        say(f"{self.output}: {shape[0]} {facts.target} vectors, {several}of dimension {facts.d}")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Example: modtrans evaluate runs/first openmoji.npz
+
+    Score a translator. On the pair set that it was trained from, only the part kept for the test is used.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Positional[Path]
+    """pair set"""
+    split: Literal["auto", "test", "all"] = "auto"
+    """which items: the test part of the run's split, all, or (auto) the test part where the run saw these pairs"""
+    limit: int | None = None
+    """score at most this many of them, evenly spaced: ranking takes time with the square of it. Default: all"""
+    steps: int | None = None
+    """DDIM steps of a translator that samples. Default: the run's"""
+    guidance: float | None = None
+    """guidance scale of a translator that samples, 1 for none. Default: the run's"""
+    json: bool = False
+    """print one JSON object"""
+
+    def run(self) -> None:
+        from modtrans_core.methods import NO_SKILL, evaluate, load
+        from modtrans_core.run import description
+
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit: {self.limit}, at least 1 is needed")
+        pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
+        pairs = pairs if self.limit is None else pairs.at_most(self.limit)
+        translator = load(self.run_folder)
+        skill = description(self.run_folder).get("validation_skill")
+        if skill is not None and skill < 0:
+            say(f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}")
+        with warnings_said():
+            scores = evaluate(translator, pairs, **given(steps=self.steps, guidance=self.guidance))
+        if self.json:
+            print(json.dumps(scores))
+        else:
+            print(scores_in_words(scores, f"{translator.facts.source} → {translator.facts.target}"))
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """The settings that were given at all: a translator is asked for what it knows."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def held_out(run: Path, pairs: PairedEmbeddings, part: str = "auto") -> PairedEmbeddings:
+    """The items to score: the test part of the run's own split where these are the pairs that it was trained from."""
+    from modtrans_core.run import description
+
+    trained_on = description(run).get("split")
+    same = trained_on is not None and trained_on["fingerprint"] == pairs.fingerprint()
+    if part == "all" or (part == "auto" and not same):
+        if same:
+            say("scored on all items, training items among them: these scores are not a test")
+        elif trained_on is not None:
+            say(f"scored on all {len(pairs)} items: not the pairs that the run was trained from")
+        return pairs
+    if trained_on is None:
+        raise ValueError(f"{run}: has no split, --split all is needed")
+    with warnings_said():
+        parts = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))
+    if len(parts) < 3:
+        raise ValueError(f"{run}: kept nothing for a test; other pairs are needed, or --split all")
+    say(f"scored on the {len(parts[-1])} items of {len(pairs)} that were kept for the test")
+    return parts[-1]
+
+
+def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str:
+    """The scores as a short text with a line on what each number stands beside."""
+
+    def number(key: str) -> str:
+        value = scores[key]
+        return "     -" if value is None else f"{value:6.3f}"
+
+    return "\n".join(
+        [
+            title,
+            f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
+            f" and ceiling {number('ceiling')} (two targets of one item)",
+            f"  skill      {number('skill')}   share of the way from floor to ceiling",
+            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items",
+            f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
+            "   ranked after subtracting the training mean",
+        ]
+    )
