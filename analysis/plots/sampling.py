@@ -8,13 +8,11 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.released import LINEAR, WHOLE
 from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
-from analysis.plots.style import COLOURS, LINES
+from analysis.plots.style import LABELS, colour, over_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-LABELS = {"cosine": "cosine", "centered_recall_at_10": "centered recall@10", "agreement": "cosine of two samples"}
 
 
 def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -23,17 +21,17 @@ def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     `frame` is that of `analysis.experiments.released.compare_released`, any seeds, one direction or several.
     """
     ax = ax or plt.gca()
-    for colour, (direction, part) in zip(COLOURS, frame.groupby("direction", sort=False), strict=False):
-        whole = part[part["translation"] == WHOLE].groupby("batch")["cosine"].agg(["mean", "min", "max"])
-        ax.plot(whole.index, whole["mean"], "-o", color=colour, label=f"{direction}, $cM + F$")
-        ax.fill_between(whole.index, whole["min"], whole["max"], color=colour, alpha=0.2, linewidth=0)
+    for index, (direction, part) in enumerate(frame.groupby("direction", sort=False)):
+        whole = part[part["translation"] == WHOLE].set_index("batch")["cosine"]
+        look = {"linestyle": "-", "marker": "o", "label": f"{direction}, $cM + F$"}
+        sizes = over_seeds(whole, index, ax, **look).index
         linear = part.loc[part["translation"] == LINEAR, "cosine"].mean()
-        ax.axhline(linear, color=colour, linestyle="--", linewidth=0.8, label=f"{direction}, $cM$ alone")
+        ax.axhline(linear, color=colour(index), linestyle="--", linewidth=0.8, label=f"{direction}, $cM$ alone")
     ax.set_xscale("log", base=2)
-    ax.set_xticks(whole.index, [f"{size:.0f}" for size in whole.index])
+    ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
     ax.set_xlabel("rows translated at once (1: one query)")
-    ax.set_ylabel("test cosine")
+    ax.set_ylabel(LABELS["cosine"])
     ax.set_title(f"batch-wide norm, seeds: {frame['seed'].nunique()}")
     ax.legend()
     return ax
@@ -56,13 +54,10 @@ def quality_against_steps(
     chosen = fewest_steps(frame).set_index(["translation", "trained"])["fewest"]
     shown = frame[(frame["part"] == "test") & (frame["translation"] == translation)]
     for index, (trained, part) in enumerate(shown.groupby("trained", sort=False)):
-        colour = COLOURS[index % len(COLOURS)]
-        spread = part.groupby("steps")[score].agg(["mean", "min", "max"])
-        ax.plot(spread.index, spread["mean"], color=colour, linestyle=LINES[index % len(LINES)], label=trained)
-        ax.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
+        spread = over_seeds(part.set_index("steps")[score], index, ax, label=trained)
         if score == "cosine":
             fewest = chosen[translation, trained]
-            ax.plot(fewest, spread.loc[fewest, "mean"], "o", color=colour)
+            ax.plot(fewest, spread.loc[fewest, "mean"], "o", color=colour(index))
     ax.set_xscale("log")
     ticks = sorted(shown["steps"].unique())
     ax.set_xticks(ticks, [str(tick) for tick in ticks])

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.plots import certify as figures
+from analysis.plots import certificates as figures
 from analysis.theory.bound import general_probability, probability
 from analysis.theory.certify import certify, certify_cosines, certify_translator
 from analysis.theory.distribution_free import SurvivalBand, betting_interval, lower_limit, survival_band

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
-from analysis.plots import limits as figures
+from analysis.plots import certificates as figures
 from analysis.theory.intervals import Estimate, linear_interval, mean_interval
 from analysis.theory.limits import (
     ceiling_interval,

@@ -13,7 +13,7 @@ from analysis.experiments.contenders import METHODS
 from analysis.experiments.encoder_pairs import embedded, named, named_pairs, on_sphere, short
 from analysis.experiments.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
 from analysis.paper.tables import mean_and_spread
-from analysis.plots.encoders import dumbbells, rankings
+from analysis.plots.encoder_pairs import dumbbells, rankings
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.vectors import unit

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments.comparison import SCORES
 from analysis.experiments.front import BOTH, GOALS, JUDGED, contend, on_front, verdicts
 from analysis.paper.tables import mean_and_spread
-from analysis.plots import front as figure
+from analysis.plots import presets as figure
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.vectors import unit
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import COLOURS
-from analysis.plots.translation import MARKERS
+from analysis.plots.style import GREY, LABELS, RULE, point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,17 +26,13 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     x, y = "cosine", "centered_recall_at_10"
     drawn = table[~table["method"].isin(NOT_DRAWN)]
     for index, row in enumerate(drawn.to_dict("records")):
-        colour = COLOURS[index % len(COLOURS)]
-        fill = colour if row["method"].startswith("calibrated") else "white"
-        ax.errorbar(
-            row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], label=row["method"], linestyle="none",
-            marker=MARKERS[index % len(MARKERS)], color=colour, markerfacecolor=fill, elinewidth=0.5,
-        )  # fmt: skip
+        look = {"label": row["method"], "elinewidth": 0.5, **point(index, row["method"].startswith("calibrated"))}
+        ax.errorbar(row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], **look)
     best = drawn[drawn["on_front"]].sort_values(x)
-    ax.plot(best[x], best[y], color="0.6", linestyle=":", linewidth=0.8, zorder=0)
-    ax.axvline(table["floor"].mean(), color="0.5", linestyle="--", linewidth=0.8)
-    ax.set_xlabel("test cosine (dashed: floor; full: calibrated, by goal)")
-    ax.set_ylabel(f"centered recall@10 of {table['gallery'].mean():.0f}")
+    ax.plot(best[x], best[y], color=GREY, linestyle=":", linewidth=0.8, zorder=0)
+    ax.axvline(table["floor"].mean(), linestyle="--", **RULE)
+    ax.set_xlabel(f"{LABELS[x]} (dashed: floor; full: calibrated, by goal)")
+    ax.set_ylabel(f"{LABELS[y]} of {table['gallery'].mean():.0f}")
     ax.set_title(f"{table['direction'].iloc[0]}, seeds: {table['runs'].iloc[0]}")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     return ax
