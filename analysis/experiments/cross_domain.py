@@ -69,8 +69,9 @@ def cross(
     n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
     near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
     at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
-    abroad = Trial.between(trial.seed, *(Pairing(part, source, target) for part in (far, far_validation)), test)
-    facts = {"floor_at_home": floor(at_home.mean, test.targets, test.counts)}
+    far_train, far_held = (Pairing(part, source, target) for part in (far, far_validation))
+    abroad = Trial.between(trial.seed, far_train, far_held, test)
+    facts: dict[str, Any] = {"floor_at_home": floor(at_home.mean, test.targets, test.counts)}
     c = np.asarray(test.c)
     for place, one in {"home": at_home, "away": abroad}.items():
         facts |= {"trained": place, "n": len(one.train.pairs)}

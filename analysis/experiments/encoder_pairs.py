@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.interim import preset as baseline
 from analysis.experiments.translation import ONE, posters
 from analysis.experiments.trial import SCORES, Trial, every_trial
 from modtrans_core import PairedEmbeddings, preset
@@ -50,7 +49,7 @@ def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[st
     steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
     """
     calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
-    return {"ridge": baseline("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    return {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
 
 
 def encoder_pairs(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
 
-from analysis.experiments.interim import preset as baseline
 from analysis.experiments.trial import Trial
-from analysis.translators import not_applicable
+from analysis.translators import applicable
 from modtrans_core import preset
 from modtrans_core.calibrated.model import Goal
 
@@ -21,7 +19,9 @@ BOTH = ("cosine", "centered_recall_at_10")
 JUDGED = ("cosine", "centered_recall_at_1", "centered_recall_at_10")
 
 
-def presets(trial: Trial, rivals: Sequence[str] = ("constant mean", "identity", "mean shift", *RIVALS)) -> pd.DataFrame:
+def presets(
+    trial: Trial, rivals: tuple[str, ...] = ("constant mean", "identity", "mean shift", *RIVALS)
+) -> pd.DataFrame:
     """Rivals, and `calibrated` by each goal.
 
     Parameters
@@ -34,8 +34,7 @@ def presets(trial: Trial, rivals: Sequence[str] = ("constant mean", "identity", 
     One row a method: `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
     fit.
     """
-    left_out = not_applicable(trial.train.k, trial.train.d, full=True)
-    configs = {name: baseline(name) for name in rivals if name not in left_out}
+    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, rivals)}
     for goal in GOALS:
         configs[f"calibrated, {goal}"] = preset("calibrated", {"goal": goal, "seed": trial.seed})
     trial.race(configs)

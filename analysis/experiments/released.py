@@ -12,9 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from analysis.experiments.trial import Trial
 from analysis.translators.released import ReleasedConfig, ReleasedTranslator
+from modtrans_core import PosterTranslator
 from modtrans_core.settings import changed
 from modtrans_core.vectors import unit
 
@@ -42,8 +45,25 @@ def in_batches(translator: ReleasedTranslator, c: np.ndarray, size: int) -> np.n
     """
     rows = np.resize(np.arange(len(c)), -(-len(c) // size) * size).reshape(-1, size)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "F\\(c\\) is normalised over")
+        warnings.filterwarnings("ignore", message=".*normalised over")
         return np.concatenate([translator.translate(c[batch]) for batch in rows])[: len(c)]
+
+
+class RowByRow(ReleasedTranslator):
+    """The same weights with every row of F normalised by itself: what batches of one row amount to."""
+
+    parts = PosterTranslator.parts  # with no warning of a batch
+
+    def normalised(self, x0: Tensor) -> Tensor:
+        """The samples x0 (n, d), each divided by its norm."""
+        return normalize(x0, dim=-1)
+
+
+def row_by_row(translator: ReleasedTranslator) -> RowByRow:
+    """What it does with one row at a time."""
+    alone = RowByRow(translator.facts, translator.config)
+    alone.load_state_dict(translator.tensors())
+    return alone.to(translator.device).eval()
 
 
 def released(trial: Trial, config: ReleasedConfig | None = None, batches: Sequence[int] = BATCHES) -> pd.DataFrame:
@@ -67,7 +87,7 @@ def released(trial: Trial, config: ReleasedConfig | None = None, batches: Sequen
     assert isinstance(start, ReleasedTranslator) and isinstance(translator, ReleasedTranslator)
     c = unit(trial.test.c)
     ridge, linear = (c @ one.M.numpy(force=True) for one in (start, translator))
-    translated = {(START, None): ridge, (LINEAR, None): linear, (WHOLE, 1): translator.row_by_row().translate(c)}
+    translated = {(START, None): ridge, (LINEAR, None): linear, (WHOLE, 1): row_by_row(translator).translate(c)}
     translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
     frame = pd.DataFrame(
         {

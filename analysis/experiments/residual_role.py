@@ -10,7 +10,7 @@ gamma and a residual perpendicular to the projection are one and the same for un
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,12 +43,12 @@ class Role(NamedTuple):
     """One trial."""
 
     scores: pd.DataFrame
-    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the held-out items, `energy_leading` (the energy
+    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy
     score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
     cosines: pd.DataFrame
-    """one row a held-out item: `direction`, `seed`, `group`, `expected`, `observed`"""
+    """one row a test item: `direction`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
-    """`direction_score` of the Gaussian on the held-out residuals, nats a coordinate"""
+    """`direction_score` of the Gaussian on the test residuals, nats a coordinate"""
 
 
 def residual_role(
@@ -59,7 +59,6 @@ def residual_role(
     landmarks: int = 1024,
     denoiser_steps: int = 100,
     width: int = 256,
-    part: Literal["test", "validation"] = "test",
 ) -> Role:
     """Fit the calibrated m once and put every law of F behind it: none, isotropic, Gaussian, neighbours', DDIM.
 
@@ -67,13 +66,12 @@ def residual_role(
     ----------
     trial : one condition an item.
     draws : K, at least 2.
-    items : measure on at most this many held-out items, which are the gallery too. Default: all.
+    items : measure on at most this many test items, which are the gallery too. Default: all.
     landmarks : at most, of the preset `calibrated`.
     denoiser_steps, width : the training of the DDIM and its network; 0 steps leave it out.
-    part : which part to measure on; settings such as `denoiser_steps` are to be chosen on the validation part.
     """
     require(draws >= 2, "draws", draws, "at least 2")
-    held = trial.test if part == "test" else trial.validation
+    held = trial.test
     if len(held.c) > len(held.pairs):
         raise ValueError(f"{held.source}: several vectors an item, one condition an item is needed")
     held = held.take(np.arange(len(held.pairs))[:items])

@@ -27,7 +27,7 @@ from modtrans_core.settings import changed
 from modtrans_core.train import train
 
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
-PREDICTIONS: tuple[Prediction, ...] = get_args(Prediction)
+PREDICTIONS: tuple[str, ...] = get_args(Prediction)
 JOINT = "v, joint"
 TOLERANCE = 0.002
 """cosine that a smaller number of steps may lose"""

@@ -1,7 +1,7 @@
 """One split of a pair set in one direction: what methods are fitted to, and the scores of what they answer.
 
-An experiment is a function of a `Trial`: which methods, which columns beside the scores. `every_trial` runs it for every
-seed and route.
+An experiment is a function of a `Trial`: which methods, and which columns beside the scores. `every_trial` runs it for
+every seed and route.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,12 +60,18 @@ class Trial:
         """What the modalities are called in a table: `image → text`."""
         return f"{self.test.source} → {self.test.target}"
 
-    def fit(self, config: Any, progress: Progress = silent) -> Translator:
-        """The translator that a method's config fits."""
-        if hasattr(config, "fit"):  # INTERIM
-            return config.fit(self)
-        parts = self.train.pairs, self.train.source, self.train.target
-        return fit(*parts, config, validation=self.validation.pairs, progress=progress)
+    def fit(self, config: Any, *, unseen: bool = False) -> Translator:
+        """The translator that a method's config fits.
+
+        Parameters
+        ----------
+        unseen : keep the validation part from it, and choose on an eighth of the training part. A closed form is fitted
+            to all the pairs that it is given, so that what is to be chosen on the validation part needs this one.
+        """
+        parts, held = (self.train.pairs, self.train.source, self.train.target), self.validation.pairs
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*the constant mean translates better")  # the scores say so
+            return fit(*parts, config, validation=None if unseen else held, progress=silent)
 
     def score(
         self, zhat: np.ndarray, *, part: Pairing | None = None, mean: np.ndarray | None = None
@@ -79,12 +86,12 @@ class Trial:
         part, mean = part or self.test, self.mean if mean is None else mean
         return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
 
-    def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: object) -> None:
-        """One row: `direction`, `method`, `seed`, the facts given, and the scores of the test conditions' zhat (N, d)."""
+    def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
+        """One row: `direction`, `method`, `seed`, the `score` of the test conditions' zhat (N, d), and the facts given."""
         named = {"direction": self.route, "method": method, "seed": self.seed}
         self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
 
-    def race(self, configs: Mapping[str, Any], **facts: object) -> dict[str, Translator]:
+    def race(self, configs: Mapping[str, Any], **facts: Any) -> dict[str, Translator]:
         """Fit every config, and add a row with the `seconds` that its fit took.
 
         Returns

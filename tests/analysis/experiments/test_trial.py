@@ -32,7 +32,9 @@ def test_every_row_is_of_the_test_part_with_the_training_mean(path):
     pairs = PairedEmbeddings.load(path)
     trial = Trial.of(pairs, "text", "image", 3)
     train, validation, test = pairs.split(3)
-    assert [len(part.pairs) for part in (trial.train, trial.validation, trial.test)] == [*map(len, (train, validation, test))]
+    assert [len(part.pairs) for part in (trial.train, trial.validation, trial.test)] == [
+        *map(len, (train, validation, test))
+    ]
     mean = unit(train.modality("image")).mean(0, dtype=np.float64)
     np.testing.assert_allclose(trial.mean, mean, atol=1e-12)
     condition, item = test.rows("text")
