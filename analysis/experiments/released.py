@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from torch.nn.functional import normalize
 from analysis.experiments.trial import Trial
 from analysis.translators.released import ReleasedConfig, ReleasedTranslator
 from modtrans_core import PosterTranslator
+from modtrans_core.protocol import Parts, Vectors
 from modtrans_core.settings import changed
 from modtrans_core.vectors import unit
 
@@ -52,11 +54,13 @@ def in_batches(translator: ReleasedTranslator, c: np.ndarray, size: int) -> np.n
 class RowByRow(ReleasedTranslator):
     """The same weights with every row of F normalised by itself: what batches of one row amount to."""
 
-    parts = PosterTranslator.parts  # with no warning of a batch
-
     def normalised(self, x0: Tensor) -> Tensor:
         """The samples x0 (n, d), each divided by its norm."""
         return normalize(x0, dim=-1)
+
+    def parts(self, c: Vectors, **settings: Any) -> Parts:
+        """See `PosterTranslator.parts`; there is no batch to warn of."""
+        return PosterTranslator.parts(self, c, **settings)
 
 
 def row_by_row(translator: ReleasedTranslator) -> RowByRow:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiments.trial import Trial
-from analysis.theory.certify import certify, _one_of_each
+from analysis.theory.certify import _one_of_each, certify
 from analysis.theory.gamma import calibrate_gamma
 from analysis.translators import SIMPLE, applicable
 from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset

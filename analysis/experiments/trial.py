@@ -87,7 +87,7 @@ class Trial:
         return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
 
     def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
-        """One row: `direction`, `method`, `seed`, the `score` of the test conditions' zhat (N, d), and the facts given."""
+        """One row: `direction`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""
         named = {"direction": self.route, "method": method, "seed": self.seed}
         self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
 
