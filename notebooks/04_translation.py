@@ -35,8 +35,8 @@ from analysis.translators import SIMPLE, not_applicable
 # "ridge + best gamma F" asks what the trained F adds to a map that was fitted without it.
 #
 # By one DDIM step, through which it was trained, the poster's F(c) is a conditional mean; by 50 it is a sample. M fits
-# what F leaves after the steps that it was trained through, and through 50 a training takes 50 times as long. So the
-# row of 50 steps is trained by the noise term alone, and its M is the ridge map.
+# what F leaves after the steps that it was trained through, and through 50 a training takes 15 to 20 times as long. So
+# the row of 50 steps is trained by the noise term alone, and its M is the ridge map.
 
 # %%
 data, path = load_pairs(pairs)

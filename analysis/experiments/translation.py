@@ -67,7 +67,7 @@ def posters(steps: int, seed: int) -> dict[str, PosterConfig]:
     """The poster's translator as `ONE` and as `MANY`.
 
     A joint training fits M to what F(c) leaves after as many DDIM steps as the reconstruction term samples with, and no
-    others; through 50 a training step takes about 50 times as long as through one. So `MANY` is trained by the noise
+    others; through 50 a training step takes 15 to 20 times as long as through one. So `MANY` is trained by the noise
     term alone, which has no number of steps, and M stays the ridge map.
 
     Parameters
