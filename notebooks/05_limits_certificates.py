@@ -46,7 +46,7 @@ held = held_out(data, source, target, seed)
 d, of_items = held.z.shape[-1], {"counts": held.counts, "group": held.group}
 translators = fitted(held)
 predicted = {name: translator.translate(held.c) for name, translator in translators.items()}
-scores = {name: limits(x, held.z, held.mean, **of_items, confidence=confidence) for name, x in predicted.items()}
+scores = {name: limits(x, held.z, held.trial.mean, **of_items, confidence=confidence) for name, x in predicted.items()}
 save_table(table(scores), out, "limits")
 print(f"{len(data):,} items, {len(held.train[0]):,} training pairs, {len(held.c):,} test items")
 table(scores)

@@ -16,11 +16,12 @@ items: int = 0  # use at most this many items, evenly spaced; 0: all
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
 from analysis.experiments.data import at_most, load_pairs
-from analysis.experiments.front import GOALS, contend_all, on_front, verdicts
+from analysis.experiments.presets import GOALS, on_front, presets, verdicts
+from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots.presets import front
@@ -34,7 +35,8 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 # %%
 path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
 both = [(source, target), (target, source)]
-scores = contend_all(path, both, seeds, partial(report, out, text="fitting"))
+tables = every_trial(presets, path, both, seeds, partial(report, out, text="fitting"))
+scores = pd.concat(tables, ignore_index=True)
 save_table(scores, out, "runs")
 table = mean_and_spread(scores, ["route", "method"], [*SCORES, "seconds"])
 table["on_front"] = on_front(table)

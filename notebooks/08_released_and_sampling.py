@@ -18,15 +18,15 @@ width: int = 128  # units of a hidden layer in these
 items: int = 200  # items of the validation and of the test part that the sampling curves are measured on
 
 # %%
-from dataclasses import replace
+from functools import partial
 
 import pandas as pd
-import torch
 from matplotlib import pyplot as plt
 
 from analysis.experiments.data import load_pairs
-from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, reduced
-from analysis.experiments.sampling_steps import fewest_steps, measure_steps, trainings
+from analysis.experiments.released import LINEAR, START, WHOLE, reduced, released
+from analysis.experiments.sampling_steps import fewest_steps, sampling_steps, trainings
+from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.sampling import batch_sizes, quality_against_steps
@@ -40,23 +40,19 @@ from modtrans_core import preset
 # |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
 
 # %%
-torch.set_num_threads(1)  # beside other work, more of them take several times as long
-data, _ = load_pairs(pairs)
-config, frames = reduced(width=released_width, train_steps=released_steps), []
-for seed in range(seeds):
-    frames.append(compare_released(data, source, target, seed=seed, config=config, progress=lambda *_: None))
-    report(out, seed + 1, 2 * seeds, "released code")
-released = pd.concat(frames, ignore_index=True)
-save_table(released, out, "released_runs")
+(data, path), route = load_pairs(pairs), (source, target)
+work = partial(released, config=reduced(released_width, released_steps))
+batches = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="released code")))
+save_table(batches, out, "released_runs")
 columns = ["cosine", "difference", "length", "moved", "recall_at_10", "centered_recall_at_10"]
-table = mean_and_spread(released.assign(batch=released["batch"].fillna(0)), ["translation", "batch"], columns)
+table = mean_and_spread(batches.assign(batch=batches["batch"].fillna(0)), ["translation", "batch"], columns)
 save_table(table, out, "released")
 table.round(4)
 
 # %%
 with paper_style():
     figure, ax = plt.subplots()
-    batch_sizes(released, ax)
+    batch_sizes(batches, ax)
     save_figure(figure, out, "batch_sizes")
 
 # %% [markdown]
@@ -68,16 +64,9 @@ with paper_style():
 # what F leaves after the preset's one step; its curve is of the sampler and of that fit together.
 
 # %%
-base, frames = preset("poster"), []
-base = replace(base, network=replace(base.network, width=width), train=replace(base.train, steps=train_steps))
-for seed in range(seeds):
-    frames.append(
-        measure_steps(
-            data, source, target, seed=seed, configs=trainings(base), items=items,
-            progress=lambda done, of, seed=seed: report(out, (seeds + seed) * of + done, 2 * seeds * of, "steps"),
-        )
-    )  # fmt: skip
-measured = pd.concat(frames, ignore_index=True)
+configs = trainings(preset("poster", {"width": width, "train.steps": train_steps}))
+work = partial(sampling_steps, configs=configs, items=items)
+measured = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="steps")), ignore_index=True)
 save_table(measured, out, "steps_runs")
 
 # %%
@@ -117,11 +106,11 @@ chosen.round(4)
 # network predicts the velocity, one step has a higher cosine than many.
 
 # %%
-mean, largest = table.set_index(["translation", "batch"]), int(released["batch"].max())
+mean, largest = table.set_index(["translation", "batch"]), int(batches["batch"].max())
 rows = {"linear": (LINEAR, 0), "ridge": (START, 0), "in_batches": (WHOLE, largest), "alone": (WHOLE, 1)}
 metrics = {"items": len(data), "seeds": seeds, "batch": largest, "fewest_steps": chosen.to_dict("records")}
 metrics |= {name: mean.loc[row].to_dict() for name, row in rows.items()}
-metrics["largest_difference"] = released.loc[released["batch"] == largest, "difference"].abs().max()
+metrics["largest_difference"] = batches.loc[batches["batch"] == largest, "difference"].abs().max()
 assert metrics["largest_difference"] < 0.01, "in large batches the released score is the linear map's"
 assert metrics["alone"]["moved"] > 20 * metrics["in_batches"]["moved"], "one row at a time is another model"
 F = measured[(measured["translation"] == "F") & (measured["part"] == "test")]

@@ -17,12 +17,15 @@ landmarks: int = 1024  # radial basis functions of the calibrated map, at most
 denoiser_steps: int = 100  # optimiser steps of the DDIM that learns the residual's direction
 
 # %%
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.data import load_pairs
-from analysis.experiments.residual_role import LIST, MEAN, SIBLING, ablation
+from analysis.experiments.residual_role import LIST, MEAN, SIBLING, residual_role
+from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.residual_role import measured_against, reliability_diagram
@@ -34,16 +37,14 @@ from analysis.theory.reliability import reliability
 # ## Laws of F behind one m
 # With E[z|c] = m and |z| = 1, E|z - m|^2 = 1 - |m|^2, so that gamma(c) = sqrt(1 - |m|^2), and the laws of the unit
 # vector F are compared behind the same m and the same gamma: isotropic; Gaussian, with the second moment of the
-# training residuals' directions (what `translate(c, samples=K)` does); residuals of training conditions near c; a DDIM
+# training residuals' directions (what `draw` gives); residuals of training conditions near c; a DDIM
 # trained on those directions. Beside them: m alone, the K targets nearest to m as another way to be diverse, and
 # another target of the same item, which only someone who knows the item can draw.
 
 # %%
-(data, _), roles = load_pairs(pairs), []
-sizes = {"draws": draws, "items": items, "landmarks": landmarks, "denoiser_steps": denoiser_steps}
-for seed in range(seeds):
-    roles.append(ablation(data, source, target, seed=seed, **sizes, progress=lambda *_: None))
-    report(out, seed + 1, seeds, "fits and draws")
+work = partial(residual_role, draws=draws, items=items, landmarks=landmarks, denoiser_steps=denoiser_steps)
+told = partial(report, out, text="fits and draws")
+roles = every_trial(work, load_pairs(pairs)[1], [(source, target)], seeds, told)
 scores = pd.concat([role.scores for role in roles], ignore_index=True)
 cosines = pd.concat([role.cosines for role in roles], ignore_index=True)
 save_table(scores, out, "runs")

@@ -26,10 +26,10 @@ from tempfile import TemporaryDirectory
 
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
 from analysis.experiments.data import at_most, load_pairs
-from analysis.experiments.encoder_pairs import embedded, named, offline_sets
-from analysis.experiments.encoders import agreement, beside_control, contend_all, published
+from analysis.experiments.encoder_pairs import agreement, beside_control, encoder_pairs, published
+from analysis.experiments.encoder_sets import embedded, named, offline_sets
+from analysis.experiments.trial import SCORES
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots.encoder_pairs import dumbbells, rankings
@@ -37,7 +37,8 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 
 # %% [markdown]
 # ## Pairs of encoders
-# The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator. All are fitted on
+# The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator by one DDIM step
+# and by 50, as in notebook 04. All are fitted on
 # the training part, choose on validation, and are scored on the test part, on both routes.
 
 # %%
@@ -57,7 +58,7 @@ sizes
 
 # %%
 tell = partial(report, out, text="fitting")
-scores = contend_all(sets, seeds, landmarks=landmarks, steps=steps, progress=tell)
+scores = encoder_pairs(sets, seeds, landmarks, steps, tell)
 save_table(scores, out, "runs")
 table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
 save_table(table, out, "encoders")

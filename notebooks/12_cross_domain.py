@@ -26,10 +26,10 @@ from functools import partial
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_all, losses
+from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, losses
 from analysis.experiments.data import load_pairs
 from analysis.experiments.domains import crossings_offline, crossings_within
+from analysis.experiments.trial import SCORES
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots import cross_domain as figures
@@ -58,7 +58,8 @@ sizes
 # %%
 routes = dict.fromkeys([(source, target), (target, source), ("location", "text"), ("text", "location")])
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
-scores = cross_all(crossings, list(routes), seeds, **sizes_of, progress=partial(report, out, text="fitting"))
+told = partial(report, out, text="fitting")
+scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
 save_table(scores, out, "runs")
 by = ["crossing", "route", "trained", "method"]
 table = mean_and_spread(scores, by, [*SCORES, "floor_at_home", "n"])

@@ -7,25 +7,24 @@ stands the floor at home, which needs targets of the test's domain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from analysis.experiments.contenders import Translate, contenders
-from analysis.experiments.splits import every_split
-from modtrans_core.pairs import PairedEmbeddings
+from analysis.experiments.encoder_pairs import contenders
+from analysis.experiments.trial import Trial, every_trial
+from modtrans_core import PairedEmbeddings, Pairing
+from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import floor, score
-from modtrans_core.split import whole_groups
-from modtrans_core.vectors import mean_of_unit, unit
+from modtrans_core.scores import floor
+from modtrans_core.vectors import unit
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+Translate = Callable[[np.ndarray], np.ndarray]
 CONSTANT = "constant mean"
 MENDED = "calibrated"
 MENDS = {
@@ -38,83 +37,61 @@ LOST = ("cosine", "skill", "centered_recall_at_10")
 
 
 def cross(
-    away: PairedEmbeddings,
-    source: str,
-    target: str,
+    trial: Trial,
+    away: PairedEmbeddings | str | Path,
     *,
-    home: PairedEmbeddings | str | Path,
-    seed: int = 0,
     few: int = 100,
     equal: bool = True,
     landmarks: int = 1024,
     steps: int = 300,
-    progress: Progress = silent,
 ) -> pd.DataFrame:
     """Train at home and away, and test both on the test part of home.
 
     Parameters
     ----------
-    away : the domain to train on instead. Groups that hold a key of a test item are left out of it.
-    home : the domain of the test, which is split; or its file.
+    trial : of home, the domain of the test.
+    away : the domain to train on instead, or its file. Groups that hold a key of a test item are left out of it.
     few : the mends know the means of so many conditions and of as many other targets of home's training part, at most
         half of it each: nobody has to know what belongs together.
     equal : cut the larger training part to the size of the smaller, so that what is lost is the domain's doing.
-    landmarks, steps, seed : see `analysis.experiments.contenders`; the seed also splits.
-    progress : called with (translators fitted, in all).
+    landmarks, steps : see `analysis.experiments.encoder_pairs.contenders`.
 
     Returns
     -------
-    One row a translator: `route`, `trained` (home or away), `method` (`constant mean`, those of
-    `analysis.experiments.contenders` and, away, `MENDS`), `seed`, `n` (items trained on), the scores of
-    `modtrans_core.scores.score`, whose floor and centre are the mean of the targets known to that translator, and
-    `floor_at_home`, by the mean of home's training targets.
+    One row a translator: `route`, `method` (`constant mean`, the contenders and, away, `MENDS`), `seed`, the scores
+    of `modtrans_core.scores.score`, whose floor and centre are the mean of the targets known to that translator,
+    `trained` (home or away), `n` (items trained on), and `floor_at_home`, by the mean of home's training targets.
     """
-    import pandas as pd
-
-    if not isinstance(home, PairedEmbeddings):
-        home = PairedEmbeddings.load(home)
-    train, validation, test = home.split(seed)
-    away_train, away_validation = without(away, test).split(seed, (0.875, 0.125))
-    if equal:
-        n = min(len(train), len(away_train))
-        train, away_train = _at_most(train, n, seed), _at_most(away_train, n, seed)
-    condition, item = test.rows(source)
-    targets, counts = test.modality(target), test.counts.get(target)
-    at_home = floor(_mean(train, target), targets, counts)
-    rows: list[dict[str, object]] = []
-
-    def examine(trained: str, method: str, translate: Translate, mean: np.ndarray, n: int) -> None:
-        facts = {"route": f"{source} → {target}", "trained": trained, "method": method, "seed": seed, "n": n}
-        found = score(translate(condition), targets, counts, mean=mean, item=item)
-        rows.append({**facts, **found, "floor_at_home": at_home})
-
-    trainings = {"home": (train, validation), "away": (away_train, away_validation)}
-    for place, (trained, parts) in enumerate(trainings.items()):
-        mean, n = _mean(parts[0], target), len(parts[0])
-        fitted: dict[str, Translate] = {CONSTANT: partial(_constant, mean)}
-        fitted |= contenders(
-            *parts, source, target, seed=seed, landmarks=landmarks, steps=steps,
-            progress=partial(_part_of, progress, place, len(trainings)),
-        )  # fmt: skip
-        for method, translate in fitted.items():
-            examine(trained, method, translate, mean, n)
-    shift_c, shift_z = shifts(away_train, train, source, target, few, np.random.default_rng([seed, few]))
+    if not isinstance(away, PairedEmbeddings):
+        away = PairedEmbeddings.load(away)
+    source, target, test = trial.test.source, trial.test.target, trial.test
+    far, far_validation = without(away, test.pairs).split(trial.seed, (0.875, 0.125))
+    n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
+    near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
+    at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
+    far_train, far_held = (Pairing(part, source, target) for part in (far, far_validation))
+    abroad = Trial.between(trial.seed, far_train, far_held, test)
+    facts: dict[str, Any] = {"floor_at_home": floor(at_home.mean, test.targets, test.counts)}
+    c = np.asarray(test.c)
+    for place, one in {"home": at_home, "away": abroad}.items():
+        facts |= {"trained": place, "n": len(one.train.pairs)}
+        one.add(CONSTANT, np.broadcast_to(one.mean, (len(c), test.d)), **facts)
+        fitted = one.race(contenders(one, landmarks, steps), **facts)
+    rng = np.random.default_rng([trial.seed, few])
+    shift_c, shift_z = shifts(abroad.train, at_home.train, few, rng)
     for method, (of_conditions, of_targets) in MENDS.items():
-        mended = recentred(fitted[MENDED], of_conditions * shift_c, of_targets * shift_z)
-        examine("away", method, mended, mean + of_targets * shift_z, n)
-    return pd.DataFrame(rows)
+        zhat = recentred(fitted[MENDED].translate, c, of_conditions * shift_c, of_targets * shift_z)
+        abroad.add(method, zhat, mean=abroad.mean + of_targets * shift_z, **facts)
+    return pd.concat([at_home.table(), abroad.table()], ignore_index=True)
 
 
-def cross_all(
+def cross_domain(
     crossings: Mapping[str, tuple[PairedEmbeddings, PairedEmbeddings]],
     routes: Sequence[tuple[str, str]],
     seeds: int,
     *,
-    few: int = 100,
-    equal: bool = True,
-    landmarks: int = 1024,
-    steps: int = 300,
-    progress: Progress = silent,
+    report: Progress = silent,
+    **settings: Any,
 ) -> pd.DataFrame:
     """`cross` for every crossing, route and seed.
 
@@ -122,28 +99,23 @@ def cross_all(
     ----------
     crossings : name -> (away, home).
     routes : (source, target); of each crossing those are run whose modalities it has.
-    progress : called with (steps done, steps of all).
+    report : called with (crossings done, in all).
+    settings : of `cross`.
 
     Returns
     -------
     The rows of `cross` with the crossing's name in front, as `crossing`.
     """
-    import pandas as pd
-
     found = []
-    for index, (name, (away, home)) in enumerate(crossings.items()):
-        own = [route for route in routes if set(route) <= set(away.arrays)]
-
-        def tell(done: int, total: int, before: int = index) -> None:
-            progress(before * total + done, len(crossings) * total)
-
+    for done, (name, (away, home)) in enumerate(crossings.items(), start=1):
+        own = [route for route in routes if set(route) <= set(home.arrays)]
         with TemporaryDirectory() as folder:
             files = [Path(folder) / "away.npz", Path(folder) / "home.npz"]
             away.save(files[0])
             home.save(files[1])
-            work = partial(cross, home=files[1], few=few, equal=equal, landmarks=landmarks, steps=steps)
-            parts = every_split(work, files[0], own, seeds, tell)
-        found.append(pd.concat([pd.DataFrame({"crossing": name}, index=part.index).join(part) for part in parts]))
+            tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds)
+        found += [pd.DataFrame({"crossing": name}, index=table.index).join(table) for table in tables]
+        report(done, len(crossings))
     return pd.concat(found, ignore_index=True)
 
 
@@ -157,8 +129,6 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
     over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away less the floor at home: below 0,
     to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
     """
-    import pandas as pd
-
     by = ["crossing", "route", "seed"]
     home = scores[scores["trained"] == "home"].set_index([*by, "method"])
     rows = []
@@ -189,43 +159,33 @@ def without(away: PairedEmbeddings, test: PairedEmbeddings) -> PairedEmbeddings:
     return away.take(np.flatnonzero(~np.isin(away.labels, held)))
 
 
-def shifts(
-    away: PairedEmbeddings, home: PairedEmbeddings, source: str, target: str, few: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """By how much the means of the unit conditions (k,) and of the unit targets (d,) differ, home - away.
 
     Home's means are of `few` items each, other ones for the conditions than for the targets.
     """
-    order, few = rng.permutation(len(home)), min(few, len(home) // 2)
+    items = len(home.pairs)
+    order, few = rng.permutation(items), min(few, items // 2)
     if few < 1:
-        raise ValueError(f"few: {few} of {len(home)} items at home, 1 for conditions and 1 for targets is needed")
-    chosen = {source: home.take(order[:few]), target: home.take(order[few : 2 * few])}
-    shift_c, shift_z = (_mean(part, name) - _mean(away, name) for name, part in chosen.items())
-    return shift_c, shift_z
+        raise ValueError(f"few: {few} of {items} items at home, 1 for conditions and 1 for targets is needed")
+    conditions, targets = home.take(order[:few]), home.take(order[few : 2 * few])
+    return _condition_mean(conditions) - _condition_mean(away), targets.mean() - away.mean()
 
 
-def recentred(translate: Translate, shift_c: np.ndarray, shift_z: np.ndarray) -> Translate:
-    """Conditions moved to where the translator was trained, translations moved back to where they are wanted.
+def recentred(translate: Translate, c: np.ndarray, shift_c: np.ndarray, shift_z: np.ndarray) -> np.ndarray:
+    """Translations of conditions c (n, k) that are moved to where the translator was trained, moved back (n, d).
 
     Parameters
     ----------
-    translate : from unit conditions (n, k) to (n, d); `calibrated` has the length of the mean of unit targets, so that
+    translate : from conditions (n, k) to (n, d); `calibrated` has the length of the mean of unit targets, so that
         a difference of such means can be added.
     shift_c, shift_z : (k,) and (d,), see `shifts`.
     """
-    return lambda c: translate(unit(c) - shift_c) + shift_z
+    return translate(unit(c) - shift_c) + shift_z
 
 
-def _part_of(progress: Progress, place: int, of: int, done: int, total: int) -> None:
-    progress(place * total + done, of * total)
-
-
-def _constant(mean: np.ndarray, condition: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(mean, (len(condition), len(mean)))
-
-
-def _mean(pairs: PairedEmbeddings, modality: str) -> np.ndarray:
-    return mean_of_unit(pairs.modality(modality), pairs.counts.get(modality))
+def _condition_mean(pairing: Pairing) -> np.ndarray:
+    return Pairing(pairing.pairs, pairing.target, pairing.source).mean()
 
 
 def _at_most(pairs: PairedEmbeddings, items: int, seed: int) -> PairedEmbeddings:

@@ -1,13 +1,17 @@
-"""The pair set that a notebook looks at."""
+"""The pair set that a notebook looks at, and a ridge map of plain rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
+from analysis.translators.ridge import PENALTIES
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
+from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 
 
@@ -46,3 +50,17 @@ def one_vector(pairs: PairedEmbeddings, modality: str) -> np.ndarray:
     """One unit vector an item, (n, d): of several the first."""
     vectors = pairs.modality(modality)
     return unit(vectors if vectors.ndim == 2 else vectors[:, 0])
+
+
+def ridge_map(
+    c: np.ndarray, z: np.ndarray, validation: tuple[np.ndarray, np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The ridge map of the rows c (n, k) to the rows z (n, d), a function of such rows.
+
+    Parameters
+    ----------
+    validation : rows of both that choose the penalty by the mean cosine, and that the map is not fitted to.
+    """
+    maps = [Ridge(alpha=penalty).fit(c.astype(np.float64), z.astype(np.float64)).predict for penalty in PENALTIES]
+    scores = [cosine(predict(validation[0]), validation[1]).mean() for predict in maps]
+    return maps[int(np.argmax(scores))]

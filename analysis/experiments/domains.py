@@ -88,7 +88,7 @@ def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
 
 def crossings_offline(progress: Progress | None = None) -> Crossings:
     """OpenMoji in colour to its line drawings, and cities of Europe to cities of Asia: embedded once and cached."""
-    from analysis.experiments.encoder_pairs import cities
+    from analysis.experiments.encoder_sets import cities
     from modtrans_core.embed.pair_set import cached_openmoji, embed
 
     black = embed("openmoji", settings={"style": "black"}, progress=progress)

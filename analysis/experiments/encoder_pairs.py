@@ -1,146 +1,157 @@
-"""Pair sets of one data set with several encoders: which there are offline, and which a user names."""
+"""Does the translator work with any pair of encoders? The same scores for each, beside its floor and its control.
+
+A cosine says little across encoders: its floor, the cosine of the constant mean, is a property of the target's encoder.
+Nor does the skill, between floor and ceiling, where targets differ: three numbers are predicted well and still do not
+tell an item from its neighbours. What vectors know of an item is what the ranking in one gallery says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
-from modtrans_core.store.files import replacing
+from analysis.experiments.translation import ONE, posters
+from analysis.experiments.trial import SCORES, Trial, every_trial
+from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.progress import Progress, silent
 
-RANDOM_IMAGES = "timm:tf_efficientnet_lite0/random"
-CITIES = 6000
-"""cities that are embedded, of about 34,000: their names take MiniLM a minute or two on two cores"""
-KINDS = {"coco": "coco", "cc3m": "webdataset", "celeba": "celeba", "cifar10": "cifar10"}
-"""the poster's data sets, and the source that reads each"""
-
-
-def with_random_weights(progress: Progress | None = None) -> Path:
-    """OpenMoji as by default, but the weights of the pictures' network are as they were drawn: cached."""
-    return embed("openmoji", encoders={"image": RANDOM_IMAGES}, progress=progress)
-
-
-def cities(items: int = CITIES, progress: Progress | None = None) -> Path:
-    """At most so many cities with GeoCLIP and MiniLM: cached."""
-    return embed("places", limit=items, progress=progress)
-
-
-def cities_by_coordinates(items: int = CITIES, progress: Progress | None = None) -> Path:
-    """The same cities, each a point on the unit sphere in place of GeoCLIP's vector: cached.
-
-    The angle between two such vectors is the great circle's, so that a cosine of .99 is 900 km.
-    """
-    from modtrans_core.embed.sources import load_source
-
-    listed = load_source("places", items)
-    path = cache_dir() / f"coordinates-{listed.identity()[:12]}.npz"  # the name is a part of what is cached
-    if not path.exists():
-        places = listed.items  # type: ignore[attr-defined]  # a listing
-        vectors = on_sphere(np.array([item.values["location"] for item in places]))
-        with replacing(path) as temporary:
-            np.savez(temporary, key=np.array([item.key for item in places]), vectors=vectors)
-    return embed("places", encoders={"location": f"array:{path}"}, limit=items, progress=progress)
+COMPARED = ("cosine", "floor", "skill", "recall_at_10", "centered_recall_at_10")
+CLIP_ON_COCO = {
+    "ViT-B/32": {"text": 0.716, "image": 0.689},
+    "ViT-L/14": {"text": 0.710, "image": 0.594},
+}
+"""floors: |mean| of CLIP's unit embeddings of COCO val2014, from statistics that the poster's authors published"""
+PUBLISHED = {
+    "Table 2, COCO: ViT-B/32 both": (0.8394, 0.8233),
+    "Table 2, CC3M: ViT-B/32 both": (0.7389, 0.7443),
+    "Table 3, COCO: ViT-L/14 both": (0.7765, 0.8192),
+    "Table 3, COCO: ViT-L/14, BERT": (0.9745, 0.7796),
+    "Table 3, COCO: DINOv2, CLIP RN50": (0.7917, 0.5207),
+    "Table 4, COCO to CelebA: ViT-B/32 both": (0.8237, 0.5974),
+    "Table 4, COCO to CelebA: ViT-L/14 both": (0.6885, 0.5993),
+    "Table 4, CC3M to COCO: ViT-L/14 both": (0.6817, 0.7300),
+}
+"""the poster's own cosines, Sim_txt and Sim_img. Table 3 heads its encoders text, image; the heads seem swapped, as
+BERT reads no pictures. Table 4 trains on one data set and tests on another, as
+`analysis.experiments.cross_domain` does"""
 
 
-def on_sphere(location: np.ndarray) -> np.ndarray:
-    """Latitude and longitude in degrees, (n, 2), as unit vectors (n, 3): x to (0, 0), z to the north pole."""
-    latitude, longitude = np.radians(np.asarray(location, dtype=np.float64)).T
-    across = np.cos(latitude)
-    return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
-
-
-def offline_sets(cities_at_most: int = CITIES, progress: Progress | None = None) -> list[Path]:
-    """All that needs no network: OpenMoji with real and with random weights, cities by GeoCLIP and by coordinates.
+def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[str, Any]:
+    """The configs that pairs of encoders, and domains, are compared by: ridge, `calibrated`, the poster's.
 
     Parameters
     ----------
-    progress : of each set in turn, called with (items done, in all).
+    landmarks : radial basis functions of `calibrated`, at most; its goal is balanced.
+    steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
     """
-    return [
-        cached_openmoji(progress=progress),
-        with_random_weights(progress),
-        cities(cities_at_most, progress),
-        cities_by_coordinates(cities_at_most, progress),
-    ]
+    calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
+    return {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
 
 
-def embedded(paths: Mapping[str, str], encoders: str, progress: Progress | None = None) -> list[Path]:
-    """Pair sets of data on disk with every pair of encoders: cached.
+def encoder_pairs(
+    sets: Mapping[str, str | Path], seeds: int, landmarks: int = 1024, steps: int = 300, report: Progress = silent
+) -> pd.DataFrame:
+    """Race the `contenders` on every pair set, both ways between its first two modalities, by every seed.
 
     Parameters
     ----------
-    paths : one of `KINDS` -> where it lies; the empty ones are left out.
-    encoders : pairs `IMAGE, TEXT` of names as `modtrans_core.embed.encoders` has them, `;` between pairs.
+    sets : name -> file or folder of a pair set.
+    report : called with (pair sets done, in all).
+
+    Returns
+    -------
+    One row a method: `pair`, `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`.
     """
-    chosen = {kind: path for kind, path in paths.items() if path}
-    for kind in chosen:
-        if kind not in KINDS:
-            raise ValueError(f"paths: {kind!r}, one of {', '.join(KINDS)} is needed")
-    return [
-        embed(f"{KINDS[kind]}:{path}", encoders={"image": image, "text": text}, progress=progress)
-        for kind, path in chosen.items()
-        for image, text in named_pairs(encoders)
+
+    def race(trial: Trial) -> pd.DataFrame:
+        trial.race(contenders(trial, landmarks, steps))
+        return trial.table()
+
+    found = []
+    for done, (name, path) in enumerate(sets.items(), start=1):
+        first, second, *_ = PairedEmbeddings.load(path).arrays
+        tables = every_trial(race, path, [(first, second), (second, first)], seeds)
+        found += [table.assign(pair=name) for table in tables]
+        report(done, len(sets))
+    return pd.concat(found, ignore_index=True)[["pair", "route", "method", "seed", *SCORES]]
+
+
+def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFrame:
+    """What the real encoder has over its control, seed by seed, as both were split and tested on the same items.
+
+    Where the control replaces the condition's encoder, targets and floor are the same and all scores compare; where it
+    replaces the target's, only the ranking does.
+
+    Parameters
+    ----------
+    scores : rows of `encoder_pairs`.
+    real, control : two values of its column `pair`.
+
+    Returns
+    -------
+    One row a route and method: `route`, `method`, the mean difference of each of `COMPARED`, and its standard
+    deviation over seeds as `<score>_sd`, 0 for one seed.
+    """
+    index = ["route", "method", "seed"]
+    one, other = (scores[scores["pair"] == name].set_index(index)[list(COMPARED)] for name in (real, control))
+    if not len(one) or not len(other):
+        raise ValueError(f"pair: {real!r} and {control!r}, both are needed among {', '.join(scores['pair'].unique())}")
+    grouped = (one - other).groupby(index[:2], sort=False)
+    return grouped.mean().join(grouped.std(ddof=1).fillna(0.0).add_suffix("_sd")).reset_index()
+
+
+def agreement(table: pd.DataFrame, method: str) -> dict[str, float | int]:
+    """Over pairs of encoders and routes: what the cosine of a method goes with.
+
+    Parameters
+    ----------
+    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs` by pair, route and method.
+
+    Returns
+    -------
+    `with_floor`, `with_recall` : Spearman's rank correlation of the cosine with the floor and with the centered
+        recall@10 per place of a gallery at random (galleries differ in size); NaN for fewer than three cells.
+    `n` : how many cells (pair, route) there are.
+    """
+    from scipy.stats import spearmanr
+
+    part = table[table["method"] == method]
+    if len(part) < 3:
+        return {"with_floor": float("nan"), "with_recall": float("nan"), "n": len(part)}
+    by_chance = np.minimum(1.0, 10 / part["gallery"])
+    return {
+        "with_floor": float(spearmanr(part["cosine"], part["floor"]).statistic),
+        "with_recall": float(spearmanr(part["cosine"], part["centered_recall_at_10"] / by_chance).statistic),
+        "n": len(part),
+    }
+
+
+def published(table: pd.DataFrame, method: str = ONE) -> pd.DataFrame:
+    """The poster's numbers beside CLIP's floors on COCO, and ours where a pair set of COCO was run.
+
+    Parameters
+    ----------
+    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs`; pair sets whose name has `COCO` in it are ours.
+    """
+    rows = [
+        {"what": f"poster, {where}, {which}", "cosine": value, "floor": None}
+        for where, both in PUBLISHED.items()
+        for which, value in zip(("Sim_txt", "Sim_img"), both, strict=True)
     ]
-
-
-def named_pairs(encoders: str) -> list[tuple[str, str]]:
-    """`A, B; C, D` as [(A, B), (C, D)].
-
-    Raises
-    ------
-    ValueError
-        A pair that is not two names.
-    """
-    pairs = []
-    for pair in filter(str.strip, encoders.split(";")):
-        names = [name.strip() for name in pair.split(",")]
-        if len(names) != 2 or not all(names):
-            raise ValueError(f"encoders: {pair.strip()!r}, IMAGE, TEXT is needed; ';' goes between pairs")
-        pairs.append((names[0], names[1]))
-    return pairs
-
-
-def named(files: Iterable[str | Path]) -> dict[str, Path]:
-    """Pair sets by their names: the data set and both encoders where its metadata say, else the file's.
-
-    A file that is listed twice is taken once; another one of the same name gets a number.
-    """
-    found: dict[str, Path] = {}
-    for file in map(Path, files):
-        if any(file.resolve() == other.resolve() for other in found.values()):
-            continue
-        name = called = _called(file)
-        number = 1
-        while name in found:
-            number += 1
-            name = f"{called} ({number})"
-        found[name] = file
-    return found
-
-
-def _called(file: Path) -> str:
-    pairs = PairedEmbeddings.load(file)
-    name = pairs.metadata.get("dataset", {}).get("name")
-    encoders = [pairs.metadata.get(modality, {}).get("encoder") for modality in list(pairs.arrays)[:2]]
-    return file.stem if name is None or None in encoders else f"{name}: {' | '.join(map(short, encoders))}"
-
-
-def short(encoder: str) -> str:
-    """The name of an encoder in a table.
-
-    Examples
-    --------
-    >>> short("timm:tf_efficientnet_lite0/random"), short("geoclip:location/geoclip"), short("array:a/b-12.npz")
-    ('tf_efficientnet_lite0 (random)', 'geoclip', 'b')
-    """
-    library, _, rest = encoder.partition(":")
-    model, _, weights = rest.partition("/")
-    if library == "array":
-        return Path(rest).stem.split("-")[0]
-    if library == "geoclip":
-        return weights
-    return f"{model} (random)" if weights == "random" else model
+    rows += [
+        {"what": f"constant mean, CLIP {model} {modality}, COCO val2014", "cosine": value, "floor": value}
+        for model, floors in CLIP_ON_COCO.items()
+        for modality, value in floors.items()
+    ]
+    ours = table[(table["method"] == method) & table["pair"].str.contains("COCO")]
+    rows += [
+        {"what": f"ours, {row['pair']}, {row['route']}", "cosine": row["cosine"], "floor": row["floor"]}
+        for row in ours.to_dict("records")
+    ]
+    if not len(ours):
+        rows.append({"what": "ours, COCO: not run", "cosine": None, "floor": None})
+    return pd.DataFrame(rows)

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.data import one_vector
+from analysis.experiments.data import one_vector, ridge_map
 from analysis.experiments.synthetic import mean_length
+from analysis.experiments.trial import Trial
 from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import Limits, sampling_law
-from analysis.translators import Ridge, baselines
-from analysis.translators.protocol import Baseline
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, target_mean
+from analysis.translators import SIMPLE, applicable
+from modtrans_core import PairedEmbeddings, Translator, preset
+from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 
 SAMPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -34,16 +34,16 @@ class Held(NamedTuple):
     """their targets, (n, d) or (n, m, d)"""
     counts: np.ndarray | None
     group: np.ndarray
-    mean: np.ndarray
-    """(d,), of the training targets"""
+    trial: Trial
+    """the same split, of pairs"""
 
 
 def held_out(data: PairedEmbeddings, source: str, target: str, seed: int) -> Held:
     """Split by group. Items with several targets repeat their condition in the training and validation rows."""
-    train, validation, test = data.split(seed)
-    c, z, counts = one_vector(test, source), test.modality(target), test.counts.get(target)
-    mean = target_mean(train.modality(target), train.counts.get(target))
-    return Held(_rows(train, source, target), _rows(validation, source, target), c, z, counts, test.group, mean)
+    trial = Trial.of(data, source, target, seed)
+    train, validation = (_rows(part.pairs, source, target) for part in (trial.train, trial.validation))
+    test = trial.test
+    return Held(train, validation, one_vector(test.pairs, source), test.targets, test.counts, test.pairs.labels, trial)
 
 
 def _rows(part: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
@@ -51,10 +51,10 @@ def _rows(part: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray,
     return one_vector(part, source)[item], unit(z)
 
 
-def fitted(held: Held) -> dict[str, Baseline]:
-    """Every baseline that applies, by name."""
-    made = baselines(held.c.shape[1], held.z.shape[-1])
-    return {name: make().fit(*held.train, held.validation) for name, make in made.items()}
+def fitted(held: Held) -> dict[str, Translator]:
+    """Every simple translator that applies, by name; none has seen the validation part."""
+    names = applicable(held.c.shape[1], held.z.shape[-1], SIMPLE)
+    return {name: held.trial.fit(preset(name), unseen=True) for name in names}
 
 
 def table(scores: Mapping[str, Limits]) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def perfect_sampler(d: int, noise: float, confidence: float, rng: np.random.Gene
     return m, pd.DataFrame(rows).assign(law=lambda frame: sampling_law(m, frame["samples"].to_numpy()))
 
 
-def three_directions(ridge: Baseline, held: Held, features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def three_directions(ridge: Translator, held: Held, features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Unit directions F (n, d) on the test items: learned, random, and the learned one turned round.
 
     The learned one predicts the residual of the ridge map from random features of the condition.
@@ -98,5 +98,5 @@ def three_directions(ridge: Baseline, held: Held, features: int, rng: np.random.
     weights = rng.standard_normal((c.shape[1], features)) * 2.0
     lift = [np.tanh(x @ weights) for x in (c, held_c, held.c)]
     left = [y - ridge.translate(x) for x, y in ((c, z), (held_c, held_z))]
-    learned = unit(Ridge().fit(lift[0], left[0], (lift[1], left[1])).translate(lift[2]))
+    learned = unit(ridge_map(lift[0], left[0], (lift[1], left[1]))(lift[2]))
     return {"learned": learned, "random": unit(rng.standard_normal(learned.shape)), "turned round": -learned}

@@ -7,122 +7,97 @@ for one query are those of two models, and the first one is nearly c M.
 
 from __future__ import annotations
 
-import copy
+import warnings
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from modtrans_core.config import Config, preset
+import pandas as pd
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
-from modtrans_core.scores import score
-from modtrans_core.vectors import mean_of_unit, unit
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from modtrans_core.translator import Translator
+from analysis.experiments.trial import Trial
+from analysis.translators.released import ReleasedConfig, ReleasedTranslator
+from modtrans_core import PosterTranslator
+from modtrans_core.protocol import Parts, Vectors
+from modtrans_core.settings import changed
+from modtrans_core.vectors import unit
 
 BATCHES = (4, 16, 64, 256, 2048)
 """rows of a batch: 256 in the released training, 2,048 in the released evaluation"""
 WHOLE, LINEAR, START = "cM + F", "cM alone", "ridge"
 
 
-def reduced(
-    *, width: int = 128, depth: int = 4, reconstruction_steps: int = 3, sampling_steps: int = 10, train_steps: int = 100
-) -> Config:
-    """The preset `released` in a size that a CPU trains in a minute; nothing else is changed.
+def reduced(width: int = 128, train_steps: int = 100) -> ReleasedConfig:
+    """The preset `released` in a size that a CPU trains in a minute: narrower, and with fewer steps of all kinds.
 
     Parameters
     ----------
-    width, depth : of the network, 2048 and 10 in full.
-    reconstruction_steps, sampling_steps : DDIM steps in training and in translating, 50 in full.
+    width : of the network, 2048 in full.
     train_steps : optimiser steps.
     """
-    full = preset("released")
-    return replace(
-        full,
-        network=replace(full.network, width=width, depth=depth),
-        objective=replace(full.objective, reconstruction_steps=reconstruction_steps),
-        sampling=replace(full.sampling, steps=sampling_steps),
-        train=replace(full.train, steps=train_steps),
-    )
+    sizes = {"width": width, "depth": 4, "reconstruction_steps": 3, "steps": 10, "train.steps": train_steps}
+    return changed(ReleasedConfig(), sizes)
 
 
-def in_batches(translator: Translator, c: np.ndarray, size: int, *, seed: int = 0) -> np.ndarray:
+def in_batches(translator: ReleasedTranslator, c: np.ndarray, size: int) -> np.ndarray:
     """Translations (n, d) of the conditions c (n, k), `size` rows at a time, as the released evaluation runs.
 
     The last batch is filled up with rows from the beginning, as often as it takes, so that every batch has its size.
     """
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
     rows = np.resize(np.arange(len(c)), -(-len(c) // size) * size).reshape(-1, size)
-    return np.concatenate([translator.translate(c[batch], generator=generator) for batch in rows])[: len(c)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*normalised over")
+        return np.concatenate([translator.translate(c[batch]) for batch in rows])[: len(c)]
 
 
-def row_by_row(translator: Translator) -> Translator:
+class RowByRow(ReleasedTranslator):
     """The same weights with every row of F normalised by itself: what batches of one row amount to."""
-    alone = copy.copy(translator)
-    alone.config = replace(translator.config, sampling=replace(translator.config.sampling, normalisation="row"))
-    return alone
+
+    def normalised(self, x0: Tensor) -> Tensor:
+        """The samples x0 (n, d), each divided by its norm."""
+        return normalize(x0, dim=-1)
+
+    def parts(self, c: Vectors, **settings: Any) -> Parts:
+        """See `PosterTranslator.parts`; there is no batch to warn of."""
+        return PosterTranslator.parts(self, c, **settings)
 
 
-def compare_released(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
-    *,
-    seed: int = 0,
-    config: Config | None = None,
-    batches: Sequence[int] = BATCHES,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
+def row_by_row(translator: ReleasedTranslator) -> RowByRow:
+    """What it does with one row at a time."""
+    alone = RowByRow(translator.facts, translator.config)
+    alone.load_state_dict(translator.tensors())
+    return alone.to(translator.device).eval()
+
+
+def released(trial: Trial, config: ReleasedConfig | None = None, batches: Sequence[int] = BATCHES) -> pd.DataFrame:
     """Train on the training part, and score c M + F on the test part in batches, row by row, and c M alone.
 
     Targets are compared as they are: the released evaluation normalises them by statistics of the validation targets.
 
     Parameters
     ----------
-    pairs : the whole pair set; it is split here.
-    seed : of the split and of the training.
-    config : with `sampling.normalisation` batch. Default: `reduced()`.
+    config : Default: `reduced()`.
     batches : sizes of a batch; 1, every row by itself, is always measured.
 
     Returns
     -------
     One row for each `translation`: the `ridge` map that M starts at, `cM alone`, and `cM + F` for each size of a
-    `batch`. Columns: `route`, `seed`, these two, `length` (mean |gamma F|), the scores, `difference` (its cosine
-    less that of c M) and `moved` (mean of 1 - cos(zhat, c M)).
+    `batch`. Columns: `route`, `seed`, these two, `length` (mean |gamma F|), the scores, `moved` (mean of
+    1 - cos(zhat, c M)) and `difference` (its cosine less that of c M).
     """
-    import pandas as pd
-    from modtrans_core.translator import Translator
-
-    config = replace(config or reduced(), seed=seed)
-    if config.sampling.normalisation != "batch":
-        raise ValueError(f"sampling.normalisation: {config.sampling.normalisation!r}, 'batch' is needed")
-    train, validation, test = pairs.split(seed)
-    untrained = replace(config, train=replace(config.train, steps=0))
-    ridge = Translator.fit(train, source, target, config=untrained, validation=validation, device="cpu")
-    translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
-    c, item = test.rows(source)
-    c = unit(c)
-    linear = translator.parts(c, steps=1).projection
-    translated: dict[tuple[str, int | None], np.ndarray] = {
-        (START, None): ridge.parts(c, steps=1).projection,
-        (LINEAR, None): linear,
-    }
-    translated[WHOLE, 1] = row_by_row(translator).translate(c)
+    config = changed(config or reduced(), {"train.seed": trial.seed})
+    start, translator = trial.fit(changed(config, {"train.steps": 0})), trial.fit(config)
+    assert isinstance(start, ReleasedTranslator) and isinstance(translator, ReleasedTranslator)
+    c = unit(trial.test.c)
+    ridge, linear = (c @ one.M.numpy(force=True) for one in (start, translator))
+    translated = {(START, None): ridge, (LINEAR, None): linear, (WHOLE, 1): row_by_row(translator).translate(c)}
     translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
-
-    mean = mean_of_unit(train.modality(target), train.counts.get(target))
-    targets, counts = test.modality(target), test.counts.get(target)
     frame = pd.DataFrame(
         {
-            "route": f"{source} → {target}", "seed": seed, "translation": name, "batch": size,
+            "route": trial.route, "seed": trial.seed, "translation": name, "batch": size,
             "length": 0.0 if name == START else float(np.linalg.norm(zhat - linear, axis=1).mean()),
-            **score(zhat, targets, counts, mean=mean, item=item),
+            **trial.score(zhat),
             "moved": float(1 - (unit(zhat) * unit(linear)).sum(1).mean()),
         }
         for (name, size), zhat in translated.items()

@@ -10,148 +10,127 @@ gamma and a residual perpendicular to the projection are one and the same for un
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, TrainConfig, preset
+import pandas as pd
+from torch import Tensor
+from torch.nn.functional import normalize
 
+from analysis.experiments.sampling_steps import prediction_error
+from analysis.experiments.trial import Trial
 from analysis.theory.draws import MEASURES, direction_score, energy_score, filled, listed, measure, siblings
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
+from modtrans_core.checks import refuse_unless
+from modtrans_core.pairing import Batches
 from modtrans_core.scores import cosine
+from modtrans_core.train import train
 from modtrans_core.vectors import unit
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from modtrans_core.translator import Translator
 
 NEAREST = 10
 """training conditions, the nearest to c, whose residuals the neighbours' draws take"""
 LEADING = 16
 """principal directions of the training targets in which the energy score is taken a second time"""
-SAMPLER_STEPS = 20
-"""DDIM steps of a draw"""
+DDIM = {
+    "lambda_1": 0.0, "steps": 20, "guidance": 1.0,
+    "train.batch": 256, "train.learning_rate": 1e-3, "train.weight_decay": 0.0,
+}  # fmt: skip
+"""how the trained residual differs from the preset `poster`: a rate at which a short training gets far"""
 MEAN, LIST, SIBLING = "m alone", "m, its K nearest", "another target"
 
 
 class Role(NamedTuple):
-    """One split, one direction."""
+    """One trial."""
 
     scores: pd.DataFrame
-    """one row a law of F: `route`, `seed`, `law`, `MEASURES` on the held-out items, `energy_leading` (the energy
+    """one row a law of F: `route`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy
     score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
     cosines: pd.DataFrame
-    """one row a held-out item: `route`, `seed`, `group`, `expected`, `observed`"""
+    """one row a test item: `route`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
-    """`direction_score` of the Gaussian on the held-out residuals, nats a coordinate"""
+    """`direction_score` of the Gaussian on the test residuals, nats a coordinate"""
 
 
-def ablation(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
+def residual_role(
+    trial: Trial,
     *,
-    seed: int = 0,
     draws: int = 10,
     items: int | None = None,
     landmarks: int = 1024,
     denoiser_steps: int = 100,
     width: int = 256,
-    part: Literal["test", "validation"] = "test",
-    progress: Progress | None = None,
 ) -> Role:
     """Fit the calibrated m once and put every law of F behind it: none, isotropic, Gaussian, neighbours', DDIM.
 
     Parameters
     ----------
-    pairs : the whole pair set; it is split here. One condition an item.
-    seed : of the split, the training and the draws.
+    trial : one condition an item.
     draws : K, at least 2.
-    items : measure on at most this many held-out items, which are the gallery too. Default: all.
+    items : measure on at most this many test items, which are the gallery too. Default: all.
     landmarks : at most, of the preset `calibrated`.
     denoiser_steps, width : the training of the DDIM and its network; 0 steps leave it out.
-    part : which part to measure on; settings such as `denoiser_steps` are to be chosen on the validation part.
     """
-    import pandas as pd
-    from modtrans_core.translator import Translator
+    refuse_unless(draws >= 2, "draws", draws, "at least 2")
+    held = trial.test
+    if len(held.c) > len(held.pairs):
+        raise ValueError(f"{held.source}: several vectors an item, one condition an item is needed")
+    held = held.take(np.arange(len(held.pairs))[:items])
+    calibrated = trial.fit(preset("calibrated", {"seed": trial.seed, "landmarks": landmarks}))
+    assert isinstance(calibrated, CalibratedTranslator)
 
-    if draws < 2:
-        raise ValueError(f"draws: {draws}, allowed is at least 2")
-    if pairs.modality(source).ndim == 3:
-        raise ValueError(f"{source}: several vectors an item, allowed is one condition an item")
-    train, validation, test = pairs.split(seed)
-    held = {"test": test, "validation": validation}[part]
-    held = held.take(np.arange(len(held))[:items])
-    config = _config(preset("calibrated"), seed, landmarks, denoiser_steps, width)
-    translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
-
-    c, targets = held.modality(source), held.modality(target)
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = held.counts.get(target, np.ones(len(held), dtype=np.int64))
-    m, expected, mean = translator.translate(c), translator.expected_cosine(c), translator.target_mean
-    gamma = np.sqrt(1.0 - expected**2)[:, None, None]
-    laws = _laws(translator, train, c, draws, np.random.default_rng([seed, 4]))
-    facts = {"route": f"{source} → {target}", "seed": seed}
-    copies = np.repeat(m[:, None], draws, axis=1)
-    z, leading = filled(targets, counts), _leading(unit(train.rows(target)[0]))
+    c, n = np.asarray(held.c), len(held.pairs)
+    counts = np.ones(n, dtype=np.int64) if held.counts is None else held.counts
+    targets = held.targets[:, None] if held.targets.ndim == 2 else held.targets
+    m, expected = calibrated.translate(c), calibrated.expected_cosine(c)
+    gamma = np.sqrt(1.0 - expected**2)[:, None, None]  # E|z - m|^2 = 1 - |m|^2
+    rng = np.random.default_rng([trial.seed, 4])
+    laws = {
+        "isotropic": unit(rng.standard_normal((n, draws, held.d))),
+        "Gaussian": unit(rng.standard_normal((n, draws, held.d)) @ calibrated.root.numpy()),
+        "neighbours": _neighbours(calibrated, trial.train, c, draws, rng),
+    }
+    if denoiser_steps:
+        laws["DDIM"] = trained(calibrated, trial, denoiser_steps, width).draw(c, draws)
+    copies, z = np.repeat(m[:, None], draws, axis=1), filled(targets, counts)
+    leading = np.linalg.eigh(np.cov(unit(trial.train.z), rowvar=False))[1][:, -LEADING:]
 
     def scores(drawn: np.ndarray) -> dict[str, float]:
         along = energy_score(drawn @ leading, z @ leading, counts)
-        return {**measure(drawn, targets, counts, mean), "energy_leading": float(along.mean())}
+        return {**measure(drawn, targets, counts, trial.mean), "energy_leading": float(along.mean())}
 
-    found = {MEAN: {**scores(copies[:, :1]), "similarity": 1.0}, LIST: listed(m, draws, targets, counts, mean)}
+    found = {MEAN: {**scores(copies[:, :1]), "similarity": 1.0}, LIST: listed(m, draws, targets, counts, trial.mean)}
     found |= {law: scores(copies + gamma * F) for law, F in laws.items()}
     found |= {SIBLING: siblings(targets, counts)}
+    facts = {"route": trial.route, "seed": trial.seed}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
-    rows = [{**facts, "law": law, **empty, **row, "gallery": len(held), "draws": draws} for law, row in found.items()]
-    cosines = pd.DataFrame({"group": held.labels, "expected": expected, "observed": cosine(m, targets, counts)})
-    of = np.repeat(np.arange(len(held)), counts)
-    residual = unit(z[np.arange(z.shape[1]) < counts[:, None]] - m[of])
-    log_score = direction_score(translator.root.cpu().numpy(), residual).mean() / m.shape[1]
+    rows = [{**facts, "law": law, **empty, **row, "gallery": n, "draws": draws} for law, row in found.items()]
+    cosines = pd.DataFrame({"group": held.pairs.labels, "expected": expected, "observed": cosine(m, targets, counts)})
+    residual = unit(held.z[held.of_z]) - m[held.item[held.of_c]]
+    log_score = direction_score(calibrated.root.numpy(), unit(residual)).mean() / held.d
     return Role(pd.DataFrame(rows), cosines.assign(**facts), float(log_score))
 
 
-def _leading(z: np.ndarray) -> np.ndarray:
-    """The leading principal directions (d, `LEADING`) of the rows z."""
-    return np.linalg.eigh(np.cov(z, rowvar=False))[1][:, -LEADING:]
+def trained(calibrated: CalibratedTranslator, trial: Trial, steps: int, width: int) -> PosterTranslator:
+    """A poster's translator with M = 0 and gamma = 1 whose DDIM samples the direction of z - m(c).
 
+    Its network predicts the velocity, and is trained on its error.
+    """
+    settings = {**DDIM, "width": width, "train.steps": steps, "train.seed": trial.seed}
+    model = PosterTranslator(calibrated.facts, preset("poster", settings))
 
-def _config(base: Config, seed: int, landmarks: int, steps: int, width: int) -> Config:
-    """The denoiser predicts the velocity and is trained on its error, at a rate at which a short training gets far."""
-    return replace(
-        base,
-        seed=seed,
-        lift=replace(base.lift, landmarks=landmarks),
-        network=NetworkConfig(width=width) if steps else base.network,
-        diffusion=DiffusionConfig(measure="v"),
-        sampling=replace(base.sampling, steps=SAMPLER_STEPS),
-        train=TrainConfig(steps=steps, batch=256, learning_rate=1e-3, weight_decay=0.0),
-    )
+    def loss(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+        return prediction_error(model, c, normalize(z - calibrated.m(c), dim=1))
 
-
-def _laws(
-    translator: Translator, train: PairedEmbeddings, c: np.ndarray, K: int, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """F_k (n, K, d), unit vectors, by law."""
-    shape = (len(c), K, translator.d)
-    laws = {
-        "isotropic": unit(rng.standard_normal(shape)),
-        "Gaussian": unit(rng.standard_normal(shape) @ translator.root.cpu().numpy()),
-        "neighbours": _neighbours(translator, train, c, K, rng),
-    }
-    if translator.config.train.steps:
-        laws["DDIM"] = translator.parts(c, samples=K).residual
-    return laws
+    batches = Batches(trial.train, model.config.train.batch, trial.seed, model.device)
+    return train(model, loss, batches, model.config.train)
 
 
 def _neighbours(
-    translator: Translator, train: PairedEmbeddings, c: np.ndarray, K: int, rng: np.random.Generator
+    calibrated: CalibratedTranslator, train: Pairing, c: np.ndarray, K: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Directions of the training residuals at conditions near c, a target of such a condition at random."""
-    conditions, z = train.modality(translator.source), train.rows(translator.target)[0]
-    counts = train.counts.get(translator.target, np.ones(len(train), dtype=np.int64))
-    near = np.argpartition(-(unit(c) @ unit(conditions).T), NEAREST, axis=1)[:, :NEAREST]
+    counts = np.ones(len(train.pairs), dtype=np.int64) if train.counts is None else train.counts
+    near = np.argpartition(-(unit(c) @ unit(train.c).T), NEAREST, axis=1)[:, :NEAREST]
     chosen = near[np.arange(len(c))[:, None], rng.integers(NEAREST, size=(len(c), K))]
     target = (np.cumsum(counts) - counts)[chosen] + rng.integers(counts[chosen])
-    return unit(unit(z[target]) - translator.translate(conditions)[chosen])
+    return unit(unit(train.z[target]) - calibrated.translate(train.c)[chosen])

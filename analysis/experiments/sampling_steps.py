@@ -7,59 +7,51 @@ grown used to one number of steps, stands beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, get_args
 
 import numpy as np
-from modtrans_core.config import Config, Measure, preset
+import pandas as pd
+import torch
+from torch import Tensor
 
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
-from modtrans_core.scores import score
-from modtrans_core.vectors import mean_of_unit, unit
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from modtrans_core.translator import Translator
+from analysis.experiments.trial import Trial
+from modtrans_core import Pairing, PosterConfig, PosterTranslator
+from modtrans_core.pairing import Batches
+from modtrans_core.poster import diffusion
+from modtrans_core.poster.diffusion import Prediction
+from modtrans_core.poster.fit import start
+from modtrans_core.protocol import Facts
+from modtrans_core.settings import changed
+from modtrans_core.train import train
 
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
-PREDICTIONS: tuple[Measure, ...] = ("eps", "x0", "v")
+PREDICTIONS: tuple[str, ...] = get_args(Prediction)
 JOINT = "v, joint"
 TOLERANCE = 0.002
 """cosine that a smaller number of steps may lose"""
 
 
-def trainings(base: Config, predictions: Sequence[Measure] = PREDICTIONS, joint: bool = True) -> dict[str, Config]:
+def trainings(base: PosterConfig) -> dict[str, PosterConfig]:
     """What is trained: the noise term alone for each prediction, and `base` itself, which trains M along."""
-    alone = replace(base, objective=replace(base.objective, lambda_1=0.0))
-    configs: dict[str, Config] = {
-        name: replace(alone, diffusion=replace(base.diffusion, prediction=name, measure=name)) for name in predictions
-    }
-    return configs | ({JOINT: base} if joint else {})
+    alone = {name: changed(base, {"lambda_1": 0.0, "prediction": name}) for name in PREDICTIONS}
+    return {**alone, JOINT: base}
 
 
-def measure_steps(
-    pairs: PairedEmbeddings,
-    source: str,
-    target: str,
-    *,
-    seed: int = 0,
-    configs: Mapping[str, Config] | None = None,
+def sampling_steps(
+    trial: Trial,
+    configs: Mapping[str, PosterConfig],
     steps: Sequence[int] = STEPS,
     items: int | None = None,
-    progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Train each configuration on the training part and translate both other parts in every number of steps.
+    """Train each config on the training part, and translate both other parts in every number of steps.
 
     Parameters
     ----------
-    pairs : the whole pair set; it is split here.
-    seed : of the split and of the training.
-    configs : what to train, by name. Default: the `trainings` of the preset `poster`.
+    configs : what to train, by name; see `trainings`. One whose lambda_1 is 0 is trained by `prediction_error`.
     steps : numbers of DDIM steps.
     items : measure on at most this many items of each part. Default: all.
-    progress : called with (optimiser steps done, steps in all trainings).
 
     Returns
     -------
@@ -67,49 +59,51 @@ def measure_steps(
     vector by itself, `cM + F` the whole. Columns: `route`, `seed`, `trained`, `part`, `steps`, `translation`, the
     scores, and `agreement`, the mean cosine of two samples of one condition: 1 where F has become a function.
     """
-    import pandas as pd
-    from modtrans_core.translator import Translator
-
-    configs = trainings(preset("poster")) if configs is None else configs
-    train, validation, test = pairs.split(seed)
-    mean = mean_of_unit(train.modality(target), train.counts.get(target))
-    total, before = sum(config.train.steps for config in configs.values()), 0
     rows = []
     for name, config in configs.items():
-
-        def report(done: int, _: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, total)
-
-        translator = Translator.fit(
-            train, source, target, config=replace(config, seed=seed), validation=validation, progress=report
-        )
-        before += config.train.steps
-        for part, held in (("validation", validation), ("test", test)):
-            held = held.take(np.arange(len(held))[:items])
-            for number in steps:
-                rows += [
-                    {"route": f"{source} → {target}", "seed": seed, "trained": name, "part": part, **row}
-                    for row in _scores(translator, held, number, mean)
-                ]
+        config = changed(config, {"train.seed": trial.seed})
+        poster = trial.fit(config) if config.lambda_1 else noise_alone(trial, config)
+        assert isinstance(poster, PosterTranslator)
+        for part, held in (("validation", trial.validation), ("test", trial.test)):
+            held = held.take(np.arange(len(held.pairs))[:items])
+            facts = {"route": trial.route, "seed": trial.seed, "trained": name, "part": part}
+            rows += [{**facts, **row} for number in steps for row in _scores(trial, poster, held, number)]
     return pd.DataFrame(rows)
 
 
-def _scores(
-    translator: Translator, held: PairedEmbeddings, steps: int, mean: np.ndarray
-) -> list[dict[str, str | float | int | None]]:
-    c, item = held.rows(translator.source)
-    projection, samples, gamma = translator.parts(c, steps=steps, samples=2)
-    agreement = float((unit(samples[:, 0]) * unit(samples[:, 1])).sum(1).mean())
-    targets, counts = held.modality(translator.target), held.counts.get(translator.target)
-    translations = {"F": samples[:, 0], "cM + F": projection + gamma * samples[:, 0]}
+def noise_alone(trial: Trial, config: PosterConfig) -> PosterTranslator:
+    """The poster's translator with M the ridge map, and a network that is trained by `prediction_error`."""
+    facts = Facts.of(trial.train.pairs, trial.train.source, trial.train.target)
+    model = PosterTranslator(facts, config)
+    start(model, trial.train, trial.validation)
+    batches = Batches(trial.train, config.train.batch, config.train.seed, model.device)
+    return train(model, prediction_error, batches, config.train)
+
+
+def prediction_error(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """lambda_2 E|y - y_theta(z_t, t, c)|_2^2 of unit pairs c (n, k), z (n, d), for what the network predicts.
+
+    y is the noise, the clean vector or the velocity. For the noise this is the noise term of
+    `modtrans_core.poster.model.objective`; the other errors are that one, weighted by the noise level.
+    """
+    config, x0 = model.config, math.sqrt(model.facts.d) * z  # (n, d)
+    eps = torch.randn_like(x0)
+    t = torch.randint(config.timesteps, (len(z),), device=z.device)
+    dropped = torch.rand(len(z), device=z.device) < config.condition_dropout
+    signal, noise = diffusion.at(model.roots, t)  # (n, 1) each
+    y = {"eps": eps, "x0": x0, "v": signal * eps - noise * x0}[config.prediction]
+    found = model.denoiser(signal * x0 + noise * eps, t, model.denoiser.embed(c, dropped))
+    return {"total": config.lambda_2 * (y - found).square().sum(1).mean()}
+
+
+def _scores(trial: Trial, poster: PosterTranslator, held: Pairing, steps: int) -> list[dict[str, Any]]:
+    c = np.asarray(held.c)
+    (projection, one, gamma), (_, other, _) = (poster.parts(c, steps=steps, seed=seed) for seed in (0, 1))
+    agreement = float((one * other).sum(1).mean())
     return [
-        {
-            "steps": steps, "translation": name, "agreement": agreement,
-            **score(zhat, targets, counts, mean=mean, item=item),
-        }
-        for name, zhat in translations.items()
-    ]  # fmt: skip
+        {"steps": steps, "translation": name, "agreement": agreement, **trial.score(zhat, part=held)}
+        for name, zhat in {"F": one, "cM + F": projection + gamma * one}.items()
+    ]
 
 
 def fewest_steps(frame: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFrame:
@@ -117,7 +111,7 @@ def fewest_steps(frame: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFr
 
     Parameters
     ----------
-    frame : of `measure_steps`, any seeds and routes.
+    frame : of `sampling_steps`, any seeds and routes.
     tolerance : cosine, at least 0.
 
     Returns
@@ -126,8 +120,6 @@ def fewest_steps(frame: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFr
     cosine), and on the test part, averaged over seeds, `cosine`, `lost` (what it falls short of the cosine at
     `best_steps`), `centered_recall_at_10` and `agreement`.
     """
-    import pandas as pd
-
     if not tolerance >= 0:
         raise ValueError(f"tolerance: {tolerance}, a number >= 0 is needed")
     by = ["route", "trained", "translation"]

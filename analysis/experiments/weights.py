@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.data import ridge_map
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.arrays import row_cosine
 from analysis.theory.bound import cosine as orthogonal_cosine
@@ -30,8 +31,8 @@ from analysis.theory.gamma import (
     peak_gamma,
 )
 from analysis.theory.premises import TranslatedPairs
-from analysis.translators import Ridge
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core import PairedEmbeddings, Pairing, load
+from modtrans_core.protocol import HasParts, able
 from modtrans_core.vectors import unit
 
 GAMMAS = 1.5 * np.linspace(0.0, 1.0, 101) ** 2
@@ -66,14 +67,15 @@ def pair_set(pairs: str, items: int, rng: np.random.Generator, *, whole: bool = 
 
 def rows(part: PairedEmbeddings, source: str, target: str) -> Rows:
     """Every (condition, target) pair of a part as a row."""
-    c, z, of_c, of_z = part.pairings(source, target)
-    item = part.rows(source)[1][of_c]
+    pairing = Pairing(part, source, target)
+    c, z, of_c, of_z = pairing.c, pairing.z, pairing.of_c, pairing.of_z
+    item = pairing.item[of_c]
     answer = part.modality("answer")[item] if "answer" in part.arrays else None
     several, sibling = part.counts.get(target), None
     if several is not None and several.min() > 1:
         first = np.searchsorted(part.rows(target)[1], item)
         sibling = z[first + (of_z - first + 1) % several[item]]
-    return Rows(unit(c)[of_c], unit(z)[of_z], part.group[item], answer, sibling)
+    return Rows(unit(c)[of_c], unit(z)[of_z], pairing.group, answer, sibling)
 
 
 def linear_translators(train: Rows, held: Rows, test: Rows, features: int, rng: np.random.Generator) -> Translators:
@@ -82,14 +84,14 @@ def linear_translators(train: Rows, held: Rows, test: Rows, features: int, rng: 
     def lift(c: np.ndarray) -> np.ndarray:
         return np.tanh(c @ weights)
 
-    ridge = Ridge().fit(train.c, train.z, (held.c, held.z))
+    ridge = ridge_map(train.c, train.z, (held.c, held.z))
     weights = rng.standard_normal((train.c.shape[1], features)) * 2.0
-    rest, held_rest = (part.z - ridge.translate(part.c) for part in (train, held))
-    learned = Ridge().fit(lift(train.c), rest, (lift(held.c), held_rest))
+    rest, held_rest = (part.z - ridge(part.c) for part in (train, held))
+    learned = ridge_map(lift(train.c), rest, (lift(held.c), held_rest))
     found: list[dict[str, Pair]] = []
     for part in (held, test):
-        p = ridge.translate(part.c)
-        f = {"learned F": learned.translate(lift(part.c)), "random F": rng.standard_normal(part.z.shape)}
+        p = ridge(part.c)
+        f = {"learned F": learned(lift(part.c)), "random F": rng.standard_normal(part.z.shape)}
         f |= {} if part.answer is None else {"mean F": part.answer - p}
         f |= {} if part.sibling is None else {"sample F": part.sibling}
         found.append({name: (p, unit(direction)) for name, direction in f.items()})
@@ -107,17 +109,18 @@ def trained(
         Where it translates otherwise, or its own test part is another one than that of `parts`: it would be marked on
         pairs that it was trained on.
     """
-    from modtrans_core import Translator
-    from modtrans_core.cli import held_out
+    from modtrans_core.cli.use import held_out
 
-    own, translator = held_out(Path(folder), data), Translator.load(folder)
+    own, translator = held_out(Path(folder), data), load(folder)
     if len(own) < len(data) and own.fingerprint() != parts["test"].fingerprint():
         raise ValueError(f"{folder}: its test part is another one; the seed of its own split is needed")
-    if (translator.source, translator.target) != (source, target):
-        raise ValueError(f"{folder}: translates {translator.source} to {translator.target}, not {source} to {target}")
-    translator.check(data)
-    held, test = (translator.parts(rows(parts[name], source, target).c) for name in ("validation", "test"))
-    return {Path(folder).name: ((held.projection, held.residual), (test.projection, test.residual))}
+    facts = translator.facts
+    if (facts.source, facts.target) != (source, target):
+        raise ValueError(f"{folder}: translates {facts.source} to {facts.target}, not {source} to {target}")
+    facts.refuse(data)
+    parts_of = able(translator, HasParts).parts
+    held, test = (parts_of(rows(parts[name], source, target).c) for name in ("validation", "test"))
+    return {Path(folder).name: ((held.projection, held.direction), (test.projection, test.direction))}
 
 
 class Weights(NamedTuple):

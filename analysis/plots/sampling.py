@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
 
-    `frame` is that of `analysis.experiments.released.compare_released`, any seeds, one route or several.
+    `frame` is that of `analysis.experiments.released.released`, any seeds, one route or several.
     """
     ax = ax or plt.gca()
     for index, (route, part) in enumerate(frame.groupby("route", sort=False)):
@@ -46,7 +46,7 @@ def quality_against_steps(
 
     Parameters
     ----------
-    frame : of `analysis.experiments.sampling_steps.measure_steps`, any seeds, one route.
+    frame : of `analysis.experiments.sampling_steps.sampling_steps`, any seeds, one route.
     score : `cosine`, `centered_recall_at_10` or `agreement`.
     translation : `F` or `cM + F`.
     """

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.experiments.residual_role import LIST, MEAN, SIBLING, ablation
+from analysis.experiments.residual_role import LIST, MEAN, SIBLING, residual_role, trained
 from analysis.experiments.synthetic import synthetic_pairs
+from analysis.experiments.trial import Trial
 from analysis.plots.residual_role import measured_against, reliability_diagram
 from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
+from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.vectors import unit
 
 
 @pytest.fixture(scope="module")
 def role():
     pairs, _ = synthetic_pairs(700, 8, 24, 0.7, 3, np.random.default_rng(0))
-    return ablation(pairs, "image", "text", draws=4, landmarks=128, denoiser_steps=5, width=16)
+    return residual_role(Trial.of(pairs, "image", "text", 0), draws=4, landmarks=128, denoiser_steps=5, width=16)
 
 
 def test_every_law_is_measured_on_the_same_items(role):
@@ -35,15 +38,31 @@ def test_the_posterior_is_nearly_isotropic_and_so_is_what_was_learnt(role):
     assert abs(role.log_score) < 0.03
 
 
-def test_the_validation_part_is_other_items():
+def test_what_does_not_fit_is_refused():
     pairs, _ = synthetic_pairs(300, 6, 8, 0.7, 2, np.random.default_rng(0))
-    settings = {"draws": 2, "landmarks": 32, "denoiser_steps": 0}
-    parts = [ablation(pairs, "image", "text", part=part, **settings).cosines for part in ("test", "validation")]
-    assert [len(part) for part in parts] == [60, 30] and not set(parts[0]["group"]) & set(parts[1]["group"])
     with pytest.raises(ValueError, match="draws: 1"):
-        ablation(pairs, "image", "text", draws=1)
+        residual_role(Trial.of(pairs, "image", "text", 0), draws=1)
     with pytest.raises(ValueError, match="text: several vectors an item"):
-        ablation(pairs, "text", "image")
+        residual_role(Trial.of(pairs, "text", "image", 0))
+
+
+def test_without_steps_there_is_no_network_and_items_are_the_gallery():
+    pairs, _ = synthetic_pairs(300, 6, 8, 0.7, 2, np.random.default_rng(0))
+    found = residual_role(Trial.of(pairs, "image", "text", 0), draws=2, landmarks=32, denoiser_steps=0, items=40)
+    assert "DDIM" not in set(found.scores["law"]) and set(found.scores["gallery"]) == {40} and len(found.cosines) == 40
+
+
+def test_a_trained_residual_samples_the_directions_that_are_left():
+    """Its draws are unit vectors with no linear part, and it learns the mean of the residuals' directions."""
+    rng = np.random.default_rng(0)
+    c = unit(rng.standard_normal((600, 4)))
+    z = unit(np.eye(8)[0] + np.eye(8)[rng.integers(1, 3, 600)])  # one of two targets, whatever the condition
+    trial = Trial.of(PairedEmbeddings({"image": c, "text": z}), "image", "text", 0)
+    calibrated = trial.fit(preset("calibrated", {"landmarks": 0}))
+    drawn = trained(calibrated, trial, 300, 32).draw(np.asarray(trial.test.c), 2)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=2), 1, atol=1e-5)
+    either = unit(np.eye(8)[1] - np.eye(8)[2])
+    assert np.abs(drawn @ either).mean() > 0.75  # .3 for the directions of an isotropic law
 
 
 def test_figures_return_their_axes(role):

@@ -8,10 +8,18 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.contenders import METHODS
-from analysis.experiments.encoder_pairs import embedded, named, named_pairs, on_sphere, short
-from analysis.experiments.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
+from analysis.experiments.encoder_pairs import (
+    COMPARED,
+    PUBLISHED,
+    agreement,
+    beside_control,
+    contenders,
+    encoder_pairs,
+    published,
+)
+from analysis.experiments.encoder_sets import embedded, named, named_pairs, on_sphere, short
+from analysis.experiments.translation import MANY, ONE
+from analysis.experiments.trial import SCORES, Trial
 from analysis.paper.tables import mean_and_spread
 from analysis.plots.encoder_pairs import dumbbells, rankings
 from modtrans_core.embed.encoders import TEXT_ENCODER
@@ -29,17 +37,20 @@ def scores(tmp_path_factory):
     for name, condition in (("real", c), ("blind", blind)):
         PairedEmbeddings({"image": condition, "text": z}).save(folder / f"{name}.npz")
     told = []
-    found = contend_all(
-        named([folder / "real.npz", folder / "blind.npz"]), 2, landmarks=32, steps=1,
-        progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
-    assert all(done <= total for done, total in told)
+    sets = named([folder / "real.npz", folder / "blind.npz"])
+    found = encoder_pairs(sets, 2, landmarks=32, steps=1, report=lambda *news: told.append(news))
+    assert told == [(1, 2), (2, 2)]
     return found
 
 
 def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
-    assert list(scores["pair"].unique()) == ["real", "blind"] and set(scores["method"]) == set(METHODS)
-    assert len(scores) == 2 * 2 * 2 * len(METHODS) and (scores["gallery"] == 80).all()
+    assert list(scores["pair"].unique()) == ["real", "blind"] and set(scores["method"]) == {
+        "ridge",
+        "calibrated",
+        ONE,
+        MANY,
+    }
+    assert len(scores) == 2 * 2 * 2 * 4 and (scores["gallery"] == 80).all()
     mean = scores.groupby(["pair", "route", "method"])[SCORES].mean(numeric_only=True)["cosine"]
     assert mean["blind", "text → image", "ridge"] > mean["real", "text → image", "ridge"] - 0.1
     found = beside_control(scores, "real", "blind").set_index(["route", "method"])
@@ -48,6 +59,13 @@ def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
     assert (back["floor"] < -0.5).all() and (back["centered_recall_at_10"] > 0.3).all() and (back["skill"] > 0.3).all()
     with pytest.raises(ValueError, match="both are needed among real, blind"):
         beside_control(scores, "real", "none")
+
+
+def test_contenders_have_the_sizes_and_the_seed_that_are_asked_for():
+    pairs = PairedEmbeddings({"image": np.eye(20), "text": np.eye(20)})
+    configs = contenders(Trial.of(pairs, "image", "text", 5), landmarks=7, steps=9)
+    assert (configs["calibrated"].landmarks, configs["calibrated"].seed) == (7, 5)
+    assert {(config.train.steps, config.train.seed) for config in (configs[ONE], configs[MANY])} == {(9, 5)}
 
 
 def test_differences_are_taken_seed_by_seed():
@@ -85,7 +103,7 @@ def test_the_posters_numbers_are_printed_beside_ours(scores):
     assert not ours["what"].str.contains("not run").any() and ours["what"].str.startswith("ours").sum() == 4
 
 
-def test_the_figure_has_a_line_for_each_pair_and_direction(scores):
+def test_the_figure_has_a_line_for_each_pair_and_route(scores):
     table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     figure, axes = plt.subplots(1, 2)
     for draw, ax in ((dumbbells, axes[0]), (rankings, axes[1])):

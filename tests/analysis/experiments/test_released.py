@@ -1,21 +1,22 @@
 """What batch-wide normalisation leaves of F, against closed forms."""
 
-from dataclasses import replace
+import warnings
 
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from modtrans_core.config import SamplingConfig
 
-from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, in_batches, reduced, row_by_row
+from analysis.experiments.released import LINEAR, START, WHOLE, in_batches, reduced, released, row_by_row
 from analysis.experiments.synthetic import synthetic_pairs
+from analysis.experiments.trial import Trial
 from analysis.plots.sampling import batch_sizes
 from analysis.theory.gamma import general_cosine
-from analysis.translators.certify import certify_translator
-from modtrans_core import Translator, preset
+from analysis.translators.released import ReleasedConfig
+from modtrans_core import fit
+from modtrans_core.settings import changed
 from modtrans_core.vectors import unit
 
-TINY = reduced(width=16, depth=2, reconstruction_steps=1, sampling_steps=2, train_steps=3)
+TINY = changed(reduced(16, 3), {"depth": 2, "reconstruction_steps": 1, "steps": 2})
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +26,18 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def translator(pairs):
-    return Translator.fit(pairs, "image", "text", config=TINY, device="cpu")
+    return fit(pairs, "image", "text", TINY, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def frame(pairs):
-    return compare_released(pairs, "image", "text", config=TINY, batches=(64, 2048), progress=lambda *_: None)
+    return released(Trial.of(pairs, "image", "text", 0), TINY, batches=(64, 2048))
 
 
 def test_the_reduced_preset_differs_in_size_alone():
-    full, small = preset("released"), reduced()
-    same = replace(
-        small,
-        network=full.network,
-        objective=replace(small.objective, reconstruction_steps=50),
-        sampling=replace(small.sampling, steps=50),
-        train=replace(small.train, steps=full.train.steps),
-    )
-    assert same == full
+    full = ReleasedConfig()
+    sizes = {name: getattr(full, name) for name in ("width", "depth", "steps", "reconstruction_steps")}
+    assert changed(reduced(), {**sizes, "train.steps": full.train.steps}) == full
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
@@ -56,8 +51,10 @@ def test_every_batch_has_its_size(translator, pairs, size):
 
 def test_batches_of_one_are_the_rows_by_themselves(translator, pairs):
     c = pairs.modality("image")[:9]
-    np.testing.assert_allclose(in_batches(translator, c, 1), row_by_row(translator).translate(c), atol=1e-5)
-    assert translator.config.sampling.normalisation == "batch"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # rows by themselves have no batch to warn of
+        alone = row_by_row(translator).translate(c)
+    np.testing.assert_allclose(in_batches(translator, c, 1), alone, atol=1e-5)
 
 
 def test_one_row_for_each_translation_in_a_tidy_frame(frame):
@@ -87,18 +84,6 @@ def test_the_larger_the_batch_the_less_is_left_of_F(frame):
     whole = frame[frame["translation"] == WHOLE].set_index("batch")
     assert whole["moved"].is_monotonic_decreasing and whole.loc[1, "moved"] > 50 * whole.loc[2048, "moved"]
     assert abs(whole.loc[2048, "difference"]) < 0.01 < abs(whole.loc[1, "difference"])
-
-
-def test_rows_that_are_independent_have_no_batches_to_compare(pairs):
-    config = replace(TINY, sampling=SamplingConfig())
-    with pytest.raises(ValueError, match="sampling.normalisation: 'row', 'batch' is needed"):
-        compare_released(pairs, "image", "text", config=config)
-
-
-def test_dependent_rows_get_no_certificate(translator, pairs):
-    with pytest.raises(ValueError, match="sampling.normalisation: 'batch', 'row'"):
-        certify_translator(translator, pairs, 0.5)
-    assert 0 <= certify_translator(row_by_row(translator), pairs, 0.5).lower_limit <= 1
 
 
 def test_the_figure_has_a_curve_and_its_linear_map(frame):

@@ -9,14 +9,15 @@ from analysis.experiments.cross_domain import (
     LOST,
     MENDS,
     cross,
-    cross_all,
+    cross_domain,
     losses,
     recentred,
     shifts,
     without,
 )
 from analysis.experiments.domains import continents, crossings_within, cut, emoji_kinds, halves
-from modtrans_core.pairs import PairedEmbeddings
+from analysis.experiments.trial import Trial
+from modtrans_core import PairedEmbeddings, Pairing
 from modtrans_core.vectors import unit
 
 HEIGHT = 8.0  # vectors near a pole of the sphere, where it is flat: a shift there keeps being one
@@ -39,7 +40,7 @@ def turn():
 
 
 def crossed(away, home, few=100):
-    found = cross(away, "image", "text", home=home, few=few, landmarks=64, steps=1)
+    found = cross(Trial.of(home, "image", "text", 0), away, few=few, landmarks=64, steps=1)
     assert found["seed"].eq(0).all() and found.groupby("trained")["n"].nunique().eq(1).all()
     return found.set_index(["trained", "method"])
 
@@ -91,27 +92,29 @@ def test_training_sets_are_of_one_size_unless_all_is_wanted(turn):
     rng = np.random.default_rng(0)
     away, home = domain(400, rng, turn), domain(200, rng, turn)
     assert crossed(away, home)["n"].eq(140).all()
-    free = cross(away, "image", "text", home=home, equal=False, landmarks=8, steps=1).groupby("trained")["n"].first()
-    assert free.to_dict() == {"away": 350, "home": 140}
+    free = cross(Trial.of(home, "image", "text", 0), away, equal=False, landmarks=8, steps=1)
+    assert free.groupby("trained")["n"].first().to_dict() == {"away": 350, "home": 140}
 
 
 def test_recentred_moves_conditions_there_and_translations_back():
     rng = np.random.default_rng(0)
     c, matrix = unit(rng.standard_normal((5, 3))), rng.standard_normal((3, 2))
     shift_c, shift_z = rng.standard_normal(3), rng.standard_normal(2)
-    found = recentred(lambda x: x @ matrix, shift_c, shift_z)(7 * c)
+    found = recentred(lambda x: x @ matrix, 7 * c, shift_c, shift_z)
     np.testing.assert_allclose(found, (c - shift_c) @ matrix + shift_z, rtol=1e-5, atol=1e-6)
 
 
 def test_shifts_are_differences_of_means_of_other_items():
     axes = np.eye(2, dtype=np.float32)
-    away = PairedEmbeddings({"image": axes[[0] * 4], "text": axes[[1] * 4]})
-    home = PairedEmbeddings({"image": 9 * axes[[1] * 6], "text": axes[[0, 0, 0, 0, 0, 0]]})
+    away, home = (
+        Pairing(PairedEmbeddings({"image": axes[image], "text": axes[text]}), "image", "text")
+        for image, text in (([0] * 4, [1] * 4), ([1] * 6, [0] * 6))
+    )
     for few in (1, 100):
-        shift_c, shift_z = shifts(away, home, "image", "text", few, np.random.default_rng(0))
+        shift_c, shift_z = shifts(away, home, few, np.random.default_rng(0))
         np.testing.assert_allclose([shift_c, shift_z], [axes[1] - axes[0], axes[0] - axes[1]], atol=1e-6)
     with pytest.raises(ValueError, match="few: 0 of 1 items"):
-        shifts(away, home.take(np.arange(1)), "image", "text", 5, np.random.default_rng(0))
+        shifts(away, home.take(np.arange(1)), 5, np.random.default_rng(0))
 
 
 def test_no_group_of_a_test_item_is_trained_on():
@@ -141,11 +144,12 @@ def test_losses_are_paired_by_seed():
     assert found.loc[mend, "skill"] == pytest.approx(-0.05) and found.loc[mend, "cosine_home"] == pytest.approx(0.6)
 
 
-def test_every_crossing_runs_in_the_directions_that_it_has(turn):
+def test_every_crossing_runs_on_the_routes_that_it_has(turn):
     rng = np.random.default_rng(0)
     pair = domain(120, rng, turn), domain(120, rng, turn)
-    routes = [("image", "text"), ("text", "location")]
-    found = cross_all({"a → b": pair}, routes, 1, landmarks=8, steps=1)
+    told, routes = [], [("image", "text"), ("text", "location")]
+    found = cross_domain({"a → b": pair}, routes, 1, report=lambda *news: told.append(news), landmarks=8, steps=1)
+    assert told == [(1, 1)]
     assert set(found["crossing"]) == {"a → b"} and set(found["route"]) == {"image → text"}
 
 
@@ -168,5 +172,5 @@ def test_halves_lie_on_both_sides_of_the_widest_axis_and_groups_stay_whole():
     found = halves(pairs, "image")
     assert len(np.unique(found[side < 0])) == len(np.unique(found[side > 0])) == 1 and len(np.unique(found)) == 2
     parts = cut(pairs, found)
-    assert sum(map(len, parts.values())) == 100 and not set(parts["low"].labels) & set(parts["high"].labels)
+    assert sum(map(len, parts.values())) == 100 and not set(parts["low"].group) & set(parts["high"].group)
     assert list(crossings_within(pairs, "image")) == ["low → high"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from analysis.experiments.comparison import SCORES
-from analysis.experiments.front import BOTH, GOALS, JUDGED, contend, on_front, verdicts
+from analysis.experiments.presets import BOTH, GOALS, JUDGED, on_front, presets, verdicts
+from analysis.experiments.trial import SCORES, Trial
 from analysis.paper.tables import mean_and_spread
 from analysis.plots import presets as figure
 from modtrans_core.pairs import PairedEmbeddings
@@ -64,11 +64,8 @@ def compared():
     c = unit(rng.standard_normal((300, 6)))
     bent = np.tanh(3 * c @ rng.standard_normal((6, 8))) @ rng.standard_normal((8, 6)) + 1
     pairs = PairedEmbeddings({"image": c, "text": unit(bent + 0.3 * rng.standard_normal((300, 6)))})
-    told = []
     rivals = ("constant mean", "identity", "ridge", "ridge towards tI", "kernel ridge")
-    found = contend(pairs, "image", "text", seed=1, rivals=rivals, progress=lambda *news: told.append(news))
-    assert told[-1][0] == told[-1][1] == len(found)
-    return found
+    return presets(Trial.of(pairs, "image", "text", 1), rivals)
 
 
 def test_every_method_is_scored_on_the_same_test_items(compared):

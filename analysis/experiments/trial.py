@@ -1,0 +1,167 @@
+"""One split of a pair set on one route: what methods are fitted to, and the scores of what they answer.
+
+An experiment is a function of a `Trial`: which methods, and which columns beside the scores. `every_trial` runs it for
+every seed and route.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import get_reusable_executor
+
+from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.progress import Progress, silent
+from modtrans_core.scores import score
+
+SCORES = [
+    "cosine", "floor", "ceiling", "skill",
+    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "gallery",
+]  # fmt: skip
+"""what a row says of a translation; see `modtrans_core.scores.score`"""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Fit on `train`, choose on `validation`, and score what is said of the conditions of `test`."""
+
+    seed: int
+    """of the split, and of whatever a method draws"""
+    train: Pairing
+    validation: Pairing
+    test: Pairing
+    mean: np.ndarray
+    """(d,) of the unit training targets: the floor's constant and the centre of the centered ranking"""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
+        """The split of `pairs` by this seed."""
+        return Trial.between(seed, *(Pairing(part, source, target) for part in pairs.split(seed)))
+
+    @staticmethod
+    def between(seed: int, train: Pairing, validation: Pairing, test: Pairing) -> Trial:
+        """Parts that come from anywhere."""
+        return Trial(seed, train, validation, test, train.mean())
+
+    @property
+    def route(self) -> str:
+        """What the modalities are called in a table: `image → text`."""
+        return f"{self.test.source} → {self.test.target}"
+
+    def fit(self, config: Any, *, unseen: bool = False) -> Translator:
+        """The translator that a method's config fits.
+
+        Parameters
+        ----------
+        unseen : keep the validation part from it, and choose on an eighth of the training part. A closed form is fitted
+            to all the pairs that it is given, so that what is to be chosen on the validation part needs this one.
+        """
+        parts, held = (self.train.pairs, self.train.source, self.train.target), self.validation.pairs
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*translates (better|otherwise)$")  # the scores say so
+            return fit(*parts, config, validation=None if unseen else held, progress=silent)
+
+    def score(
+        self, zhat: np.ndarray, *, part: Pairing | None = None, mean: np.ndarray | None = None
+    ) -> dict[str, float | int | None]:
+        """`SCORES` of the translations zhat (N, d) of a part's conditions.
+
+        Parameters
+        ----------
+        part : Default: `test`.
+        mean : (d,) of the targets that the translator knows. Default: of this trial's training targets.
+        """
+        part, mean = part or self.test, self.mean if mean is None else mean
+        return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
+
+    def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
+        """One row: `route`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""
+        named = {"route": self.route, "method": method, "seed": self.seed}
+        self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
+
+    def race(self, configs: Mapping[str, Any], **facts: Any) -> dict[str, Translator]:
+        """Fit every config, and add a row with the `seconds` that its fit took.
+
+        Returns
+        -------
+        The translators by name.
+        """
+        fitted = {}
+        for name, config in configs.items():
+            started = time.perf_counter()
+            fitted[name] = self.fit(config)
+            seconds = time.perf_counter() - started
+            self.add(name, fitted[name].translate(np.asarray(self.test.c)), **facts, seconds=seconds)
+        return fitted
+
+    def table(self) -> pd.DataFrame:
+        """Every row that was added."""
+        return pd.DataFrame(self.rows)
+
+
+def every_trial(
+    work: Callable[[Trial], Result],
+    pairs: str | Path,
+    routes: Sequence[tuple[str, str]],
+    seeds: int,
+    report: Progress = silent,
+) -> list[Result]:
+    """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
+
+    Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
+    on the number of cores. The processes end with the call, and soon after the process that made it.
+
+    Parameters
+    ----------
+    pairs : file or folder of the pair set.
+    routes : (source, target) modalities.
+    seeds : 0 to seeds - 1 are run.
+    report : called with (trials done, trials).
+
+    Returns
+    -------
+    Seed by seed, the routes of a seed together.
+    """
+    jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
+    processes = max(2, min(len(jobs), cpu_count()))  # joblib would run a single one here, with this process' threads
+    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1)
+    found: list[Result] = []
+    try:
+        for result in parallel(delayed(_alone)(os.getpid(), work, str(pairs), *job) for job in jobs):
+            found.append(result)
+            report(len(found), len(jobs))
+    finally:
+        get_reusable_executor(processes).shutdown(wait=True, kill_workers=True)
+    return found
+
+
+def _alone(caller: int, work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int) -> Result:
+    """The work in one thread of this process, which ends when its caller has ended."""
+    import torch
+
+    torch.set_num_threads(1)
+    done = threading.Event()
+    threading.Thread(target=_end_with, args=(caller, done), daemon=True).start()
+    try:
+        return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    finally:
+        done.set()
+
+
+def _end_with(caller: int, done: threading.Event) -> None:
+    """End this process when another one has become its parent."""
+    while not done.wait(0.5):
+        if os.getppid() != caller:
+            os._exit(1)

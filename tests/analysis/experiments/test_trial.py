@@ -1,0 +1,110 @@
+"""The trial: one protocol for all, the same result however it is run, and an end when its caller ends."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.experiments.trial import SCORES, Trial, every_trial
+from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.scores import score
+from modtrans_core.vectors import unit
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pairs") / "pairs.npz"
+    synthetic_pairs(300, 12, 10, 0.5, 3, np.random.default_rng(0))[0].save(path)
+    return path
+
+
+def calibrated(trial):
+    trial.race({"calibrated": preset("calibrated", {"landmarks": 8, "seed": trial.seed})}, landmarks=8)
+    return trial.table()
+
+
+def test_every_row_is_of_the_test_part_with_the_training_mean(path):
+    pairs = PairedEmbeddings.load(path)
+    trial = Trial.of(pairs, "text", "image", 3)
+    train, validation, test = pairs.split(3)
+    assert [len(part.pairs) for part in (trial.train, trial.validation, trial.test)] == [
+        *map(len, (train, validation, test))
+    ]
+    mean = unit(train.modality("image")).mean(0, dtype=np.float64)
+    np.testing.assert_allclose(trial.mean, mean, atol=1e-12)
+    condition, item = test.rows("text")
+    zhat = np.random.default_rng(0).standard_normal((len(condition), 12))
+    trial.add("guess", zhat, gamma=0.5)
+    trial.add("guess", zhat, mean=np.ones(12))
+    targets = test.modality("image")
+    expected = [score(zhat, targets, mean=mean, item=item), score(zhat, targets, mean=np.ones(12), item=item)]
+    for row, scores in zip(trial.table().to_dict("records"), expected, strict=True):
+        assert (row["route"], row["method"], row["seed"]) == ("text → image", "guess", 3)
+        assert {name: row[name] for name in SCORES} == pytest.approx(scores, abs=1e-9)
+    assert trial.rows[0]["gamma"] == 0.5
+    held = trial.score(np.ones((len(validation.rows("text")[0]), 12)), part=trial.validation)
+    assert held["gallery"] == len(validation)
+
+
+def test_a_race_fits_every_config_and_gives_back_the_translators(path):
+    trial = Trial.of(PairedEmbeddings.load(path), "image", "text", 0)
+    (fitted,) = trial.race({"calibrated": preset("calibrated", {"landmarks": 8})}, landmarks=8).values()
+    (row,) = trial.rows
+    assert row["cosine"] == trial.score(fitted.translate(trial.test.c))["cosine"] > row["floor"]
+    assert row["landmarks"] == 8 and row["seconds"] > 0
+
+
+def test_all_at_once_is_the_same_as_one_by_one(path):
+    routes, told = [("image", "text"), ("text", "image")], []
+    together = every_trial(calibrated, path, routes, 2, lambda *news: told.append(news))
+    assert told == [(done, 4) for done in (1, 2, 3, 4)]
+    one_by_one = [
+        calibrated(Trial.of(PairedEmbeddings.load(path), *route, seed)) for seed in range(2) for route in routes
+    ]
+    for found, expected in zip(together, one_by_one, strict=True):
+        pd.testing.assert_frame_equal(found[["route", "seed"]], expected[["route", "seed"]])
+        np.testing.assert_allclose(found[SCORES].astype(float), expected[SCORES].astype(float), atol=1e-5)
+
+
+def test_a_failure_in_one_trial_is_told_at_once(path):
+    with pytest.raises(ValueError, match="modality 'sound'"):
+        every_trial(calibrated, path, [("image", "sound")], 1)
+    assert not workers(parent=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_when_their_caller_ends(path, how, tmp_path):
+    marker, script = tmp_path / "started", tmp_path / "script.py"
+    script.write_text(
+        "import pathlib\n"
+        "from analysis.experiments.trial import every_trial\n"
+        "def work(trial):\n"
+        f"    pathlib.Path({str(marker)!r}).touch()\n"
+        "    while True: pass\n"
+        "if __name__ == '__main__':\n"
+        f"    every_trial(work, {str(path)!r}, [('image', 'text')], 2)\n"
+    )
+    process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert marker.exists()
+    process.send_signal(how)
+    process.wait(timeout=30)
+    while workers(process.pid) and time.monotonic() < deadline + 30:
+        time.sleep(0.2)
+    assert not workers(process.pid)
+
+
+def workers(session=0, parent=False):
+    """Processes of a session that are still there; or those of this process that joblib works with."""
+    import os
+
+    whose = ["--ppid", str(os.getpid())] if parent else ["-s", str(session)]
+    listed = subprocess.run(["ps", "-o", "pid=,stat=,args=", *whose], capture_output=True, text=True).stdout
+    return [line for line in listed.splitlines() if "Z" not in line.split()[1] and (not parent or "popen_loky" in line)]
