@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import distributed
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Run, Training
-from modtrans_core.settings import require
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000
@@ -57,12 +57,12 @@ class TrainConfig:
     """of weights, order and noise, each its own stream"""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, "steps", self.steps, "at least 0")
-        require(self.batch >= 1, "batch", self.batch, "at least 1")
-        require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
-        require(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
-        require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(self.steps >= 0, "steps", self.steps, "at least 0")
+        refuse_unless(self.batch >= 1, "batch", self.batch, "at least 1")
+        refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
+        refuse_unless(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        refuse_unless(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
+        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 def train(

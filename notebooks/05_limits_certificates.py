@@ -48,8 +48,8 @@ from analysis.theory.limits import limits, population_floor, sampling_law
 from analysis.theory.premises import Parts
 from analysis.translators import Ridge, baselines, not_applicable
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import mean_of_unit, unit
 
 # %% [markdown]
 # ## Pairs
@@ -71,10 +71,10 @@ def rows(part):
 
 train, validation, test = (rows(part) for part in parts.values())
 held_out = parts["test"]
-Z, counts, group = held_out.modality(target), held_out.counts.get(target), held_out.group
+Z, counts, group = held_out.modality(target), held_out.counts.get(target), held_out.labels
 c = held_out.modality(source)
 c = unit(c if c.ndim == 2 else c[:, 0])
-mean = target_mean(parts["train"].modality(target), parts["train"].counts.get(target))
+mean = mean_of_unit(parts["train"].modality(target), parts["train"].counts.get(target))
 print(f"{len(data):,} items, {len(train[0]):,} training pairs, {len(c):,} test items")
 
 # %% [markdown]

@@ -152,7 +152,7 @@ for folder in filter(None, (text.strip() for text in runs.split(","))):
 
 # %%
 GAMMAS = 1.5 * np.linspace(0.0, 1.0, 101) ** 2  # dense where the best gammas are
-group = {name: parts[name].group[split[name][2]] for name in ("validation", "test")}
+group = {name: parts[name].labels[split[name][2]] for name in ("validation", "test")}
 z = Parts.of(test_p, test_f["random"], 0.0, split["test"][1]).target
 
 

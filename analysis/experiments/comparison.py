@@ -16,8 +16,8 @@ from analysis.theory.certify import certify_translator
 from analysis.theory.gamma import calibrate_gamma
 from analysis.translators import baselines
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine, score
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def compare(
     from modtrans_core.translator import Translator
 
     train, validation, test = pairs.split(seed)
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     condition, item = test.rows(source)
     condition = unit(condition)
     fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
@@ -80,7 +80,7 @@ def compare(
     translator = Translator.fit(train, source, target, config=config, validation=validation, progress=progress)
     p, f, gamma = translator.parts(condition)
     held_p, held_f, _ = translator.parts(held[0])
-    group = validation.group[validation.rows(source)[1][validation.pairings(source, target)[2]]]
+    group = validation.labels[validation.rows(source)[1][validation.pairings(source, target)[2]]]
     gammas = {
         "poster": gamma,
         "poster, gamma 0": 0.0,

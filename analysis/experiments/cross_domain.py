@@ -17,11 +17,11 @@ import numpy as np
 
 from analysis.experiments.contenders import Translate, contenders
 from analysis.experiments.splits import every_split
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import floor, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import floor, score
+from modtrans_core.split import whole_groups
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,8 +185,8 @@ def without(away: PairedEmbeddings, test: PairedEmbeddings) -> PairedEmbeddings:
     """
     if away.key is None or test.key is None:
         return away
-    held = np.unique(away.group[np.isin(away.key, test.key)])
-    return away.take(np.flatnonzero(~np.isin(away.group, held)))
+    held = np.unique(away.labels[np.isin(away.key, test.key)])
+    return away.take(np.flatnonzero(~np.isin(away.labels, held)))
 
 
 def shifts(
@@ -225,8 +225,8 @@ def _constant(mean: np.ndarray, condition: np.ndarray) -> np.ndarray:
 
 
 def _mean(pairs: PairedEmbeddings, modality: str) -> np.ndarray:
-    return target_mean(pairs.modality(modality), pairs.counts.get(modality))
+    return mean_of_unit(pairs.modality(modality), pairs.counts.get(modality))
 
 
 def _at_most(pairs: PairedEmbeddings, items: int, seed: int) -> PairedEmbeddings:
-    return pairs.take(whole_groups(pairs.group, items, seed))
+    return pairs.take(whole_groups(pairs.labels, items, seed))

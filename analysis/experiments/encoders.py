@@ -19,7 +19,8 @@ from analysis.experiments.contenders import contenders
 from analysis.experiments.splits import every_split
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import score, target_mean
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def contend(
     fitted = contenders(
         train, validation, source, target, seed=seed, landmarks=landmarks, steps=steps, progress=progress
     )
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     condition, item = test.rows(source)
     targets, counts = test.modality(target), test.counts.get(target)
     return pd.DataFrame(

@@ -16,8 +16,8 @@ from analysis.experiments.splits import every_split
 from analysis.translators import baselines
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def contend(
 
     train, validation, test = pairs.split(seed)
     fitted, held = (unit_pairs(part, source, target) for part in (train, validation))
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     condition, item = test.rows(source)
     applicable = baselines(fitted[0].shape[1], fitted[1].shape[1], full=True)
     chosen = [name for name in rivals if name in applicable]

@@ -17,8 +17,8 @@ from modtrans_core.config import Config, preset
 
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
-from modtrans_core.scores import score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def compare_released(
     translated[WHOLE, 1] = row_by_row(translator).translate(c)
     translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
 
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     targets, counts = test.modality(target), test.counts.get(target)
     frame = pd.DataFrame(
         {

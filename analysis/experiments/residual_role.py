@@ -105,7 +105,7 @@ def ablation(
     found |= {SIBLING: siblings(targets, counts)}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
     rows = [{**facts, "law": law, **empty, **row, "gallery": len(held), "draws": draws} for law, row in found.items()]
-    cosines = pd.DataFrame({"group": held.group, "expected": expected, "observed": cosine(m, targets, counts)})
+    cosines = pd.DataFrame({"group": held.labels, "expected": expected, "observed": cosine(m, targets, counts)})
     of = np.repeat(np.arange(len(held)), counts)
     residual = unit(z[np.arange(z.shape[1]) < counts[:, None]] - m[of])
     log_score = direction_score(translator.root.cpu().numpy(), residual).mean() / m.shape[1]

@@ -16,8 +16,8 @@ from modtrans_core.config import Config, Measure, preset
 
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
-from modtrans_core.scores import score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit, unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def measure_steps(
 
     configs = trainings(preset("poster")) if configs is None else configs
     train, validation, test = pairs.split(seed)
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     total, before = sum(config.train.steps for config in configs.values()), 0
     rows = []
     for name, config in configs.items():

@@ -180,9 +180,9 @@ def certify_translator(
         target = target if target.ndim == 2 else _one_caption(target, counts, rng)
         cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
         expected = translator.expected_cosine(condition)
-        return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.group, rng=rng)
+        return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.labels, rng=rng)
     projection, direction, gamma = translator.parts(condition)
-    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng)
+    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng)
 
 
 def certify_cosines(

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
 from modtrans_core.poster.denoiser import Denoiser
 from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like
-from modtrans_core.settings import require
 from modtrans_core.train import bfloat16
 
 
@@ -133,7 +133,7 @@ class PosterTranslator(Stored, nn.Module):
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
         """Translations (n, samples, d), each from noise of its own; see `parts`."""
-        require(samples >= 1, "samples", samples, "at least 1")
+        refuse_unless(samples >= 1, "samples", samples, "at least 1")
         rows = conditions(c, self.facts, self.device)
         directions = self._directions(rows, samples, steps, guidance, seed)
         with torch.inference_mode():
@@ -152,12 +152,12 @@ class PosterTranslator(Stored, nn.Module):
         """F(c) (n, samples, d) of unit conditions (n, k)."""
         steps = self.config.steps if steps is None else steps
         guidance = self.config.guidance if guidance is None else guidance
-        require(guidance >= 0, "guidance", guidance, "a number >= 0")
+        refuse_unless(guidance >= 0, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
         if noise is not None:
             wanted = (len(rows), self.facts.d)
-            require(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
+            refuse_unless(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
 
         def directions(c: Tensor, given: Tensor | None = None) -> Tensor:
             start = normal(keys(c), (samples, self.facts.d), seed) if given is None else given[:, None]

@@ -109,7 +109,7 @@ def test_which_are_symbols(sources, name, symbol):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"style": "color"}, r"^style: 'color', one of colour, black is needed$"),
+        ({"style": "color"}, r"^style: 'color', colour or black is needed$"),
         ({"part": "symbol"}, r"^part: 'symbol', one of all, emoji, symbols is needed$"),
         ({"tone": "dark"}, r"'tone' is not a setting of openmoji, which has part, style$"),
     ],

@@ -8,17 +8,12 @@ from scipy import special, stats
 from sklearn.metrics import top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from modtrans_core.scores import ceiling, cosine, floor, recall_at_k, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import ceiling, cosine, floor, recall_at_k, score
+from modtrans_core.vectors import mean_of_unit, unit
 
 
 def sphere(rng, *shape):
     return unit(rng.normal(size=shape))
-
-
-def test_unit_refuses_what_has_no_direction():
-    with pytest.raises(ValueError, match="vector 1: zero, NaN or infinite"):
-        unit(np.array([[1.0, 0], [0, 0]]))
 
 
 @given(seed=st.integers(0, 10**6))
@@ -65,8 +60,8 @@ def test_chunks_of_a_large_gallery_change_nothing():
 def test_floor_is_the_best_constant():
     rng = np.random.default_rng(0)
     z = sphere(rng, 400, 6) + 0.5
-    best = floor(target_mean(z), z)
-    assert best == pytest.approx(np.linalg.norm(target_mean(z)), abs=1e-6)
+    best = floor(mean_of_unit(z), z)
+    assert best == pytest.approx(np.linalg.norm(mean_of_unit(z)), abs=1e-6)
     assert all(floor(other, z) <= best for other in rng.normal(size=(100, 6)))
 
 
@@ -96,7 +91,7 @@ def test_ceiling_needs_two_targets():
 def test_score_of_a_perfect_and_of_a_constant_translation():
     rng = np.random.default_rng(0)
     z = sphere(rng, 100, 16) + 0.2
-    mean = target_mean(z)
+    mean = mean_of_unit(z)
     perfect = score(3 * z, z, mean=mean)
     assert perfect["cosine"] == pytest.approx(1) and perfect["skill"] == pytest.approx(1)
     assert perfect["recall_at_1"] == perfect["centered_recall_at_1"] == 1 and perfect["gallery"] == 100
@@ -111,7 +106,7 @@ def test_centering_undoes_a_shift_that_ruins_raw_retrieval():
     n, d = 300, 32
     z = unit(0.3 * sphere(rng, n, d) + 4 * np.eye(d)[0])
     hubby = unit(z + 0.5 * np.mean(z[:3], 0))
-    result = score(hubby, z, mean=target_mean(z))
+    result = score(hubby, z, mean=mean_of_unit(z))
     assert result["centered_recall_at_1"] >= result["recall_at_1"]
 
 

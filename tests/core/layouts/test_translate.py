@@ -48,7 +48,7 @@ def generator():
 @pytest.mark.parametrize("samples", [None, 3])
 @pytest.mark.parametrize("rows_at_once", [8192, 7])
 def test_pieces_give_the_numbers_of_one_call(tmp_path, translator, run, monkeypatch, samples, rows_at_once):
-    for module in ("translator", "translate"):
+    for module in ("translator", "layouts.translate"):
         monkeypatch.setattr(f"modtrans_core.{module}.ROWS_AT_ONCE", rows_at_once)
     given = pairs()
     expected = translator.translate(given.modality("image"), samples=samples, generator=generator())

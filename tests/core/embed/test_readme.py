@@ -1,4 +1,4 @@
-"""The three examples of BRING_YOUR_OWN_DATA.md, run as they stand there, one after the other."""
+"""The three examples of modtrans_core/embed/README.md, run as they stand there, one after the other."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import run
 from modtrans_core.embed.sources import SOURCES
 
-PAGE = (Path(__file__).parent.parent / "BRING_YOUR_OWN_DATA.md").read_text()
+PAGE = (Path(__file__).parents[3] / "modtrans_core" / "embed" / "README.md").read_text()
 BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", PAGE, re.S)
 
 

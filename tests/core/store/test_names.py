@@ -122,7 +122,7 @@ def test_a_missing_pyarrow_is_told_with_the_command_that_installs_it(tmp_path, m
 
 def test_shards_take_their_names_from_the_sidecars_where_they_have_none(tmp_path):
     pairs = PairedEmbeddings.load(shards(tmp_path))
-    assert list(pairs.key) == KEYS and not pairs.grouped and "captions" not in pairs.metadata
+    assert list(pairs.key) == KEYS and pairs.group is None and "captions" not in pairs.metadata
     assert PairedEmbeddings.load(tmp_path, mapped=True).key is None
     named = np.array([f"own {index}" for index in range(4)])
     PairedEmbeddings(vectors(4), key=named).save(tmp_path / "000000.safetensors")

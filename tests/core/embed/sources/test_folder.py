@@ -243,7 +243,7 @@ def test_what_is_missing_is_named(photos, tmp_path):
         (photos, {}, "no captions file; looked for captions.csv, captions.tsv, captions.jsonl, captions.json"),
         (photos, {"captions": "words.csv"}, f"set: captions 'words.csv': no such file in {photos} or elsewhere"),
         (photos, {"captions": "Red.JPG"}, "suffix '.JPG', one of .csv, .tsv, .jsonl, .json is needed"),
-        (photos, {"modality": "video"}, "set: modality 'video', one of image, audio is needed"),
+        (photos, {"modality": "video"}, "modality: 'video', image or audio is needed"),
         (tmp_path / "none", {}, "there is no such folder"),
         (photos / "Red.JPG", {}, "not a folder"),
         (photos, {"pictures": "x"}, "'pictures' is not a setting of folder, which has captions, images, modality"),

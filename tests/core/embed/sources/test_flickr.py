@@ -138,7 +138,7 @@ def test_what_is_missing_is_named(make, tmp_path):
         ValueError, match="no captions file; looked for dataset_flickr8k.json, .*results.csv, captions.txt"
     ):
         load_source(f"flickr:{root / 'Pictures'}")
-    with pytest.raises(ValueError, match="set: captions 'words.csv', one of dataset_flickr8k.json, "):
+    with pytest.raises(ValueError, match="captions: 'words.csv', one of dataset_flickr8k.json, "):
         load_source(f"flickr:{root}", settings={"captions": "words.csv"})
     (root / "Pictures").rename(root / "Images")
     for name in ("Flickr_8k.trainImages.txt", "Flickr_8k.testImages.txt"):

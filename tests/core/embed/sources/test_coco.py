@@ -203,8 +203,8 @@ def test_what_is_missing_is_named(make, tmp_path):
         ),
         (root, {"part": "both"}, r"captions_\(train and val\)\(2017\|2014\)\.json"),
         (root, {"part": "karpathy"}, "looked for dataset_coco.json or annotations/dataset_coco.json"),
-        (root, {"year": "2015"}, "set: year '2015', one of 2017, 2014 is needed"),
-        (root, {"part": "test"}, "set: part 'test', one of train, val, both, karpathy is needed"),
+        (root, {"year": "2015"}, "year: '2015', 2017 or 2014 is needed"),
+        (root, {"part": "test"}, "part: 'test', one of train, val, both, karpathy is needed"),
     ]:
         with pytest.raises(ValueError, match=words):
             load_source(f"coco:{path}", settings=settings)

@@ -56,7 +56,7 @@ def test_float16_halves_the_file(tmp_path, path):
 def test_clip_retrievals_rows_become_items_of_one_group(tmp_path, path):
     convert(path, tmp_path / "indexed")
     (tmp_path / "indexed" / "modtrans.safetensors").unlink()  # as clip-retrieval itself leaves a folder
-    assert not load(tmp_path / "indexed").grouped
+    assert load(tmp_path / "indexed").group is None
     convert(tmp_path / "indexed", tmp_path / "back.npz")
     found, first = load(tmp_path / "back.npz"), load(path)
     assert list(found.key) == list(np.repeat(first.key, first.counts["text"]))
@@ -67,7 +67,7 @@ def test_clip_retrievals_rows_become_items_of_one_group(tmp_path, path):
 def test_without_names_places_are_written(tmp_path):
     PairedEmbeddings({"image": np.ones((4, 3))}).save(tmp_path / "a.npz")
     convert(tmp_path / "a.npz", tmp_path / "shards", "shards", shard_items=3)
-    assert not load(tmp_path / "shards").grouped
+    assert load(tmp_path / "shards").group is None
     assert read_items(tmp_path / "shards")["key"].to_pylist() == ["0", "1", "2", "3"]
     with pytest.raises(ValueError, match="shard_items: 0"):
         convert(tmp_path / "a.npz", tmp_path / "new", "shards", shard_items=0)

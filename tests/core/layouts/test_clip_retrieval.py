@@ -88,6 +88,12 @@ def test_several_vectors_of_several_modalities_are_combined(tmp_path):
     assert [len(set(back.group[list(range(*span))])) for span in ((0, 6), (6, 8), (8, 10))] == [1, 1, 1]
 
 
+def test_a_set_without_groups_has_none_afterwards(tmp_path):
+    write_clip_retrieval(PairedEmbeddings({"image": np.eye(4)}), tmp_path / "set")
+    back = PairedEmbeddings.load(tmp_path / "set")
+    assert back.group is None and back.own_split is None and back.metadata == {}
+
+
 def test_whole_or_not_at_all(tmp_path, monkeypatch):
     write_clip_retrieval(make(), tmp_path / "set")
     before = PairedEmbeddings.load(tmp_path / "set").fingerprint()

@@ -10,7 +10,6 @@ from modtrans_core.batches import Batches
 from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 
 from modtrans_core import PairedEmbeddings, Translator, evaluate
-from modtrans_core.ahead import ahead
 from modtrans_core.linear import NormalEquations
 from modtrans_core.store import mapped
 from modtrans_core.train import fit
@@ -110,7 +109,7 @@ def test_shards_without_groups_get_one_for_each_item(tmp_path):
     for index, items in enumerate(np.split(np.arange(60), 3)):
         np.savez(tmp_path / f"{index}.npz", image=arrays["image"][items])
     for on_disk in (True, False):
-        np.testing.assert_array_equal(load(tmp_path, on_disk).group, np.arange(60))
+        np.testing.assert_array_equal(load(tmp_path, on_disk).labels, np.arange(60))
     np.savez(tmp_path / "3.npz", image=arrays["image"], group=group)
     with pytest.raises(ValueError, match=r"shards differ: .*0.npz has no group"):
         load(tmp_path)
@@ -222,20 +221,6 @@ def test_a_set_that_fits_on_the_device_is_put_there(folder, monkeypatch):
     assert list(streamed.iterate(range(4, 4), slice(3, 9))) == []
 
 
-def test_work_ahead_comes_in_order_and_its_errors_too():
-    def work(item):
-        time.sleep(0.001 * (item % 3))
-        if item == 20:
-            raise ValueError("row 20")
-        return item * item
-
-    found = []
-    with pytest.raises(ValueError, match="row 20"):
-        for value in ahead(work, range(99)):
-            found.append(value)
-    assert found == [item * item for item in range(20)] and list(ahead(work, [])) == []
-
-
 def test_a_bad_row_met_in_training_is_one_error(tmp_path):
     arrays, counts, group = make()
     write(tmp_path / "pairs.npz", arrays, counts, group, np.arange(60))
@@ -315,32 +300,3 @@ def test_the_fingerprint_of_a_large_set_is_of_a_sample(tmp_path, monkeypatch):
         pairs.take(np.arange(5000)[::-1]),
     ]
     assert len({expected, *(other.fingerprint() for other in others)}) == 7
-
-
-@pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        ({"encoder": "B", "weights_sha256": None}, "text of .*1.npz by encoder B, of .*0.npz by A$"),
-        ({"weights_sha256": "B"}, "text of .*1.npz by encoder A with weights_sha256 B, of .*0.npz by A with .* A$"),
-        ({"preprocessing": "B"}, "with preprocessing B, of .*0.npz by A with preprocessing A$"),
-    ],
-)
-def test_shards_of_several_encoders_are_refused(tmp_path, mapped, other, words):
-    facts = {"encoder": "A", "weights_sha256": "A", "preprocessing": "A", "version": "1"}
-    for index, said in enumerate([facts, {**facts, **other, "version": "2"}]):
-        PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": said}).save(tmp_path / f"{index}.npz")
-    with pytest.raises(ValueError, match=f"shards differ: .*{words}"):
-        load(tmp_path, mapped)
-    PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": {**facts, "version": "2"}}).save(tmp_path / "1.npz")
-    assert len(load(tmp_path, mapped)) == 4
-
-
-def test_a_folder_whose_embedding_is_unfinished_is_refused(tmp_path):
-    PairedEmbeddings({"text": np.ones((2, 3))}).save(tmp_path / "0.safetensors")
-    (tmp_path / ".1.77.part.safetensors").write_bytes(b"what a killed process left")
-    (tmp_path / "embed.json").write_text('{"finished": false}')
-    with pytest.raises(ValueError, match="unfinished; finish it with the same modtrans embed command"):
-        load(tmp_path)
-    (tmp_path / "embed.json").write_text('{"finished": true}')
-    assert len(load(tmp_path)) == 2
