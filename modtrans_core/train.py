@@ -14,10 +14,10 @@ loss is logged and for batches that are read from disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from modtrans_core import distributed
 from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
-from modtrans_core.run import Run, Training
+from modtrans_core.run import Training
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000
@@ -36,6 +36,19 @@ COMPILE_FROM = 2000
 Module = TypeVar("Module", bound=nn.Module)
 Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
 """(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
+
+
+class Watch(Protocol):
+    """What accompanies a training from step to step: a `modtrans_core.run.Run`, or what chooses among its weights."""
+
+    def resume(self, state: Training) -> int:
+        """Before the first step. Returns the steps that were made already."""
+
+    def interruptible(self) -> AbstractContextManager[Any]:
+        """The context in which the steps are made."""
+
+    def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
+        """After step `step` of `steps`, with the loss where it was looked at. An exception ends the training."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ def train(
     loss: Loss[Module],
     batches: Batches,
     config: TrainConfig,
-    run: Run | None = None,
+    run: Watch | None = None,
     report: Progress = silent,
     optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
 ) -> Module:

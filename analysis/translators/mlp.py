@@ -1,141 +1,201 @@
-"""Baseline with a small network and no diffusion: two hidden layers, trained on the cosine itself."""
+"""The translator with a small network and no diffusion: two hidden layers, trained on the cosine itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import copy
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
-from analysis.translators.choice import whole_number
-from analysis.translators.protocol import Pairs, fitted_condition, training_pairs
-from analysis.translators.repeats import mean_cosine, merge_unit
+from analysis.translators.choose import judge
+from modtrans_core.checks import refuse_unless
+from modtrans_core.pairing import Batches, Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.run import Training
+from modtrans_core.train import TrainConfig, train
 
-if TYPE_CHECKING:
-    import torch
+
+@dataclass(frozen=True)
+class MLPConfig:
+    """The network, and when its training ends.
+
+    Raises
+    ------
+    ValueError
+        A value out of its range; the message names the setting, the value and what is needed.
+    """
+
+    width: int = 1024
+    """units of a hidden layer"""
+    dropout: float = 0.4
+    """probability that a hidden unit is dropped in training"""
+    every: int = 25
+    """steps between two looks at the validation cosine"""
+    patience: int = 6
+    """looks in a row without a gain that end the training"""
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
+    )
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.width >= 1, "width", self.width, "at least 1")
+        refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
+        refuse_unless(self.every >= 1, "every", self.every, "at least 1")
+        refuse_unless(self.patience >= 1, "patience", self.patience, "at least 1")
 
 
-class MLP:
-    """zhat = W_3 g(W_2 g(W_1 x)), x the standardised condition, g GELU and dropout, trained to maximise the cosine.
-
-    Loss: the mean of 1 - cos(z, zhat) over the training pairs, equal conditions merged. AdamW with a rate that falls to
-    zero as a cosine; the weights with the highest validation cosine are kept, and training ends when `patience` looks
-    at it in a row bring none higher. The caller's random state is left as it was.
+class MLPTranslator(Stored, nn.Module):
+    """zhat = W_3 g(W_2 g(W_1 x)) with the standardised condition x, g GELU and dropout.
 
     Parameters
     ----------
-    width : units in each hidden layer.
-    dropout : probability that a hidden unit is dropped, from 0 to below 1.
-    rate, weight_decay : of AdamW.
-    batch, steps : conditions in a step, and steps at most.
-    every, patience : steps between two looks at the validation cosine, and looks without a gain that end the training.
-    seed : of weights, order and dropout.
-
-    Attributes
-    ----------
-    validation_cosines : dict of int to float
-        Mean validation cosine after each number of steps looked at.
+    facts : modalities, dimensions and encoders.
+    config : settings.
     """
 
-    def __init__(
-        self,
-        width: int = 1024,
-        *,
-        dropout: float = 0.4,
-        rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        batch: int = 256,
-        steps: int = 600,
-        every: int = 25,
-        patience: int = 6,
-        seed: int = 0,
-    ) -> None:
-        for name, value in {
-            "width": width,
-            "batch": batch,
-            "steps": steps,
-            "every": every,
-            "patience": patience,
-        }.items():
-            whole_number(name, value)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout: {dropout}, allowed is a number from 0 to below 1")
-        if not 0.0 < rate < np.inf:
-            raise ValueError(f"rate: {rate}, allowed is a finite number above 0")
-        if not 0.0 <= weight_decay < np.inf:
-            raise ValueError(f"weight_decay: {weight_decay}, allowed is a finite number of at least 0")
-        self.width, self.dropout, self.rate, self.weight_decay = width, dropout, rate, weight_decay
-        self.batch, self.steps, self.every, self.patience, self.seed = batch, steps, every, patience, seed
-        self.dimension: int | None = None
-        self.mean, self.deviation = np.empty(0), np.empty(0)
-        self.network: torch.nn.Module | None = None
-        self.validation_cosines: dict[int, float] = {}
+    method = "MLP"
+    mean: Tensor
+    centre: Tensor
+    deviation: Tensor
 
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        import torch
-
-        condition, target = training_pairs(condition, target)
-        if validation is None:
-            raise ValueError("validation: none, allowed are pairs, which end the training")
-        held = merge_unit(*training_pairs(*validation))
-        rows = merge_unit(condition, target)
-        self.mean, deviation = condition.mean(axis=0), condition.std(axis=0)
-        self.deviation = np.where(deviation > 1e-6, deviation, 1.0)
-        c = self._standardised(rows.condition)
-        z = torch.from_numpy(rows.target.astype(np.float32))
-        weight = torch.from_numpy(rows.weight.astype(np.float32))
-        held_c = self._standardised(held.condition)
+    def __init__(self, facts: Facts, config: MLPConfig) -> None:
+        super().__init__()
+        self.facts, self.config = facts, config
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            network = self.architecture(c.shape[1], z.shape[1])
-            optimiser = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=self.weight_decay)
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-            self.validation_cosines, best, kept, order = {}, -np.inf, {}, torch.empty(0, dtype=torch.int64)
-            for step in range(1, self.steps + 1):
-                if not len(order):
-                    order = torch.randperm(len(c))
-                chosen, order = order[: self.batch], order[self.batch :]
-                gain = (torch.nn.functional.normalize(network(c[chosen])) * z[chosen]).sum(1)  # cosines, (b,)
-                loss = 1.0 - (weight[chosen] * gain).sum() / weight[chosen].sum()
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                if step % self.every == 0 or step == self.steps:
-                    score = self.validation_cosines[step] = mean_cosine(_run(network, held_c), held)
-                    if score > best:
-                        best, waited = score, 0
-                        kept = {name: value.clone() for name, value in network.state_dict().items()}
-                    elif (waited := waited + 1) >= self.patience:
-                        break
-        network.load_state_dict(kept)
-        self.network, self.dimension = network, condition.shape[1]
-        return self
+            torch.manual_seed(config.train.seed)
+            self.network = network(facts.k, facts.d, config.width, config.dropout)
+        self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
+        self.register_buffer("centre", torch.zeros(facts.k))
+        self.register_buffer("deviation", torch.ones(facts.k))
 
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        condition = fitted_condition(condition, self.dimension)
-        assert self.network is not None  # there is a dimension
-        return _run(self.network, self._standardised(condition)).astype(np.float64)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.facts})"
 
-    def _standardised(self, condition: np.ndarray) -> torch.Tensor:
-        import torch
+    def forward(self, c: Tensor) -> Tensor:
+        """zhat (n, d) of the unit conditions c (n, k)."""
+        found: Tensor = self.network((c - self.centre) / self.deviation)
+        return found
 
-        return torch.from_numpy(((condition - self.mean) / self.deviation).astype(np.float32))
+    @torch.inference_mode()
+    def translate(self, c: Vectors) -> Vectors:
+        """zhat (n, d) of the conditions c (n, k), numpy or torch, with no unit dropped."""
+        training = self.training
+        self.eval()
+        found = in_pieces(self, conditions(c, self.facts, self.mean.device))
+        self.train(training)
+        return like(found, c)
 
-    def architecture(self, k: int, d: int) -> torch.nn.Module:
-        """The untrained network, (n, k) -> (n, d)."""
-        from torch.nn import GELU, Dropout, Linear, Sequential
-
-        first = Linear(k, self.width), GELU(), Dropout(self.dropout)
-        second = Linear(self.width, self.width), GELU(), Dropout(self.dropout)
-        return Sequential(*first, *second, Linear(self.width, d))
+    def tensors(self) -> dict[str, Tensor]:
+        """What is saved."""
+        return self.state_dict()
 
 
-def _run(network: torch.nn.Module, condition: torch.Tensor) -> np.ndarray:
-    """Predictions, (n, d), with no unit dropped."""
-    import torch
+def network(k: int, d: int, width: int, dropout: float) -> nn.Sequential:
+    """Two hidden layers, (n, k) -> (n, d)."""
+    first = nn.Linear(k, width), nn.GELU(), nn.Dropout(dropout)
+    second = nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout)
+    return nn.Sequential(*first, *second, nn.Linear(width, d))
 
-    network.eval()
-    with torch.no_grad():
-        predicted = torch.cat([network(part) for part in condition.split(4096)])
-    network.train()
-    return predicted.numpy()
+
+def loss(model: MLPTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """The mean of 1 - cos(z, zhat) over the unit pairs c (n, k), z (n, d)."""
+    return {"total": 1 - cosine_similarity(model(c), z, dim=1).mean()}
+
+
+class Enough(Exception):
+    """No look brings a gain any more."""
+
+
+class Looks:
+    """A `modtrans_core.train.Watch` that keeps the weights of the best mean validation cosine.
+
+    It also lets the learning rate fall to zero as a cosine.
+
+    Raises
+    ------
+    Enough
+        From `after`, when `patience` looks in a row brought no gain.
+    """
+
+    def __init__(self, validation: Pairing, config: MLPConfig) -> None:
+        self.judge, self.config = judge(validation), config
+        self.cosines: dict[int, float] = {}
+        """mean validation cosine after so many steps"""
+        self.best: MLPTranslator | None = None
+
+    def resume(self, state: Training) -> int:
+        return 0
+
+    def interruptible(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
+        for group in state.optimizer.param_groups:
+            group["lr"] = self.config.train.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+        if step % self.config.every and step != steps:
+            return
+        best = max(self.cosines, key=self.cosines.__getitem__, default=0)
+        assert isinstance(state.average, MLPTranslator)
+        self.cosines[step] = self.judge(state.average)
+        if self.cosines[step] > self.cosines.get(best, -1):
+            self.best = copy.deepcopy(state.average)
+        elif step - best >= self.config.every * self.config.patience:
+            raise Enough
+
+
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: MLPConfig,
+    device: torch.device,
+    run: Any = None,
+    report: Progress = silent,
+) -> MLPTranslator:
+    """Train with AdamW, and keep the weights of the best mean validation cosine.
+
+    Parameters
+    ----------
+    run : not used: a training of a minute is begun anew.
+    """
+    model = MLPTranslator(facts, config).to(device)
+    model.mean.copy_(torch.from_numpy(pairing.mean()))
+    standardise(model, pairing)
+    looks = Looks(validation, config)
+    batches = Batches(pairing, config.train.batch, config.train.seed, device)
+    try:
+        last = train(model, loss, batches, config.train, looks, report, optimizer=torch.optim.AdamW)
+    except Enough:
+        last = model
+    return looks.best or last
+
+
+@torch.no_grad()
+def standardise(model: MLPTranslator, pairing: Pairing) -> None:
+    """Give the model the mean and the deviation of the training conditions; a constant coordinate has deviation 1."""
+    moments = torch.zeros(2, pairing.k, dtype=torch.float64, device=model.centre.device)
+    for c, _, count in pairing.sums(model.centre.device, share=(0, 1)):
+        moments += torch.stack([count @ c, count @ c.square()]) / len(pairing)
+    variance = moments[1] - moments[0].square()
+    model.centre.copy_(moments[0])
+    model.deviation.copy_(torch.where(variance > 1e-12, variance.clamp_min(0).sqrt(), 1))
+
+
+def restore(facts: Facts, config: MLPConfig, tensors: Mapping[str, Tensor], device: torch.device) -> MLPTranslator:
+    """The translator of these tensors; a missing or misshapen one is a ValueError."""
+    made = MLPTranslator(facts, config)
+    try:
+        made.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise ValueError(str(error).splitlines()[-1].strip()) from None
+    return made.to(device).eval()
+
+
+METHOD = Method(MLPConfig, fit, restore, {"MLP": MLPConfig()})

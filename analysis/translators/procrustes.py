@@ -1,45 +1,67 @@
-"""Baseline that only turns: the best rotation between the centred clouds."""
+"""The translator that only turns: the best rotation between the centred clouds."""
 
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from scipy.linalg import polar
 
-from analysis.translators.protocol import Pairs, fitted_condition, training_pairs
+from analysis.translators.choose import Rows
+from analysis.translators.closed_form import Affine
+from modtrans_core.pairing import Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts, Method
 
 
-class Procrustes:
-    r"""Centred similarity transform, zhat = mean(z) + t (c - mean(c)) Q, with Q (k, d) (semi-)orthogonal.
+@dataclass(frozen=True)
+class ProcrustesConfig:
+    """There is nothing to set."""
 
-    With the thin singular value decomposition U S V^T of the centred cross product C^T Z, Q = U V^T maximises
-    trace(Q^T C^T Z) over all Q with orthonormal rows or columns, and t = trace(S) / |C Q|_F^2 is the
-    least-squares dilation for this Q (Schoenemann 1966; Gower and Dijksterhuis 2004). For k <= d, (Q, t)
-    minimises the squared error over all such transforms; for k > d, Q projects, |C Q|_F depends on Q, and the
-    pair is no longer the minimiser but stays well defined.
+
+@dataclass(frozen=True, repr=False)
+class ProcrustesTranslator(Affine):
+    """zhat = mean(z) + t (c - mean(c)) Q with orthonormal rows or columns of Q (k, d)."""
+
+    method = "procrustes"
+
+
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: ProcrustesConfig,
+    device: torch.device,
+    run: Any = None,
+    report: Progress = silent,
+) -> ProcrustesTranslator:
+    """The best turn and dilation of the centred conditions, over training and validation pairs.
 
     Raises
     ------
     ValueError
-        From `fit`, if all conditions or all targets are equal: a rotation of a point is undefined.
+        All conditions or all targets are equal: a rotation of a point is undefined.
+
+    Notes
+    -----
+    For centred C and Z, Q maximises trace(Q^T C^T Z) over all Q with orthonormal rows or columns, and
+    t = trace(Q^T C^T Z) / |C Q|_F^2 is the least-squares dilation for this Q [1]_ [2]_. For k <= d, (Q, t) minimises
+    the squared error over all such maps. For k > d, Q projects and |C Q|_F depends on Q, so that the pair is no longer
+    the minimiser but stays well defined.
+
+    References
+    ----------
+    .. [1] Schoenemann 1966, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31.
+    .. [2] Gower and Dijksterhuis 2004, Procrustes problems, Oxford University Press.
     """
+    mean_c, mean_z, C, Z = Rows.of(pairing, validation).centred()
+    Q, P = polar(C.T @ Z)  # C^T Z = Q P: the orthogonal factor has the greatest trace
+    if np.trace(P) == 0:
+        raise ValueError("procrustes: condition or target does not vary, rows that differ are needed")
+    A = np.trace(P) / np.square(C @ Q).sum() * Q
+    return ProcrustesTranslator.of(facts, config, device, mean=pairing.mean(), A=A, b=mean_z - mean_c @ A)
 
-    def __init__(self) -> None:
-        self.dimension: int | None = None
-        self.condition_mean = self.target_mean = np.empty(0)
-        self.map = np.empty((0, 0))
 
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        self.condition_mean, self.target_mean = condition.mean(axis=0), target.mean(axis=0)
-        centred = condition - self.condition_mean
-        left, singular, right = np.linalg.svd(centred.T @ (target - self.target_mean), full_matrices=False)
-        if singular[0] == 0.0:
-            raise ValueError("procrustes: condition or target does not vary, allowed are rows that differ")
-        rotation = left @ right
-        self.map = rotation * (singular.sum() / np.square(centred @ rotation).sum())
-        self.dimension = condition.shape[1]
-        return self
-
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return self.target_mean + (fitted_condition(condition, self.dimension) - self.condition_mean) @ self.map
+METHOD = Method(ProcrustesConfig, fit, ProcrustesTranslator.restore, {"procrustes": ProcrustesConfig()})

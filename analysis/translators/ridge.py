@@ -1,67 +1,78 @@
-"""Baseline that is linear: ridge regression, its penalty chosen by the validation cosine."""
+"""The linear translator: ridge regression, its penalty chosen by the validation cosine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sklearn.linear_model import Ridge as ScikitRidge
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
 
-from analysis.translators.choice import held_out, positive_numbers
-from analysis.translators.protocol import Pairs, fitted_condition, training_pairs
-from modtrans_core.scores import cosine
+from analysis.translators.choose import Rows, chosen, grid
+from analysis.translators.closed_form import Affine
+from modtrans_core.checks import refuse_unless
+from modtrans_core.pairing import Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts, Method
 
-PENALTIES = tuple(10.0**exponent for exponent in np.arange(-2.0, 3.5, 0.5))
+PENALTIES = grid(-2, 3)
+"""penalties tried, in units of the squared length of one training condition, which is 1"""
 
 
-class Ridge:
-    """zhat = mean(z) + (c - mean(c)) M with M = argmin |Z - C M|_F^2 + penalty |M|_F^2 on centred data.
+@dataclass(frozen=True)
+class RidgeConfig:
+    """How much the map is shrunk.
 
-    Solved by scikit-learn, so that it is an independent check on the package's own closed form. Unit
-    conditions make the trace of C^T C at most n: penalties are in these units, summed and not averaged over
-    the n training rows.
-
-    Parameters
-    ----------
-    penalties : sequence of positive floats
-        Candidates; with more than one, `fit` needs validation pairs and keeps the candidate of highest mean
-        cosine.
-
-    Attributes
-    ----------
-    penalty : float
-        The candidate kept.
-    validation_cosines : dict of float to float
-        Mean validation cosine of every candidate; empty where there was nothing to choose.
+    Raises
+    ------
+    ValueError
+        A negative or infinite penalty.
     """
 
-    def __init__(self, penalties: Sequence[float] = PENALTIES) -> None:
-        self.penalties = positive_numbers("penalties", penalties)
-        self.dimension: int | None = None
-        self.penalty = self.penalties[0]
-        self.validation_cosines: dict[float, float] = {}
-        self.map, self.offset = np.empty((0, 0)), np.empty(0)
+    penalty: float = 0.0
+    """of the squared entries of M, beside squared errors that are summed over all pairs; 0: that of `PENALTIES` with
+    the best mean cosine on the validation pairs"""
 
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        if len(self.penalties) > 1:
-            held, truth = held_out(validation, "penalties")
-            for penalty in self.penalties:
-                linear_map, offset = _solve(condition, target, penalty)
-                score = cosine(held @ linear_map + offset, truth).mean()
-                self.validation_cosines[penalty] = float(score)
-            self.penalty = max(self.penalties, key=self.validation_cosines.__getitem__)
-        self.map, self.offset = _solve(condition, target, self.penalty)
-        self.dimension = condition.shape[1]
-        return self
-
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return fitted_condition(condition, self.dimension) @ self.map + self.offset
+    def __post_init__(self) -> None:
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
 
 
-def _solve(condition: np.ndarray, target: np.ndarray, penalty: float) -> Pairs:
-    """M, (k, d), and the offset mean(z) - mean(c) M, (d,)."""
-    solution = ScikitRidge(alpha=penalty).fit(condition, target)
-    linear_map = np.reshape(solution.coef_, (target.shape[1], condition.shape[1])).T
-    return linear_map, np.reshape(solution.intercept_, target.shape[1])
+@dataclass(frozen=True, repr=False)
+class RidgeTranslator(Affine):
+    """zhat = mean(z) + (c - mean(c)) M."""
+
+    penalty: Tensor
+    """the one it was fitted with"""
+    method = "ridge"
+
+
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: RidgeConfig,
+    device: torch.device,
+    run: Any = None,
+    report: Progress = silent,
+) -> RidgeTranslator:
+    """M = argmin |Z - C M|_F^2 + penalty |M|_F^2 on centred data, every pair weighing the same.
+
+    Solved by scikit-learn, so that it is an independent check on the core's own closed form.
+    """
+    mean = pairing.mean()
+
+    def solver(rows: Rows) -> Callable[[float], RidgeTranslator]:
+        def solve(penalty: float) -> RidgeTranslator:
+            solution = Ridge(alpha=penalty).fit(rows.c, rows.z, rows.weight)
+            A, b = np.reshape(solution.coef_, (facts.d, facts.k)).T, np.reshape(solution.intercept_, facts.d)
+            return RidgeTranslator.of(facts, config, device, mean=mean, A=A, b=b, penalty=penalty)
+
+        return solve
+
+    return chosen(solver, [config.penalty] if config.penalty else PENALTIES, pairing, validation, report)
+
+
+METHOD = Method(RidgeConfig, fit, RidgeTranslator.restore, {"ridge": RidgeConfig()})

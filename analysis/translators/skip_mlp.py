@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from modtrans_core.config import NetworkConfig
-from modtrans_core.denoiser import sinusoid
 from torch import Tensor, nn
+
+from modtrans_core.poster.denoiser import frequencies, sinusoid
 
 
 class SkipMLP(nn.Module):
@@ -18,29 +18,30 @@ class SkipMLP(nn.Module):
     (Preechakul et al. 2022, arXiv 2111.15640, appendix A). With 10 hidden layers of width 2048 and d = k = 512 it has
     73 M parameters.
 
-    It has the interface of `modtrans_core.denoiser.Denoiser`: `embed` the conditions once, then call.
+    It has the interface of `modtrans_core.poster.denoiser.Denoiser`: `embed` the conditions once, then call.
 
     Parameters
     ----------
     d : dimension of x. Its coordinates should have variance near 1.
     k : dimension of the condition. Unit vectors are expected; the network scales them by sqrt(k).
+    width, depth, dropout : units of a hidden layer, number of them, probability that a unit is dropped.
     """
 
-    def __init__(self, d: int, k: int, config: NetworkConfig) -> None:
+    frequency: Tensor
+
+    def __init__(self, d: int, k: int, width: int, depth: int, dropout: float) -> None:
         super().__init__()
-        width = config.width
-        self.d, self.k = d, k
+        self.k = k
         self.null = nn.Parameter(torch.randn(k) / math.sqrt(k))  # the condition that stands for "none"
-        self.embed_t = nn.Sequential(nn.Linear(d, width), nn.SiLU(), nn.Linear(width, d))
+        self.embed_t = nn.Sequential(nn.Linear(2 * (d // 2), width), nn.SiLU(), nn.Linear(width, d))
         given = d + k + d  # x_t, c, time
-        before = [0] + [width] * (config.depth - 1)
+        before = [0] + [width] * (depth - 1)
         self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(previous + given, width), nn.LayerNorm(width), nn.SiLU(), nn.Dropout(config.dropout)
-            )
+            nn.Sequential(nn.Linear(previous + given, width), nn.LayerNorm(width), nn.SiLU(), nn.Dropout(dropout))
             for previous in before
         )
         self.out = nn.Linear(width + given, d)
+        self.register_buffer("frequency", frequencies(d), persistent=False)
 
     def embed(self, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
         """The conditions c (n, k) as the network sees them, (n, k); None is the null condition, (1, k).
@@ -54,7 +55,7 @@ class SkipMLP(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """Output (n, d) at x_t (n, d), times t (n,) or (1,) and `embed`ded conditions (n, k) or (1, k)."""
-        time = self.embed_t(sinusoid(t, self.d))  # (n, d)
+        time = self.embed_t(sinusoid(t, self.frequency))  # (n, d)
         given = torch.cat([x, condition.expand(len(x), -1), time.expand(len(x), -1)], dim=1)  # (n, 2 d + k)
         h = x[:, :0]  # the first layer sees the input alone
         for layer in self.layers:

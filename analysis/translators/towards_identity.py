@@ -1,86 +1,108 @@
-"""Baseline for one shared space: ridge regression shrunk towards a multiple of the identity instead of zero."""
+"""The linear translator of one shared space: ridge regression shrunk towards a multiple of the identity."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
 
 import numpy as np
-from sklearn.linear_model import Ridge as ScikitRidge
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
 
-from analysis.translators.choice import held_out, positive_numbers
-from analysis.translators.protocol import Pairs, fitted_condition, same_dimension, training_pairs
-from modtrans_core.scores import cosine
+from analysis.translators.choose import Rows, chosen, grid
+from analysis.translators.closed_form import Affine, one_dimension
+from modtrans_core.checks import refuse_unless
+from modtrans_core.pairing import Pairing
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts, Method
 
-PENALTIES = tuple(10.0**exponent for exponent in np.arange(-2.0, 5.5, 0.5))
-SCALES = tuple(step / 10 for step in range(13))
+PENALTIES = grid(-2, 5)
+"""penalties tried, in units of the squared length of one training condition, which is 1"""
+IDENTITIES = tuple(step / 10 for step in range(13))
+"""values of t tried, 0 to 1.2"""
 
 
-class RidgeTowardsIdentity:
-    """zhat = mean(z) + (c - mean(c)) M with M = argmin |Z - C M|_F^2 + penalty |M - t I|_F^2 on centred data.
+@dataclass(frozen=True)
+class TowardsIdentityConfig:
+    """What the map is shrunk towards, and how much.
 
-    The same as t I plus the ridge map of the residuals Z - t C; the prior mean is that of a contrastive encoder, whose
-    modalities share axes. Scale t = 0 is `Ridge`, and a large penalty with t = 1 is `MeanShift`. The ridge map is
-    linear in its target, R(Z - t C) = R(Z) - t R(C), so one solve a penalty serves every t. It needs k = d.
-
-    Parameters
-    ----------
-    penalties : sequence of positive floats
-        In the units of `Ridge`.
-    scales : sequence of floats
-        Candidates for t. Where there is more than one pair (penalty, t), `fit` needs validation pairs and keeps the
-        pair of highest mean cosine.
-
-    Attributes
-    ----------
-    penalty, scale : float
-        The pair kept.
-    validation_cosines : dict of (float, float) to float
-        Mean validation cosine of every pair (penalty, t); empty where there was nothing to choose.
+    Raises
+    ------
+    ValueError
+        A negative or infinite penalty, or a t that is not finite.
     """
 
-    def __init__(self, penalties: Sequence[float] = PENALTIES, scales: Sequence[float] = SCALES) -> None:
-        self.penalties = positive_numbers("penalties", penalties)
-        if not len(scales):
-            raise ValueError("scales: empty, allowed is at least one finite number")
-        for scale in scales:
-            if not np.isfinite(scale):
-                raise ValueError(f"scales: {scale}, allowed are finite numbers")
-        self.scales = tuple(float(scale) for scale in scales)
-        self.dimension: int | None = None
-        self.penalty, self.scale = self.penalties[0], self.scales[0]
-        self.validation_cosines: dict[tuple[float, float], float] = {}
-        self.map, self.offset = np.empty((0, 0)), np.empty(0)
+    penalty: float = 0.0
+    """of |M - t I|_F^2, in the units of `analysis.translators.ridge`; 0: penalty and t are those of `PENALTIES` and
+    `IDENTITIES` with the best mean cosine on the validation pairs"""
+    t: float = 1.0
+    """multiple of the identity, where a penalty is given"""
 
-    def fit(self, condition: np.ndarray, target: np.ndarray, validation: Pairs | None = None) -> Self:
-        condition, target = training_pairs(condition, target)
-        same_dimension("ridge towards tI", condition, target)
-        condition_mean, target_mean = condition.mean(axis=0), target.mean(axis=0)
-        # the triangular factor of [C Z] has the cross products of [C Z], in at most 2d rows; C is zero below row d
-        factor = np.asarray(np.linalg.qr(np.hstack([condition - condition_mean, target - target_mean]), mode="r"))
-        size = condition.shape[1]
-        factor = factor[:size]
+    def __post_init__(self) -> None:
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
+        refuse_unless(bool(np.isfinite(self.t)), "t", self.t, "a finite number")
 
-        def solve(penalty: float) -> Pairs:
-            """R(Z) and I - R(C), both (d, d): the map is the first plus t times the second."""
-            ridge = ScikitRidge(alpha=penalty, fit_intercept=False)
-            solution = np.atleast_2d(ridge.fit(factor[:, :size], factor).coef_).T
-            return solution[:, size:], np.eye(size) - solution[:, :size]
 
-        self.validation_cosines = {}
-        if len(self.penalties) * len(self.scales) > 1:
-            held, truth = held_out(validation, "penalties or scales")
-            for penalty in self.penalties:
-                of_target, of_identity = ((held - condition_mean) @ part for part in solve(penalty))
-                for scale in self.scales:
-                    score = cosine(target_mean + of_target + scale * of_identity, truth).mean()
-                    self.validation_cosines[penalty, scale] = float(score)
-            self.penalty, self.scale = max(self.validation_cosines, key=self.validation_cosines.__getitem__)
-        of_target, of_identity = solve(self.penalty)
-        self.map = of_target + self.scale * of_identity
-        self.offset = target_mean - condition_mean @ self.map
-        self.dimension = size
-        return self
+@dataclass(frozen=True, repr=False)
+class TowardsIdentityTranslator(Affine):
+    """zhat = mean(z) + (c - mean(c)) M."""
 
-    def translate(self, condition: np.ndarray) -> np.ndarray:
-        return fitted_condition(condition, self.dimension) @ self.map + self.offset
+    penalty: Tensor
+    """the one it was fitted with"""
+    t: Tensor
+    """multiple of the identity that M was shrunk towards"""
+    method = "ridge towards tI"
+
+
+def fit(
+    pairing: Pairing,
+    validation: Pairing,
+    facts: Facts,
+    config: TowardsIdentityConfig,
+    device: torch.device,
+    run: Any = None,
+    report: Progress = silent,
+) -> TowardsIdentityTranslator:
+    """M = argmin |Z - C M|_F^2 + penalty |M - t I|_F^2 on centred data. It needs k = d.
+
+    Notes
+    -----
+    The modalities of a contrastive encoder share their axes, which is what the prior mean t I says. M is t I plus the
+    ridge map R of the residuals Z - t C. As R is linear in its targets, M = R(Z) + t (I - R(C)), and one solution a
+    penalty serves every t. At t = 0 it is the ridge map, at t = 1 and a large penalty the mean shift.
+    """
+    one_dimension("ridge towards tI", facts)
+    mean, size = pairing.mean(), facts.d
+
+    def solver(rows: Rows) -> Callable[[tuple[float, float]], TowardsIdentityTranslator]:
+        mean_c, mean_z, C, Z = rows.centred()
+        # the triangular factor of [C Z] has its cross products in at most 2d rows; C is zero below row d
+        factor = np.asarray(np.linalg.qr(np.hstack([C, Z]), mode="r"))[:size]
+
+        @lru_cache(maxsize=1)
+        def solution(penalty: float) -> tuple[np.ndarray, np.ndarray]:
+            """R(Z) and I - R(C), both (d, d)."""
+            ridge = Ridge(alpha=penalty, fit_intercept=False).fit(factor[:, :size], factor)
+            R = np.reshape(ridge.coef_, (2 * size, size)).T
+            return R[:, size:], np.eye(size) - R[:, :size]
+
+        def solve(setting: tuple[float, float]) -> TowardsIdentityTranslator:
+            penalty, t = setting
+            of_targets, of_identity = solution(penalty)
+            M = of_targets + t * of_identity
+            b = mean_z - mean_c @ M
+            return TowardsIdentityTranslator.of(facts, config, device, mean=mean, A=M, b=b, penalty=penalty, t=t)
+
+        return solve
+
+    settings = [(config.penalty, config.t)] if config.penalty else list(product(PENALTIES, IDENTITIES))
+    return chosen(solver, settings, pairing, validation, report)
+
+
+METHOD = Method(
+    TowardsIdentityConfig, fit, TowardsIdentityTranslator.restore, {"ridge towards tI": TowardsIdentityConfig()}
+)

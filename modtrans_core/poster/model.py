@@ -74,12 +74,17 @@ class PosterTranslator(Stored, nn.Module):
             found = self._times[steps] = diffusion.grid(self.config.timesteps, steps).to(self.device)
         return found
 
-    def direction(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, d): the DDIM sample from `noise` (n, d) under the unit conditions c (n, k), normalised."""
-        return normalize(self.sampled(c, noise, steps, guidance), dim=-1)
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise that one sample starts from."""
+        return (self.facts.d,)
+
+    def normalised(self, x0: Tensor) -> Tensor:
+        """F(c) of the samples x0 = DDIM(c), (n, d) or (n, samples, d): each divided by its norm."""
+        return normalize(x0, dim=-1)
 
     def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """DDIM(c) (n, d), not normalised."""
+        """DDIM(c) (n, d): the sample from `noise` (n, *noise_shape) under the unit conditions c (n, k)."""
         condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
         network = diffusion.guided(
             lambda xt, t: self.denoiser(xt, t, condition), lambda xt, t: self.denoiser(xt, t, null), guidance
@@ -87,10 +92,11 @@ class PosterTranslator(Stored, nn.Module):
         return diffusion.ddim(network, noise, self.roots, self.times(steps), self.config.prediction)
 
     def sample(self, c: Tensor, start: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, m, d) of the unit conditions c (n, k), one for each of the noises (n, m, d), all on the device."""
+        """DDIM(c) (n, m, d) of the unit conditions c (n, k), one for each of m noises (n, m, *noise_shape)."""
+        n, m = start.shape[:2]
         with bfloat16(c.device):
-            f = self.direction(c.repeat_interleave(start.shape[1], 0), start.flatten(0, 1), steps, guidance)
-        return f.float().view(start.shape)
+            x0 = self.sampled(c.repeat_interleave(m, 0), start.flatten(0, 1), steps, guidance)
+        return x0.float().view(n, m, self.facts.d)
 
     def parts(
         self,
@@ -109,7 +115,7 @@ class PosterTranslator(Stored, nn.Module):
         steps : DDIM steps. Default: the configuration's, as for the next.
         guidance : classifier-free guidance scale, 1 for none.
         seed : of the starting noise; another one gives another sample.
-        noise : (n, d), in place of the rows' own.
+        noise : (n, *noise_shape), in place of the rows' own.
 
         Raises
         ------
@@ -155,17 +161,18 @@ class PosterTranslator(Stored, nn.Module):
         refuse_unless(guidance >= 0, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
+        shape = (samples, *self.noise_shape)
         if noise is not None:
-            wanted = (len(rows), self.facts.d)
+            wanted = (len(rows), *self.noise_shape)
             refuse_unless(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
 
-        def directions(c: Tensor, given: Tensor | None = None) -> Tensor:
-            start = normal(keys(c), (samples, self.facts.d), seed) if given is None else given[:, None]
-            return self.sample(c, start, steps, guidance)
+        def sampled(c: Tensor, given: Tensor | None = None) -> Tensor:
+            return self.sample(c, normal(keys(c), shape, seed) if given is None else given[:, None], steps, guidance)
 
         training = self.training
         self.eval()
-        found = in_pieces(directions, rows, *([] if noise is None else [noise.to(rows)]), samples=samples)
+        x0 = in_pieces(sampled, rows, *([] if noise is None else [noise.to(rows)]), samples=samples)
+        found = self.normalised(x0)
         self.train(training)
         if not found.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")
@@ -209,7 +216,7 @@ def objective(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor
             x = diffusion.step(output[-n:], start, model.roots, times[:2], config.prediction)
             given = condition[-n:]
             x = diffusion.ddim(lambda x, t: network(x, t, given), x, model.roots, times[1:], config.prediction)
-            zhat = zhat + config.gamma * normalize(x, dim=-1)
+            zhat = zhat + config.gamma * model.normalised(x)
         reconstruction = (z - zhat).abs().sum(1).mean()
     total = config.lambda_1 * reconstruction + config.lambda_2 * noise_term
     return {"total": total, "reconstruction": reconstruction, "noise": noise_term}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from analysis.translators.repeats import mean_cosine, merge, merge_unit
 
 from analysis.theory.decomposition import decompose
 from analysis.translators import (
@@ -19,7 +20,6 @@ from analysis.translators import (
     baselines,
     not_applicable,
 )
-from analysis.translators.repeats import mean_cosine, merge, merge_unit
 from modtrans_core.scores import cosine
 
 
