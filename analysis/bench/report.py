@@ -1,197 +1,242 @@
-"""From measurements to one row a contender, and to the requirements: reached, or not and why."""
+"""From measurements to one row a contender, to ratios and to requirements, and all of it as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from analysis.bench.record import median, ratio, values
+import numpy as np
 
-THROUGHPUT = 20.0
-"""times each peer's training and translating throughput, at its cosine or better"""
-TIME = 50.0
-"""the peer's training time over ours to its final cosine"""
+from analysis.bench.measure import LAUNCH
+
+THROUGHPUT, TIME = 20.0, 50.0
+"""times a peer's throughput, and the peer's training time to its final cosine over ours, at its cosine or better"""
 SHARE = 0.6
 """of the measured matrix rate, in a training step at the largest batch"""
-COCO_SECONDS, COCO_SHARE = 60.0, 0.5
-"""training at COCO's size on a GPU, and the share of its bfloat16 rate there"""
-MEMORY = 1.1
-"""of what a streamed fit takes for the smaller number of pairs, at most, for the larger"""
-
+COCO_SECONDS = 60.0
+"""of a training at COCO's size on a GPU, at most"""
 TIE = 5e-4
 """difference of test cosines that counts as none"""
 
 Content = Mapping[str, Any]
+Rounds = Mapping[int, float]
 
 
-def summarise(content: Content) -> dict[str, Any]:
-    """`contenders`, one row each, and `requirements`, of the content of `bench.json`."""
-    rows = [_row(content, contender) for contender in content["names"]]
-    return {"contenders": rows, "requirements": list(_requirements(content, rows))}
+def values(content: Content, quantity: str, contender: str, name: str) -> dict[int, float]:
+    """Round -> the value of that name, of all measurements of one quantity of one contender."""
+    return {
+        entry["round"]: entry[name]
+        for entry in content["measurements"]
+        if entry["quantity"] == quantity and entry["contender"] == contender and entry.get(name) is not None
+    }
 
 
-def _row(content: Content, contender: Content) -> dict[str, Any]:
-    name = contender["name"]
-    row: dict[str, Any] = {**contender}
-    if contender["gradient"]:
-        rates = {b: values(content, f"train {b}", name, "pairs_per_second") for b in content["settings"]["batches"]}
-        row["train"] = {str(batch): median(rate) for batch, rate in rates.items()}
-        operations = median(values(content, "operations", name, "pair"))
-        row["operations_pair"] = operations
-        row["share"] = _share(content, rates[content["settings"]["batches"][-1]], operations)
-    else:
-        rate = values(content, "fit", name, "pairs_per_second")
-        row["train"] = {"fit": median(rate)}
-        row["rounds"] = len(rate)
-        counted, seconds = (median(values(content, "fit", name, what)) for what in ("flops", "seconds"))
-        speed = median(rate)
-        row["operations_pair"] = None if speed is None else counted / (seconds * speed)  # type: ignore[operator]
-        row["share"] = _share(content, rate, row["operations_pair"])
-    row["translate"] = median(values(content, "translate", name, "embeddings_per_second"))
-    row["translate_guided"] = median(values(content, "translate guided", name, "embeddings_per_second"))
-    row["operations_translation"] = median(values(content, "operations", name, "translation"))
-    quality: Content = next(
-        (m for m in content["measurements"] if m["quantity"] == "quality" and m["contender"] == name), {}
-    )
-    row["quality"] = {key: value for key, value in quality.items() if key not in ("quantity", "contender", "round")}
-    return row
+def median(of: Iterable[float]) -> Any:
+    """The median; None where there is nothing."""
+    found = list(of)
+    return float(np.median(found)) if found else None
 
 
-def _share(content: Content, pairs_per_second: Mapping[int, float], operations: float | None) -> float | None:
-    """Operations per second over the matrix rate of the same round; bfloat16's on a GPU, where that is used."""
-    kind = "bfloat16" if content["machine"]["type"] == "cuda" else "float32"
-    found = ratio(pairs_per_second, values(content, kind, "machine", "flops_per_second"))
-    return None if found is None or operations is None else found[0] * operations
+def ratio(ours: Rounds, theirs: Rounds) -> dict[str, float] | None:
+    """Median, least and largest of ours / theirs within a round; None where no round has both."""
+    found = [ours[round_] / theirs[round_] for round_ in ours if round_ in theirs]
+    return {"value": median(found), "low": min(found), "high": max(found)} if found else None
+
+
+def rates(content: Content, row: Content, what: str) -> dict[int, float]:
+    """Round -> pairs or translations per second. Training is at the faster batch; a closed form's is the whole fit."""
+    if what == "translate":
+        return values(content, "translate", row["name"], "embeddings_per_second")
+    batch = max(row["train"], key=lambda name: row["train"][name] or 0.0)
+    return values(content, f"train {batch}" if row["gradient"] else "fit", row["name"], "pairs_per_second")
 
 
 def best_cosine(row: Content) -> float | None:
     """The test cosine, guided or not, whichever is higher."""
-    found = [row["quality"].get(name) for name in ("cosine", "guided_cosine")]
-    return max((value for value in found if value is not None), default=None)
+    return max((row["quality"][name] for name in ("cosine", "guided_cosine") if name in row["quality"]), default=None)
 
 
-def train_rate(content: Content, row: Content) -> dict[int, float]:
-    """Round -> training pairs per second, at the batch that is faster."""
-    if not row["gradient"]:
-        return values(content, "fit", row["name"], "pairs_per_second")
-    batch = max(row["train"], key=lambda b: row["train"][b] or 0.0)
-    return values(content, f"train {batch}", row["name"], "pairs_per_second")
+def summarise(content: Content) -> dict[str, Any]:
+    """`contenders`, one row each; `ratios`, each of ours over each peer; `requirements`."""
+    rows = [_row(content, contender) for contender in content["names"]]
+    ratios = [
+        {"ours": one["name"], "peer": peer["name"], "what": what, **found}
+        for peer in rows
+        for one in rows
+        for what in ("train", "translate")
+        if peer["peer"] and not one["peer"] and (found := ratio(*(rates(content, row, what) for row in (one, peer))))
+    ]
+    return {"contenders": rows, "ratios": ratios, "requirements": list(_requirements(content, rows, ratios))}
 
 
-def translate_rate(content: Content, row: Content) -> dict[int, float]:
-    """Round -> translations per second, unguided."""
-    return values(content, "translate", row["name"], "embeddings_per_second")
+def _row(content: Content, contender: Content) -> dict[str, Any]:
+    name, batches = contender["name"], content["settings"]["batches"]
+
+    def middle(quantity: str, what: str) -> Any:
+        return median(values(content, quantity, name, what).values())
+
+    gradient = contender["gradient"]
+    train = {str(batch): f"train {batch}" for batch in batches} if gradient else {"fit": "fit"}
+    operations, launches = middle("operations", "pair"), middle("operations", "launches")
+    found = ratio(
+        values(content, f"train {batches[-1]}", name, "pairs_per_second"),
+        values(content, "float32", "machine", "flops_per_second"),
+    )
+    scores = [m for m in content["measurements"] if m["quantity"] == "quality" and m["contender"] == name]
+    return {
+        **contender,
+        "train": {key: middle(quantity, "pairs_per_second") for key, quantity in train.items()},
+        "rounds": len(values(content, next(iter(train.values())), name, "seconds")),
+        "step_seconds": middle(f"train {batches[0]}", "seconds"),
+        "launches": launches,
+        "launch_seconds": None if launches is None else launches * LAUNCH,
+        "operations_pair": operations,
+        "share": found["value"] * operations if found and operations else None,
+        "translate": middle("translate", "embeddings_per_second"),
+        "operations_translation": middle("operations", "translation"),
+        "quality": {
+            key: value for entry in scores for key, value in entry.items()
+            if key not in ("quantity", "contender", "round")
+        },
+    }  # fmt: skip
 
 
-def _requirements(content: Content, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _requirements(content: Content, rows: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
     ours = [row for row in rows if not row["peer"]]
     for peer in (row for row in rows if row["peer"]):
-        yield from _against(content, peer, ours)
-    yield from _shares(content, ours)
-    yield from _linear(content)
-    yield from _coco(content)
+        yield from _against(peer, ours, ratios)
+    for row in ours:
+        if row["share"] is not None:
+            what = f"share of the float32 matrix rate, {row['name']} at batch {content['settings']['batches'][-1]:,}"
+            yield _entry(what, SHARE, _one(row["share"]), "the whole optimiser step")
+    for entry in (m for m in content["measurements"] if m["quantity"] == "COCO"):
+        found, what = _one(entry["seconds"]), f"COCO's size, {entry['contender']}: seconds (at most)"
+        yield {**_entry(what, COCO_SECONDS, found, ""), "reached": entry["seconds"] <= COCO_SECONDS}
 
 
-def _against(content: Content, peer: Content, ours: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _against(peer: Content, ours: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
+    """The best of ours that has the peer's cosine, by each of three measures."""
     goal, name = best_cosine(peer), peer["name"]
-    whats = ("training throughput", "translating throughput", "time to its final cosine")
     if goal is None:
         return
-    able = [row for row in ours if (best_cosine(row) or -1.0) >= goal - TIE]
-    if not able:
-        top = max(ours, key=lambda row: best_cosine(row) or -1.0, default=None)
-        cosine = best_cosine(top) if top else None
-        reason = f"none of ours has its cosine {goal:.3f}" + (f"; the best is {cosine:.3f}" if cosine else "")
-        for what, needed in zip(whats, (THROUGHPUT, THROUGHPUT, TIME), strict=True):
-            yield _entry(f"{what}, {name}", needed, None, reason)
-        return
-    for what, operations, rate in (
-        (whats[0], "operations_pair", lambda row: train_rate(content, row)),
-        (whats[1], "operations_translation", lambda row: translate_rate(content, row)),
-    ):
-        found = {row["name"]: ratio(rate(row), rate(peer)) for row in able}
-        best = max((row for row in able if found[row["name"]]), key=lambda row: found[row["name"]][0], default=None)  # type: ignore[index]
-        if best is None:
-            continue
-        fewer = (peer[operations] or 0.0) / (best[operations] or float("inf"))
-        reason = f"{best['name']}; at one share of the matrix rate its operations allow {fewer:.3g}"
-        reason += "" if peer["gradient"] else "; both solve the same normal equations"
-        yield _entry(f"{what}, {name}", THROUGHPUT, found[best["name"]], reason)
-    times = {row["name"]: row["quality"]["seconds"] for row in able if row["quality"].get("seconds")}
-    theirs = peer["quality"].get("seconds")
-    if times and theirs:
-        fastest = min(times, key=times.__getitem__)
-        value = theirs / times[fastest]
-        reason = f"{fastest}: {times[fastest]:.3g} s against {theirs:.3g} s"
-        yield _entry(f"{whats[2]}, {name}", TIME, (value, value, value), reason)
+    cosines = {row["name"]: best_cosine(row) or -1.0 for row in ours}
+    able = [row for row in ours if cosines[row["name"]] >= goal - TIE]
+    none = f"none of ours has its cosine {goal:.3f}; the best is {max(cosines.values()):.3f}"
+    for what, kind in (("training throughput", "train"), ("translating throughput", "translate")):
+        found = [
+            entry for entry in ratios
+            if entry["peer"] == name and entry["what"] == kind and entry["ours"] in [row["name"] for row in able]
+        ]  # fmt: skip
+        best = max(found, key=lambda entry: entry["value"], default=None)
+        yield _entry(f"{what}, {name}", THROUGHPUT, best, best["ours"] if best else none)
+    times = {row["name"]: row["quality"]["seconds"] for row in able}
+    fastest = min(times, key=times.__getitem__, default=None)
+    theirs = peer["quality"]["seconds"]
+    reason = f"{fastest}: {times[fastest]:.3g} s against {theirs:.3g} s" if fastest else none
+    yield _entry(f"time to its final cosine, {name}", TIME, _one(theirs / times[fastest]) if fastest else None, reason)
 
 
-def _shares(content: Content, ours: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    batch = content["settings"]["batches"][-1]
-    kind = "bfloat16" if content["machine"]["type"] == "cuda" else "float32"
-    rate = values(content, "float32", "machine", "flops_per_second")
-    sums = ratio(values(content, "accumulate", "normal equations", "flops_per_second"), rate)
-    if sums:
-        what = f"share of the float32 matrix rate, normal equations at batch {batch:,}"
-        yield _entry(what, SHARE, sums, "the sums of the closed form")
-    for row in ours:
-        if row["gradient"] and row["share"] is not None:
-            narrow = "its layers are narrow: much of a step goes into work that is no matrix product"
-            reason = "the whole optimiser step" if row["share"] >= SHARE else narrow
-            what = f"share of the {kind} matrix rate, {row['name']} at batch {batch:,}"
-            yield _entry(what, SHARE, (row["share"],) * 3, reason)
+def _one(value: float) -> dict[str, float]:
+    return {"value": value, "low": value, "high": value}
 
 
-def _linear(content: Content) -> Iterator[dict[str, Any]]:
-    seconds = {
-        name: values(content, "linear fit", name, "seconds")
-        for name in ("LinearMap", "Ridge, Cholesky", "Ridge, default")
-    }
-    errors = {name: median(values(content, "linear fit", name, "error")) for name in seconds}
-    for name in ("Ridge, Cholesky", "Ridge, default"):
-        found = ratio(seconds[name], seconds["LinearMap"])
-        if found:
-            reason = f"error of the map {errors['LinearMap']:.1e}, scikit-learn's {errors[name]:.1e}"
-            yield _entry(f"linear fit, times as fast as scikit-learn's {name}", 1.0, found, reason)
-    streams = sorted((m for m in content["measurements"] if m["quantity"] == "stream"), key=lambda m: m["pairs"])
-    if len(streams) > 1:
-        few, many = streams[0], streams[-1]
-        grown = many["bytes"] / max(few["bytes"], 1.0)
-        reason = (
-            f"{few['bytes'] / 2**20:.0f} MiB at {few['pairs']:,} pairs, {many['bytes'] / 2**20:.0f} MiB at "
-            f"{many['pairs']:,}; 10^7 pairs at {many['pairs_per_second']:,.0f}/s are "
-            f"{1e7 / many['pairs_per_second']:.0f} s"
-        )
-        yield {
-            "requirement": "memory of a streamed fit, larger over smaller number of pairs (at most)",
-            "needed": MEMORY, "value": grown, "low": grown, "high": grown,
-            "reached": grown <= MEMORY, "reason": reason,
-        }  # fmt: skip
-
-
-def _coco(content: Content) -> Iterator[dict[str, Any]]:
-    measured = [m for m in content["measurements"] if m["quantity"] == "COCO"]
-    rate = median(values(content, "bfloat16", "machine", "flops_per_second"))
-    for entry in measured:
-        name = entry["contender"]
-        if "failed" in entry:
-            yield _entry(f"COCO's size, {name}: at most 60 s", COCO_SECONDS, None, entry["failed"])
-            continue
-        taken = entry.get("training_seconds", entry["seconds"])
-        yield {
-            "requirement": f"COCO's size, {name}: seconds (at most)", "needed": COCO_SECONDS, "value": taken,
-            "low": taken, "high": taken, "reached": taken <= COCO_SECONDS, "reason": content["machine"]["device"],
-        }  # fmt: skip
-        if "flops" in entry and rate:
-            share = entry["flops"] / entry["seconds"] / rate
-            reason = f"{entry['pairs']:,} pairs a step, {1000 * entry['seconds']:.1f} ms"
-            yield _entry(f"COCO's size, {name}: share of the bfloat16 rate", COCO_SHARE, (share,) * 3, reason)
-
-
-def _entry(what: str, needed: float, found: tuple[float, float, float] | None, reason: str) -> dict[str, Any]:
-    value, low, high = found or (None, None, None)
+def _entry(what: str, needed: float, found: Content | None, reason: str) -> dict[str, Any]:
+    value, low, high = (found[name] if found else None for name in ("value", "low", "high"))
     reached = value is not None and value >= needed
     return {
         "requirement": what, "needed": needed, "value": value, "low": low, "high": high,
         "reached": reached, "reason": reason,
     }  # fmt: skip
+
+
+def text(content: Content) -> str:
+    """Machine, contenders, optimiser steps, ratios and requirements, as blocks of lines."""
+    blocks = (_machine, _contenders, _steps, _ratios, _required)
+    return "\n\n".join(block(content) for block in blocks)
+
+
+def _machine(content: Content) -> str:
+    facts = content["machine"]
+    rate = median(values(content, "float32", "machine", "flops_per_second").values())
+    lines = [
+        f"{facts['device']}, {facts['threads']} threads of {facts['cores']} cores, torch {facts['torch']}; "
+        f"float32 matrix product {rate / 1e9:,.0f} GFLOP/s"
+    ]
+    return "\n".join([*lines, *(f"left out: {name}: {reason}" for name, reason in content["left_out"].items())])
+
+
+def _contenders(content: Content) -> str:
+    settings, rows = content["settings"], content["contenders"]
+    batches = [str(batch) for batch in settings["batches"]]
+    scores = ("seconds", ".3g"), ("cosine", ".3f"), ("guided_cosine", ".3f"), *(
+        (f"centered_recall_at_{n}", ".3f") for n in (1, 10)
+    )  # fmt: skip
+    head = ["contender", *(f"train/s at {batch}" for batch in batches), "fit: pairs/s", "translate/s"]
+    table = [[*head, "seconds", "cosine", "guided", "R@1", "R@10"]]
+    for row in rows:
+        speeds = [*(row["train"].get(name) for name in (*batches, "fit")), row["translate"]]
+        found = [_number(row["quality"].get(name), form) for name, form in scores]
+        table.append([row["name"], *map(_rate, speeds), *found])
+    first = rows[0]["quality"]
+    best = f", best possible {content['optimum']:.3f}" if content.get("optimum") else ""
+    return (
+        f"{_aligned(table)}\nnetworks trained for {settings['budget']:g} s, diffusion with {settings['steps']} steps\n"
+        f"cosine: floor {first['floor']:.3f}{best}; R@1, R@10: centered, of {first['gallery']} items"
+    )
+
+
+def _steps(content: Content) -> str:
+    """What an optimiser step takes beside what its launches alone would take."""
+    batch = content["settings"]["batches"][0]
+    table = [["optimiser step", "launches", f"ms at {LAUNCH * 1e6:g} us each", f"ms at batch {batch}", "matrix rate"]]
+    for row in content["contenders"]:
+        if row["launches"] is not None:
+            lower, whole = (_number(row[name] * 1e3, ".3g") for name in ("launch_seconds", "step_seconds"))
+            table.append([row["name"], f"{row['launches']:.0f}", lower, whole, _number(row["share"], ".2f")])
+    last = content["settings"]["batches"][-1]
+    return f"{_aligned(table)}\nmatrix rate: share of the float32 matrix product's, at batch {last:,}"
+
+
+def _ratios(content: Content) -> str:
+    """How many times as fast each of ours is, with the range over rounds."""
+    found = {(entry["ours"], entry["peer"], entry["what"]): entry for entry in content["ratios"]}
+    peers = list(dict.fromkeys(entry["peer"] for entry in content["ratios"]))
+    table = [["times as fast as", *peers]]
+    for one, what in dict.fromkeys((entry["ours"], entry["what"]) for entry in content["ratios"]):
+        cells = (found.get((one, peer, what)) for peer in peers)
+        table.append([f"{one}, {what}", *(_spread(cell) if cell else "-" for cell in cells)])
+    return f"{_aligned(table)}\nmedian of rounds (least to largest)"
+
+
+def _required(content: Content) -> str:
+    table = [["requirement", "needed", "measured", "reached", "why"]]
+    for entry in content["requirements"]:
+        value = "-" if entry["value"] is None else _spread(entry)
+        reached = "yes" if entry["reached"] else "no"
+        table.append([entry["requirement"], f"{entry['needed']:g}", value, reached, entry["reason"]])
+    return _aligned(table, left=(0, 4))
+
+
+def _spread(found: Content) -> str:
+    spread = "" if found["low"] == found["high"] else f" ({found['low']:.3g} to {found['high']:.3g})"
+    return f"{found['value']:.3g}{spread}"
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _rate(value: float | None) -> str:
+    return _number(value, ",.0f" if value and value >= 100 else ".3g")
