@@ -25,7 +25,7 @@ class Contender(ABC):
     learns: bool = True
     """whether it is fitted by optimiser steps, and not in closed form"""
     samples: bool = False
-    """whether it samples in steps, and takes a guidance scale"""
+    """whether it samples in steps"""
 
     one_space: bool = False
     """whether it needs one dimension for both modalities"""
@@ -34,13 +34,12 @@ class Contender(ABC):
     """what the last fit left"""
 
     @abstractmethod
-    def fit(self, task: Task, steps: int, batch: int, report: Progress = silent) -> None:
+    def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
         """Start anew, and fit to the training pairs: by so many optimiser steps, or in closed form."""
 
     @abstractmethod
-    def translate(self, c: Tensor, steps: int, guidance: float) -> Tensor:
-        """zhat (n, d) of unit conditions c (n, k); a guidance scale of 1 is none. One that takes a single step, or
-        none, translates as its users get it."""
+    def translate(self, c: Tensor, steps: int) -> Tensor:
+        """zhat (n, d) of unit conditions c (n, k), unguided in so many steps where it samples."""
 
 
 class Preset(Contender):
@@ -57,15 +56,15 @@ class Preset(Contender):
         self.method = next(m for m in map(methods.method, methods.names()) if m.config is type(self.config))
         self.learns, self.samples = hasattr(self.config, "train"), getattr(self.config, "steps", 1) > 1
 
-    def fit(self, task: Task, steps: int, batch: int, report: Progress = silent) -> None:
+    def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
         config = changed(self.config, {"train.steps": steps, "train.batch": batch} if self.learns else {})
         facts = Facts.of(task.train, task.source, task.target)
         self.fitted = self.method.fit(task.pairing, task.held, facts, config, task.device, None, report)
 
-    def translate(self, c: Tensor, steps: int, guidance: float) -> Tensor:
+    def translate(self, c: Tensor, steps: int) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the published network speaks of its batch in every call
-            settings = {"steps": steps, "guidance": guidance} if self.samples else {}
+            settings = {"steps": steps, "guidance": 1.0} if self.samples else {}
             found: Tensor = self.fitted.translate(c, **settings)
         return found
 

@@ -63,14 +63,14 @@ def per_step(train: Train, steps: int, *readings: Callable[[], float]) -> np.nda
 
 
 def seconds_per_step(train: Train, device: torch.device, at_least: float) -> float:
-    """Median seconds of an optimiser step, over about `at_least` seconds and two steps at least."""
+    """Median seconds of an optimiser step, over about `at_least` seconds."""
 
     def clock() -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter()
 
-    found = per_step(train, 3, clock)
+    found = per_step(train, 2, clock)
     if found.sum() < at_least:
         found = per_step(train, 1 + int(np.ceil(at_least / found.min())), clock)
     return float(np.median(found))

@@ -25,7 +25,7 @@ from modtrans_core.train import TrainConfig, bfloat16, train
 DEPTH, HEADS, HEAD = 6, 8, 64
 TIMESTEPS = 1000
 DROPPED = 0.1
-"""probability that the condition is dropped in training, for guidance"""
+"""probability that the condition is dropped in training, as published"""
 LEARNING_RATE = 3e-4
 
 
@@ -43,10 +43,10 @@ class Prior(Contender):
         """The training loss of the unit pairs c (n, k), z (n, d)."""
 
     @abstractmethod
-    def sample(self, c: Tensor, steps: int, guidance: float) -> Tensor:
+    def sample(self, c: Tensor, steps: int) -> Tensor:
         """Translations of unit conditions; see `translate`."""
 
-    def fit(self, task: Task, steps: int, batch: int, report: Progress = silent) -> None:
+    def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = self.build(task.pairing.k, task.pairing.d).to(task.device)
@@ -59,9 +59,9 @@ class Prior(Contender):
         self.fitted = train(network, loss, batches, config, report=report, optimizer=torch.optim.AdamW)
 
     @torch.inference_mode()
-    def translate(self, c: Tensor, steps: int, guidance: float) -> Tensor:
+    def translate(self, c: Tensor, steps: int) -> Tensor:
         with bfloat16(c.device):
-            return self.sample(c, steps, guidance)
+            return self.sample(c, steps)
 
 
 class DalleTwoPrior(Prior):
@@ -89,10 +89,10 @@ class DalleTwoPrior(Prior):
         found: Tensor = network(text_embed=c, image_embed=z.clone())  # it scales the targets in place
         return found
 
-    def sample(self, c: Tensor, steps: int, guidance: float) -> Tensor:
+    def sample(self, c: Tensor, steps: int) -> Tensor:
         shape, text = (len(c), self.fitted.image_embed_dim), {"text_embed": c}
         # n + 1 of its timesteps are n steps
-        found: Tensor = self.fitted.p_sample_loop(shape, text_cond=text, timesteps=steps + 1, cond_scale=guidance)
+        found: Tensor = self.fitted.p_sample_loop(shape, text_cond=text, timesteps=steps + 1)
         return found
 
 
@@ -124,14 +124,11 @@ class DiffusersPrior(Prior):
         keep = torch.rand(len(c), 1, device=c.device) >= DROPPED
         return mse_loss(network(xt, t, c * keep).predicted_image_embedding, x0)
 
-    def sample(self, c: Tensor, steps: int, guidance: float) -> Tensor:
+    def sample(self, c: Tensor, steps: int) -> Tensor:
         x = torch.randn(len(c), self.fitted.config.embedding_dim, device=c.device)
         self.schedule.set_timesteps(steps, device=c.device)
         for t in self.schedule.timesteps:
             x0 = self.fitted(x, t, c).predicted_image_embedding
-            if guidance != 1:
-                base = self.fitted(x, t, torch.zeros_like(c)).predicted_image_embedding
-                x0 = base + guidance * (x0 - base)
             x = self.schedule.step(x0, t, x).prev_sample
         return x
 

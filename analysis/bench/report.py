@@ -44,16 +44,10 @@ def ratio(ours: Rounds, theirs: Rounds) -> dict[str, float] | None:
 
 
 def rates(content: Content, row: Content, what: str) -> dict[int, float]:
-    """Round -> pairs or translations per second. Training is at the faster batch; a closed form's is the whole fit."""
+    """Round -> pairs or translations per second; of a closed form, the pairs of the whole fit."""
     if what == "translate":
         return values(content, "translate", row["name"], "embeddings_per_second")
-    batch = max(row["train"], key=lambda name: row["train"][name] or 0.0)
-    return values(content, f"train {batch}" if row["gradient"] else "fit", row["name"], "pairs_per_second")
-
-
-def best_cosine(row: Content) -> float | None:
-    """The test cosine, guided or not, whichever is higher."""
-    return max((row["quality"][name] for name in ("cosine", "guided_cosine") if name in row["quality"]), default=None)
+    return values(content, "train" if row["gradient"] else "fit", row["name"], "pairs_per_second")
 
 
 def summarise(content: Content) -> dict[str, Any]:
@@ -70,35 +64,26 @@ def summarise(content: Content) -> dict[str, Any]:
 
 
 def _row(content: Content, contender: Content) -> dict[str, Any]:
-    name, batches = contender["name"], content["settings"]["batches"]
+    name, kind = contender["name"], "train" if contender["gradient"] else "fit"
 
     def middle(quantity: str, what: str) -> Any:
         return median(values(content, quantity, name, what).values())
 
-    gradient = contender["gradient"]
-    train = {str(batch): f"train {batch}" for batch in batches} if gradient else {"fit": "fit"}
     operations, launches = middle("operations", "pair"), middle("operations", "launches")
-    found = ratio(
-        values(content, f"train {batches[-1]}", name, "pairs_per_second"),
-        values(content, "float32", "machine", "flops_per_second"),
-    )
-    scores = [m for m in content["measurements"] if m["quantity"] == "quality" and m["contender"] == name]
+    found = ratio(rates(content, contender, "train"), values(content, "float32", "machine", "flops_per_second"))
+    (scores,) = (m for m in content["measurements"] if m["quantity"] == "quality" and m["contender"] == name)
     return {
         **contender,
-        "train": {key: middle(quantity, "pairs_per_second") for key, quantity in train.items()},
-        "rounds": len(values(content, next(iter(train.values())), name, "seconds")),
-        "step_seconds": middle(f"train {batches[0]}", "seconds"),
+        "train": middle(kind, "pairs_per_second"),
+        "step_seconds": middle("train", "seconds"),
         "launches": launches,
         "launch_seconds": None if launches is None else launches * LAUNCH,
         "operations_pair": operations,
-        "share": found["value"] * operations if found and operations else None,
+        "share": found["value"] * operations if found and operations is not None else None,
         "translate": middle("translate", "embeddings_per_second"),
         "operations_translation": middle("operations", "translation"),
-        "quality": {
-            key: value for entry in scores for key, value in entry.items()
-            if key not in ("quantity", "contender", "round")
-        },
-    }  # fmt: skip
+        "quality": {key: scores[key] for key in scores if key not in ("quantity", "contender", "round")},
+    }
 
 
 def _requirements(content: Content, rows: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
@@ -107,7 +92,7 @@ def _requirements(content: Content, rows: Sequence[Content], ratios: Sequence[Co
         yield from _against(peer, ours, ratios)
     for row in ours:
         if row["share"] is not None:
-            what = f"share of the float32 matrix rate, {row['name']} at batch {content['settings']['batches'][-1]:,}"
+            what = f"share of the float32 matrix rate, {row['name']} at batch {content['settings']['batch']:,}"
             yield _entry(what, SHARE, _one(row["share"]), "the whole optimiser step")
     for entry in (m for m in content["measurements"] if m["quantity"] == "COCO"):
         found, what = _one(entry["seconds"]), f"COCO's size, {entry['contender']}: seconds (at most)"
@@ -116,20 +101,15 @@ def _requirements(content: Content, rows: Sequence[Content], ratios: Sequence[Co
 
 def _against(peer: Content, ours: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
     """The best of ours that has the peer's cosine, by each of three measures."""
-    goal, name = best_cosine(peer), peer["name"]
-    if goal is None:
-        return
-    cosines = {row["name"]: best_cosine(row) or -1.0 for row in ours}
-    able = [row for row in ours if cosines[row["name"]] >= goal - TIE]
-    none = f"none of ours has its cosine {goal:.3f}; the best is {max(cosines.values()):.3f}"
+    goal, name = peer["quality"]["cosine"], peer["name"]
+    times = {row["name"]: row["quality"]["seconds"] for row in ours if row["quality"]["cosine"] >= goal - TIE}
+    none = f"none of ours has its cosine {goal:.3f}; the best is {max(row['quality']['cosine'] for row in ours):.3f}"
     for what, kind in (("training throughput", "train"), ("translating throughput", "translate")):
         found = [
-            entry for entry in ratios
-            if entry["peer"] == name and entry["what"] == kind and entry["ours"] in [row["name"] for row in able]
-        ]  # fmt: skip
+            entry for entry in ratios if entry["peer"] == name and entry["what"] == kind and entry["ours"] in times
+        ]
         best = max(found, key=lambda entry: entry["value"], default=None)
         yield _entry(f"{what}, {name}", THROUGHPUT, best, best["ours"] if best else none)
-    times = {row["name"]: row["quality"]["seconds"] for row in able}
     fastest = min(times, key=times.__getitem__, default=None)
     theirs = peer["quality"]["seconds"]
     reason = f"{fastest}: {times[fastest]:.3g} s against {theirs:.3g} s" if fastest else none
@@ -158,43 +138,38 @@ def text(content: Content) -> str:
 def _machine(content: Content) -> str:
     facts = content["machine"]
     rate = median(values(content, "float32", "machine", "flops_per_second").values())
-    lines = [
-        f"{facts['device']}, {facts['threads']} threads of {facts['cores']} cores, torch {facts['torch']}; "
-        f"float32 matrix product {rate / 1e9:,.0f} GFLOP/s"
-    ]
-    return "\n".join([*lines, *(f"left out: {name}: {reason}" for name, reason in content["left_out"].items())])
+    line = f"{facts['device']}, {facts['threads']} threads of {facts['cores']} cores, torch {facts['torch']}"
+    left_out = (f"left out: {name}: {reason}" for name, reason in content["left_out"].items())
+    return "\n".join([f"{line}; float32 matrix product {rate / 1e9:,.0f} GFLOP/s", *left_out])
 
 
 def _contenders(content: Content) -> str:
     settings, rows = content["settings"], content["contenders"]
-    batches = [str(batch) for batch in settings["batches"]]
-    scores = ("seconds", ".3g"), ("cosine", ".3f"), ("guided_cosine", ".3f"), *(
-        (f"centered_recall_at_{n}", ".3f") for n in (1, 10)
-    )  # fmt: skip
-    head = ["contender", *(f"train/s at {batch}" for batch in batches), "fit: pairs/s", "translate/s"]
-    table = [[*head, "seconds", "cosine", "guided", "R@1", "R@10"]]
+    table = [["contender", "training, pairs/s", "translations/s", "fitted in s", "cosine", "R@1", "R@10"]]
     for row in rows:
-        speeds = [*(row["train"].get(name) for name in (*batches, "fit")), row["translate"]]
-        found = [_number(row["quality"].get(name), form) for name, form in scores]
-        table.append([row["name"], *map(_rate, speeds), *found])
+        found = row["quality"]
+        recall = [f"{found[f'centered_recall_at_{k}']:.3f}" for k in (1, 10)]
+        speeds = [f"{row[name]:,.3g}" if row[name] < 100 else f"{row[name]:,.0f}" for name in ("train", "translate")]
+        table.append([row["name"], *speeds, f"{found['seconds']:.3g}", f"{found['cosine']:.3f}", *recall])
     first = rows[0]["quality"]
-    best = f", best possible {content['optimum']:.3f}" if content.get("optimum") else ""
+    best = f", best possible {content['optimum']:.3f}" if content["optimum"] else ""
     return (
-        f"{_aligned(table)}\nnetworks trained for {settings['budget']:g} s, diffusion with {settings['steps']} steps\n"
-        f"cosine: floor {first['floor']:.3f}{best}; R@1, R@10: centered, of {first['gallery']} items"
+        f"{_aligned(table)}\ntraining: optimiser steps on {settings['batch']} pairs for {settings['budget']:g} s; of a "
+        f"closed form, the whole fit\ntranslations: {settings['translated']} in a call; diffusion in "
+        f"{settings['steps']} steps\ncosine: floor {first['floor']:.3f}{best}; R@1, R@10: centered, of "
+        f"{first['gallery']} items"
     )
 
 
 def _steps(content: Content) -> str:
-    """What an optimiser step takes beside what its launches alone would take."""
-    batch = content["settings"]["batches"][0]
+    """What an optimiser step takes, beside what its launches alone would take."""
+    batch = content["settings"]["batch"]
     table = [["optimiser step", "launches", f"ms at {LAUNCH * 1e6:g} us each", f"ms at batch {batch}", "matrix rate"]]
     for row in content["contenders"]:
-        if row["launches"] is not None:
-            lower, whole = (_number(row[name] * 1e3, ".3g") for name in ("launch_seconds", "step_seconds"))
-            table.append([row["name"], f"{row['launches']:.0f}", lower, whole, _number(row["share"], ".2f")])
-    last = content["settings"]["batches"][-1]
-    return f"{_aligned(table)}\nmatrix rate: share of the float32 matrix product's, at batch {last:,}"
+        if row["gradient"]:
+            lower, whole = (f"{row[name] * 1e3:.3g}" for name in ("launch_seconds", "step_seconds"))
+            table.append([row["name"], f"{row['launches']:.0f}", lower, whole, f"{row['share']:.2f}"])
+    return f"{_aligned(table)}\nmatrix rate: share of that of a float32 matrix product"
 
 
 def _ratios(content: Content) -> str:
@@ -232,11 +207,3 @@ def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...] = (0,)) -> str
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _rate(value: float | None) -> str:
-    return _number(value, ",.0f" if value and value >= 100 else ".3g")
