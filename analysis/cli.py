@@ -109,8 +109,8 @@ class Paper:
 class Bench:
     """Example: modtrans bench --profile smoke
 
-    Measure how fast translators train and translate, and how well, beside published ones: limits of the machine first,
-    then every contender in turn, in rounds. The peers come with pip install "modtrans[bench]"; those that are missing
+    Measure how fast translators train and translate, and how well, beside published ones: every contender in turn, in
+    rounds. The peers come with pip install "modtrans[bench]"; those that are missing
     are named and left out. An interrupted run goes on where it was.
     """
 
@@ -132,8 +132,8 @@ class Bench:
     """print one JSON object"""
 
     def run(self) -> None:
+        from analysis.bench.report import text
         from analysis.bench.run import bench_and_draw
-        from analysis.bench.text import text
 
         content = bench_and_draw(
             self.out, self.profile, device=self.device, pairs=self.pairs,

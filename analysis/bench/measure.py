@@ -1,57 +1,111 @@
-"""Measurements one after another, each kept as it is made, with the time left."""
+"""How long a call takes, and what it asks of the device: operations to launch, and operations to compute."""
 
 from __future__ import annotations
 
+import os
+import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode
 
-from analysis.bench.record import Record
-from modtrans_core.cli.verb import say
+from modtrans_core.progress import Progress
 
+LAUNCH = 5e-6
+"""seconds that the launch of one operation takes, about: a step is never faster than all of its launches"""
+_FREE = ("empty", "empty_like", "empty_strided", "new_empty", "_unsafe_view")
 
-@dataclass(frozen=True)
-class Job:
-    """One measurement."""
-
-    quantity: str
-    contender: str
-    round: int
-    expected: float
-    """seconds that it is thought to take, before one like it was made"""
-    call: Callable[[], dict[str, Any]]
+Train = Callable[[int, Progress], Any]
+"""(optimiser steps, called after each) -> anything"""
 
 
-def measure(planned: Sequence[Job], record: Record, patience: float) -> None:
-    """Make the measurements that the record lacks, with the time left on stderr.
+class Launches(TorchDispatchMode):
+    """Counts the operations that are launched while it is entered. Views and bare allocations launch nothing.
 
-    One that took longer than `patience` seconds is not repeated in later rounds.
+    Examples
+    --------
+    >>> with Launches() as launches:
+    ...     _ = torch.ones(2, 3).T @ torch.ones(2)
+    >>> launches.count
+    3
     """
-    took = {(e["quantity"], e["contender"]): e["took"] for e in record.measurements if "took" in e}
-    waiting = [job for job in planned if not record.has(job.quantity, job.contender, job.round)]
-    shape = "{desc:44.44} {percentage:3.0f}%|{bar}| {elapsed} done{postfix} left"
-    start = time.perf_counter()
 
-    def skipped(job: Job) -> bool:
-        return job.round > 0 and took.get((job.quantity, job.contender), 0.0) > patience
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
 
-    with tqdm(total=1.0, bar_format=shape, disable=None, leave=False) as bar:
-        for index, job in enumerate(waiting):
-            if skipped(job):
-                continue
-            rest = [later for later in waiting[index:] if not skipped(later)]
-            left = sum(took.get((later.quantity, later.contender), later.expected) for later in rest)
-            done = time.perf_counter() - start
-            bar.n = done / (done + left)
-            bar.set_description_str(f"{job.quantity}: {job.contender}", refresh=False)
-            bar.set_postfix_str(tqdm.format_interval(left))
-            begun = time.perf_counter()
-            values = job.call()
-            taken = time.perf_counter() - begun
-            took[job.quantity, job.contender] = taken
-            record.add(job.quantity, job.contender, job.round, {**values, "took": taken})
-            if bar.disable and taken > 2:
-                say(f"{job.quantity}: {job.contender}: {taken:.0f} s, about {tqdm.format_interval(left)} were left")
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        free = func.is_view or func.namespace == "profiler" or func.overloadpacket.__name__ in _FREE
+        self.count += not free
+        return func(*args, **(kwargs or {}))
+
+
+def seconds_per_call(call: Callable[[], Any], at_least: float) -> float:
+    """Median wall-clock seconds of one call, over blocks of calls that take `at_least` seconds together.
+
+    torch's timer waits for a GPU before and after each block.
+    """
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    return float(timer.blocked_autorange(min_run_time=at_least).median)
+
+
+def per_step(train: Train, steps: int, *readings: Callable[[], float]) -> np.ndarray:
+    """By how much each reading grows in every optimiser step but the first, (steps - 1, readings)."""
+    found: list[list[float]] = []
+    train(steps, lambda done, total: found.append([read() for read in readings]))
+    return np.diff(found, axis=0)
+
+
+def seconds_per_step(train: Train, device: torch.device, at_least: float) -> float:
+    """Median seconds of an optimiser step, over about `at_least` seconds."""
+
+    def clock() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    found = per_step(train, 2, clock)
+    if found.sum() < at_least:
+        found = per_step(train, 1 + int(np.ceil(at_least / found.min())), clock)
+    return float(np.median(found))
+
+
+def operations_per_step(train: Train) -> tuple[float, float]:
+    """Launches and floating-point operations of an optimiser step, the medians of three."""
+    with FlopCounterMode(display=False) as flops, Launches() as launches:
+        launched, computed = np.median(per_step(train, 4, lambda: launches.count, flops.get_total_flops), axis=0)
+    return float(launched), float(computed)
+
+
+def matrix_rate(device: torch.device, at_least: float, size: int | None = None) -> float:
+    """FLOP/s of a product of two square float32 matrices; by default of 2,048 rows, on a GPU of 8,192."""
+    size = size or (8192 if device.type == "cuda" else 2048)
+    left, right = (torch.randn(size, size, device=device) for _ in range(2))
+    return 2 * size**3 / seconds_per_call(lambda: left @ right, at_least)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the numbers were measured on: device, threads and versions."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "type": device.type,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

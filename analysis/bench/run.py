@@ -1,28 +1,100 @@
-"""One run of the bench, from settings to a file and a figure."""
+"""One run of the bench: every contender in turn, round after round, each measurement kept as it is made.
+
+A busy machine slows all contenders of a round alike: the ratios of one round can be trusted where seconds cannot.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
-from analysis.bench import machine, summary
-from analysis.bench.contender import Gradient
-from analysis.bench.jobs import jobs
-from analysis.bench.measure import measure
-from analysis.bench.ours import translators
+from analysis.bench import measure
+from analysis.bench.contenders import Contender, ours
 from analysis.bench.peers import peers
-from analysis.bench.record import Record
-from analysis.bench.settings import Settings
-from analysis.bench.settings import profile as profile_settings
-from analysis.bench.task import synthetic_task, task_from
+from analysis.bench.report import median, summarise, values
+from analysis.bench.task import Task, synthetic_task
 from modtrans_core.cli.verb import say
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import read_json, write_json
+
+SCHEMA, FILE = 2, "bench.json"
+COUNTED = 32
+"""rows over which operations are counted; their number is proportional to the rows"""
+COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
+"""the training at the size of COCO 2014's captions, which only a GPU is given"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and lengths of a run; the defaults are those of the profile `default`."""
+
+    d: int = 512
+    """dimension of conditions and targets"""
+    intrinsic: int = 64
+    """dimensions of the subspace of R^d that conditions fill"""
+    train: int = 20_000
+    """training pairs"""
+    validation: int = 1_000
+    """validation pairs"""
+    test: int = 500
+    """test pairs; also the retrieval gallery"""
+    batch: int = 256
+    """pairs of an optimiser step"""
+    translated: int = 256
+    """conditions translated in a call"""
+    rounds: int = 3
+    """times that each throughput is measured, all contenders in turn"""
+    steps: int = 10
+    """sampling steps of a diffusion model, unguided"""
+    timed_steps: int = 2
+    """sampling steps that a throughput is timed over, and scaled from"""
+    budget: float = 40.0
+    """seconds that a network is trained for before it is scored"""
+    at_least: float = 0.3
+    """seconds that a throughput is measured over, at least"""
+    patience: float = 60.0
+    """a measurement that took longer, in seconds, is not repeated in later rounds"""
+    seed: int = 0
+    """of data and noise"""
+
+
+PROFILES: dict[str, Settings] = {
+    "check": Settings(
+        d=64, intrinsic=16, train=800, validation=100, test=50, batch=16, translated=32, rounds=2,
+        timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
+    ),
+    "smoke": Settings(
+        d=256, train=4_000, validation=300, test=100, batch=32, translated=128, rounds=2, timed_steps=1,
+        budget=2.0, at_least=0.05, patience=2.0,
+    ),
+    "default": Settings(),
+    "full": Settings(
+        train=100_000, validation=2_000, test=2_000, rounds=7, timed_steps=10, budget=1_800.0, at_least=1.0,
+        patience=600.0,
+    ),
+}  # fmt: skip
+
+
+class Measurement(NamedTuple):
+    """One of a run, made by a call."""
+
+    quantity: str
+    contender: str
+    round: int
+    make: Callable[[], dict[str, Any]]
 
 
 def bench(
     out: Path,
-    settings: Settings,
+    profile: str | Settings = "default",
     *,
     device: str | None = None,
     pairs: Path | None = None,
@@ -37,7 +109,7 @@ def bench(
     Parameters
     ----------
     out : folder of the file.
-    settings : sizes and lengths.
+    profile : name of a profile, or sizes and lengths.
     device : `cpu` or `cuda`. Default: a GPU when there is one.
     pairs : pair set to use in place of synthetic pairs, translated from `source` to `target`.
     overwrite : measure anew where there is an earlier run.
@@ -45,40 +117,46 @@ def bench(
     Raises
     ------
     ValueError
-        The folder holds another run, the pairs are unusable, or the device is not there.
+        The folder holds another run or a damaged file, the profile is unknown, the pairs are too few, or the device
+        is not there.
     """
-    where = _device(device)
+    if isinstance(profile, str):
+        if profile not in PROFILES:
+            raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
+        profile = PROFILES[profile]
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device: {device}, but torch sees no GPU here")
     if pairs is None:
-        task, data = synthetic_task(settings, where), {"pairs": "synthetic"}
+        sizes = profile.train, profile.validation, profile.test
+        task, data = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place), {"pairs": "synthetic"}
     else:
-        task = task_from(pairs, source, target, settings, where)
+        task = Task(*PairedEmbeddings.load(pairs).split(profile.seed), place, None, source, target)
         data = {"pairs": str(pairs), "fingerprint": task.train.fingerprint(), "source": source, "target": target}
-    facts = {"settings": settings.to_dict(), "data": data, "machine": machine.machine(where)}
-    record = Record(out, facts, overwrite)
-    others, left_out = peers(task)
-    for name, reason in left_out.items():
+        if (most := profile.batch) > (found := len(task.train)):
+            raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")
+    facts = {"settings": asdict(profile), "data": data, "machine": measure.machine(place)}
+    content = begin(out / FILE, facts, overwrite)
+    others, content["left_out"] = peers(task.pairing.k, task.pairing.d)
+    for name, reason in content["left_out"].items():
         say(f"{name} is left out: {reason}")
-    record.content["left_out"] = left_out
-    record.content |= {"optimum": task.optimum, "dimensions": {"k": task.k, "d": task.d}}
-    contenders = [*others, *translators(task, settings.landmarks)]
-    record.content["names"] = [
-        {"name": c.name, "peer": c.peer, "gradient": isinstance(c, Gradient)} for c in contenders
-    ]
-    measure(jobs(task, contenders, settings, record), record, settings.patience)
-    record.content |= summary.summarise(record.content)
-    record.write()
-    return record.content
+    contenders = [*others, *ours()]
+    content |= {"optimum": task.optimum, "dimensions": {"k": task.pairing.k, "d": task.pairing.d}}
+    content["names"] = [{"name": c.name, "peer": c.peer, "gradient": c.learns} for c in contenders]
+    make(list(planned(task, contenders, profile, content)), content, out / FILE, profile.patience)
+    content |= summarise(content)
+    write_json(out / FILE, content)
+    return content
 
 
-def bench_and_draw(out: Path, profile: str, *, device: str | None = None, **options: Any) -> dict[str, Any]:
-    """`bench` with the settings of a profile, and its figure `out/figures/speed`; the other options are `bench`'s."""
+def bench_and_draw(out: Path, profile: str, **options: Any) -> dict[str, Any]:
+    """`bench` and its figure `out/figures/speed`; the options are `bench`'s."""
     from matplotlib import pyplot as plt
 
     from analysis.plots import speed
     from analysis.plots.style import paper_style, save_figure
 
-    settings = profile_settings(profile, gpu=_device(device).type == "cuda")
-    content = bench(out, settings, device=device, **options)
+    content = bench(out, profile, **options)
     with paper_style():
         figure = speed.both(content)
         save_figure(figure, out, "speed")
@@ -86,8 +164,122 @@ def bench_and_draw(out: Path, profile: str, *, device: str | None = None, **opti
     return content
 
 
-def _device(name: str | None) -> torch.device:
-    device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device: {name}, but torch sees no GPU here")
-    return device
+def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+    """The content of a new run, or that of the one in the file, which has to be of the same facts."""
+    fresh = {"schema": SCHEMA, **facts, "measurements": []}
+    if overwrite or not path.exists():
+        return fresh
+    found = read_json(path)
+    for name in ("schema", *facts):
+        was = found.get(name) if isinstance(found, dict) else None
+        if was != fresh[name]:
+            raise ValueError(f"{path}: {name}: {was}, {fresh[name]} is needed; choose another --out, or --overwrite")
+    return dict(found)
+
+
+def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Path, patience: float) -> None:
+    """Make the measurements that the content lacks, and write the file after each.
+
+    One that took longer than `patience` seconds is not repeated in later rounds.
+    """
+    took = {(m["quantity"], m["contender"], m["round"]): m["took"] for m in content["measurements"]}
+    with tqdm(measurements, disable=None, leave=False) as bar:
+        for quantity, contender, round_, call in bar:
+            bar.set_description(f"{quantity}: {contender}")
+            slow = any(took.get((quantity, contender, earlier), 0.0) > patience for earlier in range(round_))
+            if slow or (quantity, contender, round_) in took:
+                continue
+            begun = time.perf_counter()
+            found = call()
+            took[quantity, contender, round_] = time.perf_counter() - begun
+            entry = {"quantity": quantity, "contender": contender, "round": round_, **found}
+            content["measurements"].append({**entry, "took": took[quantity, contender, round_]})
+            write_json(path, content)
+
+
+def planned(
+    task: Task, contenders: Sequence[Contender], settings: Settings, content: dict[str, Any]
+) -> Iterator[Measurement]:
+    """Every measurement of a run, in the order in which they are made."""
+    rate = partial(measure.matrix_rate, task.device, settings.at_least)
+    learners = [contender for contender in contenders if contender.learns]
+    for round_ in range(settings.rounds):
+        yield Measurement("float32", "machine", round_, lambda: {"flops_per_second": rate()})
+        for learner in learners:
+            yield Measurement("train", learner.name, round_, partial(training, task, learner, settings))
+        for closed in (contender for contender in contenders if not contender.learns):
+            yield Measurement("fit", closed.name, round_, partial(fitting, task, closed))
+        for contender in contenders:
+            yield Measurement("translate", contender.name, round_, partial(translating, task, contender, settings))
+    for contender in contenders:
+        yield Measurement("operations", contender.name, 0, partial(operations, task, contender, settings))
+    for contender in contenders:
+        yield Measurement("quality", contender.name, 0, partial(quality, task, contender, settings, content))
+    if task.device.type == "cuda" and settings.train >= PROFILES["default"].train:
+        sizes = COCO, settings.validation, settings.test
+        large = synthetic_task(sizes, settings.d, settings.intrinsic, settings.seed, task.device, CAPTIONS)
+        steps = COCO_EPOCHS * len(large.pairing) // COCO_BATCH
+        for contender in (contender for contender in contenders if not contender.peer):
+            yield Measurement("COCO", contender.name, 0, partial(fitting, large, contender, COCO_BATCH, steps))
+
+
+def training(task: Task, learner: Contender, settings: Settings) -> dict[str, float]:
+    """The time of an optimiser step."""
+    fit = partial(learner.fit, task.few(settings.batch), settings.batch)
+    seconds = measure.seconds_per_step(fit, task.device, settings.at_least)
+    return {"seconds": seconds, "pairs_per_second": settings.batch / seconds}
+
+
+def fitting(task: Task, contender: Contender, batch: int = 0, steps: int = 0) -> dict[str, float]:
+    """The time of a whole fit, with the choice of what there is to choose."""
+    start = time.perf_counter()
+    contender.fit(task, batch, steps)
+    if task.device.type == "cuda":
+        torch.cuda.synchronize(task.device)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "pairs_per_second": len(task.pairing) / seconds}
+
+
+def ready(task: Task, contender: Contender) -> None:
+    """Make it able to translate: a closed form is fitted, a network may be fitted badly."""
+    if contender.fitted is None:
+        contender.fit(task.few(COUNTED) if contender.learns else task, COUNTED, 1)
+
+
+def translating(task: Task, contender: Contender, settings: Settings) -> dict[str, float]:
+    """Translations per second."""
+    ready(task, contender)
+    c, steps = task.conditions(settings.translated), settings.timed_steps if contender.samples else settings.steps
+    seconds = measure.seconds_per_call(lambda: contender.translate(c, steps), settings.at_least)
+    return {"embeddings_per_second": len(c) * steps / (seconds * settings.steps)}
+
+
+def operations(task: Task, contender: Contender, settings: Settings) -> dict[str, float]:
+    """Launches of an optimiser step, and FLOP of a pair in it and of a translation."""
+    ready(task, contender)
+    found, few, c = {}, task.few(COUNTED), task.conditions(COUNTED)
+    with FlopCounterMode(display=False) as flops:
+        contender.translate(c, settings.steps)
+    found["translation"] = flops.get_total_flops() / COUNTED
+    if contender.learns:
+        counts = measure.operations_per_step(partial(contender.fit, few, COUNTED))
+        found |= {"launches": counts[0], "pair": counts[1] / COUNTED}
+    return found
+
+
+def quality(task: Task, contender: Contender, settings: Settings, content: dict[str, Any]) -> dict[str, Any]:
+    """Train for the budget (a closed form: fit), then score the translations of the test conditions."""
+    found: dict[str, Any] = {}
+    with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        if contender.learns:
+            ends: list[float] = []
+            start = time.perf_counter()
+            step = median(values(content, "train", contender.name, "seconds").values())
+            steps = max(1, int(settings.budget / step))
+            contender.fit(task, settings.batch, steps, lambda done, total: ends.append(time.perf_counter()))
+            found = {"seconds": ends[-1] - start, "steps": len(ends), "pairs_seen": len(ends) * settings.batch}
+        else:
+            ready(task, contender)
+            found = {"seconds": median(values(content, "fit", contender.name, "seconds").values())}
+        return found | task.score(lambda c: contender.translate(c, settings.steps), settings.translated)

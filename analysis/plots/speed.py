@@ -1,4 +1,4 @@
-"""Figure of the bench: throughput against quality, with the machine's limits."""
+"""Figure of the bench: throughput against quality."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from analysis.bench.record import median, values
-from analysis.bench.summary import train_rate
+from analysis.bench.report import median, rates, values
 from analysis.plots.style import GREY, NOTE, PAGE, RULE, point
 
 LEAST = 1e-3
@@ -32,40 +31,24 @@ def both(content: Mapping[str, Any]) -> Figure:
 def throughput(content: Mapping[str, Any], what: Literal["train", "translate"], ax: Axes | None = None) -> Axes:
     """Throughput (log) against what is missing from the best test cosine (log, upside down: better is higher).
 
-    A point a contender, the range over rounds as a bar; open points are guided. Our closed forms are joined by a line.
-    Vertical lines are the limits of any linear map: its matrix products at the machine's matrix rate, and its vectors
-    at the machine's memory bandwidth.
+    A point a contender, the range over rounds as a bar. The vertical line is what the machine's matrix rate allows a
+    linear map: its products with every row, or its normal equations.
     """
     ax = ax or plt.gca()
     best = content["optimum"] or 1.0
-    sizes: list[tuple[float, float]] = []
     for index, row in enumerate(content["contenders"]):
-        if what == "train":
-            rates = {"cosine": train_rate(content, row)}
-        else:
-            rates = {
-                "cosine": values(content, "translate", row["name"], "embeddings_per_second"),
-                "guided_cosine": values(content, "translate guided", row["name"], "embeddings_per_second"),
-            }
-        for kind, rate in rates.items():
-            cosine, middle = row["quality"].get(kind), median(rate)
-            if cosine is None or middle is None:
-                continue
-            y = max(best - cosine, LEAST)
-            spread = [[middle - min(rate.values())], [max(rate.values()) - middle]]
-            plain = kind == "cosine"
-            label = row["name"] if plain else None
-            ax.errorbar(middle, y, xerr=spread, label=label, elinewidth=0.8, **point(index, full=plain))
-            if not row["peer"] and not row["gradient"]:
-                sizes.append((middle, y))
-    if sizes:
-        ax.plot(*zip(*sizes, strict=True), "-", zorder=0, **RULE)
-    for x, name, line in _limits(content, what):
-        ax.axvline(x, linestyle=line, **RULE)
-        ax.annotate(
-            name, (x, 0.02), (-2, 0), xycoords=("data", "axes fraction"), textcoords="offset points", rotation=90,
-            ha="right", va="bottom", fontsize=NOTE, color=GREY,
-        )  # fmt: skip
+        rate = rates(content, row, what).values()
+        middle, y = median(rate), max(best - row["quality"]["cosine"], LEAST)
+        spread = [[middle - min(rate)], [max(rate) - middle]]
+        ax.errorbar(middle, y, xerr=spread, label=row["name"], elinewidth=0.8, **point(index, full=True))
+    k, d = content["dimensions"]["k"], content["dimensions"]["d"]
+    products = k * (k + 2 * d) if what == "train" else 2 * k * d  # C^T C, symmetric, and C^T Z; or c M
+    limit = median(values(content, "float32", "machine", "flops_per_second").values()) / products
+    ax.axvline(limit, linestyle="--", **RULE)
+    ax.annotate(
+        "limit of the matrix rate, linear map", (limit, 0.02), (-2, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=NOTE, color=GREY,
+    )  # fmt: skip
     ax.set(xscale="log", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
@@ -77,20 +60,6 @@ def throughput(content: Mapping[str, Any], what: Literal["train", "translate"], 
     if what == "train":
         ax.set_xlabel("training pairs per second (closed forms: of the whole fit)")
     else:
-        ax.set_xlabel(f"translations per second (diffusion: {content['settings']['steps']} steps; open: guided)")
+        ax.set_xlabel(f"translations per second (diffusion: {content['settings']['steps']} steps)")
     ax.set_title("Training" if what == "train" else "Translating")
     return ax
-
-
-def _limits(content: Mapping[str, Any], what: str) -> list[tuple[float, str, Any]]:
-    """Rows per second that no linear map of this machine can exceed."""
-    rate = median(values(content, "float32", "machine", "flops_per_second"))
-    copied = median(values(content, "bandwidth", "machine", "bytes_per_second"))
-    k, d = content["dimensions"]["k"], content["dimensions"]["d"]
-    products = k * (k + 2 * d) if what == "train" else 2 * k * d  # C^T C, symmetric, and C^T Z; or c M
-    found: list[tuple[float, str, Any]] = []
-    if rate:
-        found.append((rate / products, "limit of the matrix rate, linear map", "--"))
-    if copied:
-        found.append((copied / (4 * (k + d)), "limit of the memory, linear map", ":"))
-    return found

@@ -1,0 +1,134 @@
+"""The rounds of a run and its file, with contenders that only pretend."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from analysis.bench import run
+from analysis.bench.contenders import Contender
+from analysis.bench.report import ratio, text
+from analysis.bench.run import PROFILES, Measurement, Settings, begin, bench, fitting, make
+from analysis.bench.task import synthetic_task
+from analysis.plots import speed
+
+TINY = Settings(
+    d=16, intrinsic=4, train=96, validation=24, test=20, batch=8, translated=16, rounds=2, steps=4, timed_steps=2,
+    budget=0.05, at_least=0.002,
+)  # fmt: skip
+
+
+def pretended(quantity, contender, round_, made):
+    def call():
+        made.append((quantity, contender, round_))
+        return {"value": 1.0}
+
+    return Measurement(quantity, contender, round_, call)
+
+
+def test_an_interrupted_run_keeps_what_was_measured_and_goes_on(tmp_path):
+    made, path, facts = [], tmp_path / "bench.json", {"settings": asdict(TINY)}
+
+    def stop():
+        raise KeyboardInterrupt
+
+    planned = [pretended("train", name, 0, made) for name in "abc"]
+    with pytest.raises(KeyboardInterrupt):
+        make([planned[0], Measurement("train", "b", 0, stop), planned[2]], begin(path, facts, False), path, 10.0)
+    assert json.loads(path.read_text())["measurements"][0]["contender"] == "a"
+    make(planned, begin(path, facts, False), path, 10.0)
+    assert [entry[1] for entry in made] == ["a", "b", "c"]
+    assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
+
+
+def test_what_took_longer_than_the_patience_is_not_repeated(tmp_path):
+    made, path = [], tmp_path / "bench.json"
+    content = begin(path, {}, False)
+    content["measurements"].append({"quantity": "train", "contender": "a", "round": 0, "took": 11.0})
+    make([pretended("train", name, round_, made) for round_ in (0, 1) for name in "ab"], content, path, 10.0)
+    assert made == [("train", "b", 0), ("train", "b", 1)]
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path):
+    path = tmp_path / "bench.json"
+    make([pretended("train", "a", 0, [])], begin(path, {"seed": 0}, False), path, 10.0)
+    with pytest.raises(ValueError, match=r"seed: 0, 1 is needed; choose another --out, or --overwrite"):
+        begin(path, {"seed": 1}, False)
+    assert begin(path, {"seed": 1}, True)["measurements"] == []
+    path.write_text("{")
+    with pytest.raises(ValueError, match="not valid JSON"):
+        begin(path, {}, False)
+
+
+def test_an_unknown_profile_too_few_pairs_and_a_missing_device_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="profile: 'tiny', one of check"):
+        bench(tmp_path, "tiny")
+    assert set(PROFILES) == {"check", "smoke", "default", "full"}
+    synthetic_task((96, 24, 20), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "pairs.npz")
+    with pytest.raises(ValueError, match=r"pairs\.npz: 67 training items, at least 80"):
+        bench(tmp_path, replace(TINY, batch=80), device="cpu", pairs=tmp_path / "pairs.npz")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="torch sees no GPU"):
+            bench(tmp_path, TINY, device="cuda")
+
+
+class Pretender(Contender):
+    """Copies the condition, and takes steps that do nothing where it learns."""
+
+    fitted = True
+
+    def __init__(self, name, peer, learns):
+        self.name, self.peer, self.learns = name, peer, learns
+
+    def fit(self, task, batch, steps, report=lambda *_: None):
+        for step in range(steps if self.learns else 0):
+            torch.ones(2) + 1
+            report(step + 1, steps)
+
+    def translate(self, c, steps):
+        return c.clone()
+
+
+def test_a_whole_fit_is_timed_at_any_number_of_pairs():
+    task = synthetic_task((40, 20, 20), 16, 4, 0, torch.device("cpu"), captions=5)
+    found = fitting(task, Pretender("copy", False, False))
+    assert found["pairs_per_second"] == pytest.approx(200 / found["seconds"])
+
+
+def test_the_whole_run_with_pretenders(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "peers", lambda k, d: ([Pretender("slow", True, True)], {"absent": "is missing"}))
+    monkeypatch.setattr(run, "ours", lambda: [Pretender("copy", False, False)])
+    content = bench(tmp_path, TINY, device="cpu")
+    assert bench(tmp_path, TINY, device="cpu") == content == json.loads((tmp_path / "bench.json").read_text())
+    slow, copy = content["contenders"]
+    assert slow["launches"] == 2 and slow["launch_seconds"] == pytest.approx(1e-5) and copy["launches"] is None
+    assert slow["quality"]["cosine"] == copy["quality"]["cosine"] and content["left_out"] == {"absent": "is missing"}
+    rounds = [[m for m in content["measurements"] if m["quantity"] == what] for what in ("train", "fit")]
+    assert [len(found) for found in rounds] == [2, 2]
+    found = sorted(b["pairs_per_second"] / a["pairs_per_second"] for a, b in zip(*rounds, strict=True))
+    train, translate = content["ratios"]
+    assert (train["low"], train["high"]) == pytest.approx(found) and train["value"] == pytest.approx(sum(found) / 2)
+    assert translate["what"] == "translate" and translate["low"] <= translate["value"] <= translate["high"]
+    named = {entry["requirement"]: entry for entry in content["requirements"]}
+    assert named["training throughput, slow"]["value"] == train["value"]
+    assert named["time to its final cosine, slow"]["reason"].startswith("copy: ")
+    report = text(content)
+    assert "absent: is missing" in report and "copy, translate" in report and "ms at 5 us each" in report
+    assert len(speed.both(content).axes) == 2
+
+
+def test_ratios_are_of_one_round():
+    assert ratio({0: 10.0, 1: 100.0}, {0: 1.0, 1: 10.0}) == {"value": 10.0, "low": 10.0, "high": 10.0}
+    assert ratio({0: 8.0, 1: 90.0}, {0: 1.0, 1: 10.0, 2: 1e9}) == {"value": 8.5, "low": 8.0, "high": 9.0}
+    assert ratio({}, {0: 1.0}) is None
+
+
+def test_what_none_of_ours_reaches_is_said_with_the_best_of_them():
+    from analysis.bench.report import _against
+
+    def row(name, cosine):
+        return {"name": name, "quality": {"cosine": cosine, "seconds": 1.0}}
+
+    for entry in _against(row("peer", 0.9), [row("one", 0.5)], []):
+        assert not entry["reached"] and entry["reason"] == "none of ours has its cosine 0.900; the best is 0.500"
