@@ -77,9 +77,7 @@ class Certify:
         from modtrans_core import PairedEmbeddings, load
 
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs))
-        certificate = certify_translator(
-            load(self.run_folder), pairs, alpha=self.alpha, confidence=self.confidence
-        )
+        certificate = certify_translator(load(self.run_folder), pairs, alpha=self.alpha, confidence=self.confidence)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 
 

@@ -7,7 +7,7 @@ registers a `modtrans_core.protocol.Method` there can be trained, saved, evaluat
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -53,20 +53,31 @@ def method(name: str) -> Method:
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
     refuse_unless(name in registered, "method", name, f"one of {', '.join(names())}")
     try:
-        loaded: Method = registered[name].load()
+        loaded = registered[name].load()
+        if not isinstance(loaded, Method):
+            raise TypeError(f"{type(loaded).__name__}, a modtrans_core.protocol.Method is needed")
     except Exception as error:
-        raise ValueError(f"method: {name!r} ({registered[name].value}) cannot be loaded: {error}") from None
+        why = " ".join(str(error).split())
+        raise ValueError(f"method: {name!r} ({registered[name].value}) cannot be loaded: {why}") from None
     return loaded
+
+
+def loadable() -> Iterator[tuple[str, Method]]:
+    """Every method by its name, the core's first. One that cannot be loaded is warned of and left out."""
+    for name in names():
+        try:
+            found = method(name)
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=3)
+        else:
+            yield name, found
 
 
 def presets() -> dict[str, Any]:
     """Every preset's config by its name; a method that cannot be loaded has none."""
     found: dict[str, Any] = {}
-    for name in reversed(names()):
-        try:
-            found |= method(name).presets
-        except ValueError as error:
-            warnings.warn(str(error), stacklevel=2)
+    for _, one in loadable():
+        found = {**one.presets, **found}
     return found
 
 
@@ -148,7 +159,7 @@ def fit(
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
     config = changed(_preset(preset) if config is None else config, settings or {})
-    name = next((name for name in names() if type(config) is method(name).config), None)
+    name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
     place = torch.device(device) if device else default_device()

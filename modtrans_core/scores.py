@@ -148,8 +148,8 @@ def score(
     Returns
     -------
     `cosine`, `floor`, `ceiling` (None where no item has two targets), `skill` = (cosine - floor) / (ceiling - floor)
-    with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
-    `centered_recall_at_10`, and `gallery`, the number of items ranked.
+    with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
+    `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, and `gallery`, the number of items ranked.
 
     Examples
     --------
@@ -168,7 +168,8 @@ def score(
     centered = unit(predicted) - mean
     centered_targets = z - mean
     result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
-    result["skill"] = (value - low) / ((1.0 if high is None else high) - low)
+    top = 1.0 if high is None else high
+    result["skill"] = (value - low) / (top - low) if top > low else None
     for k in RANKS:
         result[f"recall_at_{k}"] = float(weight @ recall_at_k(predicted, z, counts, item, k))
     for k in RANKS:

@@ -1,11 +1,9 @@
 # %% [markdown]
-# # What the released code scores, and how many steps a sample needs
+# # Whose are the published numbers, and how many steps does a sample need?
 #
-# **Questions.** The authors' published code divides the sampled vector by its norm over the whole batch: what is left
+# **Question.** The authors' published code divides the sampled vector by its norm over the whole batch: what is left
 # of F in the cosine that a batch is scored with? And how many DDIM steps does a translation need, where the network
 # predicts the noise, the clean vector or the velocity?
-#
-# Most of the time goes into training and sampling; `seeds`, the numbers of optimiser steps, and `items` scale it.
 
 # %% tags=["parameters"]
 out: str = "results/08_released_and_sampling"  # folder for figures, tables and metrics.json
@@ -26,42 +24,30 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 
+from analysis.experiments.data import load_pairs
 from analysis.experiments.released import LINEAR, START, WHOLE, compare_released, reduced
 from analysis.experiments.sampling_steps import fewest_steps, measure_steps, trainings
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.sampling import batch_sizes, quality_against_steps
 from analysis.plots.style import PAGE, paper_style, save_figure
-from modtrans_core import PairedEmbeddings, preset
-
-torch.set_num_threads(1)  # beside other work, more of them take several times as long
-
-# %%
-if not pairs:
-    from modtrans_core.embed.pair_set import cached_openmoji
-
-    pairs = str(cached_openmoji())
-data = PairedEmbeddings.load(pairs)
-work = 2 * seeds  # trainings of the released code, and rounds of trainings for the curves
-data
+from modtrans_core import preset
 
 # %% [markdown]
-# ## The released code
-#
+# ## What does the released code's cosine measure?
 # The preset `released` in a smaller size: every difference between the poster and its code is there, the network is
 # narrower and the samplers are shorter. The same weights are then evaluated in batches of several sizes, where
 # |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
 
 # %%
-config = reduced(width=released_width, train_steps=released_steps)
-frames = []
+torch.set_num_threads(1)  # beside other work, more of them take several times as long
+data, _ = load_pairs(pairs)
+config, frames = reduced(width=released_width, train_steps=released_steps), []
 for seed in range(seeds):
     frames.append(compare_released(data, source, target, seed=seed, config=config, progress=lambda *_: None))
-    report(out, seed + 1, work, "released code")
+    report(out, seed + 1, 2 * seeds, "released code")
 released = pd.concat(frames, ignore_index=True)
 save_table(released, out, "released_runs")
-
-# %%
 columns = ["cosine", "difference", "length", "moved", "recall_at_10", "centered_recall_at_10"]
 table = mean_and_spread(released.assign(batch=released["batch"].fillna(0)), ["translation", "batch"], columns)
 save_table(table, out, "released")
@@ -70,28 +56,25 @@ table.round(4)
 # %%
 with paper_style():
     figure, ax = plt.subplots()
-    batch_sizes(released, ax=ax)
-save_figure(figure, out, "batch_sizes")
+    batch_sizes(released, ax)
+    save_figure(figure, out, "batch_sizes")
 
 # %% [markdown]
-# ## Steps
+# In large batches the score is the linear map's; one row at a time is another model.
 #
+# ## How many steps does a sample need?
 # The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
 # network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to
 # what F leaves after the preset's one step; its curve is of the sampler and of that fit together.
 
 # %%
-base = replace(
-    preset("poster"),
-    network=replace(preset("poster").network, width=width),
-    train=replace(preset("poster").train, steps=train_steps),
-)
-frames = []
+base, frames = preset("poster"), []
+base = replace(base, network=replace(base.network, width=width), train=replace(base.train, steps=train_steps))
 for seed in range(seeds):
     frames.append(
         measure_steps(
             data, source, target, seed=seed, configs=trainings(base), items=items,
-            progress=lambda done, total, seed=seed: report(out, (seeds + seed) * total + done, work * total, "steps"),
+            progress=lambda done, of, seed=seed: report(out, (seeds + seed) * of + done, 2 * seeds * of, "steps"),
         )
     )  # fmt: skip
 measured = pd.concat(frames, ignore_index=True)
@@ -104,7 +87,7 @@ with paper_style():
         quality_against_steps(measured, score, ax=ax)
     for ax in axes[:-1]:
         ax.get_legend().remove()
-save_figure(figure, out, "steps")
+    save_figure(figure, out, "steps")
 
 # %%
 with paper_style():
@@ -112,32 +95,33 @@ with paper_style():
     for ax, score in zip(axes, ("cosine", "centered_recall_at_10"), strict=True):
         quality_against_steps(measured, score, "cM + F", ax=ax)
     axes[0].get_legend().remove()
-save_figure(figure, out, "steps_whole")
+    save_figure(figure, out, "steps_whole")
 
 # %% [markdown]
+# One step is a function of the condition, the conditional mean; many are a sample, which has a lower cosine.
+# `agreement` is the cosine of two samples of one condition: near 1, F is a function of the condition.
+#
+# ## Which number would one choose?
 # The fewest steps that lose less than .002 cosine against the best number, both chosen on the validation part, and
-# their scores on the test part. `agreement` is the cosine of two samples of one condition: near 1, F is a function of
-# the condition and no longer a sample.
+# their scores on the test part.
 
 # %%
 chosen = fewest_steps(measured)
 save_table(chosen, out, "fewest_steps")
 chosen.round(4)
 
+# %% [markdown]
+# Trained as long, the noise is the worst thing to predict.
+#
+# **Answer.** The published code's scores are those of its linear map: in a large batch F is nearly gone. Where the
+# network predicts the velocity, one step has a higher cosine than many.
+
 # %%
-mean = table.set_index(["translation", "batch"])
-largest = int(released["batch"].max())
-metrics = {
-    "items": len(data),
-    "seeds": seeds,
-    "batch": largest,
-    "linear": mean.loc[(LINEAR, 0)].to_dict(),
-    "ridge": mean.loc[(START, 0)].to_dict(),
-    "in_batches": mean.loc[(WHOLE, largest)].to_dict(),
-    "alone": mean.loc[(WHOLE, 1)].to_dict(),
-    "largest_difference": released.loc[released["batch"] == largest, "difference"].abs().max(),
-    "fewest_steps": chosen.to_dict("records"),
-}
+mean, largest = table.set_index(["translation", "batch"]), int(released["batch"].max())
+rows = {"linear": (LINEAR, 0), "ridge": (START, 0), "in_batches": (WHOLE, largest), "alone": (WHOLE, 1)}
+metrics = {"items": len(data), "seeds": seeds, "batch": largest, "fewest_steps": chosen.to_dict("records")}
+metrics |= {name: mean.loc[row].to_dict() for name, row in rows.items()}
+metrics["largest_difference"] = released.loc[released["batch"] == largest, "difference"].abs().max()
 assert metrics["largest_difference"] < 0.01, "in large batches the released score is the linear map's"
 assert metrics["alone"]["moved"] > 20 * metrics["in_batches"]["moved"], "one row at a time is another model"
 F = measured[(measured["translation"] == "F") & (measured["part"] == "test")]

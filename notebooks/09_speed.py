@@ -1,14 +1,14 @@
 # %% [markdown]
-# # Speed
+# # How fast, against how well, and how near the limit?
 #
-# How fast do translators train and translate, against how well, and how near is that to what the machine can do? The
-# numbers are those of `modtrans bench`: either of a run that was made before, or of its profile `smoke`, made here.
+# **Question.** How fast do translators train and translate, against how well? And how near is that to what the machine
+# can do?
 
 # %% tags=["parameters"]
+out: str = "results/09_speed"  # folder for figures, tables and metrics.json
 results: str = ""  # bench.json of a run of `modtrans bench`; empty: it is run here
 profile: str = "smoke"  # of a run that is made here: check (only that it runs), smoke, default or full
 device: str = ""  # cpu or cuda, where it is run here; empty: a GPU when there is one
-out: str = "results/09_speed"  # folder for figures, tables and metrics.json
 
 # %%
 from pathlib import Path
@@ -25,12 +25,17 @@ from analysis.plots.style import paper_style, save_figure
 from modtrans_core.store.files import read_json
 
 # %% [markdown]
-# ## Measurements
+# ## How fast, and how well?
+# The numbers are those of `modtrans bench`: either of a run that was made before, or of a profile, made here.
 # Contenders are measured in turn, round after round; a ratio is taken within a round, so that a busy machine slows both
 # of its sides. Networks are trained for a stated time, closed forms are fitted whole.
 
 # %%
 content = read_json(results) if results else bench(Path(out) / "bench", settings(profile), device=device or None)
+contenders = pd.json_normalize(content["contenders"], sep="_")
+kept = ["name", "translate", "translate_guided", "share", "quality_seconds", "quality_cosine"]
+kept += [f"quality_centered_recall_at_{k}" for k in (1, 10)]
+save_table(contenders.reindex(columns=kept), out, "contenders")
 print(text(content))
 
 # %%
@@ -38,15 +43,10 @@ with paper_style():
     figure = speed.both(content)
     save_figure(figure, out, "speed")
 
-# %%
-contenders = pd.json_normalize(content["contenders"], sep="_")
-kept = ["name", "translate", "translate_guided", "share", "quality_seconds", "quality_cosine"]
-kept += [f"quality_centered_recall_at_{k}" for k in (1, 10)]
-save_table(contenders.reindex(columns=kept), out, "contenders")
-contenders.reindex(columns=kept)
-
 # %% [markdown]
-# ## Requirements
+# A peer that samples pays for a large network in every step, where a closed form multiplies once.
+#
+# ## Which requirements are met?
 # What a translator that is worth choosing should reach, and what stands behind each number. *No* is a result too.
 
 # %%
@@ -55,9 +55,8 @@ save_table(requirements, out, "requirements")
 requirements
 
 # %% [markdown]
-# ## Conclusion
-# A peer that samples pays for a large network in every step, where a closed form multiplies once. Against a ridge map
-# there is nothing to win in speed: both solve the same normal equations, at the same rate.
+# **Answer.** A closed form translates faster than every peer that samples. Against a ridge map there is nothing to win:
+# both solve the same normal equations, at the same rate.
 
 # %%
 ridge = next(row for row in content["contenders"] if row["name"] == "ridge, closed form")

@@ -1,11 +1,9 @@
 # %% [markdown]
-# # What the residual is for
+# # What does F add to the conditional mean?
 #
-# **Questions.** The preset `calibrated` translates by the conditional mean m(c) alone. For unit targets its length
-# should be the cosine to expect: does that come true, item by item? And what do draws m + gamma F add: cosine, recall,
-# diversity, an honest spread? Which F does it best?
-#
-# `seeds`, `items` and `denoiser_steps` scale the time it takes.
+# **Question.** The preset `calibrated` translates by the conditional mean m(c) alone, whose length should be the cosine
+# to expect: does that come true, item by item? And what do draws m + gamma F add, and by which law of F: cosine,
+# recall, diversity, an honest spread?
 
 # %% tags=["parameters"]
 out: str = "results/10_residual_role"  # folder for figures, tables and metrics.json
@@ -23,6 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from analysis.experiments.data import load_pairs
 from analysis.experiments.residual_role import LIST, MEAN, SIBLING, ablation
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
@@ -30,32 +29,20 @@ from analysis.plots.residual_role import measured_against, reliability_diagram
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
-from modtrans_core import PairedEmbeddings
-
-# %%
-if not pairs:
-    from modtrans_core.embed.pair_set import cached_openmoji
-
-    pairs = str(cached_openmoji())
-data = PairedEmbeddings.load(pairs)
-data
 
 # %% [markdown]
-# m is fitted once a seed. With E[z|c] = m and |z| = 1, E|z - m|^2 = 1 - |m|^2, so that gamma(c) = sqrt(1 - |m|^2), and
-# the laws of the unit vector F are compared behind the same m and the same gamma: isotropic; Gaussian, with the second
-# moment of the training residuals' directions (what `translate(c, samples=K)` does); residuals of training conditions
-# near c; a DDIM trained on those directions. Beside them: m alone, the K targets nearest to m as another way to be
-# diverse, and another target of the same item, which only someone who knows the item can draw.
+# ## Laws of F behind one m
+# With E[z|c] = m and |z| = 1, E|z - m|^2 = 1 - |m|^2, so that gamma(c) = sqrt(1 - |m|^2), and the laws of the unit
+# vector F are compared behind the same m and the same gamma: isotropic; Gaussian, with the second moment of the
+# training residuals' directions (what `translate(c, samples=K)` does); residuals of training conditions near c; a DDIM
+# trained on those directions. Beside them: m alone, the K targets nearest to m as another way to be diverse, and
+# another target of the same item, which only someone who knows the item can draw.
 
 # %%
-roles = []
+(data, _), roles = load_pairs(pairs), []
+sizes = {"draws": draws, "items": items, "landmarks": landmarks, "denoiser_steps": denoiser_steps}
 for seed in range(seeds):
-    roles.append(
-        ablation(
-            data, source, target, seed=seed, draws=draws, items=items, landmarks=landmarks,
-            denoiser_steps=denoiser_steps, progress=lambda *_: None,
-        )
-    )  # fmt: skip
+    roles.append(ablation(data, source, target, seed=seed, **sizes, progress=lambda *_: None))
     report(out, seed + 1, seeds, "fits and draws")
 scores = pd.concat([role.scores for role in roles], ignore_index=True)
 cosines = pd.concat([role.cosines for role in roles], ignore_index=True)
@@ -66,26 +53,24 @@ save_table(scores, out, "runs")
 # Test items in ten bins of equal size by |m|. An exact prediction lies on the diagonal.
 
 # %%
-found = {}
-for seed, part in cosines.groupby("seed"):
-    found[seed] = reliability(part["expected"], part["observed"], part["group"].to_numpy())
-table = pd.DataFrame(
-    [{"seed": seed, **{k: v for k, v in one._asdict().items() if k != "bins"}} for seed, one in found.items()]
-)
+found = {
+    seed: reliability(part["expected"], part["observed"], part["group"].to_numpy())
+    for seed, part in cosines.groupby("seed")
+}
+table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
 save_table(table, out, "reliability")
-table.round(3)
-
-# %%
 with paper_style():
     shown = min(seeds, 3)
     figure, axes = plt.subplots(1, shown, figsize=(PAGE / 3 * shown, 2.7), squeeze=False)
     for (seed, one), ax in zip(found.items(), axes[0], strict=False):
-        reliability_diagram(one, ax)
-        ax.set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
-save_figure(figure, out, "reliability")
+        reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
+    save_figure(figure, out, "reliability")
+table.round(3)
 
 # %% [markdown]
-# ## What draws add
+# It is: bins of the expected cosine lie near the diagonal, and items rank by it.
+#
+# ## What do draws add?
 # Cosine, recall of one draw and of the best of K (rankings are centered); the energy score of the draws as a forecast,
 # in all coordinates and in the 16 that vary most; the cosine of two draws; the cosine of a draw and the nearest target;
 # coverage of an item's targets, and precision.
@@ -99,59 +84,45 @@ summary.drop(columns=[f"{name}_sd" for name in measures]).round(3)
 # %%
 with paper_style():
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
-    for ax, (x, y) in zip(
-        axes, [("precision", "coverage"), ("similarity", "energy"), ("nearest", "energy_leading")], strict=True
-    ):
-        measured_against(scores, x, y, ax)
-    axes[0].set(xlabel="precision: draws nearest to an own target", ylabel=f"coverage of own targets, K = {draws}")
-    axes[1].set(xlabel="mean cosine of two draws", ylabel="energy score (lower is better)")
-    axes[2].set(xlabel="cosine of a draw and the nearest target", ylabel="energy score, 16 leading directions")
+    measured_against(scores, "precision", "coverage", axes[0])
+    measured_against(scores, "similarity", "energy", axes[1])
+    measured_against(scores, "nearest", "energy_leading", axes[2])
     legend = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=7)
-save_figure(figure, out, "draws")
+    save_figure(figure, out, "draws")
 
 # %% [markdown]
-# ## Where the spread comes from
+# Draws are a far better forecast than m, whatever the law of F, which counts where targets vary most: there isotropic
+# noise is too narrow. It disturbs rankings least, but its draws are like no target.
+#
+# ## Where does the spread come from?
 # The squared length that m lacks is partly the targets' own diversity, 1 - E<z, z'> for two targets of an item, and
 # partly what the translator does not know about the item (over items that have two targets). Draws show both.
 
 # %%
 mean = summary.set_index("law")
+laws = [law for law in mean.index if law not in (MEAN, LIST, SIBLING)]
 unexplained = float((1 - np.square(cosines["expected"])).mean())
-own = float(1 - mean.loc[SIBLING, "similarity"])
+own, log_scores = float(1 - mean.loc[SIBLING, "similarity"]), [role.log_score for role in roles]
+is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]
+metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
+metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
+metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": float(np.mean(log_scores))}
+metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
+metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
 print(f"spread of the draws {unexplained:.3f}: {own:.3f} the targets' own, {unexplained - own:.3f} not known")
-print(
-    f"log density of the Gaussian over the isotropic law: {np.mean([r.log_score for r in roles]):.3f} nats a coordinate"
-)
+print(f"log density of the Gaussian over the isotropic law: {metrics['log_score']:.3f} nats a coordinate")
 
 # %% [markdown]
-# ## Conclusion
-# F adds no cosine: a draw has about |m|^2, and the mean of draws returns to m from below. It adds no recall, and no
-# diversity worth having: the targets and items nearest to m are the better list. What it adds is an honest spread:
-# draws are a far better forecast than m, whatever the law of F. The law counts where targets vary most: there
-# isotropic noise is too narrow. It disturbs rankings least, being nearly perpendicular to all targets, but its draws
-# are like no target.
+# **Answer.** An honest spread, and no cosine: a draw has about |m|^2, and the mean of draws returns to m from below. It
+# adds no recall, and no diversity worth having: the items nearest to m are the better list.
 
 # %%
-laws = [law for law in mean.index if law not in (MEAN, LIST, SIBLING)]
 for law in laws:
     assert mean.loc[law, "energy"] < 0.9 * mean.loc[MEAN, "energy"], f"{law}: draws must be a better forecast than m"
     assert mean.loc[law, "cosine"] < mean.loc[law, "cosine_of_mean"] < mean.loc[MEAN, "cosine"] + 0.005
-few = scores["gallery"].max() < 500  # too few to tell lists apart
-assert few or (mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]).all(), "no list beats m's"
+assert scores["gallery"].max() < 500 or is_best.all(), "no list beats m's, where there are enough items to tell"
 assert (table["error"] < 0.08).all() and (table["rank_correlation"] > 0.3).all(), "|m| must tell the cosine"
 assert mean.loc["Gaussian", "energy_leading"] < mean.loc["isotropic", "energy_leading"]
-assert min(role.log_score for role in roles) > 0, "the Gaussian must say more about unseen residuals than no preference"
-metrics = {
-    "laws": {law: row.to_dict() for law, row in mean.iterrows()},
-    "reliability": table.drop(columns="seed").mean().to_dict(),
-    "reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(),
-    "log_score": float(np.mean([role.log_score for role in roles])),
-    "list_is_best": bool((mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]).all()),
-    "spread": unexplained,
-    "spread_own": own,
-    "gallery": int(scores["gallery"].max()),
-    "draws": draws,
-    "seeds": seeds,
-}
+assert min(log_scores) > 0, "the Gaussian must say more about unseen residuals than no preference"
 write_metrics(out, metrics)

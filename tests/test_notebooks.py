@@ -1,5 +1,6 @@
 """The notebooks as files, and the strict runner."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -9,9 +10,12 @@ import nbformat
 import pytest
 
 from analysis.paper import runner as notebooks
+from analysis.paper.twins import with_table, write_twin
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TEXTS = sorted(FOLDER.glob("*.py"))
+IMPORT = re.compile(r"^(from \S+ )?import ", re.M)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
@@ -24,17 +28,49 @@ def test_twins_agree_and_hold_no_outputs(text):
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
-def test_a_notebook_states_its_question_and_its_parameters(text):
-    cells = jupytext.read(text).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    assert cells[0].cell_type == "markdown" and cells[0].source.startswith("# ") and len(code) <= 15
-    assert not re.search(r"\d+ (s|seconds?|min|minutes?|hours?)\b", cells[0].source), "times are in paper.toml"
-    parameters = notebooks.parameters(text.with_suffix(".ipynb"))
-    assert "out" in parameters
-    for name, parameter in parameters.items():
+def test_a_notebook_has_the_head_that_all_have(text):
+    title, parameters, imports, *rest = jupytext.read(text).cells
+    asks, question = title.source.split("\n\n")
+    assert title.cell_type == "markdown" and asks.startswith("# ") and asks.endswith("?") and "\n" not in asks
+    assert question.startswith("**Question.** ") and len(re.findall(r"[.?](?=\s|$)", question[14:])) <= 2
+    assert not re.search(r"\d+ (s|seconds?|min|minutes?|hours?)\b", title.source), "times are in paper.toml"
+    assert "parameters" in parameters.metadata["tags"] and parameters.source.startswith("out: str")
+    assert imports.source.startswith(("from ", "import "))
+    assert not any(IMPORT.search(cell.source) for cell in rest if cell.cell_type == "code")
+    for name, parameter in notebooks.parameters(text.with_suffix(".ipynb")).items():
         assert parameter["help"], f"{name} has no help"
         assert parameter["inferred_type_name"] in ("int", "float", "str", "bool"), f"{name} states no plain type"
-    assert "assert " in code[-1].source and "write_metrics(" in code[-1].source
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_a_notebook_is_short_defines_nothing_and_ends_with_its_answer_and_what_asserts_it(text):
+    cells = jupytext.read(text).cells
+    assert len(cells) <= 15 and max(len(cell.source.splitlines()) for cell in cells) <= 15
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert not any(isinstance(node, DEFINITIONS) for node in ast.walk(ast.parse(code)))
+    answer, last = cells[-2:]
+    assert "**Answer.** " in answer.source
+    assert "assert " in last.source and last.source.splitlines()[-1].startswith("write_metrics(out, ")
+
+
+def test_the_readme_has_the_table_of_the_notebooks():
+    readme = (FOLDER / "README.md").read_text()
+    assert with_table(readme, TEXTS) == readme, "run python -m analysis.paper.twins"
+    for text in TEXTS:
+        assert f"[{text.stem}]({text.stem}.ipynb)" in readme
+
+
+def test_a_notebook_without_an_answer_is_refused(tmp_path):
+    (tmp_path / "01_x.py").write_text("# %% [markdown]\n# # Does it?\n")
+    with pytest.raises(ValueError, match=r"01_x.py: no paragraph \*\*Answer"):
+        with_table("| a |\n", [tmp_path / "01_x.py"])
+
+
+def test_a_twin_is_written_with_the_text_of_the_notebook(tmp_path):
+    (tmp_path / "01_x.py").write_text("# %% [markdown]\n# # Does it?\n\n# %%\n1 + 1\n")
+    first = write_twin(tmp_path / "01_x.py").read_bytes()
+    assert write_twin(tmp_path / "01_x.py").read_bytes() == first
+    assert [cell.source for cell in nbformat.reads(first.decode(), as_version=4).cells] == ["# Does it?", "1 + 1"]
 
 
 def notebook(folder, body, parameters='n: int = 3  # how many\nname: str = "x"  # a name\nrate: float = 0.5  # a rate'):

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from modtrans_core.config import Config, preset
 
 from analysis.experiments.splits import every_split
 from analysis.theory.gamma import best_gamma
 from analysis.translators import baselines
 from analysis.translators.certify import certify_translator
-from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.scores import cosine, score, target_mean
 from modtrans_core.vectors import unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
 SCORES = [
@@ -32,12 +31,12 @@ GAMMAS = np.concatenate([np.linspace(0, 1, 41), np.linspace(1, 2, 11)[1:]])
 
 
 class Comparison(NamedTuple):
-    """One split, one direction."""
+    """One split, one route."""
 
     scores: pd.DataFrame
-    """one row a method: direction, method, seed, and `SCORES` on the test part"""
+    """one row a method: route, method, seed, and `SCORES` on the test part"""
     gamma_curve: pd.DataFrame
-    """mean test cosine of the trained parts for each gamma: direction, seed, gamma, cosine"""
+    """mean test cosine of the trained parts for each gamma: route, seed, gamma, cosine"""
     certificates: pd.DataFrame
     """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
 
@@ -64,7 +63,6 @@ def compare(
     config : the translator's. Default: the preset `poster`. `steps` overrides its number of optimiser steps.
     """
     import pandas as pd
-
     from modtrans_core.translator import Translator
 
     train, validation, test = pairs.split(seed)
@@ -95,10 +93,10 @@ def compare(
     alpha = float(np.median(cosine(held_ridge, held[1])))
 
     targets, counts = test.modality(target), test.counts.get(target)
-    direction = f"{source} → {target}"
+    route = f"{source} → {target}"
     rows = [
         {
-            "direction": direction, "method": name, "seed": seed,
+            "route": route, "method": name, "seed": seed,
             **score(prediction, targets, counts, mean=mean, item=item),
             "gamma": gammas.get(name),
         }
@@ -107,11 +105,10 @@ def compare(
     weight = 1 / (len(test) * np.bincount(item)[item])
     own = targets[item], None if counts is None else counts[item]
     curve = [
-        {"direction": direction, "seed": seed, "gamma": g, "cosine": float(weight @ cosine(p + g * f, *own))}
-        for g in GAMMAS
+        {"route": route, "seed": seed, "gamma": g, "cosine": float(weight @ cosine(p + g * f, *own))} for g in GAMMAS
     ]
     certificate = certified(translator, test, alpha)
-    certificate = {"direction": direction, "seed": seed, **certificate}
+    certificate = {"route": route, "seed": seed, **certificate}
     return Comparison(pd.DataFrame(rows), pd.DataFrame(curve), pd.DataFrame([certificate]))
 
 
@@ -137,16 +134,16 @@ def certified(translator: Translator, test: PairedEmbeddings, alpha: float) -> d
 
 def compare_all(
     pairs: str | Path,
-    directions: Sequence[tuple[str, str]],
+    routes: Sequence[tuple[str, str]],
     seeds: int,
     *,
     steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """`compare` for every direction and seed; see `analysis.experiments.splits.every_split`."""
+    """`compare` for every route and seed; see `analysis.experiments.splits.every_split`."""
     import pandas as pd
 
-    found = every_split(partial(compare, steps=steps), pairs, directions, seeds, progress)
+    found = every_split(partial(compare, steps=steps), pairs, routes, seeds, progress)
     return Comparison(*(pd.concat(part, ignore_index=True) for part in zip(*found, strict=True)))
 
 

@@ -64,7 +64,7 @@ def cross(
 
     Returns
     -------
-    One row a translator: `direction`, `trained` (home or away), `method` (`constant mean`, those of
+    One row a translator: `route`, `trained` (home or away), `method` (`constant mean`, those of
     `analysis.experiments.contenders` and, away, `MENDS`), `seed`, `n` (items trained on), the scores of
     `modtrans_core.scores.score`, whose floor and centre are the mean of the targets known to that translator, and
     `floor_at_home`, by the mean of home's training targets.
@@ -84,7 +84,7 @@ def cross(
     rows: list[dict[str, object]] = []
 
     def examine(trained: str, method: str, translate: Translate, mean: np.ndarray, n: int) -> None:
-        facts = {"direction": f"{source} → {target}", "trained": trained, "method": method, "seed": seed, "n": n}
+        facts = {"route": f"{source} → {target}", "trained": trained, "method": method, "seed": seed, "n": n}
         found = score(translate(condition), targets, counts, mean=mean, item=item)
         rows.append({**facts, **found, "floor_at_home": at_home})
 
@@ -107,7 +107,7 @@ def cross(
 
 def cross_all(
     crossings: Mapping[str, tuple[PairedEmbeddings, PairedEmbeddings]],
-    directions: Sequence[tuple[str, str]],
+    routes: Sequence[tuple[str, str]],
     seeds: int,
     *,
     few: int = 100,
@@ -116,12 +116,12 @@ def cross_all(
     steps: int = 300,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """`cross` for every crossing, direction and seed.
+    """`cross` for every crossing, route and seed.
 
     Parameters
     ----------
     crossings : name -> (away, home).
-    directions : (source, target); of each crossing those are run whose modalities it has.
+    routes : (source, target); of each crossing those are run whose modalities it has.
     progress : called with (steps done, steps of all).
 
     Returns
@@ -132,7 +132,7 @@ def cross_all(
 
     found = []
     for index, (name, (away, home)) in enumerate(crossings.items()):
-        own = [direction for direction in directions if set(direction) <= set(away.arrays)]
+        own = [route for route in routes if set(route) <= set(away.arrays)]
 
         def tell(done: int, total: int, before: int = index) -> None:
             progress(before * total + done, len(crossings) * total)
@@ -152,22 +152,22 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means
+    One row a crossing, route and method away: `crossing`, `route`, `method`; of each of `LOST` the means
     `<score>_home` and `<score>_away`, and their mean difference away - home as `<score>`, with its standard deviation
     over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away less the floor at home: below 0,
     to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
     """
     import pandas as pd
 
-    by = ["crossing", "direction", "seed"]
+    by = ["crossing", "route", "seed"]
     home = scores[scores["trained"] == "home"].set_index([*by, "method"])
     rows = []
-    for (crossing, direction, method), part in scores[scores["trained"] == "away"].groupby(
-        ["crossing", "direction", "method"], sort=False
+    for (crossing, route, method), part in scores[scores["trained"] == "away"].groupby(
+        ["crossing", "route", "method"], sort=False
     ):
         part = part.set_index(by)
         own = home.xs(MENDED if method in MENDS else method, level="method").loc[part.index]
-        row: dict[str, object] = {"crossing": crossing, "direction": direction, "method": method}
+        row: dict[str, object] = {"crossing": crossing, "route": route, "method": method}
         for name in LOST:
             difference = part[name] - own[name]
             spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0

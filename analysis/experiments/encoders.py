@@ -60,7 +60,7 @@ def contend(
 
     Returns
     -------
-    One row a method: `direction`, `method`, `seed`, `analysis.experiments.comparison.SCORES`.
+    One row a method: `route`, `method`, `seed`, `analysis.experiments.comparison.SCORES`.
     """
     import pandas as pd
 
@@ -74,7 +74,7 @@ def contend(
     return pd.DataFrame(
         [
             {
-                "direction": f"{source} → {target}", "method": name, "seed": seed,
+                "route": f"{source} → {target}", "method": name, "seed": seed,
                 **score(translate(condition), targets, counts, mean=mean, item=item),
             }
             for name, translate in fitted.items()
@@ -90,7 +90,7 @@ def contend_all(
     steps: int = 300,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """`contend` for every pair set, both directions between its first two modalities, and every seed.
+    """`contend` for every pair set, both routes between its first two modalities, and every seed.
 
     Parameters
     ----------
@@ -107,15 +107,15 @@ def contend_all(
     work = partial(contend, landmarks=landmarks, steps=steps)
     for index, (name, path) in enumerate(sets.items()):
         first, second = list(PairedEmbeddings.load(path).arrays)[:2]
-        directions = [(first, second), (second, first)]
+        routes = [(first, second), (second, first)]
 
         def tell(done: int, total: int, before: int = index) -> None:
             progress(before * total + done, len(sets) * total)
 
-        parts = every_split(work, path, directions, seeds, tell)
+        parts = every_split(work, path, routes, seeds, tell)
         found.append(pd.concat(parts, ignore_index=True).assign(pair=name))
     scores = pd.concat(found, ignore_index=True)
-    return scores[["pair", "direction", "method", "seed", *SCORES]]
+    return scores[["pair", "route", "method", "seed", *SCORES]]
 
 
 def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFrame:
@@ -131,10 +131,10 @@ def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFram
 
     Returns
     -------
-    One row a direction and method: `direction`, `method`, the mean difference of each of `COMPARED`, and its standard
+    One row a route and method: `route`, `method`, the mean difference of each of `COMPARED`, and its standard
     deviation over seeds as `<score>_sd`, 0 for one seed.
     """
-    index = ["direction", "method", "seed"]
+    index = ["route", "method", "seed"]
     one, other = (scores[scores["pair"] == name].set_index(index)[list(COMPARED)] for name in (real, control))
     if not len(one) or not len(other):
         raise ValueError(f"pair: {real!r} and {control!r}, both are needed among {', '.join(scores['pair'].unique())}")
@@ -143,17 +143,17 @@ def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFram
 
 
 def agreement(table: pd.DataFrame, method: str) -> dict[str, float | int]:
-    """Over pairs of encoders and directions: what the cosine of a method goes with.
+    """Over pairs of encoders and routes: what the cosine of a method goes with.
 
     Parameters
     ----------
-    table : `analysis.paper.tables.mean_and_spread` of `contend_all` by pair, direction and method.
+    table : `analysis.paper.tables.mean_and_spread` of `contend_all` by pair, route and method.
 
     Returns
     -------
     `with_floor`, `with_recall` : Spearman's rank correlation of the cosine with the floor and with the centered
         recall@10 per place of a gallery at random (galleries differ in size); NaN for fewer than three cells.
-    `n` : how many cells (pair, direction) there are.
+    `n` : how many cells (pair, route) there are.
     """
     from scipy.stats import spearmanr
 
@@ -189,7 +189,7 @@ def published(table: pd.DataFrame, method: str = "poster") -> pd.DataFrame:
     ]
     ours = table[(table["method"] == method) & table["pair"].str.contains("COCO")]
     rows += [
-        {"what": f"ours, {row['pair']}, {row['direction']}", "cosine": row["cosine"], "floor": row["floor"]}
+        {"what": f"ours, {row['pair']}, {row['route']}", "cosine": row["cosine"], "floor": row["floor"]}
         for row in ours.to_dict("records")
     ]
     if not len(ours):

@@ -51,7 +51,7 @@ def contend(
 
     Returns
     -------
-    One row a method: `direction`, `method`, `seed`, `analysis.experiments.comparison.SCORES`, and `seconds`, the
+    One row a method: `route`, `method`, `seed`, `analysis.experiments.comparison.SCORES`, and `seconds`, the
     time of its fit.
     """
     import pandas as pd
@@ -68,7 +68,7 @@ def contend(
 
     def add(method: str, predicted: np.ndarray, seconds: float) -> None:
         found = score(predicted, test.modality(target), test.counts.get(target), mean=mean, item=item)
-        rows.append({"direction": f"{source} → {target}", "method": method, "seed": seed, **found, "seconds": seconds})
+        rows.append({"route": f"{source} → {target}", "method": method, "seed": seed, **found, "seconds": seconds})
         progress(len(rows), len(chosen) + len(GOALS))
 
     for name in chosen:
@@ -85,12 +85,12 @@ def contend(
 
 
 def contend_all(
-    pairs: str | Path, directions: Sequence[tuple[str, str]], seeds: int, progress: Progress | None = None
+    pairs: str | Path, routes: Sequence[tuple[str, str]], seeds: int, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """`contend` for every direction and seed; see `analysis.experiments.splits.every_split`."""
+    """`contend` for every route and seed; see `analysis.experiments.splits.every_split`."""
     import pandas as pd
 
-    return pd.concat(every_split(contend, pairs, directions, seeds, progress), ignore_index=True)
+    return pd.concat(every_split(contend, pairs, routes, seeds, progress), ignore_index=True)
 
 
 def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
@@ -100,13 +100,13 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
 
     Returns
     -------
-    One row a direction and score: `direction`, `score`, `calibrated`, `rival`, `best` (its mean), `difference` (mean),
+    One row a route and score: `route`, `score`, `calibrated`, `rival`, `best` (its mean), `difference` (mean),
     `difference_sd` (over seeds, 0 for one), and `verdict`: ahead (by more than the spread), level, or behind.
     """
     import pandas as pd
 
     rows = []
-    for direction, part in scores.groupby("direction", sort=False):
+    for route, part in scores.groupby("route", sort=False):
         for name in JUDGED:
             table = part.pivot(index="seed", columns="method", values=name)
             means = table[[rival for rival in RIVALS if rival in table]].mean()
@@ -114,7 +114,7 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
             mean, spread = difference.mean(), float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
             rows.append(
                 {
-                    "direction": direction,
+                    "route": route,
                     "score": name,
                     "calibrated": table[f"calibrated, {goal}"].mean(),
                     "rival": means.idxmax(),
@@ -128,12 +128,12 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
 
 
 def on_front(table: pd.DataFrame) -> pd.Series:
-    """For each row of a table of means: whether none of its direction is as good by `BOTH` scores and better by one.
+    """For each row of a table of means: whether no other on its route is as good by `BOTH` scores and better by one.
 
     These are the translators among which the task has to choose: the Pareto front.
     """
     values = table[list(BOTH)].to_numpy()
-    same = table["direction"].to_numpy()[:, None] == table["direction"].to_numpy()
+    same = table["route"].to_numpy()[:, None] == table["route"].to_numpy()
     no_worse = (values[None] >= values[:, None]).all(2) & same
     better = (values[None] > values[:, None]).any(2)
-    return table["direction"].notna() & ~(no_worse & better).any(1)
+    return table["route"].notna() & ~(no_worse & better).any(1)

@@ -93,7 +93,7 @@ def compare_released(
     Returns
     -------
     One row for each `translation`: the `ridge` map that M starts at, `cM alone`, and `cM + F` for each size of a
-    `batch`. Columns: `direction`, `seed`, these two, `length` (mean |gamma F|), the scores, `difference` (its cosine
+    `batch`. Columns: `route`, `seed`, these two, `length` (mean |gamma F|), the scores, `difference` (its cosine
     less that of c M) and `moved` (mean of 1 - cos(zhat, c M)).
     """
     import pandas as pd
@@ -120,7 +120,7 @@ def compare_released(
     targets, counts = test.modality(target), test.counts.get(target)
     frame = pd.DataFrame(
         {
-            "direction": f"{source} → {target}", "seed": seed, "translation": name, "batch": size,
+            "route": f"{source} → {target}", "seed": seed, "translation": name, "batch": size,
             "length": 0.0 if name == START else float(np.linalg.norm(zhat - linear, axis=1).mean()),
             **score(zhat, targets, counts, mean=mean, item=item),
             "moved": float(1 - (unit(zhat) * unit(linear)).sum(1).mean()),

@@ -39,10 +39,10 @@ class Role(NamedTuple):
     """One split, one direction."""
 
     scores: pd.DataFrame
-    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the held-out items, `energy_leading` (the energy
+    """one row a law of F: `route`, `seed`, `law`, `MEASURES` on the held-out items, `energy_leading` (the energy
     score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
     cosines: pd.DataFrame
-    """one row a held-out item: `direction`, `seed`, `group`, `expected`, `observed`"""
+    """one row a held-out item: `route`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
     """`direction_score` of the Gaussian on the held-out residuals, nats a coordinate"""
 
@@ -92,7 +92,7 @@ def ablation(
     m, expected, mean = translator.translate(c), translator.expected_cosine(c), translator.target_mean
     gamma = np.sqrt(1.0 - expected**2)[:, None, None]
     laws = _laws(translator, train, c, draws, np.random.default_rng([seed, 4]))
-    facts = {"direction": f"{source} → {target}", "seed": seed}
+    facts = {"route": f"{source} → {target}", "seed": seed}
     copies = np.repeat(m[:, None], draws, axis=1)
     z, leading = filled(targets, counts), _leading(unit(train.rows(target)[0]))
 

@@ -1,4 +1,4 @@
-"""One piece of work for every direction and seed, as many at once as the machine has cores."""
+"""One piece of work for every route and seed, as many at once as the machine has cores."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from modtrans_core.progress import Progress
 def every_split(
     work: Callable[..., Any],
     pairs: str | Path,
-    directions: Sequence[tuple[str, str]],
+    routes: Sequence[tuple[str, str]],
     seeds: int,
     progress: Progress | None = None,
 ) -> list[Any]:
-    """`work(pairs, source, target, seed=, progress=)` for every seed and direction, each in one thread of a process.
+    """`work(pairs, source, target, seed=, progress=)` for every seed and route, each in one thread of a process.
 
     One thread each is faster for matrices of this size, and makes the result independent of the number of cores.
 
@@ -29,15 +29,15 @@ def every_split(
     ----------
     work : a function that a process can be sent: of a module, or a `functools.partial` of one.
     pairs : file or folder of the pair set.
-    directions : (source, target) modalities.
+    routes : (source, target) modalities.
     seeds : 0 to seeds - 1 are run.
     progress : called with (steps done, steps of all), steps as `work` reports them.
 
     Returns
     -------
-    What `work` returned, seed by seed, the directions of a seed together.
+    What `work` returned, seed by seed, the routes of a seed together.
     """
-    jobs = [(work, str(pairs), *direction, seed) for seed in range(seeds) for direction in directions]
+    jobs = [(work, str(pairs), *route, seed) for seed in range(seeds) for route in routes]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), spawn) as pool:
         try:

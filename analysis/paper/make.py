@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
-import threading
-import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-import modtrans_core
-from analysis.paper import runner as notebooks
-from modtrans_core.progress import Progress
+from analysis.paper import runner
+from analysis.paper.display import Display
+from analysis.paper.reach import ROOT, Imports
+from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
+from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.files import read_json, replacing, write_json
 
 PROFILES = ("smoke", "default", "full")
@@ -29,11 +25,15 @@ EMBED_SECONDS = 160.0  # OpenMoji's pictures and captions on two cores
 
 def project_folder(name: str) -> Path:
     """`notebooks` or `papers`: beside the package in a checkout, inside it in an installed wheel."""
-    here = Path(__file__).parent.parent
-    for place in (here.parent / name, here / "_project" / name):
+    for place in (ROOT / name, ROOT / "analysis" / "_project" / name):
         if place.is_dir():
             return place
     raise ValueError(f"{name}: not found beside the package; install the project from its folder or its wheel")
+
+
+def source() -> Path:
+    """The paper's own folder."""
+    return project_folder("papers") / "modality-translation"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def stages(profile: str) -> list[Stage]:
     """The notebooks of the paper in order, as `paper.toml` lists them."""
     if profile not in PROFILES:
         raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
-    with open(_source() / "paper.toml", "rb") as file:
-        listed = tomllib.load(file)["notebook"]
+    listed = tomllib.loads((source() / "paper.toml").read_text(encoding="utf-8"))["notebook"]
     return [
         Stage(
             name=entry["name"],
@@ -95,7 +94,7 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
 def make(out: Path, profile: str = "default", pairs: Path | None = None, settings: Sequence[str] = ()) -> Path:
     """Run the paper's notebooks and compile it; return the PDF.
 
-    A notebook whose text, parameters, data and package are those of its last run is not run again, so that an
+    A notebook whose text, parameters, data and imports are those of its last run is not run again, so that an
     interrupted call goes on where it was and a finished one returns at once.
 
     Parameters
@@ -107,24 +106,24 @@ def make(out: Path, profile: str = "default", pairs: Path | None = None, setting
     """
     planned = with_settings(stages(profile), settings)
     for stage in planned:
-        notebooks.check(stage.notebook, stage.parameters)
+        runner.check(stage.notebook, stage.parameters)
     if pairs is not None:
-        modtrans_core.PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
+        PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
     _claim(out, profile, pairs)
-    embedding = pairs is None and not _openmoji_is_cached()
-    with Display(sum(stage.seconds for stage in planned) + EMBED_SECONDS * embedding + 5) as display:
-        with display.part("embedding OpenMoji", EMBED_SECONDS * embedding) as report:
-            data = _pairs(pairs, report)
-        fingerprint = modtrans_core.PairedEmbeddings.load(data).fingerprint()
-        numbers = {}
+    embedding = EMBED_SECONDS * (pairs is None and not openmoji_is_cached())
+    with Display(sum(stage.seconds for stage in planned) + embedding + 5) as display:
+        with display.part("embedding OpenMoji", embedding) as report:
+            data = pairs.resolve() if pairs is not None else cached_openmoji(progress=report)
+        fingerprint = PairedEmbeddings.load(data).fingerprint()
+        imports, numbers = Imports.found(), {}
         for stage in planned:
             results = out / "notebooks" / stage.name
-            stamp = _stamp(stage, fingerprint)
+            kept, current = results / "stamp", stamp(stage, fingerprint, imports)
             with display.part(stage.name, stage.seconds, results):
-                if not _is_current(results, stamp):
+                if not kept.exists() or kept.read_text() != current:
                     parameters = {**stage.parameters, **({"pairs": str(data)} if stage.pairs else {})}
-                    notebooks.run(stage.notebook, results, parameters)
-                    (results / "stamp").write_text(stamp)
+                    runner.run(stage.notebook, results, parameters)
+                    kept.write_text(current)
                 numbers[stage.name] = read_json(results / "metrics.json")
         with display.part("typesetting", 5):
             return _typeset(out, planned, {**numbers, "profile": profile})
@@ -143,38 +142,14 @@ def _claim(out: Path, profile: str, pairs: Path | None) -> None:
     write_json(marker, wanted)
 
 
-def _stamp(stage: Stage, fingerprint: str) -> str:
-    """What a notebook's results depend on, as one hash: its text, its parameters, the data, both packages' code."""
+def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
+    """What a notebook's results depend on, as one hash: its text, its parameters, the pairs, the files it imports."""
     digest = hashlib.sha256(stage.notebook.read_bytes())
     digest.update(json.dumps(dict(stage.parameters), sort_keys=True).encode())
     digest.update(fingerprint.encode() if stage.pairs else b"")
-    for package in (Path(modtrans_core.__file__).parent, Path(__file__).parent.parent):
-        for file in sorted(package.rglob("*.py")):
-            digest.update(file.read_bytes())
+    for file in imports.files(stage.notebook):
+        digest.update(f"{file.relative_to(ROOT)}".encode() + file.read_bytes())
     return digest.hexdigest()
-
-
-def _is_current(results: Path, stamp: str) -> bool:
-    path = results / "stamp"
-    return path.exists() and path.read_text() == stamp
-
-
-def _openmoji_is_cached() -> bool:
-    from modtrans_core.embed.pair_set import openmoji_is_cached
-
-    return openmoji_is_cached()
-
-
-def _pairs(pairs: Path | None, report: Progress) -> Path:
-    if pairs is not None:
-        return pairs.resolve()
-    from modtrans_core.embed.pair_set import cached_openmoji
-
-    return cached_openmoji(progress=report)
-
-
-def _source() -> Path:
-    return project_folder("papers") / "modality-translation"
 
 
 def _typeset(out: Path, planned: list[Stage], numbers: Mapping[str, Any]) -> Path:
@@ -192,7 +167,7 @@ def _typeset(out: Path, planned: list[Stage], numbers: Mapping[str, Any]) -> Pat
                 shutil.copytree(results, out / kind / stage.name)
     write_json(out / "numbers.json", numbers)
     for file in ("paper.typ", "refs.bib"):
-        shutil.copyfile(_source() / file, out / file)
+        shutil.copyfile(source() / file, out / file)
     pdf = out / "paper.pdf"
     with replacing(pdf) as temporary:
         try:
@@ -200,53 +175,3 @@ def _typeset(out: Path, planned: list[Stage], numbers: Mapping[str, Any]) -> Pat
         except Exception as error:
             raise ValueError(f"{out / 'paper.typ'}: does not compile: {error}") from None
     return pdf
-
-
-class Display:
-    """One bar for the whole paper with the time left; one line a stage where no one watches."""
-
-    def __init__(self, seconds: float) -> None:
-        shape = "{desc:32.32} {percentage:3.0f}%|{bar}| {elapsed} done, {remaining} left"
-        self.bar = tqdm(total=seconds, bar_format=shape, disable=None, leave=False)
-
-    def __enter__(self) -> Display:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    @contextmanager
-    def part(self, name: str, seconds: float, results: Path | None = None) -> Iterator[Progress]:
-        """A stage of about `seconds`. It may report by the callback that it is given; a notebook reports in `results`.
-
-        One that says nothing is taken to be on time.
-        """
-        first, started = self.bar.n, time.monotonic()
-        said = [(0.0, "")]
-        finished = threading.Event()
-
-        def follow() -> None:
-            while not finished.wait(0.5):
-                fraction, text = notebooks.progress(results) if results else said[0]
-                waited = min(0.95, (time.monotonic() - started) / max(seconds, 1.0))
-                self._show(f"{name} {text}".strip(), first + seconds * (fraction or waited))
-
-        def report(done: int, total: int) -> None:
-            said[0] = (done / total, "")
-
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
-        try:
-            yield report
-        finally:
-            finished.set()
-            thread.join()
-        self._show(name, first + seconds)
-        took = time.monotonic() - started
-        if self.bar.disable and took > 0.5:
-            print(f"{name}: {took:.0f} s", file=sys.stderr)
-
-    def _show(self, text: str, done: float) -> None:
-        self.bar.n = max(self.bar.n, done)
-        if not self.bar.disable:
-            self.bar.set_description_str(text, refresh=True)

@@ -121,24 +121,3 @@ def progress(out: Path) -> tuple[float, str]:
         return state["fraction"], state["text"]
     except (OSError, ValueError):
         return 0.0, ""
-
-
-def write_twin(text: str | Path) -> Path:
-    """Write the `.ipynb` twin of a py:percent notebook, without outputs and with stable cell ids."""
-    import jupytext
-    import nbformat
-
-    text = Path(text)
-    notebook = jupytext.read(text)
-    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    for index, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{index:02d}"
-    twin = text.with_suffix(".ipynb")
-    with replacing(twin) as temporary:
-        nbformat.write(notebook, temporary)
-    return twin
-
-
-if __name__ == "__main__":  # python -m analysis.paper.runner: write the twin of every notebook
-    for text in sorted((Path(__file__).parent.parent.parent / "notebooks").glob("[0-9]*.py")):
-        print(write_twin(text))

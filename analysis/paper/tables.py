@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modtrans_core.store.files import replacing
 
@@ -16,43 +16,9 @@ def save_table(frame: pd.DataFrame, out: str | Path, name: str, decimals: int = 
     folder = Path(out) / "tables"
     with replacing(folder / f"{name}.csv") as temporary:
         frame.to_csv(temporary, index=False)
+    rounded = frame.style.hide(axis="index").format(precision=decimals, na_rep="--", escape="latex")
     with replacing(folder / f"{name}.tex") as temporary:
-        temporary.write_text(_latex(frame, decimals), encoding="utf-8")
-
-
-def _latex(frame: pd.DataFrame, decimals: int) -> str:
-    """A booktabs tabular; numbers are right-aligned."""
-    import pandas as pd
-
-    def cell(value: object) -> str:
-        if value is None or value is pd.NA or value != value:
-            return "--"
-        if isinstance(value, float):
-            return f"{value:.{decimals}f}"
-        return _escape(str(value))
-
-    columns = "".join("r" if pd.api.types.is_numeric_dtype(kind) else "l" for kind in frame.dtypes)
-    lines = [" & ".join(_escape(str(name)) for name in frame.columns)]
-    lines += [" & ".join(cell(value) for value in row) for row in frame.itertuples(index=False)]
-    head, *body = (f"{line} \\\\" for line in lines)
-    return "\n".join(
-        [
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            head,
-            "\\midrule",
-            *body,
-            "\\bottomrule",
-            "\\end{tabular}",
-            "",
-        ]
-    )
-
-
-def _escape(text: str) -> str:
-    for special in "&%$#_":
-        text = text.replace(special, f"\\{special}")
-    return text
+        rounded.format_index(axis=1, escape="latex").to_latex(temporary, hrules=True, encoding="utf-8")
 
 
 def mean_and_spread(frame: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFrame:
@@ -61,3 +27,12 @@ def mean_and_spread(frame: pd.DataFrame, by: list[str], values: list[str]) -> pd
     mean = grouped[values].mean()
     spread = grouped[values].std(ddof=1).add_suffix("_sd")
     return mean.join(spread).assign(runs=grouped.size()).reset_index()
+
+
+def nested(table: pd.DataFrame, first: str, *others: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rows as mappings, by the value of one column and by those of others, joined by commas: for metrics."""
+    rows = table.set_index([first, *others])
+    return {
+        name: {key if isinstance(key, str) else ", ".join(key): row.to_dict() for key, row in rows.loc[name].iterrows()}
+        for name in table[first].unique()
+    }

@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
+from analysis.plots.style import INK, ZERO
 from analysis.theory.bound import printed_overstatement
 from analysis.theory.sphere import AlignmentLaw
 
@@ -27,16 +28,15 @@ def coverage(
     curves : tidy, columns `formula`, `alpha`, `probability`.
     simulated : columns `alpha`, `count`, `draws`; its Clopper-Pearson intervals have the stated confidence each.
     """
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     for formula, curve in curves.groupby("formula", sort=False):
         ax.plot(curve["alpha"], curve["probability"], label=str(formula))
     if simulated is not None:
-        k, draws = simulated["count"].to_numpy(), simulated["draws"].to_numpy()
-        low = np.where(k > 0, stats.beta.ppf((1 - confidence) / 2, k, draws - k + 1), 0.0)
-        high = np.where(k < draws, stats.beta.ppf((1 + confidence) / 2, k + 1, draws - k), 1.0)
-        label = f"simulated ({draws.min():,} draws, {confidence:.0%})"
-        ax.vlines(simulated["alpha"], low, high, color="0.2", linewidth=0.8)
-        ax.plot(simulated["alpha"], k / draws, ".", color="0.2", label=label)
+        counted = list(zip(simulated["count"], simulated["draws"], strict=True))
+        intervals = [stats.binomtest(k, n).proportion_ci(confidence) for k, n in counted]
+        ax.vlines(simulated["alpha"], *zip(*intervals, strict=True), color=INK, linewidth=0.8)
+        label = f"simulated ({simulated['draws'].min():,} draws, {confidence:.0%})"
+        ax.plot(simulated["alpha"], simulated["count"] / simulated["draws"], ".", color=INK, label=label)
     ax.set(xlabel=r"$\alpha$", ylabel=r"$P(\cos(z, \hat{z}) \geq \alpha)$", ylim=(-0.02, 1.02))
     ax.legend(loc="lower left")
     return ax
@@ -44,13 +44,13 @@ def coverage(
 
 def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     """Printed minus exact (`complement`) probability against beta sqrt(d), times d so that the curves compare."""
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     scaled = np.linspace(-4.0, 4.0, 401)
     for d in dimensions:
         beta = scaled / np.sqrt(d)
         difference = AlignmentLaw(d + 1).cdf(-beta) - AlignmentLaw(d - 1).cdf(-beta)
         ax.plot(scaled, d * difference, label=f"$d={d:g}$")
-    ax.axhline(0.0, color="0.3", linestyle="-", linewidth=0.6)
+    ax.axhline(0.0, **ZERO)
     ax.set(xlabel=r"$\beta\sqrt{d}$", ylabel=r"$d\,\times$ (printed $-$ exact)")
     ax.legend(title="too large on the left")
     return ax
@@ -58,7 +58,7 @@ def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
 
 def overstatement(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     """Largest overstatement of the printed formula against d, with its laws phi(1)/2 and phi(1) over n."""
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     d = np.asarray(dimensions, dtype=np.float64)
     for geometry, steps in (("sphere", 1), ("complement", 2)):
         worst = printed_overstatement(d, geometry).amount

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from analysis.plots.style import ZERO, point, rows
 from analysis.theory.decomposition import Decomposition
 
 
@@ -19,14 +20,14 @@ def angles(cosines: Mapping[str, np.ndarray], ax: Axes | None = None) -> Axes:
     ----------
     cosines : name -> (n,).
     """
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     finite = {name: cosine[np.isfinite(cosine)] for name, cosine in cosines.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=30)
     for name, cosine in finite.items():
         density, _ = np.histogram(cosine, bins=edges, density=True)
         spread = np.sqrt(np.square(cosine).mean())
         ax.plot((edges[1:] + edges[:-1]) / 2, density, label=f"{name}, rms {spread:.3f} (n = {len(cosine):,})")
-    ax.axvline(0.0, color="0.6", linewidth=0.6, linestyle="-", zorder=0)
+    ax.axvline(0.0, **ZERO)
     ax.set(xlabel=r"$\cos(p_i, r_i)$", ylabel="density", ylim=(0, 1.5 * ax.get_ylim()[1]))
     ax.legend(loc="upper left")
     return ax
@@ -39,23 +40,23 @@ def identities(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ----------
     frame : tidy, columns `fit`, `identity`, `size` (at least 0; drawn at 1e-17 where below).
     """
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     names = list(dict.fromkeys(frame["identity"]))
     fits = list(dict.fromkeys(frame["fit"]))
-    for offset, (fit, marker) in enumerate(zip(fits, "osD^vP", strict=False)):
-        rows = frame[frame["fit"] == fit]
-        height = [names.index(name) + 0.13 * (offset - (len(fits) - 1) / 2) for name in rows["identity"]]
-        ax.plot(np.maximum(rows["size"], 1e-17), height, marker, label=fit)
+    for index, fit in enumerate(fits):
+        part = frame[frame["fit"] == fit]
+        height = [names.index(name) + 0.13 * (index - (len(fits) - 1) / 2) for name in part["identity"]]
+        ax.plot(np.maximum(part["size"], 1e-17), height, label=fit, **point(index))
     ax.set_xscale("log")
-    ax.set(xlabel="relative size", yticks=range(len(names)), yticklabels=names, xlim=(3e-18, 3.0))
-    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set(xlabel="relative size", xlim=(3e-18, 3.0))
+    rows(ax, names)
     ax.legend(loc="center", bbox_to_anchor=(0.45, 0.5))
     return ax
 
 
 def spectra(decompositions: Mapping[str, Decomposition], ax: Axes | None = None) -> Axes:
     """Eigenvalues of R^T R / n, as shares of their sum, by rank (those that are rounding left out)."""
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     for name, decomposition in decompositions.items():
         spectrum = decomposition.spectrum
         spectrum = spectrum[spectrum > 1e-12 * spectrum[0]]

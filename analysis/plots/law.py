@@ -10,16 +10,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
+from analysis.plots.style import GREY, INK, PALE, ZERO
 from analysis.theory.sphere import AlignmentLaw
 
 
 def densities(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     """Density of U in some dimensions n >= 2; n = 1, two atoms of mass 1/2, is drawn as two stems."""
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     x = np.linspace(-0.999, 0.999, 999)
     for n in dimensions:
         if n == 1:
-            ax.vlines([-1.0, 1.0], 0.0, 0.5, color="0.3", linewidth=1.5, label="$n=1$ (mass)")
+            ax.vlines([-1.0, 1.0], 0.0, 0.5, color=INK, linewidth=1.5, label="$n=1$ (mass)")
         else:
             ax.plot(x, AlignmentLaw(n).pdf(x), label=f"$n={n:g}$")
     ax.set(xlabel="alignment $u$", ylabel="density", xlim=(-1.03, 1.03), ylim=(0, None))
@@ -36,7 +37,7 @@ def deviations(frame: pd.DataFrame, false_alarm: float, ax: Axes | None = None) 
     false_alarm : chance that any of the points lies outside its bar if the law is right. The bars are exact
         two-sided binomial regions at false_alarm divided by the number of rows.
     """
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     frame = frame[frame["expected"].between(0.0, 1.0, inclusive="neither")]
     each = false_alarm / len(frame)
     p, draws = frame["expected"].to_numpy(), frame["draws"].to_numpy()
@@ -44,9 +45,9 @@ def deviations(frame: pd.DataFrame, false_alarm: float, ax: Axes | None = None) 
     low, high = (stats.binom.ppf([[each / 2.0], [1.0 - each / 2.0]], draws, p) / draws - p) / error
     rank = frame.groupby("n").cumcount().to_numpy() - (frame.groupby("n")["n"].transform("size") - 1) / 2.0
     x = frame["n"].to_numpy() * 2.0 ** (rank.to_numpy() / 12.0)
-    ax.vlines(x, low, high, color="0.8", linewidth=1.2, label=f"exact region of all points, {1 - false_alarm:.6g}")
+    ax.vlines(x, low, high, color=PALE, linewidth=1.2, label=f"exact region of all points, {1 - false_alarm:.6g}")
     ax.plot(x, (frame["count"] / draws - p) / error, ".", label=f"{draws.min():,} directions a dimension")
-    ax.axhline(0.0, color="0.3", linestyle="-", linewidth=0.6)
+    ax.axhline(0.0, **ZERO)
     ax.set(xlabel="dimension $n$", ylabel="simulated $-$ exact (s.e.)", ylim=(1.1 * low.min(), 1.7 * high.max()))
     ax.set_xscale("log", base=2)
     ax.legend(loc="upper right")
@@ -55,11 +56,11 @@ def deviations(frame: pd.DataFrame, false_alarm: float, ax: Axes | None = None) 
 
 def log_tails(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     """-log10 P(U > x) for x in (0, 1); above the grey line a float64 cannot hold the probability itself."""
-    ax = plt.gca() if ax is None else ax
+    ax = ax or plt.gca()
     x = np.linspace(0.002, 0.999, 500)
     for n in dimensions:
         ax.semilogy(x, -AlignmentLaw(n).logsf(x) / np.log(10.0), label=f"$n={n:,g}$")
-    ax.axhline(-np.log10(np.finfo(np.float64).tiny), color="0.5", linestyle="-", linewidth=0.6)
+    ax.axhline(-np.log10(np.finfo(np.float64).tiny), color=GREY, linestyle="-", linewidth=0.6)
     ax.set(xlabel="$x$", ylabel=r"$-\log_{10} P(U > x)$")
     ax.legend(loc="upper left", ncols=2)
     return ax

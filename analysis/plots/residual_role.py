@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import COLOURS
-from analysis.plots.translation import MARKERS
+from analysis.plots.style import COLOURS, LABELS, RULE, point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,15 +16,15 @@ if TYPE_CHECKING:
     from analysis.theory.reliability import Reliability
 
 
-def reliability_diagram(found: Reliability, ax: Axes | None = None, colour: str = COLOURS[0]) -> Axes:
+def reliability_diagram(found: Reliability, ax: Axes | None = None) -> Axes:
     """Observed against expected cosine in bins of equally many items, with the interval of each mean; the diagonal is
     a prediction that comes true."""
     ax = ax or plt.gca()
     bins = found.bins
     ends = [np.nanmin([bins["expected"], bins["low"]]) - 0.02, np.nanmax([bins["expected"], bins["high"]]) + 0.02]
-    ax.plot(ends, ends, color="0.5", linestyle=":", linewidth=0.8)
+    ax.plot(ends, ends, linestyle=":", **RULE)
     reach = [bins["observed"] - bins["low"], bins["high"] - bins["observed"]]
-    ax.errorbar(bins["expected"], bins["observed"], reach, fmt="o", color=colour, elinewidth=0.8, capsize=1.5)
+    ax.errorbar(bins["expected"], bins["observed"], reach, fmt="o", color=COLOURS[0], elinewidth=0.8, capsize=1.5)
     ax.set(xlabel=r"expected cosine $|\hat z|$, mean of a bin", ylabel="mean test cosine, 95% interval")
     ax.set_title(
         f"n = {bins['n'].sum():,}, rank correlation {found.rank_correlation:.2f}\n"
@@ -44,8 +43,7 @@ def measured_against(scores: pd.DataFrame, x: str, y: str, ax: Axes | None = Non
     for index, (law, part) in enumerate(scores.groupby("law", sort=False)):
         if part[[x, y]].isna().any(axis=None):
             continue
-        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-        ax.plot(part[x], part[y], marker, color=colour, markersize=2.5, markerfacecolor="none", markeredgewidth=0.5)
-        ax.plot(np.mean(part[x]), np.mean(part[y]), marker, color=colour, markersize=5, label=law)
-    ax.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "))
+        ax.plot(part[x], part[y], markersize=2.5, markeredgewidth=0.5, **point(index, full=False))
+        ax.plot(part[x].mean(), part[y].mean(), markersize=5, label=law, **point(index))
+    ax.set(xlabel=LABELS.get(x, x), ylabel=LABELS.get(y, y))
     return ax

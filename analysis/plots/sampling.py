@@ -8,32 +8,30 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.released import LINEAR, WHOLE
 from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
-from analysis.plots.style import COLOURS, LINES
+from analysis.plots.style import LABELS, colour, over_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-LABELS = {"cosine": "cosine", "centered_recall_at_10": "centered recall@10", "agreement": "cosine of two samples"}
-
 
 def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
 
-    `frame` is that of `analysis.experiments.released.compare_released`, any seeds, one direction or several.
+    `frame` is that of `analysis.experiments.released.compare_released`, any seeds, one route or several.
     """
     ax = ax or plt.gca()
-    for colour, (direction, part) in zip(COLOURS, frame.groupby("direction", sort=False), strict=False):
-        whole = part[part["translation"] == WHOLE].groupby("batch")["cosine"].agg(["mean", "min", "max"])
-        ax.plot(whole.index, whole["mean"], "-o", color=colour, label=f"{direction}, $cM + F$")
-        ax.fill_between(whole.index, whole["min"], whole["max"], color=colour, alpha=0.2, linewidth=0)
+    for index, (route, part) in enumerate(frame.groupby("route", sort=False)):
+        whole = part[part["translation"] == WHOLE].set_index("batch")["cosine"]
+        look = {"linestyle": "-", "marker": "o", "label": f"{route}, $cM + F$"}
+        sizes = over_seeds(whole, index, ax, **look).index
         linear = part.loc[part["translation"] == LINEAR, "cosine"].mean()
-        ax.axhline(linear, color=colour, linestyle="--", linewidth=0.8, label=f"{direction}, $cM$ alone")
+        ax.axhline(linear, color=colour(index), linestyle="--", linewidth=0.8, label=f"{route}, $cM$ alone")
     ax.set_xscale("log", base=2)
-    ax.set_xticks(whole.index, [f"{size:.0f}" for size in whole.index])
+    ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
     ax.set_xlabel("rows translated at once (1: one query)")
-    ax.set_ylabel("test cosine")
+    ax.set_ylabel(LABELS["cosine"])
     ax.set_title(f"batch-wide norm, seeds: {frame['seed'].nunique()}")
     ax.legend()
     return ax
@@ -48,7 +46,7 @@ def quality_against_steps(
 
     Parameters
     ----------
-    frame : of `analysis.experiments.sampling_steps.measure_steps`, any seeds, one direction.
+    frame : of `analysis.experiments.sampling_steps.measure_steps`, any seeds, one route.
     score : `cosine`, `centered_recall_at_10` or `agreement`.
     translation : `F` or `cM + F`.
     """
@@ -56,13 +54,10 @@ def quality_against_steps(
     chosen = fewest_steps(frame).set_index(["translation", "trained"])["fewest"]
     shown = frame[(frame["part"] == "test") & (frame["translation"] == translation)]
     for index, (trained, part) in enumerate(shown.groupby("trained", sort=False)):
-        colour = COLOURS[index % len(COLOURS)]
-        spread = part.groupby("steps")[score].agg(["mean", "min", "max"])
-        ax.plot(spread.index, spread["mean"], color=colour, linestyle=LINES[index % len(LINES)], label=trained)
-        ax.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
+        spread = over_seeds(part.set_index("steps")[score], index, ax, label=trained)
         if score == "cosine":
             fewest = chosen[translation, trained]
-            ax.plot(fewest, spread.loc[fewest, "mean"], "o", color=colour)
+            ax.plot(fewest, spread.loc[fewest, "mean"], "o", color=colour(index))
     ax.set_xscale("log")
     ticks = sorted(shown["steps"].unique())
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -72,6 +67,6 @@ def quality_against_steps(
     if score == "centered_recall_at_10":
         ax.set_ylim(bottom=0)
     size = f"n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
-    ax.set_title(f"${translation}$, {shown['direction'].iloc[0]}, {size}")
+    ax.set_title(f"${translation}$, {shown['route'].iloc[0]}, {size}")
     ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax

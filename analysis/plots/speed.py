@@ -12,8 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.bench.record import median, values
 from analysis.bench.summary import train_rate
-from analysis.plots.style import COLOURS, PAGE
-from analysis.plots.translation import MARKERS
+from analysis.plots.style import GREY, NOTE, PAGE, RULE, point
 
 LEAST = 1e-3
 """distance to the best cosine that is still drawn apart"""
@@ -41,11 +40,6 @@ def throughput(content: Mapping[str, Any], what: Literal["train", "translate"], 
     best = content["optimum"] or 1.0
     sizes: list[tuple[float, float]] = []
     for index, row in enumerate(content["contenders"]):
-        style: dict[str, Any] = {
-            "color": COLOURS[index % len(COLOURS)],
-            "marker": MARKERS[index % len(MARKERS)],
-            "linestyle": "none",
-        }
         if what == "train":
             rates = {"cosine": train_rate(content, row)}
         else:
@@ -59,18 +53,18 @@ def throughput(content: Mapping[str, Any], what: Literal["train", "translate"], 
                 continue
             y = max(best - cosine, LEAST)
             spread = [[middle - min(rate.values())], [max(rate.values()) - middle]]
-            face = "none" if kind == "guided_cosine" else style["color"]
-            label = None if kind == "guided_cosine" else row["name"]
-            ax.errorbar(middle, y, xerr=spread, label=label, markerfacecolor=face, elinewidth=0.8, **style)
+            plain = kind == "cosine"
+            label = row["name"] if plain else None
+            ax.errorbar(middle, y, xerr=spread, label=label, elinewidth=0.8, **point(index, full=plain))
             if not row["peer"] and not row["gradient"]:
                 sizes.append((middle, y))
     if sizes:
-        ax.plot(*zip(*sizes, strict=True), "-", color="0.6", linewidth=0.8, zorder=0)
+        ax.plot(*zip(*sizes, strict=True), "-", zorder=0, **RULE)
     for x, name, line in _limits(content, what):
-        ax.axvline(x, color="0.4", linewidth=0.8, linestyle=line)
+        ax.axvline(x, linestyle=line, **RULE)
         ax.annotate(
             name, (x, 0.02), (-2, 0), xycoords=("data", "axes fraction"), textcoords="offset points", rotation=90,
-            ha="right", va="bottom", fontsize=6, color="0.4",
+            ha="right", va="bottom", fontsize=NOTE, color=GREY,
         )  # fmt: skip
     ax.set(xscale="log", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

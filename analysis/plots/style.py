@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modtrans_core.store.files import replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.4, 7.0
@@ -17,7 +19,59 @@ COLUMN, PAGE = 3.4, 7.0
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, told apart by people with any kind of colour vision"""
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), (0, (1, 1)))
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), (0, (1, 1)))
+MARKERS = "osD^v<>*"
+INK, GREY, PALE = "0.25", "0.5", "0.85"
+"""what is measured in one colour, what it is compared with, and what lies behind"""
+RULE: dict[str, Any] = {"color": GREY, "linewidth": 0.8}
+"""a line that values are compared with: dashed for a floor, dotted for others"""
+ZERO: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "linestyle": "-", "zorder": 0}
+BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
+"""an interval, or the range over seeds"""
+NOTE = 6
+"""size of type beside a point"""
+LABELS = {
+    "cosine": "test cosine",
+    "centered_recall_at_10": "centered recall@10",
+    "agreement": "cosine of two samples",
+    "precision": "precision: draws nearest to an own target",
+    "coverage": "coverage of own targets",
+    "similarity": "mean cosine of two draws",
+    "nearest": "cosine of a draw and the nearest target",
+    "energy": "energy score (lower is better)",
+    "energy_leading": "energy score, 16 leading directions",
+}
+"""score -> what it is called on an axis"""
+
+
+def colour(index: int) -> str:
+    """The colour of the line or point with this number."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def line(index: int) -> dict[str, Any]:
+    """Colour and line style of the line with this number."""
+    return {"color": colour(index), "linestyle": LINES[index % len(LINES)]}
+
+
+def point(index: int, full: bool = True) -> dict[str, Any]:
+    """Colour and marker, full or open, of the points with this number."""
+    face = {} if full else {"markerfacecolor": "white"}
+    return {"color": colour(index), "marker": MARKERS[index % len(MARKERS)], "linestyle": "none", **face}
+
+
+def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.DataFrame:
+    """Draw the mean of the values at each place of their index, and the range over seeds behind; return all three."""
+    spread = values.groupby(level=0).agg(["mean", "min", "max"])
+    ax.plot(spread.index, spread["mean"], **{**line(index), **style})
+    ax.fill_between(spread.index, spread["min"], spread["max"], color=colour(index), **BAND)
+    return spread
+
+
+def rows(ax: Axes, names: list[str]) -> None:
+    """Name the rows of a figure, the first on top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
 
 
 @contextmanager
@@ -25,7 +79,9 @@ def paper_style() -> Iterator[None]:
     """Figures made inside look like the paper's. Needs no LaTeX."""
     import matplotlib as mpl
     from cycler import cycler
+    from matplotlib import pyplot as plt
 
+    plt.switch_backend(mpl.get_backend())  # what the backend sets when it is first loaded is not of this style
     settings = {
         "figure.figsize": (COLUMN, 2.4),
         "figure.dpi": 150,
@@ -54,7 +110,7 @@ def paper_style() -> Iterator[None]:
 
 
 def save_figure(figure: Figure, out: str | Path, name: str) -> None:
-    """Write `out/figures/name.pdf` and `.png`; made twice, they are the same bytes."""
+    """Write `out/figures/name.pdf` and `.png` in the paper's style; made twice, they are the same bytes."""
     for suffix, unset in ((".pdf", "CreationDate"), (".png", "Software")):
-        with replacing(Path(out) / "figures" / f"{name}{suffix}") as temporary:
+        with paper_style(), replacing(Path(out) / "figures" / f"{name}{suffix}") as temporary:
             figure.savefig(temporary, metadata={unset: None})

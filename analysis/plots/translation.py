@@ -7,40 +7,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import COLOURS, LINES
+from analysis.plots.style import LABELS, NOTE, PALE, RULE, colour, over_seeds, point
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-MARKERS = "osD^vPX*"
-
 
 def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The cosine of every method: each seed a dot, the mean a bar, between floor and ceiling.
 
-    `scores` has `method`, `seed`, `cosine`, `floor`, `ceiling`, `direction` (one value).
+    `scores` has `method`, `seed`, `cosine`, `floor`, `ceiling`, `route` (one value).
     """
     ax = ax or plt.gca()
     methods = list(scores["method"].unique())[::-1]
     low, high = scores["floor"].mean(), scores["ceiling"].astype(float).mean()
-    ax.axvline(low, color="0.5", linestyle="--", linewidth=0.8, label=f"floor {low:.3f}")
+    ax.axvline(low, linestyle="--", label=f"floor {low:.3f}", **RULE)
     if np.isfinite(high):
-        ax.axvline(high, color="0.5", linestyle=":", linewidth=0.8, label=f"ceiling {high:.3f}")
-        ax.axvspan(low, high, color="0.95", zorder=0)
+        ax.axvline(high, linestyle=":", label=f"ceiling {high:.3f}", **RULE)
+        ax.axvspan(low, high, color=PALE, alpha=0.4, zorder=0)
     for y, method in enumerate(methods):
         values = scores.loc[scores["method"] == method, "cosine"]
-        colour = COLOURS[1] if "poster" in method or "F" in method else COLOURS[0]
-        ax.plot(values, np.full(len(values), y), "o", color=colour, markersize=2.5, alpha=0.6)
-        ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=colour, linewidth=1.6)
-        ax.annotate(
-            f"{values.mean():.3f}", (values.max(), y), (4, 0), textcoords="offset points", va="center", fontsize=6
-        )
+        own = colour(int("poster" in method or "F" in method))
+        ax.plot(values, np.full(len(values), y), "o", color=own, markersize=2.5, alpha=0.6)
+        ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=own, linewidth=1.6)
+        mean, end = f"{values.mean():.3f}", (values.max(), y)
+        ax.annotate(mean, end, (4, 0), textcoords="offset points", va="center", fontsize=NOTE)
     ax.set_yticks(range(len(methods)), methods)
     ax.set_ylim(-0.6, len(methods) - 0.4)
     ax.margins(x=0.12)
-    ax.set_xlabel(r"test cosine $\cos(z, \hat z)$")
-    ax.set_title(f"{scores['direction'].iloc[0]}, seeds: {scores['seed'].nunique()}")
+    ax.set_xlabel(rf"{LABELS['cosine']} $\cos(z, \hat z)$")
+    ax.set_title(f"{scores['route'].iloc[0]}, seeds: {scores['seed'].nunique()}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
     return ax
 
@@ -50,33 +47,28 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
     ax = ax or plt.gca()
     mean = scores.groupby("method", sort=False).mean(numeric_only=True)
     for index, (method, row) in enumerate(mean.iterrows()):
-        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-        ax.plot(row["cosine"], row[f"recall_at_{k}"], marker, color=colour, label=method)
-        ax.plot(row["cosine"], row[f"centered_recall_at_{k}"], marker, color=colour, markerfacecolor="none")
-    ax.axvline(mean["floor"].iloc[0], color="0.5", linestyle="--", linewidth=0.8)
-    ax.set_xlabel("test cosine (dashed: floor)")
+        ax.plot(row["cosine"], row[f"recall_at_{k}"], label=method, **point(index))
+        ax.plot(row["cosine"], row[f"centered_recall_at_{k}"], **point(index, full=False))
+    ax.axvline(mean["floor"].iloc[0], linestyle="--", **RULE)
+    ax.set_xlabel(f"{LABELS['cosine']} (dashed: floor)")
     ax.set_ylabel(f"recall@{k} of {mean['gallery'].iloc[0]:.0f}")
-    ax.set_title(f"{scores['direction'].iloc[0]} (open: centered ranking)")
+    ax.set_title(f"{scores['route'].iloc[0]} (open: centered ranking)")
     ax.set_ylim(bottom=0)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
 def gamma_curves(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The mean test cosine of p + gamma f as gamma grows, a line a direction, the range over seeds shaded.
+    """The mean test cosine of p + gamma f as gamma grows, one line for each route, the range over seeds shaded.
 
-    `curve` has `direction`, `seed`, `gamma`, `cosine`.
+    `curve` has `route`, `seed`, `gamma`, `cosine`.
     """
     ax = ax or plt.gca()
-    for index, (direction, part) in enumerate(curve.groupby("direction", sort=False)):
-        spread = part.groupby("gamma")["cosine"].agg(["mean", "min", "max"])
-        colour = COLOURS[index % len(COLOURS)]
-        ax.plot(spread.index, spread["mean"], color=colour, linestyle=LINES[index % len(LINES)], label=direction)
-        ax.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.2, linewidth=0)
-        best = spread["mean"].idxmax()
-        ax.plot(best, spread["mean"].max(), "o", color=colour)
-    ax.axvline(1, color="0.5", linewidth=0.8, linestyle=":")
+    for index, (route, part) in enumerate(curve.groupby("route", sort=False)):
+        spread = over_seeds(part.set_index("gamma")["cosine"], index, ax, label=route)
+        ax.plot(spread["mean"].idxmax(), spread["mean"].max(), "o", color=colour(index))
+    ax.axvline(1, linestyle=":", **RULE)
     ax.set_xlabel(r"$\gamma$ (dotted: the poster's; dot: best)")
-    ax.set_ylabel(r"test cosine of $cM + \gamma F(c)$")
+    ax.set_ylabel(rf"{LABELS['cosine']} of $cM + \gamma F(c)$")
     ax.legend()
     return ax

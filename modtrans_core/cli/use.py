@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.train import split, warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
@@ -50,6 +52,7 @@ class Translate:
     def run(self) -> None:
         from modtrans_core.layouts.translate import load_conditions, translate_set
         from modtrans_core.methods import load
+        from modtrans_core.protocol import Draws, able
         from modtrans_core.store.names import read_items, sidecars
 
         if self.expected_cosine == self.output:
@@ -62,11 +65,12 @@ class Translate:
         translator = load(self.run_folder)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        work = translator.translate if self.samples is None else able(translator, Draws).draw
+        settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         with warnings_said():
             shape = translate_set(
                 translator, pairs, self.output, self.run_folder, names,
-                expected_cosine=self.expected_cosine, samples=self.samples,
-                **given(steps=self.steps, guidance=self.guidance, seed=self.seed),
+                expected_cosine=self.expected_cosine, samples=self.samples, **settings,
             )  # fmt: skip
         several = "" if self.samples is None else f"{self.samples} each, "
         facts = translator.facts
@@ -107,17 +111,23 @@ class Evaluate:
         skill = description(self.run_folder).get("validation_skill")
         if skill is not None and skill < 0:
             say(f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}")
+        settings = given(translator.translate, steps=self.steps, guidance=self.guidance)
         with warnings_said():
-            scores = evaluate(translator, pairs, **given(steps=self.steps, guidance=self.guidance))
+            scores = evaluate(translator, pairs, **settings)
         if self.json:
             print(json.dumps(scores))
         else:
             print(scores_in_words(scores, f"{translator.facts.source} → {translator.facts.target}"))
 
 
-def given(**settings: Any) -> dict[str, Any]:
-    """The settings that were given at all: a translator is asked for what it knows."""
-    return {name: value for name, value in settings.items() if value is not None}
+def given(work: Callable[..., Any], **settings: Any) -> dict[str, Any]:
+    """The settings that were given at all; one that `work` does not take is a ValueError."""
+    found = {name: value for name, value in settings.items() if value is not None}
+    taken = signature(work).parameters.values()
+    for name, value in found.items():
+        known = any(one.name == name or one.kind is one.VAR_KEYWORD for one in taken)
+        refuse_unless(known, name, value, "a translator that samples")
+    return found
 
 
 def held_out(run: Path, pairs: PairedEmbeddings, part: str = "auto") -> PairedEmbeddings:

@@ -55,12 +55,12 @@ def test_ridge_is_scikit_learns_on_the_same_split(path):
 
 
 def test_all_at_once_is_the_same_as_one_by_one(path):
-    directions = [("image", "text"), ("text", "image")]
+    routes = [("image", "text"), ("text", "image")]
     told = []
-    together = compare_all(path, directions, 2, steps=11, progress=lambda *news: told.append(news))
+    together = compare_all(path, routes, 2, steps=11, progress=lambda *news: told.append(news))
     pairs = PairedEmbeddings.load(path)
     one = compare(pairs, "text", "image", seed=1, steps=11, progress=lambda *_: None)
-    same = together.scores[(together.scores["seed"] == 1) & (together.scores["direction"] == "text → image")]
+    same = together.scores[(together.scores["seed"] == 1) & (together.scores["route"] == "text → image")]
     np.testing.assert_allclose(same[SCORES[:1]].to_numpy(float), one.scores[SCORES[:1]].to_numpy(float), atol=1e-5)
     assert list(together.scores["seed"].unique()) == [0, 1]
     assert all(0 <= done <= total for done, total in told)

@@ -13,7 +13,7 @@ from analysis.experiments.contenders import METHODS
 from analysis.experiments.encoder_pairs import embedded, named, named_pairs, on_sphere, short
 from analysis.experiments.encoders import COMPARED, PUBLISHED, agreement, beside_control, contend_all, published
 from analysis.paper.tables import mean_and_spread
-from analysis.plots.encoders import dumbbells, rankings
+from analysis.plots.encoder_pairs import dumbbells, rankings
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.vectors import unit
@@ -40,9 +40,9 @@ def scores(tmp_path_factory):
 def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
     assert list(scores["pair"].unique()) == ["real", "blind"] and set(scores["method"]) == set(METHODS)
     assert len(scores) == 2 * 2 * 2 * len(METHODS) and (scores["gallery"] == 80).all()
-    mean = scores.groupby(["pair", "direction", "method"])[SCORES].mean(numeric_only=True)["cosine"]
+    mean = scores.groupby(["pair", "route", "method"])[SCORES].mean(numeric_only=True)["cosine"]
     assert mean["blind", "text → image", "ridge"] > mean["real", "text → image", "ridge"] - 0.1
-    found = beside_control(scores, "real", "blind").set_index(["direction", "method"])
+    found = beside_control(scores, "real", "blind").set_index(["route", "method"])
     forward, back = found.loc["image → text"], found.loc["text → image"]
     assert (forward["floor"] == 0).all() and (forward["cosine"] > 0.3).all()
     assert (back["floor"] < -0.5).all() and (back["centered_recall_at_10"] > 0.3).all() and (back["skill"] > 0.3).all()
@@ -52,7 +52,7 @@ def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
 
 def test_differences_are_taken_seed_by_seed():
     rows = [
-        {"pair": pair, "direction": "a → b", "method": "ridge", "seed": seed, **dict.fromkeys(COMPARED, value)}
+        {"pair": pair, "route": "a → b", "method": "ridge", "seed": seed, **dict.fromkeys(COMPARED, value)}
         for pair, values in {"real": (0.5, 0.9), "control": (0.4, 0.7)}.items()
         for seed, value in enumerate(values)
     ]
@@ -75,7 +75,7 @@ def test_what_the_cosine_goes_with():
 
 
 def test_the_posters_numbers_are_printed_beside_ours(scores):
-    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     known = published(table)
     posters = known[known["what"].str.startswith("poster, Table")]
     assert list(posters["cosine"]) == [value for both in PUBLISHED.values() for value in both]
@@ -86,7 +86,7 @@ def test_the_posters_numbers_are_printed_beside_ours(scores):
 
 
 def test_the_figure_has_a_line_for_each_pair_and_direction(scores):
-    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     figure, axes = plt.subplots(1, 2)
     for draw, ax in ((dumbbells, axes[0]), (rankings, axes[1])):
         assert [label.get_text().split("\n")[0] for label in draw(table, ax).get_yticklabels()] == [

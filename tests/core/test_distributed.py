@@ -1,4 +1,4 @@
-"""Two processes find what one finds: sums, gradients, whole runs, and how a run ends."""
+"""Two processes find what one finds: sums, gradients, closed forms; and how their runs go on and end."""
 
 import json
 import os
@@ -7,49 +7,59 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
 from safetensors.torch import load_file
+from torch.nn.functional import cosine_similarity, normalize
 
-from modtrans_core import PairedEmbeddings, Translator, distributed
+from modtrans_core import CalibratedConfig, PairedEmbeddings, Pairing, PosterConfig, TrainConfig, distributed, fit, load
+from modtrans_core import run as runs
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
 from modtrans_core.linear import NormalEquations
-from modtrans_core.train import _Objective, _seeded, _target_mean, _whole_batch, fit
+from modtrans_core.poster.model import PosterTranslator, objective
+from modtrans_core.protocol import Facts
+from modtrans_core.train import Measured
 
 HERE = Path(__file__).parent
 BATCHES = (33, 2, 1)  # an odd row; a row each; a process with nothing to do
-CONFIG = Config(
-    network=NetworkConfig(width=16, depth=2, dropout=0.2),
-    sampling=SamplingConfig(steps=2),
-    objective=ObjectiveConfig(reconstruction_steps=2),
-    train=TrainConfig(steps=14, batch=33, learning_rate=1e-3, checkpoint_every=4),
-)
-load = PairedEmbeddings.load
+CONFIG = PosterConfig(
+    width=16, depth=2, dropout=0.2, steps=2, reconstruction_steps=2, condition_dropout=0.3,
+    train=TrainConfig(steps=24, batch=33, learning_rate=1e-3),
+)  # fmt: skip
+CALIBRATED = CalibratedConfig(landmarks=20)
 
 
 def make_pairs(n, seed=0):
     rng = np.random.default_rng(seed)
-    text = rng.normal(size=(n, 3, 6)).astype(np.float32)
-    return PairedEmbeddings({"image": rng.normal(size=(n, 8)), "text": text}, {"text": rng.integers(1, 4, n)})
+    image = rng.normal(size=(n, 8))
+    text = np.tanh(image @ np.random.default_rng(99).normal(size=(8, 6)))[:, None] + 0.5 * rng.normal(size=(n, 3, 6))
+    return PairedEmbeddings({"image": image, "text": text}, {"text": rng.integers(1, 4, n)})
 
 
 def gradients(size):
-    """Of the objective on a batch of this size, with every parameter away from zero and all dropouts on."""
-    translator = Translator(8, 6, CONFIG).train()
-    generator = torch.Generator().manual_seed(1)
+    """Of the objective on a batch of this size, every parameter away from zero, on noise that is handed in."""
+    translator = PosterTranslator(Facts("image", "text", 8, 6), CONFIG).eval()  # dropout's noise cannot be handed in
+    g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in translator.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    c, z = (torch.nn.functional.normalize(torch.randn(size, d, generator=generator), dim=1) for d in (8, 6))
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=g))
+    c, z = (normalize(torch.randn(size, d, generator=g), dim=1) for d in (8, 6))
+    normals = iter(torch.randn(2, size, 6, generator=g))
+    t, uniform = torch.randint(1000, (size,), generator=g), torch.rand(size, generator=g)
     mine, weight = distributed.share(size)
-    model = distributed.parallel(_Objective(translator), every=True)
-    with _seeded(3, 7, torch.device("cpu")), _whole_batch(size, mine):
-        loss = model(c[mine], z[mine])
-    (weight * distributed.world() * loss.total).backward()
+    measured = distributed.parallel(Measured(translator, objective))
+    with mock.patch.multiple(
+        torch,
+        randn_like=lambda _: next(normals)[mine],
+        randint=lambda *_, **__: t[mine],
+        rand=lambda *_, **__: uniform[mine],
+    ):
+        terms = measured(c[mine], z[mine])
+    (weight * distributed.world() * terms["total"]).backward()
     return {name: parameter.grad for name, parameter in translator.named_parameters()}
 
 
@@ -64,56 +74,71 @@ def lines_of(output):
     return [line for line in output.splitlines() if line.startswith("modtrans train: ")]
 
 
-def close(a, b):
-    """Equal to rounding: a thousandth of what a training step of 1e-3 moves a weight."""
-    return all(torch.allclose(x, y, rtol=1e-5, atol=1e-6) for x, y in zip(a.values(), b.values(), strict=True))
+def log(folder):
+    lines = [json.loads(line) for line in (folder / runs.LOG).read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
 
 
-def test_two_processes_find_what_one_does(tmp_path):
-    pairs, many = make_pairs(150), make_pairs(20_000, seed=1)
-    pairs.save(tmp_path / "pairs.npz")
-    many.save(tmp_path / "many.npz")
-
-    def interrupt(done, _):
-        if done == 5:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(pairs, config=CONFIG, out=tmp_path / "one_then_two", device="cpu", progress=interrupt)
-    process = torchrun(HERE / "two_processes.py", tmp_path)
-    output = process.communicate(timeout=120)[0]
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What two_processes.py leaves."""
+    folder = tmp_path_factory.mktemp("two")
+    make_pairs(150).save(folder / "pairs.npz")
+    make_pairs(20_000, seed=1).save(folder / "many.npz")
+    process = torchrun(HERE / "two_processes.py", folder)
+    output = process.communicate(timeout=240)[0]
     assert process.returncode == 0, output
+    return folder
 
-    found = load_file(tmp_path / "found.safetensors")
+
+def test_sums_are_those_of_all_pairs(two):
+    found, many = load_file(two / "found.safetensors"), Pairing(make_pairs(20_000, seed=1), "image", "text")
     assert (found["received"] == 0).all()
-    c, z, of_c, of_z = (torch.from_numpy(array) for array in many.pairings("image", "text"))
-    c, z = (torch.nn.functional.normalize(x.double(), dim=1) for x in (c, z))
-    assert found["pairs"] == len(of_c)
-    for name, expected in (("cc", c[of_c].T @ c[of_c]), ("cz", c[of_c].T @ z[of_z])):
-        torch.testing.assert_close(found[name], expected, rtol=1e-6, atol=1e-3)
-    alone = NormalEquations.of(many, "image", "text")
+    c, z = (normalize(torch.from_numpy(rows).double(), dim=1) for rows in (many.c[many.of_c], many.z[many.of_z]))
+    assert found["pairs"] == len(c)
+    for name, expected in (("cc", c.T @ c), ("cz", c.T @ z)):
+        torch.testing.assert_close(found[name], expected, rtol=1e-5, atol=1e-2)  # products in float32
+    alone = NormalEquations.of(many.sums(), 8, 6)
     torch.testing.assert_close(found["cc"], alone.cc, rtol=1e-14, atol=1e-11)
     torch.testing.assert_close(found["cz"], alone.cz, rtol=1e-14, atol=1e-11)
-    mean = _target_mean(many, "text", torch.device("cpu"))
-    torch.testing.assert_close(found["mean"], mean, rtol=1e-12, atol=1e-15)
-
-    for size in BATCHES:
-        for name, grad in gradients(size).items():
-            assert grad.abs().max() > 0 or name == "denoiser.null"
-            torch.testing.assert_close(found[f"{size}.{name}"], grad, rtol=2e-5, atol=2e-6)
-
-    whole = fit(pairs, config=CONFIG, out=tmp_path / "one", device="cpu").state_dict()
-    log = (tmp_path / "one" / "metrics.jsonl").read_text().splitlines()
-    for name in ("two", "one_then_two"):
-        assert close(Translator.load(tmp_path / name, "cpu").state_dict(), whole)
-        other = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        for a, b in zip(log, other, strict=True):
-            a, b = ({k: v for k, v in json.loads(line).items() if k != "time"} for line in (a, b))
-            assert a == pytest.approx(b, rel=1e-5)
+    torch.testing.assert_close(found["mean"], torch.from_numpy(many.mean()), rtol=1e-12, atol=1e-15)
 
 
-FAST = ["--device", "cpu", "--steps", "300", "--set", "network.width=16", "network.depth=1"]
-FAST += ["objective.lambda_1=0", "train.learning_rate=0.001", "train.batch=33"]  # no kink that rounding grows at
+@pytest.mark.parametrize("size", BATCHES)
+def test_on_equal_noise_the_averaged_gradient_is_that_of_one_process(two, size):
+    found = load_file(two / "found.safetensors")
+    for name, gradient in gradients(size).items():
+        assert gradient.abs().max() > 0 or name == "denoiser.null"
+        torch.testing.assert_close(found[f"{size}.{name}"], gradient, rtol=2e-5, atol=2e-6)
+
+
+def test_a_closed_form_is_that_of_one_process(two):
+    alone = fit(make_pairs(20_000, seed=1), config=CALIBRATED, device="cpu").tensors()
+    for name, tensor in load(two / "calibrated", "cpu").tensors().items():
+        torch.testing.assert_close(tensor, alone[name], rtol=1e-3, atol=1e-3)
+
+
+def test_as_many_processes_resume_to_the_bit(two):
+    assert (two / "cut" / runs.MODEL).read_bytes() == (two / "whole" / runs.MODEL).read_bytes()
+    assert log(two / "cut") == log(two / "whole")
+    assert sorted(path.name for path in (two / "cut").iterdir()) == [runs.LOG, runs.MODEL, runs.DESCRIPTION]
+
+
+def test_another_number_of_processes_goes_on_with_another_draw_of_the_same_law(two):
+    """The steps that were made stay as they are; the translators of the two runs agree as those of two seeds do."""
+    pairs = make_pairs(150)
+    resumed = fit(pairs, config=CONFIG, out=two / "cut_for_one", resume=True, device="cpu")
+    assert [line["step"] for line in log(two / "cut_for_one")] == [10, 20, 24]
+    assert log(two / "cut_for_one")[0] == log(two / "whole")[0] != log(two / "cut_for_one")[1]
+    c = torch.from_numpy(make_pairs(300, seed=2).modality("image"))
+    alone = fit(pairs, config=CONFIG, device="cpu").translate(c)
+    for other in (resumed.translate(c), load(two / "whole", "cpu").translate(c)):
+        assert cosine_similarity(alone, other).mean() > 0.95
+        assert not torch.equal(alone, other)
+
+
+FAST = ["--preset", "poster", "--device", "cpu", "--train-steps", "300"]
+FAST += ["--set", "width=16", "depth=1", "train.learning_rate=0.001", "train.batch=33"]
 
 
 def test_an_interrupt_ends_both_with_one_line_and_one_process_goes_on(tmp_path, monkeypatch):
@@ -123,14 +148,13 @@ def test_an_interrupt_ends_both_with_one_line_and_one_process_goes_on(tmp_path, 
     while process.poll() is None and not Path("cut/metrics.jsonl").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     (line,) = lines_of(output)
     assert "interrupted after step" in line and process.returncode != 0
     stopped = int(line.split("after step ")[1].split()[0])
     assert 0 < stopped < 300 and not Path("cut/model.safetensors").exists()
-    for arguments in (["cut", "--resume"], ["whole"]):
-        assert run(VERBS, "modtrans", "", ["train", "pairs.npz", *FAST, "--out", *arguments]) == 0
-    assert close(*(Translator.load(name, "cpu").state_dict() for name in ("cut", "whole")))
+    assert run(VERBS, "modtrans", "", ["train", "pairs.npz", *FAST, "--out", "cut", "--resume"]) == 0
+    assert [line["step"] for line in log(Path("cut"))] == list(range(10, 301, 10))
 
 
 def test_a_failing_process_ends_both_with_one_line(tmp_path):
@@ -144,37 +168,9 @@ def test_a_failing_process_ends_both_with_one_line(tmp_path):
         encoding="utf-8",
     )
     process = torchrun("mapped.py", "train", "pairs.npz", "--out", "run", "--split-seed", "1", *FAST, cwd=tmp_path)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     (line,) = lines_of(output)
     assert "image: NaN or infinity in row 77" in line and "pairs.npz" in line and process.returncode == 1
-
-
-@pytest.mark.parametrize(("rank", "world"), [(0, 1), (2, 7), (6, 7)])
-def test_draws_are_those_of_the_whole_batch(monkeypatch, rank, world):
-    monkeypatch.setattr(distributed, "rank", lambda: rank)
-    monkeypatch.setattr(distributed, "world", lambda: world)
-    mine, _ = distributed.share(30)
-    x = torch.ones(30, 5)
-
-    def draw(x):
-        torch.manual_seed(0)
-        return [
-            torch.randn_like(x), torch.randint(9, (len(x),)), torch.rand(len(x)), torch.randn(len(x), 2),
-            torch.nn.functional.dropout(x, 0.5), torch.nn.Dropout(0.3)(3 * x), torch.rand(()),
-        ]  # fmt: skip
-
-    expected = draw(x)
-    with distributed.WholeBatch(30, mine):
-        found = draw(x[mine])
-    for a, b in zip(found[:-1], expected[:-1], strict=True):
-        assert torch.equal(a, b[mine])
-    assert found[-1] == expected[-1]
-    with distributed.WholeBatch(30, mine):
-        if world > 1:
-            with pytest.raises(RuntimeError, match=r"shape \(30,\): neither a scalar nor the"):
-                torch.rand(30)
-        with pytest.raises(RuntimeError, match="randperm: has no rule for several processes"):
-            torch.randperm(4)
 
 
 @pytest.mark.parametrize(("n", "world"), [(33, 2), (64, 7), (7, 7), (3, 5), (1, 4)])
@@ -191,19 +187,21 @@ def test_shares_are_every_row_once(monkeypatch, n, world):
     assert rows == list(range(n)) and sum(weights) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_other_verbs_are_refused_and_one_process_says_so(monkeypatch, capsys, rank):
-    monkeypatch.setenv("RANK", str(rank))
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda:3", "device: 'cuda:3', cpu or cuda is needed with 2 processes"),
+        ("cuda", "nproc-per-node: more than the 0"),
+    ],
+)
+def test_a_device_that_processes_cannot_share_is_refused(monkeypatch, device, words):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    for arguments, status, words in (
-        (["evaluate", "run", "pairs.npz"], 1, "modtrans evaluate: runs in one process; start it without torchrun"),
-        (["train", "pairs.npz"], 2, "--out"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            run(VERBS, "modtrans", "", arguments)
-        error = capsys.readouterr().err
-        assert stop.value.code == status and (words in error if rank == 0 else error == "")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda _: None)
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ValueError, match=words), distributed.processes(device):
+        pytest.fail("went on")
 
 
 def test_alone_everything_is_a_no_op():
@@ -213,8 +211,8 @@ def test_alone_everything_is_a_no_op():
     distributed.barrier()
     assert torch.equal(x, torch.arange(3.0)) and distributed.share(5) == (slice(0, 5), 1.0)
     assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
-    assert distributed.first_to_fail()
+    assert distributed.first_to_fail() and distributed.anywhere(True) and not distributed.anywhere(False)
     module = torch.nn.Linear(2, 2)
-    assert distributed.parallel(module, every=False) is module
+    assert distributed.parallel(module) is module
     with distributed.processes("cuda:3") as device:
         assert device == "cuda:3"

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from modtrans_core import PairedEmbeddings, Pairing, distributed
 from modtrans_core.pairing import Batches, on_device
-from modtrans_core.scores import target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import mean_of_unit, unit
 
 CPU = torch.device("cpu")
 
@@ -50,7 +49,7 @@ def test_pairs_are_those_of_a_loop(pairs):
     np.testing.assert_array_equal(pairing.c[pairing.of_c], c)
     np.testing.assert_array_equal(pairing.z[pairing.of_z], z)
     np.testing.assert_array_equal(pairing.item[pairing.of_c], item)
-    np.testing.assert_array_equal(pairing.group, pairs.group[item])
+    np.testing.assert_array_equal(pairing.group, pairs.labels[item])
     assert len(pairing.c) == len(np.unique(pairing.of_c)) and len(pairing.z) == len(np.unique(pairing.of_z))
     found_c, found_z = pairing.unit_pairs()
     np.testing.assert_allclose(found_c, unit(c), atol=1e-6)
@@ -86,7 +85,7 @@ def test_the_mean_weighs_every_item_the_same(pairs):
     found = Pairing(pairs, "a", "b").mean()
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(found, target_mean(pairs.modality("b"), pairs.counts.get("b")), atol=1e-6)
+    np.testing.assert_allclose(found, mean_of_unit(pairs.modality("b"), pairs.counts.get("b")), atol=1e-6)
 
 
 def test_pieces_of_a_large_set_change_nothing(monkeypatch):

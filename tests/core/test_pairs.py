@@ -78,23 +78,6 @@ def test_split_seed_matters():
     assert list(pairs.split(0)[2].key) != list(pairs.split(1)[2].key)
 
 
-@given(seed=st.integers(0, 10**6))
-def test_pairings_are_all_combinations_within_an_item(seed):
-    rng = np.random.default_rng(seed)
-    n = 9
-    counts = {"a": rng.integers(1, 3, n), "b": rng.integers(1, 4, n)}
-    pairs = PairedEmbeddings({"a": rng.normal(size=(n, 2, 3)), "b": rng.normal(size=(n, 3, 4))}, counts)
-    c, z, of_c, of_z = pairs.pairings("a", "b")
-    expected = [
-        (tuple(pairs.modality("a")[i, j]), tuple(pairs.modality("b")[i, k]))
-        for i in range(n)
-        for j in range(counts["a"][i])
-        for k in range(counts["b"][i])
-    ]
-    found = [(tuple(c[x]), tuple(z[y])) for x, y in zip(of_c, of_z, strict=True)]
-    assert sorted(found) == sorted(expected)
-
-
 def with_own(pairs, own):
     return replace(pairs, own_split=np.asarray(own))
 

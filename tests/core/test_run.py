@@ -1,30 +1,24 @@
-"""Training: the objective as printed, exact resuming, and one real run that must beat its baselines."""
+"""Run folders: what is in them, what is refused, and exact resuming, whatever a run was stopped by."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from modtrans_core.config import Config, DiffusionConfig, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
-from modtrans_core.objective import objective
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from modtrans_core import PairedEmbeddings, Translator, evaluate
-from modtrans_core.linear import LinearMap
-from modtrans_core.train import fit
+from modtrans_core import CalibratedConfig, PairedEmbeddings, PosterConfig, TrainConfig, fit, load
+from modtrans_core import run as runs
+from modtrans_core.calibrated.model import TENSORS
 
-SMALL = Config(
-    network=NetworkConfig(width=16, depth=2),
-    sampling=SamplingConfig(steps=2),
-    train=TrainConfig(steps=12, batch=32, checkpoint_every=4),
-)
+SMALL = PosterConfig(width=16, depth=2, steps=2, train=TrainConfig(steps=12, batch=32))
 
 
 def make_pairs(n=120, k=8, d=6, seed=0, noise=0.3):
@@ -34,224 +28,229 @@ def make_pairs(n=120, k=8, d=6, seed=0, noise=0.3):
     return PairedEmbeddings({"image": c, "text": z}, metadata={"image": {"encoder": "test:c"}})
 
 
-def same_weights(a: Translator, b: Translator):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint every 4 steps."""
+    begin = runs.begin
+
+    def begun(*arguments):
+        run = begin(*arguments)
+        run.checkpoint_every = 4
+        return run
+
+    monkeypatch.setattr(runs, "begin", begun)
 
 
-def test_the_objective_is_what_is_printed(monkeypatch):
-    """Its two terms computed by hand, with the random draws replayed."""
-    config = replace(SMALL, network=NetworkConfig(16, 2, dropout=0.0), objective=ObjectiveConfig(condition_dropout=0.0))
-    translator = Translator(8, 6, config).eval()
-    with torch.no_grad():
-        for parameter in translator.parameters():
-            parameter.add_(0.1)
-    c, z = (torch.nn.functional.normalize(torch.randn(9, width), dim=1) for width in (8, 6))
-    torch.manual_seed(5)
-    loss = objective(translator, c, z)
-    torch.manual_seed(5)
-    x0 = 6**0.5 * z
-    eps = torch.randn_like(x0)
-    t = torch.randint(1000, (9,))
-    torch.rand(9)
-    alpha_bar = translator.schedule.alpha_bar[t][:, None].float()
-    xt = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
-    eps_theta = (1 - alpha_bar).sqrt() * xt + alpha_bar.sqrt() * translator.denoiser(
-        xt, t, translator.denoiser.embed(c)
-    )
-    noise = (eps - eps_theta).pow(2).sum() / 9
-    f = translator.residual(c, torch.randn_like(z), 1, 1.0)
-    reconstruction = torch.linalg.vector_norm(z - (c @ translator.M + f), ord=1, dim=1).mean()
-    torch.testing.assert_close(loss.noise, noise)
-    torch.testing.assert_close(loss.reconstruction, reconstruction)
-    torch.testing.assert_close(loss.total, reconstruction + 2 * noise)
+def interrupting(stop):
+    """Progress that presses Ctrl-C in a step."""
 
-
-@pytest.mark.parametrize("measure", ["eps", "x0", "v"])
-@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
-def test_any_error_can_be_measured_whatever_the_network_predicts(prediction, measure):
-    """By hand: what the output stands for, from x_t = a x_0 + b eps and v = a eps - b x_0 = (eps - b x_t) / a."""
-    config = replace(
-        SMALL,
-        network=NetworkConfig(16, 2, dropout=0.0),
-        diffusion=DiffusionConfig(schedule="cosine", prediction=prediction, measure=measure),
-        objective=ObjectiveConfig(condition_dropout=0.0, lambda_1=0.0, lambda_2=1.0),
-    )
-    translator = Translator(8, 6, config).eval()
-    with torch.no_grad():
-        for parameter in translator.denoiser.parameters():
-            parameter.add_(0.1)
-    c, z = (torch.nn.functional.normalize(torch.randn(9, width), dim=1) for width in (8, 6))
-    torch.manual_seed(5)
-    found = objective(translator, c, z).noise
-    torch.manual_seed(5)
-    x0 = 6**0.5 * z
-    eps, t = torch.randn_like(x0), torch.randint(1000, (9,))
-    a = translator.schedule.alpha_bar[t][:, None].sqrt().float()
-    b = (1 - translator.schedule.alpha_bar[t][:, None]).sqrt().float()
-    xt = a * x0 + b * eps
-    output = translator.denoiser(xt, t, translator.denoiser.embed(c))
-    eps_hat = {"eps": output, "x0": (xt - a * output) / b, "v": b * xt + a * output}[prediction]
-    error = {"eps": eps - eps_hat, "x0": (eps - eps_hat) * b / a, "v": (eps - eps_hat) / a}[measure]
-    torch.testing.assert_close(found, error.square().sum(1).mean(), rtol=1e-3, atol=0)
-
-
-@pytest.mark.parametrize(("term", "moved"), [("lambda_1", True), ("lambda_2", False)])
-def test_only_the_reconstruction_term_moves_M(term, moved):
-    weights = {"lambda_1": 0.0, "lambda_2": 0.0, term: 1.0}
-    translator = Translator(8, 6, replace(SMALL, objective=ObjectiveConfig(**weights)))
-    c, z = (torch.nn.functional.normalize(torch.randn(9, width), dim=1) for width in (8, 6))
-    objective(translator, c, z).total.backward()
-    assert (translator.M.grad is not None and translator.M.grad.abs().sum() > 0) == moved
-
-
-def test_the_reconstruction_term_reaches_the_network_through_the_sampler():
-    translator = Translator(8, 6, replace(SMALL, objective=ObjectiveConfig(lambda_2=0.0)))
-    c, z = (torch.nn.functional.normalize(torch.randn(9, width), dim=1) for width in (8, 6))
-    objective(translator, c, z).total.backward()
-    assert translator.denoiser.out[1].weight.grad.abs().sum() > 0
-
-
-def test_an_untrained_translator_starts_at_the_ridge_map():
-    pairs = make_pairs()
-    validation = make_pairs(60, seed=1)
-    fitted = fit(pairs, config=replace(SMALL, train=TrainConfig(steps=0)), validation=validation)
-    c, z, i, j = (torch.from_numpy(array) for array in pairs.pairings("image", "text"))
-    v = [torch.from_numpy(validation.modality(name)) for name in ("image", "text")]
-    norm = torch.nn.functional.normalize
-    expected = LinearMap.fit(norm(c[i]), norm(z[j]), validation=(norm(v[0]), norm(v[1]))).M
-    torch.testing.assert_close(fitted.M.detach(), expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("stop", [1, 4, 7, 12])
-def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, stop):
-    pairs = make_pairs()
-    whole = fit(pairs, config=SMALL, device="cpu", out=tmp_path / "whole")
-
-    def interrupt(done, _):
+    def progress(done, _):
         if done == stop:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match=f"after step {stop} of 12"):
-        fit(pairs, config=SMALL, device="cpu", out=tmp_path / "cut", progress=interrupt)
-    torch.manual_seed(12345)  # a resumed run must not care about the process it finds itself in
-    resumed = fit(pairs, config=SMALL, device="cpu", out=tmp_path / "cut", resume=True)
-    assert same_weights(whole, resumed)
-    files = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "cut")]
-    assert files[0] == files[1]
-    logs = [
-        [
-            {k: v for k, v in json.loads(line).items() if k != "time"}
-            for line in (tmp_path / run / "metrics.jsonl").open()
-        ]
-        for run in ("whole", "cut")
-    ]
-    assert logs[0] == logs[1] and logs[0][-1]["step"] == 12
+    return progress
 
 
-def test_a_killed_process_resumes_to_the_bit(tmp_path):
-    config = replace(SMALL, train=TrainConfig(steps=80, batch=32, checkpoint_every=5))
-    make_pairs().save(tmp_path / "pairs.npz")
-    command = [
-        sys.executable,
-        "-m",
-        "modtrans_core",
-        "train",
-        tmp_path / "pairs.npz",
-        "--device",
-        "cpu",
-        "--steps",
-        "80",
-    ]
-    command += [
-        "--set",
-        "network.width=16",
-        "network.depth=2",
-        "sampling.steps=2",
-        "train.batch=32",
-        "train.checkpoint_every=5",
-    ]
-    process = subprocess.Popen([*command, "--out", tmp_path / "cut"], stderr=subprocess.DEVNULL)
-    while process.poll() is None and not (tmp_path / "cut" / "metrics.jsonl").exists():
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    subprocess.run([*command, "--out", tmp_path / "cut", "--resume"], check=True, stderr=subprocess.DEVNULL)
-    subprocess.run([*command, "--out", tmp_path / "whole"], check=True, stderr=subprocess.DEVNULL)
-    files = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "cut")]
-    assert files[0] == files[1]
-    assert Translator.load(tmp_path / "cut").config.train == config.train
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_seeds_are_what_makes_runs_differ():
-    pairs, validation = make_pairs(), make_pairs(40, seed=1)
-    runs = [fit(pairs, config=replace(SMALL, seed=seed), validation=validation, device="cpu") for seed in (0, 0, 1)]
-    assert same_weights(runs[0], runs[1]) and not same_weights(runs[0], runs[2])
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.tensors().values(), b.tensors().values(), strict=True))
 
 
-def test_training_leaves_torchs_generator_and_the_pairs_alone():
-    pairs = make_pairs()
-    before, state = pairs.fingerprint(), torch.random.get_rng_state()
-    fit(pairs, config=SMALL, device="cpu")
-    assert pairs.fingerprint() == before and torch.equal(torch.random.get_rng_state(), state)
+def log(folder):
+    lines = [json.loads(line) for line in (folder / runs.LOG).read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
 
 
-def test_save_and_load_give_the_same_translator(tmp_path):
-    fitted = fit(make_pairs(), "image", "text", config=SMALL, device="cpu")
-    fitted.save(tmp_path / "run")
-    loaded = Translator.load(tmp_path / "run", device="cpu")
-    assert same_weights(fitted, loaded) and loaded.config == fitted.config
-    assert loaded.encoders["image"] == {"encoder": "test:c"}
-    c = make_pairs(5).modality("image")
-    np.testing.assert_array_equal(fitted.translate(c), loaded.translate(c))
-    with pytest.raises(ValueError, match="already holds a translator"):
-        fitted.save(tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda run: (run / "model.safetensors").write_bytes(b"torn"), "model.safetensors: does not hold"),
-        (lambda run: (run / "model.safetensors").unlink(), "model.safetensors: does not hold"),
-        (lambda run: (run / "translator.json").unlink(), "not a run folder"),
-        (lambda run: (run / "translator.json").write_text("{"), "not valid JSON"),
-        (lambda run: (run / "translator.json").write_text("{}"), "format"),
-        (lambda run: edit(run, k=9), "does not hold this translator's weights"),
-        (lambda run: edit(run, config={"gama": 1}), "gama"),
-    ],
-)
-def test_a_damaged_run_is_refused_by_name(tmp_path, spoil, words):
-    fit(make_pairs(), config=replace(SMALL, train=TrainConfig(steps=0)), device="cpu", out=tmp_path / "run")
-    spoil(tmp_path / "run")
-    with pytest.raises(ValueError, match=words):
-        Translator.load(tmp_path / "run")
-
-
-def edit(run, **values):
-    path = run / "translator.json"
+def edit(folder, **values):
+    path = folder / runs.DESCRIPTION
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp_path):
+    fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
+    assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "translator.json"]
+    found = runs.description(tmp_path)
+    assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation_skill"]
+    assert (found["format"], found["method"], found["split"]) == (4, "poster", {"seed": 3})
+    assert found["facts"]["encoders"]["image"] == {"encoder": "test:c"} and found["validation_skill"] > 0
+    assert set(load_file(tmp_path / runs.MODEL)) == set(fitted.tensors())
+    assert [line["step"] for line in log(tmp_path)] == [10, 12]
+
+
+def test_a_calibrated_run_has_no_network_and_no_training(tmp_path):
+    fit(make_pairs(), device="cpu", out=tmp_path)
+    assert files(tmp_path) == ["model.safetensors", "translator.json"]
+    assert sorted(load_file(tmp_path / runs.MODEL)) == sorted(TENSORS)
+    found = runs.description(tmp_path)
+    assert found["method"] == "calibrated" and found["config"] == {"landmarks": 6144, "goal": "balanced", "seed": 0}
+
+
+@pytest.mark.parametrize("config", [SMALL, CalibratedConfig(20)], ids=["poster", "calibrated"])
+def test_save_and_load_give_the_same_translator(tmp_path, config):
+    fitted = fit(make_pairs(), config=config, device="cpu", out=tmp_path / "fitted")
+    fitted.save(tmp_path / "saved")
+    c = make_pairs(5).modality("image")
+    for folder in ("fitted", "saved"):
+        loaded = load(tmp_path / folder, device="cpu")
+        assert type(loaded) is type(fitted) and same(fitted, loaded)
+        assert (loaded.config, loaded.facts) == (fitted.config, fitted.facts)
+        np.testing.assert_array_equal(fitted.translate(c), loaded.translate(c))
+        np.testing.assert_array_equal(fitted.draw(c, 3), loaded.draw(c, 3))
+    assert files(tmp_path / "saved") == ["model.safetensors", "translator.json"]
+    with pytest.raises(ValueError, match="already holds a translator"):
+        fitted.save(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 12])
+def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, often, stop):
+    pairs = make_pairs()
+    whole = fit(pairs, config=SMALL, device="cpu", out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt, match=f"after step {stop} of 12"):
+        fit(pairs, config=SMALL, device="cpu", out=tmp_path / "cut", progress=interrupting(stop))
+    kept = 8 if stop == 12 else stop  # after the last step there is nothing to keep: four are made again
+    with pytest.raises(ValueError, match="does not hold a translator's weights"):
+        load(tmp_path / "cut")
+    assert files(tmp_path / "cut")[-2:] == ["training.safetensors", "translator.json"]
+    with runs.safe_open(tmp_path / "cut" / runs.TRAINING, framework="pt") as file:
+        assert file.metadata() == {"step": str(kept)}
+    torch.manual_seed(12345)  # a resumed run must not care about the process it finds itself in
+    seen = []
+    resumed = fit(
+        pairs, config=SMALL, device="cpu", out=tmp_path / "cut", resume=True, progress=lambda *done: seen.append(done)
+    )
+    assert same(whole, resumed) and seen == [(done, 12) for done in range(kept + 1, 13)]
+    assert len({(tmp_path / run / runs.MODEL).read_bytes() for run in ("whole", "cut")}) == 1
+    assert log(tmp_path / "whole") == log(tmp_path / "cut") and files(tmp_path / "whole") == files(tmp_path / "cut")
+
+
+def test_ctrl_c_falls_between_steps_and_a_second_one_acts_at_once(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+
+    def twice(done, _):
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("went on")
+
+    with pytest.raises(KeyboardInterrupt, match="^$"):
+        fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, progress=twice)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_a_finished_run_is_resumed_to_is_its_translator(tmp_path):
+    for name, config in (("poster", SMALL), ("calibrated", CalibratedConfig())):
+        fitted = fit(make_pairs(), config=config, device="cpu", out=tmp_path / name)
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / name).iterdir()}
+        again = fit(
+            make_pairs(), config=config, device="cpu", out=tmp_path / name, resume=True,
+            progress=lambda *_: pytest.fail("made a step"),
+        )  # fmt: skip
+        assert same(fitted, again)
+        assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / name).iterdir()}
 
 
 def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_path):
     pairs = make_pairs()
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
-    with pytest.raises(ValueError, match="already holds a translator"):
-        fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
-    with pytest.raises(ValueError, match="was started with config"):
-        fit(pairs, config=replace(SMALL, gamma=0.5), device="cpu", out=tmp_path / "run", resume=True)
-    with pytest.raises(ValueError, match="was started with pairs"):
-        fit(make_pairs(seed=5), config=SMALL, device="cpu", out=tmp_path / "run", resume=True)
-    with pytest.raises(ValueError, match="not a run folder"):
-        fit(pairs, config=SMALL, device="cpu", out=tmp_path / "none", resume=True)
+    (tmp_path / "file").write_text("")
+    for out, settings, words in (
+        ("run", {}, "already holds a translator"),
+        ("file", {}, "already holds a translator"),
+        ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
+        ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
+        ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
+        ("run", {"source": "text", "target": "image", "resume": True}, "was started with facts"),
+        ("run", {"split": {"seed": 1}, "resume": True}, "was started with split None, not"),
+        ("none", {"resume": True}, "not a run folder"),
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            fit(**{"pairs": pairs, "config": SMALL, "device": "cpu", "out": tmp_path / out, **settings})
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none").exists()
 
 
-def test_a_diverging_run_stops_and_says_so():
-    config = replace(SMALL, train=TrainConfig(steps=50, learning_rate=1e30))
-    with pytest.raises(ValueError, match=r"(loss: (nan|inf)|F\(c\): not finite)"):
-        fit(make_pairs(), config=config, device="cpu")
+def test_a_folder_with_nothing_to_lose_may_be_used(tmp_path):
+    """As a run leaves it that was ended before its first checkpoint."""
+    fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run")
+    for name in (runs.MODEL, runs.LOG):
+        (tmp_path / "run" / name).unlink()
+    whole = fit(make_pairs(), config=replace(SMALL, gamma=0.5), device="cpu", out=tmp_path / "run")
+    (tmp_path / "run" / runs.MODEL).unlink()
+    again = fit(make_pairs(), config=replace(SMALL, gamma=0.5), device="cpu", out=tmp_path / "run", resume=True)
+    assert same(whole, again)
 
 
-def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, monkeypatch):
-    config = replace(SMALL, train=TrainConfig(steps=12, batch=32, checkpoint_every=4))
+def shortened(folder, change):
+    """The model with some of its tensors changed."""
+    tensors = load_file(folder / runs.MODEL)
+    save_file(change(tensors), folder / runs.MODEL)
+
+
+@pytest.mark.parametrize("config", [replace(SMALL, train=TrainConfig(steps=0)), CalibratedConfig()],
+                         ids=["poster", "calibrated"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda run: (run / "model.safetensors").write_bytes(b"torn"), "model.safetensors: does not hold"),
+        (lambda run: (run / "model.safetensors").unlink(), "model.safetensors: does not hold"),
+        (lambda run: shortened(run, lambda t: {n: t[n] for n in t if n != "M"}), "model.safetensors: does not hold.*M"),
+        (lambda run: shortened(run, lambda t: {**t, "M": torch.zeros(2, 2)}), "model.safetensors: does not hold.*M"),
+        (lambda run: shortened(run, lambda t: {**t, "mean": torch.zeros(2)}), "model.safetensors: does not hold.*mean"),
+        (lambda run: (run / "translator.json").unlink(), "not a run folder"),
+        (lambda run: (run / "translator.json").write_text("{"), "not valid JSON"),
+        (lambda run: (run / "translator.json").write_text("{}"), "translator.json: format is not 4"),
+        (lambda run: (run / "translator.json").write_text("[]"), "translator.json: format is not 4"),
+        (lambda run: edit(run, format=3), "translator.json: format is not 4, the one that this version reads"),
+        (lambda run: (run / "translator.json").write_text('{"format": 4}'), "translator.json: 'method' is missing"),
+        (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
+        (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: .* are needed"),
+        (lambda run: edit(run, facts=[]), "translator.json: facts: .* are needed"),
+        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "does not hold this"),
+        (lambda run: edit(run, config={"gama": 1}), "gama"),
+    ],
+)  # fmt: skip
+def test_a_damaged_run_is_refused_by_name(tmp_path, config, spoil, words):
+    fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run")
+    spoil(tmp_path / "run")
+    with pytest.raises(ValueError, match=words) as caught:
+        load(tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(b"torn"), "training.safetensors: cannot be resumed from"),
+        (lambda path: save_file(load_file(path), path), "training.safetensors: cannot be resumed from"),
+        (lambda path: save_file({"weights.M": torch.ones(1)}, path, {"step": "4"}), "is of another configuration"),
+        (lambda path: save_file({"x": torch.ones(1)}, path, {"step": "4"}), "is of another configuration"),
+        (lambda path: save_file({"x.y": torch.ones(1)}, path, {"step": "4"}), "is of another configuration"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, often, spoil, words):
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, progress=interrupting(5))
+    spoil(tmp_path / runs.TRAINING)
+    with pytest.raises(ValueError, match=words) as caught:
+        fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_torn_line_of_the_log_does_not_keep_a_run_from_going_on(tmp_path):
+    """As a full disk leaves it."""
+    config = replace(SMALL, train=TrainConfig(steps=30, batch=32))
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_pairs(), config=config, device="cpu", out=tmp_path, progress=interrupting(15))
+    with open(tmp_path / runs.LOG, "a") as file:
+        file.write('{"time": 3, "st')
+    fit(make_pairs(), config=config, device="cpu", out=tmp_path, resume=True)
+    assert [line["step"] for line in log(tmp_path)] == [10, 20, 30]
+
+
+def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, monkeypatch, often):
     written = []
 
     def full_after_two(tensors, path, metadata):
@@ -260,54 +259,31 @@ def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, mon
         written.append(path)
         save_file(tensors, path, metadata)
 
-    monkeypatch.setattr("modtrans_core.checkpoint.save_file", full_after_two)
-    with pytest.raises(OSError, match=r"training.safetensors: cannot be written .*No space left"):
-        fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run")
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr("modtrans_core.run.save_file", full_after_two)
+        with pytest.raises(OSError, match=r"training.safetensors: cannot be written .*No space left"):
+            fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run")
     assert not list((tmp_path / "run").glob("*.part*"))
-    resumed = fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run", resume=True)
-    assert same_weights(resumed, fit(make_pairs(), config=config, device="cpu"))
+    resumed = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run", resume=True)
+    assert same(resumed, fit(make_pairs(), config=SMALL, device="cpu"))
 
 
-def test_both_directions_with_several_captions():
-    rng = np.random.default_rng(0)
-    pairs = PairedEmbeddings(
-        {"image": rng.normal(size=(60, 8)), "text": rng.normal(size=(60, 3, 6))}, {"text": rng.integers(1, 4, 60)}
-    )
-    for source, target in (("image", "text"), ("text", "image")):
-        scores = evaluate(fit(pairs, source, target, config=SMALL, device="cpu"), pairs)
-        assert scores["gallery"] == 60 and (scores["ceiling"] is None) == (target == "image")
+def bits(folder):
+    """Of what a run leaves; a half-written file of a process that was killed has another name and is never read."""
+    whole = [name for name in files(folder) if not name.startswith(".")]
+    return [(folder / name).read_bytes() for name in (runs.MODEL, runs.DESCRIPTION)], log(folder), whole
 
 
-def test_a_real_training_finds_what_no_linear_map_can():
-    """Targets whose residual is a function of the condition with no linear part: F(c) must find it.
-
-    z = (x, |x|-like part): the second half is even in c, so least squares sees nothing of it.
-    """
-    rng = np.random.default_rng(0)
-    c = rng.normal(size=(4000, 4))
-    even = np.abs(c) - np.sqrt(2 / np.pi)
-    pairs = PairedEmbeddings({"image": c, "text": np.hstack([0.3 * c, even])})
-    train, validation, test = pairs.split(0)
-    config = Config(
-        network=NetworkConfig(width=64, depth=2, dropout=0.0),
-        diffusion=DiffusionConfig(measure="x0", schedule="cosine"),
-        sampling=SamplingConfig(steps=5, guidance=1.0),
-        train=TrainConfig(steps=400, batch=128, learning_rate=2e-3, weight_decay=0.0, ema=0.99),
-    )
-    trained = evaluate(fit(train, config=config, validation=validation, device="cpu"), test)
-    linear = evaluate(
-        fit(train, config=replace(config, gamma=0.0, train=TrainConfig(steps=0)), validation=validation), test
-    )
-    assert linear["floor"] < 0.2 and linear["cosine"] < 0.65
-    assert trained["cosine"] > linear["cosine"] + 0.25
-    assert trained["recall_at_10"] > linear["recall_at_10"] + 0.15
-
-
-def test_validation_pairs_of_another_encoder_are_refused():
-    made = [
-        PairedEmbeddings({"image": np.ones((9, 3)), "text": np.ones((9, 3))}, metadata={"text": {"encoder": name}})
-        for name in ("a", "b")
-    ]
-    with pytest.raises(ValueError, match="text: encoder b, but the translator was trained on a"):
-        Translator.fit(made[0], validation=made[1], device="cpu")
+def test_a_killed_run_resumes_to_the_bit(tmp_path):
+    """Six steps put five files in place: the description, two checkpoints, the description and the model."""
+    make_pairs().save(tmp_path / "pairs.npz")
+    command = [sys.executable, Path(__file__).parent / "training_worker.py", tmp_path, "11"]
+    output = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert output.returncode == 0, output.stderr
+    found = json.loads(output.stdout)
+    for moment in range(10):
+        assert found[f"cut{moment}"] == [-signal.SIGKILL, 0], output.stderr
+        assert bits(tmp_path / f"cut{moment}") == bits(tmp_path / "whole")
+    assert found["cut10"] == [0, 0]  # there is no further moment
+    assert -signal.SIGKILL in found["random"] and found["random"][-1] == 0, output.stderr
+    assert bits(tmp_path / "random") == bits(tmp_path / "long")

@@ -110,6 +110,13 @@ def test_centering_undoes_a_shift_that_ruins_raw_retrieval():
     assert result["centered_recall_at_1"] >= result["recall_at_1"]
 
 
+def test_there_is_no_skill_where_nothing_lies_between_floor_and_ceiling():
+    """Two captions of an item that agree less with each other than with the mean."""
+    apart = np.array([[[1.0, 0.5], [-1.0, 0.5]]] * 3)
+    found = score(np.ones((3, 2)), apart, mean=mean_of_unit(apart))
+    assert found["ceiling"] < found["floor"] and found["skill"] is None
+
+
 def test_items_weigh_the_same_however_many_conditions_they_have():
     z = np.array([[1.0, 0], [0, 1]])
     predicted = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]])

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots import certify as figures
+from analysis.plots import certificates as figures
 from analysis.theory.confidence import survival_band
 from analysis.theory.sphere import AlignmentLaw
 

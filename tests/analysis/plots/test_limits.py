@@ -5,15 +5,15 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.plots import limits as figures
+from analysis.plots import certificates as figures
 from analysis.theory.limits import limits
-from modtrans_core.scores import target_mean
+from modtrans_core.vectors import mean_of_unit
 
 
 def test_floor_ceiling_and_every_translator_are_drawn():
     pairs, mean = synthetic_pairs(40, 4, 8, 0.5, 2, np.random.default_rng(20))
     targets = pairs.modality("text")
-    result = limits(mean, targets, target_mean(targets))
+    result = limits(mean, targets, mean_of_unit(targets))
     figure, axes = plt.subplots(1, 2)
     assert figures.between({"one": result, "two": result}, axes[0]) is axes[0]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "two"]

@@ -15,8 +15,8 @@ from modtrans_core import CalibratedConfig, PairedEmbeddings, Pairing
 from modtrans_core.calibrated import regression
 from modtrans_core.calibrated.fit import COSINE_GIVEN_UP, ENOUGH, PENALTIES, Judge
 from modtrans_core.calibrated.model import expected_length, features
-from modtrans_core.scores import cosine, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import mean_of_unit, unit
 
 module = import_module("modtrans_core.calibrated.fit")  # the package's name is the function's
 
@@ -54,7 +54,7 @@ def test_without_landmarks_it_is_the_ridge_regression_on_training_and_validation
     assert len(found.landmarks) == 0 and found.M.shape == (7, 5)
     fresh = data(50, seed=1).modality("image")
     delta = delta_of(found, fresh).numpy()
-    mean = target_mean(first.modality("text"))
+    mean = mean_of_unit(first.modality("text"))
     np.testing.assert_allclose(found.mean, mean, atol=1e-7)
 
     def nearest(*sets):
@@ -76,7 +76,7 @@ def test_with_landmarks_it_is_the_kernel_ridge_regression_on_training_and_valida
     assert len(found.landmarks) == 300
     fresh = data(50, seed=1).modality("image")
     delta = delta_of(found, fresh).numpy()
-    mean, kernel = target_mean(first.modality("text")), RBF(float(found.bandwidth) ** 0.5)
+    mean, kernel = mean_of_unit(first.modality("text")), RBF(float(found.bandwidth) ** 0.5)
 
     def nearest(*sets):
         c, z = arrays(*sets)
@@ -159,7 +159,7 @@ def test_the_length_is_never_worse_than_none_where_it_was_fitted():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         pairs = PairedEmbeddings({"image": rng.standard_normal((12, 4)), "text": rng.standard_normal((12, 6)) + 0.5})
-        mean = target_mean(pairs.modality("text"))
+        mean = mean_of_unit(pairs.modality("text"))
         judge = Judge.of(Pairing(pairs, "image", "text"), torch.from_numpy(mean))
         delta = torch.from_numpy(rng.standard_normal((12, 6))).float()
         plain = cosine(mean + delta.numpy(), pairs.modality("text")).mean()

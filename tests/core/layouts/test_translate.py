@@ -5,18 +5,18 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from modtrans_core.config import Config, NetworkConfig, SamplingConfig
 
-from modtrans_core import PairedEmbeddings, Translator
+from modtrans_core import PairedEmbeddings, PosterConfig, PosterTranslator, fit
 from modtrans_core.layouts.translate import load_conditions, translate_set
+from modtrans_core.protocol import Facts
 
 ENCODERS = {"image": {"encoder": "timm:a/b"}, "text": {"encoder": "sentence-transformers:c/d", "normalised": True}}
 
 
 @pytest.fixture(scope="module")
 def translator():
-    config = Config(network=NetworkConfig(width=8, depth=1), sampling=SamplingConfig(steps=2))
-    made = Translator(4, 5, config, encoders=ENCODERS).eval()
+    config = PosterConfig(width=8, depth=1, steps=2)
+    made = PosterTranslator(Facts("image", "text", 4, 5, ENCODERS), config).eval()
     with torch.no_grad():
         made.M.normal_(generator=torch.Generator().manual_seed(0))
         for parameter in made.denoiser.parameters():
@@ -41,26 +41,57 @@ def pairs(n=30, **more):
     )
 
 
-def generator():
-    return torch.Generator().manual_seed(7)
-
-
 @pytest.mark.parametrize("samples", [None, 3])
 @pytest.mark.parametrize("rows_at_once", [8192, 7])
 def test_pieces_give_the_numbers_of_one_call(tmp_path, translator, run, monkeypatch, samples, rows_at_once):
-    for module in ("translator", "layouts.translate"):
-        monkeypatch.setattr(f"modtrans_core.{module}.ROWS_AT_ONCE", rows_at_once)
     given = pairs()
-    expected = translator.translate(given.modality("image"), samples=samples, generator=generator())
+    c = given.modality("image")
+    expected = translator.translate(c, seed=7) if samples is None else translator.draw(c, samples, seed=7)
+    for module in ("protocol", "layouts.translate"):
+        monkeypatch.setattr(f"modtrans_core.{module}.ROWS", rows_at_once)
     for suffix in (".npy", ".npz", ".safetensors"):
-        shape = translate_set(
-            translator, given, tmp_path / f"z{suffix}", run, samples=samples, generator=generator()
-        )  # fmt: skip
         path = tmp_path / f"z{suffix}"
+        shape = translate_set(translator, given, path, run, samples=samples, seed=7)
         found = np.load(path) if suffix == ".npy" else PairedEmbeddings.load(path).modality("text")
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
         assert shape == expected.shape
     assert sorted(file.name for file in tmp_path.iterdir()) == ["run", "z.npy", "z.npz", "z.safetensors"]
+
+
+def test_what_is_not_row_by_row_is_translated_in_one_piece(tmp_path, translator, run, monkeypatch):
+    monkeypatch.setattr("modtrans_core.layouts.translate.ROWS", 7)
+    seen, translate = [], PosterTranslator.translate
+    monkeypatch.setattr(PosterTranslator, "translate", lambda self, c: seen.append(len(c)) or translate(self, c))
+    for row_by_row, expected in ((True, [7, 7, 7, 7, 2]), (False, [30])):
+        seen.clear()
+        monkeypatch.setattr(PosterTranslator, "row_by_row", row_by_row)
+        translate_set(translator, pairs(), tmp_path / f"{row_by_row}.npy", run)
+        assert seen == expected
+
+
+def test_draws_and_expected_cosines_of_a_calibrated_translator(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    fitted = fit(PairedEmbeddings({"image": rng.normal(size=(60, 4)), "text": 1 + rng.normal(size=(60, 5))}))
+    fitted.save(tmp_path / "run")
+    c = pairs().modality("image")
+    monkeypatch.setattr("modtrans_core.layouts.translate.ROWS", 7)
+    shape = translate_set(
+        fitted, pairs(), tmp_path / "z.npy", tmp_path / "run", samples=3, expected_cosine=tmp_path / "s.npy", seed=2
+    )
+    assert shape == (30, 3, 5)
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), fitted.draw(c, 3, seed=2), atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "s.npy"), fitted.expected_cosine(c), atol=1e-6)
+    several = PairedEmbeddings({"image": rng.normal(size=(30, 2, 4))}, {"image": rng.integers(1, 3, 30)})
+    translate_set(fitted, several, tmp_path / "z2.npy", tmp_path / "run", expected_cosine=tmp_path / "s2.npy")
+    assert np.load(tmp_path / "s2.npy").shape == (30, 2)
+
+
+def test_what_a_translator_cannot_do_is_refused_before_anything_is_written(tmp_path, translator, run):
+    with pytest.raises(ValueError, match="expected_cosine: method 'poster' cannot do it"):
+        translate_set(translator, pairs(), tmp_path / "z.npy", run, expected_cosine=tmp_path / "s.npy")
+    with pytest.raises(ValueError, match="steps: 0, 1 to 1000"):
+        translate_set(translator, pairs(), tmp_path / "z.npy", run, steps=0)
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_translated_pair_set_keeps_names_groups_and_split_and_says_what_it_is(tmp_path, translator, run):
@@ -102,7 +133,7 @@ def test_a_folder_is_clip_retrievals_layout_with_translations_for_the_targets(tm
     given = pairs()
     translate_set(translator, given, tmp_path / "set", run)
     found, names = PairedEmbeddings.load(tmp_path / "set"), read_items(tmp_path / "set")
-    expected = translator.translate(given.modality("image"), generator=torch.Generator().manual_seed(0))
+    expected = translator.translate(given.modality("image"))
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(found.modality("text"), expected, atol=1e-3)
     assert list(found.arrays) == ["text"] and names["key"].to_pylist() == list(given.key)
@@ -135,7 +166,7 @@ def test_nothing_is_left_of_a_translation_that_fails(tmp_path, translator, run, 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Translator, "translate", full)
+    monkeypatch.setattr(PosterTranslator, "translate", full)
     for name in ("z.npy", "z.npz", "set"):
         with pytest.raises(OSError, match="No space"):
             translate_set(translator, given, tmp_path / name, run)
@@ -145,7 +176,7 @@ def test_nothing_is_left_of_a_translation_that_fails(tmp_path, translator, run, 
 def test_a_set_on_disk_is_translated_in_bounded_memory(tmp_path, translator, run):
     """40 MB of conditions and 100 MB of translations, as float32."""
     pytest.importorskip("pyarrow")
-    linear = Translator(100, 250, Config(gamma=0.0)).eval()
+    linear = PosterTranslator(Facts("image", "text", 100, 250), PosterConfig(gamma=0.0)).eval()
     with torch.no_grad():
         linear.M.normal_()
     (tmp_path / "c").mkdir()

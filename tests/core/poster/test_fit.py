@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from modtrans_core import PairedEmbeddings, Pairing, PosterConfig, TrainConfig, evaluate, fit
 from modtrans_core.linear import LinearMap
-from modtrans_core.scores import target_mean
+from modtrans_core.vectors import mean_of_unit
 
 SMALL = PosterConfig(width=16, depth=2, steps=2, train=TrainConfig(steps=12, batch=32))
 
@@ -43,7 +43,7 @@ def test_an_untrained_translator_starts_at_the_ridge_map(pairs):
     held = tuple(normalize(torch.from_numpy(validation.modality(name)), dim=1) for name in ("image", "text"))
     expected = LinearMap.fit(normalize(c, dim=1), normalize(z, dim=1), validation=held).M
     torch.testing.assert_close(fitted.M.detach(), expected, atol=1e-5, rtol=1e-5)
-    mean = target_mean(pairs.modality("text"), pairs.counts.get("text"))
+    mean = mean_of_unit(pairs.modality("text"), pairs.counts.get("text"))
     np.testing.assert_allclose(fitted.mean.numpy(), mean, atol=1e-7)
     assert fitted.mean.dtype == torch.float64
 

@@ -208,17 +208,19 @@ def test_tensors_restore_it(translator, c):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
-def test_the_objective_is_what_is_printed(prediction):
+def test_the_objective_is_what_is_printed(prediction, steps):
     """Its two terms computed by hand, with the random draws replayed."""
     config = replace(CONFIG, dropout=0.0, condition_dropout=0.3, prediction=prediction, gamma=0.7)
+    config = replace(config, reconstruction_steps=steps)
     translator = made(config).train()
     c, z = unit_batch()
     torch.manual_seed(5)
     found = objective(translator, c, z)
     torch.manual_seed(5)
     x0 = D**0.5 * z
-    eps = torch.randn_like(x0)
+    eps, start = torch.randn_like(x0), torch.randn_like(x0)
     t = torch.randint(1000, (9,))
     dropped = torch.rand(9) < 0.3
     assert 0 < dropped.sum() < 9
@@ -229,7 +231,7 @@ def test_the_objective_is_what_is_printed(prediction):
     output = translator.denoiser(xt, t, translator.denoiser.embed(condition))
     eps_theta = {"eps": output, "x0": (xt - a * output) / b, "v": b * xt + a * output}[prediction]
     noise = (eps - eps_theta).pow(2).sum() / 9
-    f = translator.direction(c, torch.randn_like(z), 1, 1.0)
+    f = translator.normalised(translator.sampled(c, start, steps, 1.0))
     reconstruction = torch.linalg.vector_norm(z - (c @ translator.M + 0.7 * f), ord=1, dim=1).mean()
     torch.testing.assert_close(found["noise"], noise)
     torch.testing.assert_close(found["reconstruction"], reconstruction)
@@ -252,9 +254,13 @@ def test_the_reconstruction_term_reaches_the_network_through_the_sampler(steps):
 
 def test_a_term_without_weight_costs_nothing():
     translator = made(replace(CONFIG, lambda_1=0.0))
-    translator.direction = lambda *_: pytest.fail("sampled for nothing")
-    found = objective(translator, *unit_batch())
-    assert found["reconstruction"] == 0 and found["total"] == 2 * found["noise"]
+    evaluated = []
+    translator.denoiser.register_forward_hook(lambda _, given, __: evaluated.append(len(given[0])))
+    found = objective(translator, *unit_batch(9))
+    assert found["reconstruction"] == 0 and found["total"] == 2 * found["noise"] and evaluated == [9]
+    linear = made(replace(CONFIG, lambda_2=0.0, gamma=0.0))
+    linear.denoiser.register_forward_hook(lambda *_: pytest.fail("evaluated in vain"))
+    assert objective(linear, *unit_batch())["noise"] == 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -6,13 +6,11 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from modtrans_core.batches import Batches
-from modtrans_core.config import Config, NetworkConfig, SamplingConfig, TrainConfig
 
-from modtrans_core import PairedEmbeddings, Translator, evaluate
+from modtrans_core import PairedEmbeddings, Pairing, PosterConfig, TrainConfig, evaluate, fit
 from modtrans_core.linear import NormalEquations
+from modtrans_core.pairing import Batches
 from modtrans_core.store import mapped
-from modtrans_core.train import fit
 
 load = PairedEmbeddings.load
 
@@ -58,8 +56,9 @@ def test_what_is_mapped_is_what_is_in_memory(folder):
     assert mapped.fingerprint() == memory.fingerprint() == load(path).fingerprint()
     for one, other in zip((mapped, *mapped.split(3)), (memory, *memory.split(3)), strict=True):
         assert one.fingerprint() == other.fingerprint()
-        for found, expected in zip(one.pairings("text", "image"), other.pairings("text", "image"), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        found, expected = (Pairing(pairs, "text", "image") for pairs in (one, other))
+        for field in ("c", "z", "of_c", "of_z"):
+            np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
         for name in ("image", "text"):
             array, expected = one.modality(name), other.modality(name)
             rng = np.random.default_rng(0)
@@ -139,7 +138,7 @@ def test_a_bad_row_is_named_when_it_is_read(tmp_path, value):
     for read in (
         lambda: pairs.modality("text")[40:],
         lambda: np.asarray(rows),
-        lambda: list(pairs.condition_sums("image", "text", 7)),
+        lambda: list(Pairing(pairs, "image", "text").sums(items=7)),
         lambda: pairs.take(np.array([2, 43])).modality("text")[-1],
     ):
         with pytest.raises(ValueError, match=rf"2.npz: text: {words} in row 3 \(1 bad of .*finite non-zero") as caught:
@@ -175,45 +174,44 @@ def test_more_shards_than_maps_that_may_be_open(tmp_path):
 
 @pytest.mark.parametrize("source", ["image", "text"])
 @pytest.mark.parametrize("processes", [1, 3])
-def test_condition_sums_are_the_sums_over_pairs(tmp_path, source, processes):
+def test_sums_are_those_over_pairs(tmp_path, source, processes):
     write(tmp_path / "pairs.npz", *make(), np.arange(60))
     target = "text" if source == "image" else "image"
     memory = load(tmp_path / "pairs.npz")
-    c, z, of_c, of_z = memory.pairings(source, target)
+    pairing = Pairing(memory, source, target)
+    c, z, of_c, of_z = pairing.c, pairing.z, pairing.of_c, pairing.of_z
     c, z = (x.astype(float) / np.linalg.norm(x.astype(float), axis=1, keepdims=True) for x in (c, z))
     total = np.zeros((len(c), z.shape[1]))
     np.add.at(total, of_c, z[of_z])
     expected = np.column_stack([c, total, np.bincount(of_c)])
     for pairs in (memory, load(tmp_path / "pairs.npz", mapped=True)):
-        chunks = [list(pairs.condition_sums(source, target, 7, (r, processes))) for r in range(processes)]
+        shares = [(r, processes) for r in range(processes)]
+        chunks = [list(Pairing(pairs, source, target).sums(items=7, share=share)) for share in shares]
         dealt = [chunks[i % processes][i // processes] for i in range(9)]
         assert sum(map(len, chunks)) == 9  # 60 items, 7 at a time
-        assert all(chunk[0].dtype == chunk[1].dtype == np.float32 for chunk in dealt)
+        assert all(part.dtype == torch.float32 for chunk in dealt for part in chunk)
         found = np.concatenate([np.column_stack(chunk) for chunk in dealt])
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-CONFIG = Config(
-    network=NetworkConfig(width=16, depth=1), sampling=SamplingConfig(steps=2), train=TrainConfig(steps=9, batch=20)
-)
+CONFIG = PosterConfig(width=16, depth=1, steps=2, train=TrainConfig(steps=9, batch=20))
 
 
 def test_training_from_disk_ends_with_the_bits_of_training_from_memory(folder):
     path, memory = folder
     mapped = load(path, mapped=True)
     for source, target in (("image", "text"), ("text", "image")):
-        one, other = (fit(pairs, source, target, config=CONFIG, device="cpu") for pairs in (mapped, memory))
+        one, other = (fit(pairs, source, target, CONFIG, device="cpu") for pairs in (mapped, memory))
         for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
             assert torch.equal(a, b)
         assert evaluate(one, mapped) == evaluate(one, memory)
-    assert isinstance(Translator.fit(mapped, config=CONFIG, device="cpu"), Translator)
 
 
 def test_a_set_that_fits_on_the_device_is_put_there(folder, monkeypatch):
     mapped, device = load(folder[0], mapped=True), torch.device("cpu")
-    streamed = Batches(mapped, "image", "text", device, 20, 0)
-    monkeypatch.setattr("modtrans_core.batches._room", lambda _: 4 * (60 * 7 + folder[1].counts["text"].sum() * 5))
-    resident = Batches(mapped, "image", "text", device, 20, 0)
+    streamed = Batches(Pairing(mapped, "image", "text"), 20, 0, device)
+    monkeypatch.setattr("modtrans_core.pairing._room", lambda _: 4 * (60 * 7 + folder[1].counts["text"].sum() * 5))
+    resident = Batches(Pairing(mapped, "image", "text"), 20, 0, device)
     assert streamed.resident is None and resident.resident is not None
     steps = range(2, 25)
     for one, other in zip(streamed.iterate(steps, slice(3, 9)), resident.iterate(steps, slice(3, 9)), strict=True):
@@ -224,10 +222,12 @@ def test_a_set_that_fits_on_the_device_is_put_there(folder, monkeypatch):
 def test_a_bad_row_met_in_training_is_one_error(tmp_path):
     arrays, counts, group = make()
     write(tmp_path / "pairs.npz", arrays, counts, group, np.arange(60))
-    batches = Batches(load(tmp_path / "pairs.npz", mapped=True), "image", "text", torch.device("cpu"), 20, 0)
-    arrays["image"][batches.of_c[batches.chosen(1)[0]]] = np.inf
+    pairing = Pairing(load(tmp_path / "pairs.npz", mapped=True), "image", "text")
+    batches = Batches(pairing, 20, 0, torch.device("cpu"))
+    arrays["image"][pairing.of_c[batches.chosen(1)[0]]] = np.inf
     write(tmp_path / "pairs.npz", arrays, counts, group, np.arange(60))
-    batches = Batches(load(tmp_path / "pairs.npz", mapped=True), "image", "text", torch.device("cpu"), 20, 0)
+    pairing = Pairing(load(tmp_path / "pairs.npz", mapped=True), "image", "text")
+    batches = Batches(pairing, 20, 0, torch.device("cpu"))
     with pytest.raises(ValueError, match="image: NaN or infinity in row"):
         for _ in batches.iterate(range(1, 9), slice(20)):
             pass
@@ -245,7 +245,7 @@ def test_the_linear_part_streams_in_bounded_memory(tmp_path, monkeypatch):
             )
     pairs = load(tmp_path, mapped=True)
     tracemalloc.start()
-    equations = NormalEquations.of(pairs, "image", "text")
+    equations = NormalEquations.of(Pairing(pairs, "image", "text").sums(), 32, 48)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert equations.pairs == 200_000 and peak < 200_000 * 80 * 4 / 2

@@ -1,0 +1,71 @@
+"""Random directions, drawn and counted: what the exact laws are held against. Notebooks 01 and 03."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.theory.sphere import AlignmentLaw
+
+QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
+BLOCK = 2**22  # numbers drawn at once
+
+
+def alignments(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """The alignment (draws,) of random directions in R^n with a fixed one, the first axis."""
+    blocks = np.array_split(np.arange(draws), -(-draws * n // BLOCK))
+    vectors = (rng.standard_normal((len(block), n)) for block in blocks)
+    return np.concatenate([v[:, 0] / np.linalg.norm(v, axis=1) for v in vectors])
+
+
+def count_alignments(dimensions: Sequence[int], draws: int, rng: np.random.Generator) -> pd.DataFrame:
+    """How many of the directions in R^n lie above quantiles of the law in n dimensions.
+
+    Returns
+    -------
+    One row a dimension and threshold: `n`, `x`, the probability of more than x in n dimensions (`expected`) and by the
+    printed integrand, in n + 1 (`printed`), `count`, `draws`, and the p-values of exact binomial tests of both.
+    """
+    rows = []
+    for n in dimensions:
+        u, law, printed = alignments(n, draws, rng), AlignmentLaw(n), AlignmentLaw(n + 1)
+        for x in np.unique(law.ppf(QUANTILES)):
+            row = {"n": n, "x": x, "expected": law.sf(x), "printed": printed.sf(x), "count": int((u > x).sum())}
+            rows.append(row | {"draws": draws})
+    table = pd.DataFrame(rows)
+    return table.assign(p_value=p_values(table, table["expected"]), p_value_printed=p_values(table, table["printed"]))
+
+
+def count_cosines(
+    p: np.ndarray, z: np.ndarray, gamma: float, alphas: np.ndarray, draws: int, rng: np.random.Generator,
+    *, perpendicular: bool = False,
+) -> pd.DataFrame:  # fmt: skip
+    """How often cos(z, p + gamma f) >= alpha for random directions f in R^d.
+
+    Parameters
+    ----------
+    p, z : projection and unit target, (d,).
+    perpendicular : keep f perpendicular to p; else f is anywhere on the sphere.
+
+    Returns
+    -------
+    One row a level: `alpha`, `count`, `draws`.
+    """
+    f = rng.standard_normal((draws, len(p)))
+    if perpendicular:
+        f -= np.outer(f @ p, p) / (p @ p)
+    zhat = p + gamma * f / np.linalg.norm(f, axis=1, keepdims=True)
+    cosine = zhat @ z / np.linalg.norm(zhat, axis=1)
+    return pd.DataFrame({"alpha": alphas, "count": (cosine[:, None] >= alphas).sum(axis=0), "draws": draws})
+
+
+def p_values(
+    counted: pd.DataFrame, probabilities: Sequence[float], alternative: Literal["two-sided", "less"] = "two-sided"
+) -> np.ndarray:
+    """The p-value of an exact binomial test of each row's `count` among its `draws`."""
+    rows = zip(counted["count"], counted["draws"], np.clip(probabilities, 0.0, 1.0), strict=True)
+    return np.array([stats.binomtest(k, n, probability, alternative=alternative).pvalue for k, n, probability in rows])

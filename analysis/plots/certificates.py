@@ -1,0 +1,111 @@
+"""Figures of one test set: cosines between floor and ceiling, what sampling costs, certificates and their premise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from scipy import stats
+
+from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
+from analysis.theory.confidence import SurvivalBand
+from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.sphere import AlignmentLaw
+
+
+def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
+    """One row a translator: its cosine with its interval, between floor and ceiling with theirs (shaded).
+
+    Parameters
+    ----------
+    translators : name -> limits on one test set, so that floor and ceiling are common to all.
+    """
+    ax = ax or plt.gca()
+    first = next(iter(translators.values()))
+    for name, line, style in (("floor", first.floor, "--"), ("ceiling", first.ceiling, "-")):
+        if line is not None:
+            ax.axvspan(line.low, line.high, color=PALE, linewidth=0)
+            ax.axvline(line.value, linestyle=style, label=f"{name} {line.value:.3f}", **RULE)
+    for row, own in enumerate(translators.values()):
+        cosine = own.cosine
+        ax.plot([cosine.low, cosine.high], [row, row], "-", color=COLOURS[0])
+        ax.plot(cosine.value, row, "o", color=COLOURS[0])
+        note = f"{cosine.value:.3f}, skill {own.skill.value:.2f}"
+        ax.annotate(note, (cosine.value, row), (0, 4), textcoords="offset points", ha="center", fontsize=NOTE)
+    label = f"mean cosine, {first.cosine.confidence:.0%} interval over {first.cosine.groups:,} groups"
+    ax.set_xlabel(label)
+    rows(ax, list(translators))
+    ax.set_ylim(top=-0.7)
+    ax.margins(x=0.15)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return ax
+
+
+def sampling(length: float, measured: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Cosine of the mean of K samples: the law for |E[z|c]| = `length` and measured points with intervals.
+
+    Parameters
+    ----------
+    measured : tidy, columns `samples`, `value`, `low`, `high`.
+    """
+    ax = ax or plt.gca()
+    samples = np.geomspace(1, measured["samples"].max(), 200)
+    ax.plot(samples, sampling_law(length, samples), label=r"$m^2 / \sqrt{m^2 + (1 - m^2)/K}$")
+    ax.axhline(length, linestyle="--", label=f"conditional mean, m = {length:.3f}", **RULE)
+    error = [measured["value"] - measured["low"], measured["high"] - measured["value"]]
+    ax.errorbar(measured["samples"], measured["value"], error, fmt="o", color=COLOURS[1], label="perfect sampler")
+    ax.set(xscale="log", xlabel="samples K", ylabel="mean cosine")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def survival(
+    bands: Mapping[str, SurvivalBand],
+    bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """P(cos >= alpha): observed curves inside their bands, and bounds.
+
+    Parameters
+    ----------
+    bands : name -> band.
+    bounds : name -> (alpha, probability), curves drawn without a band.
+    """
+    ax = ax or plt.gca()
+    for name, band in bands.items():
+        low, high = band.cosine[[0, -1]]
+        x = np.linspace(low - 0.05 * (high - low), high, 400)
+        (line,) = ax.plot(x, band.observed(x), label=f"{name} (N = {len(band.cosine):,})")
+        ax.fill_between(x, band.low(x), band.high(x), color=line.get_color(), **BAND)
+    for name, (alpha, probability) in (bounds or {}).items():
+        ax.plot(alpha, probability, label=name)
+    ax.set(xlabel=r"$\alpha$", ylabel=r"$P(\cos(z, \hat{z}) \geq \alpha)$", ylim=(0, 1.02))
+    ax.legend(loc="lower left")
+    return ax
+
+
+def alignment(alignments: Mapping[str, np.ndarray], n: float, level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """How far each empirical distribution function of u lies above that of the uniform law in n dimensions.
+
+    Dominance is refuted above the dashed line, the one-sided Kolmogorov-Smirnov critical value at `level` for
+    the smallest sample; a law that dominates stays below zero.
+
+    Parameters
+    ----------
+    alignments : name -> (N,).
+    """
+    ax = ax or plt.gca()
+    law, scale = AlignmentLaw(n), np.sqrt(n)
+    fewest = min(len(u) for u in alignments.values())
+    for name, u in alignments.items():
+        x = np.linspace(min(u.min(), -4 / scale), max(u.max(), 4 / scale), 400)
+        ax.plot(x, np.searchsorted(np.sort(u), x, side="right") / len(u) - law.cdf(x), label=name)
+    critical = stats.ksone.isf(level, fewest)
+    ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.4g}, N = {fewest:,})", **RULE)
+    ax.axhline(0.0, **ZERO)
+    ax.set(xlabel="alignment $u$", ylabel=r"$F_N(u) - P(U \leq u)$")
+    ax.legend(loc="lower left")
+    return ax

@@ -1,0 +1,118 @@
+"""How a verb ends: results on stdout, one line on stderr for what goes wrong, exit 0, 1 or 2."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from modtrans_core.cli import VERBS
+from modtrans_core.cli.verb import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["train", "none.npz", "--out", "new"], 1, "none.npz: no such file or folder"),
+        (["train", "torn.npz", "--out", "new"], 1, "torn.npz: damaged or cut short"),
+        (["train", "nan.npz", "--out", "new"], 1, "image: NaN or infinity in row 3"),
+        (["train", "zero.npz", "--out", "new"], 1, "image: a zero vector in row 3"),
+        (["train", "lengths.npz", "--out", "new"], 1, "text: 79 items, but another modality has 80"),
+        (["train", "pairs.npz", "--out", "new", "--target", "sound"], 1, "modality 'sound': not in this pair set"),
+        (["train", "pairs.npz", "--out", "new", "--preset", "best"], 1, "preset: 'best', one of calibrated, poster"),
+        (["train", "pairs.npz", "--out", "new", "--set", "landmakrs=3"], 1, "'landmakrs' is not a setting"),
+        (["train", "pairs.npz", "--out", "new", "--set", "landmarks"], 1, "set: 'landmarks', NAME=VALUE is needed"),
+        (["train", "pairs.npz", "--out", "new", "--set", "landmarks=-1"], 1, "landmarks: -1, at least 0 is needed"),
+        (["train", "pairs.npz", "--out", "new", "--preset", "poster", "--set", "gamma=-1"], 1, "gamma: -1"),
+        (["train", "pairs.npz", "--out", "new", "--preset", "poster", "--goal", "cosine"], 1, "--preset calibrated is"),
+        (["train", "pairs.npz", "--out", "new", "--goal", "fame"], 2, "fame"),
+        (["train", "pairs.npz", "--out", "new", "--train-steps", "3"], 1, "train-steps: 3, a preset with steps"),
+        (["train", "pairs.npz", "--out", "new", "--fractions", "0.9", "0.2", "0"], 1, "fractions: (0.9, 0.2)"),
+        (["train", "pairs.npz", "--out", "new", "--fractions", "0.9", "0.1"], 2, "fractions"),
+        (["train", "pairs.npz", "--out", "run"], 1, "run: already holds a translator"),
+        (["train", "pairs.npz", "--out", "run", "--resume", "--seed", "5"], 1, "run: was started with"),
+        (["train", "pairs.npz"], 2, "out"),
+        (["train", "pairs.npz", "--out", "new", "--stepz", "3"], 2, "--stepz"),
+        (["train", "pairs.npz", "--out", "new", "--steps", "many"], 2, "many"),
+        (["evaluate", "nowhere", "pairs.npz"], 1, "nowhere: not a run folder"),
+        (["evaluate", "old", "pairs.npz"], 1, "translator.json: format is not 4, the one that this version reads"),
+        (["evaluate", "run", "pairs.npz", "--limit", "0"], 1, "limit: 0, at least 1 is needed"),
+        (["evaluate", "run", "wide.npz"], 1, "image: dimension 9, but the translator was trained on 8"),
+        (["translate", "run", "none.npy", "z.npy"], 1, "none.npy: no such file"),
+        (["translate", "run", "torn.npy", "z.npy"], 1, "torn.npy: "),
+        (["translate", "run", "int.npy", "z.npy"], 1, "int.npy: image: int64 of shape"),
+        (["translate", "run", "wide.npy", "z.npy"], 1, "image: dimension 9, but the translator was trained on 8"),
+        (["translate", "run", "nan.npy", "z.npy"], 1, "nan.npy: image: NaN or infinity in row 3"),
+        (["translate", "run", "c.npy", "z.csv"], 1, "z.csv: a name that ends in .npy"),
+        (["translate", "run", "c.npy", "z.npy", "--steps", "0"], 1, "steps: 0, 1 to 1000"),
+        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, at least 1"),
+        (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "s.csv"], 1, "s.csv: a name that ends in .npy"),
+        (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "z.npy"], 1, "another file is needed"),
+        (["embed", "photos", "--out", "x.npz"], 1, "'photos': unknown, and no such path"),
+        (["embed", "openmoji", "--out", "x.csv"], 1, "x.csv: unknown suffix"),
+        (["embed", "openmoji", "--out", "x.npz", "--image-encoder", "magic"], 1, "magic"),
+        (["embed", "openmoji", "--out", "pairs.npz"], 1, "pairs.npz: exists"),
+        (["dance"], 2, "dance"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, modtrans, poster, arguments, status, words):
+    image, text = np.ones((80, 8), np.float32), np.ones((80, 6), np.float32)
+    spoilt = {value: np.where(np.arange(80)[:, None] == 3, value, image).astype(np.float32) for value in (np.nan, 0.0)}
+    np.savez("nan.npz", image=spoilt[np.nan], text=text)
+    np.savez("zero.npz", image=spoilt[0.0], text=text)
+    np.savez("lengths.npz", image=image, text=text[:-1])
+    np.savez("wide.npz", image=np.ones((80, 9)), text=text)
+    (folder / "torn.npz").write_bytes((folder / "pairs.npz").read_bytes()[:2000])
+    (folder / "torn.npy").write_bytes((folder / "c.npy").read_bytes()[:500])
+    np.save("int.npy", np.ones((80, 8), int))
+    np.save("wide.npy", np.ones((80, 9)))
+    np.save("nan.npy", spoilt[np.nan])
+    (folder / "old").mkdir()
+    (folder / "old" / "translator.json").write_text('{"format": 3}')
+    if "run" in arguments:
+        modtrans("train", "pairs.npz", "--out", "run", *poster)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found, out, err = modtrans(*arguments)
+    assert found == status and words in err and not out
+    if status == 1:
+        message = [line for line in err.splitlines() if line.startswith(f"modtrans {arguments[0]}: ")]
+        assert len(message) == 1 and "Traceback" not in err
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_help_begins_with_an_example_that_names_the_verb(verb, modtrans):
+    status, out, _ = modtrans(verb, "--help")
+    assert status == 0 and f"Example: modtrans {verb}" in out
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_other_verbs_are_refused_and_one_process_says_so(monkeypatch, capsys, rank):
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    for arguments, status, words in (
+        (["evaluate", "run", "pairs.npz"], 1, "modtrans evaluate: runs in one process; start it without torchrun"),
+        (["train", "pairs.npz"], 2, "--out"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            run(VERBS, "modtrans", "", arguments)
+        error = capsys.readouterr().err
+        assert stop.value.code == status and (words in error if rank == 0 else error == "")
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Example: modtrans stop"""
+
+    said: str = ""
+
+    def run(self):
+        raise KeyboardInterrupt(*([self.said] if self.said else []))
+
+
+@pytest.mark.parametrize(("said", "where"), [("", ""), ("after step 3 of 9", " after step 3 of 9")])
+def test_an_interrupt_is_one_line(capsys, said, where):
+    verbs = {"stop": Interrupted, "other": Interrupted}
+    assert run(verbs, "modtrans", "", ["stop", "--said", said] if said else ["stop"]) == 1
+    assert capsys.readouterr().err == f"modtrans stop: interrupted{where}; what was finished is kept\n"

@@ -1,0 +1,318 @@
+"""Methods by name: presets, what fit refuses and warns of, and a method that another package registers."""
+
+import json
+import sys
+import textwrap
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from modtrans_core import (
+    CalibratedConfig,
+    CalibratedTranslator,
+    PairedEmbeddings,
+    PosterConfig,
+    PosterTranslator,
+    TrainConfig,
+    evaluate,
+    fit,
+    load,
+    preset,
+)
+from modtrans_core import run as runs
+from modtrans_core.cli import VERBS
+from modtrans_core.cli.verb import run as run_verb
+from modtrans_core.methods import NO_SKILL, method, names, presets
+from modtrans_core.scores import score
+from modtrans_core.vectors import mean_of_unit
+
+SMALL = {"width": 16, "depth": 1, "train.steps": 3}
+
+
+def make_pairs(n=120, k=8, d=6, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    c = rng.normal(size=(n, k))
+    z = c @ np.random.default_rng(99).normal(size=(k, d)) / np.sqrt(k) + 0.3 * rng.normal(size=(n, d))
+    return PairedEmbeddings({"image": c, "text": z}, **more)
+
+
+def far_from_the_origin(n=200):
+    """Targets that share a long mean, of which a linear map of centred conditions knows nothing."""
+    rng = np.random.default_rng(0)
+    return PairedEmbeddings({"image": rng.normal(size=(n, 8)), "text": 5 + rng.normal(size=(n, 6))})
+
+
+def test_the_default_is_calibrated():
+    fitted = fit(make_pairs(), device="cpu")
+    assert isinstance(fitted, CalibratedTranslator) and fitted.config == CalibratedConfig()
+    assert fitted.facts[:4] == ("image", "text", 8, 6)
+    assert fit(make_pairs(), "text", "image", device="cpu").facts[:4] == ("text", "image", 6, 8)
+
+
+def test_a_preset_is_fitted_with_settings_in_its_place():
+    fitted = fit(make_pairs(), preset="poster", settings={**SMALL, "gamma": 0.5}, device="cpu")
+    assert isinstance(fitted, PosterTranslator)
+    assert fitted.config == PosterConfig(gamma=0.5, width=16, depth=1, train=TrainConfig(steps=3))
+    assert fit(make_pairs(), settings={"goal": "cosine"}, device="cpu").config == CalibratedConfig(goal="cosine")
+
+
+def test_a_config_says_which_method_and_settings_change_it_too():
+    fitted = fit(
+        make_pairs(), config=CalibratedConfig(landmarks=5), preset="poster", settings={"seed": 3}, device="cpu"
+    )
+    assert fitted.config == CalibratedConfig(landmarks=5, seed=3)
+
+
+def test_presets_by_name():
+    assert names()[:2] == ["calibrated", "poster"]
+    assert presets()["calibrated"] == preset("calibrated") == CalibratedConfig()
+    assert presets()["poster"] == preset("poster") == PosterConfig()
+    assert preset("poster", {"train.steps": 9}) == PosterConfig(train=TrainConfig(steps=9))
+
+
+@dataclass(frozen=True)
+class Stranger:
+    size: int = 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"config": Stranger()}, "^config: Stranger, that of a method among calibrated, poster.* is needed$"),
+        ({"preset": "best"}, "^preset: 'best', one of calibrated, poster.* is needed$"),
+        ({"preset": "poster", "settings": {"gama": 1}}, "'gama' is not a setting; settings are gamma, width"),
+        ({"settings": {"gamma": 1}}, "'gamma' is not a setting; settings are landmarks, goal, seed"),
+        ({"preset": "poster", "settings": {"gamma": "wide"}}, "^gamma: 'wide', float is needed$"),
+        ({"preset": "poster", "settings": {"train.steps": 1.5}}, "^train.steps: 1.5, int is needed$"),
+        ({"preset": "poster", "settings": {"gamma": -1}}, "^gamma: -1, a number >= 0 is needed$"),
+        ({"settings": {"landmarks": -1}}, "^landmarks: -1, at least 0 is needed$"),
+        ({"settings": {"goal": "fame"}}, "^goal: 'fame', one of"),
+        ({"target": "sound"}, "modality 'sound': not in this pair set"),
+        ({"validation": make_pairs(k=9)}, "^image: dimension 9, but the translator was trained on 8$"),
+        ({"pairs": make_pairs(1)}, "^group: 1 groups cannot be split into 2 parts$"),
+    ],
+)
+def test_the_impossible_is_refused_in_one_line_before_any_work(tmp_path, arguments, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        fit(**{"pairs": make_pairs(), "out": tmp_path / "run", "device": "cpu", **arguments})
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_validation_pairs_of_another_encoder_are_refused():
+    made = [make_pairs(9, metadata={"text": {"encoder": name}}) for name in ("a", "b")]
+    with pytest.raises(ValueError, match="^text: encoder b, but the translator was trained on a$"):
+        fit(made[0], validation=made[1], device="cpu")
+
+
+@pytest.mark.parametrize("arguments", [{}, {"preset": "poster", "settings": SMALL}], ids=["calibrated", "poster"])
+def test_without_validation_pairs_an_eighth_is_kept_whole_groups(tmp_path, arguments):
+    pairs = make_pairs(group=np.arange(120) // 5)
+    train, validation = pairs.split(0, (0.875, 0.125), own=False)
+    assert len(validation) == 15
+    fitted, same = (
+        fit(*given, validation=held, device="cpu", **arguments).translate(make_pairs(5).modality("image"))
+        for given, held in (((pairs,), None), ((train,), validation))
+    )
+    np.testing.assert_array_equal(fitted, same)
+
+
+def test_a_translator_worse_than_the_constant_mean_is_warned_of_and_remembered(tmp_path, capsys, monkeypatch):
+    """The poster's map has no constant: of targets far from the origin it knows less than their mean."""
+    monkeypatch.chdir(tmp_path)
+    pairs = far_from_the_origin()
+    pairs.save("pairs.npz")
+    with pytest.warns(UserWarning, match=rf"^PosterTranslator\(.*\): skill -\d.*: {NO_SKILL}$"):
+        fitted = fit(pairs, preset="poster", settings={**SMALL, "gamma": 0.0}, out="run", device="cpu")
+    skill = runs.description("run")["validation_skill"]
+    assert skill < 0
+    held = pairs.split(0, (0.875, 0.125), own=False)[1]
+    assert evaluate(fitted, held)["skill"] == pytest.approx(skill)
+    assert run_verb(VERBS, "modtrans", "", ["evaluate", "run", "pairs.npz", "--split", "all"]) == 0
+    assert f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}" in capsys.readouterr().err
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(pairs, device="cpu", out="calibrated")  # has the mean in it
+    assert runs.description("calibrated")["validation_skill"] > -1e-3
+    assert run_verb(VERBS, "modtrans", "", ["evaluate", "calibrated", "pairs.npz"]) == 0
+    assert "note: skill" not in capsys.readouterr().err
+
+
+def test_where_there_is_no_skill_nobody_is_warned(tmp_path):
+    """Captions of an item that agree less with each other than with the mean leave nothing between the two."""
+    apart = np.tile([[1.0, 0.5, 0.0], [-1.0, 0.5, 0.0]], (40, 1, 1)) + 0.01 * np.random.default_rng(0).normal(
+        size=(40, 2, 3)
+    )
+    pairs = PairedEmbeddings({"image": make_pairs(40).modality("image"), "text": apart})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert evaluate(fit(pairs, device="cpu", out=tmp_path / "run"), pairs)["skill"] is None
+    assert runs.description(tmp_path / "run")["validation_skill"] is None
+
+
+def test_evaluate_scores_every_condition_against_its_items_targets():
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings(
+        {"image": rng.normal(size=(60, 8)), "text": rng.normal(size=(60, 3, 6))}, {"text": rng.integers(1, 4, 60)}
+    )
+    for source, target in (("image", "text"), ("text", "image")):
+        fitted = fit(pairs, source, target, device="cpu")
+        rows, item = pairs.rows(source)
+        expected = score(
+            fitted.translate(rows), pairs.modality(target), pairs.counts.get(target),
+            mean=fitted.mean.numpy(), item=item,
+        )  # fmt: skip
+        assert evaluate(fitted, pairs) == expected
+    with pytest.raises(ValueError, match="image: dimension 9"):
+        evaluate(fitted, make_pairs(k=9))
+
+
+def test_settings_of_evaluate_are_those_of_translate():
+    fitted = fit(make_pairs(), preset="poster", settings={**SMALL, "train.steps": 30, "steps": 2}, device="cpu")
+    pairs = make_pairs(seed=1)
+    one, other = (evaluate(fitted, pairs, seed=seed, steps=5)["cosine"] for seed in (0, 1))
+    assert one != other and evaluate(fitted, pairs, seed=0, steps=5)["cosine"] == one
+    with pytest.raises(ValueError, match="steps: 0"):
+        evaluate(fitted, pairs, steps=0)
+
+
+TINY = """
+    from dataclasses import dataclass
+
+    import numpy as np
+    import torch
+
+    from modtrans_core.protocol import Method, Stored, conditions, like
+
+
+    @dataclass(frozen=True)
+    class TinyConfig:
+        shrink: float = 1.0
+
+
+    class TinyTranslator(Stored):
+        method = "tiny"
+
+        def __init__(self, facts, config, mean):
+            self.facts, self.config, self.mean = facts, config, mean
+
+        def translate(self, c):
+            rows = conditions(c, self.facts, self.mean.device)
+            return like(self.config.shrink * self.mean.float().expand(len(rows), -1), c)
+
+        def tensors(self):
+            return {"mean": self.mean}
+
+
+    def fit(pairing, validation, facts, config, device, run, report):
+        report(1, 1)
+        return TinyTranslator(facts, config, torch.from_numpy(pairing.mean()).to(device))
+
+
+    def restore(facts, config, tensors, device):
+        return TinyTranslator(facts, config, tensors["mean"].to(device))
+
+
+    METHOD = Method(TinyConfig, fit, restore, {"tiny": TinyConfig(), "tinier": TinyConfig(0.5)})
+"""
+
+
+@pytest.fixture
+def register(tmp_path, monkeypatch):
+    """Install a package with these entry points, `name = module:attribute` each, and modules by their text."""
+    home = tmp_path / "site"
+    home.mkdir()
+    monkeypatch.syspath_prepend(home)
+
+    def registered(entries, **modules):
+        found = home / "thirdparty-0.1.dist-info"
+        found.mkdir()
+        (found / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 0.1\n")
+        (found / "entry_points.txt").write_text("[modtrans.methods]\n" + "\n".join(entries))
+        for name, text in modules.items():
+            (home / f"{name}.py").write_text(textwrap.dedent(text))
+            monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return registered
+
+
+@pytest.fixture
+def tiny(register):
+    register(["tiny = tiny_method:METHOD"], tiny_method=TINY)
+    yield
+    sys.modules.pop("tiny_method", None)
+
+
+def test_a_registered_method_is_one_of_ours(tiny, tmp_path):
+    assert "tiny" in names() and {"tiny", "tinier", "poster", "calibrated"} <= set(presets())
+    assert preset("tinier").shrink == 0.5
+    pairs = make_pairs()
+    fitted = fit(pairs, preset="tiny", settings={"shrink": 0.25}, out=tmp_path / "run", device="cpu")
+    assert (fitted.method, fitted.config.shrink) == ("tiny", 0.25)
+    assert runs.description(tmp_path / "run")["method"] == "tiny"
+    train = pairs.split(0, (0.875, 0.125), own=False)[0]
+    np.testing.assert_allclose(fitted.mean, mean_of_unit(train.modality("text")))
+    for other in (load(tmp_path / "run"), fit(pairs, config=method("tiny").config(0.25), device="cpu")):
+        assert evaluate(other, pairs) == evaluate(fitted, pairs)
+    fitted.save(tmp_path / "saved")
+    assert load(tmp_path / "saved").config == fitted.config
+    with pytest.raises(ValueError, match="shrink: 'x', float is needed"):
+        fit(pairs, preset="tiny", settings={"shrink": "x"})
+
+
+def test_a_registered_method_works_on_the_command_line(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_pairs().save("pairs.npz")
+    np.save("c.npy", make_pairs(9).modality("image"))
+
+    def modtrans(*arguments):
+        return run_verb(VERBS, "modtrans", "", list(arguments)), *capsys.readouterr()
+
+    status, _, err = modtrans("train", "pairs.npz", "--out", "run", "--preset", "tiny", "--set", "shrink=0.5")
+    assert status == 0 and "run: done" in err
+    status, out, _ = modtrans("evaluate", "run", "pairs.npz", "--json")
+    assert status == 0 and json.loads(out)["skill"] == pytest.approx(0, abs=0.1)
+    assert modtrans("translate", "run", "c.npy", "z.npy")[0] == 0 and np.load("z.npy").shape == (9, 6)
+    status, _, err = modtrans("translate", "run", "c.npy", "draws.npy", "--samples", "2")
+    assert status == 1 and "draw: method 'tiny' cannot do it, and a method that can is needed" in err
+    status, _, err = modtrans("train", "pairs.npz", "--out", "no", "--preset", "tiny", "--train-steps", "3")
+    assert status == 1 and "train-steps: 3, a preset with steps, such as poster, is needed" in err
+
+
+@pytest.mark.filterwarnings("ignore:.*the constant mean:UserWarning")
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("broken = broken_method:METHOD", "import a_package_that_is_not_there"),
+        ("broken = broken_method:METHOD", "METHODS = 1"),
+        ("broken = broken_method:METHOD", "raise RuntimeError('two\\nlines')"),
+        ("broken = broken_method:METHOD", "METHOD = 'not a method'"),
+        ("broken = broken_method", "x = 1"),
+        ("broken = no_such_module:METHOD", ""),
+    ],
+)
+def test_a_method_that_cannot_be_loaded_is_one_line_and_stops_no_other(register, tmp_path, entry, text):
+    register([entry, "tiny = tiny_method:METHOD"], broken_method=text, tiny_method=TINY)
+    with pytest.raises(ValueError, match=r"^method: 'broken' \(.*\) cannot be loaded: ") as caught:
+        method("broken")
+    assert "\n" not in str(caught.value)
+    with pytest.warns(UserWarning, match="^method: 'broken' .* cannot be loaded"):
+        assert {"tiny", "poster", "calibrated"} <= set(presets())
+    pairs = make_pairs(40)
+    assert isinstance(fit(pairs, device="cpu"), CalibratedTranslator)
+    with pytest.warns(UserWarning, match="^method: 'broken' .* cannot be loaded"):
+        assert fit(pairs, preset="tiny", device="cpu").method == "tiny"
+    fit(pairs, device="cpu").save(tmp_path / "run")
+    described = json.loads((tmp_path / "run" / runs.DESCRIPTION).read_text())
+    (tmp_path / "run" / runs.DESCRIPTION).write_text(json.dumps({**described, "method": "broken"}))
+    with pytest.raises(ValueError, match=r"^method: 'broken' \(.*\) cannot be loaded: "):
+        load(tmp_path / "run")
+    sys.modules.pop("tiny_method", None)
+
+
+def test_the_device_is_where_it_works():
+    fitted = fit(make_pairs(), preset="poster", settings=SMALL, device=torch.device("cpu"))
+    assert fitted.device == torch.device("cpu")
+    assert fit(make_pairs(), device="cpu").device == torch.device("cpu")
