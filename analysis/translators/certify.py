@@ -6,16 +6,8 @@ import numpy as np
 
 from analysis.theory.arrays import matrix, row_cosine
 from analysis.theory.certify import Certificate, certify, certify_cosines, one_of_each, one_target
-<<<<<<< HEAD
-
-if TYPE_CHECKING:
-    from modtrans_core.translator import Translator
-=======
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, HasParts, Translator
->>>>>>> translators
-
-    from modtrans_core.pairs import PairedEmbeddings
 
 
 def certify_translator(
@@ -63,24 +55,13 @@ def certify_translator(
         )
     condition, item = pairs.rows(facts.source)
     condition = condition[one_of_each(item, len(item), rng)]
-<<<<<<< HEAD
-    target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)
-    if translator.config.lift.landmarks:
-        target = target if target.ndim == 2 else one_target(target, counts, rng)
-        cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
-        expected = translator.expected_cosine(condition)
-        return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.labels, rng=rng)
-    projection, direction, gamma = translator.parts(condition)
-    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng)
-=======
     target, counts = pairs.modality(facts.target), pairs.counts.get(facts.target)
     if isinstance(translator, HasParts):
         projection, direction, gamma = translator.parts(condition)
         return certify(
-            projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng
+            projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng
         )
     target = target if target.ndim == 2 else one_target(target, counts, rng)
     cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
     expected = translator.expected_cosine(condition) if isinstance(translator, Expects) else None
-    return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.group, rng=rng)
->>>>>>> translators
+    return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.labels, rng=rng)
