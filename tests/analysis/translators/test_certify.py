@@ -4,22 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from modtrans_core.config import preset
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.confidence import lower_limit
 from analysis.translators.certify import certify_translator
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.protocol import Facts
 
 
 class LinearTranslator:
     """What `certify_translator` needs of a translator, with no network: p = c, f along the first axis."""
 
-    source, target = "text", "image"
-    config = preset("poster")
-
-    def check(self, pairs):
-        assert set(pairs.arrays) == {"text", "image"}
+    facts, row_by_row = Facts("text", "image", 5, 5), True
 
     def parts(self, c):
         self.seen = c
@@ -58,15 +54,12 @@ class TestTranslator:
 class ConditionalMean:
     """What `certify_translator` needs of a calibrated translator: here the known E[z|c] of each condition."""
 
-    source, target = "image", "text"
-    config = preset("calibrated")
+    row_by_row = True
 
     def __init__(self, pairs, mean, spoilt=0.0):
+        self.facts = Facts.of(pairs, "image", "text")
         self.known = {row.tobytes(): m for row, m in zip(pairs.arrays["image"], mean, strict=True)}
         self.spoilt = spoilt
-
-    def check(self, pairs):
-        pass
 
     def translate(self, c):
         return np.array([self.known[row.tobytes()] for row in c])

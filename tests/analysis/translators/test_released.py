@@ -16,6 +16,7 @@ from modtrans_core import PosterTranslator, TrainConfig, distributed, run
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run as run_verb
 from modtrans_core.protocol import Facts
+from modtrans_core.settings import changed
 
 K, D = 6, 16
 SMALL = {
@@ -25,7 +26,7 @@ FACTS = Facts("image", "text", K, D)
 
 
 def released(**settings):
-    return mt.preset("released", {**SMALL, **settings})
+    return changed(METHOD.presets["released"], {**SMALL, **settings})
 
 
 def fit(pairs, config, **options):
