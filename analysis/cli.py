@@ -110,8 +110,8 @@ class Bench:
     """Example: modtrans bench --profile smoke
 
     Measure how fast translators train and translate, and how well, beside published ones: every contender in turn, in
-    rounds. The peers come with pip install "modtrans[bench]"; those that are missing
-    are named and left out. An interrupted run goes on where it was.
+    rounds. The peers come with pip install "modtrans[bench]"; those that are missing are named and left out. An
+    interrupted run goes on where it was.
     """
 
     profile: Literal["smoke", "default", "full"] = "default"
@@ -133,12 +133,16 @@ class Bench:
 
     def run(self) -> None:
         from analysis.bench.report import text
-        from analysis.bench.run import bench_and_draw
+        from analysis.bench.run import bench
+        from analysis.plots import speed
+        from analysis.plots.style import paper_style, save_figure
 
-        content = bench_and_draw(
+        content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite,
         )  # fmt: skip
+        with paper_style():
+            save_figure(speed.both(content), self.out, "speed")
         print(json.dumps(content) if self.json else text(content))
         say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")
 

@@ -111,7 +111,7 @@ class DiffusersPrior(Prior):
         )  # fmt: skip
 
     def build(self, k: int, d: int) -> nn.Module:
-        network: nn.Module = self.transformer(
+        network: Any = self.transformer(
             num_layers=DEPTH, num_attention_heads=HEADS, attention_head_dim=HEAD, num_embeddings=0,
             embedding_dim=d, embedding_proj_dim=k, encoder_hid_proj_type=None,
         )  # fmt: skip

@@ -131,7 +131,8 @@ def bench(
         sizes = profile.train, profile.validation, profile.test
         task, data = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place), {"pairs": "synthetic"}
     else:
-        task = Task(*PairedEmbeddings.load(pairs).split(profile.seed), place, None, source, target)
+        train, validation, test = PairedEmbeddings.load(pairs).split(profile.seed)
+        task = Task(train, validation, test, place, None, source, target)
         data = {"pairs": str(pairs), "fingerprint": task.train.fingerprint(), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")
@@ -146,21 +147,6 @@ def bench(
     make(list(planned(task, contenders, profile, content)), content, out / FILE, profile.patience)
     content |= summarise(content)
     write_json(out / FILE, content)
-    return content
-
-
-def bench_and_draw(out: Path, profile: str, **options: Any) -> dict[str, Any]:
-    """`bench` and its figure `out/figures/speed`; the options are `bench`'s."""
-    from matplotlib import pyplot as plt
-
-    from analysis.plots import speed
-    from analysis.plots.style import paper_style, save_figure
-
-    content = bench(out, profile, **options)
-    with paper_style():
-        figure = speed.both(content)
-        save_figure(figure, out, "speed")
-        plt.close(figure)
     return content
 
 
