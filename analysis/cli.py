@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.cli import VERBS, held_out
+from modtrans_core.cli import VERBS
+from modtrans_core.cli.use import held_out
 from modtrans_core.cli.verb import run, say
 
 
@@ -72,13 +73,11 @@ class Certify:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.theory.certify import certify_translator
-        from modtrans_core import PairedEmbeddings, Translator
+        from analysis.translators.certify import certify_translator
+        from modtrans_core import PairedEmbeddings, load
 
         pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs))
-        certificate = certify_translator(
-            Translator.load(self.run_folder), pairs, alpha=self.alpha, confidence=self.confidence
-        )
+        certificate = certify_translator(load(self.run_folder), pairs, alpha=self.alpha, confidence=self.confidence)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 
 

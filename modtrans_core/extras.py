@@ -19,6 +19,9 @@ def require(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise ModuleNotFoundError(
-            f'{module} is not installed; run: pip install "modtrans[{extra}]"', name=module
-        ) from None
+        raise missing(module, extra) from None
+
+
+def missing(name: str, extra: str) -> ModuleNotFoundError:
+    """The error of a module or package that is not there; it says how to install it."""
+    return ModuleNotFoundError(f'{name} is not installed; run: pip install "modtrans[{extra}]"', name=name)

@@ -18,13 +18,14 @@ import torch
 
 from modtrans_core import distributed
 from modtrans_core import run as runs
+from modtrans_core.checks import refuse_unless
 from modtrans_core.device import default_device
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.protocol import Facts, Method, Translator
 from modtrans_core.scores import score
-from modtrans_core.settings import changed, from_dict, require
+from modtrans_core.settings import changed, from_dict
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
 GROUP = "modtrans.methods"
@@ -50,7 +51,7 @@ def method(name: str) -> Method:
         found: Method = import_module(CORE[name]).METHOD
         return found
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
-    require(name in registered, "method", name, f"one of {', '.join(names())}")
+    refuse_unless(name in registered, "method", name, f"one of {', '.join(names())}")
     try:
         loaded: Method = registered[name].load()
     except Exception as error:
@@ -87,7 +88,7 @@ def preset(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     100
     """
     known = presets() if name not in CORE else method(name).presets
-    require(name in known, "preset", name, f"one of {', '.join(sorted(known))}")
+    refuse_unless(name in known, "preset", name, f"one of {', '.join(sorted(known))}")
     return changed(known[name], settings or {})
 
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modtrans_core.ahead import ahead
-from modtrans_core.split import SPLITS, dealt, followed, groups, tells_parts
+from modtrans_core.split import by_own_parts, by_seed, groups, has_parts
 from modtrans_core.store import mapped
-from modtrans_core.store.files import disk_errors, replacing
-from modtrans_core.store.headers import SUFFIXES
-from modtrans_core.store.mapped import MappedRows, refuse_bad_rows
-from modtrans_core.vectors import unit
+from modtrans_core.store.contents import Contents
+from modtrans_core.store.mapped import MappedRows
+from modtrans_core.store.read import read, read_npy
+from modtrans_core.store.write import write
+from modtrans_core.vectors import ROWS, present
 
 _SAMPLED_ROWS = 1024
-_ROWS_AT_ONCE = 65536
 
 
 @dataclass(frozen=True)
 class PairedEmbeddings:
-    """Row i of every array belongs to item i.
+    """The embeddings of n items in two or more modalities: row i of every array belongs to item i.
 
     Parameters
     ----------
@@ -33,8 +31,8 @@ class PairedEmbeddings:
         up to m vectors (several captions of one picture). Kept as float32; finite, no zero vector. A `MappedRows`
         stands for an array that stays on disk: it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
-    group : (n,) integers; items of one group are never split apart (variants of one picture). Default: each its own,
-        and none are written to a file (`grouped` is false), so that shards without groups can follow each other.
+    group : (n,) integers; items of one group are never split apart (variants of one picture). Default: None, each item
+        its own; `labels` gives numbers either way.
     key : (n,) strings that name the items.
     metadata : JSON values: data set, licence, and what each encoder was, one entry a modality.
     own_split : (n,) integers: the part that the data set itself puts the item in, an index into
@@ -44,41 +42,32 @@ class PairedEmbeddings:
     ------
     ValueError
         Lengths that differ, a wrong shape, a non-finite or zero vector, a count or a part out of range.
+
+    Examples
+    --------
+    Four pictures, with one or two captions each:
+
+    >>> rng = np.random.default_rng(0)
+    >>> arrays = {"image": rng.normal(size=(4, 8)), "text": rng.normal(size=(4, 2, 6))}
+    >>> PairedEmbeddings(arrays, counts={"text": np.array([2, 1, 1, 2])})
+    PairedEmbeddings(image (4, 8), text (4, 2, 6))
     """
 
     arrays: Mapping[str, np.ndarray]
     counts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    group: np.ndarray = None  # type: ignore[assignment]  # made in __post_init__
+    group: np.ndarray | None = None
     key: np.ndarray | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     own_split: np.ndarray | None = None
-    grouped: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        if not self.arrays:
-            raise ValueError("arrays: empty, at least one modality is needed")
-        n = len(next(iter(self.arrays.values())))
-        arrays, counts = {}, {}
-        for name, array in self.arrays.items():
-            arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
-            if array.ndim == 3:
-                given = self.counts.get(name)
-                counts[name] = _counts(name, given, arrays[name].shape[:2])
-            if not isinstance(array, MappedRows):
-                refuse_bad_rows(name, arrays[name], counts.get(name))
-        for name in set(self.counts) - set(counts):
-            raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
-        object.__setattr__(self, "arrays", arrays)
-        object.__setattr__(self, "counts", counts)
-        object.__setattr__(self, "grouped", self.group is not None)
-        group = np.arange(n) if self.group is None else np.asarray(self.group)
-        if group.shape != (n,) or group.dtype.kind not in "iu":
-            raise ValueError(f"group: {group.dtype} of shape {group.shape}, integers of shape ({n},) are needed")
-        object.__setattr__(self, "group", group.astype(np.int64, copy=self.group is not None))
-        if self.key is not None and np.shape(self.key) != (n,):
-            raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
-        if self.own_split is not None:
-            object.__setattr__(self, "own_split", _own_split(np.asarray(self.own_split), n))
+        for name, value in self.contents.checked()._asdict().items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def contents(self) -> Contents:
+        """The fields, as the files of `modtrans_core.store` hold them."""
+        return Contents(**{name: getattr(self, name) for name in Contents._fields})
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
@@ -88,7 +77,18 @@ class PairedEmbeddings:
         return f"PairedEmbeddings({shapes})"
 
     def modality(self, name: str) -> np.ndarray:
-        """The array of one modality, (n, d) or (n, m, d)."""
+        """The array of one modality, (n, d) or (n, m, d).
+
+        Raises
+        ------
+        ValueError
+            A modality that the set does not have; the message names those that it has.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).modality("image").shape
+        (2, 3)
+        """
         if name not in self.arrays:
             raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(self.arrays)}")
         return self.arrays[name]
@@ -98,63 +98,45 @@ class PairedEmbeddings:
         """Whether vectors stay on disk until they are asked for."""
         return any(isinstance(array, MappedRows) for array in self.arrays.values())
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The group of each item (n,), its own number where no groups were given.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).labels
+        array([0, 1])
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}, group=np.array([7, 7])).labels
+        array([7, 7])
+        """
+        return np.arange(len(self)) if self.group is None else self.group
+
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
-        facts = self.metadata.get(name)
-        return facts if isinstance(facts, Mapping) else {}
+        return self.contents.encoder(name)
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """All vectors of a modality as rows (N, d), and the item that each belongs to (N,), ascending."""
+        """All vectors of a modality as rows; those that `counts` says are absent are left out.
+
+        Returns
+        -------
+        vectors : (N, d), those of the first item first.
+        item : the item that each belongs to (N,), ascending.
+
+        Examples
+        --------
+        >>> pairs = PairedEmbeddings({"text": np.ones((2, 2, 3))}, {"text": np.array([2, 1])})
+        >>> vectors, item = pairs.rows("text")
+        >>> vectors.shape, item
+        ((3, 3), array([0, 0, 1]))
+        """
         array = self.modality(name)
         if array.ndim == 2:
             return array, np.arange(len(array))
         if isinstance(array, MappedRows):
-            return array.present(self.counts[name])
-        present = np.arange(array.shape[1]) < self.counts[name][:, None]
-        return array[present], np.nonzero(present)[0]
-
-    def pairings(self, source: str, target: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Every (condition, target) pair: the rows c (N, k) and z (M, d), and the indices into them (P,) and (P,)."""
-        (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
-        if len(c) == len(z) == len(self):  # one of each; the general way would sort what is sorted
-            return c, z, c_item, z_item
-        first = np.searchsorted(z_item, np.arange(len(self) + 1))
-        several = np.diff(first)[c_item]
-        of_c = np.repeat(np.arange(len(c)), several)
-        offset = np.arange(len(of_c)) - np.repeat(np.cumsum(several) - several, several)
-        return c, z, of_c, first[c_item[of_c]] + offset
-
-    def condition_sums(
-        self, source: str, target: str, items: int = 8192, part: tuple[int, int] = (0, 1)
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """All pairs as sums over the targets of each condition, in one pass and bounded memory.
-
-        Sums over pairs follow from them: sum c c^T = sum_i count_i c_i c_i^T and sum c z^T = sum_i c_i total_i^T.
-
-        Parameters
-        ----------
-        items : consecutive items of a chunk, at most.
-        part : (r, w): every w-th chunk from the r-th on, so that w processes share the chunks between them.
-
-        Yields
-        ------
-        c : unit conditions (N, k), float32.
-        total : the sum (N, d) of the unit targets that each condition is paired with, float32.
-        count : how many these are (N,).
-        """
-        (c, c_item), (z, z_item) = self.rows(source), self.rows(target)
-
-        def chunk(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            stop = min(start + items, len(self))
-            of_c, of_z = (slice(*np.searchsorted(item, (start, stop))) for item in (c_item, z_item))
-            count = np.bincount(z_item[of_z] - start, minlength=stop - start)
-            total = unit(z[of_z])
-            if len(total) > len(count):
-                total = np.add.reduceat(total, np.cumsum(count) - count, axis=0)  # no item is without a target
-            own = c_item[of_c] - start if self.modality(source).ndim == 3 else slice(None)
-            return unit(c[of_c]), total[own], count[own]
-
-        return ahead(chunk, range(part[0] * items, len(self), part[1] * items))
+            return array.as_rows(self.counts[name])
+        there = present(array.shape[1], self.counts[name])
+        return array[there], np.nonzero(there)[0]
 
     def fingerprint(self) -> str:
         """SHA-256 of the vectors, their counts, groups and own split: the same for the same data in any file format.
@@ -163,10 +145,15 @@ class PairedEmbeddings:
         each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other
         encoders, data or orders change it; a change to a share f of the rows alone is missed with probability about
         (1 - f)^1024.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).fingerprint()[:8]
+        'fc36086f'
         """
         digest = hashlib.sha256()
         large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > mapped.LARGE
-        which = groups(self.group)[1]
+        which = groups(self.labels)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
             vectors, item = self.rows(name)
@@ -177,8 +164,8 @@ class PairedEmbeddings:
                 if name in self.counts:
                     digest.update(self.counts[name].data)
                 continue
-            for start in range(0, len(vectors), _ROWS_AT_ONCE):
-                digest.update(np.ascontiguousarray(vectors[start : start + _ROWS_AT_ONCE]).data)
+            for start in range(0, len(vectors), ROWS):
+                digest.update(np.ascontiguousarray(vectors[start : start + ROWS]).data)
             digest.update(np.ascontiguousarray(item).data)
         digest.update(which.astype(np.int64).data)
         if self.own_split is not None:
@@ -186,23 +173,35 @@ class PairedEmbeddings:
             digest.update(np.ascontiguousarray(self.own_split).data)
         return digest.hexdigest()
 
-    def changed(self, **fields: Any) -> PairedEmbeddings:
-        """The set with other values of these fields; groups that were never given stay so."""
-        return replace(self, **{"group": self.group if self.grouped else None, **fields})
-
     def take(self, items: np.ndarray) -> PairedEmbeddings:
-        """The pair set of these items, in this order."""
+        """The pair set of these items, in this order; what lies on disk stays there.
+
+        Parameters
+        ----------
+        items : indices (q,), with repetition if wanted.
+
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).take(np.array([2, 0])).key.tolist()
+        ['c', 'a']
+        """
         return replace(
             self,
             arrays={k: v.take(items) if isinstance(v, MappedRows) else v[items] for k, v in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
-            group=self.group[items],
+            group=None if self.group is None else self.group[items],
             key=None if self.key is None else self.key[items],
             own_split=None if self.own_split is None else self.own_split[items],
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:
-        """The set itself, or so many items of it, evenly spaced."""
+        """The set itself, or so many items of it, evenly spaced.
+
+        Examples
+        --------
+        >>> len(PairedEmbeddings({"image": np.eye(9)}).at_most(4))
+        4
+        """
         return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(
@@ -230,13 +229,19 @@ class PairedEmbeddings:
         -----
         UserWarning
             The data set's own split tears groups apart; it is followed nevertheless.
+
+        Examples
+        --------
+        >>> train, validation, test = PairedEmbeddings({"image": np.eye(20)}).split(seed=0)
+        >>> len(train), len(validation), len(test)
+        (14, 2, 4)
         """
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
-        if own and self.own_split is not None and tells_parts(self.own_split):
-            part = followed(self.own_split, self.group, fractions, seed)
+        if own and self.own_split is not None and has_parts(self.own_split):
+            part = by_own_parts(self.own_split, self.labels, fractions, seed)
         else:
-            part = dealt(self.group, fractions, seed)
+            part = by_seed(self.labels, fractions, seed)
         return tuple(self.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:
@@ -250,37 +255,21 @@ class PairedEmbeddings:
         ------
         ValueError
             An unknown suffix or type; a vector that is zero or infinite in float16.
-        """
-        path = Path(path)
-        if path.suffix not in SUFFIXES:
-            raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
-        arrays = {name: _as_type(name, array, dtype, self.counts.get(name)) for name, array in self.arrays.items()}
-        arrays |= {f"{name}_count": count for name, count in self.counts.items()}
-        if self.grouped:
-            arrays["group"] = self.group
-        if self.own_split is not None:
-            arrays["own_split"] = self.own_split
-        metadata = json.dumps(self.metadata, sort_keys=True)
-        with replacing(path) as temporary:
-            if path.suffix == ".npz":
-                if self.key is not None:
-                    arrays["key"] = np.asarray(self.key, dtype=np.str_)
-                np.savez(temporary, **arrays, metadata=np.array(metadata))  # type: ignore[arg-type]
-            else:
-                from safetensors.numpy import save_file
 
-                header = {"metadata": metadata}
-                if self.key is not None:
-                    header["key"] = json.dumps([str(key) for key in self.key])
-                with disk_errors(path):
-                    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
+        Examples
+        --------
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).save("pairs.npz")
+        >>> PairedEmbeddings.load("pairs.npz")
+        PairedEmbeddings(image (2, 3))
+        """
+        write(Path(path), self.contents, dtype)
 
     @staticmethod
     def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
-        Names that only parquet files beside the vectors hold are read too, where the vectors are and pyarrow is
-        installed; captions never are, see `modtrans_core.store.names.read_items`.
+        Where the vectors are read into memory and pyarrow is installed, names that only parquet files beside them hold
+        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them.
 
         Parameters
         ----------
@@ -291,72 +280,36 @@ class PairedEmbeddings:
         ------
         ValueError
             A damaged file; shards that differ in modalities, shapes or encoders; an embedding that is unfinished.
+
+        Examples
+        --------
+        A folder of shards is one set:
+
+        >>> for number in range(3):
+        ...     PairedEmbeddings({"image": np.eye(2, 3)}).save(f"shards/{number}.safetensors")
+        >>> PairedEmbeddings.load("shards")
+        PairedEmbeddings(image (6, 3))
         """
-        from modtrans_core.store.read import load
+        return PairedEmbeddings(**read(Path(path), mapped)._asdict())
 
-        return load(path, mapped)
+    @staticmethod
+    def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
+        """Read a pair set of one modality from a `.npy` file; a large one stays on disk.
 
+        Parameters
+        ----------
+        path : of an array (n, d), or (n, m, d) with `counts` (n,).
+        modality : what the vectors are of.
 
-def write_beside(path: Path, group: np.ndarray, own_split: np.ndarray | None, metadata: Mapping[str, Any]) -> None:
-    """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
-    from safetensors.numpy import save_file
+        Raises
+        ------
+        ValueError
+            A file that is missing or damaged, or no array of vectors.
 
-    arrays = {"group": group} | ({} if own_split is None else {"own_split": own_split})
-    with disk_errors(path):
-        save_file(arrays, path, {"metadata": json.dumps(metadata, sort_keys=True)})
-
-
-def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
-    """How two encoders differ in weights or preprocessing, as far as the facts of both say; None where they do not.
-
-    Where both know the SHA-256 of their weights, that decides and not the name, which may hold the path of a file that
-    has moved. The facts of precomputed vectors are about a file, not about what made them.
-    """
-    if "precomputed" in (here.get("preprocessing"), there.get("preprocessing")):
-        return None
-    digests = [facts.get("weights_sha256") for facts in (here, there)]
-    for fact in ("encoder" if None in digests else "weights_sha256", "preprocessing"):
-        if fact in here and fact in there and here[fact] != there[fact]:
-            names = [str(facts.get("encoder", "unnamed")) for facts in (here, there)]
-            if names[0] == names[1] or fact == "preprocessing":
-                names = [f"{name} with {fact} {facts[fact]}" for name, facts in zip(names, (here, there), strict=True)]
-            return f"encoder {names[0]}", names[1]
-    return None
-
-
-def _vectors(name: str, array: np.ndarray, n: int) -> np.ndarray:
-    if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(
-            f"{name}: {array.dtype} of shape {array.shape}, floats (n, d) or (n, m, d) with no empty side are needed"
-        )
-    if len(array) != n:
-        raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
-    return array if isinstance(array, MappedRows) else array.astype(np.float32, copy=False)
-
-
-def _as_type(name: str, array: np.ndarray, dtype: str, counts: np.ndarray | None) -> np.ndarray:
-    if dtype not in ("float32", "float16"):
-        raise ValueError(f"dtype: {dtype!r}, float32 or float16 is needed")
-    if dtype == "float32":
-        return np.asarray(array)
-    with np.errstate(over="ignore"):
-        half = np.asarray(array).astype(np.float16)
-    try:
-        refuse_bad_rows(name, half, counts)
-    except ValueError as error:
-        raise ValueError(f"{error} once they are float16; float32 holds them") from None
-    return half
-
-
-def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
-    n, m = shape
-    counts = np.full(n, m) if given is None else np.asarray(given)
-    if counts.shape != (n,) or counts.dtype.kind not in "iu" or counts.min() < 1 or counts.max() > m:
-        raise ValueError(f"{name}_count: integers from 1 to {m} of shape ({n},) are needed")
-    return counts.astype(np.int64)
-
-
-def _own_split(own: np.ndarray, n: int) -> np.ndarray:
-    if own.shape != (n,) or own.dtype.kind not in "iu" or own.min() < -1 or own.max() >= len(SPLITS):
-        raise ValueError(f"own_split: integers from -1 to {len(SPLITS) - 1} of shape ({n},) are needed")
-    return own.astype(np.int8)
+        Examples
+        --------
+        >>> np.save("image.npy", np.eye(2, 3))
+        >>> PairedEmbeddings.load_npy("image.npy", "image")
+        PairedEmbeddings(image (2, 3))
+        """
+        return PairedEmbeddings(**read_npy(Path(path), modality, counts)._asdict())

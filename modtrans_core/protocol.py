@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from modtrans_core import run
-from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.contents import differing
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
@@ -165,7 +166,8 @@ class Stored:
 
 def conditions(c: np.ndarray | Tensor, facts: Facts, device: torch.device) -> Tensor:
     """c (n, k) as unit vectors, float32, on the device; bad ones are a ValueError."""
-    rows = torch.as_tensor(c if isinstance(c, Tensor) else np.asarray(c), dtype=torch.float32, device=device)
+    rows = c if isinstance(c, Tensor) else torch.from_numpy(np.ascontiguousarray(c, dtype=np.float32))
+    rows = rows.to(device, torch.float32)
     if rows.ndim != 2 or rows.shape[1] != facts.k:
         raise ValueError(f"c: shape {tuple(rows.shape)}, (n, {facts.k}) is needed ({facts.source} vectors)")
     length = rows.norm(dim=1, keepdim=True)

@@ -33,7 +33,7 @@ DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "tra
 CHECKPOINT_EVERY = 200
 
 
-def refuse_existing(folder: str | Path) -> None:
+def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, or a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
@@ -53,7 +53,7 @@ def begin(
                 was = f"{found.get(name)}, not {value}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
-        refuse_existing(folder)
+        refuse_old_run(folder)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         describe(folder, method, facts, config, **more)
@@ -70,7 +70,7 @@ def write(
     folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, tensors: Mapping[str, Tensor]
 ) -> None:
     """Write a translator into a new folder."""
-    refuse_existing(folder)
+    refuse_old_run(folder)
     describe(Path(folder), method, facts, config)
     write_model(Path(folder), tensors)
 
@@ -251,9 +251,9 @@ def _log(path: Path, **values: float) -> None:
 
 
 def _cut_log(path: Path, step: int) -> None:
-    """Drop what the interrupted run logged after the step that is resumed from."""
+    """Drop what the interrupted run logged after the step that is resumed from, and a line that a full disk cut off."""
     if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         with replacing(path) as temporary:
             temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
 

@@ -8,50 +8,80 @@ from __future__ import annotations
 
 import numpy as np
 
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import present, unit, unit_targets
 
 RANKS = (1, 10)
 
 
-def _present(targets: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Unit targets (n, m, d), zero where absent, and how many each item has (n,)."""
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
-    present = np.arange(targets.shape[1]) < counts[:, None]
-    z = np.zeros(targets.shape, dtype=np.float32)
-    z[present] = unit(targets[present])
-    return z, counts
-
-
-def target_mean(targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """The mean (d,) of the unit targets, every item weighing the same: the best constant prediction."""
-    z, counts = _present(targets, counts)
-    return (z.sum(1, dtype=np.float64) / counts[:, None]).mean(0)
-
-
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """cos(z, zhat) of every item (n,), averaged over the item's own targets. `predicted` is (n, d)."""
-    z, counts = _present(targets, counts)
+    """cos(z, zhat) of every item, averaged over the item's own targets.
+
+    Parameters
+    ----------
+    predicted : zhat (n, d), of any length.
+    targets, counts : z, (n, d), or (n, m, d) where item i has `counts[i]` targets.
+
+    Returns
+    -------
+    Array (n,), float64.
+
+    Examples
+    --------
+    >>> cosine(np.array([[2.0, 0.0]]), np.array([[3.0, 4.0]])).round(4)
+    array([0.6])
+    """
+    z, counts = unit_targets(targets, counts)
     return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
 
 
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
-    """The cosine of the constant prediction `mean` (d,), taken from the training targets: what no input is worth."""
+    """The score of a prediction that ignores its input: the mean cosine of the constant `mean` (d,).
+
+    Parameters
+    ----------
+    mean : of the training targets, as `modtrans_core.vectors.mean_of_unit` gives it. Of all constants it has the best
+        cosine to them.
+    targets, counts : as for `cosine`.
+
+    Examples
+    --------
+    >>> round(floor(np.array([0.5, 0.5]), np.eye(2)), 4)
+    0.7071
+    """
     return float(cosine(np.broadcast_to(mean, (len(targets), len(mean))), targets, counts).mean())
 
 
 def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | None:
-    """sqrt(E <z, z'>) over two different targets of one item: no function of the condition can expect more.
+    """The cosine that no function of the condition can be expected to exceed.
 
-    For unit z, E[cos(z, g(c))] <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E <z, z'>), z and z' independent given c.
-    Estimated without bias inside the root from items with two targets or more; None where there are none.
+    Parameters
+    ----------
+    targets, counts : as for `cosine`.
+
+    Returns
+    -------
+    The estimate; None where no item has two targets.
+
+    Notes
+    -----
+    Let z and z' be two targets of one item, independent given its condition c. For unit vectors and any function g,
+
+        E cos(z, g(c)) <= E |E[z|c]| <= sqrt(E |E[z|c]|^2) = sqrt(E <z, z'>).
+
+    E <z, z'> is estimated without bias from the items with two targets or more. Of m unit targets with sum s, the
+    mean of <z, z'> over different ones is (|s|^2 - m) / (m (m - 1)).
+
+    Examples
+    --------
+    >>> ceiling(np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])) == 0.5**0.5
+    True
     """
-    z, counts = _present(targets, counts)
-    several = counts > 1
-    if not several.any():
+    z, counts = unit_targets(targets, counts)
+    repeated = counts > 1
+    if not repeated.any():
         return None
-    m = counts[several]
-    total = np.square(z[several].sum(1, dtype=np.float64)).sum(1)
+    m = counts[repeated]
+    total = np.square(z[repeated].sum(1, dtype=np.float64)).sum(1)
     return float(np.sqrt(max(0.0, np.mean((total - m) / (m * (m - 1))))))
 
 
@@ -72,11 +102,16 @@ def recall_at_k(
     predicted : queries, (q, d).
     gallery : (n, d) or (n, m, d) with `counts`.
     relevant : (q,) the right item of each query. Default: query i belongs to item i.
+
+    Examples
+    --------
+    >>> recall_at_k(np.array([[1.0, 0.1], [1.0, 0.2]]), np.eye(2))
+    array([1., 0.])
     """
-    z, counts = _present(gallery, counts)
+    z, counts = unit_targets(gallery, counts)
     n, m, d = z.shape
     relevant = np.arange(n) if relevant is None else relevant
-    absent = np.arange(m) >= counts[:, None]
+    absent = ~present(m, counts)
     queries = unit(predicted)
     hit = np.empty(len(queries))
     chunk = max(1, 2**25 // (n * m))  # similarities held at once: 128 MiB
@@ -109,6 +144,19 @@ def score(
     mean : (d,) mean of the **training** targets: the floor's constant, and the centre of the centered ranking, in
         which it is subtracted from the unit vectors on both sides.
     item : (q,) the item of each condition; an item's conditions share its weight. Default: one each.
+
+    Returns
+    -------
+    `cosine`, `floor`, `ceiling` (None where no item has two targets), `skill` = (cosine - floor) / (ceiling - floor)
+    with a ceiling of 1 where none is known, `recall_at_1`, `recall_at_10`, `centered_recall_at_1`,
+    `centered_recall_at_10`, and `gallery`, the number of items ranked.
+
+    Examples
+    --------
+    >>> z = np.eye(3) + 0.1
+    >>> found = score(z, z, mean=z.mean(0))
+    >>> round(found["cosine"], 4), round(found["floor"], 4), found["recall_at_1"], found["gallery"]
+    (1.0, 0.6768, 1.0, 3)
     """
     n = len(targets)
     item = np.arange(n) if item is None else item
@@ -116,7 +164,7 @@ def score(
     own_counts = None if counts is None else counts[item]
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts)
-    z, counts = _present(targets, counts)
+    z, counts = unit_targets(targets, counts)
     centered = unit(predicted) - mean
     centered_targets = z - mean
     result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}

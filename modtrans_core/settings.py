@@ -5,39 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_type_hints
+
+from modtrans_core.checks import refuse_unless
 
 Settings = TypeVar("Settings")
-
-
-def require(ok: bool, name: str, value: object, needed: str) -> None:
-    """Refuse a setting that is not `ok`."""
-    if not ok:
-        raise ValueError(f"{name}: {value!r}, {needed} is needed")
-
-
-def require_one_of(name: str, value: object, kind: Any) -> None:
-    """Refuse a setting that is none of the values of a `Literal`."""
-    require(value in get_args(kind), name, value, f"one of {get_args(kind)}")
 
 
 def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") -> Settings:
     """The inverse of `dataclasses.asdict`; an unknown or ill-typed setting is a ValueError that names it."""
     known = get_type_hints(cls)
     for name in values:
-        require(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
+        refuse_unless(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
     made: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type]
         if item.name not in values:
             continue
         kind, value = known[item.name], values[item.name]
         if is_dataclass(kind):
-            require(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
+            refuse_unless(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
             made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
         else:
             expected = (int, float) if kind is float else kind if kind in (int, bool) else str
             ok = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
-            require(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text"))
+            refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text"))
             made[item.name] = value
     return cls(**made)
 
@@ -67,7 +58,7 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
     found = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        require(bool(equals), "set", setting, "NAME=VALUE")
+        refuse_unless(bool(equals), "set", setting, "NAME=VALUE")
         try:
             found[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -17,10 +19,29 @@ def groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.unique(group, return_inverse=True, return_counts=True)
 
 
-def dealt(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """The part (n,) int8 of every item: groups are dealt out whole, in an order that the seed chooses.
+def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+    """Deal the groups out whole, in an order that the seed chooses.
 
     Every part gets a group, and its share of the items to within the size of one.
+
+    Parameters
+    ----------
+    group : the label of each item's group (n,).
+    fractions : share of the items in each part, positive, summing to 1.
+
+    Returns
+    -------
+    The part of every item (n,), int8: an index into `fractions`.
+
+    Raises
+    ------
+    ValueError
+        Fewer groups than parts.
+
+    Examples
+    --------
+    >>> by_seed(np.array([0, 0, 1, 1, 2, 2]), (0.7, 0.3), seed=0)
+    array([0, 0, 1, 1, 0, 0], dtype=int8)
     """
     labels, which, sizes = groups(group)
     if len(labels) < len(fractions):
@@ -36,14 +57,22 @@ def dealt(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarra
     return part[which]
 
 
-def tells_parts(own: np.ndarray | None) -> bool:
+def has_parts(own: np.ndarray | None) -> bool:
     """Whether a data set's own split (n,), indices into `SPLITS` or -1, has two parts or more."""
     return own is not None and sum(bool((own == part).any()) for part in range(len(SPLITS))) > 1
 
 
-def followed(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """The part (n,) int8 of every item where the data set's own split has two parts or more; see
-    `PairedEmbeddings.split`. Items in none of its parts are in none here: -1.
+def by_own_parts(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+    """Follow the data set's own split, which has two parts or more; see `modtrans_core.pairs.PairedEmbeddings.split`.
+
+    Parameters
+    ----------
+    own : the part that the data set puts each item in (n,), an index into `SPLITS` or -1.
+    group, fractions, seed : as for `by_seed`, by which a part that is missing is cut from train.
+
+    Returns
+    -------
+    The part of every item (n,), int8; -1 where the data set puts it in none.
 
     Raises
     ------
@@ -67,7 +96,7 @@ def followed(own: np.ndarray, group: np.ndarray, fractions: Sequence[float], see
         raise ValueError(f"fractions: {len(fractions)} parts, but own_split can give 2 or 3; own=False ignores it")
     elif not (validation and test):
         items, both = np.flatnonzero(own == 0), fractions[0] + fractions[1]
-        part[items] = dealt(group[items], (fractions[0] / both, fractions[1] / both), seed)
+        part[items] = by_seed(group[items], (fractions[0] / both, fractions[1] / both), seed)
     _warn_of_torn(part, group)
     return part
 
@@ -85,3 +114,34 @@ def _warn_of_torn(part: np.ndarray, group: np.ndarray) -> None:
             f"the data set's own split tears {torn} of {len(labels)} groups apart: scores may profit from it",
             stacklevel=4,
         )
+
+
+def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
+    """Choose at most `limit` items, whole groups at a time.
+
+    Groups are dealt in a pseudo-random order that depends on `seed` alone, each taken if it still fits.
+
+    Parameters
+    ----------
+    group : the label of each item's group (n,).
+    limit : default: all items.
+
+    Returns
+    -------
+    Indices of the chosen items, ascending.
+
+    Raises
+    ------
+    ValueError
+        If the limit is below 1.
+    """
+    if limit is None:
+        return np.arange(len(group))
+    refuse_unless(limit >= 1, "limit", limit, "at least 1")
+    labels, sizes = np.unique(group, return_counts=True)
+    chosen, room = [], limit
+    for place in np.random.default_rng(seed).permutation(len(labels)):
+        if sizes[place] <= room:
+            chosen.append(labels[place])
+            room -= sizes[place]
+    return np.flatnonzero(np.isin(group, chosen))

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import distributed
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
-from modtrans_core.settings import require
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000
@@ -70,12 +70,12 @@ class TrainConfig:
     """of weights, order and noise, each its own stream"""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, "steps", self.steps, "at least 0")
-        require(self.batch >= 1, "batch", self.batch, "at least 1")
-        require(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
-        require(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
-        require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(self.steps >= 0, "steps", self.steps, "at least 0")
+        refuse_unless(self.batch >= 1, "batch", self.batch, "at least 1")
+        refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
+        refuse_unless(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        refuse_unless(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
+        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 def train(
@@ -112,7 +112,7 @@ def train(
     state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
     first = run.resume(state) if run else 0
     mine, weight = distributed.share(batches.size)
-    measured = _compiled(_Measured(module, loss), device, config.steps)
+    measured = _compiled(Measured(module, loss), device, config.steps)
     parallel = distributed.parallel(measured)
     module.train()
     with _own_generators(device), run.interruptible() if run else nullcontext():
@@ -147,7 +147,7 @@ def advance(
     return terms
 
 
-class _Measured(nn.Module):
+class Measured(nn.Module):
     """The loss as a module, so that its gradients can be averaged over processes."""
 
     def __init__(self, module: nn.Module, loss: Loss[Any]) -> None:
@@ -170,9 +170,9 @@ def pays(device: str, steps: int, processes: int) -> bool:
     return device == "cuda" and steps >= COMPILE_FROM and processes == 1
 
 
-def bfloat16(device: torch.device) -> torch.autocast:
+def bfloat16(device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 matrix products on a GPU, float32 elsewhere."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 @contextmanager

@@ -1,19 +1,128 @@
-"""Vectors and their directions."""
+"""Vectors and their directions, and the shape of items that have several vectors each.
+
+Where item i has up to m vectors (the captions of one picture), they are an array (n, m, d) beside `counts` (n,): the
+first `counts[i]` of them are there, and what stands in the others means nothing.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 ROWS = 8192
-"""rows that are worked on at once"""
+"""rows that are worked on at once wherever all of them would not fit into memory: 32 MiB of 1,024 float32 numbers"""
+
+
+def norms(x: np.ndarray) -> np.ndarray:
+    """The length (...) of every vector of x (..., d), summed in float64."""
+    return np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    """`x` (..., d) with every vector scaled to length 1, float32. A zero or non-finite vector is a ValueError."""
+    """Scale every vector to length 1.
+
+    Parameters
+    ----------
+    x : vectors (..., d) of any float type.
+
+    Returns
+    -------
+    Array (..., d), float32.
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero, NaN or infinite: it has no direction.
+
+    Examples
+    --------
+    >>> unit([[3.0, 4.0], [0.0, 2.0]])
+    array([[0.6, 0.8],
+           [0. , 1. ]], dtype=float32)
+    """
     x = np.asarray(x)
-    norm = np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))[..., None]
-    if not (np.isfinite(norm) & (norm > 0)).all():
+    length = norms(x)[..., None]
+    bad = ~(np.isfinite(length) & (length > 0))
+    if bad.any():
+        raise ValueError(f"vector {np.argwhere(bad)[0][0]}: zero, NaN or infinite; it has no direction")
+    return (x / length).astype(np.float32)
+
+
+def present(m: int, counts: np.ndarray) -> np.ndarray:
+    """Which of the m vectors of each item are there: the mask (n, m) of `counts` (n,).
+
+    Examples
+    --------
+    >>> present(3, np.array([2, 1]))
+    array([[ True,  True, False],
+           [ True, False, False]])
+    """
+    return np.arange(m) < np.asarray(counts)[:, None]
+
+
+def several(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Targets of any shape as several an item.
+
+    Parameters
+    ----------
+    targets : (n, d), one an item, or (n, m, d).
+    counts : how many each item has (n,). Default: all m.
+
+    Returns
+    -------
+    targets : (n, m, d), where m is 1 for (n, d).
+    counts : (n,).
+    """
+    targets = targets[:, None] if targets.ndim == 2 else targets
+    return targets, np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
+
+
+def unit_targets(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The targets (n, d) or (n, m, d) as unit vectors (n, m, d), zero where absent, and their counts (n,)."""
+    targets, counts = several(targets, counts)
+    there = present(targets.shape[1], counts)
+    z = np.zeros(targets.shape, dtype=np.float32)
+    z[there] = unit(targets[there])
+    return z, counts
+
+
+def mean_of_unit(targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """The mean (d,) of the unit targets, float64, every item weighing the same: the best constant prediction.
+
+    Parameters
+    ----------
+    targets : (n, d), or (n, m, d) with `counts` (n,).
+
+    Examples
+    --------
+    >>> mean_of_unit(np.array([[2.0, 0.0], [0.0, 3.0]]))
+    array([0.5, 0.5])
+    """
+    z, counts = unit_targets(targets, counts)
+    return (z.sum(1, dtype=np.float64) / counts[:, None]).mean(0)
+
+
+def refuse_bad_rows(name: str, x: np.ndarray, counts: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
+    """Refuse NaN, infinity and zero vectors.
+
+    Parameters
+    ----------
+    name : of the array, for the message.
+    x : (n, d), or (n, m, d) with `counts` (n,); vectors that are absent may hold anything.
+    rows : where the rows of x lie (n,), for the message. Default: 0 to n - 1.
+
+    Raises
+    ------
+    ValueError
+        The message names the first bad row and says how many there are.
+    """
+    length = norms(x)
+    bad = ~(np.isfinite(length) & (length > 0))
+    if counts is not None:
+        bad &= present(x.shape[1], counts)
+    if bad.any():
+        first = np.argwhere(bad)[0]
+        what = "a zero vector" if np.all(x[tuple(first)] == 0) else "NaN or infinity"
+        row = first[0] if rows is None else rows[first[0]]
         raise ValueError(
-            f"vector {np.argwhere(~(np.isfinite(norm) & (norm > 0)))[0][0]}: zero, NaN or infinite; it has no direction"
+            f"{name}: {what} in row {row} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed"
         )
-    return (x / norm).astype(np.float32)

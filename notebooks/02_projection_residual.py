@@ -28,8 +28,7 @@ from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots import decomposition as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
-from analysis.theory.column_space import ColumnSpace
-from analysis.theory.decomposition import decompose, decompose_translation
+from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
 
 # %% [markdown]

@@ -30,7 +30,7 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import certify
 from analysis.theory.limits import limits, population_floor
-from analysis.theory.premises import Parts
+from analysis.theory.premises import TranslatedPairs
 from modtrans_core.scores import cosine
 
 # %% [markdown]
@@ -90,7 +90,7 @@ for name, certificate in certificates.items():
 s, one = np.minimum(np.linalg.norm(p, axis=1), 1.0), held.z if held.z.ndim == 2 else held.z[:, 0]
 levels = np.linspace(*np.quantile(certificates["learned"].band.cosine, [0.005, 0.995]), 60)
 bound = {"bound, orthogonal geometry": (levels, mixture_probability(levels, s, gamma, d))}
-alignments = {name: Parts.of(p, f, gamma, one).alignment for name, f in directions.items()}
+alignments = {name: TranslatedPairs.of(p, f, gamma, one).alignment for name, f in directions.items()}
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
     figures.survival({name: x.band for name, x in certificates.items()}, bound, axes[0])

@@ -31,6 +31,6 @@ def test_the_theory_never_imports_torch(module):
     assert "torch" not in imported(f"analysis.theory.{module}")
 
 
-@pytest.mark.parametrize("module", ["analysis.cli", "modtrans_core", "modtrans_core.cli"])
+@pytest.mark.parametrize("module", ["analysis.cli", "modtrans_core", "modtrans_core.cli", "modtrans_core.embed"])
 def test_help_does_not_wait_for_heavy_libraries(module):
     assert imported(module) == []

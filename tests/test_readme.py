@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from modtrans_core.config import Config, TrainConfig, preset
 
 from analysis import cli
 from modtrans_core import PairedEmbeddings, Translator
 from modtrans_core.cli.verb import run
-from modtrans_core.config import Config, TrainConfig, preset
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)

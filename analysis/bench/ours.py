@@ -8,15 +8,15 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from modtrans_core.config import Config, preset
+from modtrans_core.translator import Translator
 from torch import Tensor
 
 from analysis.bench.contender import BATCH_COUNTED, Closed, Contender, Gradient, flops
 from analysis.bench.machine import synchronise
 from analysis.bench.task import Task
-from modtrans_core.config import Config, preset
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
-from modtrans_core.translator import Translator
 
 
 class Trained(Gradient):

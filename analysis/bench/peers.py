@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from modtrans_core.config import preset
 from torch import Tensor
 from torch.nn.functional import mse_loss, normalize
 
@@ -20,7 +21,6 @@ from analysis.bench.contender import Closed, Contender, Network
 from analysis.bench.ours import Trained
 from analysis.bench.task import Task
 from analysis.translators import MLP, Ridge
-from modtrans_core.config import preset
 
 DEPTH, HEADS, HEAD = 6, 8, 64
 TIMESTEPS = 1000

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from modtrans_core.config import preset
+from modtrans_core.objective import objective
+from modtrans_core.translator import Translator
 from torch import Tensor
 
 from analysis.bench.contender import flops
@@ -19,9 +22,6 @@ from analysis.bench.ours import ClosedForm
 from analysis.bench.settings import Settings
 from analysis.bench.task import Task
 from analysis.experiments.synthetic import synthetic_pairs
-from modtrans_core.config import preset
-from modtrans_core.objective import objective
-from modtrans_core.translator import Translator
 
 CAPTIONS = 5
 BATCH = 8_192

@@ -13,8 +13,8 @@ from torch import Tensor
 from analysis.bench.settings import Settings
 from analysis.experiments.synthetic import synthetic_pairs
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine, score
+from modtrans_core.vectors import mean_of_unit, unit
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Task:
 
     @cached_property
     def _mean(self) -> np.ndarray:
-        return target_mean(self.train.modality(self.target), self.train.counts.get(self.target))
+        return mean_of_unit(self.train.modality(self.target), self.train.counts.get(self.target))
 
     def _pairs(self, part: PairedEmbeddings) -> tuple[np.ndarray, np.ndarray]:
         c, z, of_c, of_z = part.pairings(self.source, self.target)

@@ -19,9 +19,9 @@ import pandas as pd
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import floor
+from modtrans_core.split import whole_groups
 from modtrans_core.vectors import unit
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -155,8 +155,8 @@ def without(away: PairedEmbeddings, test: PairedEmbeddings) -> PairedEmbeddings:
     """
     if away.key is None or test.key is None:
         return away
-    held = np.unique(away.group[np.isin(away.key, test.key)])
-    return away.take(np.flatnonzero(~np.isin(away.group, held)))
+    held = np.unique(away.labels[np.isin(away.key, test.key)])
+    return away.take(np.flatnonzero(~np.isin(away.labels, held)))
 
 
 def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -189,4 +189,4 @@ def _condition_mean(pairing: Pairing) -> np.ndarray:
 
 
 def _at_most(pairs: PairedEmbeddings, items: int, seed: int) -> PairedEmbeddings:
-    return pairs.take(whole_groups(pairs.group, items, seed))
+    return pairs.take(whole_groups(pairs.labels, items, seed))

@@ -10,13 +10,13 @@ import pandas as pd
 
 from analysis.experiments.data import one_vector
 from analysis.experiments.synthetic import mean_length
-from analysis.theory.intervals import mean_interval
+from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import Limits, sampling_law
 from analysis.translators import Ridge, baselines
 from analysis.translators.protocol import Baseline
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.scores import cosine, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import mean_of_unit, unit
 
 SAMPLES = (1, 2, 4, 8, 16, 32, 64)
 DRAWS = 400
@@ -42,7 +42,7 @@ def held_out(data: PairedEmbeddings, source: str, target: str, seed: int) -> Hel
     """Split by group. Items with several targets repeat their condition in the training and validation rows."""
     train, validation, test = data.split(seed)
     c, z, counts = one_vector(test, source), test.modality(target), test.counts.get(target)
-    mean = target_mean(train.modality(target), train.counts.get(target))
+    mean = mean_of_unit(train.modality(target), train.counts.get(target))
     return Held(_rows(train, source, target), _rows(validation, source, target), c, z, counts, test.group, mean)
 
 

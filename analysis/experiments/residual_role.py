@@ -104,7 +104,7 @@ def residual_role(
     facts = {"direction": trial.route, "seed": trial.seed}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
     rows = [{**facts, "law": law, **empty, **row, "gallery": n, "draws": draws} for law, row in found.items()]
-    cosines = pd.DataFrame({"group": held.pairs.group, "expected": expected, "observed": cosine(m, targets, counts)})
+    cosines = pd.DataFrame({"group": held.pairs.labels, "expected": expected, "observed": cosine(m, targets, counts)})
     residual = unit(held.z[held.of_z]) - m[held.item[held.of_c]]
     log_score = direction_score(calibrated.root.numpy(), unit(residual)).mean() / held.d
     return Role(pd.DataFrame(rows), cosines.assign(**facts), float(log_score))

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiments.trial import Trial
-from analysis.theory.certify import _one_of_each, certify
-from analysis.theory.gamma import calibrate_gamma
+from analysis.theory.gamma import best_gamma
 from analysis.translators import SIMPLE, applicable
+from analysis.translators.certify import certify_translator
 from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset
 from modtrans_core.scores import cosine
 
@@ -50,7 +50,7 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     (p, f, _), (held_p, held_f, _) = poster.parts(c), poster.parts(held_c)
     held_ridge = trial.fit(preset("ridge"), unseen=True).translate(held_c)
     best, added = (
-        calibrate_gamma(held, held_f, held_z, group=trial.validation.group).gamma for held in (held_p, held_ridge)
+        best_gamma(held, held_f, held_z, group=trial.validation.group).gamma for held in (held_p, held_ridge)
     )
     trial.add("poster, gamma 0", p, gamma=0.0)
     trial.add("poster, best gamma", p + best * f, gamma=best)
@@ -90,11 +90,7 @@ def mean_cosine(part: Pairing, zhat: np.ndarray) -> float:
 
 def certified(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[str, float | int | str]:
     """What a certificate at `alpha` says, as one row of a table."""
-    rng, test = np.random.default_rng(0), trial.test
-    projection, direction, gamma = poster.parts(np.asarray(test.c)[_one_of_each(test.item, len(test.item), rng)])
-    certificate = certify(
-        projection, direction, gamma, test.targets, alpha, counts=test.counts, group=test.pairs.group, rng=rng
-    )
+    certificate = certify_translator(poster, trial.test.pairs, alpha)
     premises = certificate.premises
     assert premises is not None  # the poster's translator has parts
     return {

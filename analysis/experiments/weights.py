@@ -18,18 +18,18 @@ import pandas as pd
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.arrays import row_cosine
 from analysis.theory.bound import cosine as orthogonal_cosine
+from analysis.theory.confidence import mean_interval
 from analysis.theory.gamma import (
-    Calibration,
+    ChosenGamma,
     best_gamma,
     break_even_alignment,
-    calibrate_gamma,
     ceiling,
-    general_best_gamma,
     general_cosine,
+    general_peak_gamma,
     guaranteed_level,
+    peak_gamma,
 )
-from analysis.theory.intervals import mean_interval
-from analysis.theory.premises import Parts
+from analysis.theory.premises import TranslatedPairs
 from analysis.translators import Ridge
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.vectors import unit
@@ -129,15 +129,15 @@ class Weights(NamedTuple):
     """`name`, `gamma`, and the mean cosine as `value` with its interval `low`, `high`"""
     gain: pd.DataFrame
     """the same of the cosine less that of gamma = 0"""
-    calibrations: Mapping[str, Calibration]
+    calibrations: Mapping[str, ChosenGamma]
 
 
 def measure(translators: Translators, held: Rows, test: Rows, confidence: float) -> Weights:
     """Choose gamma on the validation rows, whole groups at a time, and measure it and `GAMMAS` on the test rows."""
     table, curve, gain, calibrations = [], [], [], {}
     for name, (chosen_on, (p, f)) in translators.items():
-        chosen = calibrations[name] = calibrate_gamma(*chosen_on, held.z, group=held.group, confidence=confidence)
-        parts = Parts.of(p, f, 0.0, test.z)
+        chosen = calibrations[name] = best_gamma(*chosen_on, held.z, group=held.group, confidence=confidence)
+        parts = TranslatedPairs.of(p, f, 0.0, test.z)
         cosines = _cosines(parts, [*GAMMAS, 1.0, chosen.gamma])
         for gamma in GAMMAS:
             for where, values in ((curve, cosines[gamma]), (gain, cosines[gamma] - cosines[0.0])):
@@ -145,7 +145,7 @@ def measure(translators: Translators, held: Rows, test: Rows, confidence: float)
         u = mean_interval(parts.alignment, test.group, confidence)
         gained = mean_interval(cosines[chosen.gamma] - cosines[0.0], test.group, confidence)
         s = min(float(np.linalg.norm(parts.projection, axis=1).mean()), 1.0)  # a trained p may be longer than any foot
-        row = {"s": s, "u": u.value, "u_low": u.low, "u_high": u.high, "best": best_gamma(u.value, s)}
+        row = {"s": s, "u": u.value, "u_low": u.low, "u_high": u.high, "best": peak_gamma(u.value, s)}
         row |= {"general": _general(parts), "calibrated": chosen.gamma, "cosine_0": cosines[0.0].mean()}
         row |= {"cosine_calibrated": cosines[chosen.gamma].mean(), "cosine_1": cosines[1.0].mean()}
         row |= {"lower_limit": chosen.lower_limit, "certified": chosen.certified_gamma}
@@ -154,22 +154,22 @@ def measure(translators: Translators, held: Rows, test: Rows, confidence: float)
     return Weights(pd.DataFrame(table), pd.DataFrame(curve), pd.DataFrame(gain), calibrations)
 
 
-def _products(parts: Parts) -> list[np.ndarray]:
+def _products(parts: TranslatedPairs) -> list[np.ndarray]:
     """<z, p>, <z, f> and <p, f>, (n,) each."""
     z, p, f = parts.target, parts.projection, parts.direction
     return [np.einsum("nd,nd->n", x, y) for x, y in ((z, p), (z, f), (p, f))]
 
 
-def _cosines(parts: Parts, gammas: list[float]) -> dict[float, np.ndarray]:
+def _cosines(parts: TranslatedPairs, gammas: list[float]) -> dict[float, np.ndarray]:
     """gamma -> the cosine (n,) of every row."""
     s = np.linalg.norm(parts.projection, axis=1)
     return {gamma: general_cosine(gamma, *_products(parts), s) for gamma in gammas}
 
 
-def _general(parts: Parts) -> float:
+def _general(parts: TranslatedPairs) -> float:
     """The best gamma by the mean angles between p, f and z as they are; NaN where it is infinite."""
     s = np.linalg.norm(parts.projection, axis=1)
-    best = float(general_best_gamma(*(x.mean() for x in _products(parts)), np.sqrt(np.mean(s**2))))
+    best = float(general_peak_gamma(*(x.mean() for x in _products(parts)), np.sqrt(np.mean(s**2))))
     return best if np.isfinite(best) else np.nan
 
 
@@ -184,7 +184,7 @@ def equal_orthogonal(p: np.ndarray, f: np.ndarray, z: np.ndarray, gamma: float) 
     return s, u, s * gamma * np.sqrt(1.0 - lean**2) / (length + gamma * lean)
 
 
-def _equal(parts: Parts, cosine: np.ndarray) -> dict[str, float]:
+def _equal(parts: TranslatedPairs, cosine: np.ndarray) -> dict[str, float]:
     """The means of the equal orthogonal translator at gamma = 1, and how far its cosine is from the one given."""
     s, u, weight = equal_orthogonal(parts.projection, parts.direction, parts.target, 1.0)
     turned = (s <= 0.0) | (weight < 0.0)  # p points away from z, or f undoes p: not this geometry
@@ -202,8 +202,8 @@ def fixed_weights(translator: tuple[Pair, Pair], test: Rows, s: float, delta: fl
     needs to be better than 0. `hopeless_above` : the s from which no alignment is enough.
     """
     p, f = translator[1]
-    z = Parts.of(p, f, 0.0, test.z).target
-    itself = Parts.of(p, unit(z - p), 1.0, z).cosine.mean()
+    z = TranslatedPairs.of(p, f, 0.0, test.z).target
+    itself = TranslatedPairs.of(p, unit(z - p), 1.0, z).cosine.mean()
     grid = np.linspace(0.01, 0.99, 981)
     return {
         "guaranteed": {str(g): float(guaranteed_level(delta, s, g, z.shape[1])) for g in (0.0, 0.2, 1.0)},
@@ -223,9 +223,7 @@ def closed_forms(
     rows with this s and u = 1 at gamma = 1.
     """
     best = {
-        row.name: calibrate_gamma(*orthogonal_rows(row.s, row.u, d, rng)).gamma
-        for row in table.itertuples()
-        if row.s < 1.0
+        row.name: best_gamma(*orthogonal_rows(row.s, row.u, d, rng)).gamma for row in table.itertuples() if row.s < 1.0
     }
     p, f, z = orthogonal_rows(s, 1.0, d, rng)
     return best, row_cosine(p + f, z)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
-from analysis.theory.distribution_free import SurvivalBand
+from analysis.theory.confidence import SurvivalBand
 from analysis.theory.limits import Limits, sampling_law
 from analysis.theory.sphere import AlignmentLaw
 

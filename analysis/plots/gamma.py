@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from analysis.plots.style import BAND, INK, LINES, RULE, colour, line, point
-from analysis.theory.gamma import best_gamma, break_even_alignment, ceiling, guaranteed_level
+from analysis.theory.gamma import break_even_alignment, ceiling, guaranteed_level, peak_gamma
 
 
 def phase_diagram(
@@ -31,7 +31,7 @@ def phase_diagram(
     ax = ax or plt.gca()
     low = -0.25 if translators is None else min(-0.25, translators["u"].min() - 0.1)
     s, u = np.linspace(0.0, 1.0, 201), np.linspace(low, 1.0, 301)
-    shade = ax.pcolormesh(s, u, best_gamma(u[:, None], s), cmap="Greys", vmin=0, vmax=1.6, rasterized=True)
+    shade = ax.pcolormesh(s, u, peak_gamma(u[:, None], s), cmap="Greys", vmin=0, vmax=1.6, rasterized=True)
     bar = ax.figure.colorbar(shade, ax=ax, label=r"best $\gamma = \rho u$", ticks=np.linspace(0.0, 1.0, 6))
     bar.ax.set_ylim(0.0, 1.0)
     for gamma, style in zip(gammas, LINES[1:], strict=False):

@@ -1,67 +1,91 @@
-"""Arrays at the door: what comes in from outside is checked once, in one wording."""
+"""Checks of arguments: arrays come in as float64, and what cannot be used is refused in one line."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+ROUNDING = 1e-6  # how far float32 may move a cosine, or the length of a unit vector
 
 
-def matrix(name: str, value: object) -> np.ndarray:
-    """`value` as a float64 matrix of shape (rows, columns); the caller's array is never changed.
+def matrix(name: str, value: ArrayLike) -> Floats:
+    """`value` as a float64 matrix (rows, columns): at least one of each, all entries finite; ValueError otherwise."""
+    return _finite(name, value, 2, "(rows, columns)")
+
+
+def vector(name: str, value: ArrayLike) -> Floats:
+    """`value` as a float64 vector (n,): at least one entry, all finite; ValueError otherwise."""
+    return _finite(name, value, 1, "(n,)")
+
+
+def cosines(name: str, value: ArrayLike) -> Floats:
+    """`value` as an ascending float64 vector (n,) of cosines; ValueError outside [-1, 1] by more than `ROUNDING`."""
+    array = np.sort(vector(name, value))
+    if array[0] < -1.0 - ROUNDING or array[-1] > 1.0 + ROUNDING:
+        raise ValueError(f"{name}: {array[0]} to {array[-1]}, -1 to 1 is needed")
+    return array
+
+
+def in_range(
+    name: str,
+    value: ArrayLike,
+    *,
+    low: float | Floats = -np.inf,
+    high: float | Floats = np.inf,
+    finite: bool = True,
+) -> Floats:
+    """`value` as a float64 array of any shape with entries in [low, high], finite unless said otherwise.
 
     Raises
     ------
     ValueError
-        Not two-dimensional, empty, or with an entry that is not a finite number.
+        An entry outside, infinite where `finite`, or NaN; the first of them is named.
     """
     array = np.asarray(value, dtype=np.float64)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name}: shape {array.shape}, allowed is (rows, columns) with at least one of each")
-    if not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ValueError(f"{name}: row {row} holds a value that is not finite, allowed are finite numbers")
+    good = (array >= low) & (array <= high)
+    if finite:
+        good &= np.isfinite(array)
+    if not good.all():
+        entry, least, most = (part[~good].flat[0] for part in np.broadcast_arrays(array, low, high))
+        left = "(" if finite and least == -np.inf else "["
+        right = ")" if finite and most == np.inf else "]"
+        raise ValueError(f"{name}: {entry:g}, a number in {left}{least:g}, {most:g}{right} is needed")
     return array
-
-
-def vector(name: str, value: object) -> np.ndarray:
-    """`value` as a float64 vector of shape (n,), n >= 1, of finite numbers; ValueError otherwise."""
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name}: shape {array.shape}, allowed is (n,) with n at least 1")
-    if not np.isfinite(array).all():
-        entry = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(f"{name}: entry {entry} is {array[entry]}, allowed are finite numbers")
-    return array
-
-
-ROUNDING = 1e-6  # how far a cosine or a length of float32 vectors may be from what it is exactly
-
-
-def cosines(name: str, value: object) -> np.ndarray:
-    """`value` as a float64 vector of cosines, sorted; ValueError outside [-1, 1], rounding aside."""
-    array = np.sort(vector(name, value))
-    if array[0] < -1.0 - ROUNDING or array[-1] > 1.0 + ROUNDING:
-        raise ValueError(f"{name}: {array[0]} to {array[-1]}, allowed is -1 to 1")
-    return array
-
-
-def rows_agree(**arrays: np.ndarray) -> None:
-    """ValueError unless all named arrays have the same number of rows."""
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(f"rows: {listed}; allowed is one number of rows for all")
 
 
 def fraction(name: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1; ValueError otherwise."""
     if not 0.0 < value < 1.0:
-        raise ValueError(f"{name}: {value}, allowed is a number strictly between 0 and 1")
+        raise ValueError(f"{name}: {value}, a number strictly between 0 and 1 is needed")
     return float(value)
 
 
-def row_cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """cos of each pair of rows, (n,), in [-1, 1]; NaN where a row is zero and has no direction."""
+def rows_agree(**arrays: np.ndarray) -> None:
+    """ValueError unless all the named arrays have the same number of rows."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"rows: {listed}; one number of rows for all is needed")
+
+
+def row_cosine(first: Floats, second: Floats) -> Floats:
+    """Cosine (n,) of each row of one matrix with the same row of the other, in [-1, 1]; NaN where a row is zero."""
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     product = np.einsum("nd,nd->n", first, second)
     cosine = np.divide(product, lengths, out=np.full(len(first), np.nan), where=lengths > 0.0)
     return np.clip(cosine, -1.0, 1.0)
+
+
+def _finite(name: str, value: ArrayLike, dimensions: int, shape: str) -> Floats:
+    """`value` as a float64 array with so many dimensions, not empty and finite."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim != dimensions or array.size == 0:
+        raise ValueError(f"{name}: shape {array.shape}, a shape {shape} with no empty side is needed")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row = int(np.argwhere(bad)[0][0])
+        found = f"entry {row} is {array[row]}" if dimensions == 1 else f"row {row} is not finite"
+        raise ValueError(f"{name}: {found}, finite numbers are needed")
+    return array

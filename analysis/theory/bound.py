@@ -1,28 +1,33 @@
-r"""The cosine bound: P(cos(z, zhat) >= alpha) for zhat = p + gamma f, f a uniformly random unit vector.
+r"""The cosine bound: with which probability a translation zhat = p + gamma f reaches a cosine, f a random direction.
 
-Notation (poster, Justification 2): z the target, p = cM its projection with s = |p|, r = z - p the residual
-with rho = |r|, f = F(c) the unit vector that the sampler adds with weight gamma, u = <r/rho, f> its
-alignment.
+Notation, after the poster's Justification 2. z is the target. p = c M is its projection, of length s. r = z - p is the
+residual, of length rho. f = F(c) is the direction, a unit vector that is added with the weight gamma. u = <r/rho, f> is
+the alignment of the direction with the residual. In this module f is uniformly random.
 
-*Orthogonal geometry* (p perpendicular to r, f perpendicular to p). Then <z, zhat> = s^2 + gamma rho u and
-|zhat|^2 = s^2 + gamma^2, so the cosine increases with u and
+*Orthogonal geometry*: p is perpendicular to r, and f to p. Then <z, zhat> = s^2 + gamma rho u and
+|zhat|^2 = s^2 + gamma^2, so that
 
-    {cos(z, zhat) >= alpha} = {u >= beta},   beta = (alpha |z| sqrt(s^2 + gamma^2) - s^2) / (gamma rho).
+    cos(z, zhat) = (s^2 + gamma rho u) / (|z| sqrt(s^2 + gamma^2)).                                                  (1)
 
-The poster uses beta without defining it; this is the reading that makes its statement true. What remains is
-the dimension n of the sphere on which u lives (`GEOMETRIES`). In polar form, gamma = s tan(psi), the cosine
-is (s cos(psi) + rho u sin(psi)) / |z|.
+This increases with u, so that the cosine reaches alpha where u reaches beta:
 
-*General geometry* (z a unit vector, p = a z + b e with e perpendicular to z, f anywhere on S^(d-1)). With
-t = <p/s, f> and v the alignment of the rest of f with the direction of z perpendicular to p,
+    {cos(z, zhat) >= alpha} = {u >= beta},   beta = (alpha |z| sqrt(s^2 + gamma^2) - s^2) / (gamma rho).             (2)
 
-    <z, f> = (a/s) t + (b/s) sqrt(1 - t^2) v,    |zhat|^2 = s^2 + gamma^2 + 2 gamma s t,
+The poster uses beta without defining it; this reading makes its statement true. What remains is the dimension n of the
+sphere on which f lives (`GEOMETRIES`). In polar form, gamma = s tan(psi), the cosine is
+(s cos(psi) + rho u sin(psi)) / |z|.
 
-so given t the event is v >= V(t), one inequality for every sign of alpha, where v follows the law in
-dimension d - 1 and t the law in dimension d: the probability is one integral over t.
+*General geometry*: z is a unit vector, p = a z + b e with a unit vector e perpendicular to z, and f is anywhere on the
+unit sphere of R^d. Let t = <p/s, f>, and let v be the alignment of what f has perpendicular to p with what z has
+perpendicular to p. Then
 
-"At least" is a hypothesis: these are probabilities for a uniform f. They bound those of a trained F from
-below if its alignment dominates the uniform one stochastically, which only held-out data can tell.
+    <z, f> = (a/s) t + (b/s) sqrt(1 - t^2) v,    |zhat|^2 = s^2 + gamma^2 + 2 gamma s t.                             (3)
+
+Given t, the cosine therefore reaches alpha where v reaches some V(t), whatever the sign of alpha. v follows the law of
+`AlignmentLaw` in dimension d - 1 and t the one in dimension d, so that the probability is one integral over t.
+
+That a trained direction does at least as well is a hypothesis. It is true if its alignment dominates the uniform one
+stochastically, which only held-out data can tell (`analysis.theory.dominance`).
 """
 
 from __future__ import annotations
@@ -32,19 +37,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.theory.arrays import Floats, in_range
 from analysis.theory.quadrature import integrate
-from analysis.theory.sphere import AlignmentLaw, Floats, in_range
+from analysis.theory.sphere import AlignmentLaw
 
 GEOMETRIES = {"printed": 1, "sphere": 0, "complement": -1}
-"""Dimension n of the alignment's law minus the target's dimension d, by convention.
+"""Dimension n of the alignment's law less the dimension d of the target, by convention.
 
 printed
-    n = d + 1, the integrand as the poster prints it (with h2 = d). No geometry has this dimension; where
-    beta < 0 it gives too large a value, so it is not a lower bound there (`printed_overstatement`).
+    n = d + 1, the integrand as the poster prints it (with h2 = d). No geometry has this dimension. Where beta < 0 it
+    gives too large a value, so that it is no lower bound there (`printed_overstatement`).
 sphere
-    n = d, f uniform on the whole sphere of the target space, its component along p ignored.
+    n = d: f is uniform on the whole sphere of the target space, and its component along p is ignored.
 complement
-    n = d - 1, f uniform on the unit sphere perpendicular to p: exact for the orthogonal geometry.
+    n = d - 1: f is uniform on the unit sphere perpendicular to p, which is exact for the orthogonal geometry.
 """
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
@@ -52,9 +58,9 @@ CHUNK = 512  # integrals worked on together
 
 
 def alignment_law(d: ArrayLike, geometry: str = "complement") -> AlignmentLaw:
-    """Law of the alignment for targets in R^d: dimension n = d + GEOMETRIES[geometry], at least 1."""
+    """The law of the alignment for targets in R^d, in the dimension n = d + GEOMETRIES[geometry], at least 1."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"geometry: {geometry}, allowed is {' or '.join(GEOMETRIES)}")
+        raise ValueError(f"geometry: {geometry}, {' or '.join(GEOMETRIES)} is needed")
     offset = GEOMETRIES[geometry]
     return AlignmentLaw(in_range("d", d, low=max(1.0, 1.0 - offset)) + offset)
 
@@ -62,58 +68,90 @@ def alignment_law(d: ArrayLike, geometry: str = "complement") -> AlignmentLaw:
 def cosine(
     u: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
 ) -> Floats:
-    """cos(z, zhat) = (s^2 + gamma rho u) / (norm sqrt(s^2 + gamma^2)), orthogonal geometry; 0 where zhat = 0.
-
-    u in [-1, 1] is the alignment; the other arguments are those of `beta`, which is the inverse function:
-    cosine(beta(alpha, s, gamma), s, gamma) = alpha.
-    """
-    u = in_range("u", u, low=-1.0, high=1.0)
-    s, gamma, norm, rho = orthogonal_lengths(s, gamma, norm, rho)
-    length = np.hypot(s, gamma)
-    with np.errstate(invalid="ignore"):
-        return np.where(length > 0.0, (s * (s / length) + rho * u * (gamma / length)) / norm, 0.0)[()]
-
-
-def beta(
-    alpha: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
-) -> Floats:
-    """Smallest alignment beta at which the cosine reaches alpha, orthogonal geometry; arguments broadcast.
+    """The cosine (1) of the target and its translation in the orthogonal geometry; 0 where the translation is zero.
 
     Parameters
     ----------
-    alpha
-        Cosine to be reached, in [-1, 1]; zero and negative values follow the same formula.
-    s
-        Length of the projection, |cM|, in [0, norm].
-    gamma
-        Weight of the residual direction, finite and >= 0.
-    norm
-        Length of the target, |z| > 0.
-    rho
-        Length of the residual, in [0, norm]; sqrt(norm^2 - s^2) if not given. Give it where s is so near norm
-        that the difference loses digits. A rho measured where p and r are not perpendicular makes the formula
-        an approximation.
+    u : array_like
+        Alignment of the direction with the residual, in [-1, 1].
+    s, gamma, norm, rho : array_like
+        As for `beta`, which is the inverse function: cosine(beta(alpha, s, gamma), s, gamma) = alpha.
 
     Returns
     -------
     Floats
-        beta. Any real number: at or below -1 the event is certain, above 1 impossible. For gamma -> 0 it
-        diverges to -inf (alpha < s/norm) or +inf (alpha > s/norm). Where the alignment has no influence
-        (gamma = 0 or rho = 0) it is -inf if the fixed cosine s^2 / (norm sqrt(s^2 + gamma^2)) is at least
-        alpha, else +inf. At s = 0 it is alpha for every gamma > 0; gamma = 0 leaves zhat = 0 there, whose
-        cosine counts as 0.
+        Cosines, of the shape to which the arguments broadcast.
 
     Raises
     ------
     ValueError
         An argument outside its range, or NaN.
+
+    Examples
+    --------
+    >>> print(cosine([0.0, 0.5, 1.0], s=0.6, gamma=0.8))  # at u = 1 and gamma = rho the translation is the target
+    [0.36 0.68 1.  ]
+    """
+    u = in_range("u", u, low=-1.0, high=1.0)
+    s, gamma, norm, rho = orthogonal_lengths(s, gamma, norm, rho)
+    length = np.hypot(s, gamma)
+    with np.errstate(invalid="ignore"):
+        return np.where(length > 0.0, (s * (s / length) + rho * u * (gamma / length)) / norm, 0.0)[()]  # (1)
+
+
+def beta(
+    alpha: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
+) -> Floats:
+    """The smallest alignment (2) at which the cosine reaches alpha, in the orthogonal geometry.
+
+    Parameters
+    ----------
+    alpha : array_like
+        Cosine to be reached, in [-1, 1].
+    s : array_like
+        Length of the projection, in [0, norm].
+    gamma : array_like
+        Weight of the direction, finite and at least 0.
+    norm : array_like
+        Length of the target, above 0.
+    rho : array_like, optional
+        Length of the residual, in [0, norm]; sqrt(norm^2 - s^2) if not given. Give it where s is so near norm that the
+        difference loses digits. Where p and r are not perpendicular, a measured rho makes (2) an approximation.
+
+    Returns
+    -------
+    Floats
+        Any real number, of the shape to which the arguments broadcast. At or below -1 the event is certain, above 1 it
+        is impossible.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its range, or NaN.
+
+    Notes
+    -----
+    As gamma falls to 0, beta diverges to -inf where alpha < s/norm and to +inf where alpha > s/norm. Where gamma = 0
+    or rho = 0 the alignment has no influence. There beta is -inf if the cosine s^2 / (norm sqrt(s^2 + gamma^2)) is at
+    least alpha, and else +inf. At s = 0 it is alpha for every gamma > 0; with gamma = 0 the translation is zero
+    there, and its cosine counts as 0.
+
+    References
+    ----------
+    The poster, Justification 2.
+
+    Examples
+    --------
+    >>> print(beta(0.5, s=0.6, gamma=1.0).round(4))
+    0.2789
     """
     alpha = in_range("alpha", alpha, low=-1.0, high=1.0)
     s, gamma, norm, rho = orthogonal_lengths(s, gamma, norm, rho)
     length = np.hypot(s, gamma)
     fixed = (gamma == 0.0) | (rho == 0.0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # the numerator is alpha |z| (length - s) + s (alpha |z| - s), and length - s = gamma^2 / (length + s)
+        # (2) without cancellation: its numerator is alpha |z| (length - s) + s (alpha |z| - s), and
+        # length - s = gamma^2 / (length + s)
         growth = gamma / (length + s)
         value = (alpha * norm * growth + s * (alpha * norm - s) / gamma) / rho
         reached = alpha * norm * growth * gamma <= s * (s - alpha * norm)
@@ -131,31 +169,39 @@ def probability(
     norm: ArrayLike = 1.0,
     rho: ArrayLike | None = None,
 ) -> Floats:
-    """P(cos(z, zhat) >= alpha) = P(U >= beta), U from the law in dimension n = d + GEOMETRIES[geometry].
+    """The bound: P(cos(z, zhat) >= alpha) = P(U >= beta) for a uniformly random direction, in the orthogonal geometry.
 
-    Arguments and degenerate cases as for `beta`; d is the dimension of the target space (poster: h2), large
-    enough that n >= 1. The event includes equality, so for n = 1, where U is -1 or 1, the value is 1, 1/2
-    (-1 < beta <= 1) or 0.
+    Parameters
+    ----------
+    alpha, s, gamma, norm, rho : array_like
+        As for `beta`, with its degenerate cases.
+    d : array_like
+        Dimension of the target space (h2 on the poster), large enough that n is at least 1.
+    geometry : {"printed", "sphere", "complement"}
+        Which dimension n = d + GEOMETRIES[geometry] the law of U has.
 
-    Source: poster, Justification 2.
+    Returns
+    -------
+    Floats
+        Probabilities. Equality belongs to the event, so that for n = 1, where U is -1 or 1, the value is 1, 1/2
+        (where -1 < beta <= 1) or 0.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its range, or NaN.
+
+    References
+    ----------
+    The poster, Justification 2.
+
+    Examples
+    --------
+    >>> print(probability(0.5, s=0.7, gamma=1.0, d=6).round(4), probability(0.5, 0.7, 1.0, 6, "printed").round(4))
+    0.3748 0.345
     """
     law = alignment_law(d, geometry)
     return law.cdf(-beta(alpha, s, gamma, norm=norm, rho=rho))  # P(U >= beta) = P(U <= -beta), atoms included
-
-
-def log_probability(
-    alpha: ArrayLike,
-    s: ArrayLike,
-    gamma: ArrayLike,
-    d: ArrayLike,
-    geometry: str = "complement",
-    *,
-    norm: ArrayLike = 1.0,
-    rho: ArrayLike | None = None,
-) -> Floats:
-    """Natural logarithm of `probability`, right where the probability underflows."""
-    law = alignment_law(d, geometry)
-    return law.logcdf(-beta(alpha, s, gamma, norm=norm, rho=rho))
 
 
 def mixture_probability(
@@ -168,62 +214,35 @@ def mixture_probability(
     norm: ArrayLike = 1.0,
     rho: ArrayLike | None = None,
 ) -> Floats:
-    """The bound over a data set: the mean over samples i of P(U >= beta_i).
+    """The bound over a data set: the mean of `probability` over its samples.
 
-    s, gamma, norm and rho hold one value a sample, shape (n,), or one for all; alpha may have any shape, and
-    the result has it too.
+    Parameters
+    ----------
+    alpha : array_like
+        Cosines to be reached, of any shape, which the result has too.
+    s, gamma, norm, rho : array_like
+        One value a sample, (n,), or one for all.
+    d, geometry
+        As for `probability`.
+
+    Returns
+    -------
+    Floats
+        Mean probabilities, of the shape of alpha.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its range, or NaN.
+
+    Examples
+    --------
+    >>> print(mixture_probability([0.4, 0.6], s=[0.5, 0.7], gamma=0.5, d=6).round(3))
+    [0.616 0.33 ]
     """
     alpha = in_range("alpha", alpha, low=-1.0, high=1.0)
     levels = [probability(level, s, gamma, d, geometry, norm=norm, rho=rho).mean() for level in alpha.flat]
     return np.reshape(levels, alpha.shape)[()]
-
-
-def largest_alpha(
-    q: ArrayLike,
-    s: ArrayLike,
-    gamma: ArrayLike,
-    d: ArrayLike,
-    geometry: str = "complement",
-    *,
-    norm: ArrayLike = 1.0,
-    rho: ArrayLike | None = None,
-) -> Floats:
-    """Largest alpha with `probability` at least q: the cosine at the quantile of the alignment.
-
-    q in [0, 1]: q = 1 gives the smallest cosine that can occur, q = 0 the largest. It is `cosine` at the
-    largest u for which P(U >= u) >= q.
-    """
-    return cosine(_guaranteed_alignment(q, d, geometry), s, gamma, norm=norm, rho=rho)
-
-
-def largest_gamma(
-    cost: ArrayLike,
-    q: ArrayLike,
-    s: ArrayLike,
-    d: ArrayLike,
-    geometry: str = "complement",
-    *,
-    norm: ArrayLike = 1.0,
-    rho: ArrayLike | None = None,
-) -> Floats:
-    """Largest gamma at which `largest_alpha` at q is at most `cost` below s/norm, its value at gamma = 0.
-
-    cost >= 0, in units of cosine; q in [0, 1]. inf where no gamma costs more. With c = rho u at the
-    guaranteed alignment u, the level L = s - cost norm is met where s^2 + gamma c = L sqrt(s^2 + gamma^2),
-    whose larger root is gamma = s (s D + c L) / (s L - c D), D = sqrt(c^2 + s^2 - L^2). At s = 0 every gamma
-    > 0 has the level rho u / norm: the answer is inf or 0.
-    """
-    cost = in_range("cost", cost, low=0.0)
-    u = _guaranteed_alignment(q, d, geometry)
-    s, _, norm, rho = orthogonal_lengths(s, 0.0, norm, rho)
-    c = rho * u
-    level = s - cost * norm
-    drop = cost * norm * (s + level)  # s^2 - L^2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        root = np.sqrt(c**2 + drop)
-        # s D + c L, without cancellation where the two have opposite signs
-        top = np.where(c * level < 0.0, drop * (s**2 + c**2) / (s * root - c * level), s * root + c * level)
-        return np.where(level <= c, np.inf, s * top / (s * level - c * root))[()]
 
 
 class Overstatement(NamedTuple):
@@ -234,24 +253,51 @@ class Overstatement(NamedTuple):
 
 
 def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstatement:
-    """Largest excess of `printed` over `sphere` or `complement`, over all beta.
+    """The largest excess of the bound as `printed` over the one of another geometry, over all beta.
 
-    The difference of two tails is stationary where the densities agree,
-    (1 - beta^2)^((d + 1 - n)/2) = c_n / c_(d+1), and largest at the negative root. For large n it behaves as
-    (d + 1 - n) phi(1) / (2 n) near beta = -1/sqrt(n), phi the normal density: 0.121/n against `sphere`,
-    0.242/n against `complement`. d must be such that n >= 2 (at n = 1 there is no density).
+    Parameters
+    ----------
+    d : array_like
+        Dimension of the target space, such that n = d + GEOMETRIES[geometry] is at least 2: for n = 1 there is no
+        density.
+    geometry : {"sphere", "complement"}
+        What the printed formula is compared with.
+
+    Returns
+    -------
+    Overstatement
+        `amount` above 0 and `beta` below 0.
+
+    Raises
+    ------
+    ValueError
+        Another geometry, or a d that is too small.
+
+    Notes
+    -----
+    The difference of two tails is stationary where their densities agree, which is where
+
+        (1 - beta^2)^((d + 1 - n)/2) = c_n / c_(d+1).                                                                (4)
+
+    It is largest at the negative root. For large n it tends to (d + 1 - n) phi(1) / (2 n) near beta = -1/sqrt(n), where
+    phi is the normal density: 0.121/n against `sphere`, 0.242/n against `complement`.
+
+    Examples
+    --------
+    >>> print(printed_overstatement(16).amount.round(4))
+    0.0081
     """
     if geometry not in ("sphere", "complement"):
-        raise ValueError(f"geometry: {geometry}, allowed is sphere or complement")
+        raise ValueError(f"geometry: {geometry}, sphere or complement is needed")
     d = in_range("d", d, low=2.0 - GEOMETRIES[geometry])
     exact, printed = alignment_law(d, geometry), alignment_law(d, "printed")
-    log_w = (exact.logpdf(0.0) - printed.logpdf(0.0)) * 2.0 / (printed.n - exact.n)
+    log_w = (exact.logpdf(0.0) - printed.logpdf(0.0)) * 2.0 / (printed.n - exact.n)  # (4)
     worst = -np.sqrt(-np.expm1(log_w))
     return Overstatement(printed.cdf(-worst) - exact.cdf(-worst), worst)
 
 
 class GeneralProbability(NamedTuple):
-    """A probability in [0, 1] and a conservative estimate of the absolute error of its quadrature."""
+    """A probability in [0, 1], and an estimate of its quadrature's absolute error that is rather too large."""
 
     probability: Floats
     error: Floats
@@ -260,30 +306,39 @@ class GeneralProbability(NamedTuple):
 def general_probability(
     alpha: ArrayLike, a: ArrayLike, b: ArrayLike, gamma: ArrayLike, d: ArrayLike
 ) -> GeneralProbability:
-    """P(cos(z, p + gamma f) >= alpha) for f uniform on S^(d-1), whatever the angle between p and z - p.
+    """P(cos(z, p + gamma f) >= alpha) for f uniform on the unit sphere of R^d, whatever the angle of p and z - p.
 
     Parameters
     ----------
-    alpha
+    alpha : array_like
         Cosine to be reached, in [-1, 1].
-    a, b
-        Projection p = a z + b e in the frame of the unit target z; b = |p - a z| >= 0. A projection
-        perpendicular to its residual has a = s^2, b = s sqrt(1 - s^2).
-    gamma
-        Weight of f, finite and >= 0. At gamma = 0 the cosine is a / |p|, 0 where p = 0: the answer is 0 or 1.
-    d
-        Dimension of the target space, >= 2.
+    a, b : array_like
+        The projection in the frame of the unit target, p = a z + b e, with b at least 0: a = <z, p>, b = |p - a z|. A
+        projection perpendicular to its residual has a = s^2 and b = s sqrt(1 - s^2).
+    gamma : array_like
+        Weight of f, finite and at least 0. At gamma = 0 the cosine is a / |p|, or 0 where p = 0, and the probability is
+        0 or 1.
+    d : array_like
+        Dimension of the target space, at least 2.
 
     Returns
     -------
     GeneralProbability
-        `probability` and `error`, of the shape to which the arguments broadcast. The relative error aimed at
-        is 1e-10.
+        `probability` and `error`, of the shape to which the arguments broadcast. A relative error of 1e-10 is aimed at.
 
     Raises
     ------
     ValueError
         An argument outside its range, or NaN.
+
+    Notes
+    -----
+    The integral over t of the module's docstring, P(v >= V(t)) times the density of t.
+
+    Examples
+    --------
+    >>> print(general_probability(0.3, a=0.6, b=0.2, gamma=1.0, d=8).probability.round(4))
+    0.7782
     """
     arguments = np.broadcast_arrays(
         in_range("alpha", alpha, low=-1.0, high=1.0),
@@ -306,9 +361,8 @@ def general_probability(
 def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats, d: Floats) -> tuple[Floats, Floats]:
     """The integral over t (module docstring) for flat arrays and gamma > 0, in the latitude arcsin(t).
 
-    The integrand is smooth but for the latitudes at which V = -1 or 1: there the circle of f in the plane of
-    z and p crosses the cone cos = alpha. They have a closed form; the law of t adds cuts at 0, 3 and
-    9 / sqrt(d).
+    The integrand is smooth but for the latitudes at which V = -1 or 1. There the circle of f in the plane of z and p
+    crosses the cone cos = alpha, and they have a closed form. The law of t adds cuts at 0, 3 and 9 / sqrt(d).
     """
     s = np.hypot(a, b)
     along = np.divide(a, s, out=np.ones_like(s), where=s > 0.0)
@@ -320,10 +374,10 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         alpha, along, across, s, gamma, d, constant = table[:, i, None]
         t = np.sin(latitude)
-        length = np.sqrt(np.maximum(s**2 + gamma**2 + 2.0 * gamma * s * t, 0.0))
+        length = np.sqrt(np.maximum(s**2 + gamma**2 + 2.0 * gamma * s * t, 0.0))  # |zhat| of (3)
         missing = alpha * length - along * (s + gamma * t)
         reach = gamma * across * np.cos(latitude)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
         return constant * AlignmentLaw(d + 1.0).pdf(t) * AlignmentLaw(d - 1.0).cdf(-needed)
 
@@ -339,16 +393,10 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
 def orthogonal_lengths(
     s: ArrayLike, gamma: ArrayLike, norm: ArrayLike, rho: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """The four lengths, checked; rho of the orthogonal geometry if not given."""
+    """s, gamma, norm and rho, checked as `beta` says; rho from s and norm if it is not given."""
     norm = in_range("norm", norm, low=SMALLEST)
     s = in_range("s", s, low=0.0, high=norm)
     gamma = in_range("gamma", gamma, low=0.0)
     if rho is None:
         return s, gamma, norm, np.sqrt((norm - s) * (norm + s))
     return s, gamma, norm, in_range("rho", rho, low=0.0, high=norm)
-
-
-def _guaranteed_alignment(q: ArrayLike, d: ArrayLike, geometry: str) -> Floats:
-    """Largest u with P(U >= u) >= q."""
-    q = in_range("q", q, low=0.0, high=1.0)
-    return -alignment_law(d, geometry).ppf(q)

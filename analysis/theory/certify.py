@@ -1,52 +1,47 @@
 """Certificates: what held-out pairs guarantee about a translator, and what they say of the bound's premises.
 
-Statements, by what they need:
+Which statements a certificate makes depends on what is known of the translations.
 
-* independent pairs, no more (`analysis.theory.distribution_free`): P(cos(z, zhat) >= alpha) is at least a number;
-  and the whole survival curve P(cos >= x) lies in a band;
-* the parts zhat = p + gamma f as well (`analysis.theory.premises`, `analysis.theory.dominance`): the bound is
-  refuted or not; so is the probability of a uniform direction in the exact geometry of the pairs; and the trained
-  alignment dominates the uniform law, or does not;
-* the cosines that a calibrated translator expects, in place of the parts (`analysis.theory.reliability.Expectation`):
-  do they come true on average? Its residual has weight 0 in the translation, and the bound nothing to say of it.
+* The cosines alone (`analysis.theory.confidence`): P(cos(z, zhat) >= alpha) is at least a number, and the whole
+  survival curve P(cos >= x) lies in a band.
+* The parts of zhat = p + gamma f as well (`analysis.theory.premises`, `analysis.theory.dominance`): the bound is
+  refuted or not, the probability of a uniform direction in the exact geometry of the pairs is refuted or not, and the
+  trained alignment dominates the uniform one or does not.
+* The cosines that the translator expects, in place of the parts (`analysis.theory.reliability`): they come true on
+  average or do not.
 
-**Multiplicity.** Each of the two, three, or five, statements is at confidence 1 - (1 - confidence) / (their number),
-so that all are right together with probability at least `confidence` (Bonferroni).
+**Multiplicity.** Each of the two, three or five statements is at confidence 1 - (1 - confidence) / (their number), so
+that all are right together with probability `confidence` or more (Bonferroni).
 
-**Independence.** Captions of one item and items of one group are not independent. One item is drawn of each
-group, and one caption of each item: N is the number of groups, and the probability certified is that for a
-random group, a random item of it and a random caption of that.
+**Independence.** Captions of one item and items of one group are not independent. One item is drawn of each group,
+and one caption of each item: N is the number of groups, and the probability certified is the one for a random group,
+a random item of it and a random caption of that.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import fraction, matrix, row_cosine, rows_agree, vector
-from analysis.theory.distribution_free import SurvivalBand, lower_limit, survival_band
-from analysis.theory.intervals import group_numbers
-from analysis.theory.premises import TESTS, Parts, Premises, measure_premises
+from analysis.theory.arrays import Floats, fraction, rows_agree, vector
+from analysis.theory.confidence import SurvivalBand, group_numbers, lower_limit, survival_band
+from analysis.theory.premises import TESTS, Premises, TranslatedPairs, measure_premises
 from analysis.theory.reliability import Expectation, judge_expectation
-
-if TYPE_CHECKING:
-    from modtrans_core.pairs import PairedEmbeddings
-    from modtrans_core.translator import Translator
 
 QUANTILES = (0.5, 0.9)  # shares of pairs for which a certificate quotes the guaranteed cosine
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What N independent held-out pairs say about P(cos(z, zhat) >= alpha); `text()` is for reading.
+    """What N independent held-out pairs say of P(cos(z, zhat) >= alpha); `text()` is for reading, `to_dict()` for JSON.
 
     Attributes
     ----------
     alpha, confidence : float
-        The cosine asked for, and the probability that every statement here is right.
+        The cosine asked for, and the probability with which every statement here is right.
     each : float
         Confidence of each single statement.
     rows, pairs : int
@@ -57,9 +52,9 @@ class Certificate:
         P(cos >= alpha) is at least this.
     band : SurvivalBand
         The whole curve.
-    premises : Premises or None
+    premises : Premises, optional
         The bound and its premises; None where only cosines were given.
-    expectation : Expectation or None
+    expectation : Expectation, optional
         Whether the expected cosines come true; None where there are none.
     """
 
@@ -120,88 +115,92 @@ def certify(
 
     Parameters
     ----------
-    projection, direction : p and f, (n, d); f of unit length.
-    gamma : at least 0; one number or (n,).
-    target : z, (n, d), or (n, m, d) with `counts` (n,) where items have several; of any length, d at least 3.
-    alpha : cosine to be reached, in [-1, 1].
-    confidence : that all statements are right, in (0, 1).
-    group : (n,) labels of items that are not independent of each other; None: all are.
-    rng : draws one item a group and one caption an item; needed where there is more than one to draw from.
+    projection, direction : (n, d) arrays
+        p of any length, f of unit length; d is at least 3.
+    gamma : array_like
+        One number, or (n,); at least 0.
+    target : (n, d) or (n, m, d) array
+        z, of any length.
+    alpha : float
+        Cosine to be reached, in [-1, 1].
+    confidence : float
+        Probability with which all statements are right, in (0, 1).
+    counts : (n,) array, optional
+        How many of the m targets each item has; None: all.
+    group : (n,) array, optional
+        Labels of items that are not independent of each other; None: all are.
+    rng : numpy.random.Generator, optional
+        Draws one item of each group and one target of each item; needed where there is more than one to draw from.
+
+    Returns
+    -------
+    Certificate
+        With `premises`.
 
     Raises
     ------
     ValueError
-        Bad shapes or values, or rng missing.
+        Bad shapes or values, or no rng where it is needed.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z, f = rng.standard_normal((2, 500, 8))
+    >>> f /= np.linalg.norm(f, axis=1, keepdims=True)
+    >>> certificate = certify(0.2 * z, f, 0.5, z, alpha=0.5)
+    >>> print(round(certificate.lower_limit, 3), round(certificate.premises.exact.probability, 3))
+    0.849 0.895
     """
     target = np.asarray(target)
     if target.ndim == 3:
-        target = _one_caption(target, counts, rng)
-    rows = _one_of_each(group, len(target), rng)
+        target = one_target(target, counts, rng)
+    rows = one_of_each(group, len(target), rng)
     rows_agree(projection=np.asarray(projection), direction=np.asarray(direction), target=target)
     gamma = np.broadcast_to(gamma, len(target))[rows]
-    parts = Parts.of(np.asarray(projection)[rows], np.asarray(direction)[rows], gamma, target[rows])
-    return _certificate(parts.cosine, alpha, confidence, len(target), parts)
+    pairs = TranslatedPairs.of(np.asarray(projection)[rows], np.asarray(direction)[rows], gamma, target[rows])
+    return _certificate(pairs.cosine, alpha, confidence, len(target), pairs)
 
 
-def certify_translator(
-    translator: Translator,
-    pairs: PairedEmbeddings,
+def certify_cosines(
+    cosine: ArrayLike,
     alpha: float,
     confidence: float = 0.95,
     *,
+    expected: ArrayLike | None = None,
+    group: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Certificate:
-    """Certify a trained translator on held-out pairs: one condition, one target an item, one item a group.
-
-    A calibrated translator's residual is no part of its translation: of that one the observed cosines are certified,
-    and whether the cosines that it expects come true.
+    """Certify held-out cosines of any translator, without the bound.
 
     Parameters
     ----------
-    rng : draws them; None: a generator with seed 0, so that two calls agree.
-    alpha, confidence : as for `certify`.
+    cosine : (n,) array_like
+        cos(z, zhat) of each row.
+    alpha, confidence, group
+        As for `certify`.
+    expected : (n,) array_like, optional
+        The cosines that the translator expected, 0 to 1; None: it expects none.
+    rng : numpy.random.Generator, optional
+        Draws one item of each group, and the order in which expected cosines are bet on; needed for either.
+
+    Returns
+    -------
+    Certificate
+        With `expectation` where expected cosines are given.
 
     Raises
     ------
     ValueError
-        Pairs of other modalities, dimensions or encoders than the translator's, a translator whose translation of an
-        item depends on the items beside it, and as for `certify`.
-    """
-    rng = np.random.default_rng(0) if rng is None else rng
-    translator.check(pairs)
-    normalisation = translator.config.sampling.normalisation
-    if normalisation != "row":
-        raise ValueError(f"sampling.normalisation: {normalisation!r}, a certificate needs 'row' (independent items)")
-    condition, item = pairs.rows(translator.source)
-    condition = condition[_one_of_each(item, len(item), rng)]
-    target, counts = pairs.modality(translator.target), pairs.counts.get(translator.target)
-    if translator.config.lift.landmarks:
-        target = target if target.ndim == 2 else _one_caption(target, counts, rng)
-        cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
-        expected = translator.expected_cosine(condition)
-        return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.group, rng=rng)
-    projection, direction, gamma = translator.parts(condition)
-    return certify(projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.group, rng=rng)
+        Bad shapes or values, or no rng where it is needed.
 
-
-def certify_cosines(
-    cosine: np.ndarray,
-    alpha: float,
-    confidence: float = 0.95,
-    *,
-    expected: np.ndarray | None = None,
-    group: np.ndarray | None = None,
-    rng: np.random.Generator | None = None,
-) -> Certificate:
-    """Certify held-out cosines (n,) of any translator, without the bound; arguments as for `certify`.
-
-    Parameters
-    ----------
-    expected : (n,) what the translator expected these cosines to be, 0 to 1; None: it does not say. With them rng is
-        needed, to bet on the pairs in a random order.
+    Examples
+    --------
+    >>> certificate = certify_cosines(np.linspace(0.4, 0.8, 100), alpha=0.5)
+    >>> print(certificate.successes, round(certificate.lower_limit, 3))
+    75 0.653
     """
     cosine = vector("cosine", cosine)
-    rows = _one_of_each(group, len(cosine), rng)
+    rows = one_of_each(group, len(cosine), rng)
     if expected is None:
         return _certificate(cosine[rows], alpha, confidence, len(cosine))
     expected = vector("expected", expected)
@@ -210,18 +209,37 @@ def certify_cosines(
     return _certificate(cosine[rows], alpha, confidence, len(cosine), expected=expected[rows])
 
 
+def one_of_each(group: ArrayLike | None, n: int, rng: np.random.Generator | None) -> np.ndarray:
+    """One of the n rows of each group, uniformly, in ascending order; all rows where every row is its own group."""
+    labels = group_numbers(group, n)
+    if labels.max() + 1 == n:
+        return np.arange(n)
+    order = _needed(rng, "rows come in groups").permutation(n)
+    return np.sort(order[np.unique(labels[order], return_index=True)[1]])
+
+
+def one_target(target: np.ndarray, counts: np.ndarray | None, rng: np.random.Generator | None) -> np.ndarray:
+    """One of the targets (n, m, d) of each item, (n, d), uniformly; item i has counts[i] of them."""
+    n, m, _ = target.shape
+    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    if counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
+        raise ValueError(f"counts: shape {counts.shape}, ({n},) numbers from 1 to {m} are needed")
+    return target[np.arange(n), _needed(rng, "items have several targets").integers(counts)]
+
+
 def _certificate(
-    cosine: np.ndarray,
+    cosine: Floats,
     alpha: float,
     confidence: float,
     rows: int,
-    parts: Parts | None = None,
-    expected: np.ndarray | None = None,
+    pairs: TranslatedPairs | None = None,
+    expected: Floats | None = None,
 ) -> Certificate:
+    """The certificate of independent cosines, and of what else is known of them."""
     if not -1.0 <= alpha <= 1.0:
-        raise ValueError(f"alpha: {alpha}, allowed is -1 to 1")
-    statements = 2 + (TESTS if parts is not None else 0) + (1 if expected is not None else 0)
-    level = (1.0 - fraction("confidence", confidence)) / statements
+        raise ValueError(f"alpha: {alpha}, -1 to 1 is needed")
+    statements = 2 + (TESTS if pairs is not None else 0) + (1 if expected is not None else 0)
+    level = (1.0 - fraction("confidence", confidence)) / statements  # Bonferroni
     successes = int((cosine >= alpha).sum())
     return Certificate(
         alpha=float(alpha),
@@ -232,32 +250,14 @@ def _certificate(
         successes=successes,
         lower_limit=lower_limit(successes, len(cosine), 1.0 - level),
         band=survival_band(cosine, 1.0 - level),
-        premises=None if parts is None else measure_premises(parts, alpha, level),
+        premises=None if pairs is None else measure_premises(pairs, alpha, level),
         expectation=None if expected is None else judge_expectation(expected, cosine, 1.0 - level),
     )
 
 
-def _one_of_each(group: np.ndarray | None, n: int, rng: np.random.Generator | None) -> np.ndarray:
-    """One row of each group, uniformly; all rows where every row is its own group."""
-    labels = group_numbers(group, n)
-    if labels.max() + 1 == n:
-        return np.arange(n)
-    order = _needed(rng, "rows come in groups").permutation(n)
-    return np.sort(order[np.unique(labels[order], return_index=True)[1]])
-
-
-def _one_caption(target: np.ndarray, counts: np.ndarray | None, rng: np.random.Generator | None) -> np.ndarray:
-    """One of the targets of each item, (n, d), uniformly."""
-    n, m, _ = target.shape
-    counts = np.full(n, m) if counts is None else np.asarray(counts)
-    if counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
-        raise ValueError(f"counts: shape {counts.shape}, allowed are ({n},) numbers from 1 to {m}")
-    return target[np.arange(n), _needed(rng, "items have several targets").integers(counts)]
-
-
 def _needed(rng: np.random.Generator | None, why: str) -> np.random.Generator:
     if rng is None:
-        raise ValueError(f"rng: none, allowed is a numpy.random.Generator where {why}")
+        raise ValueError(f"rng: none, a numpy.random.Generator is needed where {why}")
     return rng
 
 

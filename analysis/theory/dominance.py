@@ -1,22 +1,29 @@
 r"""Does a trained direction align at least as well as a random one? Exact tests on independent pairs.
 
-The alignment u_i = <r_i/|r_i|, f_i> of a trained F is said to dominate the law of U = <e, f>, f uniform
-(`analysis.theory.sphere`), if P(u >= b) >= P(U >= b) for **every** b. Each answer has its own exact test:
+The alignment of pair i is u_i = <r_i/|r_i|, f_i>, with the residual r_i and the direction f_i. It is said to dominate
+the law of a uniformly random direction's alignment U (`analysis.theory.sphere`) if
 
-* refuted: the one-sided Kolmogorov-Smirnov statistic D = sup_b (F_n(b) - P(U <= b)) is too large. Under
-  dominance D is stochastically no larger than for u distributed as U, so its exact null law gives a valid
-  p-value, for all b at once;
-* supported, on a preset grid of thresholds: every exact binomial test of P(u >= b_j) > P(U >= b_j) rejects.
-  Since all must, the largest p-value is valid as it stands (intersection-union test). A grid is needed: at b
-  near -1 and 1 both probabilities agree, and no data can tell dominance from its contrary;
-* undecided otherwise.
+    P(u >= b) >= P(U >= b)   for **every** b.                                                                        (1)
 
-If dominance is true only the first test can err, if it fails on the grid only the second: the verdict is
-wrong with probability at most `level`, with no further correction.
+Each answer has its own exact test.
 
-The bound needs more than this marginal statement: the alignment has to dominate **given** the geometry of the
-pair, or pairs with a demanding beta_i may get the poor alignments. `fewer_than_expected` tests what counts in
-the end: the number of pairs that reach alpha, against its law under independent random directions.
+* Refuted: the one-sided Kolmogorov-Smirnov statistic
+
+      D = sup_b (F_N(b) - P(U <= b)),   F_N the empirical distribution function of u,                                (2)
+
+  is too large. Under (1) D is stochastically no larger than for u distributed as U, so that its exact null law gives a
+  p-value that is valid for all b at once.
+* Supported, on a preset grid of thresholds b_j: every exact binomial test of P(u >= b_j) > P(U >= b_j) rejects. As all
+  must, the largest p-value is valid as it stands (an intersection-union test). A grid is needed: at b near -1 and 1 the
+  two probabilities agree, and no data can tell dominance from its contrary.
+* Undecided otherwise.
+
+If (1) is true, only the first test can err; if it fails on the grid, only the second. The verdict is therefore wrong
+with probability `level` at most, with no further correction.
+
+The bound needs more than this marginal statement. The alignment has to dominate **given** the geometry of the pair,
+or pairs with a demanding beta_i may get the poor alignments. `fewer_than_expected` tests what counts in the end: the
+number of pairs that reach alpha, against its law under independent random directions.
 """
 
 from __future__ import annotations
@@ -24,32 +31,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.theory.arrays import cosines, fraction, vector
 from analysis.theory.sphere import AlignmentLaw
 
 GRID = tuple(level / 10 for level in range(1, 10))
-"""Probabilities P(U <= b_j) of the preset thresholds: the deciles of the uniform law."""
+"""Probabilities P(U <= b_j) of the preset thresholds: the deciles of the uniform direction's law."""
 
 
 @dataclass(frozen=True)
 class Dominance:
-    """Verdict on "the trained alignment dominates the law of a uniform direction in R^n".
+    """The verdict on "the trained alignment dominates the one of a uniform direction in R^n".
 
     Attributes
     ----------
-    verdict : "refuted", "supported" (on the grid) or "undecided"
+    verdict : str
+        "refuted", "supported" (on the grid) or "undecided".
     level : float
-        Probability of a wrong verdict, at most.
+        Largest probability of a wrong verdict.
     n : float
-        Dimension of the uniform law.
+        Dimension of the uniform direction's law.
     pairs : int
         Number of alignments.
     mean : float
-        Mean alignment; a uniform direction has 0 with standard deviation 1 / sqrt(n).
+        Mean alignment. That of a uniform direction has the mean 0 and the standard deviation 1 / sqrt(n).
     shortfall : float
-        D = sup_b (F_n(b) - P(U <= b)), in [0, 1], and `worst`, the alignment b where it is attained.
+        D of (2), in [0, 1].
+    worst : float
+        The alignment b at which D is attained.
     refutation_p, support_p : float
         The two p-values.
     """
@@ -65,25 +76,39 @@ class Dominance:
     support_p: float
 
 
-def judge_dominance(alignment: np.ndarray, n: float, level: float = 0.05) -> Dominance:
-    """Test whether alignments dominate the law of a uniform direction in R^n.
+def judge_dominance(alignment: ArrayLike, n: float, level: float = 0.05) -> Dominance:
+    """Test whether alignments dominate those of a uniform direction in R^n.
 
     Parameters
     ----------
-    alignment : u_i in [-1, 1], shape (N,), independent.
-    n : dimension of the law, above 1: its distribution function must be continuous.
-    level : probability of a wrong verdict allowed, in (0, 1).
+    alignment : (N,) array_like
+        u_i in [-1, 1], independent.
+    n : float
+        Dimension of the law, above 1, as its distribution function has to be continuous.
+    level : float
+        Allowed probability of a wrong verdict, in (0, 1).
+
+    Returns
+    -------
+    Dominance
+        The verdict, with both p-values.
 
     Raises
     ------
     ValueError
-        An argument out of range.
+        An argument outside its range.
+
+    Examples
+    --------
+    >>> u = AlignmentLaw(15).rvs(400, np.random.default_rng(0))
+    >>> print(*(judge_dominance(np.clip(u + shift, -1, 1), 15).verdict for shift in (-0.2, 0.0, 0.2)))
+    refuted undecided supported
     """
     alignment = cosines("alignment", alignment)
     if not n > 1.0:
-        raise ValueError(f"n: {n}, allowed is a number above 1")
+        raise ValueError(f"n: {n}, a number above 1 is needed")
     law, pairs = AlignmentLaw(n), len(alignment)
-    excess = np.arange(1, pairs + 1) / pairs - law.cdf(alignment)
+    excess = np.arange(1, pairs + 1) / pairs - law.cdf(alignment)  # (2)
     worst = int(excess.argmax())
     shortfall = max(float(excess[worst]), 0.0)
     refutation_p = float(stats.ksone.sf(shortfall, pairs)) if shortfall > 0.0 else 1.0
@@ -107,25 +132,35 @@ def judge_dominance(alignment: np.ndarray, n: float, level: float = 0.05) -> Dom
     )
 
 
-def fewer_than_expected(successes: int, probabilities: np.ndarray) -> float:
-    """P(S <= successes) for S the number of successes of independent trials: a Poisson binomial tail.
-
-    It is the p-value of "trial i succeeds with probability at least `probabilities[i]`", valid whatever they
-    are, since S is then stochastically no smaller. The law is built by multiplying the trials' generating
-    functions pairwise; every term is positive, so nothing cancels.
+def fewer_than_expected(successes: int, probabilities: ArrayLike) -> float:
+    """P(S <= successes) for the number S of successes of independent trials, a tail of the Poisson binomial law.
 
     Parameters
     ----------
-    successes : from 0 to N.
-    probabilities : (N,), in [0, 1].
+    successes : int
+        From 0 to N.
+    probabilities : (N,) array_like
+        In [0, 1], one a trial.
+
+    Returns
+    -------
+    float
+        The p-value of "trial i succeeds with probability at least probabilities[i]". It is valid whatever the true
+        probabilities are, as S is then stochastically no smaller.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its range.
+
+    Examples
+    --------
+    >>> round(fewer_than_expected(0, [0.5, 0.9]), 6)
+    0.05
     """
     probabilities = vector("probabilities", probabilities)
     if probabilities.min() < 0.0 or probabilities.max() > 1.0:
-        raise ValueError(f"probabilities: {probabilities.min()} to {probabilities.max()}, allowed is 0 to 1")
+        raise ValueError(f"probabilities: {probabilities.min()} to {probabilities.max()}, 0 to 1 is needed")
     if not 0 <= successes <= len(probabilities):
-        raise ValueError(f"successes: {successes}, allowed is 0 to {len(probabilities)}")
-    factors = [np.array([1.0 - p, p]) for p in probabilities]
-    while len(factors) > 1:
-        products = [np.convolve(a, b) for a, b in zip(factors[::2], factors[1::2], strict=False)]
-        factors = products + factors[2 * len(products) :]
-    return float(min(1.0, factors[0][: successes + 1].sum()))
+        raise ValueError(f"successes: {successes}, 0 to {len(probabilities)} is needed")
+    return float(stats.poisson_binom.cdf(successes, probabilities))

@@ -1,16 +1,19 @@
 r"""Floor, ceiling and skill of the cosine, with intervals; and what sampling costs.
 
-For unit targets z of a condition c, and a prediction g(c):
+For unit targets z of a condition c, and a prediction g(c) of them:
 
-* floor: the best constant scores |E z|, and it is the mean;
-* ceiling: E[cos(z, g(c))] <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E<z, z'>) for two targets z, z'
-  independent given c (two captions of one picture). The last step is an equality only where |E[z|c]| is
-  constant. Captions share the **picture**, not just its embedding c: this is the ceiling of the best possible
-  encoder, which is no lower than that of this one. Captions chosen to differ from each other (synonyms,
-  aliases) are not independent and put it too low;
-* skill: (cosine - floor) / (ceiling - floor), 0 for the constant and at most 1.
+* the **floor** is the cosine of the best constant, which is the mean: it scores |E z|;
+* the **ceiling** is an upper bound of every prediction's expected cosine,
 
-Point estimates are those of `modtrans_core.scores`; intervals are those of `analysis.theory.intervals`.
+      E cos(z, g(c)) <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E<z, z'>),                                             (1)
+
+  for two targets z, z' that are independent given c, such as two captions of one picture. The last inequality is an
+  equality only where |E[z|c]| is constant. Captions share the **picture**, not just its embedding c: this is the
+  ceiling of the best possible encoder, which is no lower than that of this one. Captions that were chosen to differ
+  from each other (synonyms, aliases) are not independent, and put it too low;
+* the **skill** is (cosine - floor) / (ceiling - floor): 0 for the constant, and at most 1.
+
+Point estimates are those of `modtrans_core.scores`, intervals those of `analysis.theory.confidence.mean_interval`.
 Predictions and the training mean are held fixed: an interval covers new test groups, not new training runs.
 """
 
@@ -21,7 +24,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.intervals import Estimate, group_numbers, linear_interval, mean_interval
+from analysis.theory.arrays import Floats
+from analysis.theory.confidence import Estimate, group_numbers, linear_interval, mean_interval
 from modtrans_core.scores import ceiling as ceiling_estimate
 from modtrans_core.scores import cosine as cosine_with_targets
 from modtrans_core.vectors import unit
@@ -29,7 +33,7 @@ from modtrans_core.vectors import unit
 
 @dataclass(frozen=True)
 class Limits:
-    """Cosine of a prediction between its floor and its ceiling (None where no item has two targets).
+    """Cosine of a prediction, its floor, its ceiling (None where no item has two targets) and its skill.
 
     Without a ceiling the skill is measured against 1, as `modtrans_core.scores.score` does.
     """
@@ -54,21 +58,46 @@ def limits(
 ) -> Limits:
     """Cosine, floor, ceiling and skill of a prediction on held-out items, each with its interval.
 
-    The skill's interval is the delta method on three means at once, whose errors are correlated since they
-    share items: with c, f, k for cosine, floor and ceiling and q = k^2, an item moves the skill by
-    ((dc - df) - skill (dk - df)) / (k - f), where dk = dq / (2 k).
-
     Parameters
     ----------
-    predicted : (n, d), any length.
-    targets, counts : (n, d), or (n, m, d) with (n,).
-    training_mean : (d,), mean of the **training** targets: the constant that is the floor.
-    group : (n,) labels; None: every item is its own group.
+    predicted : (n, d) array
+        Of any length.
+    targets : (n, d) or (n, m, d) array
+        The targets of each item.
+    training_mean : (d,) array
+        Mean of the **training** targets, the constant that is the floor.
+    counts : (n,) array, optional
+        How many of the m targets each item has; None: all.
+    group : (n,) array, optional
+        Labels of items that are not independent of each other; None: every item is its own group.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    Limits
+        Four estimates.
 
     Raises
     ------
     ValueError
         Wrong shapes, a vector without direction, a ceiling that is not above the floor.
+
+    Notes
+    -----
+    The interval of the skill is the delta method on three means at once, whose errors are correlated since they share
+    items. Let c, f and k be cosine, floor and ceiling. An item moves the skill by
+
+        ((dc - df) - skill (dk - df)) / (k - f),   dk = d(k^2) / (2 k).                                              (2)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> mean = 0.5 + rng.standard_normal((500, 1, 8))
+    >>> targets = unit(mean + 0.5 * rng.standard_normal((500, 3, 8)))
+    >>> found = limits(targets[:, 0], targets[:, 1:], training_mean=np.ones(8))  # a third target as the prediction
+    >>> print(*(round(estimate.value, 2) for estimate in (found.floor, found.cosine, found.ceiling, found.skill)))
+    0.4 0.81 0.9 0.82
     """
     cosines = cosine_with_targets(predicted, targets, counts)
     constant = cosine_with_targets(np.broadcast_to(training_mean, predicted.shape), targets, counts)
@@ -77,7 +106,7 @@ def limits(
     ceiling = ceiling_interval(targets, counts, group, confidence)
     top = 1.0 if ceiling is None else ceiling.value
     if top <= floor.value:
-        raise ValueError(f"ceiling: {top:.4f}, allowed is above the floor, here {floor.value:.4f}")
+        raise ValueError(f"ceiling: {top:.4f}, one above the floor, here {floor.value:.4f}, is needed")
     value = skill(cosine.value, floor.value, top)
     ceiling_moves = np.zeros(len(targets))
     if ceiling is not None:
@@ -86,7 +115,7 @@ def limits(
         ceiling_moves[several] = (agreement[several] - top**2) / (2.0 * top) / several.mean()
     floor_moves = constant - floor.value
     moves = cosines - cosine.value - floor_moves - value * (ceiling_moves - floor_moves)
-    skill_estimate = linear_interval(value, moves / (top - floor.value), group, confidence)
+    skill_estimate = linear_interval(value, moves / (top - floor.value), group, confidence)  # (2)
     return Limits(cosine, floor, ceiling, skill_estimate)
 
 
@@ -98,13 +127,34 @@ def ceiling_interval(
 ) -> Estimate | None:
     """The ceiling sqrt(E<z, z'>) with its interval; None where no item has two targets.
 
-    The mean of <z, z'> over items is unbiased and gets the t interval, whose ends then go through the square
-    root (cut at 0), so that nothing is linearised near 0. The root itself is low by about variance / (8
-    ceiling^3).
-
     Parameters
     ----------
-    targets : (n, m, d), item i has `counts[i]` targets (all m where None); items with one are left out.
+    targets : (n, m, d) array
+        Items that have one target are left out.
+    counts, group, confidence
+        As for `limits`.
+
+    Returns
+    -------
+    Estimate or None
+        The ceiling.
+
+    Raises
+    ------
+    ValueError
+        As for `limits`.
+
+    Notes
+    -----
+    The mean of <z, z'> over items is unbiased and gets the interval of `mean_interval`. Its ends then go through the
+    square root, cut at 0, so that nothing is linearised near 0. The root of the mean is too low by about
+    variance / (8 ceiling^3).
+
+    Examples
+    --------
+    >>> targets = np.array([[[1.0, 0.0], [0.6, 0.8]], [[0.0, 1.0], [0.0, 1.0]]])
+    >>> print(round(ceiling_interval(targets).value, 4))  # the root of (.6 + 1) / 2
+    0.8944
     """
     value = ceiling_estimate(targets, counts)
     if value is None:
@@ -115,11 +165,10 @@ def ceiling_interval(
     return Estimate(value, _root(square.low), _root(square.high), confidence, square.groups)
 
 
-def pair_agreement(targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """Mean of <z, z'> over the pairs of different unit targets of each item, (n,); NaN where there are no
-    two.
+def pair_agreement(targets: np.ndarray, counts: np.ndarray | None = None) -> Floats:
+    """Mean of <z, z'> over the pairs of different unit targets of each item, (n,); NaN where an item has one.
 
-    The m targets of an item with sum S have |S|^2 = m + m (m - 1) mean<z, z'>.
+    The m targets of an item have a sum S with |S|^2 = m + m (m - 1) mean<z, z'>.
     """
     total, counts = _target_sums(targets, counts)
     pairs = counts * (counts - 1.0)
@@ -128,22 +177,40 @@ def pair_agreement(targets: np.ndarray, counts: np.ndarray | None = None) -> np.
 
 
 def population_floor(targets: np.ndarray, counts: np.ndarray | None = None, group: np.ndarray | None = None) -> float:
-    """|E z|, the floor of an unlimited training set, estimated from this one.
+    """|E z|, the floor of an unlimited training set, estimated from these targets.
 
-    The length of a sample mean is too large: its square exceeds |E z|^2 by the trace of the mean's
-    covariance. The products <z_i, z_j> of items of **different groups** have the expectation |E z|^2 exactly,
-    so their mean is unbiased for the square (a U statistic); its root is returned, 0 where it is negative.
+    Parameters
+    ----------
+    targets, counts, group
+        As for `limits`.
+
+    Returns
+    -------
+    float
+        The root of an unbiased estimate of |E z|^2, 0 where that is negative.
 
     Raises
     ------
     ValueError
         Fewer than two groups.
+
+    Notes
+    -----
+    The length of a sample mean is too large: its square exceeds |E z|^2 by the trace of the mean's covariance. The
+    products <z_i, z_j> of items of **different groups** have the expectation |E z|^2 exactly. Their mean, a U
+    statistic, is therefore unbiased for the square.
+
+    Examples
+    --------
+    >>> targets = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # one of the three pairs agrees
+    >>> print(round(population_floor(targets), 4), round(float(np.linalg.norm(targets.mean(axis=0))), 4))
+    0.5774 0.7454
     """
     total, counts = _target_sums(targets, counts)
     labels = group_numbers(group, len(total))
     sizes = np.bincount(labels)
     if len(sizes) < 2:
-        raise ValueError("group: 1 group, allowed are at least 2")
+        raise ValueError("group: 1 group, at least 2 are needed")
     sums = np.zeros((len(sizes), total.shape[1]))
     np.add.at(sums, labels, total / counts[:, None])
     across = np.square(sums.sum(axis=0)).sum() - np.square(sums).sum()
@@ -151,35 +218,53 @@ def population_floor(targets: np.ndarray, counts: np.ndarray | None = None, grou
 
 
 def skill(cosine: float, floor: float, ceiling: float) -> float:
-    """(cosine - floor) / (ceiling - floor): 0 for the constant, 1 at the ceiling; ValueError if they meet."""
+    """(cosine - floor) / (ceiling - floor): 0 for the constant, 1 at the ceiling; ValueError where these are equal."""
     if ceiling == floor:
-        raise ValueError(f"ceiling: {ceiling}, allowed is a value that differs from the floor {floor}")
+        raise ValueError(f"ceiling: {ceiling}, a value that differs from the floor {floor} is needed")
     return (cosine - floor) / (ceiling - floor)
 
 
-def sampling_law(length: ArrayLike, samples: ArrayLike) -> np.ndarray:
-    r"""Expected cosine with z of the mean of K perfect samples of p(z|c), where |E[z|c]| = m.
-
-    m^2 / sqrt(m^2 + (1 - m^2) / K): one sample scores m^2, and the limit is the conditional mean's own m. The
-    numerator is E<z, mean> and the radicand E|mean|^2, both exactly. Their ratio is the expected cosine for K
-    = 1, where every length is 1, and for K to infinity; between these it neglects that the length of a mean
-    varies, which fades as the dimension grows.
+def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
+    r"""The cosine to expect between a target and the mean of K perfect samples of p(z|c).
 
     Parameters
     ----------
-    length : m, in (0, 1].
-    samples : K >= 1, broadcast against m; infinity is allowed.
+    length : array_like
+        m = |E[z|c]|, in (0, 1].
+    samples : array_like
+        K, at least 1 and possibly infinite; broadcast against m.
+
+    Returns
+    -------
+    Floats
+        From m^2 for one sample to m for infinitely many, which is the score of the conditional mean.
+
+    Raises
+    ------
+    ValueError
+        A length outside (0, 1], less than one sample.
+
+    Notes
+    -----
+    The law is m^2 / sqrt(m^2 + (1 - m^2) / K). Its numerator is E<z, mean> and its radicand E|mean|^2, both exactly.
+    Their ratio is the expected cosine for K = 1, where every length is 1, and for K to infinity. Between these it
+    neglects that the length of a mean varies, which fades as the dimension grows.
+
+    Examples
+    --------
+    >>> print(sampling_law(0.8, [1, 4, np.inf]).round(3))
+    [0.64  0.749 0.8  ]
     """
     length, samples = np.asarray(length, dtype=np.float64), np.asarray(samples, dtype=np.float64)
     if not ((length > 0.0) & (length <= 1.0)).all():
-        raise ValueError(f"length: {length}, allowed is above 0 and at most 1")
+        raise ValueError(f"length: {length}, above 0 and at most 1 is needed")
     if not (samples >= 1.0).all():
-        raise ValueError(f"samples: {samples}, allowed is at least 1")
+        raise ValueError(f"samples: {samples}, at least 1 is needed")
     square = np.square(length)
     return square / np.sqrt(square + (1.0 - square) / samples)
 
 
-def _target_sums(targets: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _target_sums(targets: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:
     """Sum of the unit targets of each item, (n, d), and how many there are, (n,)."""
     targets = targets[:, None] if targets.ndim == 2 else targets
     counts = np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)

@@ -7,77 +7,84 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import ROUNDING, matrix, row_cosine, rows_agree
+from analysis.theory.arrays import ROUNDING, Floats, matrix, row_cosine, rows_agree
 from analysis.theory.bound import beta, general_probability, probability
 from analysis.theory.dominance import Dominance, fewer_than_expected, judge_dominance
 
-UNIT = 1e-3  # how far from 1 the length of a direction may be, for rounding in low precision
+UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
 
 @dataclass(frozen=True)
-class Parts:
-    """N translations zhat = p + gamma f beside their targets, checked, in float64.
+class TranslatedPairs:
+    """N translations zhat = p + gamma f beside their targets z, checked, in float64. `of` makes them.
 
     Attributes
     ----------
-    projection, direction, target : (N, d)
+    projection, direction, target : (N, d) arrays
         p of any length, f and z of length 1.
-    gamma : (N,)
+    gamma : (N,) array
         At least 0.
     """
 
-    projection: np.ndarray
-    direction: np.ndarray
-    gamma: np.ndarray
-    target: np.ndarray
+    projection: Floats
+    direction: Floats
+    gamma: Floats
+    target: Floats
 
     @staticmethod
-    def of(projection: np.ndarray, direction: np.ndarray, gamma: ArrayLike, target: np.ndarray) -> Parts:
-        """Check and convert; gamma may be one number.
+    def of(projection: np.ndarray, direction: np.ndarray, gamma: ArrayLike, target: np.ndarray) -> TranslatedPairs:
+        """Check and convert the parts of translations.
+
+        Parameters
+        ----------
+        projection, direction, target : (N, d) arrays
+            p of any length, f of unit length, z of any length; d is at least 3.
+        gamma : array_like
+            One number, or (N,); at least 0.
 
         Raises
         ------
         ValueError
-            Shapes that differ, d below 3, values that are not finite, gamma below 0, a direction that is not
-            of unit length, a target or translation without direction.
+            Shapes that differ, d below 3, values that are not finite, a gamma below 0, a direction that is not of unit
+            length, a target or a translation without direction.
         """
         projection, direction = matrix("projection", projection), matrix("direction", direction)
         target = matrix("target", target)
         rows_agree(projection=projection, direction=direction, target=target)
         if not projection.shape == direction.shape == target.shape or target.shape[1] < 3:
             shapes = f"{projection.shape}, {direction.shape}, {target.shape}"
-            raise ValueError(f"projection, direction, target: {shapes}, allowed is one (n, d), d at least 3")
+            raise ValueError(f"projection, direction, target: {shapes}, one (n, d) with d at least 3 is needed")
         length = np.linalg.norm(direction, axis=1)
         if np.abs(length - 1.0).max() > UNIT:
             row = int(np.abs(length - 1.0).argmax())
-            raise ValueError(f"direction: row {row} has length {length[row]:.4g}, allowed is 1")
+            raise ValueError(f"direction: row {row} has length {length[row]:.4g}, 1 is needed")
         gamma = np.broadcast_to(np.asarray(gamma, dtype=np.float64), len(target))
         if not (np.isfinite(gamma) & (gamma >= 0.0)).all():
-            raise ValueError("gamma: negative or not finite, allowed are finite numbers of at least 0")
+            raise ValueError("gamma: negative or not finite, finite numbers of at least 0 are needed")
         size = np.linalg.norm(target, axis=1)
         if not size.all():
-            raise ValueError(f"target: row {int(size.argmin())} is zero, allowed are vectors with a direction")
-        parts = Parts(projection, direction / length[:, None], gamma, target / size[:, None])
-        if not parts.translation.any(axis=1).all():
-            raise ValueError("projection + gamma direction: a row is zero, allowed are vectors with a direction")
-        return parts
+            raise ValueError(f"target: row {int(size.argmin())} is zero, vectors with a direction are needed")
+        pairs = TranslatedPairs(projection, direction / length[:, None], gamma, target / size[:, None])
+        if not pairs.translation.any(axis=1).all():
+            raise ValueError("projection + gamma direction: a row is zero, vectors with a direction are needed")
+        return pairs
 
     @property
-    def translation(self) -> np.ndarray:
+    def translation(self) -> Floats:
         """zhat = p + gamma f, (N, d)."""
         return self.projection + self.gamma[:, None] * self.direction
 
     @property
-    def cosine(self) -> np.ndarray:
+    def cosine(self) -> Floats:
         """cos(z, zhat), (N,)."""
         return row_cosine(self.translation, self.target)
 
     @property
-    def alignment(self) -> np.ndarray:
-        """u_i = <r_i / |r_i|, f_i>, (N,), with r = z - p; ValueError where r is zero."""
+    def alignment(self) -> Floats:
+        """u_i = <r_i / |r_i|, f_i>, (N,), with the residual r = z - p; ValueError where r is zero."""
         residual = self.target - self.projection
         if not residual.any(axis=1).all():
-            raise ValueError("projection: a row equals its target, allowed is a residual with a direction")
+            raise ValueError("projection: a row equals its target, a residual with a direction is needed")
         return row_cosine(residual, self.direction)
 
 
@@ -90,9 +97,9 @@ class Claim:
     probability : float
         The model's probability, averaged over the pairs.
     p_value : float
-        P(no more pairs reach alpha than were seen), if each does with just the model's probability for it.
+        Probability that no more pairs reach alpha than were seen, where each does with just the model's probability.
     refuted : bool
-        p_value <= level: the model's probability is no lower bound here.
+        Whether p_value <= level: then the model's probability is no lower bound here.
     """
 
     probability: float
@@ -110,19 +117,20 @@ class Premises:
     Attributes
     ----------
     bound : Claim
-        P(U >= beta_i), orthogonal geometry, U uniform in n = d - 1 dimensions. A pair with |p| > |z| = 1,
-        which that geometry excludes, counts as 0.
+        P(U >= beta_i) of the orthogonal geometry, U the alignment of a uniform direction in n = d - 1 dimensions. A
+        pair with |p| > |z| = 1, which that geometry excludes, counts as 0.
     exact : Claim
-        P(cos >= alpha) for a uniform direction on S^(d-1) and p_i, z_i as they are: no geometry is assumed.
-    projection_residual, direction_projection : (median, 95% quantile)
-        Of |cos(p_i, r_i)| and |cos(f_i, p_i)|, both 0 in the orthogonal geometry.
+        P(cos >= alpha) for a direction that is uniform on the unit sphere of R^d, with p_i and z_i as they are: no
+        geometry is assumed.
+    projection_residual, direction_projection : tuple of float
+        Median and 95% quantile of |cos(p_i, r_i)| and of |cos(f_i, p_i)|, both 0 in the orthogonal geometry.
     perpendicular : bool
-        Both are at most 1e-6 on every pair; only then is the orthogonal geometry exact.
+        Whether both are at most 1e-6 on every pair; only then is the orthogonal geometry exact.
     misjudged : float
-        Share of pairs where {u_i >= beta_i} and {cos_i >= alpha} differ: what assuming that geometry gets
-        wrong.
+        Share of the pairs for which one of {u_i >= beta_i} and {cos_i >= alpha} is true and the other not. So many does
+        the assumption of that geometry get wrong.
     dominance : Dominance
-        Does the trained alignment dominate the law of U?
+        Whether the trained alignment dominates the one of a uniform direction.
     """
 
     bound: Claim
@@ -134,7 +142,7 @@ class Premises:
     dominance: Dominance
 
     def lines(self, limit: float) -> list[str]:
-        """The bound, its premises and what remains, in words; `limit` is the P(cos >= alpha) guaranteed."""
+        """The bound, its premises and what remains of it, in words, beside the sure `limit` of P(cos >= alpha)."""
         dominance, bound, exact = self.dominance, self.bound, self.exact
         verdict = {
             "refuted": f"REFUTED ({_p(dominance.refutation_p)}), worst at u = {dominance.worst:.4f}",
@@ -167,28 +175,55 @@ class Premises:
 
 
 TESTS = 3
-"""Statements that `measure_premises` makes, each at its level: on the bound, on the exact claim, on
-dominance.
-"""
+"""How many tests `measure_premises` makes, each at its level: of the bound, of the exact claim, of dominance."""
 
 
-def measure_premises(parts: Parts, alpha: float, level: float) -> Premises:
-    """Evaluate the bound and test its premises on independent pairs, each of the `TESTS` tests at `level`."""
-    d = parts.target.shape[1]
-    s = np.linalg.norm(parts.projection, axis=1)
+def measure_premises(pairs: TranslatedPairs, alpha: float, level: float) -> Premises:
+    """Evaluate the bound on independent pairs, and test it and its premises.
+
+    Parameters
+    ----------
+    pairs : TranslatedPairs
+        Independent of each other and of the translator's training.
+    alpha : float
+        Cosine to be reached, in [-1, 1].
+    level : float
+        Level of each of the `TESTS` tests, in (0, 1).
+
+    Returns
+    -------
+    Premises
+        What was found.
+
+    Raises
+    ------
+    ValueError
+        alpha or level outside its range, a projection that equals its target.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z, f = rng.standard_normal((2, 500, 8))
+    >>> f /= np.linalg.norm(f, axis=1, keepdims=True)  # random, and not perpendicular to p
+    >>> found = measure_premises(TranslatedPairs.of(0.2 * z, f, 0.5, z), alpha=0.5, level=0.01)
+    >>> print(found.perpendicular, found.exact.refuted, found.dominance.verdict)
+    False False undecided
+    """
+    d = pairs.target.shape[1]
+    s = np.linalg.norm(pairs.projection, axis=1)
     possible = s <= 1.0 + ROUNDING
-    geometry = np.minimum(s, 1.0), parts.gamma
+    geometry = np.minimum(s, 1.0), pairs.gamma
     bound = np.where(possible, probability(alpha, *geometry, d, "complement"), 0.0)
 
-    along = np.einsum("nd,nd->n", parts.projection, parts.target)
-    across = np.linalg.norm(parts.projection - along[:, None] * parts.target, axis=1)
-    exact = general_probability(alpha, along, across, parts.gamma, d).probability
+    along = np.einsum("nd,nd->n", pairs.projection, pairs.target)
+    across = np.linalg.norm(pairs.projection - along[:, None] * pairs.target, axis=1)
+    exact = general_probability(alpha, along, across, pairs.gamma, d).probability
 
-    reached = parts.cosine >= alpha
-    judged = possible & (parts.alignment >= beta(alpha, *geometry))
+    reached = pairs.cosine >= alpha
+    judged = possible & (pairs.alignment >= beta(alpha, *geometry))
     # a zero projection is perpendicular to everything
-    with_residual = np.nan_to_num(np.abs(row_cosine(parts.projection, parts.target - parts.projection)))
-    with_direction = np.nan_to_num(np.abs(row_cosine(parts.projection, parts.direction)))
+    with_residual = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.target - pairs.projection)))
+    with_direction = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.direction)))
     return Premises(
         bound=_claim(bound, reached, level),
         exact=_claim(exact, reached, level),
@@ -196,19 +231,21 @@ def measure_premises(parts: Parts, alpha: float, level: float) -> Premises:
         direction_projection=_typical(with_direction),
         perpendicular=bool(max(with_residual.max(), with_direction.max()) <= ROUNDING),
         misjudged=float((judged != reached).mean()),
-        dominance=judge_dominance(parts.alignment, d - 1, level),
+        dominance=judge_dominance(pairs.alignment, d - 1, level),
     )
 
 
-def _claim(probabilities: np.ndarray, reached: np.ndarray, level: float) -> Claim:
+def _claim(probabilities: Floats, reached: np.ndarray, level: float) -> Claim:
+    """The claim that pair i reaches alpha with probability probabilities[i] at least, tested at `level`."""
     p_value = fewer_than_expected(int(reached.sum()), probabilities)
     return Claim(float(probabilities.mean()), p_value, p_value <= level)
 
 
-def _typical(values: np.ndarray) -> tuple[float, float]:
+def _typical(values: Floats) -> tuple[float, float]:
     """Median and 95% quantile."""
     return float(np.median(values)), float(np.quantile(values, 0.95))
 
 
 def _p(value: float) -> str:
+    """A p-value in words."""
     return f"p = {value:.2g}" if value >= 1e-99 else "p < 1e-99"

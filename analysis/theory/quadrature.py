@@ -1,4 +1,13 @@
-"""Many one-dimensional integrals at once, each with an error estimate: adaptive Clenshaw-Curtis panels."""
+"""Many one-dimensional integrals at once, each with an estimate of its error.
+
+An interval is cut into panels. On a panel the Clenshaw-Curtis rule integrates the polynomial through the cosines of
+equidistant angles [1]_; a panel on which the rule of half the order disagrees is halved.
+
+References
+----------
+.. [1] C. W. Clenshaw and A. R. Curtis, A method for numerical integration on an automatic computer, Numerische
+   Mathematik 2 (1960).
+"""
 
 from __future__ import annotations
 
@@ -8,34 +17,44 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.theory.sphere import Floats
+from analysis.theory.arrays import Floats
 
-ORDER = 32  # of the rule on a panel; the rule of half the order on the same nodes gives the error estimate
-PRECISION = 1e-11  # estimate allowed to a panel, relative to its whole integral
+ORDER = 32  # of the rule on a panel; the rule of half the order uses every other node
+PRECISION = 1e-11  # error that a panel may have, relative to its whole integral
 LEVELS = 30  # halvings of a panel at most
-NEGLIGIBLE = float(np.finfo(np.float64).tiny)  # an estimate this small is accepted whatever the integral
+NEGLIGIBLE = float(np.finfo(np.float64).tiny)  # error that a panel may have whatever its integral
 
 Integrand = Callable[[NDArray[np.intp], Floats], Floats]
 
 
 def integrate(integrand: Integrand, cuts: Floats) -> tuple[Floats, Floats]:
-    """m integrals of non-negative functions and estimates of their absolute errors.
+    """Integrate m non-negative functions.
 
     Parameters
     ----------
-    integrand
-        `integrand(i, x)` is the function of integral i[j] at the points x[j], for i (k,) and x (k, ORDER +
-        1).
-    cuts
-        (m, c), each row sorted: its range of integration, cut where the function is not smooth. Inverse
-        square roots at the cuts, square roots and jumps do no harm: x = mid + radius sin(pi y / 2) takes them
-        away.
+    integrand : callable
+        `integrand(i, x)` returns (k, ORDER + 1) values: row j is the function of integral i[j] at the points x[j]. i is
+        (k,), x is (k, ORDER + 1).
+    cuts : (m, c) array
+        Row j, ascending, runs from one end of integral j to the other and names the points at which its function is not
+        smooth. Jumps, square roots and inverse square roots, with a finite value at the cut itself, do no harm there.
 
     Returns
     -------
-    tuple of Floats
-        Values (m,) and errors (m,): the summed differences between the rules of full and half order, which
-        overestimate the error of the former wherever the panels are fine enough to see the function.
+    value, error : (m,) arrays
+        The integrals, and the summed differences between the rules of full and of half order. These overestimate the
+        error wherever the panels are fine enough to see the function.
+
+    Notes
+    -----
+    On a panel x = mid + radius sin(pi y / 2) with y in [-1, 1]. The derivative of x vanishes at both ends, which takes
+    away an inverse square root there.
+
+    Examples
+    --------
+    >>> value, error = integrate(lambda i, x: np.sqrt(1 - x**2), np.array([[-1.0, 1.0]]))  # half a disc
+    >>> print(value, error < 1e-12)
+    [1.57079633] [ True]
     """
     owner, column = np.nonzero(np.diff(cuts) > 0.0)
     panels = np.stack([cuts[owner, column], cuts[owner, column + 1], -np.ones(owner.size), np.ones(owner.size)])
@@ -57,7 +76,7 @@ def integrate(integrand: Integrand, cuts: Floats) -> tuple[Floats, Floats]:
 def _panel_integrals(
     integrand: Integrand, owner: NDArray[np.intp], low: Floats, high: Floats, begin: Floats, end: Floats
 ) -> tuple[Floats, Floats]:
-    """Integrals over mid + radius sin(pi y / 2) for y from begin to end in [-1, 1], and their differences."""
+    """Integrals over x = mid + radius sin(pi y / 2), y from begin to end in [-1, 1], and the two rules' differences."""
     nodes, full, half = _clenshaw_curtis()
     y = (begin + end)[:, None] / 2.0 + (end - begin)[:, None] / 2.0 * nodes
     radius = (high - low)[:, None] / 2.0
@@ -70,7 +89,7 @@ def _panel_integrals(
 
 @cache
 def _clenshaw_curtis() -> tuple[Floats, Floats, Floats]:
-    """Nodes on [-1, 1], weights of order ORDER, and weights of half that order on the same nodes."""
+    """Nodes on [-1, 1], the weights of order ORDER, and those of half that order, zero at every other node."""
     half = np.zeros(ORDER + 1)
     half[::2] = _weights(ORDER // 2)
     return np.cos(np.pi / ORDER * np.arange(ORDER + 1)), _weights(ORDER), half

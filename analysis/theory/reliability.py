@@ -1,70 +1,106 @@
-"""Does a predicted cosine come true? Predicted against observed, in bins and on average, on held-out pairs."""
+"""Does a predicted cosine come true? Predicted against observed on held-out pairs, in bins and on average."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import vector
-from analysis.theory.distribution_free import betting_interval
-from analysis.theory.intervals import mean_interval
+from analysis.theory.arrays import Floats, vector
+from analysis.theory.confidence import betting_interval, mean_interval
 
-if TYPE_CHECKING:
-    import pandas as pd
+ENOUGH = 20  # pairs, for errors over tenths of them
 
 
 class Reliability(NamedTuple):
-    """Predicted against observed cosine."""
+    """Predicted against observed cosines.
 
-    bins: pd.DataFrame
-    """equally many items each: `expected`, `observed` (means), `low`, `high` (interval of the latter), `n`"""
+    Attributes
+    ----------
+    bins : dict of (bins,) arrays
+        `expected` and `observed`, the means of each bin; `low` and `high`, the interval of the latter; `n`, its items.
+    error : float
+        Expected calibration error: the mean over the bins of |expected - observed|, weighted by n.
+    error_by_chance : float
+        What that would be for exact predictions, from the scatter of the observed values alone.
+    bias : float
+        Mean of observed - expected.
+    rank_correlation : float
+        Spearman's, between items.
+    """
+
+    bins: dict[str, Floats]
     error: float
-    """expected calibration error: mean over the bins of |expected - observed|, weighted by n"""
     error_by_chance: float
-    """what that would be for exact predictions, from the scatter of the observed values alone"""
     bias: float
-    """mean of observed - expected"""
     rank_correlation: float
-    """Spearman's, between items"""
 
 
 def reliability(
-    expected: np.ndarray,
-    observed: np.ndarray,
+    expected: ArrayLike,
+    observed: ArrayLike,
     group: np.ndarray | None = None,
     bins: int = 10,
     confidence: float = 0.95,
 ) -> Reliability:
-    """Does the cosine that was predicted come true?
+    """Compare predicted with observed cosines, in bins of equally many items.
 
     Parameters
     ----------
-    expected : (n,) predicted cosines, from `Translator.expected_cosine`.
-    observed : (n,) what they turned out to be, from `modtrans_core.scores.cosine` on held-out pairs.
-    group : (n,) items of one group are not independent; see `analysis.theory.intervals.mean_interval`.
-    bins : at least 2 and at most n.
-    """
-    import pandas as pd
+    expected : (n,) array_like
+        Predicted cosines, such as a translator's `expected_cosine`.
+    observed : (n,) array_like
+        What they turned out to be on held-out pairs, from `modtrans_core.scores.cosine`.
+    group : (n,) array, optional
+        Labels of items that are not independent of each other; None: all are.
+    bins : int
+        From 2 to n.
+    confidence : float
+        That of the bins' intervals, in (0, 1).
 
+    Returns
+    -------
+    Reliability
+        The bins, and what they come to.
+
+    Raises
+    ------
+    ValueError
+        Numbers that are not finite, arrays of different length, too few or too many bins.
+
+    Notes
+    -----
+    The mean of a bin with the standard error e is off by sqrt(2 / pi) e on average, if it is normal and the prediction
+    exact: this is `error_by_chance` of that bin.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> expected = rng.uniform(0.2, 0.8, 1000)
+    >>> found = reliability(expected, expected + 0.1 * rng.standard_normal(1000))
+    >>> print(round(found.error, 3), round(found.error_by_chance, 3))
+    0.008 0.008
+    """
     expected, observed = vector("expected", expected), vector("observed", observed)
     if expected.shape != observed.shape:
-        raise ValueError(f"observed: {len(observed)} values, allowed are {len(expected)}, one each predicted")
+        raise ValueError(f"observed: {len(observed)} values, {len(expected)} are needed, one for each expected one")
     if not 2 <= bins <= len(expected):
-        raise ValueError(f"bins: {bins}, allowed is 2 to {len(expected)}, the number of items")
+        raise ValueError(f"bins: {bins}, 2 to {len(expected)}, the number of items, is needed")
     rows, errors = [], []
     for items in np.array_split(np.argsort(expected, kind="stable"), bins):
         found = mean_interval(observed[items], None if group is None else np.asarray(group)[items], confidence)
         error = mean_interval(observed[items] - expected[items], None, 0.6827)
         errors.append((error.high - error.low) / 2.0)
-        rows.append((expected[items].mean(), found.value, found.low, found.high, len(items)))
-    table = pd.DataFrame(rows, columns=["expected", "observed", "low", "high", "n"])
+        rows.append((expected[items].mean(), found.value, found.low, found.high))
+    table = dict(zip(("expected", "observed", "low", "high"), np.transpose(rows), strict=True))
+    table["n"] = np.array([len(items) for items in np.array_split(expected, bins)])
     weight = table["n"] / len(expected)
     return Reliability(
         table,
-        float((weight * (table["expected"] - table["observed"]).abs()).sum()),
+        float((weight * np.abs(table["expected"] - table["observed"])).sum()),
         float(np.sqrt(2.0 / np.pi) * (weight * np.nan_to_num(errors)).sum()),
         float((observed - expected).mean()),
         float(stats.spearmanr(expected, observed).statistic),
@@ -82,10 +118,9 @@ class Expectation:
     low, high : float
         The mean of observed - expected is between these, whatever its law (`betting_interval`).
     refuted : bool
-        0 is not: on average they do not come true.
-    error, error_by_chance : float
-        Over tenths of the pairs by expected cosine, as of `reliability`; a description, with no guarantee. None for
-        fewer than 20 pairs.
+        Whether 0 is not: on average the expected cosines do not come true.
+    error, error_by_chance : float, optional
+        Those of `reliability` over tenths of the pairs, a description with no guarantee; None for fewer than 20 pairs.
     """
 
     expected: float
@@ -97,7 +132,7 @@ class Expectation:
     error_by_chance: float | None
 
     def lines(self) -> list[str]:
-        """In words."""
+        """What was found, in words."""
         verdict = "NOT REFUTED"
         if self.refuted:
             verdict = f"REFUTED, they are too {'high' if self.high < 0.0 else 'low'}"
@@ -114,20 +149,39 @@ class Expectation:
         return lines
 
 
-def judge_expectation(expected: np.ndarray, observed: np.ndarray, confidence: float) -> Expectation:
-    """Judge expected (N,), 0 to 1, by the observed cosines (N,) of independent pairs, in an order that owes nothing to
-    either.
+def judge_expectation(expected: Floats, observed: Floats, confidence: float) -> Expectation:
+    """Test whether expected cosines come true on average.
+
+    Parameters
+    ----------
+    expected : (N,) array
+        In [0, 1].
+    observed : (N,) array
+        The cosines of as many independent pairs, in an order that depends on neither array.
+    confidence : float
+        Probability that the interval of the mean difference is right, in (0, 1).
+
+    Returns
+    -------
+    Expectation
+        The verdict, with its interval.
 
     Raises
     ------
     ValueError
         Expected cosines outside [0, 1], a confidence outside (0, 1).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> expected = rng.uniform(0.4, 0.6, 1000)
+    >>> print([judge_expectation(expected + shift, expected, 0.95).refuted for shift in (0.0, 0.2)])
+    [False, True]
     """
     if expected.min() < 0.0 or expected.max() > 1.0:
-        raise ValueError(f"expected: {expected.min()} to {expected.max()}, allowed is 0 to 1")
+        raise ValueError(f"expected: {expected.min()} to {expected.max()}, 0 to 1 is needed")
     low, high = betting_interval(np.clip(observed, -1.0, 1.0) - expected, -2.0, 1.0, confidence)
-    enough = len(expected) >= 20
-    found = reliability(expected, observed) if enough else None
+    found = reliability(expected, observed) if len(expected) >= ENOUGH else None
     return Expectation(
         expected=float(expected.mean()),
         observed=float(observed.mean()),

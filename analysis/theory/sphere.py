@@ -1,19 +1,28 @@
-r"""The law of the alignment U = <e, f>: e a fixed unit vector, f uniform on the unit sphere of R^n.
+r"""The law of the cosine between a fixed direction and a random one.
 
-With nu = (n - 1)/2, (1 + U)/2 follows Beta(nu, nu), so the density on (-1, 1) is
+Let e be a fixed unit vector of R^n and f uniform on the unit sphere of R^n. The alignment U = <e, f> is symmetric
+about 0 and concentrates there as n grows: its variance is 1/n. With nu = (n - 1)/2, (1 + U)/2 follows Beta(nu, nu),
+so that the density of U on (-1, 1) is
 
-    p(x) = c_n (1 - x^2)^(nu - 1),        c_n = Gamma(nu + 1/2) / (sqrt(pi) Gamma(nu)),
+    p(x) = c_n (1 - x^2)^(nu - 1),        c_n = Gamma(nu + 1/2) / (sqrt(pi) Gamma(nu)).                              (1)
 
-which is the integrand of the poster's Justification 2 with n = h2 + 1. n = 1 puts mass 1/2 on each of -1 and
-1, n = 2 is the arcsine law, n = 3 is uniform. Everything is computed from Q(b) = P(U > b) at b >= 0; the rest
-is symmetry. With w = 1 - b^2 and (x)_k the rising factorial,
+This is the integrand of the poster's Justification 2 with n = h2 + 1. For n = 1 the law has mass 1/2 at each of -1
+and 1, n = 2 gives the arcsine law, n = 3 the uniform one.
 
-    Q(b) = 1/2 - c_n b w^nu sum_k b^(2k) (nu + 1/2)_k / (3/2)_k          near the centre,
-    Q(b) = c_n w^nu G / (2 nu b),   G = 2F1(1/2, 1; nu + 1; -w/b^2)      in the tail.
+All probabilities are computed from the tail Q(b) = P(U > b) at b >= 0, and the rest follows by symmetry. With
+w = 1 - b^2 and the rising factorial (x)_k = x (x + 1) ... (x + k - 1),
 
-Both are the incomplete beta function Q(b) = I_w(nu, 1/2)/2 after a linear transformation of its
-hypergeometric series (DLMF 8.17.7 and 15.8.1); G is summed as Gauss's continued fraction (DLMF 15.7.5). Every
-term of the series and every partial quotient of the fraction is positive, so nothing cancels.
+    Q(b) = 1/2 - c_n b w^nu sum_k b^(2k) (nu + 1/2)_k / (3/2)_k          near the centre,                            (2)
+    Q(b) = c_n w^nu G / (2 nu b),   G = 2F1(1/2, 1; nu + 1; -w/b^2)      in the tail.                                (3)
+
+Both are the incomplete beta function, Q(b) = I_w(nu, 1/2)/2, after a linear transformation of its hypergeometric
+series [1]_. G is summed as Gauss's continued fraction [2]_. Every term of the series and every partial quotient of
+the fraction is positive, so that no digits are lost by cancellation.
+
+References
+----------
+.. [1] NIST Digital Library of Mathematical Functions, 8.17.7 and 15.8.1. https://dlmf.nist.gov
+.. [2] The same, 15.7.5.
 """
 
 from __future__ import annotations
@@ -24,28 +33,38 @@ from math import log, pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from analysis.theory.arrays import Floats, in_range
 
-SWITCH = 2.5  # b^2 (nu + 5) above which the tail formula is used: lower, G is slow; higher, 1/2 - sum cancels
+SWITCH = 2.5  # b^2 (nu + 5) above which (3) is used: with a lower value G is slow, with a higher one (2) cancels
 BLOCK = 8192  # elements worked on together, so that the scratch arrays stay in cache
 
 
 class AlignmentLaw:
-    """Law of U = <e, f> for f uniform on the unit sphere of R^n, in the manner of a scipy.stats distribution.
+    """The law of U = <e, f>, f uniform on the unit sphere of R^n, in the manner of a scipy.stats distribution.
 
     Parameters
     ----------
-    n
-        Dimension, a real number >= 1 or an array of them; broadcast against the argument of every method.
+    n : array_like
+        Dimension, real and at least 1. It is broadcast against the argument of every method.
 
     Raises
     ------
     ValueError
-        n below 1 or not finite; an argument that is NaN; a probability outside [0, 1].
+        n below 1 or not finite; in a method, a point that is NaN or a probability outside [0, 1].
 
-    Notes ----- Methods return float64, a scalar for scalars. Points may lie outside [-1, 1] and be infinite.
-    The relative error is below 1e-12 for n up to 10^6: of a probability where it is a normal float, of its
-    logarithm beyond (tested to -10^5).
+    Notes
+    -----
+    Methods return float64, a scalar for scalars. Points may lie outside [-1, 1] and be infinite. For n up to 10^6 the
+    relative error is below 1e-12: that of a probability where it is a normal float, that of its logarithm where the
+    probability underflows (tested to -10^5).
+
+    Examples
+    --------
+    >>> law = AlignmentLaw(3)  # uniform on (-1, 1)
+    >>> print(law.sf(0.5).round(15), law.ppf(0.25).round(15))
+    0.25 -0.5
+    >>> print(AlignmentLaw(1024).sf(0.9), AlignmentLaw(1024).logsf(0.9).round(1))
+    0.0 -853.7
     """
 
     def __init__(self, n: ArrayLike) -> None:
@@ -58,16 +77,16 @@ class AlignmentLaw:
         return _gamma_ratio(self._nu) / (2.0 * sqrt(pi))
 
     def logpdf(self, x: ArrayLike) -> Floats:
-        """Log-density; +inf at x = -1 and 1 where n < 3 (for n = 1 these are the atoms, the rest is -inf)."""
+        """Logarithm of the density (1); inf at -1 and 1 where n < 3. For n = 1, all atoms, it is -inf elsewhere."""
         b = np.minimum(np.abs(in_range("x", x, finite=False)), 1.0)
         nu = self._nu
         with np.errstate(divide="ignore", invalid="ignore"):
             power = np.where(nu == 1.0, 0.0, (nu - 1.0) * _log_w(b))
-            value = np.where((nu == 0.0) & (b == 1.0), np.inf, np.log(2.0 * nu * self._scale) + power)
+            value = np.where((nu == 0.0) & (b == 1.0), np.inf, np.log(2.0 * nu * self._scale) + power)  # (1)
         return np.where(np.abs(x) > 1.0, -np.inf, value)[()]
 
     def pdf(self, x: ArrayLike) -> Floats:
-        """Density c_n (1 - x^2)^((n - 3)/2); `logpdf` says what happens at the end points."""
+        """The density (1); `logpdf` says what it is at the end points."""
         return np.exp(self.logpdf(x))
 
     def cdf(self, x: ArrayLike) -> Floats:
@@ -76,44 +95,34 @@ class AlignmentLaw:
         return np.where(np.less(x, 0.0), np.exp(log_far), -np.expm1(log_far))[()]
 
     def sf(self, x: ArrayLike) -> Floats:
-        """P(U > x). Only at the atoms of n = 1 does it differ from P(U >= x), which is cdf(-x)."""
+        """P(U > x). It differs from P(U >= x) = cdf(-x) only at the atoms of n = 1."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), -np.expm1(log_far), np.exp(log_far))[()]
 
     def logcdf(self, x: ArrayLike) -> Floats:
-        """log P(U <= x)."""
+        """Logarithm of P(U <= x), finite where the probability underflows."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), log_far, np.log1p(-np.exp(log_far)))[()]
 
     def logsf(self, x: ArrayLike) -> Floats:
-        """log P(U > x)."""
+        """Logarithm of P(U > x), finite where the probability underflows."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), np.log1p(-np.exp(log_far)), log_far)[()]
 
     def ppf(self, q: ArrayLike) -> Floats:
-        """Quantile: the smallest x in [-1, 1] with cdf(x) >= q, for q in [0, 1]."""
+        """Quantile: the smallest x in [-1, 1] with P(U <= x) >= q, for q in [0, 1]."""
         q = in_range("q", q, low=0.0, high=1.0)
-        return self._quantile(*_fold(q), lower=q <= 0.5)
+        return self._quantile(q, lower=q <= 0.5)
 
     def isf(self, q: ArrayLike) -> Floats:
-        """Upper quantile: the smallest x in [-1, 1] with sf(x) <= q, for q in [0, 1]."""
+        """Upper quantile: the smallest x in [-1, 1] with P(U > x) <= q, for q in [0, 1]; a small q keeps its digits."""
         q = in_range("q", q, low=0.0, high=1.0)
-        return self._quantile(*_fold(q), lower=q >= 0.5)
-
-    def ppf_from_log(self, log_q: ArrayLike) -> Floats:
-        """ppf(exp(log_q)) for log_q in [-inf, 0], right where exp(log_q) underflows."""
-        log_q = in_range("log_q", log_q, high=0.0, finite=False)
-        return self._quantile(*_fold_log(log_q), lower=log_q <= -log(2.0))
-
-    def isf_from_log(self, log_q: ArrayLike) -> Floats:
-        """isf(exp(log_q)) for log_q in [-inf, 0], right where exp(log_q) underflows."""
-        log_q = in_range("log_q", log_q, high=0.0, finite=False)
-        return self._quantile(*_fold_log(log_q), lower=log_q >= -log(2.0))
+        return self._quantile(q, lower=q >= 0.5)
 
     def moment(self, k: int) -> Floats:
-        """E U^k, integer k >= 0: zero for odd k, else the product of (2j + 1)/(n + 2j) over 0 <= j < k/2."""
+        """E U^k for an integer k >= 0: zero for odd k, else the product of (2j + 1)/(n + 2j) over 0 <= j < k/2."""
         if k != int(k) or k < 0:
-            raise ValueError(f"k: {k}, allowed is an integer at least 0")
+            raise ValueError(f"k: {k}, an integer of at least 0 is needed")
         if k % 2:
             return np.zeros_like(self.n)[()]
         value = np.ones_like(self.n)
@@ -130,60 +139,35 @@ class AlignmentLaw:
         return self.moment(2)
 
     def std(self) -> Floats:
-        """Standard deviation 1/sqrt(n)."""
+        """Standard deviation, 1/sqrt(n)."""
         return np.sqrt(self.var())
 
     def rvs(self, size: int | tuple[int, ...] | None, rng: np.random.Generator) -> Floats:
-        """Independent draws of shape `size` (None: that of n): Z / sqrt(Z^2 + X), Z normal, X chi^2_(n-1)."""
+        """Independent draws of shape `size` (None: the shape of n)."""
         shape = self.n.shape if size is None else size
         normal = rng.standard_normal(shape)
-        chi_square = 2.0 * rng.standard_gamma(self._nu, shape)
-        return np.asarray(normal / np.sqrt(normal**2 + chi_square))[()]
+        chi_square = 2.0 * rng.standard_gamma(self._nu, shape)  # with n - 1 degrees of freedom
+        return np.asarray(normal / np.sqrt(normal**2 + chi_square))[()]  # a normal vector's coordinate over its length
 
     def _log_far(self, x: ArrayLike) -> Floats:
-        """Log of the mass beyond x, seen from 0: log P(U <= x) where x < 0, log P(U > x) elsewhere."""
+        """Logarithm of the mass beyond x, seen from 0: P(U <= x) where x < 0, P(U > x) elsewhere."""
         x = in_range("x", x, finite=False)
         x, nu, scale = np.broadcast_arrays(x, self._nu, self._scale)
         b = np.minimum(np.abs(x), 1.0)
         log_far = _log_tail(b.ravel(), _log_w(b.ravel()), nu.ravel(), scale.ravel()).reshape(b.shape)
         return np.where((x < -1.0) | (x >= 1.0), -np.inf, log_far)
 
-    def _quantile(self, log_q: Floats, centre: Floats, *, lower: NDArray[np.bool_]) -> Floats:
-        """-b (lower) or b, where b >= 0 has log Q(b) = log_q and 1/2 - Q(b) = centre."""
-        arrays = np.broadcast_arrays(log_q, centre, self._nu, self._scale)
+    def _quantile(self, q: Floats, *, lower: NDArray[np.bool_]) -> Floats:
+        """-b (lower) or b, where b >= 0 has Q(b) = min(q, 1 - q)."""
+        with np.errstate(divide="ignore"):
+            log_q = np.where(q <= 0.5, np.log(q), np.log1p(-q))
+        arrays = np.broadcast_arrays(log_q, np.abs(0.5 - q), self._nu, self._scale)
         b = _tail_quantile(*(array.ravel() for array in arrays)).reshape(arrays[0].shape)
         return (np.where(lower, -b, b) + 0.0)[()]  # + 0.0 turns -0.0 into 0.0
 
 
-def in_range(
-    name: str,
-    value: ArrayLike,
-    *,
-    low: float | Floats = -np.inf,
-    high: float | Floats = np.inf,
-    finite: bool = True,
-) -> Floats:
-    """`value` as a float64 array with entries in [low, high] that are finite, if asked; NaN never passes.
-
-    Raises
-    ------
-    ValueError
-        One line with the field's name, the first entry that fails and what is allowed.
-    """
-    array = np.asarray(value, dtype=np.float64)
-    good = (array >= low) & (array <= high)
-    if finite:
-        good &= np.isfinite(array)
-    if not good.all():
-        entry, least, most = (part[~good].flat[0] for part in np.broadcast_arrays(array, low, high))
-        left = "(" if finite and least == -np.inf else "["
-        right = ")" if finite and most == np.inf else "]"
-        raise ValueError(f"{name}: {entry:g}, allowed is a number in {left}{least:g}, {most:g}{right}")
-    return array
-
-
 def _log_w(b: Floats) -> Floats:
-    """log(1 - b^2) for b in [0, 1], with the form that keeps the last digit on each side."""
+    """log(1 - b^2) for b in [0, 1], by the form that keeps the last digit."""
     with np.errstate(divide="ignore"):
         return np.where(b < 0.7, np.log1p(-b * b), np.log((1.0 - b) * (1.0 + b)))
 
@@ -201,23 +185,25 @@ def _gamma_ratio(nu: Floats) -> Floats:
 
 
 def _log_tail(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
-    """log P(U >= b), elementwise over flat arrays; sorted, so that a block has fractions of like depth."""
+    """log Q(b), elementwise over flat arrays. They are sorted, so that the fractions of a block have a like depth."""
     depth_key = b * b * (nu + 5.0)
     value = np.empty_like(b)
-    order = np.argsort(depth_key)
+    with np.errstate(divide="ignore", over="ignore"):
+        depth = np.minimum(90.0 / depth_key, 100.0).astype(np.int16)  # of the fraction; int16 sorts in linear time
+    order = np.argsort(depth, kind="stable")
     for start in range(0, b.size, BLOCK):
         block = order[start : start + BLOCK]
         in_tail = depth_key[block] > SWITCH
         near, far = block[~in_tail], block[in_tail]
-        value[near] = np.log(0.5 - _central(b[near], log_w[near], nu[near], scale[near]))
+        value[near] = np.log(0.5 - _central(b[near], log_w[near], nu[near], scale[near]))  # (2)
         fraction = _tail_fraction(b[far], nu[far])
         with np.errstate(invalid="ignore"):
-            value[far] = nu[far] * log_w[far] + np.log(scale[far] * fraction / b[far])
+            value[far] = nu[far] * log_w[far] + np.log(scale[far] * fraction / b[far])  # (3)
     return np.where(nu == 0.0, -log(2.0), value)
 
 
 def _central(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
-    """P(0 <= U <= b) by its series of positive terms; meant for b^2 (nu + 5) <= SWITCH."""
+    """P(0 <= U <= b) by the series in (2); meant for b^2 (nu + 5) <= SWITCH."""
     square = b * b
     term = np.ones_like(b)
     total = np.ones_like(b)
@@ -230,10 +216,10 @@ def _central(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
 
 
 def _tail_fraction(b: Floats, nu: Floats) -> Floats:
-    """G = 2F1(1/2, 1; nu + 1; -w/b^2), from the bottom of the fraction up; meant for b^2 (nu + 5) > SWITCH.
+    """G of (3) as a continued fraction, from the bottom up; meant for b^2 (nu + 5) > SWITCH.
 
-    With z = w/b^2 its partial quotients are z (m + 1/2)(nu + m) / ((nu + 2m)(nu + 2m + 1)) for m = 0, 1, ...
-    in turn with z m (nu + m - 1/2) / ((nu + 2m - 1)(nu + 2m)) for m = 1, 2, ... The depth was found by trial.
+    With z = w/b^2 its partial quotients are z (m + 1/2)(nu + m) / ((nu + 2m)(nu + 2m + 1)) for m = 0, 1, ..., in turn
+    with z m (nu + m - 1/2) / ((nu + 2m - 1)(nu + 2m)) for m = 1, 2, ... How deep to begin was found by trial.
     """
     if b.size == 0:
         return b
@@ -247,21 +233,8 @@ def _tail_fraction(b: Floats, nu: Floats) -> Floats:
     return 1.0 / (1.0 + 0.5 * z / (nu + 1.0) / (1.0 + rest))
 
 
-def _fold(q: Floats) -> tuple[Floats, Floats]:
-    """log min(q, 1 - q) and |1/2 - q|."""
-    with np.errstate(divide="ignore"):
-        return np.where(q <= 0.5, np.log(q), np.log1p(-q)), np.abs(0.5 - q)
-
-
-def _fold_log(log_q: Floats) -> tuple[Floats, Floats]:
-    """log min(q, 1 - q) and |1/2 - q| from log q."""
-    with np.errstate(divide="ignore"):
-        log_rest = np.log(-np.expm1(log_q))
-    return np.minimum(log_q, log_rest), 0.5 * np.abs(np.expm1(log_q + log(2.0)))
-
-
 def _tail_quantile(log_q: Floats, centre: Floats, nu: Floats, scale: Floats) -> Floats:
-    """b in [0, 1] with log Q(b) = log_q, 1/2 - Q(b) = centre; 1 at the atoms (nu = 0) and at log_q = -inf."""
+    """b in [0, 1] with log Q(b) = log_q and 1/2 - Q(b) = centre; 1 at the atoms (nu = 0) and where Q(b) = 0."""
     switch = np.sqrt(SWITCH / (nu + 5.0))
     proper = (nu > 0.0) & (log_q > -np.inf)
     in_tail = log_q < _log_tail(switch, _log_w(switch), nu, scale)
@@ -273,7 +246,7 @@ def _tail_quantile(log_q: Floats, centre: Floats, nu: Floats, scale: Floats) -> 
 
 
 def _solve_tail(log_q: Floats, b: Floats, nu: Floats, scale: Floats) -> Floats:
-    """Newton in v = -log w from below: log Q is convex in v with slope -nu/G, so the iterates only rise."""
+    """b by Newton's method in v = -log w: log Q is convex in v with slope -nu/G, so that from below v only rises."""
     v = -_log_w(b)
     step = v
     while np.any(step > 1e-10 * v):  # quadratic convergence: the step after this one would be rounding
@@ -286,7 +259,7 @@ def _solve_tail(log_q: Floats, b: Floats, nu: Floats, scale: Floats) -> Floats:
 
 
 def _solve_central(centre: Floats, switch: Floats, nu: Floats, scale: Floats) -> Floats:
-    """Newton in b: P(0 <= U <= b) is concave for nu >= 1 (start below the root), else convex (above)."""
+    """b by Newton's method: P(0 <= U <= b) is concave for nu >= 1 (it starts below the root), else convex (above)."""
     density = 2.0 * nu * scale
     b = np.where(nu >= 1.0, centre / density, switch)
     step = b

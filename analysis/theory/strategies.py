@@ -1,13 +1,13 @@
-"""Hypothesis strategies for the geometry of translated embeddings, and a check that is ready to use.
+"""Hypothesis strategies for the geometry of translated embeddings, and a check of the bound that is ready to use.
 
     from hypothesis import given
     from analysis.theory.strategies import linear_translators, pair_arrays
 
-    @given(pair_arrays(), linear_translators(6, 4))
+    @given(pair_arrays(), linear_translators(6, 8))
     def test_my_score(pairs, translate): ...
 
-Vectors are built from normal draws of a generator that hypothesis seeds, so a failing example is printed as a
-few numbers and replays exactly. All arrays are float64.
+Vectors are built from normal draws of a generator that hypothesis seeds. A failing example is therefore printed as a
+few numbers, and replays exactly. All arrays are float64.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.theory.arrays import Floats, in_range
 from analysis.theory.bound import GEOMETRIES, general_probability, probability
-from analysis.theory.sphere import Floats, in_range
-
-Translator = Callable[[Floats], Floats]
-Parts = tuple[Floats, Floats, float]
 
 
 class Geometry(NamedTuple):
-    """Orthogonal geometry, |z| = 1: s = |p|, rho = |r|, weight gamma, cosine alpha, law dimension n."""
+    """The orthogonal geometry of a unit target: the lengths s = |p| and rho = |r|, the weight gamma of the direction, a
+    cosine alpha, and the dimension n of the alignment's law."""
 
     s: float
     rho: float
@@ -37,19 +35,29 @@ class Geometry(NamedTuple):
 
 
 class LinearTranslator(NamedTuple):
-    """zhat = cM + gamma F with one fixed unit direction F a condition: callable, and open for inspection."""
+    """The translator zhat = c M + gamma F(c): a callable that can be looked into.
+
+    Attributes
+    ----------
+    matrix : (k, d) array
+        M.
+    directions : (k, d) array
+        D; F(c) is the unit vector of c D.
+    gamma : float
+        Weight of the direction.
+    """
 
     matrix: Floats
     directions: Floats
     gamma: float
 
-    def parts(self, conditions: Floats) -> Parts:
-        """(cM, F(c), gamma) for conditions (n, k); F(c) is the unit vector of c times `directions` (k, d)."""
+    def parts(self, conditions: Floats) -> tuple[Floats, Floats, float]:
+        """c M (n, d), F(c) (n, d) and gamma, for conditions (n, k)."""
         raw = conditions @ self.directions
         return conditions @ self.matrix, raw / np.linalg.norm(raw, axis=1, keepdims=True), self.gamma
 
     def __call__(self, conditions: Floats) -> Floats:
-        """zhat (n, d)."""
+        """zhat (n, d), for conditions (n, k)."""
         projection, direction, gamma = self.parts(conditions)
         return projection + gamma * direction
 
@@ -59,13 +67,13 @@ def _generators() -> st.SearchStrategy[np.random.Generator]:
 
 
 def dimensions(low: int = 2, high: int = 64) -> st.SearchStrategy[int]:
-    """Dimensions of a target space, small ones first."""
+    """Dimensions of a target space from low to high, small ones first."""
     return st.integers(low, high)
 
 
 @st.composite
 def unit_vectors(draw: st.DrawFn, d: int) -> Floats:
-    """Unit vectors of R^d, shape (d,): coordinate axes, or uniform on the sphere."""
+    """Unit vectors of R^d, (d,): coordinate axes of either sign, or uniform on the sphere."""
     if draw(st.booleans()):
         axis, sign = draw(st.integers(0, d - 1)), draw(st.sampled_from([1.0, -1.0]))
         return sign * np.eye(d)[axis]
@@ -74,22 +82,18 @@ def unit_vectors(draw: st.DrawFn, d: int) -> Floats:
 
 
 @st.composite
-def vector_pairs(draw: st.DrawFn, d: int, cosine: st.SearchStrategy[float] | None = None) -> tuple[Floats, Floats]:
-    """Two unit vectors of R^d, d >= 2, with a chosen cosine (by default anything in [-1, 1])."""
-    chosen = draw(st.floats(-1.0, 1.0) if cosine is None else cosine)
-    first = draw(unit_vectors(d))
-    candidates = draw(_generators()).standard_normal((2, d))  # both are parallel to `first` for no seed
-    candidates -= np.outer(candidates @ first, first)
-    other = max(candidates, key=np.linalg.norm)
-    other = other - (other @ first) * first
-    other /= np.linalg.norm(other)
-    return first, chosen * first + np.sqrt((1.0 - chosen) * (1.0 + chosen)) * other
-
-
-@st.composite
 def geometries(draw: st.DrawFn, *, max_gamma: float = 4.0, max_n: int = 1024, degenerate: bool = True) -> Geometry:
-    """Orthogonal geometries; with `degenerate` also s = 0, rho = 0, gamma = 0, alpha = -1 or 1, and n = 1.
+    """Orthogonal geometries of a unit target.
 
+    Parameters
+    ----------
+    max_gamma, max_n
+        Largest weight of the direction, and largest dimension of the law.
+    degenerate
+        Whether s = 0, rho = 0, gamma = 0, alpha = -1 or 1, and n = 1 are among them.
+
+    Notes
+    -----
     Lengths are zero or normal numbers: a subnormal one has no relative precision left to test with.
     """
     edge = 0.0 if degenerate else 1e-3
@@ -111,9 +115,14 @@ def pair_arrays(
     target: int = 8,
     noise: st.SearchStrategy[float] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Conditions (rows, source) and unit targets (rows, target): a linear map of the conditions plus noise.
+    """Conditions (rows, source) and unit targets (rows, target), a linear map of the conditions plus noise.
 
-    `noise` is the noise's standard deviation relative to the signal's, by default between 0.1 and 3.
+    Parameters
+    ----------
+    rows, source, target
+        Number of pairs, dimension of the conditions, dimension of the targets.
+    noise
+        The noise's standard deviation relative to the signal's; by default between 0.1 and 3.
     """
     rng, ratio = draw(_generators()), draw(st.floats(0.1, 3.0) if noise is None else noise)
     conditions = rng.standard_normal((rows, source))
@@ -124,14 +133,14 @@ def pair_arrays(
 
 @st.composite
 def linear_translators(draw: st.DrawFn, source: int, target: int, *, max_gamma: float = 2.0) -> LinearTranslator:
-    """Random linear translators from R^source to R^target with random, input-dependent unit directions."""
+    """Random linear translators from R^source to R^target, with random directions that depend on the condition."""
     rng = draw(_generators())
     matrix = rng.standard_normal((source, target)) / np.sqrt(source * target)
     return LinearTranslator(matrix, rng.standard_normal((source, target)), draw(st.floats(0.0, max_gamma)))
 
 
 def assert_bound_holds(
-    parts: Callable[[Floats], Parts],
+    parts: Callable[[Floats], tuple[Floats, Floats, float]],
     conditions: Floats,
     targets: Floats,
     alpha: float,
@@ -139,28 +148,47 @@ def assert_bound_holds(
     geometry: str = "general",
     false_alarm: float = 1e-9,
 ) -> None:
-    """Raise AssertionError if held-out pairs refute P(cos(z, zhat) >= alpha) >= the bound.
+    """Raise AssertionError if held-out pairs refute that P(cos(z, zhat) >= alpha) is at least the bound.
 
     Parameters
     ----------
     parts
-        Maps conditions (n, k) to (cM, F, gamma): projections (n, d), unit directions (n, d) and the weight. A
-        `LinearTranslator.parts`, or the method `parts` of a trained translator wrapped to give float64
-        arrays.
+        Maps conditions (n, k) to the projections c M (n, d), the unit directions F(c) (n, d) and the weight gamma. Take
+        `LinearTranslator.parts`, or the method `parts` of a trained translator wrapped to give float64 arrays.
     conditions, targets
         Held-out pairs, (n, k) and (n, d), independent of the fit and of each other. Targets of any length.
     alpha
         Cosine in [-1, 1].
     geometry
-        "general": the exact probability of each row's own p and z for f uniform on the sphere. "printed",
-        "sphere" or "complement": the orthogonal formula at each row's s = min(|p|, |z|).
+        "general": the exact probability of each row's own p and z, for a direction that is uniform on the sphere.
+        "printed", "sphere" or "complement": the orthogonal formula at each row's s = min(|p|, |z|).
     false_alarm
-        Chance in (0, 1) of a failure although the bound holds.
+        Probability, in (0, 1), of a failure although the bound holds.
 
-    Notes ----- If every row reaches alpha with probability at least its bound b_i, the number of rows that do
-    has a lower tail no heavier than the binomial's with the mean of the b_i, up to one below its expectation
-    (Hoeffding 1956); the check is that exact tail. What it tests is the premise that the direction is at
-    least as good as a random one.
+    Raises
+    ------
+    AssertionError
+        Fewer rows reach alpha than the bound allows.
+    ValueError
+        An unknown geometry, an argument outside its range.
+
+    Notes
+    -----
+    What is tested is the premise that the direction is at least as good as a random one. If every row reaches alpha
+    with its bound b_i as probability or more, the number of rows that do has a lower tail no heavier than the one of
+    the binomial law with the mean of the b_i, up to one below its expectation [1]_. The check is that exact tail.
+
+    References
+    ----------
+    .. [1] W. Hoeffding, On the distribution of the number of successes in independent trials, Annals of Mathematical
+       Statistics 27 (1956).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z, f = rng.standard_normal((2, 200, 8))
+    >>> f /= np.linalg.norm(f, axis=1, keepdims=True)
+    >>> assert_bound_holds(lambda c: (0.5 * c, f, 1.0), z, z, alpha=0.3)  # a random direction, and no error
     """
     projection, direction, gamma = (np.asarray(part, dtype=np.float64) for part in parts(conditions))
     false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
@@ -175,7 +203,7 @@ def assert_bound_holds(
         s = np.minimum(np.linalg.norm(projection, axis=1), length)
         bounds = probability(alpha, s, gamma, d, geometry, norm=length)
     else:
-        raise ValueError(f"geometry: {geometry}, allowed is general or {' or '.join(GEOMETRIES)}")
+        raise ValueError(f"geometry: {geometry}, general or {' or '.join(GEOMETRIES)} is needed")
     translated = projection + gamma * direction
     reached = int(((translated * unit).sum(axis=1) >= alpha * np.linalg.norm(translated, axis=1)).sum())
     rows, bound = len(targets), float(np.mean(bounds))

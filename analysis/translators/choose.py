@@ -46,6 +46,10 @@ class Rows(NamedTuple):
         c, total, count = (np.concatenate([part[i].double().numpy() for part in parts]) for i in range(3))
         return Rows(c, total / count[:, None], count)
 
+    def mean_z(self) -> np.ndarray:
+        """Mean (d,) of the targets of all pairs."""
+        return np.average(self.z, axis=0, weights=self.weight)
+
     def centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """mean(c), mean(z), and sqrt(weight) times c - mean(c) and z - mean(z), whose products are sums over pairs."""
         means = [np.average(rows, axis=0, weights=self.weight) for rows in (self.c, self.z)]
@@ -76,6 +80,7 @@ def chosen(
     pairing: Pairing,
     validation: Pairing,
     report: Progress = silent,
+    final: Callable[[Rows], Callable[[Setting], Candidate]] | None = None,
 ) -> Candidate:
     """Fit one candidate a setting to the training pairs, keep the setting of the best mean validation cosine, and fit
     that one to the training and the validation pairs together.
@@ -86,6 +91,7 @@ def chosen(
     grid : settings; where there is one, nothing is chosen.
     pairing, validation : pairs to fit to, and to choose on.
     report : called with (fits done, fits in all).
+    final : the solver of the fit to all pairs, where that is another one.
     """
     fits = len(grid) + 1 if len(grid) > 1 else 1
     best = grid[0]
@@ -95,6 +101,6 @@ def chosen(
             scores.append(mean_cosine(at(setting)))
             report(done, fits)
         best = grid[int(np.argmax(scores))]
-    found = solver(Rows.of(pairing, validation))(best)
+    found = (final or solver)(Rows.of(pairing, validation))(best)
     report(fits, fits)
     return found

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like
-from modtrans_core.settings import require
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +49,7 @@ class ClosedForm(Stored):
     @classmethod
     def of(cls, facts: Facts, config: Any, device: torch.device, **arrays: np.ndarray | float) -> Self:
         """That of these arrays and numbers, float64 on the device."""
-        made = {name: torch.as_tensor(array, dtype=torch.float64, device=device) for name, array in arrays.items()}
+        made = {name: torch.tensor(array, dtype=torch.float64, device=device) for name, array in arrays.items()}
         return cls(facts, config, **made)
 
     @classmethod
@@ -61,7 +61,7 @@ class ClosedForm(Stored):
         made = cls(facts, config, **{name: tensors[name].to(device) for name in names})
         for name, shape in made.shapes().items():
             found = tuple(getattr(made, name).shape)
-            require(found == shape, name, found, f"shape {shape}")
+            refuse_unless(found == shape, name, found, f"shape {shape}")
         return made
 
 

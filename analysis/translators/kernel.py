@@ -10,22 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.distance import pdist
 from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
-from sklearn.metrics.pairwise import euclidean_distances
 from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
 from analysis.translators.closed_form import ClosedForm
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.settings import require
 
 BANDWIDTHS = (0.25, 0.5, 1.0)
 """bandwidths tried, in units of the median distance of two training conditions"""
 PENALTIES = grid(-2, 1)
 """penalties tried, in units of the kernel of a condition with itself, which is 1"""
+Setting = tuple[float, float]
+"""bandwidth, in the unit of `BANDWIDTHS`, and penalty"""
 DISTANCES = 1000
 """training conditions, at most, between which the median distance is taken"""
 
@@ -47,16 +50,18 @@ class KernelConfig:
     """of the squared norm of the function, beside squared errors that are summed over all pairs; 0: that of
     `PENALTIES` with the best mean cosine on the validation pairs"""
     landmarks: int = 1500
-    """training conditions that kernels are centred on, at most; where there are no more conditions, nothing is
-    approximated"""
+    """training conditions that the kernels of candidates are centred on, at most"""
+    exact: int = 6000
+    """conditions up to which the chosen one is solved without an approximation"""
     seed: int = 0
     """of the choice of landmarks"""
 
     def __post_init__(self) -> None:
-        require(0 <= self.bandwidth < np.inf, "bandwidth", self.bandwidth, "a finite number >= 0")
-        require(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
-        require(self.landmarks >= 1, "landmarks", self.landmarks, "at least 1")
-        require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(0 <= self.bandwidth < np.inf, "bandwidth", self.bandwidth, "a finite number >= 0")
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
+        refuse_unless(self.landmarks >= 1, "landmarks", self.landmarks, "at least 1")
+        refuse_unless(self.exact >= 0, "exact", self.exact, "at least 0")
+        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +99,7 @@ def fit(
     run: Any = None,
     report: Progress = silent,
 ) -> KernelTranslator:
-    """f = argmin sum |z - b - f(c)|^2 + penalty |f|^2 over functions f = sum_j exp(-|c - l_j|^2 / (2 h^2)) w_j.
+    """zhat = mean(z) + f(c), f = argmin sum |z - mean(z) - f(c)|^2 + penalty |f|^2 in the space of a kernel.
 
     Raises
     ------
@@ -103,9 +108,10 @@ def fit(
 
     Notes
     -----
-    |f| is the norm of the kernel's space. The landmarks l_j are training conditions drawn at random: with all of them
-    this is kernel ridge regression, with some its Nystroem approximation [1]_ [2]_. scikit-learn's `Nystroem` maps c to
-    K^-1/2 (k(c, l_j))_j, K the kernel matrix of the landmarks, and its `Ridge` is fitted to that.
+    The kernel is exp(-|c - c'|^2 / (2 h^2)). Settings are chosen, and larger sets solved, among functions
+    f = sum_j k(., l_j) w_j of some training conditions l_j drawn at random, the landmarks [1]_ [2]_: scikit-learn's
+    `Nystroem` maps c to K^-1/2 (k(c, l_j))_j, K the kernel matrix of the landmarks, and its `Ridge` is fitted to that.
+    Up to `exact` conditions the solution is scikit-learn's `KernelRidge`, whose landmarks are all conditions.
 
     References
     ----------
@@ -114,35 +120,51 @@ def fit(
     """
     mean = pairing.mean()
 
-    def solver(rows: Rows) -> Callable[[tuple[float, float]], KernelTranslator]:
-        order = np.random.default_rng(config.seed).permutation(len(rows.c))
-        distance = euclidean_distances(rows.c[order[:DISTANCES]])
-        median = float(np.median(distance[np.triu_indices(len(distance), 1)])) if len(order) > 1 else 0.0
-        if median == 0:
-            raise ValueError("kernel ridge: conditions do not vary, rows that differ are needed")
+    def translator(penalty: float, rows: Rows, landmarks: np.ndarray, w: np.ndarray, width: float) -> KernelTranslator:
+        arrays = {"landmarks": landmarks, "weights": w, "b": rows.mean_z()}
+        return KernelTranslator.of(facts, config, device, mean=mean, width=width, penalty=penalty, **arrays)
+
+    def approximate(rows: Rows) -> Callable[[Setting], KernelTranslator]:
+        unit_of_width = median_distance(rows.c, config.seed)
 
         @lru_cache(maxsize=1)
-        def features(bandwidth: float) -> tuple[Nystroem, np.ndarray]:
+        def features(width: float) -> tuple[Nystroem, np.ndarray]:
             """The map to features, and those of all rows."""
-            gamma, components = 0.5 / (bandwidth * median) ** 2, min(config.landmarks, len(order))
-            nystroem = Nystroem(gamma=gamma, n_components=components, random_state=config.seed).fit(rows.c)
+            components = min(config.landmarks, len(rows.c))
+            nystroem = Nystroem(gamma=0.5 / width**2, n_components=components, random_state=config.seed).fit(rows.c)
             return nystroem, nystroem.transform(rows.c)
 
-        def solve(setting: tuple[float, float]) -> KernelTranslator:
-            bandwidth, penalty = setting
-            nystroem, phi = features(bandwidth)
-            solution = Ridge(alpha=penalty).fit(phi, rows.z, rows.weight)
-            weights = nystroem.normalization_.T @ np.reshape(solution.coef_, (facts.d, -1)).T
-            return KernelTranslator.of(
-                facts, config, device, mean=mean, landmarks=nystroem.components_, weights=weights,
-                b=np.reshape(solution.intercept_, facts.d), width=bandwidth * median, penalty=penalty,
-            )  # fmt: skip
+        def solve(setting: Setting) -> KernelTranslator:
+            width = setting[0] * unit_of_width
+            nystroem, phi = features(width)
+            ridge = Ridge(alpha=setting[1], fit_intercept=False).fit(phi, rows.z - rows.mean_z(), rows.weight)
+            w = nystroem.normalization_.T @ np.reshape(ridge.coef_, (facts.d, -1)).T
+            return translator(setting[1], rows, nystroem.components_, w, width)
+
+        return solve
+
+    def final(rows: Rows) -> Callable[[Setting], KernelTranslator]:
+        if len(rows.c) > config.exact:
+            return approximate(rows)
+
+        def solve(setting: Setting) -> KernelTranslator:
+            width = setting[0] * median_distance(rows.c, config.seed)
+            solution = KernelRidge(alpha=setting[1], kernel="rbf", gamma=0.5 / width**2)
+            solution.fit(rows.c, rows.z - rows.mean_z(), rows.weight)
+            return translator(setting[1], rows, rows.c, np.reshape(solution.dual_coef_, (-1, facts.d)), width)
 
         return solve
 
     bandwidths = [config.bandwidth] if config.bandwidth else BANDWIDTHS
     penalties = [config.penalty] if config.penalty else PENALTIES
-    return chosen(solver, list(product(bandwidths, penalties)), pairing, validation, report)
+    return chosen(approximate, list(product(bandwidths, penalties)), pairing, validation, report, final)
+
+
+def median_distance(c: np.ndarray, seed: int) -> float:
+    """The median distance of `DISTANCES` conditions at most; a ValueError where it is 0."""
+    distance = pdist(np.random.default_rng(seed).permutation(c)[:DISTANCES])
+    refuse_unless(bool(distance.any()), "kernel ridge", "conditions that do not vary", "more than one condition")
+    return float(np.median(distance))
 
 
 METHOD = Method(KernelConfig, fit, KernelTranslator.restore, {"kernel ridge": KernelConfig()})

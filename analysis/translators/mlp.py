@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from analysis.translators.choose import judge
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like
 from modtrans_core.run import Training
-from modtrans_core.settings import require
 from modtrans_core.train import TrainConfig, train
 
 
@@ -45,10 +45,10 @@ class MLPConfig:
     )
 
     def __post_init__(self) -> None:
-        require(self.width >= 1, "width", self.width, "at least 1")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
-        require(self.every >= 1, "every", self.every, "at least 1")
-        require(self.patience >= 1, "patience", self.patience, "at least 1")
+        refuse_unless(self.width >= 1, "width", self.width, "at least 1")
+        refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
+        refuse_unless(self.every >= 1, "every", self.every, "at least 1")
+        refuse_unless(self.patience >= 1, "patience", self.patience, "at least 1")
 
 
 class MLPTranslator(Stored, nn.Module):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
 from analysis.translators.choose import Rows
 from analysis.translators.closed_form import Affine, one_dimension
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.settings import require_one_of
 
 Move = Literal["constant mean", "identity", "mean shift"]
 
@@ -32,7 +32,7 @@ class MoveConfig:
     """what becomes of the condition; see `fit`"""
 
     def __post_init__(self) -> None:
-        require_one_of("move", self.move, Move)
+        refuse_unless_in("move", self.move, get_args(Move))
 
 
 @dataclass(frozen=True, repr=False)

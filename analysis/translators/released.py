@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from analysis.translators.skip_mlp import SkipMLP
 from modtrans_core import distributed
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
@@ -26,7 +27,6 @@ from modtrans_core.poster.model import PosterTranslator, restore
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Parts, Vectors
 from modtrans_core.run import Run
-from modtrans_core.settings import require
 from modtrans_core.train import TrainConfig, train
 
 BETA = 0.008
@@ -69,7 +69,7 @@ class ReleasedConfig(PosterConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.condition_dropout > 0:  # a dropped step would have no loss at all
-            require(self.lambda_2 > 0, "lambda_2", self.lambda_2, "a number > 0 where whole batches are dropped")
+            refuse_unless(self.lambda_2 > 0, "lambda_2", self.lambda_2, "a number > 0 where whole batches are dropped")
 
 
 class ReleasedTranslator(PosterTranslator):
@@ -141,9 +141,9 @@ def objective(model: ReleasedTranslator, c: Tensor, z: Tensor) -> dict[str, Tens
     if config.lambda_1 > 0 and not drop:
         zhat = c @ model.M
         if config.gamma > 0:
-            start = torch.randn((len(z), *model.noise_shape), dtype=z.dtype, device=z.device)
-            f = model.direction(c, start, config.reconstruction_steps, config.guidance)  # guided in training too
-            zhat = zhat + config.gamma * f
+            noises = torch.randn((len(z), *model.noise_shape), dtype=z.dtype, device=z.device)
+            x0 = model.sampled(c, noises, config.reconstruction_steps, config.guidance)  # guided in training too
+            zhat = zhat + config.gamma * model.normalised(x0)
         reconstruction = (z - zhat).abs().sum(1).mean()
     total = config.lambda_1 * reconstruction + config.lambda_2 * noise_term
     return {"total": total, "reconstruction": reconstruction, "noise": noise_term}
@@ -165,7 +165,9 @@ def fit(
     ValueError
         Several processes: they share a batch, over which the rows are normalised.
     """
-    require(distributed.world() == 1, "processes", distributed.world(), "1, as rows are normalised over their batch,")
+    refuse_unless(
+        distributed.world() == 1, "processes", distributed.world(), "1, as rows are normalised over their batch,"
+    )
     model = ReleasedTranslator(facts, config).to(device)
     if run is None or not run.resuming:
         start(model, pairing, validation)

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
 from analysis.translators.closed_form import Affine
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.settings import require
 
 PENALTIES = grid(-2, 3)
 """penalties tried, in units of the squared length of one training condition, which is 1"""
@@ -37,7 +37,7 @@ class RidgeConfig:
     the best mean cosine on the validation pairs"""
 
     def __post_init__(self) -> None:
-        require(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
 from analysis.translators.closed_form import Affine, one_dimension
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.settings import require
 
 PENALTIES = grid(-2, 5)
 """penalties tried, in units of the squared length of one training condition, which is 1"""
@@ -43,8 +43,8 @@ class TowardsIdentityConfig:
     """multiple of the identity, where a penalty is given"""
 
     def __post_init__(self) -> None:
-        require(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
-        require(bool(np.isfinite(self.t)), "t", self.t, "a finite number")
+        refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
+        refuse_unless(bool(np.isfinite(self.t)), "t", self.t, "a finite number")
 
 
 @dataclass(frozen=True, repr=False)

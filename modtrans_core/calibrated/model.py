@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.regression import features
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like
-from modtrans_core.settings import require, require_one_of
 
 Goal = Literal["cosine", "balanced", "retrieval"]
 LEAST_SCALE = 0.1
@@ -47,9 +47,9 @@ class CalibratedConfig:
     """of the choice of landmarks, and of what is looked at to choose the rest"""
 
     def __post_init__(self) -> None:
-        require(self.landmarks >= 0, "landmarks", self.landmarks, "at least 0")
-        require_one_of("goal", self.goal, Goal)
-        require(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(self.landmarks >= 0, "landmarks", self.landmarks, "at least 0")
+        refuse_unless_in("goal", self.goal, get_args(Goal))
+        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,6 +100,12 @@ class CalibratedTranslator(Stored):
         delta = features(c, self.landmarks, self.bandwidth) @ self.M
         return expected_length(self.mean.float() + rescaled(delta, self.scale), self.expected)
 
+    def sample(self, c: Tensor, start: Tensor) -> Tensor:
+        """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
+        m, f = self.m(c), normalize(start @ self.root, dim=-1)
+        gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
+        return m[:, None] + gamma[:, None, None] * f
+
     @torch.inference_mode()
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
@@ -126,13 +132,10 @@ class CalibratedTranslator(Stored):
         samples : draws of each, at least 1.
         seed : another one gives other draws.
         """
-        require(samples >= 1, "samples", samples, "at least 1")
+        refuse_unless(samples >= 1, "samples", samples, "at least 1")
 
         def drawn(part: Tensor) -> Tensor:
-            m = self.m(part)
-            f = normalize(normal(keys(part), (samples, self.facts.d), seed) @ self.root, dim=-1)
-            gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
-            return m[:, None] + gamma[:, None, None] * f
+            return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))
 
         return like(in_pieces(drawn, conditions(c, self.facts, self.device), samples=samples), c)
 
@@ -170,9 +173,10 @@ def restore(
     if missing := [name for name in TENSORS if name not in tensors]:
         raise ValueError(f"{missing[0]}: missing among the tensors")
     made = CalibratedTranslator(facts, config, **{name: tensors[name].to(device) for name in TENSORS})
-    L = len(made.landmarks)
-    shapes = {"M": (facts.k + L + 1, facts.d), "landmarks": (L, facts.k), "root": (facts.d, facts.d), "scale": (2,)}
+    k, d, L = facts.k, facts.d, tensors["landmarks"].numel() // facts.k
+    shapes: dict[str, tuple[int, ...]] = {"mean": (d,), "landmarks": (L, k), "M": (k + L + 1, d), "bandwidth": ()}
+    shapes |= {"scale": (2,), "expected": (5,), "root": (d, d)}
     for name, shape in shapes.items():
         found = tuple(getattr(made, name).shape)
-        require(found == shape, name, found, f"shape {shape}")
+        refuse_unless(found == shape, name, found, f"shape {shape}")
     return made

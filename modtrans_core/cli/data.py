@@ -10,8 +10,10 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.cli.verb import refuse_existing, refuse_unknown, say
+from modtrans_core.checks import refuse_unless
+from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 
@@ -107,6 +109,5 @@ class Convert:
 def _settings(given: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE pairs as a dictionary."""
     for setting in given:
-        if "=" not in setting:
-            raise ValueError(f"set: {setting!r}, NAME=VALUE is needed")
+        refuse_unless("=" in setting, "set", setting, "NAME=VALUE")
     return dict(setting.split("=", 1) for setting in given)

@@ -12,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 from tyro.conf import Positional
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.settings import changed, parsed, require
+from modtrans_core.settings import changed, parsed
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -97,10 +98,10 @@ class Train:
         known = {field.name for field in fields(config)}
         settings = parsed(self.set)
         if self.goal is not None:
-            require("goal" in known, "goal", self.goal, "--preset calibrated")
+            refuse_unless("goal" in known, "goal", self.goal, "--preset calibrated")
             settings["goal"] = self.goal
         if self.train_steps is not None:
-            require("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
+            refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             settings["train.steps"] = self.train_steps
         if seeded := {"train.seed" if "train" in known else "seed"} & {"train.seed", *known}:
             settings = {seeded.pop(): self.seed, **settings}

@@ -12,8 +12,9 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.cli.train import split, warnings_said
-from modtrans_core.cli.verb import refuse_existing, refuse_unknown, say
+from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 

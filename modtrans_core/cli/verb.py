@@ -20,12 +20,6 @@ def refuse_unknown(path: Path, *suffixes: str) -> None:
         )
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file unless that was asked for."""
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
-
-
 def say(text: str) -> None:
     """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
     if _processes()[0] == 0:

@@ -13,8 +13,10 @@ from modtrans_core.embed.engine.claims import Claims
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
-from modtrans_core.pairs import SUFFIXES, PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
+from modtrans_core.store.files import refuse_existing
+from modtrans_core.store.headers import SUFFIXES
 
 Engine = Literal["local", "ray"]
 
@@ -69,7 +71,9 @@ def embed(
         If a package is missing; the message is the command that installs it.
     """
     if out is not None and Path(out).suffix and Path(out).suffix not in SUFFIXES:
-        raise ValueError(f"{out}: unknown suffix, one of {', '.join(SUFFIXES)} or a folder is needed")
+        raise ValueError(
+            f"{out}: unknown suffix {Path(out).suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed"
+        )
     from modtrans_core import distributed
 
     job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
@@ -109,8 +113,8 @@ def skipped(path: Path) -> tuple[Path, dict[str, int]]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
-    if path != folder.path and path.is_file() and not folder.begun and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+    if path != folder.path and path.is_file() and not folder.begun:
+        refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         shutil.rmtree(folder.path)
 
@@ -144,9 +148,9 @@ def _cached_path(job: Job) -> Path:
 def _kind_of(device: str | None) -> str:
     if device is not None:
         return device.partition(":")[0]
-    import torch
+    from modtrans_core.device import default_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return default_device().type
 
 
 def _merge_once(folder: Folder, out: Path, dtype: str) -> None:

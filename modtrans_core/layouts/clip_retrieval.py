@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.extras import require
-from modtrans_core.pairs import PairedEmbeddings, write_beside
+from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.store.files import replacing_folder, write_npy
 from modtrans_core.store.headers import BESIDE, MODALITIES
-from modtrans_core.store.names import from_set
-from modtrans_core.vectors import unit
+from modtrans_core.store.names import table_of
+from modtrans_core.store.write import DTYPES, write_beside
+from modtrans_core.vectors import ROWS, unit
 
 if TYPE_CHECKING:
     import pyarrow
 
 PART_ROWS = 10**6  # clip-retrieval's own write_batch_size
-_ROWS_AT_ONCE = 8192
 
 
 def write_clip_retrieval(
@@ -59,11 +60,9 @@ def write_clip_retrieval(
         If pyarrow is missing; the message is the command that installs it.
     """
     require("pyarrow", "encoders")
-    if dtype not in ("float32", "float16"):
-        raise ValueError(f"dtype: {dtype!r}, float32 or float16 is needed")
-    if part_rows < 1:
-        raise ValueError(f"part_rows: {part_rows}, at least 1 is needed")
-    names = from_set(pairs) if names is None else names
+    refuse_unless_in("dtype", dtype, DTYPES)
+    refuse_unless(part_rows >= 1, "part_rows", part_rows, "at least 1")
+    names = names_in(pairs) if names is None else names
     if len(names) != len(pairs):
         raise ValueError(f"names: {len(names)} rows, but the set has {len(pairs)} items")
     item, slots = _combinations(pairs)
@@ -88,8 +87,14 @@ def write_clip_retrieval(
         for number, part in enumerate(parts):
             path = temporary / "metadata" / f"metadata_{number:0{width}d}.parquet"
             _write_metadata(path, names.take(item[part]), slots["text"][part] if "text" in slots else None)
+        group = None if pairs.group is None and len(item) == len(pairs) else pairs.labels[item]
         own_split = None if pairs.own_split is None else pairs.own_split[item]
-        write_beside(temporary / BESIDE, pairs.group[item], own_split, _without_captions(pairs))
+        write_beside(temporary / BESIDE, group, own_split, _without_captions(pairs))
+
+
+def names_in(pairs: PairedEmbeddings) -> pyarrow.Table:
+    """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
+    return table_of(np.arange(len(pairs)) if pairs.key is None else pairs.key, pairs.metadata.get("captions"))
 
 
 def _combinations(pairs: PairedEmbeddings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -106,8 +111,8 @@ def _combinations(pairs: PairedEmbeddings) -> tuple[np.ndarray, dict[str, np.nda
 
 
 def _unit(vectors: np.ndarray, rows: np.ndarray, count: Callable[[int], None]) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        chosen = rows[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(rows), ROWS):
+        chosen = rows[start : start + ROWS]
         yield unit(vectors[chosen])
         count(len(chosen))
 

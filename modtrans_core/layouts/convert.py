@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
+from modtrans_core.checks import refuse_unless
+from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import reporting
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
-from modtrans_core.store.names import SIDECAR, from_set, read_items, sidecars, write_items
-from modtrans_core.store.read import load
+from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
 
 if TYPE_CHECKING:
     import pyarrow
@@ -48,11 +48,10 @@ def convert(
     The set that was read.
     """
     source, out = Path(source), Path(out)
-    if shard_items < 1:
-        raise ValueError(f"shard_items: {shard_items}, at least 1 is needed")
-    pairs = load(source)
+    refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
+    pairs = PairedEmbeddings.load(source)
     names = read_items(source) if sidecars(source) else None
-    if names is not None and not pairs.grouped:
+    if names is not None and pairs.group is None:
         labels, group = np.unique(names["key"].to_numpy(), return_inverse=True)
         pairs = pairs if len(labels) == len(pairs) else replace(pairs, group=group)
     if out.suffix in SUFFIXES:
@@ -60,7 +59,7 @@ def convert(
     elif layout == "clip-retrieval":
         write_clip_retrieval(pairs, out, names, dtype or "float16")
     else:
-        _write_shards(pairs, out, from_set(pairs) if names is None else names, dtype or "float32", shard_items)
+        _write_shards(pairs, out, names_in(pairs) if names is None else names, dtype or "float32", shard_items)
     return pairs
 
 
@@ -74,7 +73,7 @@ def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbedd
         for key, own in zip(keys, names["caption"].to_pylist(), strict=True):
             captions.setdefault(key, []).extend(own or [])
         metadata["captions"] = captions
-    return pairs.changed(key=np.array(keys), metadata=metadata)
+    return replace(pairs, key=np.array(keys), metadata=metadata)
 
 
 def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:
@@ -82,9 +81,7 @@ def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtyp
         for name, chosen in _parts(len(pairs), items):
             part = pairs.take(chosen)
             metadata = {key: value for key, value in pairs.metadata.items() if key != "captions"}
-            group = part.group if pairs.grouped else None
-            part = replace(part, key=None, metadata=metadata, group=group)  # type: ignore[arg-type]
-            part.save(folder / f"{name}.safetensors", dtype)
+            replace(part, key=None, metadata=metadata).save(folder / f"{name}.safetensors", dtype)
             rows = names.take(chosen)
             more = {key: rows[key].combine_chunks() for key in rows.column_names if key not in ("key", "caption")}
             captions = rows["caption"].to_pylist() if "caption" in rows.column_names else None

@@ -17,8 +17,7 @@ from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
 from modtrans_core.store.files import scratch_folder, write_npy
 from modtrans_core.store.headers import SUFFIXES
-from modtrans_core.store.read import load, load_npy
-from modtrans_core.vectors import ROWS
+from modtrans_core.vectors import ROWS, present
 
 if TYPE_CHECKING:
     import pyarrow
@@ -35,7 +34,7 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
     """
     path = Path(path)
     source = translator.facts.source
-    pairs = load_npy(path, source) if path.suffix == ".npy" else load(path)
+    pairs = PairedEmbeddings.load_npy(path, source) if path.suffix == ".npy" else PairedEmbeddings.load(path)
     if source not in pairs.arrays:
         raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {source}, which the run translates")
     translator.facts.refuse(pairs, source)
@@ -108,7 +107,8 @@ def translate_set(
         with scratch_folder(out) as scratch:
             write_npy(scratch / "translated.npy", shape, np.float32, translated())
             counts = pairs.counts.get(facts.source)
-            found = _described(translator, pairs, load_npy(scratch / "translated.npy", facts.target, counts), run)
+            found = PairedEmbeddings.load_npy(scratch / "translated.npy", facts.target, counts)
+            found = _described(translator, pairs, found, run)
             if out.suffix in SUFFIXES:
                 found.save(out)
             else:
@@ -129,10 +129,10 @@ def _pieces(
         if source.ndim == 2:
             yield work(chunk)
             continue
-        present = np.arange(source.shape[1]) < pairs.counts[translator.facts.source][start : start + items, None]
-        rows = work(chunk[present])
-        found = np.zeros((*present.shape, *rows.shape[1:]), dtype=np.float32)
-        found[present] = rows
+        there = present(source.shape[1], pairs.counts[translator.facts.source][start : start + items])
+        rows = work(chunk[there])
+        found = np.zeros((*there.shape, *rows.shape[1:]), dtype=np.float32)
+        found[there] = rows
         yield found
 
 
@@ -152,7 +152,7 @@ def _described(
     return PairedEmbeddings(
         found.arrays,
         found.counts,
-        pairs.group if pairs.grouped else None,  # type: ignore[arg-type]
+        pairs.group,
         pairs.key,
         {**metadata, target: facts},
         pairs.own_split,

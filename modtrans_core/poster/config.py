@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.poster.diffusion import Prediction
-from modtrans_core.settings import require, require_one_of
 from modtrans_core.train import TrainConfig
 
 
@@ -51,18 +52,18 @@ class PosterConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        require(0 <= self.gamma < float("inf"), "gamma", self.gamma, "a number >= 0")
-        require(self.width >= 8, "width", self.width, "at least 8")
-        require(self.depth >= 1, "depth", self.depth, "at least 1")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
-        require(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
-        require_one_of("prediction", self.prediction, Prediction)
+        refuse_unless(0 <= self.gamma < float("inf"), "gamma", self.gamma, "a number >= 0")
+        refuse_unless(self.width >= 8, "width", self.width, "at least 8")
+        refuse_unless(self.depth >= 1, "depth", self.depth, "at least 1")
+        refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
+        refuse_unless(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
+        refuse_unless_in("prediction", self.prediction, get_args(Prediction))
         for name in ("steps", "reconstruction_steps"):
             steps = getattr(self, name)
-            require(1 <= steps <= self.timesteps, name, steps, f"1 to timesteps = {self.timesteps}")
-        require(self.guidance >= 0, "guidance", self.guidance, "a number >= 0")
-        require(self.lambda_1 >= 0, "lambda_1", self.lambda_1, "a number >= 0")
-        require(self.lambda_2 >= 0, "lambda_2", self.lambda_2, "a number >= 0")
-        require(self.lambda_1 + self.lambda_2 > 0, "lambda_2", self.lambda_2, "a positive lambda_1 or lambda_2")
+            refuse_unless(1 <= steps <= self.timesteps, name, steps, f"1 to timesteps = {self.timesteps}")
+        refuse_unless(self.guidance >= 0, "guidance", self.guidance, "a number >= 0")
+        refuse_unless(self.lambda_1 >= 0, "lambda_1", self.lambda_1, "a number >= 0")
+        refuse_unless(self.lambda_2 >= 0, "lambda_2", self.lambda_2, "a number >= 0")
+        refuse_unless(self.lambda_1 + self.lambda_2 > 0, "lambda_2", self.lambda_2, "a positive lambda_1 or lambda_2")
         dropped = self.condition_dropout
-        require(0 <= dropped < 1, "condition_dropout", dropped, "a probability in [0, 1)")
+        refuse_unless(0 <= dropped < 1, "condition_dropout", dropped, "a probability in [0, 1)")

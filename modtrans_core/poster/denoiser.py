@@ -71,7 +71,8 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor, shared: Tensor) -> Tensor:
         scale, shift, gate = (shared + self.offset).chunk(3, dim=1)  # each (n, width)
-        return h + gate * self.mlp((1 + scale) * self.norm(h) + shift)  # (n, width)
+        modulated = torch.addcmul(shift, 1 + scale, self.norm(h))  # (n, width)
+        return torch.addcmul(h, gate, self.mlp(modulated))  # h + gate MLP, (n, width)
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:

@@ -66,6 +66,13 @@ def eps_and_x0(
     return noise * xt + signal * output, signal * xt - noise * output
 
 
+def step(output: Tensor, xt: Tensor, roots: Tensor, times: Tensor, prediction: Prediction = "v") -> Tensor:
+    """x at the second of two times, from x_t at the first and the network's output there."""
+    (signal, noise), (signal_after, noise_after) = at(roots, times[:1]), at(roots, times[1:])
+    eps, x0 = eps_and_x0(output, xt, signal, noise, prediction)
+    return signal_after * x0 + noise_after * eps  # equation 12 with sigma = 0
+
+
 def ddim(network: Network, xT: Tensor, roots: Tensor, times: Tensor, prediction: Prediction = "v") -> Tensor:
     """x_0 (n, d) from the noise x_T (n, d), one deterministic step for each two neighbours of the times.
 
@@ -73,10 +80,9 @@ def ddim(network: Network, xT: Tensor, roots: Tensor, times: Tensor, prediction:
     ----------
     times : of `grid`, on the device of x_T.
     """
-    x, levels = xT, [at(roots, t) for t in times.split(1)]
-    for t, here, after in zip(times.split(1), levels, levels[1:], strict=False):
-        eps, x0 = eps_and_x0(network(x, t), x, *here, prediction)
-        x = after[0] * x0 + after[1] * eps  # equation 12 with sigma = 0
+    x = xT
+    for index in range(len(times) - 1):
+        x = step(network(x, times[index : index + 1]), x, roots, times[index : index + 2], prediction)
     return x
 
 

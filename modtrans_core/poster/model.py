@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
 from modtrans_core.poster.denoiser import Denoiser
 from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like
-from modtrans_core.settings import require
 from modtrans_core.train import bfloat16
 
 
@@ -79,21 +79,24 @@ class PosterTranslator(Stored, nn.Module):
         """Shape of the noise that one sample starts from."""
         return (self.facts.d,)
 
-    def direction(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """F(c) (n, d): the sample from `noise` (n, *noise_shape) under the unit conditions c (n, k), normalised."""
-        return self.normalised(self.sampled(c, noise, steps, guidance))
-
     def normalised(self, x0: Tensor) -> Tensor:
-        """The samples x0 (n, d) or (n, samples, d), each divided by its norm."""
+        """F(c) of the samples x0 = DDIM(c), (n, d) or (n, samples, d): each divided by its norm."""
         return normalize(x0, dim=-1)
 
     def sampled(self, c: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-        """DDIM(c) (n, d), not normalised."""
+        """DDIM(c) (n, d): the sample from `noise` (n, *noise_shape) under the unit conditions c (n, k)."""
         condition, null = self.denoiser.embed(c), self.denoiser.embed(None)
         network = diffusion.guided(
             lambda xt, t: self.denoiser(xt, t, condition), lambda xt, t: self.denoiser(xt, t, null), guidance
         )
         return diffusion.ddim(network, noise, self.roots, self.times(steps), self.config.prediction)
+
+    def sample(self, c: Tensor, start: Tensor, steps: int, guidance: float) -> Tensor:
+        """DDIM(c) (n, m, d) of the unit conditions c (n, k), one for each of m noises (n, m, *noise_shape)."""
+        n, m = start.shape[:2]
+        with bfloat16(c.device):
+            x0 = self.sampled(c.repeat_interleave(m, 0), start.flatten(0, 1), steps, guidance)
+        return x0.float().view(n, m, self.facts.d)
 
     def parts(
         self,
@@ -136,7 +139,7 @@ class PosterTranslator(Stored, nn.Module):
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
         """Translations (n, samples, d), each from noise of its own; see `parts`."""
-        require(samples >= 1, "samples", samples, "at least 1")
+        refuse_unless(samples >= 1, "samples", samples, "at least 1")
         rows = conditions(c, self.facts, self.device)
         directions = self._directions(rows, samples, steps, guidance, seed)
         with torch.inference_mode():
@@ -155,25 +158,20 @@ class PosterTranslator(Stored, nn.Module):
         """F(c) (n, samples, d) of unit conditions (n, k)."""
         steps = self.config.steps if steps is None else steps
         guidance = self.config.guidance if guidance is None else guidance
-        require(guidance >= 0, "guidance", guidance, "a number >= 0")
+        refuse_unless(guidance >= 0, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
-        def sampled(c: Tensor, start: Tensor) -> Tensor:
-            with bfloat16(self.device):
-                x0 = self.sampled(c.repeat_interleave(samples, 0), start.view(-1, *self.noise_shape), steps, guidance)
-            return x0.float().view(len(c), samples, self.facts.d)
+        shape = (samples, *self.noise_shape)
+        if noise is not None:
+            wanted = (len(rows), *self.noise_shape)
+            refuse_unless(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
 
-        def from_own_noise(c: Tensor) -> Tensor:
-            return sampled(c, normal(keys(c), (samples, *self.noise_shape), seed))
+        def sampled(c: Tensor, given: Tensor | None = None) -> Tensor:
+            return self.sample(c, normal(keys(c), shape, seed) if given is None else given[:, None], steps, guidance)
 
         training = self.training
         self.eval()
-        if noise is None:
-            x0 = in_pieces(from_own_noise, rows, samples=samples)
-        else:
-            wanted = (len(rows), *self.noise_shape)
-            require(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
-            x0 = in_pieces(sampled, rows, noise.to(rows))
+        x0 = in_pieces(sampled, rows, *([] if noise is None else [noise.to(rows)]), samples=samples)
         found = self.normalised(x0)
         self.train(training)
         if not found.isfinite().all():
@@ -189,25 +187,36 @@ def objective(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor
     """lambda_1 E|z - zhat|_1 + lambda_2 E|eps - eps_theta(z_t, t, c)|_2^2 of the unit pairs c (n, k), z (n, d).
 
     Norms are sums over coordinates, as printed. The reconstruction term is back-propagated through the sampler, which
-    runs on the full conditions. Noise, times and dropout come from torch's default generator.
+    runs on the full conditions; its first step and the noise term share one pass through the network. Noise, times and
+    dropout come from torch's default generator.
     """
-    config, network = model.config, model.denoiser
+    config, network, n = model.config, model.denoiser, len(z)
+    times = model.times(config.reconstruction_steps)
+    x0 = math.sqrt(model.facts.d) * z  # (n, d)
+    eps, start = torch.randn_like(x0), torch.randn_like(x0)
+    t = torch.randint(config.timesteps, (n,), device=z.device)
+    dropped = torch.rand(n, device=z.device) < config.condition_dropout
+    signal, noise = diffusion.at(model.roots, t)  # (n, 1) each
+    xt = signal * x0 + noise * eps
+
+    samples = config.lambda_1 > 0 and config.gamma > 0
+    asked = [(xt, t, dropped)] if config.lambda_2 > 0 else []
+    asked += [(start, times[:1].expand(n), torch.zeros_like(dropped))] if samples else []
     noise_term = reconstruction = z.new_zeros(())
+    if asked:
+        x, when, drop = (torch.cat(columns) for columns in zip(*asked, strict=True))
+        condition = network.embed(c.repeat(len(asked), 1), drop)
+        output = network(x, when, condition)
     if config.lambda_2 > 0:
-        x0 = math.sqrt(model.facts.d) * z  # (n, d)
-        eps = torch.randn_like(x0)
-        t = torch.randint(config.timesteps, (len(z),), device=z.device)
-        dropped = torch.rand(len(z), device=z.device) < config.condition_dropout
-        signal, noise = diffusion.at(model.roots, t)  # (n, 1) each
-        xt = signal * x0 + noise * eps
-        output = network(xt, t, network.embed(c, dropped))
-        eps_hat, _ = diffusion.eps_and_x0(output, xt, signal, noise, config.prediction)
+        eps_hat, _ = diffusion.eps_and_x0(output[:n], xt, signal, noise, config.prediction)
         noise_term = (eps - eps_hat).square().sum(1).mean()
     if config.lambda_1 > 0:
         zhat = c @ model.M
-        if config.gamma > 0:
-            start = torch.randn(z.shape, dtype=z.dtype, device=z.device)
-            zhat = zhat + config.gamma * model.direction(c, start, config.reconstruction_steps, 1.0)
+        if samples:
+            x = diffusion.step(output[-n:], start, model.roots, times[:2], config.prediction)
+            given = condition[-n:]
+            x = diffusion.ddim(lambda x, t: network(x, t, given), x, model.roots, times[1:], config.prediction)
+            zhat = zhat + config.gamma * model.normalised(x)
         reconstruction = (z - zhat).abs().sum(1).mean()
     total = config.lambda_1 * reconstruction + config.lambda_2 * noise_term
     return {"total": total, "reconstruction": reconstruction, "noise": noise_term}

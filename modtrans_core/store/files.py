@@ -51,6 +51,12 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             old.unlink(missing_ok=True)
 
 
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file or folder unless that was asked for."""
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+
+
 @contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """A folder beside `path`, on the same disk, for what is wanted until `path` is written."""

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from modtrans_core.vectors import present, refuse_bad_rows
+
 LARGE = 2**31
 """bytes of float32 vectors above which a set is left on disk and its fingerprint is taken from a sample"""
 _OPEN_MAPS = 512
@@ -81,10 +83,10 @@ class MappedRows:
         chosen = items if self.items is None else self.items[items]
         return MappedRows(self.name, self.blocks, self.counts, chosen, self.per_item)
 
-    def present(self, counts: np.ndarray) -> tuple[MappedRows, np.ndarray]:
+    def as_rows(self, counts: np.ndarray) -> tuple[MappedRows, np.ndarray]:
         """The first `counts` (n,) vectors of each item of (n, m, d) as rows (N, d), and the item of each (N,)."""
         m, d = self.shape[1:]
-        item, slot = np.nonzero(np.arange(m) < counts[:, None])
+        item, slot = np.nonzero(present(m, counts))
         rows = (item if self.items is None else self.items[item]) * m + slot
         blocks = [block._replace(shape=(block.shape[0] * m, d)) for block in self.blocks]
         return MappedRows(self.name, blocks, None, rows, m), item
@@ -129,21 +131,6 @@ class MappedRows:
 def _map(block: Block) -> np.memmap:
     assert block.offset is not None
     return np.memmap(block.path, block.dtype, "r", block.offset, block.shape)
-
-
-def refuse_bad_rows(name: str, array: np.ndarray, counts: np.ndarray | None, rows: np.ndarray | None = None) -> None:
-    """Refuse NaN, infinity and zero vectors among those that are there; `rows` says where the array's rows lie."""
-    squared = np.einsum("...d,...d->...", array, array, dtype=np.float64)
-    bad = ~(np.isfinite(squared) & (squared > 0))
-    if counts is not None:
-        bad &= np.arange(array.shape[1]) < counts[:, None]
-    if bad.any():
-        where = np.argwhere(bad)[0]
-        what = "a zero vector" if np.all(array[tuple(where)] == 0) else "NaN or infinity"
-        row = where[0] if rows is None else rows[where[0]]
-        raise ValueError(
-            f"{name}: {what} in row {row} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed"
-        )
 
 
 def join(name: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

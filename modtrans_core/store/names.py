@@ -16,8 +16,6 @@ from modtrans_core.store.headers import clip_retrieval_parts, numbered, reading,
 if TYPE_CHECKING:
     import pyarrow
 
-    from modtrans_core.pairs import PairedEmbeddings
-
 SIDECAR = ".parquet"
 _NAMES = ("key", "image_path")
 
@@ -94,7 +92,7 @@ def read_items(path: str | Path) -> pyarrow.Table:
     missing = f"{path}: its items have no names, neither in the files nor in {SIDECAR} files beside them"
     if not files:
         raise ValueError(missing)
-    return pa.concat_tables([_from_header(pa, file, missing) for file in files], promote_options="default")
+    return pa.concat_tables([_from_header(file, missing) for file in files], promote_options="default")
 
 
 def sidecars(path: Path) -> list[tuple[Path, Path]]:
@@ -159,21 +157,17 @@ def _lists(pa: Any, captions: Any) -> Any:
     return pa.array([[] if text is None else [text] for text in captions.to_pylist()], pa.list_(pa.string()))
 
 
-def _from_header(pa: Any, file: Path, missing: str) -> pyarrow.Table:
+def _from_header(file: Path, missing: str) -> pyarrow.Table:
     with reading(file):
         arrays = small_arrays(file)
     if "key" not in arrays:
         raise ValueError(missing)
-    return _table(pa, arrays["key"], json.loads(arrays.get("metadata", "{}")).get("captions"))
+    return table_of(arrays["key"], json.loads(arrays.get("metadata", "{}")).get("captions"))
 
 
-def from_set(pairs: PairedEmbeddings) -> pyarrow.Table:
-    """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
-    keys = np.arange(len(pairs)) if pairs.key is None else pairs.key
-    return _table(require("pyarrow", "encoders"), keys, pairs.metadata.get("captions"))
-
-
-def _table(pa: Any, key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:
+def table_of(key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:
+    """One row an item: its name and, where captions are known by name, its captions."""
+    pa = require("pyarrow", "encoders")
     keys = [str(name) for name in key]
     columns = {"key": pa.array(keys, pa.string())}
     if captions is not None:

@@ -1,4 +1,4 @@
-"""The files of pair sets, read into memory or left on disk."""
+"""Reads a pair set from a file or a folder, into memory or left on disk, as plain contents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.pairs import PairedEmbeddings, differing
+from modtrans_core.store.contents import Contents, differing
 from modtrans_core.store.files import read_json
 from modtrans_core.store.headers import (
     BESIDE,
@@ -29,9 +29,8 @@ from modtrans_core.store.mapped import Block, MappedRows, join
 from modtrans_core.store.names import read_keys
 
 
-def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
-    """See `PairedEmbeddings.load`."""
-    path = Path(path)
+def read(path: Path, mapped: bool | None = None) -> Contents:
+    """See `modtrans_core.pairs.PairedEmbeddings.load`."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
@@ -48,81 +47,93 @@ def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
     return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
 
 
-def load_npy(path: str | Path, name: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
-    """A pair set of one modality from a `.npy` array (n, d) or (n, m, d) with `counts`, on disk where it is large."""
-    path = Path(path)
+def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Contents:
+    """The modality `name` from a `.npy` array (n, d) or (n, m, d) with `counts`, on disk where it is large."""
     if not path.exists():
         raise ValueError(f"{path}: no such file")
-    mapped = are_large(located([path]))
+    array = _read_npy(name, [path], are_large(located([path])), counts)
     with reading(path):
-        array = _read_npy(name, [path], mapped, counts)
-        return PairedEmbeddings({name: array}, {} if counts is None else {name: counts})
+        return _from_arrays({name: array} | ({} if counts is None else {f"{name}_count": counts}))
 
 
-def _with_names(path: Path, pairs: PairedEmbeddings) -> PairedEmbeddings:
-    """The set in memory with the names from parquet files beside the vectors, if it has none of its own."""
-    if pairs.key is not None or pairs.mapped or (keys := read_keys(path)) is None:
-        return pairs
-    return pairs.changed(key=np.array(keys))
+def _with_names(path: Path, contents: Contents) -> Contents:
+    """The contents with the names from parquet files beside the vectors, if they are in memory and have none."""
+    on_disk = any(isinstance(array, MappedRows) for array in contents.arrays.values())
+    if contents.key is not None or on_disk or (keys := read_keys(path)) is None:
+        return contents
+    return contents._replace(key=np.array(keys))
 
 
-def _from_arrays(arrays: dict[str, Any]) -> PairedEmbeddings:
-    return PairedEmbeddings(
+def _from_arrays(arrays: dict[str, Any]) -> Contents:
+    return Contents(
         arrays={name: array for name, array in arrays.items() if is_vectors(name)},
         counts={name.removesuffix("_count"): array for name, array in arrays.items() if name.endswith("_count")},
-        group=arrays.get("group"),  # type: ignore[arg-type]
+        group=arrays.get("group"),
         key=arrays.get("key"),
         metadata=json.loads(arrays.get("metadata", "{}")),
         own_split=arrays.get("own_split"),
-    )
+    ).checked()
 
 
-def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: bool | None) -> PairedEmbeddings:
+def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: bool | None) -> Contents:
     found = {name: list(several.values()) for name, several in parts.items() if several}
     files = [file for several in found.values() for file in several]
     if not files:
         raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
     mapped = are_large(located(files)) if mapped is None else mapped
     arrays: dict[str, Any] = {name: _read_npy(name, several, mapped) for name, several in found.items()}
-    if not (path / BESIDE).exists():
+    if (path / BESIDE).exists():
+        with reading(path / BESIDE):
+            arrays |= small_arrays(path / BESIDE)
+    with reading(path):
         return _from_arrays(arrays)
-    with reading(path / BESIDE):
-        return _from_arrays(arrays | small_arrays(path / BESIDE))
 
 
-def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> PairedEmbeddings:
+def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Contents:
     """The shards end to end, the vectors left where they are or, where that is not said, read."""
-    parts, given = [], []
+    parts: list[Contents] = []
     for file, found in zip(files, where, strict=True):
         with reading(file):
             arrays = small_arrays(file)
             mapped = {name: MappedRows(name, [block], arrays.get(f"{name}_count")) for name, block in found.items()}
-            arrays |= mapped or vectors(file)
-            parts.append(_from_arrays(arrays))
-            given.append(arrays.keys() & {"group", "own_split"})
+            parts.append(_from_arrays(arrays | (mapped or vectors(file))))
     first = parts[0]
     if len(parts) == 1:
         return first
-    for part in parts[1:]:
-        if {k: v.shape[1:] for k, v in part.arrays.items()} != {k: v.shape[1:] for k, v in first.arrays.items()}:
-            raise ValueError(f"shards differ: {first} and {part}; every shard needs the same modalities and shapes")
-    for file, part in zip(files, parts, strict=True):
-        for name in first.arrays:
-            if both := differing(part.encoder(name), first.encoder(name)):
-                raise ValueError(f"shards differ: {name} of {file} by {both[0]}, of {files[0]} by {both[1]}")
-    for name in sorted(set().union(*given)):
-        for file, names in zip(files, given, strict=True):
-            if name not in names:
-                raise ValueError(f"shards differ: {file} has no {name}, but others have")
+    _refuse_differing(files, parts)
     keys: list[Any] = [part.key for part in parts if part.key is not None]
-    return PairedEmbeddings(
+    return Contents(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
-        group=np.concatenate([part.group for part in parts]) if first.grouped else None,  # type: ignore[arg-type]
+        group=None if first.group is None else np.concatenate([part.group for part in parts]),
         key=np.concatenate(keys) if len(keys) == len(parts) else None,
         metadata=first.metadata,
         own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
     )
+
+
+def _refuse_differing(files: Sequence[Path], parts: Sequence[Contents]) -> None:
+    """Refuse shards of other modalities, shapes or encoders than the first, and with other fields."""
+    first = parts[0]
+    shapes = [{name: array.shape[1:] for name, array in part.arrays.items()} for part in parts]
+    for file, shape in zip(files, shapes, strict=True):
+        if shape != shapes[0]:
+            raise ValueError(
+                f"shards differ: {file} has {_in_words(shape)}, but {files[0]} has {_in_words(shapes[0])};"
+                " every shard needs the same modalities and shapes"
+            )
+    for file, part in zip(files, parts, strict=True):
+        for name in first.arrays:
+            if both := differing(part.encoder(name), first.encoder(name)):
+                raise ValueError(f"shards differ: {name} of {file} by {both[0]}, of {files[0]} by {both[1]}")
+    for field in ("group", "own_split"):
+        given = [getattr(part, field) is not None for part in parts]
+        if any(given) and not all(given):
+            raise ValueError(f"shards differ: {files[given.index(False)]} has no {field}, but others have")
+
+
+def _in_words(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} (n, {', '.join(map(str, shape))})" for name, shape in shapes.items())
 
 
 def _read_npy(name: str, files: Sequence[Path], mapped: bool, counts: np.ndarray | None = None) -> np.ndarray:

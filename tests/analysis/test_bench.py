@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import preset
 
 from analysis.bench import linear_fit, machine, run, scale, streamed
 from analysis.bench.contender import Closed, Gradient, Network, flops
@@ -16,7 +17,6 @@ from analysis.bench.record import Record, ratio
 from analysis.bench.settings import PROFILES, Settings, profile
 from analysis.bench.task import synthetic_task, task_from
 from analysis.bench.text import text
-from modtrans_core.config import preset
 from modtrans_core.linear import NormalEquations
 from modtrans_core.scores import cosine
 

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
+from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig
+from modtrans_core.lift import lifted
+from modtrans_core.objective import objective
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode
 
 from analysis import cost
 from modtrans_core import Translator
-from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig
-from modtrans_core.lift import lifted
 from modtrans_core.linear import NormalEquations
-from modtrans_core.objective import objective
 
 BATCH = 32
 SHAPES = [(512, 512, 384, 3, 5), (512, 256, 384, 4, 6), (384, 512, 512, 3, 1)]

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
 from safetensors.torch import load_file
 
 from modtrans_core import PairedEmbeddings, Translator, distributed
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
-from modtrans_core.config import Config, NetworkConfig, ObjectiveConfig, SamplingConfig, TrainConfig
 from modtrans_core.linear import NormalEquations
 from modtrans_core.train import _Objective, _seeded, _target_mean, _whole_batch, fit
 

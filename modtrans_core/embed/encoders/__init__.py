@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from modtrans_core.embed.encoders.base import Encoder, NonFiniteEmbedding
 from modtrans_core.embed.encoders.weights import packaged_names, sha256
+from modtrans_core.extras import missing
 
 if TYPE_CHECKING:
     import torch
@@ -106,10 +107,7 @@ def identity(name: str) -> dict[str, str]:
     try:
         found = {"name": name, library.distribution: version(library.distribution), "torch": version("torch")}
     except PackageNotFoundError:
-        raise ModuleNotFoundError(
-            f'{library.distribution} is not installed; run: pip install "modtrans[{library.extra}]"',
-            name=library.distribution,
-        ) from None
+        raise missing(library.distribution, library.extra) from None
     if Path(weights).is_file():
         found["sha256"] = sha256(Path(weights))
     elif kind in ("transformers", "sentence-transformers") and weights not in packaged_names(kind):

@@ -11,11 +11,11 @@ import numpy as np
 
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.embed.encoders.weights import sha256
+from modtrans_core.vectors import ROWS
 
 if TYPE_CHECKING:
     import torch
 
-ROWS_AT_ONCE = 65536
 UNIT = 1e-3  # rows are taken for unit vectors where all norms are so close to 1
 
 
@@ -78,9 +78,9 @@ class ArrayEncoder(Encoder):
 
     def _unit(self) -> bool:
         """Whether the finite rows that are not zero have unit norm."""
-        for start in range(0, len(self._vectors), ROWS_AT_ONCE):
+        for start in range(0, len(self._vectors), ROWS):
             with np.errstate(over="ignore"):
-                norm = np.linalg.norm(self._vectors[start : start + ROWS_AT_ONCE].astype(np.float64), axis=1)
+                norm = np.linalg.norm(self._vectors[start : start + ROWS].astype(np.float64), axis=1)
             norm = norm[np.isfinite(norm) & (norm > 0)]
             if (abs(norm - 1) > UNIT).any():
                 return False

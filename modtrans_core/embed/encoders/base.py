@@ -162,13 +162,13 @@ class Encoder(ABC):
         }
 
 
-def pick_device(device: str | torch.device | None) -> torch.device:
+def device_of(name: str | torch.device | None) -> torch.device:
     """The device asked for; by default the GPU if there is one."""
     import torch
 
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    from modtrans_core.device import default_device
+
+    return default_device() if name is None else torch.device(name)
 
 
 def item_workers(device: torch.device) -> int:

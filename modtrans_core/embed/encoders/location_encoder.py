@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modtrans_core.embed.encoders.base import Encoder, pick_device
+from modtrans_core.embed.encoders.base import Encoder, device_of
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
 
@@ -39,7 +39,7 @@ class LocationEncoder(Encoder):
         with torch.random.fork_rng(devices=[]):  # its features are drawn before the weights replace them
             self.network = library.LocationEncoder(from_pretrained=False)
         self.network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        self.device = pick_device(device)
+        self.device = device_of(device)
         self.network = self.network.eval().to(self.device)
         self.batch_size = 256 if self.device.type == "cpu" else 4096
         self._sha256 = PACKAGED[weights].sha256

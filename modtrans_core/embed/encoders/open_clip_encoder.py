@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
-from modtrans_core.embed.encoders.base import Encoder, check_picture, item_workers, pick_device
+from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers
 from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 from modtrans_core.extras import require
 
@@ -68,7 +68,7 @@ class OpenClipEncoder(Encoder):
         except (*_UNREADABLE, RuntimeError, ValueError, OSError) as error:
             reason = "its tensors do not fit the model" if "state_dict" in str(error) else _first_line(error)
             raise ValueError(f"{self.name}: {reason}") from error
-        self.device = pick_device(device)
+        self.device = device_of(device)
         self.network = network.eval().to(self.device)
         self.modality = modality
         self._sha256 = None if file is None else sha256(Path(file))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from modtrans_core.embed.encoders.base import Encoder, pick_device
+from modtrans_core.embed.encoders.base import Encoder, device_of
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
@@ -38,7 +38,7 @@ class SentenceEncoder(Encoder):
                 self.name, weights, f"a local folder or {' or '.join(packaged_names('sentence-transformers'))}"
             )
             self._sha256 = weights_digest(folder)
-        self.device = pick_device(device)
+        self.device = device_of(device)
         try:
             with quiet_transformers():
                 self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)

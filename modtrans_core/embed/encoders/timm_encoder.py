@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
-from modtrans_core.embed.encoders.base import Encoder, check_picture, item_workers, pick_device
+from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers
 from modtrans_core.embed.encoders.weights import PACKAGED, RANDOM, RANDOM_SEED, fetching, packaged_for, sha256
 from modtrans_core.extras import require
 
@@ -69,7 +69,7 @@ class TimmEncoder(Encoder):
                 raise
             raise ValueError(f"{self.name}: the tensors of the file do not fit the model") from error
         self._sha256 = sha256(Path(file)) if file else None if weights == RANDOM else self._load_packaged(weights)
-        self.device = pick_device(device)
+        self.device = device_of(device)
         self.model = self.model.eval().to(self.device, memory_format=torch.channels_last)
         self.dimension = getattr(self.model, "head_hidden_size", None) or self.model.num_features
         self.batch_size = 1 if self.device.type == "cpu" else 64

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
-from modtrans_core.embed.encoders.base import Encoder, check_sound, item_workers, pick_device
+from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
 from modtrans_core.extras import require
 
@@ -52,7 +52,7 @@ class TransformersEncoder(Encoder):
             raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
         if absent := sorted(key for key in info["missing_keys"] if self._used(key)):
             raise ValueError(f"{self.name}: the weights lack {len(absent)} tensors of the network, {absent[0]} first")
-        self.device = pick_device(device)
+        self.device = device_of(device)
         self.network = self.network.float().eval().to(self.device)
         self._sha256 = weights_digest(folder)
         if modality == "text":

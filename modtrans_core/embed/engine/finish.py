@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def merge(folder: Folder, out: Path, dtype: str) -> None:
     if "caption" in names.column_names:
         metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
     copy_skipped(folder.path / SKIPPED, out)
-    pairs.changed(key=np.array(names["key"].to_pylist()), metadata=metadata).save(out, dtype=dtype)
+    replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata).save(out, dtype=dtype)
 
 
 def skipped_beside(out: Path) -> Path:
@@ -92,4 +93,4 @@ def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
         rows = arrays[modality] if arrays[modality].ndim == 3 else arrays[modality][:, None]
         counts.setdefault(modality, np.ones(len(rows), dtype=np.int64))
         arrays[modality] = np.pad(rows, ((0, 0), (0, m - rows.shape[1]), (0, 0)))
-    pairs.changed(arrays=arrays, counts=counts, key=None).save(path, dtype=dtype)
+    replace(pairs, arrays=arrays, counts=counts, key=None).save(path, dtype=dtype)

@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modtrans_core import __version__
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.encoders import identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.files import read_json, write_json
 from modtrans_core.store.headers import RECORD
+from modtrans_core.store.write import DTYPES
 
 _PARTS = ".embedding"
 
@@ -47,10 +49,8 @@ class Job:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.shard_items < 1:
-            raise ValueError(f"shard-items: {self.shard_items}, at least 1 is needed")
-        if self.dtype not in ("float32", "float16"):
-            raise ValueError(f"dtype: {self.dtype!r}, float32 or float16 is needed")
+        refuse_unless(self.shard_items >= 1, "shard-items", self.shard_items, "at least 1")
+        refuse_unless_in("dtype", self.dtype, DTYPES)
 
     @cached_property
     def loaded(self) -> Source:
@@ -87,7 +87,7 @@ class Job:
             "device": self.device,
             "shard-items": self.shard_items,
             "dtype": self.dtype,
-            "modtrans": __version__,
+            "modtrans": version("modtrans"),
         }
 
     def digest(self) -> str:

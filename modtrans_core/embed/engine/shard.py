@@ -14,9 +14,11 @@ from modtrans_core.embed.encoders import Encoder, NonFiniteEmbedding, load_encod
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.sources import Item, Shard, Skipped
 from modtrans_core.embed.sources.reading import read
-from modtrans_core.pairs import SPLITS, PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.split import SPLITS
 from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
+from modtrans_core.vectors import present
 
 CHUNK = 256  # items that are held prepared while as many are encoded
 
@@ -91,7 +93,7 @@ class ShardEncoder:
         PairedEmbeddings(
             arrays=arrays,
             counts={modality: np.array(counts[modality]) for modality, rows in arrays.items() if rows.ndim == 3},
-            group=group,  # type: ignore[arg-type]  # made in __post_init__
+            group=group,
             own_split=np.array(split, dtype=np.int8) if self.job.loaded.has_splits else None,
             metadata=self.metadata,
         ).save(path, dtype=self.job.dtype)
@@ -152,5 +154,5 @@ def _padded(rows: np.ndarray, counts: np.ndarray, width: int) -> np.ndarray:
     if width == 1:
         return rows
     padded = np.zeros((len(counts), width, rows.shape[1]), dtype=np.float32)
-    padded[np.arange(width) < counts[:, None]] = rows
+    padded[present(width, counts)] = rows
     return padded

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.split import SPLITS
+from modtrans_core.split import SPLITS, whole_groups
 
-__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption", "whole_groups"]
+__all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption"]
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,19 @@ def _spelled(values: Mapping[str, Any]) -> Any:
     return {name: spell(value) for name, value in sorted(values.items())}
 
 
-def caption(text: str | bytes) -> str:
-    """A caption with its blanks tidied.
+def caption(text: Any) -> str:
+    """A caption, `str` or bytes, with its blanks tidied.
 
     Raises
     ------
     ValueError
-        If it cannot be written in UTF-8, or nothing is left.
+        If it is no text, cannot be written in UTF-8, or nothing is left of it; `text` itself where it is a ValueError,
+        which stands for a row that could not be taken apart.
     """
+    if isinstance(text, ValueError):
+        raise text
+    if not isinstance(text, str | bytes):
+        raise ValueError("caption is not text")
     try:
         if isinstance(text, str):
             text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
@@ -192,30 +197,3 @@ def caption(text: str | bytes) -> str:
     if not tidy:
         raise ValueError("empty caption")
     return tidy
-
-
-def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndarray:
-    """Choose at most `limit` items, whole groups at a time.
-
-    Groups are dealt in a pseudo-random order that depends on `seed` alone, each taken if it still fits.
-
-    Returns
-    -------
-    Indices of the chosen items, ascending.
-
-    Raises
-    ------
-    ValueError
-        If the limit is below 1.
-    """
-    if limit is None:
-        return np.arange(len(group))
-    if limit < 1:
-        raise ValueError(f"limit: {limit}, at least 1 is needed")
-    labels, sizes = np.unique(group, return_counts=True)
-    chosen, room = [], limit
-    for place in np.random.default_rng(seed).permutation(len(labels)):
-        if sizes[place] <= room:
-            chosen.append(labels[place])
-            room -= sizes[place]
-    return np.flatnonzero(np.isin(group, chosen))

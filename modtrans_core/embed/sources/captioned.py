@@ -73,7 +73,7 @@ def captioned(
                 setattr(entry, name, said)
         for text in row.captions:
             try:
-                entry.captions.append(_caption(text))
+                entry.captions.append(caption(text))
             except ValueError as error:
                 entry.reason = str(error)
                 captions_skipped[str(error)] += 1
@@ -138,11 +138,3 @@ def _entry(found: dict[str, _Found], name: Any, value: Callable[[str], Any]) -> 
         return found.setdefault(key, _Found(value(key))) if key not in found else found[key]
     except ValueError as error:
         return found.setdefault(key, _Found(reason=str(error), barred=True))
-
-
-def _caption(text: Any) -> str:
-    if isinstance(text, ValueError):  # a row that could not be taken apart
-        raise text
-    if not isinstance(text, str):
-        raise ValueError("caption is not text")
-    return caption(text)

@@ -60,7 +60,7 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
             return Skipped(key, lacking)
         split = partition.get(key)
         try:
-            values = {"image": pictures[key], "text": tuple(map(_tidy, texts[key]))}
+            values = {"image": pictures[key], "text": tuple(map(caption, texts[key]))}
         except ValueError as error:
             return Skipped(key, str(error))
         return Item(key, values, identity.get(key, -1), None if split is None else SPLITS[split])
@@ -162,11 +162,3 @@ def _key(name: str) -> str:
 
 def _lines(text: bytes) -> list[bytes]:
     return [line for line in text.split(b"\n") if line.strip()]
-
-
-def _tidy(text: Any) -> str:
-    if isinstance(text, ValueError):  # what is wrong with the row
-        raise text
-    if not isinstance(text, str | bytes):
-        raise ValueError("caption is not text")
-    return caption(text)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions
 from modtrans_core.embed.sources.captioned import captioned, file_facts, folder_at
@@ -45,8 +46,10 @@ def coco(
         If annotations or pictures are missing or damaged; the message lists what was looked for.
     """
     home = folder_at(path, "coco")
-    _allowed("year", year, YEARS)
-    _allowed("part", part, (*PARTS, "both", "karpathy"))
+    if year is not None:
+        refuse_unless_in("year", year, YEARS)
+    if part is not None:
+        refuse_unless_in("part", part, (*PARTS, "both", "karpathy"))
     karpathy = next((home / name for name in KARPATHY if (home / name).is_file()), None)
     if part == "karpathy" and year == "2017":
         raise ValueError("set: part karpathy is of year 2014, not 2017")
@@ -129,8 +132,3 @@ def _sought(year: str | None, part: str | None) -> str:
     return (
         f"annotations/captions_({names})({years}).json, each with its folder or zip file, as in {_places('train2017')}"
     )
-
-
-def _allowed(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise ValueError(f"set: {name} {value!r}, one of {', '.join(allowed)} is needed")

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modtrans_core.embed.sources import coco, flickr, folder
+
 SIGNS = {  # kind: patterns of paths in the folder, any of which gives it away; the first kind that fits is taken
     "coco": (
-        "annotations/captions_train2017.json",
-        "annotations/captions_val2017.json",
-        "annotations/captions_train2014.json",
-        "annotations/captions_val2014.json",
-        "annotations/dataset_coco.json",
-        "dataset_coco.json",
+        *(f"annotations/captions_{part}{year}.json" for year in coco.YEARS for part in coco.PARTS),
+        *coco.KARPATHY,
     ),
-    "flickr": (
-        "dataset_flickr8k.json",
-        "dataset_flickr30k.json",
-        "Flickr8k.token.txt",
-        "Flickr8k_text/Flickr8k.token.txt",
-        "results_20130124.token",
-        "results.csv",
-        "captions.txt",
-    ),
+    "flickr": (*flickr.KARPATHY, *flickr.TOKENS, *flickr.TABLES),
     "celeba": ("list_attr_celeba.txt", "list_attr_celeba.csv", "Anno/list_attr_celeba.txt"),
     "cifar10": ("data_batch_1.bin", "data_batch_1", "cifar-10-batches-bin", "cifar-10-batches-py"),
     "datasets": ("dataset_dict.json", "state.json"),
     "webdataset": ("*.tar", "*.tar.gz"),
-    "folder": ("captions.csv", "captions.tsv", "captions.jsonl", "captions.json"),
+    "folder": folder.CAPTIONS,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import captioned, file_facts, first_of, folder_at
@@ -57,8 +58,8 @@ def flickr(path: str, *, captions: str | None = None, limit: int | None = None, 
     """
     home = folder_at(path, "flickr")
     known = {Path(name).name: reader for name, reader in _READERS.items()}
-    if captions is not None and Path(captions).name not in known:
-        raise ValueError(f"set: captions {captions!r}, one of {', '.join(known)} is needed")
+    if captions is not None:
+        refuse_unless_in("captions", Path(captions).name, known)
     file = first_of(home, _READERS if captions is None else [captions], "captions file")
     pictures = first_of(home, FOLDERS, "folder of pictures")
     rows = known[file.name](file)

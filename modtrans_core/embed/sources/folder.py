@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import SUFFIXES, read_captions
 from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
@@ -53,8 +54,7 @@ def folder(
     ValueError
         If the folder or the captions file is missing, or the file is damaged or lacks a column.
     """
-    if modality not in ENCODERS:
-        raise ValueError(f"set: modality {modality!r}, one of {', '.join(ENCODERS)} is needed")
+    refuse_unless_in("modality", modality, ENCODERS)
     home = folder_at(path, "folder")
     file = first_of(home, CAPTIONS, "captions file") if captions is None else home / captions
     if not file.is_file():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.extras import require
@@ -68,8 +69,7 @@ def datasets(
     ModuleNotFoundError
         If datasets is missing; the message is the command that installs it.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit: {limit}, at least 1 is needed")
+    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
     library = require("datasets", "datasets")
     tables = _load(library, path, config, split)
     first = next(iter(tables.values()))

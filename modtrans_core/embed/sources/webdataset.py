@@ -13,6 +13,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.embed.sources.tars import DamagedTar, Sample, samples
@@ -55,8 +56,7 @@ def webdataset(path: str, *, limit: int | None = None, seed: int = 0, caption: s
     ModuleNotFoundError
         If the path has braces and braceexpand is missing; the message is the command that installs it.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit: {limit}, at least 1 is needed")
+    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
     return _Tars(path, _tars(path), limit, caption)
 
 

@@ -172,5 +172,5 @@ def test_halves_lie_on_both_sides_of_the_widest_axis_and_groups_stay_whole():
     found = halves(pairs, "image")
     assert len(np.unique(found[side < 0])) == len(np.unique(found[side > 0])) == 1 and len(np.unique(found)) == 2
     parts = cut(pairs, found)
-    assert sum(map(len, parts.values())) == 100 and not set(parts["low"].group) & set(parts["high"].group)
+    assert sum(map(len, parts.values())) == 100 and not set(parts["low"].labels) & set(parts["high"].labels)
     assert list(crossings_within(pairs, "image")) == ["low → high"]

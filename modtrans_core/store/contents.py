@@ -1,0 +1,105 @@
+"""What a pair set holds, as plain arrays, and what of it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modtrans_core.split import SPLITS
+from modtrans_core.store.mapped import MappedRows
+from modtrans_core.vectors import refuse_bad_rows
+
+
+class Contents(NamedTuple):
+    """The fields of `modtrans_core.pairs.PairedEmbeddings`, which says what each of them is."""
+
+    arrays: Mapping[str, Any]
+    counts: Mapping[str, np.ndarray]
+    group: np.ndarray | None
+    key: np.ndarray | None
+    metadata: Mapping[str, Any]
+    own_split: np.ndarray | None
+
+    def encoder(self, name: str) -> Mapping[str, Any]:
+        """What the metadata says of the encoder of a modality; empty where it says nothing."""
+        facts = self.metadata.get(name)
+        return facts if isinstance(facts, Mapping) else {}
+
+    def checked(self) -> Contents:
+        """The same in the types that a pair set has: vectors float32, counts and groups int64, parts int8.
+
+        Raises
+        ------
+        ValueError
+            Lengths that differ, a wrong shape, a non-finite or zero vector, a count or a part out of range.
+        """
+        if not self.arrays:
+            raise ValueError("arrays: empty, at least one modality is needed")
+        n = len(next(iter(self.arrays.values())))
+        arrays, counts = {}, {}
+        for name, array in self.arrays.items():
+            arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
+            if array.ndim == 3:
+                counts[name] = _counts(name, self.counts.get(name), arrays[name].shape[:2])
+            if not isinstance(array, MappedRows):  # which is checked row by row when it is read
+                refuse_bad_rows(name, arrays[name], counts.get(name))
+        for name in set(self.counts) - set(counts):
+            raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
+        if self.key is not None and np.shape(self.key) != (n,):
+            raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
+        return self._replace(
+            arrays=arrays,
+            counts=counts,
+            group=None if self.group is None else _group(np.asarray(self.group), n),
+            own_split=None if self.own_split is None else _own_split(np.asarray(self.own_split), n),
+        )
+
+
+def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
+    """How two encoders differ in weights or preprocessing, as far as the facts of both say; None where they do not.
+
+    Where both know the SHA-256 of their weights, that decides and not the name, which may hold the path of a file that
+    has moved. The facts of precomputed vectors are about a file, not about what made them.
+    """
+    if "precomputed" in (here.get("preprocessing"), there.get("preprocessing")):
+        return None
+    digests = [facts.get("weights_sha256") for facts in (here, there)]
+    for fact in ("encoder" if None in digests else "weights_sha256", "preprocessing"):
+        if fact in here and fact in there and here[fact] != there[fact]:
+            names = [str(facts.get("encoder", "unnamed")) for facts in (here, there)]
+            if names[0] == names[1] or fact == "preprocessing":
+                names = [f"{name} with {fact} {facts[fact]}" for name, facts in zip(names, (here, there), strict=True)]
+            return f"encoder {names[0]}", names[1]
+    return None
+
+
+def _vectors(name: str, array: Any, n: int) -> Any:
+    if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"{name}: {array.dtype} of shape {array.shape}, floats (n, d) or (n, m, d) with no empty side are needed"
+        )
+    if len(array) != n:
+        raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
+    return array if isinstance(array, MappedRows) else array.astype(np.float32, copy=False)
+
+
+def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+    n, m = shape
+    counts = np.full(n, m) if given is None else np.asarray(given)
+    if counts.shape != (n,) or counts.dtype.kind not in "iu" or counts.min() < 1 or counts.max() > m:
+        raise ValueError(f"{name}_count: integers from 1 to {m} of shape ({n},) are needed")
+    return counts.astype(np.int64)
+
+
+def _group(group: np.ndarray, n: int) -> np.ndarray:
+    if group.shape != (n,) or group.dtype.kind not in "iu":
+        raise ValueError(f"group: {group.dtype} of shape {group.shape}, integers of shape ({n},) are needed")
+    return group.astype(np.int64)
+
+
+def _own_split(own: np.ndarray, n: int) -> np.ndarray:
+    if own.shape != (n,) or own.dtype.kind not in "iu" or own.min() < -1 or own.max() >= len(SPLITS):
+        raise ValueError(f"own_split: integers from -1 to {len(SPLITS) - 1} of shape ({n},) are needed")
+    return own.astype(np.int8)

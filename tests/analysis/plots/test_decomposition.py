@@ -1,0 +1,21 @@
+"""Figures of the decomposition."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from analysis.plots import decomposition as figures
+from analysis.theory.decomposition import decompose
+
+
+def test_every_fit_and_identity_is_drawn():
+    pairs = np.random.default_rng(0).standard_normal((2, 200, 5))
+    fits = {"least squares": decompose(*pairs), "ridge": decompose(*pairs, ridge=1.0)}
+    figure, axes = plt.subplots(1, 3)
+    assert figures.angles({name: fit.cosine for name, fit in fits.items()}, axes[0]) is axes[0]
+    assert [text.get_text()[:5] for text in axes[0].get_legend().get_texts()] == ["least", "ridge"]
+    assert figures.spectra(fits, axes[1]) is axes[1]
+    sizes = pd.DataFrame({"fit": ["a", "a", "b"], "identity": ["x", "y", "x"], "size": [0.0, 1e-3, 1e-2]})
+    assert figures.identities(sizes, axes[2]) is axes[2]
+    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["x", "y"]
+    plt.close(figure)

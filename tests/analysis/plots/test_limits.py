@@ -1,0 +1,23 @@
+"""Figures of the limits."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.plots import limits as figures
+from analysis.theory.limits import limits
+from modtrans_core.scores import target_mean
+
+
+def test_floor_ceiling_and_every_translator_are_drawn():
+    pairs, mean = synthetic_pairs(40, 4, 8, 0.5, 2, np.random.default_rng(20))
+    targets = pairs.modality("text")
+    result = limits(mean, targets, target_mean(targets))
+    figure, axes = plt.subplots(1, 2)
+    assert figures.between({"one": result, "two": result}, axes[0]) is axes[0]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "two"]
+    measured = pd.DataFrame({"samples": [1, 4], "value": [0.6, 0.7], "low": [0.5, 0.6], "high": [0.7, 0.8]})
+    assert figures.sampling(0.8, measured, axes[1]) is axes[1]
+    np.testing.assert_allclose(axes[1].lines[0].get_ydata()[0], 0.64)
+    plt.close(figure)

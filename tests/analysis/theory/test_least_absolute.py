@@ -1,0 +1,75 @@
+"""Least absolute deviations: by hand, by duality, and where it parts from least squares."""
+
+import numpy as np
+import pytest
+
+from analysis.theory.decomposition import decompose, decompose_translation
+from analysis.theory.least_absolute import least_absolute
+
+
+class TestLeastAbsolute:
+    def test_median(self):
+        """On a constant, L2 gives the mean and L1 the median."""
+        target = np.array([[0.0], [1.0], [10.0]])
+        fit = least_absolute(np.ones((3, 1)), target)
+        np.testing.assert_allclose(fit.map, [[1.0]])
+        np.testing.assert_allclose(decompose(np.ones((3, 1)), target).map, [[11 / 3]])
+
+    def test_normal_equations_and_duality(self, pairs):
+        condition, target = pairs
+        fit = least_absolute(condition, target)
+        residual = target - condition @ fit.map
+        touched = np.abs(residual) < 1e-9
+        assert np.abs(condition.T @ fit.subgradient).max() < 1e-10
+        assert np.abs(fit.subgradient).max() <= 1 + 1e-12
+        np.testing.assert_allclose(fit.subgradient[~touched], np.sign(residual[~touched]))
+        assert abs(fit.gap) < 1e-12
+
+    def test_the_sign_equation_holds_only_with_a_subgradient(self, pairs):
+        """C^T sign(R) is not zero: k residuals a column are, and their signs are free."""
+        condition, target = pairs
+        projection = condition @ least_absolute(condition, target).map
+        residual = np.where(np.abs(target - projection) < 1e-9, 0.0, target - projection)
+        assert ((residual == 0).sum(axis=0) == condition.shape[1]).all()
+        assert np.abs(condition.T @ np.sign(residual)).max() > 0.1
+        result = decompose_translation(projection, target, condition)
+        assert 0.0 < result.sign_residual < 0.3 * decompose(*pairs).sign_residual
+
+    def test_no_fit_is_cheaper(self, pairs):
+        condition, target = pairs
+        fit = least_absolute(condition, target)
+        cost = np.abs(target - condition @ fit.map).sum()
+        rng = np.random.default_rng(8)
+        for scale in (1e-3, 1e-1):
+            other = fit.map + scale * rng.standard_normal(fit.map.shape)
+            assert np.abs(target - condition @ other).sum() > cost
+        assert np.abs(decompose(condition, target).residual).sum() > cost
+
+    def test_skew_moves_it_away_from_the_projection(self, pairs):
+        condition, target = pairs
+        projection = condition @ least_absolute(condition, target).map
+        result = decompose_translation(projection, target, condition)
+        assert result.projection_gap > 0.02
+        assert result.condition_residual > 0.005
+
+    @pytest.mark.parametrize("skewed", [False, True])
+    def test_symmetry_is_enough_but_not_necessary(self, skewed):
+        """Pairs (c, r), (c, -r) are symmetric given c; (c, r), (-c, r) are skewed: the L2 map is an L1
+        optimum of both.
+        """
+        rng = np.random.default_rng(9)
+        c, r = rng.standard_normal((50, 1)), rng.exponential(1.0, (50, 1))
+        slope = np.array([[2.0]])
+        condition = np.vstack([c, -c]) if skewed else np.vstack([c, c])
+        noise = np.vstack([r, r]) if skewed else np.vstack([r, -r])
+        target = condition @ slope + noise
+        np.testing.assert_allclose(decompose(condition, target).map, slope)
+        best = np.abs(target - condition @ least_absolute(condition, target).map).sum()
+        assert np.abs(noise).sum() == pytest.approx(best, rel=1e-12)
+
+    def test_symmetry_about_a_curve_is_not_enough(self):
+        """Noise-free z = c^2 has no spread at all about E[z|c], and the two fits still differ."""
+        condition = np.linspace(0.0, 1.0, 101)[:, None]
+        target = condition**2
+        mean_map, median_map = decompose(condition, target).map, least_absolute(condition, target).map
+        assert abs(mean_map - median_map).item() > 0.03

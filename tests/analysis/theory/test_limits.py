@@ -1,0 +1,316 @@
+"""Floor, ceiling, skill and the price of sampling, against a task whose posterior is known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.experiments.synthetic import mean_length, synthetic_pairs
+from analysis.theory.confidence import mean_interval
+from analysis.theory.limits import (
+    ceiling_interval,
+    limits,
+    pair_agreement,
+    population_floor,
+    sampling_law,
+    skill,
+)
+from modtrans_core.scores import ceiling, cosine, floor, target_mean
+
+FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
+
+
+def unit_rows(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+class TestClosedForms:
+    def test_pair_agreement_by_hand(self):
+        x, y = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+        targets = np.array([[x, x, y], [x, -x, y], [x, y, y]])
+        counts = np.array([3, 2, 1])
+        np.testing.assert_allclose(pair_agreement(targets, counts)[:2], [1 / 3, -1.0], atol=1e-7)
+        assert np.isnan(pair_agreement(targets, counts)[2])
+        assert np.isnan(pair_agreement(targets[:, 0])).all()
+
+    def test_point_estimates_are_the_evaluations(self):
+        pairs, mean = synthetic_pairs(80, 6, 10, 0.8, 3, np.random.default_rng(2))
+        targets, counts = pairs.modality("text"), np.random.default_rng(3).integers(1, 4, 80)
+        constant = target_mean(targets, counts)
+        result = limits(mean, targets, constant, counts)
+        assert result.cosine.value == pytest.approx(cosine(mean, targets, counts).mean())
+        assert result.floor.value == pytest.approx(floor(constant, targets, counts))
+        assert result.ceiling.value == ceiling(targets, counts)
+        assert result.ceiling.groups == (counts > 1).sum()
+        assert result.ceiling.low < result.ceiling.value < result.ceiling.high
+        expected = (result.cosine.value - result.floor.value) / (result.ceiling.value - result.floor.value)
+        assert result.skill.value == pytest.approx(expected)
+        assert result.to_dict()["skill"]["groups"] == 80
+
+    def test_without_second_targets(self):
+        pairs, mean = synthetic_pairs(50, 4, 8, 0.5, 1, np.random.default_rng(4))
+        result = limits(mean, pairs.modality("text"), target_mean(pairs.modality("text")))
+        assert result.ceiling is None
+        assert result.skill.value == pytest.approx(skill(result.cosine.value, result.floor.value, 1.0))
+
+    def test_population_floor_by_hand(self):
+        """Three items in two groups, (x, x) and (y): the only products are <x, y> = 0."""
+        targets = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        assert population_floor(targets, group=np.array([5, 5, 9])) == 0.0
+        assert population_floor(targets) == pytest.approx(np.sqrt(1 / 3))  # one pair of three agrees
+
+
+class TestJackknife:
+    """The delta method against leaving out one group after the other: an oracle that knows no derivative."""
+
+    @pytest.mark.parametrize("name", ["cosine", "floor", "ceiling", "skill"])
+    def test_every_interval(self, name):
+        rng = np.random.default_rng(30)
+        group = np.repeat(np.arange(150), rng.integers(1, 4, 150))
+        mu = (np.eye(6)[0] + 0.8 * rng.standard_normal((150, 6)))[group]
+        targets = unit_rows(mu[:, None] + 0.6 * rng.standard_normal((len(group), 3, 6)))
+        counts = rng.integers(1, 4, len(group))
+        predicted, constant = mu + 0.5, np.ones(6)
+        full = getattr(limits(predicted, targets, constant, counts, group), name)
+        left_out = []
+        for g in range(150):
+            rest = group != g
+            part = limits(predicted[rest], targets[rest], constant, counts[rest], group[rest])
+            left_out.append(getattr(part, name).value)
+        error = np.sqrt(149 / 150 * np.square(left_out - np.mean(left_out)).sum())
+        half = stats.t.ppf(0.975, full.groups - 1) * error
+        assert (full.high - full.low) / 2 == pytest.approx(half, rel=0.03)
+
+
+class TestKnownPosterior:
+    """z = normalize(mu(c) + sigma noise): E[z|c] is a closed form."""
+
+    @pytest.mark.parametrize("d", [2, 3, 64])
+    def test_mean_length_by_simulation(self, d):
+        rng = np.random.default_rng(d)
+        mu = np.zeros(d)
+        mu[0] = 1.5
+        first = unit_rows(mu + rng.standard_normal((40_000, d)))[:, 0]
+        assert stats.ttest_1samp(first, mean_length(1.5, d)).pvalue > FALSE_ALARM
+
+    def test_mean_length_closed_forms(self):
+        kappa = np.array([0.1, 1.0, 4.0])
+        langevin = kappa * np.sqrt(2 / np.pi) * np.exp(-(kappa**2) / 2) + (kappa**2 - 1) * (
+            2 * stats.norm.cdf(kappa) - 1
+        )
+        np.testing.assert_allclose(mean_length(kappa, 3), langevin / kappa**2, rtol=1e-10)  # by integration in R^3
+        assert mean_length(0.0, 5) == 0.0
+        assert mean_length(1e4, 5) == pytest.approx(1.0, abs=1e-7)
+
+    @pytest.mark.parametrize(
+        ("noise", "optimum", "sample"), [(0.3, 0.958, 0.917), (0.7, 0.819, 0.671), (1.5, 0.555, 0.308)]
+    )
+    def test_optimum_ceiling_and_one_sample(self, noise, optimum, sample):
+        """In R^512 the lengths hardly vary: m = 1 / sqrt(1 + noise^2), the ceiling is m, one sample scores
+        m^2.
+        """
+        pairs, mean = synthetic_pairs(500, 32, 512, noise, 3, np.random.default_rng(5))
+        targets = pairs.modality("text")
+        assert cosine(mean, targets).mean() == pytest.approx(optimum, abs=2e-3)
+        assert np.linalg.norm(mean, axis=1).mean() == pytest.approx(optimum, abs=2e-3)
+        assert ceiling(targets) == pytest.approx(optimum, abs=2e-3)
+        assert cosine(targets[:, 0], targets[:, 1:]).mean() == pytest.approx(sample, abs=3e-3)
+
+    def test_ceiling_is_above_every_prediction_and_strictly_where_lengths_vary(self):
+        """|E[z|c]| of .9 and .1 in turn: the best prediction scores .5, the ceiling is sqrt(.41) = .64."""
+        rng = np.random.default_rng(6)
+        lengths = np.tile([0.9, 0.1], 4000)
+        signs = np.where(rng.random((8000, 2)) < (1 + lengths[:, None]) / 2, 1.0, -1.0)
+        targets = signs[:, :, None] * np.array([1.0, 0.0])
+        best = mean_interval(cosine(np.tile([1.0, 0.0], (8000, 1)), targets), confidence=1 - FALSE_ALARM)
+        top = ceiling_interval(targets, confidence=1 - FALSE_ALARM)
+        assert best.low < 0.5 < best.high
+        assert top.low < np.sqrt(0.41) < top.high
+        assert top.low > best.high
+
+    def test_dependent_captions_put_the_ceiling_wrong(self):
+        """Captions drawn to differ, z' = -z on a fair coin: the estimate is 0, though z = x would score above
+        it.
+        """
+        sign = np.where(np.random.default_rng(7).random(2000) < 0.7, 1.0, -1.0)
+        targets = np.stack([sign, -sign], axis=1)[:, :, None] * np.array([1.0, 0.0])
+        assert ceiling_interval(targets).value == 0.0
+        assert cosine(np.tile([1.0, 0.0], (2000, 1)), targets[:, 0]).mean() > 0.3
+
+
+class TestUnbiased:
+    """The mean over many small data sets against the truth, by a t test of stated false alarm."""
+
+    def test_pair_agreement(self):
+        rng = np.random.default_rng(8)
+        kappa, d = 2.0, 6
+        mu = np.zeros(d)
+        mu[0] = kappa
+        targets = unit_rows(mu + rng.standard_normal((4000, 4, d)))
+        agreement = pair_agreement(targets, rng.integers(2, 5, 4000))
+        truth = mean_length(kappa, d) ** 2
+        assert stats.ttest_1samp(agreement, truth).pvalue > FALSE_ALARM
+        plug_in = np.square(np.linalg.norm(targets.mean(axis=1), axis=1))
+        assert stats.ttest_1samp(plug_in, truth).pvalue < FALSE_ALARM  # the squared length of the mean is not
+
+    def test_population_floor_squared(self):
+        """Groups of 1 to 3 items that share most of their noise; 6 groups a data set."""
+        rng = np.random.default_rng(9)
+        d, kappa, trials = 5, 1.0, 3000
+        mu = np.zeros(d)
+        mu[0] = kappa
+        group = np.repeat(np.arange(6), [1, 1, 2, 2, 3, 3])
+        squares, naive = np.empty(trials), np.empty(trials)
+        for trial in range(trials):
+            targets = unit_rows(mu + rng.standard_normal((6, d)))[group]
+            sums = np.zeros((6, d))
+            np.add.at(sums, group, targets)
+            squares[trial] = population_floor_square(targets, group)
+            naive[trial] = np.square(targets.mean(axis=0)).sum()
+        truth = mean_length(kappa, d) ** 2
+        assert stats.ttest_1samp(squares, truth).pvalue > FALSE_ALARM
+        assert stats.ttest_1samp(naive, truth).pvalue < FALSE_ALARM
+
+
+def population_floor_square(targets, group):
+    """The U statistic before its root, by definition: the mean product over items of different groups."""
+    across = group[:, None] != group
+    return (targets @ targets.T)[across].mean()
+
+
+def test_population_floor_is_the_root_of_the_definition():
+    rng = np.random.default_rng(10)
+    targets, group = unit_rows(rng.standard_normal((40, 6)) + 1.0), rng.integers(0, 9, 40)
+    expected = np.sqrt(population_floor_square(targets, group))
+    assert population_floor(targets, group=group) == pytest.approx(expected, rel=1e-6)
+
+
+class TestCoverage:
+    """Two-sided 95% intervals on grouped data, 600 data sets: is the true coverage at least 93%, in exact
+    tails?
+    """
+
+    trials, groups = 600, 60
+    constant = np.eye(8)[0]
+
+    def simulate(self, rng):
+        """60 groups of 1 to 5 items with 3 captions; items of a group share their condition entirely."""
+        group = np.repeat(np.arange(self.groups), rng.integers(1, 6, self.groups))
+        d, mu = 8, np.zeros((self.groups, 8))
+        mu[:, 0] = 1.5
+        mu += 0.7 * rng.standard_normal((self.groups, d))
+        return unit_rows(mu[group][:, None] + rng.standard_normal((len(group), 3, d))), mu[group], group
+
+    @pytest.fixture(scope="class")
+    def results(self):
+        rng = np.random.default_rng(11)
+        robust, naive = [], []
+        for _ in range(self.trials):
+            targets, mu, group = self.simulate(rng)
+            predicted = mu + 0.3
+            robust.append(limits(predicted, targets, self.constant, group=group))
+            naive.append(limits(predicted, targets, self.constant))
+        return robust, naive
+
+    @pytest.mark.parametrize("name", ["cosine", "floor", "ceiling", "skill"])
+    def test_the_group_as_unit_covers(self, results, name):
+        robust, _ = results
+        truth = self.truth()[name]
+        covered = sum(getattr(r, name).low <= truth <= getattr(r, name).high for r in robust)
+        assert stats.binom.cdf(covered, self.trials, 0.93) > FALSE_ALARM
+
+    def test_the_row_as_unit_does_not(self, results):
+        _, naive = results
+        truth = self.truth()["floor"]
+        covered = sum(r.floor.low <= truth <= r.floor.high for r in naive)
+        assert stats.binom.cdf(covered, self.trials, 0.93) < FALSE_ALARM
+
+    def truth(self):
+        """Population values, from 100,000 groups of one item (all items weigh the same, whatever their
+        group).
+        """
+        rng = np.random.default_rng(12)
+        mu = np.array([1.5] + [0.0] * 7) + 0.7 * rng.standard_normal((100_000, 8))
+        targets = unit_rows(mu[:, None] + rng.standard_normal((100_000, 3, 8)))
+        values = {
+            "cosine": cosine(mu + 0.3, targets).mean(),
+            "floor": floor(self.constant, targets),
+            "ceiling": ceiling(targets),
+        }
+        return values | {"skill": skill(values["cosine"], values["floor"], values["ceiling"])}
+
+
+class TestSamplingLaw:
+    def test_ends(self):
+        m = np.array([0.2, 0.819, 1.0])
+        np.testing.assert_allclose(sampling_law(m, 1), m**2)
+        np.testing.assert_allclose(sampling_law(m, np.inf), m)
+        assert (np.diff(sampling_law(0.6, np.arange(1, 50))) > 0).all()
+
+    @pytest.mark.parametrize("samples", [1, 2, 5, 25])
+    def test_known_posterior_in_512_dimensions(self, samples):
+        """One condition with a closed-form posterior; the bias of the ratio is below 2e-3 here."""
+        rng = np.random.default_rng(13 + samples)
+        d = 512
+        kappa = np.sqrt(d) / 0.7
+        mu = np.zeros(d)
+        mu[0] = kappa
+        scores = []
+        for _ in range(300):
+            draws = unit_rows(mu + rng.standard_normal((samples + 1, d)))
+            mean = draws[1:].mean(axis=0)
+            scores.append(draws[0] @ mean / np.linalg.norm(mean))
+        law = float(sampling_law(mean_length(kappa, d), samples))
+        interval = mean_interval(np.array(scores), confidence=1 - FALSE_ALARM)
+        assert interval.low - 2e-3 < law < interval.high + 2e-3
+
+    def test_it_is_an_approximation_in_low_dimension(self):
+        """z = +-1 with mean m: the sign of a majority of three scores m (3 m - m^3) / 2, which is not the
+        law.
+        """
+        m = np.array([0.3, 0.9])
+        exact = m * (3 * m - m**3) / 2
+        np.testing.assert_allclose(sampling_law(m, 3) - exact, [0.0126, -0.0201], atol=1e-4)  # either sign
+
+
+class TestPerfectDrawOnAProjection:
+    """zhat = p + gamma z' for z' a perfect draw of p(z|c), <z, p> = |p|^2 = s^2: (s^2 + gamma m^2) / |zhat|."""
+
+    def law(self, s, m, gamma=1.0):
+        return (s**2 + gamma * m**2) / np.sqrt(s**2 + gamma**2 + 2 * gamma * s**2)
+
+    def test_at_gamma_one_it_loses_to_the_projection_unless_the_noise_is_small(self):
+        s, m = np.array([0.933, 0.794, 0.531]), np.array([0.958, 0.819, 0.556])
+        np.testing.assert_allclose(self.law(s, m), [0.941, 0.765, 0.435], atol=1e-3)
+        assert list(self.law(s, m) > s) == [True, False, False]
+
+    def test_by_simulation(self):
+        pairs, mean = synthetic_pairs(1500, 8, 512, 0.7, 2, np.random.default_rng(31))
+        first, second = pairs.modality("text").transpose(1, 0, 2)
+        m = np.linalg.norm(mean, axis=1).mean()
+        score = mean_interval(cosine(mean + second, first), confidence=1 - FALSE_ALARM)
+        assert score.low - 1e-3 < self.law(m, m) < score.high + 1e-3  # the ratio's bias is below 1e-3 here
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("length", "samples", "words"), [(0.0, 1, "length"), (1.1, 1, "length"), (0.5, 0, "samples")]
+    )
+    def test_sampling_law(self, length, samples, words):
+        with pytest.raises(ValueError, match=words):
+            sampling_law(length, samples)
+
+    def test_one_group_has_no_population(self):
+        with pytest.raises(ValueError, match="at least 2"):
+            population_floor(np.eye(2), group=np.zeros(2))
+
+    def test_ceiling_below_floor(self):
+        targets = np.array([[1.0, 0.0], [-1.0, 0.0]])[None].repeat(3, axis=0)
+        with pytest.raises(ValueError, match="ceiling: 0"):
+            limits(np.ones((3, 2)), targets, np.array([0.0, 1.0]))
+        with pytest.raises(ValueError, match="differs from the floor"):
+            skill(0.5, 0.7, 0.7)
+
+    def test_ceiling_at_the_floor(self):
+        targets = np.array([[1.0, 0.0], [1.0, 0.0]])[None].repeat(3, axis=0)
+        with pytest.raises(ValueError, match="ceiling: 1"):
+            limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]))

@@ -1,0 +1,228 @@
+"""The bound on given pairs and its premises: geometries in which each of them holds, or does not."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.theory.bound import general_probability, probability
+from analysis.theory.dominance import judge_dominance
+from analysis.theory.premises import Claim, Premises, TranslatedPairs, measure_premises
+from analysis.theory.sphere import AlignmentLaw
+
+FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
+
+
+def unit_rows(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+class TestPremises:
+    def test_orthogonal_geometry_is_exact(self, orthogonal_parts):
+        rng = np.random.default_rng(4)
+        p, f, z = orthogonal_parts(300, 12, 0.7, rng)
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01)
+        assert premises.bound.probability == pytest.approx(probability(0.6, 0.7, 0.8, 12, "complement"))
+        assert premises.perpendicular
+        assert premises.misjudged == 0.0
+        assert premises.dominance.verdict == "undecided"
+        assert premises.dominance.n == 11
+
+    def test_p_values_are_binomial_where_all_pairs_are_alike(self, orthogonal_parts):
+        rng = np.random.default_rng(31)
+        p, f, z = orthogonal_parts(60, 12, 0.7, rng)
+        parts = TranslatedPairs.of(p, f, 0.8, z)
+        premises = measure_premises(parts, 0.6, 0.01)
+        reached = int((parts.cosine >= 0.6).sum())
+        for claim in (premises.bound, premises.exact):
+            oracle = stats.binomtest(reached, 60, claim.probability, alternative="less").pvalue
+            assert claim.p_value == pytest.approx(oracle, rel=1e-6)
+            assert not claim.refuted
+        at_its_level = measure_premises(parts, 0.6, premises.bound.p_value)
+        below_it = measure_premises(parts, 0.6, premises.bound.p_value * (1 - 1e-12))
+        assert (at_its_level.bound.refuted, below_it.bound.refuted) == (True, False)
+
+    def test_typical_angles_by_hand(self):
+        """Angles of known cosine, 0, 1/200, ..., 1/2: p against r in the one plane, f against p in another."""
+        cosines = np.arange(101) / 200
+        sines = np.sqrt(1 - cosines**2)
+        zero = np.zeros(101)
+        p = np.stack([zero + 0.5, zero, zero], axis=1)
+        r = 0.25 * np.stack([-cosines, sines, zero], axis=1)
+        f = np.stack([cosines / 2, zero, np.sqrt(1 - cosines**2 / 4)], axis=1)
+        size = np.linalg.norm(p + r, axis=1, keepdims=True)
+        premises = measure_premises(TranslatedPairs.of(p / size, f, 1.0, (p + r) / size), 0.5, 0.01)
+        assert premises.projection_residual == pytest.approx((0.25, 0.475))
+        assert premises.direction_projection == pytest.approx((0.125, 0.2375))
+        assert not premises.perpendicular
+        words = "\n".join(premises.lines(limit=0.0))
+        assert "|cos(p, r)| is 0.2500, of |cos(f, p)| 0.1250." in words
+
+    @pytest.mark.parametrize("leaning", ["residual", "direction"])
+    def test_either_angle_can_break_the_geometry(self, orthogonal_parts, leaning):
+        p, f, z = orthogonal_parts(50, 8, 0.7, np.random.default_rng(32))
+        if leaning == "residual":
+            z[17] = unit_rows(z[17] + 1e-4 * p[17])
+        else:
+            f[17] = unit_rows(f[17] + 1e-4 * p[17])
+        assert not measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01).perpendicular
+
+    def test_reaching_alpha_exactly_counts(self):
+        """zhat = f: cos is <z, f>, 0 or 1 without rounding, and so is the alignment that is needed."""
+        z, f = np.eye(4)[[0, 0]], np.eye(4)[[1, 0]]
+        for alpha, reached in ((0.0, 2), (1.0, 1)):
+            premises = measure_premises(TranslatedPairs.of(np.zeros((2, 4)), f, 1.0, z), alpha, 0.01)
+            p = premises.bound.probability  # of each of the two
+            assert premises.bound.p_value == pytest.approx({2: 1.0, 1: 1 - p**2}[reached])
+            assert premises.misjudged == 0.0
+
+    def test_a_projection_as_long_as_the_target_is_possible(self):
+        """|p| = 1 leaves no residual in the orthogonal geometry: cos = 1 / sqrt(1 + gamma^2) for certain."""
+        p, f, z = (np.eye(4)[[k, k]] for k in (0, 1, 2))
+        for alpha, certain in ((0.7, 1.0), (0.71, 0.0)):
+            assert measure_premises(TranslatedPairs.of(p, f, 1.0, z), alpha, 0.01).bound.probability == certain
+
+    def test_a_longer_projection_is_misjudged_where_it_reaches_alpha(self):
+        """p = 1.5 z is excluded by the orthogonal geometry, and yet zhat points where z does. The other three have
+        p = z / 2: f within 120 degrees of z reaches alpha on S^3, and u uniform on [-1, 1] has to reach beta.
+        """
+        z = np.eye(4)
+        p = np.array([1.5, 0.5, 0.5, 0.5])[:, None] * z
+        premises = measure_premises(TranslatedPairs.of(p, z, 0.5, z), 0.5, 0.01)
+        assert premises.misjudged == 0.25
+        beta = (0.5 * np.sqrt(0.5) - 0.25) / (0.5 * np.sqrt(0.75))
+        assert premises.bound.probability == pytest.approx(3 / 4 * (1 - beta) / 2)
+        cap = 2 / 3 + np.sqrt(3) / (4 * np.pi)
+        assert premises.exact.probability == pytest.approx((1 + 3 * cap) / 4)
+
+    def test_three_dimensions_are_enough_and_two_are_not(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(5, 3, 0.7, np.random.default_rng(33))
+        assert measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01).dominance.n == 2
+        with pytest.raises(ValueError, match="d at least 3"):
+            TranslatedPairs.of(p[:, :2], f[:, :2], 0.8, z[:, :2])
+
+    def test_checked_parts_have_unit_length(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(34))
+        size = np.array([[0.9995, 1.0005, 1.0, 1.0, 1.0]]).T
+        parts = TranslatedPairs.of(p, size * f, np.arange(5), 7 * z)
+        np.testing.assert_allclose(parts.direction, f, atol=1e-12)
+        np.testing.assert_allclose(parts.target, z, atol=1e-12)
+        np.testing.assert_allclose(parts.translation, p + np.arange(5)[:, None] * f, atol=1e-12)
+        with pytest.raises(ValueError, match="direction: row 1 has length 1.002, 1 is needed"):
+            TranslatedPairs.of(p, np.where(size > 1, 1.002, 1.0) * f, 1.0, z)
+
+    @pytest.mark.parametrize("changed", range(3))
+    @pytest.mark.parametrize("columns", [5, 7])
+    def test_one_shape_for_all(self, orthogonal_parts, changed, columns):
+        arrays = list(orthogonal_parts(4, 6, 0.7, np.random.default_rng(40)))
+        arrays[changed] = unit_rows(np.ones((4, columns)))
+        p, f, z = arrays
+        with pytest.raises(ValueError, match=r"one \(n, d\)"):
+            TranslatedPairs.of(p, f, 1.0, z)
+
+    @pytest.mark.parametrize("gamma", [np.inf, np.nan, -0.5])
+    def test_gamma_has_to_be_a_weight(self, orthogonal_parts, gamma):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(35))
+        with pytest.raises(ValueError, match="gamma: negative or not finite"):
+            TranslatedPairs.of(p, f, np.array([1.0, gamma, 1.0, 0.0, 1.0]), z)
+
+    def test_zero_rows_are_named(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(5, 4, 0.7, np.random.default_rng(36))
+        z[3] = 0.0
+        with pytest.raises(ValueError, match="target: row 3 is zero"):
+            TranslatedPairs.of(p, f, 1.0, z)
+
+    def test_exact_geometry_against_simulated_directions(self):
+        """One pair whose p and r are far from perpendicular, 4,000 uniform directions."""
+        rng = np.random.default_rng(5)
+        z, p = np.eye(8)[:1].repeat(4000, 0), np.zeros((4000, 8))
+        p[:, 0], p[:, 1] = 0.6, 0.2
+        premises = measure_premises(TranslatedPairs.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z), 0.3, 0.01)
+        assert premises.exact.probability == pytest.approx(general_probability(0.3, 0.6, 0.2, 1.0, 8).probability)
+        assert premises.exact.probability == pytest.approx(0.778, abs=5e-4)
+        reached = (TranslatedPairs.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z).cosine >= 0.3).sum()
+        assert stats.binomtest(int(reached), 4000, premises.exact.probability).pvalue > FALSE_ALARM
+        assert not premises.perpendicular
+        assert premises.misjudged > 0.01
+        assert premises.bound.probability != pytest.approx(premises.exact.probability, abs=0.01)
+
+    def test_marginal_dominance_is_not_enough(self, orthogonal_parts):
+        """Uniform alignments as a whole, but the pairs that need the large ones get the small ones."""
+        rng = np.random.default_rng(6)
+        n, d, alpha = 2000, 30, 0.6
+        law = AlignmentLaw(d - 1)
+        poor, good = np.sort(law.rvs(n, rng)).reshape(2, -1)
+        hard, easy = (orthogonal_parts(n // 2, d, s, rng, u) for s, u in ((0.72, poor), (0.95, good)))
+        p, f, z = (np.concatenate(parts) for parts in zip(hard, easy, strict=True))
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.8, z), alpha, 0.01)
+        assert premises.dominance.verdict == "undecided"
+        assert premises.bound.refuted
+        assert premises.exact.refuted
+
+    def test_the_orthogonal_bound_can_be_too_high_for_a_good_direction(self, orthogonal_parts):
+        """p leans away from its residual by .25: a uniform direction, made a little better, still misses the
+        bound.
+        """
+        rng = np.random.default_rng(19)
+        p, f, z = orthogonal_parts(2000, 20, 0.7, rng)
+        z = unit_rows(z - 0.25 * p)
+        f = unit_rows(f + 0.1 * unit_rows(z - p))
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.3, z), 0.55, 0.01)
+        assert premises.dominance.verdict == "supported"
+        assert premises.bound.refuted
+        assert not premises.exact.refuted
+
+    def test_a_projection_longer_than_the_target(self, orthogonal_parts):
+        """|p| > 1 is impossible in the orthogonal geometry: the bound claims nothing there, the exact one
+        does.
+        """
+        p, f, z = orthogonal_parts(50, 6, 0.8, np.random.default_rng(7))
+        premises = measure_premises(TranslatedPairs.of(2 * p, f, 0.1, z), 0.5, 0.01)
+        assert premises.bound.probability == 0.0
+        assert premises.exact.probability == pytest.approx(1.0)
+
+    def test_no_projection_is_perpendicular_to_all(self):
+        rng = np.random.default_rng(27)
+        z, f = unit_rows(rng.standard_normal((2, 300, 6)))
+        premises = measure_premises(TranslatedPairs.of(np.zeros((300, 6)), f, 1.0, z), 0.2, 0.01)
+        assert premises.perpendicular
+        assert premises.bound.probability == pytest.approx(AlignmentLaw(5).sf(0.2))  # the law of n = d - 1
+        assert premises.exact.probability == pytest.approx(AlignmentLaw(6).sf(0.2))  # the truth: f is anywhere
+
+    def test_gamma_zero(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(20, 6, 0.8, np.random.default_rng(8))
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.0, z), 0.79, 0.01)
+        assert premises.bound == premises.exact == Claim(1.0, 1.0, False)
+
+
+class TestWords:
+    def test_the_last_line_says_what_remains(self):
+        claims = {refuted: Claim(0.5, 0.0 if refuted else 0.7, refuted) for refuted in (False, True)}
+        dominance = {
+            shift: judge_dominance(np.tanh(AlignmentLaw(9).rvs(400, np.random.default_rng(24)) + shift), 9)
+            for shift in (-0.3, 0.0, 0.3)
+        }
+        endings = {
+            (False, False, 0.3): "borne out",
+            (False, False, 0.0): "stays a hypothesis",
+            (False, False, -0.3): "Without dominance",
+            (True, False, 0.3): "puts the bound too high",
+            (True, True, 0.3): "worse than a random one",
+        }
+        for (bound, exact, shift), words in endings.items():
+            premises = Premises(claims[bound], claims[exact], (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance[shift])
+            lines = premises.lines(limit=0.6)
+            assert words in lines[-1]
+            assert "the limit above is higher" in "\n".join(lines)
+            assert "25.00%" in "\n".join(lines)
+
+    @pytest.mark.parametrize(("limit", "words"), [(0.51, "higher"), (0.5, "lower"), (0.49, "lower")])
+    def test_the_limit_beside_the_claim(self, limit, words):
+        claim, dominance = Claim(0.5, 0.7, False), judge_dominance(np.zeros(3), 9)
+        premises = Premises(claim, claim, (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance)
+        assert f"the limit above is {words}." in "\n".join(premises.lines(limit))
+
+    def test_claims_in_words(self):
+        assert str(Claim(0.25, 0.031, False)) == "0.2500 (NOT REFUTED, p = 0.031)"
+        assert str(Claim(0.25, 1.2e-98, True)) == "0.2500 (REFUTED, p = 1.2e-98)"
+        assert str(Claim(0.25, 1e-99, True)) == "0.2500 (REFUTED, p = 1e-99)"
+        assert str(Claim(0.25, 0.0, True)) == "0.2500 (REFUTED, p < 1e-99)"

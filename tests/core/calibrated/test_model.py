@@ -1,0 +1,167 @@
+"""The calibrated translator: its mean, its draws, and the cosine that it expects of itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from modtrans_core import CalibratedConfig, CalibratedTranslator, PairedEmbeddings, fit
+from modtrans_core.calibrated.model import LEAST_COSINE, LEAST_SCALE, TENSORS, expected_length, rescaled, restore
+from modtrans_core.protocol import Draws, Expects, Facts, HasParts
+from modtrans_core.scores import cosine
+from modtrans_core.vectors import unit
+
+K, D = 6, 8
+CPU = torch.device("cpu")
+
+
+def pairs(n=400, seed=0):
+    """Unit pairs whose noise grows with the first coordinate of the condition, and lies mostly in one half of R^d."""
+    rng, map_ = np.random.default_rng(seed), np.random.default_rng(99)
+    c = unit(rng.standard_normal((n, K)))
+    noise = rng.standard_normal((n, 3, D)) * np.where(np.arange(D) < D // 2, 1, 0.2)
+    signal = np.tanh(2 * c @ map_.standard_normal((K, D)))[:, None]
+    return PairedEmbeddings({"image": c, "text": unit(signal + (0.1 + np.abs(c[:, :1, None])) * noise)})
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    return fit(pairs(2000), config=CalibratedConfig(landmarks=64), validation=pairs(300, 1), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return fit(pairs(2000), config=CalibratedConfig(landmarks=0), validation=pairs(300, 1), device="cpu")
+
+
+@pytest.fixture
+def c():
+    return pairs(50, 2).modality("image")
+
+
+def from_the_true_spread(translator, F):
+    """How far the mean square of each coordinate of F is from that of unseen residuals' directions, over how far a
+    direction without preference is from it."""
+    held = pairs(3000, 5)
+    residual = unit((held.modality("text") - translator.translate(held.modality("image"))[:, None]).reshape(-1, D))
+    true, found = np.square(residual).mean(0), np.square(F.reshape(-1, D)).mean(0)
+    return np.abs(found - true).max() / np.abs(1 / D - true).max()
+
+
+def test_a_translation_is_the_formula_by_hand(calibrated, c):
+    """m = expected length of mean + rescaled delta, delta = [c, phi(c), 1] M."""
+    M, landmarks, h = (calibrated.tensors()[name].double().numpy() for name in ("M", "landmarks", "bandwidth"))
+    (a, b), (q0, q1, q2, low, high) = calibrated.scale.tolist(), calibrated.expected.tolist()
+    assert len(landmarks) == 64
+    phi = np.exp(-np.square(c[:, None] - landmarks).sum(2) / (2 * h))
+    delta = np.hstack([c, phi, np.ones((50, 1))]) @ M
+    s = np.linalg.norm(delta, axis=1, keepdims=True)
+    zhat = calibrated.mean.numpy() + delta / s * np.maximum(a + b * s, LEAST_SCALE * s)
+    s = np.linalg.norm(zhat, axis=1, keepdims=True)
+    at = s.clip(low, high)
+    expected = zhat / s * (q0 + q1 * at + q2 * at**2).clip(LEAST_COSINE, 1)
+    np.testing.assert_allclose(calibrated.translate(c), expected, atol=2e-4)  # M is long
+    np.testing.assert_allclose(calibrated.translate(7 * c), expected, atol=2e-4)
+
+
+def test_a_translation_is_the_mean_and_draws_lie_about_it(calibrated, c):
+    m = calibrated.translate(c)
+    draws = calibrated.draw(c, 400)
+    assert draws.shape == (50, 400, D)
+    gamma = np.sqrt(1 - np.square(m).sum(1))
+    np.testing.assert_allclose(np.linalg.norm(draws - m[:, None], axis=2), np.repeat(gamma[:, None], 400, 1), atol=1e-5)
+    off = np.linalg.norm(draws.mean(1) - m, axis=1)  # of 400 independent draws: gamma / 20 in the root mean square
+    assert np.square(off / gamma).mean() == pytest.approx(1 / 400, rel=0.25)
+    np.testing.assert_allclose(np.square(draws).sum(2).mean(), 1, atol=0.01)  # unit vectors, in the mean square
+
+
+def test_draws_take_the_directions_of_the_residuals(calibrated, c):
+    directions = unit(calibrated.draw(c, 200) - calibrated.translate(c)[:, None])
+    assert from_the_true_spread(calibrated, directions) < 0.25
+
+
+def test_draws_come_from_the_seed(calibrated, c):
+    np.testing.assert_array_equal(calibrated.draw(c, 2, seed=3), calibrated.draw(c, 2, seed=3))
+    np.testing.assert_array_equal(calibrated.draw(c, 2, seed=0), calibrated.draw(c, 2))
+    assert np.abs(calibrated.draw(c, 2, seed=3) - calibrated.draw(c, 2, seed=4)).max() > 1e-3
+    with pytest.raises(ValueError, match="samples: 0, at least 1 is needed"):
+        calibrated.draw(c, 0)
+
+
+def comes_true(translator, held):
+    """The observed cosine of each quarter of the pairs, ordered by what they expect, is what it expects."""
+    c = held.modality("image")
+    expected, observed = translator.expected_cosine(c), cosine(translator.translate(c), held.modality("text"))
+    for items in np.array_split(np.argsort(expected), 4):
+        assert observed[items].mean() == pytest.approx(expected[items].mean(), abs=0.025)
+    return expected
+
+
+def test_the_expected_cosine_is_the_length_and_comes_true(calibrated):
+    held = pairs(4000, 3)
+    expected = comes_true(calibrated, held)
+    np.testing.assert_allclose(
+        expected, np.linalg.norm(calibrated.translate(held.modality("image")), axis=1), rtol=1e-6
+    )
+    assert expected.std() > 0.03
+
+
+def test_without_landmarks_it_has_mean_lengths_and_draws(linear, c):
+    """Nothing but the radial basis functions goes."""
+    assert linear.M.shape == (K + 1, D) and linear.landmarks.shape == (0, K)
+    assert np.linalg.norm(linear.mean) > 0.01 and tuple(linear.expected) != (0, 1, 0, 0, 1)
+    held = pairs(4000, 3)
+    comes_true(linear, held)
+    assert linear.draw(c, 3).shape == (50, 3, D)
+    assert from_the_true_spread(linear, unit(linear.draw(c, 200) - linear.translate(c)[:, None])) < 0.4
+
+
+def test_results_are_of_the_kind_that_came_in_and_never_above_one(calibrated, c):
+    given = torch.from_numpy(c)
+    for work in (calibrated.expected_cosine, calibrated.translate, lambda rows: calibrated.draw(rows, 2)):
+        result = work(given)
+        assert isinstance(result, torch.Tensor) and len(result) == 50
+        np.testing.assert_array_equal(result.numpy(), work(c))
+    ones = {"mean": torch.ones(D, dtype=torch.float64), "M": torch.ones(K + 1, D), "landmarks": torch.zeros(0, K)}
+    ones |= {"bandwidth": torch.tensor(1.0), "scale": torch.tensor([0.0, 1.0]), "root": torch.eye(D)}
+    ones |= {"expected": torch.tensor([0.0, 1.0, 0.0, 0.0, 9.0])}
+    long = restore(calibrated.facts, CalibratedConfig(), ones, CPU)
+    assert long.expected_cosine(c).max() == 1 and np.isfinite(long.draw(c, 2)).all()
+
+
+def test_a_length_is_never_zero_or_negative():
+    delta = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(rescaled(delta, torch.tensor([-9.0, 0.2])), LEAST_SCALE * delta)
+    short = expected_length(delta, torch.tensor([-5.0, 0.0, 0.0, 0.0, 9.0]))
+    torch.testing.assert_close(short.norm(dim=1), torch.full((50,), LEAST_COSINE))
+    assert rescaled(torch.zeros(1, 4), torch.tensor([0.3, 1.0])).isfinite().all()
+
+
+def test_what_it_can(calibrated):
+    assert isinstance(calibrated, Draws) and isinstance(calibrated, Expects) and not isinstance(calibrated, HasParts)
+    assert repr(calibrated) == "CalibratedTranslator(image 6 -> text 8, balanced)"
+    assert (calibrated.method, calibrated.row_by_row) == ("calibrated", True)
+
+
+def test_conditions_of_another_shape_are_refused(calibrated, c):
+    for work in (calibrated.translate, calibrated.expected_cosine, lambda rows: calibrated.draw(rows, 2)):
+        with pytest.raises(ValueError, match="c: shape"):
+            work(c[:, :-1])
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_missing_or_misshapen_tensor_is_refused_by_name(calibrated, name):
+    tensors = calibrated.tensors()
+    assert list(tensors) == list(TENSORS)
+    missing = {other: value for other, value in tensors.items() if other != name}
+    for spoilt in (missing, *({**tensors, name: torch.zeros(shape)} for shape in ((3, 3), (4, 3, 2), (7,)))):
+        with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+            restore(calibrated.facts, calibrated.config, spoilt, CPU)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="^mean: "):
+        restore(Facts("image", "text", K, D + 1), calibrated.config, tensors, CPU)
+
+
+def test_it_is_immutable(calibrated):
+    with pytest.raises(AttributeError):
+        calibrated.M = torch.zeros(1)
+    assert isinstance(calibrated, CalibratedTranslator)

@@ -1,0 +1,73 @@
+"""From layout to layout and back: the same items, vectors, names, captions, groups and parts."""
+
+import numpy as np
+import pytest
+
+from modtrans_core import PairedEmbeddings
+
+pytest.importorskip("pyarrow")
+
+from modtrans_core.layouts.convert import convert
+from modtrans_core.store.names import read_items
+
+load = PairedEmbeddings.load
+
+
+@pytest.fixture
+def path(tmp_path):
+    rng = np.random.default_rng(0)
+    n, counts = 25, rng.integers(1, 3, 25)
+    key = np.array([f"k{index}" for index in range(n)])
+    PairedEmbeddings(
+        {"image": rng.normal(size=(n, 7)), "text": rng.normal(size=(n, 2, 5))},
+        {"text": counts},
+        group=np.arange(n) // 2,
+        key=key,
+        metadata={
+            "image": {"encoder": "a"},
+            "captions": {k: [f"{k} {j}" for j in range(m)] for k, m in zip(key, counts, strict=True)},
+        },
+        own_split=np.arange(n) // 2 % 3,
+    ).save(tmp_path / "pairs.npz")
+    return tmp_path / "pairs.npz"
+
+
+def test_through_every_layout_and_back(tmp_path, path):
+    convert(path, tmp_path / "one.safetensors")
+    convert(tmp_path / "one.safetensors", tmp_path / "shards", "shards", shard_items=10)
+    convert(tmp_path / "shards", tmp_path / "back.npz")
+    first = load(path)
+    for name in ("one.safetensors", "shards", "back.npz"):
+        found = load(tmp_path / name)
+        assert found.fingerprint() == first.fingerprint() and list(found.key) == list(first.key), name
+        assert found.metadata["image"] == first.metadata["image"]
+        assert read_items(tmp_path / name) == read_items(path)
+    assert load(tmp_path / "back.npz").metadata == first.metadata
+    names = sorted(file.name for file in (tmp_path / "shards").iterdir())
+    assert names == [f"{number:06d}.{kind}" for number in range(3) for kind in ("parquet", "safetensors")]
+
+
+def test_float16_halves_the_file(tmp_path, path):
+    convert(path, tmp_path / "half.npz", dtype="float16")
+    half, whole = load(tmp_path / "half.npz"), load(path)
+    np.testing.assert_array_equal(half.modality("image"), whole.modality("image").astype(np.float16).astype("f4"))
+
+
+def test_clip_retrievals_rows_become_items_of_one_group(tmp_path, path):
+    convert(path, tmp_path / "indexed")
+    (tmp_path / "indexed" / "modtrans.safetensors").unlink()  # as clip-retrieval itself leaves a folder
+    assert load(tmp_path / "indexed").group is None
+    convert(tmp_path / "indexed", tmp_path / "back.npz")
+    found, first = load(tmp_path / "back.npz"), load(path)
+    assert list(found.key) == list(np.repeat(first.key, first.counts["text"]))
+    assert len(np.unique(found.group)) == len(first)
+    assert found.metadata["captions"] == first.metadata["captions"]
+
+
+def test_without_names_places_are_written(tmp_path):
+    PairedEmbeddings({"image": np.ones((4, 3))}).save(tmp_path / "a.npz")
+    convert(tmp_path / "a.npz", tmp_path / "shards", "shards", shard_items=3)
+    assert load(tmp_path / "shards").group is None
+    assert read_items(tmp_path / "shards")["key"].to_pylist() == ["0", "1", "2", "3"]
+    with pytest.raises(ValueError, match="shard_items: 0"):
+        convert(tmp_path / "a.npz", tmp_path / "new", "shards", shard_items=0)

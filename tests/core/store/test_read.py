@@ -1,0 +1,99 @@
+"""What the store reads: plain contents, from files and folders in any layout, and what of them is refused."""
+
+import numpy as np
+import pytest
+
+from modtrans_core import PairedEmbeddings
+from modtrans_core.store.mapped import MappedRows
+from modtrans_core.store.read import read
+
+load = PairedEmbeddings.load
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_contents_hold_what_was_given_and_nothing_else(tmp_path, suffix):
+    path = tmp_path / f"pairs{suffix}"
+    PairedEmbeddings({"image": np.eye(3, 4)}, metadata={"image": {"encoder": "a"}}).save(path)
+    found, mapped = read(path), read(path, mapped=True)
+    np.testing.assert_array_equal(found.arrays["image"], np.eye(3, 4))
+    assert isinstance(mapped.arrays["image"], MappedRows)
+    for contents in (found, mapped):
+        assert contents[1:] == ({}, None, None, {"image": {"encoder": "a"}}, None)
+        assert contents.encoder("image") == {"encoder": "a"} and contents.encoder("text") == {}
+
+
+def test_what_is_wrong_with_a_shard_is_said_with_its_name(tmp_path):
+    for number in range(3):
+        np.savez(tmp_path / f"{number}.npz", image=np.eye(2, 4))
+    np.savez(tmp_path / "1.npz", image=np.diag([1.0, 0.0]))
+    with pytest.raises(ValueError, match=r"1.npz: image: a zero vector in row 1 \(1 bad of 2\)"):
+        load(tmp_path)
+    np.savez(tmp_path / "1.npz", image=np.eye(2, 5))
+    with pytest.raises(ValueError, match=r"shards differ: .*1.npz has image \(n, 5\), but .*0.npz has image \(n, 4\)"):
+        load(tmp_path)
+
+
+def test_what_is_wrong_beside_clip_retrievals_vectors_is_said_with_its_name(tmp_path):
+    (tmp_path / "img_emb").mkdir()
+    np.save(tmp_path / "img_emb" / "img_emb_0.npy", np.diag([1.0, 0.0]))
+    with pytest.raises(ValueError, match=rf"^{tmp_path}: image: a zero vector in row 1"):
+        load(tmp_path)
+    (tmp_path / "modtrans.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="modtrans.safetensors: damaged or cut short"):
+        load(tmp_path)
+
+
+def test_clip_retrieval_layout_is_read(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = {}
+    for prefix in ("img_emb", "text_emb"):
+        (tmp_path / prefix).mkdir()
+        parts = [rng.normal(size=(4, 6)).astype(np.float16) for _ in range(12)]
+        for index, part in enumerate(parts):
+            np.save(tmp_path / prefix / f"{prefix}_{index}.npy", part)
+        whole[prefix] = np.concatenate(parts)
+    pairs = PairedEmbeddings.load(tmp_path)
+    np.testing.assert_array_equal(pairs.modality("image"), whole["img_emb"].astype(np.float32))
+    np.testing.assert_array_equal(pairs.modality("text"), whole["text_emb"].astype(np.float32))
+
+
+def test_shards_whose_groups_were_not_given_follow_each_other(tmp_path):
+    for index in range(3):
+        PairedEmbeddings({"a": np.ones((4, 3)) + index}).save(tmp_path / f"{index}.safetensors")
+    whole = PairedEmbeddings.load(tmp_path)
+    assert whole.group is None and list(whole.labels) == list(range(12))
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    np.savez(tmp_path / "evil.npz", image=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match=r"evil.npz.*allow_pickle=False"):
+        PairedEmbeddings.load(tmp_path / "evil.npz")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"encoder": "B", "weights_sha256": None}, "text of .*1.npz by encoder B, of .*0.npz by A$"),
+        ({"weights_sha256": "B"}, "text of .*1.npz by encoder A with weights_sha256 B, of .*0.npz by A with .* A$"),
+        ({"preprocessing": "B"}, "with preprocessing B, of .*0.npz by A with preprocessing A$"),
+    ],
+)
+def test_shards_of_several_encoders_are_refused(tmp_path, mapped, other, words):
+    facts = {"encoder": "A", "weights_sha256": "A", "preprocessing": "A", "version": "1"}
+    for index, said in enumerate([facts, {**facts, **other, "version": "2"}]):
+        PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": said}).save(tmp_path / f"{index}.npz")
+    with pytest.raises(ValueError, match=f"shards differ: .*{words}"):
+        load(tmp_path, mapped)
+    PairedEmbeddings({"text": np.ones((2, 3))}, metadata={"text": {**facts, "version": "2"}}).save(tmp_path / "1.npz")
+    assert len(load(tmp_path, mapped)) == 4
+
+
+def test_a_folder_whose_embedding_is_unfinished_is_refused(tmp_path):
+    PairedEmbeddings({"text": np.ones((2, 3))}).save(tmp_path / "0.safetensors")
+    (tmp_path / ".1.77.part.safetensors").write_bytes(b"what a killed process left")
+    (tmp_path / "embed.json").write_text('{"finished": false}')
+    with pytest.raises(ValueError, match="unfinished; finish it with the same modtrans embed command"):
+        load(tmp_path)
+    (tmp_path / "embed.json").write_text('{"finished": true}')
+    assert len(load(tmp_path)) == 2

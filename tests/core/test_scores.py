@@ -1,0 +1,117 @@
+"""Scores against closed forms and against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+from sklearn.metrics import top_k_accuracy_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from modtrans_core.scores import ceiling, cosine, floor, recall_at_k, score
+from modtrans_core.vectors import mean_of_unit, unit
+
+
+def sphere(rng, *shape):
+    return unit(rng.normal(size=shape))
+
+
+@given(seed=st.integers(0, 10**6))
+def test_cosine_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, 20, 6))
+    np.testing.assert_allclose(cosine(a, b), np.diag(cosine_similarity(a, b)), atol=1e-6)
+
+
+def test_cosine_averages_over_an_items_own_targets():
+    z = np.array([[[1.0, 0], [0, 1]], [[1, 0], [np.nan, np.nan]]])
+    np.testing.assert_allclose(cosine(np.array([[2.0, 0], [3, 0]]), z, np.array([2, 1])), [0.5, 1])
+
+
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 5))
+def test_recall_is_scikit_learns_top_k_accuracy(seed, k):
+    rng = np.random.default_rng(seed)
+    a, b = sphere(rng, 15, 5), sphere(rng, 15, 5)
+    expected = top_k_accuracy_score(np.arange(15), cosine_similarity(a, b), k=k, labels=np.arange(15))
+    assert recall_at_k(a, b, k=k).mean() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 10, 50])
+def test_a_constant_prediction_finds_k_in_n_when_the_gallery_is_tied(k):
+    a = np.tile([[1.0, 0, 0]], (50, 1))
+    np.testing.assert_allclose(recall_at_k(a, a, k=k), k / 50)
+
+
+def test_recall_with_several_targets_takes_the_best_and_ignores_the_absent():
+    gallery = np.array([[[1.0, 0], [0, 1]], [[0.8, 0.6], [0, 1]]])
+    query = np.array([[0.0, 1.0]])
+    assert recall_at_k(query, gallery, np.array([2, 1]), np.array([0]))[0] == 1
+    assert recall_at_k(query, gallery, np.array([2, 1]), np.array([1]))[0] == 0
+    assert recall_at_k(query, gallery, np.array([2, 2]), np.array([1]))[0] == 0.5
+
+
+def test_chunks_of_a_large_gallery_change_nothing():
+    rng = np.random.default_rng(0)
+    a, b = sphere(rng, 3000, 8), sphere(rng, 3000, 8, 8)
+    whole = np.array([recall_at_k(a[i : i + 1], b, relevant=np.array([i]), k=10)[0] for i in range(0, 3000, 301)])
+    np.testing.assert_array_equal(recall_at_k(a, b, k=10)[::301], whole)
+
+
+def test_floor_is_the_best_constant():
+    rng = np.random.default_rng(0)
+    z = sphere(rng, 400, 6) + 0.5
+    best = floor(mean_of_unit(z), z)
+    assert best == pytest.approx(np.linalg.norm(mean_of_unit(z)), abs=1e-6)
+    assert all(floor(other, z) <= best for other in rng.normal(size=(100, 6)))
+
+
+def test_ceiling_is_unbiased_and_holds_for_the_best_prediction():
+    """von Mises-Fisher targets around each condition: the ceiling is the length of their conditional mean."""
+    rng = np.random.default_rng(0)
+    n, d, concentration = 40_000, 8, 8.0
+    c = sphere(rng, 20, d)
+    draws = np.stack(
+        [stats.vonmises_fisher(mu.astype(float), concentration).rvs(n // 10, random_state=rng) for mu in c]
+    )
+    z = draws.reshape(-1, 2, d)
+    exact = special.ive(d / 2, concentration) / special.ive(d / 2 - 1, concentration)
+    agreement = np.einsum("nd,nd->n", z[:, 0], z[:, 1])
+    error = agreement.std() / np.sqrt(len(z)) / (2 * exact)
+    assert abs(ceiling(z) - exact) < 5 * error
+    best = np.repeat(c, len(z) // 20, axis=0)
+    assert abs(cosine(best, z).mean() - exact) < 5 * error
+
+
+def test_ceiling_needs_two_targets():
+    rng = np.random.default_rng(0)
+    assert ceiling(sphere(rng, 9, 4)) is None
+    assert ceiling(sphere(rng, 9, 3, 4), np.ones(9, int)) is None
+
+
+def test_score_of_a_perfect_and_of_a_constant_translation():
+    rng = np.random.default_rng(0)
+    z = sphere(rng, 100, 16) + 0.2
+    mean = mean_of_unit(z)
+    perfect = score(3 * z, z, mean=mean)
+    assert perfect["cosine"] == pytest.approx(1) and perfect["skill"] == pytest.approx(1)
+    assert perfect["recall_at_1"] == perfect["centered_recall_at_1"] == 1 and perfect["gallery"] == 100
+    constant = score(np.tile(mean, (100, 1)), z, mean=mean)
+    assert constant["cosine"] == pytest.approx(constant["floor"]) and constant["skill"] == pytest.approx(0, abs=1e-6)
+    assert constant["recall_at_10"] == pytest.approx(0.1, abs=1e-9)
+
+
+def test_centering_undoes_a_shift_that_ruins_raw_retrieval():
+    """Targets that share a long mean: a prediction with the wrong mean ranks badly raw, and well centered."""
+    rng = np.random.default_rng(0)
+    n, d = 300, 32
+    z = unit(0.3 * sphere(rng, n, d) + 4 * np.eye(d)[0])
+    hubby = unit(z + 0.5 * np.mean(z[:3], 0))
+    result = score(hubby, z, mean=mean_of_unit(z))
+    assert result["centered_recall_at_1"] >= result["recall_at_1"]
+
+
+def test_items_weigh_the_same_however_many_conditions_they_have():
+    z = np.array([[1.0, 0], [0, 1]])
+    predicted = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]])
+    result = score(predicted, z, mean=np.array([0.5, 0.5]), item=np.array([0, 0, 0, 1]))
+    assert result["cosine"] == pytest.approx((1 / 3 + 1) / 2)

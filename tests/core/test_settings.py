@@ -1,0 +1,121 @@
+"""Settings: what is refused, and that they survive JSON."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+import pytest
+
+from modtrans_core import CalibratedConfig, PosterConfig, TrainConfig, preset
+from modtrans_core.settings import changed, from_dict, parsed, require, require_one_of
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 3
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    open: bool = True
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_the_poster_preset_is_the_posters_text():
+    poster = preset("poster")
+    assert poster == PosterConfig() and poster.gamma == 1
+    assert (poster.lambda_1, poster.lambda_2) == (1, 2)
+    assert (poster.train.learning_rate, poster.train.weight_decay) == (1e-4, 1e-2)
+    assert poster.dropout > 0 and poster.condition_dropout > 0 and poster.guidance > 1
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Outer("b", False, Inner(4, 0.25)),
+        PosterConfig(gamma=0.25, train=TrainConfig(steps=9)),
+        CalibratedConfig(9, "cosine"),
+    ],
+)
+def test_a_configuration_survives_json(config):
+    assert from_dict(type(config), json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_what_is_not_said_is_the_default():
+    assert from_dict(Outer, {"inner": {"size": 9}}) == Outer(inner=Inner(size=9))
+    assert from_dict(PosterConfig, {}) == PosterConfig()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: PosterConfig(gamma=-1), "gamma: -1, a number >= 0 is needed"),
+        (lambda: PosterConfig(gamma=float("nan")), "gamma: nan"),
+        (lambda: PosterConfig(gamma=float("inf")), "gamma: inf"),
+        (lambda: PosterConfig(width=4), "width: 4, at least 8"),
+        (lambda: PosterConfig(depth=0), "depth: 0"),
+        (lambda: PosterConfig(dropout=1.0), r"dropout: 1.0, a probability in \[0, 1\)"),
+        (lambda: PosterConfig(timesteps=0), "timesteps: 0"),
+        (lambda: PosterConfig(steps=0), "steps: 0, 1 to timesteps = 1000"),
+        (lambda: PosterConfig(guidance=-0.1), "guidance: -0.1"),
+        (lambda: PosterConfig(lambda_1=-1), "lambda_1: -1"),
+        (lambda: PosterConfig(lambda_2=-1), "lambda_2: -1"),
+        (lambda: PosterConfig(lambda_1=0, lambda_2=0), "lambda_2: 0, a positive lambda_1 or lambda_2"),
+        (lambda: PosterConfig(prediction="score"), "prediction: 'score', one of .'eps', 'x0', 'v'."),
+        (lambda: PosterConfig(condition_dropout=1), "condition_dropout: 1, a probability"),
+        (lambda: PosterConfig(timesteps=4, steps=5), "steps: 5, 1 to timesteps = 4"),
+        (lambda: PosterConfig(timesteps=4, reconstruction_steps=5), "reconstruction_steps: 5, 1 to timesteps = 4"),
+        (lambda: CalibratedConfig(landmarks=-1), "landmarks: -1, at least 0"),
+        (lambda: CalibratedConfig(goal="both"), "goal: 'both', one of"),
+        (lambda: CalibratedConfig(seed=-1), "seed: -1, an integer >= 0"),
+        (lambda: from_dict(PosterConfig, {"gama": 1}), "gama: 1, a setting among gamma, width"),
+        (lambda: from_dict(PosterConfig, {"width": "big"}), "width: 'big', int is needed"),
+        (lambda: from_dict(PosterConfig, {"width": 9.5}), "width: 9.5, int is needed"),
+        (lambda: from_dict(PosterConfig, {"gamma": None}), "gamma: None, float is needed"),
+        (lambda: from_dict(PosterConfig, {"train": 3}), "train: 3, settings by name is needed"),
+        (lambda: from_dict(PosterConfig, {"train": {"seed": True}}), "train.seed: True, int"),
+        (lambda: from_dict(PosterConfig, {"train": {"step": 1}}), "train.step: 1, a setting among steps, batch"),
+        (lambda: from_dict(Outer, {"open": 1}), "open: 1, bool is needed"),
+        (lambda: from_dict(Outer, {"name": 1}), "name: 1, str is needed"),
+        (lambda: changed(PosterConfig(), {"train": 1}), "'train' is not a setting"),
+        (
+            lambda: changed(PosterConfig(), {"train.stepz": 1}),
+            "'train.stepz' is not a setting; settings are gamma, width",
+        ),
+        (lambda: changed(PosterConfig(), {"gamma.x": 1}), "'gamma.x' is not a setting"),
+        (
+            lambda: changed(CalibratedConfig(), {"gamma": 1}),
+            "'gamma' is not a setting; settings are landmarks, goal, seed",
+        ),
+        (lambda: changed(PosterConfig(), {"gamma": -1}), "gamma: -1"),
+        (lambda: changed(PosterConfig(), {"gamma": "wide"}), "gamma: 'wide', float"),
+        (lambda: parsed(["gamma"]), "set: 'gamma', NAME=VALUE is needed"),
+    ],
+)
+def test_an_impossible_setting_is_refused_in_one_line(make, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_changed_by_dotted_paths():
+    config = changed(PosterConfig(), {"train.steps": 9, "gamma": 0.5, "prediction": "eps"})
+    assert config == replace(PosterConfig(), gamma=0.5, prediction="eps", train=TrainConfig(steps=9))
+    assert changed(config, {}) == config
+    assert changed(PosterConfig(), {"gamma": 2}).gamma == 2  # an integer is a number
+
+
+def test_settings_from_the_command_line():
+    found = parsed(["train.batch=64", "gamma=0.5", "prediction=eps", "name=a=b", "open=true", "text="])
+    assert found == {"train.batch": 64, "gamma": 0.5, "prediction": "eps", "name": "a=b", "open": True, "text": ""}
+
+
+def test_refusals_say_name_value_and_need():
+    require(True, "x", 1, "nothing")
+    with pytest.raises(ValueError, match=r"^x: 1, two is needed$"):
+        require(False, "x", 1, "two")
+    require_one_of("x", "b", Literal["a", "b"])
+    with pytest.raises(ValueError, match=r"^x: 'c', one of \('a', 'b'\) is needed$"):
+        require_one_of("x", "c", Literal["a", "b"])
