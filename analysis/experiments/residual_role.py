@@ -21,9 +21,9 @@ from analysis.experiments.sampling_steps import prediction_error
 from analysis.experiments.trial import Trial
 from analysis.theory.draws import MEASURES, direction_score, energy_score, filled, listed, measure, siblings
 from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
 from modtrans_core.scores import cosine
-from modtrans_core.settings import require
 from modtrans_core.train import train
 from modtrans_core.vectors import unit
 
@@ -70,10 +70,10 @@ def residual_role(
     landmarks : at most, of the preset `calibrated`.
     denoiser_steps, width : the training of the DDIM and its network; 0 steps leave it out.
     """
-    require(draws >= 2, "draws", draws, "at least 2")
+    refuse_unless(draws >= 2, "draws", draws, "at least 2")
     held = trial.test
     if len(held.c) > len(held.pairs):
-        raise ValueError(f"{held.source}: several vectors an item, one condition an item is needed")
+        raise ValueError(f"{held.source}: {len(held.c)} vectors of {len(held.pairs)} items, one an item is needed")
     held = held.take(np.arange(len(held.pairs))[:items])
     calibrated = trial.fit(preset("calibrated", {"seed": trial.seed, "landmarks": landmarks}))
     assert isinstance(calibrated, CalibratedTranslator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.plots.style import COLOURS, LABELS, RULE, point
@@ -20,7 +21,7 @@ def reliability_diagram(found: Reliability, ax: Axes | None = None) -> Axes:
     a prediction that comes true."""
     ax = ax or plt.gca()
     bins = found.bins
-    ends = [bins[["expected", "low"]].min().min() - 0.02, bins[["expected", "high"]].max().max() + 0.02]
+    ends = [np.nanmin([bins["expected"], bins["low"]]) - 0.02, np.nanmax([bins["expected"], bins["high"]]) + 0.02]
     ax.plot(ends, ends, linestyle=":", **RULE)
     reach = [bins["observed"] - bins["low"], bins["high"] - bins["observed"]]
     ax.errorbar(bins["expected"], bins["observed"], reach, fmt="o", color=COLOURS[0], elinewidth=0.8, capsize=1.5)
