@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Does the poster's translator beat maps that need no network?
 #
-# **Question.** On real pairs, split so that no variant of a test item was seen in training, in both directions and over
+# **Question.** On real pairs, split so that no variant of a test item was seen in training, on both routes and over
 # several seeds: how does `zhat = c M + gamma F(c)` compare with predictions that need no network? And what does F add
 # to a map that was fitted without it?
 
 # %% tags=["parameters"]
 out: str = "results/04_translation"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
-source: str = "image"  # one modality; both directions are run
+source: str = "image"  # one modality; both routes are run
 target: str = "text"  # the other modality
 seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 500  # optimiser steps of a training
@@ -44,15 +44,15 @@ both = [(source, target), (target, source)]
 found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
 scores, curve, certificates = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
 save_table(scores, out, "runs")
-table = mean_and_spread(scores, ["direction", "method"], SCORES)
+table = mean_and_spread(scores, ["route", "method"], SCORES)
 save_table(table, out, "translation")
 table.round(3)
 
 # %%
-directions = list(scores.groupby("direction", sort=False))
+routes = list(scores.groupby("route", sort=False))
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    for ax, (_, part) in zip(axes, directions, strict=True):
+    for ax, (_, part) in zip(axes, routes, strict=True):
         summary(part, ax)
     save_figure(figure, out, "cosine")
 
@@ -65,7 +65,7 @@ with paper_style():
 # %%
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    for ax, (_, part) in zip(axes, directions, strict=True):
+    for ax, (_, part) in zip(axes, routes, strict=True):
         cosine_and_recall(part, ax)
     axes[0].get_legend().remove()
     save_figure(figure, out, "cosine_recall")
@@ -101,10 +101,10 @@ with paper_style():
 
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
-metrics = {"directions": nested(table, "direction", "method"), "items": len(data)}
+metrics = {"routes": nested(table, "route", "method"), "items": len(data)}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "dataset": data.metadata.get("dataset", {})}
-for rows in metrics["directions"].values():
+for rows in metrics["routes"].values():
     assert abs(rows["constant mean"]["skill"]) < 0.05, "a constant prediction has no skill"
     assert rows["ridge"]["cosine"] > rows["constant mean"]["cosine"], "a linear map must beat the training mean"
     for best, linear in (("poster, best gamma", "poster, gamma 0"), ("ridge + best gamma F", "ridge")):

@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 out: str = "results/07_presets"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
-source: str = "image"  # one modality; both directions are run
+source: str = "image"  # one modality; both routes are run
 target: str = "text"  # the other modality
 seeds: int = 5  # splits, each with its own seed
 items: int = 0  # use at most this many items, evenly spaced; 0: all
@@ -38,7 +38,7 @@ both = [(source, target), (target, source)]
 tables = every_trial(presets, path, both, seeds, partial(report, out, text="fitting"))
 scores = pd.concat(tables, ignore_index=True)
 save_table(scores, out, "runs")
-table = mean_and_spread(scores, ["direction", "method"], [*SCORES, "seconds"])
+table = mean_and_spread(scores, ["route", "method"], [*SCORES, "seconds"])
 table["on_front"] = on_front(table)
 save_table(table, out, "presets")
 table.round(3)
@@ -46,7 +46,7 @@ table.round(3)
 # %%
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.2))
-    for ax, (_, part) in zip(axes, table.groupby("direction", sort=False), strict=True):
+    for ax, (_, part) in zip(axes, table.groupby("route", sort=False), strict=True):
         front(part, ax)
     save_figure(figure, out, "front")
 
@@ -71,9 +71,9 @@ judged.round(4)
 
 # %%
 gallery = int(scores["gallery"].iloc[0])
-metrics = {"directions": nested(table, "direction", "method"), "verdicts": judged.to_dict("records")}
+metrics = {"routes": nested(table, "route", "method"), "verdicts": judged.to_dict("records")}
 metrics |= {"items": len(load_pairs(str(path))[0]), "gallery": gallery, "seeds": seeds}
-for rows in metrics["directions"].values():
+for rows in metrics["routes"].values():
     assert rows["calibrated, cosine"]["cosine"] > rows["constant mean"]["cosine"], "a translator must beat the mean"
     assert rows["calibrated, cosine"]["cosine"] > rows["ridge"]["cosine"] - 0.01, "bending must not harm the cosine"
     best = max(rows[f"calibrated, {goal}"]["centered_recall_at_10"] for goal in GOALS)

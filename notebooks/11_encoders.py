@@ -39,7 +39,7 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 # ## Pairs of encoders
 # The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator by one DDIM step
 # and by 50, as in notebook 04. All are fitted on
-# the training part, choose on validation, and are scored on the test part, in both directions.
+# the training part, choose on validation, and are scored on the test part, on both routes.
 
 # %%
 tell = partial(report, out, text="embedding")
@@ -60,10 +60,10 @@ sizes
 tell = partial(report, out, text="fitting")
 scores = encoder_pairs(sets, seeds, landmarks, steps, tell)
 save_table(scores, out, "runs")
-table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
 save_table(table, out, "encoders")
 with paper_style():
-    rows = len(table.drop_duplicates(["pair", "direction"]))
+    rows = len(table.drop_duplicates(["pair", "route"]))
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.42 * rows), sharey=True)
     dumbbells(table, axes[0])
     rankings(table, axes[1])
@@ -91,7 +91,7 @@ for kind, differences in beside.items():
 # poster's translator, and little to `calibrated`, which bends coordinates by itself.
 #
 # ## What does the cosine go with, and what are the poster's?
-# Rank correlations over pairs and directions. Then the cosines of the poster's translator in its Tables 2, 3 and 4,
+# Rank correlations over pairs and routes. Then the cosines of the poster's translator in its Tables 2, 3 and 4,
 # beside the floors that CLIP's published means give, and ours. In Table 3 the encoders stand as printed, text first.
 # The heads seem swapped, as BERT reads no pictures. Table 4 crosses from one data set to another, as notebook 12 does.
 
@@ -115,16 +115,16 @@ known
 
 # %%
 for name, part in table.groupby("pair", sort=False):
-    assert (part.groupby("direction")["skill"].max() > 0).all(), f"{name}: the best must beat the constant mean"
+    assert (part.groupby("route")["skill"].max() > 0).all(), f"{name}: the best must beat the constant mean"
     found_more = (part["centered_recall_at_10"] > 10 / part["gallery"]).all()
     assert found_more or (part["gallery"] < 200).any(), f"{name}: no better than chance"
 if offline:
-    forward = beside["weights"].query("direction == 'image → text'")
+    forward = beside["weights"].query("route == 'image → text'")
     assert (forward["floor"].abs() < 1e-9).all(), "the same targets have the same floor"
     assert (forward["centered_recall_at_10"] > 0).all(), "trained weights must know more than random ones"
-    back = table.query("pair == @names[@without_network[1]] and direction == 'text → image'")
+    back = table.query("pair == @names[@without_network[1]] and route == 'text → image'")
     assert len(back) and (back["floor"] > 0.95).all() and (back["skill"] < 0.2).all(), "a cosine that is all floor"
     assert goes_with["calibrated"]["with_floor"] > goes_with["calibrated"]["with_recall"]
-metrics = {"pairs": nested(table, "pair", "direction", "method"), "goes_with": goes_with, "items": sizes}
+metrics = {"pairs": nested(table, "pair", "route", "method"), "goes_with": goes_with, "items": sizes}
 metrics |= {"beside_control": {kind: frame.to_dict("records") for kind, frame in beside.items()}, "seeds": seeds}
 write_metrics(out, {**metrics, "published": known.to_dict("records"), "steps": steps})

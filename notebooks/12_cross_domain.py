@@ -11,7 +11,7 @@ pairs: str = ""  # pair set that is cut into domains: OpenMoji by kind, others i
 offline: bool = True  # add what needs no network: OpenMoji in colour to line drawings, cities of Europe to Asia's
 train: str = ""  # a pair set to train on, such as Flickr30k's; with `test`, one more crossing
 test: str = ""  # a pair set of the same encoders to test on, such as COCO's
-source: str = "image"  # one modality of `pairs`, `train` and `test`; both directions are run
+source: str = "image"  # one modality of `pairs`, `train` and `test`; both routes are run
 target: str = "text"  # the other modality
 seeds: int = 3  # splits and trainings, each with its own seed
 items: int = 2000  # items of each of the two domains, at most, evenly spaced; 0: all
@@ -56,12 +56,12 @@ sizes
 # the cosine of the mean of the targets that a translator was trained on: away, the constant that its user would have.
 
 # %%
-directions = dict.fromkeys([(source, target), (target, source), ("location", "text"), ("text", "location")])
+routes = dict.fromkeys([(source, target), (target, source), ("location", "text"), ("text", "location")])
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
 told = partial(report, out, text="fitting")
-scores = cross_domain(crossings, list(directions), seeds, report=told, **sizes_of)
+scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
 save_table(scores, out, "runs")
-by = ["crossing", "direction", "trained", "method"]
+by = ["crossing", "route", "trained", "method"]
 table = mean_and_spread(scores, by, [*SCORES, "floor_at_home", "n"])
 save_table(table, out, "domains")
 table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
@@ -73,7 +73,7 @@ table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
 # %%
 lost = losses(scores)
 save_table(lost, out, "losses")
-cells = lost.drop_duplicates(["crossing", "direction"])
+cells = lost.drop_duplicates(["crossing", "route"])
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.75 * len(cells)), sharey=True)
     figures.losses(lost, "cosine", axes[0])
@@ -92,11 +92,11 @@ lost.round(3)
 # .01 has no share.
 
 # %%
-cell, returned = lost.set_index(["crossing", "direction", "method"]), []
+cell, returned = lost.set_index(["crossing", "route", "method"]), []
 for score in ("cosine", "centered_recall_at_10"):
-    for (crossing, direction), own in cell[score].groupby(level=[0, 1], sort=False):
-        change = own.loc[crossing, direction]
-        where = {"crossing": crossing, "direction": direction}
+    for (crossing, route), own in cell[score].groupby(level=[0, 1], sort=False):
+        change = own.loc[crossing, route]
+        where = {"crossing": crossing, "route": route}
         for mend in MENDS if change["calibrated"] < -0.01 else ():
             share = 1 - change[mend] / change["calibrated"]
             returned.append({**where, "mend": mend, "score": score, "returned": share})
@@ -111,14 +111,14 @@ pd.DataFrame(returned).round(2)
 # %%
 constant = table[table["method"] == CONSTANT]
 assert (constant["skill"].abs() < 1e-6).all(), "the constant is the floor"
-for crossing, direction in cells[["crossing", "direction"]].itertuples(index=False):
-    rows, name = cell.loc[(crossing, direction)], f"{crossing}, {direction}"
+for crossing, route in cells[["crossing", "route"]].itertuples(index=False):
+    rows, name = cell.loc[(crossing, route)], f"{crossing}, {route}"
     assert rows.loc["calibrated", "cosine_home"] > rows.loc[CONSTANT, "cosine_home"] - 0.01, f"{name}: nothing learned"
     assert rows.loc["calibrated", "cosine"] < 0.05, f"{name}: training away cannot be better than at home by much"
 if offline:
     shares = pd.DataFrame(returned).query("mend == 'calibrated, recentred'").groupby("score")["returned"]
     assert shares.min()["cosine"] > 0.1, "moving both means must bring some cosine back"
     assert shares.max()["centered_recall_at_10"] < 0.5, "means alone must not bring the ranking back"
-metrics = {"crossings": nested(lost, "crossing", "direction", "method"), "returned": returned, "items": sizes}
+metrics = {"crossings": nested(lost, "crossing", "route", "method"), "returned": returned, "items": sizes}
 metrics |= {"few": few, "equal": equal, "seeds": seeds}
 write_metrics(out, metrics)

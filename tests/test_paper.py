@@ -32,7 +32,7 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
     numbers = json.loads((folder / "out" / "numbers.json").read_text())
     names = [stage.name for stage in paper.stages("smoke")]
     assert set(names) < set(numbers)
-    scores = numbers["04_translation"]["directions"]["image → text"]
+    scores = numbers["04_translation"]["routes"]["image → text"]
     assert {"constant mean", "ridge", "poster, 1 step", "poster, 50 steps"} <= set(scores)
     assert f"{scores['ridge']['cosine']:.3f}" in text and f"{scores['poster']['cosine']:.3f}" in text
     for name in names:

@@ -58,7 +58,7 @@ def cross(
 
     Returns
     -------
-    One row a translator: `direction`, `method` (`constant mean`, the contenders and, away, `MENDS`), `seed`, the scores
+    One row a translator: `route`, `method` (`constant mean`, the contenders and, away, `MENDS`), `seed`, the scores
     of `modtrans_core.scores.score`, whose floor and centre are the mean of the targets known to that translator,
     `trained` (home or away), `n` (items trained on), and `floor_at_home`, by the mean of home's training targets.
     """
@@ -124,20 +124,20 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row a crossing, direction and method away: `crossing`, `direction`, `method`; of each of `LOST` the means
+    One row a crossing, route and method away: `crossing`, `route`, `method`; of each of `LOST` the means
     `<score>_home` and `<score>_away`, and their mean difference away - home as `<score>`, with its standard deviation
     over seeds as `<score>_sd`, 0 for one seed; `over_floor_at_home`, the cosine away less the floor at home: below 0,
     to know the domain alone is worth more than the translator; `n` (items trained on) and `gallery`.
     """
-    by = ["crossing", "direction", "seed"]
+    by = ["crossing", "route", "seed"]
     home = scores[scores["trained"] == "home"].set_index([*by, "method"])
     rows = []
-    for (crossing, direction, method), part in scores[scores["trained"] == "away"].groupby(
-        ["crossing", "direction", "method"], sort=False
+    for (crossing, route, method), part in scores[scores["trained"] == "away"].groupby(
+        ["crossing", "route", "method"], sort=False
     ):
         part = part.set_index(by)
         own = home.xs(MENDED if method in MENDS else method, level="method").loc[part.index]
-        row: dict[str, object] = {"crossing": crossing, "direction": direction, "method": method}
+        row: dict[str, object] = {"crossing": crossing, "route": route, "method": method}
         for name in LOST:
             difference = part[name] - own[name]
             spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0

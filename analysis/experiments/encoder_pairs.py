@@ -64,7 +64,7 @@ def encoder_pairs(
 
     Returns
     -------
-    One row a method: `pair`, `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`.
+    One row a method: `pair`, `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`.
     """
 
     def race(trial: Trial) -> pd.DataFrame:
@@ -77,7 +77,7 @@ def encoder_pairs(
         tables = every_trial(race, path, [(first, second), (second, first)], seeds)
         found += [table.assign(pair=name) for table in tables]
         report(done, len(sets))
-    return pd.concat(found, ignore_index=True)[["pair", "direction", "method", "seed", *SCORES]]
+    return pd.concat(found, ignore_index=True)[["pair", "route", "method", "seed", *SCORES]]
 
 
 def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFrame:
@@ -93,10 +93,10 @@ def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFram
 
     Returns
     -------
-    One row a direction and method: `direction`, `method`, the mean difference of each of `COMPARED`, and its standard
+    One row a route and method: `route`, `method`, the mean difference of each of `COMPARED`, and its standard
     deviation over seeds as `<score>_sd`, 0 for one seed.
     """
-    index = ["direction", "method", "seed"]
+    index = ["route", "method", "seed"]
     one, other = (scores[scores["pair"] == name].set_index(index)[list(COMPARED)] for name in (real, control))
     if not len(one) or not len(other):
         raise ValueError(f"pair: {real!r} and {control!r}, both are needed among {', '.join(scores['pair'].unique())}")
@@ -105,17 +105,17 @@ def beside_control(scores: pd.DataFrame, real: str, control: str) -> pd.DataFram
 
 
 def agreement(table: pd.DataFrame, method: str) -> dict[str, float | int]:
-    """Over pairs of encoders and directions: what the cosine of a method goes with.
+    """Over pairs of encoders and routes: what the cosine of a method goes with.
 
     Parameters
     ----------
-    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs` by pair, direction and method.
+    table : `analysis.paper.tables.mean_and_spread` of `encoder_pairs` by pair, route and method.
 
     Returns
     -------
     `with_floor`, `with_recall` : Spearman's rank correlation of the cosine with the floor and with the centered
         recall@10 per place of a gallery at random (galleries differ in size); NaN for fewer than three cells.
-    `n` : how many cells (pair, direction) there are.
+    `n` : how many cells (pair, route) there are.
     """
     from scipy.stats import spearmanr
 
@@ -149,7 +149,7 @@ def published(table: pd.DataFrame, method: str = ONE) -> pd.DataFrame:
     ]
     ours = table[(table["method"] == method) & table["pair"].str.contains("COCO")]
     rows += [
-        {"what": f"ours, {row['pair']}, {row['direction']}", "cosine": row["cosine"], "floor": row["floor"]}
+        {"what": f"ours, {row['pair']}, {row['route']}", "cosine": row["cosine"], "floor": row["floor"]}
         for row in ours.to_dict("records")
     ]
     if not len(ours):

@@ -31,7 +31,7 @@ def presets(
 
     Returns
     -------
-    One row a method: `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
+    One row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
     fit.
     """
     configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, rivals)}
@@ -48,11 +48,11 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
 
     Returns
     -------
-    One row a direction and score: `direction`, `score`, `calibrated`, `rival`, `best` (its mean), `difference` (mean),
+    One row a route and score: `route`, `score`, `calibrated`, `rival`, `best` (its mean), `difference` (mean),
     `difference_sd` (over seeds, 0 for one), and `verdict`: ahead (by more than the spread), level, or behind.
     """
     rows = []
-    for direction, part in scores.groupby("direction", sort=False):
+    for route, part in scores.groupby("route", sort=False):
         for name in JUDGED:
             table = part.pivot(index="seed", columns="method", values=name)
             means = table[[rival for rival in RIVALS if rival in table]].mean()
@@ -60,7 +60,7 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
             mean, spread = difference.mean(), float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
             rows.append(
                 {
-                    "direction": direction,
+                    "route": route,
                     "score": name,
                     "calibrated": table[f"calibrated, {goal}"].mean(),
                     "rival": means.idxmax(),
@@ -74,12 +74,12 @@ def verdicts(scores: pd.DataFrame, goal: Goal = "balanced") -> pd.DataFrame:
 
 
 def on_front(table: pd.DataFrame) -> pd.Series:
-    """For each row of a table of means: whether none of its direction is as good by `BOTH` scores and better by one.
+    """For each row of a table of means: whether none of its route is as good by `BOTH` scores and better by one.
 
     These are the translators among which the task has to choose: the Pareto front.
     """
     values = table[list(BOTH)].to_numpy()
-    same = table["direction"].to_numpy()[:, None] == table["direction"].to_numpy()
+    same = table["route"].to_numpy()[:, None] == table["route"].to_numpy()
     no_worse = (values[None] >= values[:, None]).all(2) & same
     better = (values[None] > values[:, None]).any(2)
-    return table["direction"].notna() & ~(no_worse & better).any(1)
+    return table["route"].notna() & ~(no_worse & better).any(1)

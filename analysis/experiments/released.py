@@ -85,7 +85,7 @@ def released(trial: Trial, config: ReleasedConfig | None = None, batches: Sequen
     Returns
     -------
     One row for each `translation`: the `ridge` map that M starts at, `cM alone`, and `cM + F` for each size of a
-    `batch`. Columns: `direction`, `seed`, these two, `length` (mean |gamma F|), the scores, `moved` (mean of
+    `batch`. Columns: `route`, `seed`, these two, `length` (mean |gamma F|), the scores, `moved` (mean of
     1 - cos(zhat, c M)) and `difference` (its cosine less that of c M).
     """
     config = changed(config or reduced(), {"train.seed": trial.seed})
@@ -97,7 +97,7 @@ def released(trial: Trial, config: ReleasedConfig | None = None, batches: Sequen
     translated |= {(WHOLE, size): in_batches(translator, c, size) for size in batches if size > 1}
     frame = pd.DataFrame(
         {
-            "direction": trial.route, "seed": trial.seed, "translation": name, "batch": size,
+            "route": trial.route, "seed": trial.seed, "translation": name, "batch": size,
             "length": 0.0 if name == START else float(np.linalg.norm(zhat - linear, axis=1).mean()),
             **trial.score(zhat),
             "moved": float(1 - (unit(zhat) * unit(linear)).sum(1).mean()),

@@ -43,10 +43,10 @@ class Role(NamedTuple):
     """One trial."""
 
     scores: pd.DataFrame
-    """one row a law of F: `direction`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy
+    """one row a law of F: `route`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy
     score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
     cosines: pd.DataFrame
-    """one row a test item: `direction`, `seed`, `group`, `expected`, `observed`"""
+    """one row a test item: `route`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
     """`direction_score` of the Gaussian on the test residuals, nats a coordinate"""
 
@@ -101,7 +101,7 @@ def residual_role(
     found = {MEAN: {**scores(copies[:, :1]), "similarity": 1.0}, LIST: listed(m, draws, targets, counts, trial.mean)}
     found |= {law: scores(copies + gamma * F) for law, F in laws.items()}
     found |= {SIBLING: siblings(targets, counts)}
-    facts = {"direction": trial.route, "seed": trial.seed}
+    facts = {"route": trial.route, "seed": trial.seed}
     empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
     rows = [{**facts, "law": law, **empty, **row, "gallery": n, "draws": draws} for law, row in found.items()]
     cosines = pd.DataFrame({"group": held.pairs.labels, "expected": expected, "observed": cosine(m, targets, counts)})

@@ -56,7 +56,7 @@ def sampling_steps(
     Returns
     -------
     One row for each training, part (`validation`, `test`), number of steps and `translation`: `F` is the sampled unit
-    vector by itself, `cM + F` the whole. Columns: `direction`, `seed`, `trained`, `part`, `steps`, `translation`, the
+    vector by itself, `cM + F` the whole. Columns: `route`, `seed`, `trained`, `part`, `steps`, `translation`, the
     scores, and `agreement`, the mean cosine of two samples of one condition: 1 where F has become a function.
     """
     rows = []
@@ -66,7 +66,7 @@ def sampling_steps(
         assert isinstance(poster, PosterTranslator)
         for part, held in (("validation", trial.validation), ("test", trial.test)):
             held = held.take(np.arange(len(held.pairs))[:items])
-            facts = {"direction": trial.route, "seed": trial.seed, "trained": name, "part": part}
+            facts = {"route": trial.route, "seed": trial.seed, "trained": name, "part": part}
             rows += [{**facts, **row} for number in steps for row in _scores(trial, poster, held, number)]
     return pd.DataFrame(rows)
 
@@ -111,18 +111,18 @@ def fewest_steps(frame: pd.DataFrame, tolerance: float = TOLERANCE) -> pd.DataFr
 
     Parameters
     ----------
-    frame : of `sampling_steps`, any seeds and directions.
+    frame : of `sampling_steps`, any seeds and routes.
     tolerance : cosine, at least 0.
 
     Returns
     -------
-    One row for each direction, training and translation: `fewest`, `best_steps` (the number with the best validation
+    One row for each route, training and translation: `fewest`, `best_steps` (the number with the best validation
     cosine), and on the test part, averaged over seeds, `cosine`, `lost` (what it falls short of the cosine at
     `best_steps`), `centered_recall_at_10` and `agreement`.
     """
     if not tolerance >= 0:
         raise ValueError(f"tolerance: {tolerance}, a number >= 0 is needed")
-    by = ["direction", "trained", "translation"]
+    by = ["route", "trained", "translation"]
     values = ["cosine", "centered_recall_at_10", "agreement"]
     mean = frame.groupby([*by, "part", "steps"], sort=True)[values].mean()
     rows = []

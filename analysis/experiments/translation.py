@@ -23,10 +23,10 @@ class Comparison(NamedTuple):
     """One trial."""
 
     scores: pd.DataFrame
-    """one row a method: `direction`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds` of its fit, and
+    """one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds` of its fit, and
     `gamma`"""
     gamma_curve: pd.DataFrame
-    """mean test cosine of the trained parts for each gamma: `direction`, `seed`, `gamma`, `cosine`"""
+    """mean test cosine of the trained parts for each gamma: `route`, `seed`, `gamma`, `cosine`"""
     certificates: pd.DataFrame
     """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
 
@@ -56,7 +56,7 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     trial.add("poster, best gamma", p + best * f, gamma=best)
     trial.add("ridge + best gamma F", fitted["ridge"].translate(c) + added * f, gamma=added)
 
-    facts = {"direction": trial.route, "seed": trial.seed}
+    facts = {"route": trial.route, "seed": trial.seed}
     curve = [{**facts, "gamma": gamma, "cosine": mean_cosine(trial.test, p + gamma * f)} for gamma in GAMMAS]
     alpha = float(np.median(cosine(held_ridge, held_z)))
     certificate = {**facts, **certified(poster, trial, alpha)}

@@ -1,4 +1,4 @@
-"""One split of a pair set in one direction: what methods are fitted to, and the scores of what they answer.
+"""One split of a pair set, source to target: what methods are fitted to, and the scores of what they answer.
 
 An experiment is a function of a `Trial`: which methods, and which columns beside the scores. `every_trial` runs it for
 every seed and route.
@@ -87,8 +87,8 @@ class Trial:
         return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
 
     def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
-        """One row: `direction`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""
-        named = {"direction": self.route, "method": method, "seed": self.seed}
+        """One row: `route`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""
+        named = {"route": self.route, "method": method, "seed": self.seed}
         self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
 
     def race(self, configs: Mapping[str, Any], **facts: Any) -> dict[str, Translator]:

@@ -134,17 +134,20 @@ class Weights(NamedTuple):
 
 def measure(translators: Translators, held: Rows, test: Rows, confidence: float) -> Weights:
     """Choose gamma on the validation rows, whole groups at a time, and measure it and `GAMMAS` on the test rows."""
-    table, curve, gain, calibrations = [], [], [], {}
+    table, calibrations = [], {}
+    curve: list[dict[str, Any]] = []
+    gain: list[dict[str, Any]] = []
     for name, (chosen_on, (p, f)) in translators.items():
         chosen = calibrations[name] = best_gamma(*chosen_on, held.z, group=held.group, confidence=confidence)
         parts = TranslatedPairs.of(p, f, 0.0, test.z)
-        cosines = _cosines(parts, [*GAMMAS, 1.0, chosen.gamma])
+        products = _products(parts)
+        cosines = {gamma: general_cosine(gamma, *products) for gamma in (*GAMMAS, 1.0, chosen.gamma)}
         for gamma in GAMMAS:
             for where, values in ((curve, cosines[gamma]), (gain, cosines[gamma] - cosines[0.0])):
                 where.append({"name": name, "gamma": gamma, **asdict(mean_interval(values, test.group, confidence))})
         u = mean_interval(parts.alignment, test.group, confidence)
         gained = mean_interval(cosines[chosen.gamma] - cosines[0.0], test.group, confidence)
-        s = min(float(np.linalg.norm(parts.projection, axis=1).mean()), 1.0)  # a trained p may be longer than any foot
+        s = min(float(products[3].mean()), 1.0)  # a trained projection may be longer than any orthogonal one
         row = {"s": s, "u": u.value, "u_low": u.low, "u_high": u.high, "best": peak_gamma(u.value, s)}
         row |= {"general": _general(parts), "calibrated": chosen.gamma, "cosine_0": cosines[0.0].mean()}
         row |= {"cosine_calibrated": cosines[chosen.gamma].mean(), "cosine_1": cosines[1.0].mean()}
@@ -154,22 +157,17 @@ def measure(translators: Translators, held: Rows, test: Rows, confidence: float)
     return Weights(pd.DataFrame(table), pd.DataFrame(curve), pd.DataFrame(gain), calibrations)
 
 
-def _products(parts: TranslatedPairs) -> list[np.ndarray]:
-    """<z, p>, <z, f> and <p, f>, (n,) each."""
+def _products(parts: TranslatedPairs) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """<z, p>, <z, f>, <p, f> and |p|, (n,) each."""
     z, p, f = parts.target, parts.projection, parts.direction
-    return [np.einsum("nd,nd->n", x, y) for x, y in ((z, p), (z, f), (p, f))]
-
-
-def _cosines(parts: TranslatedPairs, gammas: list[float]) -> dict[float, np.ndarray]:
-    """gamma -> the cosine (n,) of every row."""
-    s = np.linalg.norm(parts.projection, axis=1)
-    return {gamma: general_cosine(gamma, *_products(parts), s) for gamma in gammas}
+    a, t, q = (np.einsum("nd,nd->n", x, y) for x, y in ((z, p), (z, f), (p, f)))
+    return a, t, q, np.linalg.norm(p, axis=1)
 
 
 def _general(parts: TranslatedPairs) -> float:
     """The best gamma by the mean angles between p, f and z as they are; NaN where it is infinite."""
-    s = np.linalg.norm(parts.projection, axis=1)
-    best = float(general_peak_gamma(*(x.mean() for x in _products(parts)), np.sqrt(np.mean(s**2))))
+    a, t, q, s = _products(parts)
+    best = float(general_peak_gamma(a.mean(), t.mean(), q.mean(), np.sqrt(np.mean(s**2))))
     return best if np.isfinite(best) else np.nan
 
 

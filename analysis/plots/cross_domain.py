@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def losses(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
-    """For each crossing and direction, a score at home (full) and away (open) for every method, joined.
+    """For each crossing and route, a score at home (full) and away (open) for every method, joined.
 
     `table` is that of `analysis.experiments.cross_domain.losses`. The cosine of the constant mean is its floor.
     """
     ax = ax or plt.gca()
     methods = list(table["method"].unique())
-    cells = list(table.groupby(["crossing", "direction"], sort=False))
+    cells = list(table.groupby(["crossing", "route"], sort=False))
     for place, (_, cell) in enumerate(cells):
         for row in cell.to_dict("records"):
             index = methods.index(row["method"])
@@ -32,8 +32,8 @@ def losses(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
         if place:
             ax.axhline(place - 0.5, color=PALE, linewidth=0.6)
     names = [
-        f"{crossing}\n{direction}\ntrained on {cell['n'].mean():.0f}, gallery {cell['gallery'].mean():.0f}"
-        for (crossing, direction), cell in cells
+        f"{crossing}\n{route}\ntrained on {cell['n'].mean():.0f}, gallery {cell['gallery'].mean():.0f}"
+        for (crossing, route), cell in cells
     ]
     rows(ax, names)
     ax.set_xlabel(f"{LABELS[score]} (full: trained at home, open: away)")

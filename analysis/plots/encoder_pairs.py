@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The cosine of every method between floor (open) and ceiling (bar; 1 where none is known), a line a pair.
 
-    `table` is that of `analysis.paper.tables.mean_and_spread` by pair, direction and method.
+    `table` is that of `analysis.paper.tables.mean_and_spread` by pair, route and method.
     """
     ax = ax or plt.gca()
-    for y, (_, cell) in enumerate(table.groupby(["pair", "direction"], sort=False)):
+    for y, (_, cell) in enumerate(table.groupby(["pair", "route"], sort=False)):
         low, known = cell["floor"].mean(), cell["ceiling"].astype(float).mean()
         high = known if np.isfinite(known) else 1.0
         ax.plot([low, high], [y, y], color=PALE, linestyle="-" if np.isfinite(known) else ":", linewidth=2, zorder=0)
@@ -35,7 +35,7 @@ def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def rankings(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The centered recall@10 of every method, a line a pair; the cross is chance, 10 of the gallery."""
     ax = ax or plt.gca()
-    for y, (_, cell) in enumerate(table.groupby(["pair", "direction"], sort=False)):
+    for y, (_, cell) in enumerate(table.groupby(["pair", "route"], sort=False)):
         chance = min(1.0, 10 / cell["gallery"].mean())
         ax.plot(chance, y, "x", color=GREY, label="chance" if y == 0 else None)
         _methods(cell, "centered_recall_at_10", y, ax)
@@ -52,8 +52,8 @@ def _methods(cell: pd.DataFrame, name: str, y: int, ax: Axes) -> None:
 
 
 def _cells(table: pd.DataFrame, ax: Axes) -> None:
-    """A row for each pair and direction, with its gallery."""
-    cells = table.drop_duplicates(["pair", "direction"]).to_dict("records")
-    rows(ax, [f"{cell['pair']}\n{cell['direction']}, gallery {cell['gallery']:.0f}" for cell in cells])
+    """A row for each pair and route, with its gallery."""
+    cells = table.drop_duplicates(["pair", "route"]).to_dict("records")
+    rows(ax, [f"{cell['pair']}\n{cell['route']}, gallery {cell['gallery']:.0f}" for cell in cells])
     ax.grid(axis="y", color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)

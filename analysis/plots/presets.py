@@ -19,7 +19,7 @@ NOT_DRAWN = ("constant mean", "identity")
 def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean cosine against mean centered recall@10 of every method, bars one standard deviation, the front joined.
 
-    `table` is that of one direction from `analysis.paper.tables.mean_and_spread`, with `on_front` beside it;
+    `table` is that of one route from `analysis.paper.tables.mean_and_spread`, with `on_front` beside it;
     `calibrated` is drawn full, its rivals open.
     """
     ax = ax or plt.gca()
@@ -33,6 +33,6 @@ def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axvline(table["floor"].mean(), linestyle="--", **RULE)
     ax.set_xlabel(f"{LABELS[x]} (dashed: floor; full: calibrated, by goal)")
     ax.set_ylabel(f"{LABELS[y]} of {table['gallery'].mean():.0f}")
-    ax.set_title(f"{table['direction'].iloc[0]}, seeds: {table['runs'].iloc[0]}")
+    ax.set_title(f"{table['route'].iloc[0]}, seeds: {table['runs'].iloc[0]}")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
     return ax

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
 
-    `frame` is that of `analysis.experiments.released.released`, any seeds, one direction or several.
+    `frame` is that of `analysis.experiments.released.released`, any seeds, one route or several.
     """
     ax = ax or plt.gca()
-    for index, (direction, part) in enumerate(frame.groupby("direction", sort=False)):
+    for index, (route, part) in enumerate(frame.groupby("route", sort=False)):
         whole = part[part["translation"] == WHOLE].set_index("batch")["cosine"]
-        look = {"linestyle": "-", "marker": "o", "label": f"{direction}, $cM + F$"}
+        look = {"linestyle": "-", "marker": "o", "label": f"{route}, $cM + F$"}
         sizes = over_seeds(whole, index, ax, **look).index
         linear = part.loc[part["translation"] == LINEAR, "cosine"].mean()
-        ax.axhline(linear, color=colour(index), linestyle="--", linewidth=0.8, label=f"{direction}, $cM$ alone")
+        ax.axhline(linear, color=colour(index), linestyle="--", linewidth=0.8, label=f"{route}, $cM$ alone")
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
@@ -46,7 +46,7 @@ def quality_against_steps(
 
     Parameters
     ----------
-    frame : of `analysis.experiments.sampling_steps.sampling_steps`, any seeds, one direction.
+    frame : of `analysis.experiments.sampling_steps.sampling_steps`, any seeds, one route.
     score : `cosine`, `centered_recall_at_10` or `agreement`.
     translation : `F` or `cM + F`.
     """
@@ -67,6 +67,6 @@ def quality_against_steps(
     if score == "centered_recall_at_10":
         ax.set_ylim(bottom=0)
     size = f"n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
-    ax.set_title(f"${translation}$, {shown['direction'].iloc[0]}, {size}")
+    ax.set_title(f"${translation}$, {shown['route'].iloc[0]}, {size}")
     ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax

@@ -20,7 +20,7 @@ COLUMN, PAGE = 3.4, 7.0
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, told apart by people with any kind of colour vision"""
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), (0, (1, 1)))
-MARKERS = "osD^vPX*"
+MARKERS = "osD^v<>*"
 INK, GREY, PALE = "0.25", "0.5", "0.85"
 """what is measured in one colour, what it is compared with, and what lies behind"""
 RULE: dict[str, Any] = {"color": GREY, "linewidth": 0.8}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The cosine of every method: each seed a dot, the mean a bar, between floor and ceiling.
 
-    `scores` has `method`, `seed`, `cosine`, `floor`, `ceiling`, `direction` (one value).
+    `scores` has `method`, `seed`, `cosine`, `floor`, `ceiling`, `route` (one value).
     """
     ax = ax or plt.gca()
     methods = list(scores["method"].unique())[::-1]
@@ -37,7 +37,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.6, len(methods) - 0.4)
     ax.margins(x=0.12)
     ax.set_xlabel(rf"{LABELS['cosine']} $\cos(z, \hat z)$")
-    ax.set_title(f"{scores['direction'].iloc[0]}, seeds: {scores['seed'].nunique()}")
+    ax.set_title(f"{scores['route'].iloc[0]}, seeds: {scores['seed'].nunique()}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
     return ax
 
@@ -52,20 +52,20 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
     ax.axvline(mean["floor"].iloc[0], linestyle="--", **RULE)
     ax.set_xlabel(f"{LABELS['cosine']} (dashed: floor)")
     ax.set_ylabel(f"recall@{k} of {mean['gallery'].iloc[0]:.0f}")
-    ax.set_title(f"{scores['direction'].iloc[0]} (open: centered ranking)")
+    ax.set_title(f"{scores['route'].iloc[0]} (open: centered ranking)")
     ax.set_ylim(bottom=0)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
 def gamma_curves(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The mean test cosine of p + gamma f as gamma grows, a line a direction, the range over seeds shaded.
+    """The mean test cosine of p + gamma f as gamma grows, one line for each route, the range over seeds shaded.
 
-    `curve` has `direction`, `seed`, `gamma`, `cosine`.
+    `curve` has `route`, `seed`, `gamma`, `cosine`.
     """
     ax = ax or plt.gca()
-    for index, (direction, part) in enumerate(curve.groupby("direction", sort=False)):
-        spread = over_seeds(part.set_index("gamma")["cosine"], index, ax, label=direction)
+    for index, (route, part) in enumerate(curve.groupby("route", sort=False)):
+        spread = over_seeds(part.set_index("gamma")["cosine"], index, ax, label=route)
         ax.plot(spread["mean"].idxmax(), spread["mean"].max(), "o", color=colour(index))
     ax.axvline(1, linestyle=":", **RULE)
     ax.set_xlabel(r"$\gamma$ (dotted: the poster's; dot: best)")

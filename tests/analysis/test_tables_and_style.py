@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.style import paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_table
+from analysis.plots.style import line, paper_style, point, save_figure
 
 
 def test_a_table_keeps_every_digit_in_csv_and_rounds_in_latex(tmp_path):
@@ -35,3 +35,25 @@ def test_figures_are_reproducible_to_the_byte_and_leave_no_style_behind(tmp_path
         files = [(tmp_path / folder / "figures" / f"line.{suffix}").read_bytes() for folder in ("one", "two")]
         assert files[0] == files[1]
     assert dict(plt.rcParams) == before
+
+
+def test_a_table_as_mappings_keeps_its_order_and_types():
+    frame = pd.DataFrame({"pair": ["b", "b", "a"], "method": ["x", "y", "x"], "n": [1, 2, 3], "said": ["p", "q", "r"]})
+    found = nested(frame, "pair", "method")
+    assert list(found) == ["b", "a"] and found["b"]["y"] == {"n": 2, "said": "q"}
+    twice = nested(frame.assign(seed="0"), "pair", "method", "seed")
+    assert list(twice["b"]) == ["x, 0", "y, 0"]
+
+
+def test_a_figure_that_is_saved_outside_the_style_has_its_fonts(tmp_path):
+    with paper_style():
+        figure, ax = plt.subplots()
+        ax.set_title("words")
+    save_figure(figure, tmp_path, "f")
+    plt.close(figure)
+    assert b"Type3" not in (tmp_path / "figures" / "f.pdf").read_bytes()
+
+
+def test_every_line_and_point_of_a_figure_has_its_own_look():
+    assert len({str(line(index)) for index in range(7)}) == len({str(point(index)) for index in range(7)}) == 7
+    assert point(2, full=False)["markerfacecolor"] == "white" and "markerfacecolor" not in point(2)

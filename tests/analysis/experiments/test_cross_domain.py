@@ -127,7 +127,7 @@ def test_no_group_of_a_test_item_is_trained_on():
 
 def test_losses_are_paired_by_seed():
     def row(trained, method, seed, value):
-        facts = {"crossing": "a → b", "direction": "image → text", "trained": trained, "method": method, "seed": seed}
+        facts = {"crossing": "a → b", "route": "image → text", "trained": trained, "method": method, "seed": seed}
         return {**facts, **dict.fromkeys(LOST, value), "floor_at_home": 0.5, "n": 10, "gallery": 5}
 
     mend = next(iter(MENDS))
@@ -150,7 +150,7 @@ def test_every_crossing_runs_in_the_directions_that_it_has(turn):
     told, routes = [], [("image", "text"), ("text", "location")]
     found = cross_domain({"a → b": pair}, routes, 1, report=lambda *news: told.append(news), landmarks=8, steps=1)
     assert told == [(1, 1)]
-    assert set(found["crossing"]) == {"a → b"} and set(found["direction"]) == {"image → text"}
+    assert set(found["crossing"]) == {"a → b"} and set(found["route"]) == {"image → text"}
 
 
 def test_kinds_of_emoji():

@@ -51,9 +51,9 @@ def test_a_narrow_encoder_has_the_higher_cosine_and_knows_nothing(scores):
         MANY,
     }
     assert len(scores) == 2 * 2 * 2 * 4 and (scores["gallery"] == 80).all()
-    mean = scores.groupby(["pair", "direction", "method"])[SCORES].mean(numeric_only=True)["cosine"]
+    mean = scores.groupby(["pair", "route", "method"])[SCORES].mean(numeric_only=True)["cosine"]
     assert mean["blind", "text → image", "ridge"] > mean["real", "text → image", "ridge"] - 0.1
-    found = beside_control(scores, "real", "blind").set_index(["direction", "method"])
+    found = beside_control(scores, "real", "blind").set_index(["route", "method"])
     forward, back = found.loc["image → text"], found.loc["text → image"]
     assert (forward["floor"] == 0).all() and (forward["cosine"] > 0.3).all()
     assert (back["floor"] < -0.5).all() and (back["centered_recall_at_10"] > 0.3).all() and (back["skill"] > 0.3).all()
@@ -70,7 +70,7 @@ def test_contenders_have_the_sizes_and_the_seed_that_are_asked_for():
 
 def test_differences_are_taken_seed_by_seed():
     rows = [
-        {"pair": pair, "direction": "a → b", "method": "ridge", "seed": seed, **dict.fromkeys(COMPARED, value)}
+        {"pair": pair, "route": "a → b", "method": "ridge", "seed": seed, **dict.fromkeys(COMPARED, value)}
         for pair, values in {"real": (0.5, 0.9), "control": (0.4, 0.7)}.items()
         for seed, value in enumerate(values)
     ]
@@ -93,7 +93,7 @@ def test_what_the_cosine_goes_with():
 
 
 def test_the_posters_numbers_are_printed_beside_ours(scores):
-    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     known = published(table)
     posters = known[known["what"].str.startswith("poster, Table")]
     assert list(posters["cosine"]) == [value for both in PUBLISHED.values() for value in both]
@@ -104,7 +104,7 @@ def test_the_posters_numbers_are_printed_beside_ours(scores):
 
 
 def test_the_figure_has_a_line_for_each_pair_and_direction(scores):
-    table = mean_and_spread(scores, ["pair", "direction", "method"], SCORES)
+    table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     figure, axes = plt.subplots(1, 2)
     for draw, ax in ((dumbbells, axes[0]), (rankings, axes[1])):
         assert [label.get_text().split("\n")[0] for label in draw(table, ax).get_yticklabels()] == [

@@ -18,13 +18,13 @@ from modtrans_core.vectors import unit
 @st.composite
 def tables(draw):
     values = draw(st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=12))
-    return pd.DataFrame([{"direction": d % 2, BOTH[0]: x / 6, BOTH[1]: y / 6} for d, x, y in values])
+    return pd.DataFrame([{"route": d % 2, BOTH[0]: x / 6, BOTH[1]: y / 6} for d, x, y in values])
 
 
 @given(tables())
 def test_the_front_is_what_no_other_beats(table):
     for (_, row), found in zip(table.iterrows(), on_front(table), strict=True):
-        others = table[table["direction"] == row["direction"]][list(BOTH)].to_numpy()
+        others = table[table["route"] == row["route"]][list(BOTH)].to_numpy()
         mine = row[list(BOTH)].to_numpy(float)
         beaten = any((other >= mine).all() and (other > mine).any() for other in others)
         assert found != beaten
@@ -34,7 +34,7 @@ def scores(**methods):
     """Seeds of each method: (cosine, recall@1, recall@10)."""
     return pd.DataFrame(
         [
-            {"direction": "image → text", "method": name, "seed": seed, **dict(zip(JUDGED, values, strict=True))}
+            {"route": "image → text", "method": name, "seed": seed, **dict(zip(JUDGED, values, strict=True))}
             for name, seeds in methods.items()
             for seed, values in enumerate(seeds)
         ]
@@ -79,7 +79,7 @@ def test_every_method_is_scored_on_the_same_test_items(compared):
 
 def test_the_figure_names_every_method(compared):
     again = compared.assign(seed=2, cosine=compared["cosine"] + 0.01)
-    table = mean_and_spread(pd.concat([compared, again]), ["direction", "method"], [*SCORES, "seconds"])
+    table = mean_and_spread(pd.concat([compared, again]), ["route", "method"], [*SCORES, "seconds"])
     table["on_front"] = on_front(table)
     _, ax = plt.subplots()
     assert figure.front(table, ax=ax) is ax

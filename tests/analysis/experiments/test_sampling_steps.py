@@ -87,7 +87,7 @@ def test_one_step_is_the_conditional_mean_and_many_are_a_sampler(measured):
 
 def by_hand(validation, test):
     rows = [
-        {"direction": "a → b", "trained": "v", "translation": "F", "part": part, "steps": n, "seed": seed,
+        {"route": "a → b", "trained": "v", "translation": "F", "part": part, "steps": n, "seed": seed,
          "cosine": cosine + shift, "centered_recall_at_10": 0.5, "agreement": 0.9, "gallery": 7}
         for part, values in (("validation", validation), ("test", test))
         for n, cosine in values.items()

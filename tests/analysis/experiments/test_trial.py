@@ -44,7 +44,7 @@ def test_every_row_is_of_the_test_part_with_the_training_mean(path):
     targets = test.modality("image")
     expected = [score(zhat, targets, mean=mean, item=item), score(zhat, targets, mean=np.ones(12), item=item)]
     for row, scores in zip(trial.table().to_dict("records"), expected, strict=True):
-        assert (row["direction"], row["method"], row["seed"]) == ("text → image", "guess", 3)
+        assert (row["route"], row["method"], row["seed"]) == ("text → image", "guess", 3)
         assert {name: row[name] for name in SCORES} == pytest.approx(scores, abs=1e-9)
     assert trial.rows[0]["gamma"] == 0.5
     held = trial.score(np.ones((len(validation.rows("text")[0]), 12)), part=trial.validation)
@@ -67,7 +67,7 @@ def test_all_at_once_is_the_same_as_one_by_one(path):
         calibrated(Trial.of(PairedEmbeddings.load(path), *route, seed)) for seed in range(2) for route in routes
     ]
     for found, expected in zip(together, one_by_one, strict=True):
-        pd.testing.assert_frame_equal(found[["direction", "seed"]], expected[["direction", "seed"]])
+        pd.testing.assert_frame_equal(found[["route", "seed"]], expected[["route", "seed"]])
         np.testing.assert_allclose(found[SCORES].astype(float), expected[SCORES].astype(float), atol=1e-5)
 
 

@@ -1,0 +1,29 @@
+"""The pair set of a notebook."""
+
+import numpy as np
+
+from analysis.experiments.data import at_most, load_pairs, one_vector
+from modtrans_core import PairedEmbeddings
+from modtrans_core.embed import pair_set
+
+
+def test_a_pair_set_is_that_of_the_file_or_the_cached_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(9, 3)), "text": rng.normal(size=(9, 2, 4))})
+    pairs.save(tmp_path / "own.npz")
+    data, path = load_pairs(str(tmp_path / "own.npz"))
+    assert path == tmp_path / "own.npz" and data.fingerprint() == pairs.fingerprint()
+    monkeypatch.setattr(pair_set, "cached_openmoji", lambda progress: tmp_path / "own.npz")
+    assert load_pairs("")[1] == path
+    np.testing.assert_allclose(np.linalg.norm(one_vector(data, "image"), axis=1), 1)
+    assert one_vector(data, "text").shape == (9, 4)
+
+
+def test_a_smaller_pair_set_is_written_only_where_there_are_more_items(tmp_path):
+    rng = np.random.default_rng(0)
+    PairedEmbeddings({"image": rng.normal(size=(9, 3)), "text": rng.normal(size=(9, 4))}).save(tmp_path / "own.npz")
+    for items in (0, 9, 20):
+        assert at_most(tmp_path / "own.npz", items, tmp_path / "small.npz") == tmp_path / "own.npz"
+    assert not (tmp_path / "small.npz").exists()
+    assert at_most(tmp_path / "own.npz", 4, tmp_path / "small.npz") == tmp_path / "small.npz"
+    assert len(PairedEmbeddings.load(tmp_path / "small.npz")) == 4

@@ -1,0 +1,44 @@
+"""Drawn directions against laws that are known without drawing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.experiments import simulation
+from analysis.theory.bound import probability
+
+
+def test_the_alignment_in_three_dimensions_is_uniform_and_in_one_is_a_sign():
+    rng = np.random.default_rng(0)
+    assert stats.kstest(simulation.alignments(3, 20_000, rng), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert set(simulation.alignments(1, 50, rng)) == {-1.0, 1.0}
+
+
+def test_blocks_do_not_change_what_is_drawn(monkeypatch):
+    whole = simulation.alignments(4, 100, np.random.default_rng(0))
+    monkeypatch.setattr(simulation, "BLOCK", 64)
+    np.testing.assert_array_equal(simulation.alignments(4, 100, np.random.default_rng(0)), whole)
+
+
+def test_counts_agree_with_the_law_and_refute_one_dimension_more():
+    table = simulation.count_alignments([2, 4], 20_000, np.random.default_rng(0))
+    assert table["p_value"].min() * len(table) > 1e-3 > table["p_value_printed"].min()
+
+
+@pytest.mark.parametrize("perpendicular", [True, False])
+def test_cosines_of_perpendicular_directions_follow_the_complement(perpendicular):
+    d, s, gamma = 5, 0.6, 0.5
+    z, p = np.eye(d)[0], np.zeros(d)
+    p[:2] = s * s, s * np.sqrt(1 - s * s)
+    alphas = np.linspace(0.1, 0.9, 9)
+    counted = simulation.count_cosines(
+        p, z, gamma, alphas, 40_000, np.random.default_rng(0), perpendicular=perpendicular
+    )
+    least = simulation.p_values(counted, probability(alphas, s, gamma, d, "complement")).min() * len(alphas)
+    assert (least > 1e-3) == perpendicular
+
+
+def test_p_values_are_those_of_an_exact_test():
+    counted = pd.DataFrame({"count": [3, 0], "draws": [10, 4]})
+    np.testing.assert_allclose(simulation.p_values(counted, [0.5, 0.5], "less"), [176 / 1024, 1 / 16])
