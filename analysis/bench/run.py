@@ -243,7 +243,8 @@ def translating(task: Task, contender: Contender, settings: Settings) -> dict[st
 def operations(task: Task, contender: Contender, settings: Settings) -> dict[str, float]:
     """Launches of an optimiser step, and FLOP of a pair in it and of a translation."""
     ready(task, contender)
-    found, few, c = {}, task.few(COUNTED), task.conditions(COUNTED)
+    found, c = {}, task.conditions(COUNTED)
+    few = task.few(min(4 * COUNTED, len(task.train)))  # whose batches do not each begin an epoch
     with FlopCounterMode(display=False) as flops:
         contender.translate(c, settings.steps)
     found["translation"] = flops.get_total_flops() / COUNTED
