@@ -14,7 +14,7 @@ def test_baselines_lie_where_they_must_and_directions_are_unit_vectors():
     assert len(held.train[0]) == len(held.train[1]) == 3 * 210 and held.z.shape == (60, 3, 24)
     translators = fitted(held)
     scores = {
-        name: limits(baseline.translate(held.c), held.z, held.mean, held.counts, held.group)
+        name: limits(baseline.translate(held.c), held.z, held.trial.mean, held.counts, held.group)
         for name, baseline in translators.items()
     }
     found = table(scores).set_index("translator")
