@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ JUDGED_ON = 1024
 
 def names() -> list[str]:
     """The names of all methods, the core's first."""
-    return list(dict.fromkeys([*CORE, *(entry.name for entry in entry_points(group=GROUP))]))
+    return list(dict.fromkeys([*CORE, *_registered()]))
 
 
 def method(name: str) -> Method:
@@ -50,27 +50,38 @@ def method(name: str) -> Method:
     if name in CORE:
         found: Method = import_module(CORE[name]).METHOD
         return found
-    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
-    refuse_unless(name in registered, "method", name, f"one of {', '.join(names())}")
-    try:
-        loaded = registered[name].load()
-        if not isinstance(loaded, Method):
-            raise TypeError(f"{type(loaded).__name__}, a modtrans_core.protocol.Method is needed")
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise ValueError(f"method: {name!r} ({registered[name].value}) cannot be loaded: {why}") from None
-    return loaded
+    registered = _registered()
+    refuse_unless(name in registered, "method", name, f"one of {', '.join([*CORE, *registered])}")
+    return _loaded(registered[name])
 
 
 def loadable() -> Iterator[tuple[str, Method]]:
     """Every method by its name, the core's first. One that cannot be loaded is warned of and left out."""
-    for name in names():
+    yield from ((name, method(name)) for name in CORE)
+    for name, entry in _registered().items():
+        if name in CORE:
+            continue
         try:
-            found = method(name)
+            found = _loaded(entry)
         except ValueError as error:
             warnings.warn(str(error), stacklevel=3)
         else:
             yield name, found
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _loaded(entry: EntryPoint) -> Method:
+    try:
+        found = entry.load()
+        if not isinstance(found, Method):
+            raise TypeError(f"{type(found).__name__}, a modtrans_core.protocol.Method is needed")
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"method: {entry.name!r} ({entry.value}) cannot be loaded: {why}") from None
+    return found
 
 
 def presets() -> dict[str, Any]:
@@ -178,6 +189,7 @@ def fit(
         held = Pairing(validation, source, target)
         translator = method(name).fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
     skill = evaluate(translator, validation.at_most(JUDGED_ON))["skill"] if speaks else None
+    skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
     if run:
         run.finish(translator.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:

@@ -77,7 +77,7 @@ with paper_style():
 # The projection is ridge. The learned F predicts its residual from random features, scaled to unit length.
 
 # %%
-p, directions = translators["ridge"].translate(held.c), three_directions(translators["ridge"], held, features, rng)
+p, directions = translators["ridge"].translate(held.c), three_directions(held, features, rng)
 level = alpha or float(np.median(cosine(p + gamma * directions["learned"], held.z, held.counts)))
 certificates = {
     name: certify(p, f, gamma, held.z, level, confidence, **of_items, rng=np.random.default_rng(seed))

@@ -122,7 +122,7 @@ if offline:
     forward = beside["weights"].query("route == 'image → text'")
     assert (forward["floor"].abs() < 1e-9).all(), "the same targets have the same floor"
     assert (forward["centered_recall_at_10"] > 0).all(), "trained weights must know more than random ones"
-    back = table[(table["pair"] == names[without_network[1]]) & (table["route"] == "text → image")]
+    back = table.query("pair == @names[@without_network[1]] and route == 'text → image'")
     assert len(back) and (back["floor"] > 0.95).all() and (back["skill"] < 0.2).all(), "a cosine that is all floor"
     assert goes_with["calibrated"]["with_floor"] > goes_with["calibrated"]["with_recall"]
 metrics = {"pairs": nested(table, "pair", "route", "method"), "goes_with": goes_with, "items": sizes}

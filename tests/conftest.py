@@ -6,9 +6,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports a matri
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a network
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "modtrans", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("modtrans")
+
+
+def pytest_collection_modifyitems(items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))

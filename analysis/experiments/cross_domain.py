@@ -19,9 +19,9 @@ import pandas as pd
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
-from modtrans_core.embed.sources.base import whole_groups
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import floor
+from modtrans_core.split import whole_groups
 from modtrans_core.vectors import unit
 
 Translate = Callable[[np.ndarray], np.ndarray]

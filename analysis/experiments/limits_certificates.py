@@ -52,9 +52,8 @@ def _rows(part: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray,
 
 
 def fitted(held: Held) -> dict[str, Translator]:
-    """Every simple translator that applies, by name; none has seen the validation part."""
-    names = applicable(held.c.shape[1], held.z.shape[-1], SIMPLE)
-    return {name: held.trial.fit(preset(name), unseen=True) for name in names}
+    """Every simple translator that applies, by name."""
+    return {name: held.trial.fit(preset(name)) for name in applicable(held.c.shape[1], held.z.shape[-1], SIMPLE)}
 
 
 def table(scores: Mapping[str, Limits]) -> pd.DataFrame:
@@ -89,7 +88,7 @@ def perfect_sampler(d: int, noise: float, confidence: float, rng: np.random.Gene
     return m, pd.DataFrame(rows).assign(law=lambda frame: sampling_law(m, frame["samples"].to_numpy()))
 
 
-def three_directions(ridge: Translator, held: Held, features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def three_directions(held: Held, features: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Unit directions F (n, d) on the test items: learned, random, and the learned one turned round.
 
     The learned one predicts the residual of the ridge map from random features of the condition.
@@ -97,6 +96,7 @@ def three_directions(ridge: Translator, held: Held, features: int, rng: np.rando
     (c, z), (held_c, held_z) = held.train, held.validation
     weights = rng.standard_normal((c.shape[1], features)) * 2.0
     lift = [np.tanh(x @ weights) for x in (c, held_c, held.c)]
-    left = [y - ridge.translate(x) for x, y in ((c, z), (held_c, held_z))]
+    ridge = ridge_map(c, z, (held_c, held_z))
+    left = [y - ridge(x) for x, y in ((c, z), (held_c, held_z))]
     learned = unit(ridge_map(lift[0], left[0], (lift[1], left[1]))(lift[2]))
     return {"learned": learned, "random": unit(rng.standard_normal(learned.shape)), "turned round": -learned}

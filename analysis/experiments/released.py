@@ -54,6 +54,8 @@ def in_batches(translator: ReleasedTranslator, c: np.ndarray, size: int) -> np.n
 class RowByRow(ReleasedTranslator):
     """The same weights with every row of F normalised by itself: what batches of one row amount to."""
 
+    row_by_row = True
+
     def normalised(self, x0: Tensor) -> Tensor:
         """The samples x0 (n, d), each divided by its norm."""
         return normalize(x0, dim=-1)

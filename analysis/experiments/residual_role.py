@@ -73,7 +73,7 @@ def residual_role(
     refuse_unless(draws >= 2, "draws", draws, "at least 2")
     held = trial.test
     if len(held.c) > len(held.pairs):
-        raise ValueError(f"{held.source}: several vectors an item, one condition an item is needed")
+        raise ValueError(f"{held.source}: {len(held.c)} vectors of {len(held.pairs)} items, one an item is needed")
     held = held.take(np.arange(len(held.pairs))[:items])
     calibrated = trial.fit(preset("calibrated", {"seed": trial.seed, "landmarks": landmarks}))
     assert isinstance(calibrated, CalibratedTranslator)

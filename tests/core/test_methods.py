@@ -82,7 +82,7 @@ class Stranger:
     ("arguments", "words"),
     [
         ({"config": Stranger()}, "^config: Stranger, that of a method among calibrated, poster.* is needed$"),
-        ({"preset": "best"}, "^preset: 'best', one of calibrated, poster.* is needed$"),
+        ({"preset": "best"}, "^preset: 'best', one of .*calibrated.*poster.* is needed$"),
         ({"preset": "poster", "settings": {"gama": 1}}, "'gama' is not a setting; settings are gamma, width"),
         ({"settings": {"gamma": 1}}, "'gamma' is not a setting; settings are landmarks, goal, seed"),
         ({"preset": "poster", "settings": {"gamma": "wide"}}, "^gamma: 'wide', float is needed$"),

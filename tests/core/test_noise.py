@@ -214,7 +214,7 @@ def test_rows_of_every_kind_have_keys_of_their_own(k):
     distinct(10 * np.eye(k)[0] + dense)  # one coordinate outweighs all others
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_numbers(c):
     rows = torch.from_numpy(c)
     assert torch.equal(keys(rows.cuda()).cpu(), keys(rows))

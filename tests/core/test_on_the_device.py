@@ -26,7 +26,8 @@ from modtrans_core.train import Measured, advance
 @pytest.fixture(autouse=True)
 def fused_on_meta(monkeypatch):
     """Torch has the fused Adam for meta tensors, and does not list them among its devices."""
-    monkeypatch.setattr(sys.modules["torch.optim.optimizer"], "_get_fused_kernels_supported_devices", lambda: ["meta"])
+    listed = ["meta", "cuda"]
+    monkeypatch.setattr(sys.modules["torch.optim.optimizer"], "_get_fused_kernels_supported_devices", lambda: listed)
 
 
 K, D, N = 12, 10, 64
@@ -52,13 +53,13 @@ class NothingCrosses(TorchDispatchMode):
         return found
 
 
-def training(config, loss=objective):
-    """A step of the poster's translator on meta: the loss, the state, and batches of items with three captions."""
+def training(config, loss=objective, device=META):
+    """A step of the poster's translator: the loss, the state, and batches of items with three captions."""
     rng = np.random.default_rng(0)
     pairs = PairedEmbeddings({"image": rng.normal(size=(N, K)), "text": rng.normal(size=(N, 3, D))})
-    translator = PosterTranslator(FACTS, config).to(META).train()
+    translator = PosterTranslator(FACTS, config).to(device).train()
     state = Training.start(translator, torch.optim.Adam, 1e-3, 1e-2)
-    batches = Batches(Pairing(pairs, "image", "text"), 8, 0, META).iterate(range(20))
+    batches = Batches(Pairing(pairs, "image", "text"), 8, 0, device).iterate(range(20))
     return Measured(translator, loss), state, batches
 
 
@@ -75,6 +76,17 @@ def test_a_training_step(steps):
     with NothingCrosses() as mode:
         make_steps(module, state, batches, 5)
     assert mode.seen["aten._fused_adam_.default"] == 5 and mode.seen["aten._foreach_lerp_.Scalar"] == 5
+
+
+@pytest.mark.gpu
+def test_a_training_step_waits_for_nothing():
+    module, state, batches = training(PosterConfig(width=16, depth=2), device=torch.device("cuda"))
+    make_steps(module, state, batches, 2)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        make_steps(module, state, batches, 5)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def planted_move(model, c, z):

@@ -14,13 +14,13 @@ def test_baselines_lie_where_they_must_and_directions_are_unit_vectors():
     assert len(held.train[0]) == len(held.train[1]) == 3 * 210 and held.z.shape == (60, 3, 24)
     translators = fitted(held)
     scores = {
-        name: limits(baseline.translate(held.c), held.z, held.mean, held.counts, held.group)
+        name: limits(baseline.translate(held.c), held.z, held.trial.mean, held.counts, held.group)
         for name, baseline in translators.items()
     }
     found = table(scores).set_index("translator")
     assert abs(found.loc["constant mean", "skill"]) < 1e-6 < found.loc["ridge", "skill"]
     assert ((found["low"] < found["cosine"]) & (found["cosine"] < found["high"])).all()
-    directions = three_directions(translators["ridge"], held, 16, rng)
+    directions = three_directions(held, 16, rng)
     for direction in directions.values():
         np.testing.assert_allclose(np.linalg.norm(direction, axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(directions["turned round"], -directions["learned"])

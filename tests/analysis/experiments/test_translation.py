@@ -9,8 +9,8 @@ from analysis.experiments.synthetic import synthetic_pairs
 from analysis.experiments.translation import MANY, ONE, mean_cosine, posters, translation
 from analysis.experiments.trial import SCORES, Trial
 from modtrans_core import PairedEmbeddings, Pairing
-from modtrans_core.scores import cosine, score, target_mean
-from modtrans_core.vectors import unit
+from modtrans_core.scores import cosine, score
+from modtrans_core.vectors import mean_of_unit, unit
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_every_method_is_scored_on_the_test_part_alone(path):
     pairs = PairedEmbeddings.load(path)
     scores, curve, certificates = translation(Trial.of(pairs, "image", "text", 3), steps=5)
     train, _, test = pairs.split(3)
-    constant = np.tile(target_mean(train.modality("text"), train.counts["text"]), (len(test), 1))
+    constant = np.tile(mean_of_unit(train.modality("text"), train.counts["text"]), (len(test), 1))
     expected = score(constant, test.modality("text"), test.counts["text"], mean=constant[0])
     row = scores.set_index("method").loc["constant mean"]
     assert row["cosine"] == pytest.approx(expected["cosine"], abs=1e-3) and row["gallery"] == len(test)

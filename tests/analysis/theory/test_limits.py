@@ -14,7 +14,8 @@ from analysis.theory.limits import (
     sampling_law,
     skill,
 )
-from modtrans_core.scores import ceiling, cosine, floor, target_mean
+from modtrans_core.scores import ceiling, cosine, floor
+from modtrans_core.vectors import mean_of_unit
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 
@@ -35,7 +36,7 @@ class TestClosedForms:
     def test_point_estimates_are_the_evaluations(self):
         pairs, mean = synthetic_pairs(80, 6, 10, 0.8, 3, np.random.default_rng(2))
         targets, counts = pairs.modality("text"), np.random.default_rng(3).integers(1, 4, 80)
-        constant = target_mean(targets, counts)
+        constant = mean_of_unit(targets, counts)
         result = limits(mean, targets, constant, counts)
         assert result.cosine.value == pytest.approx(cosine(mean, targets, counts).mean())
         assert result.floor.value == pytest.approx(floor(constant, targets, counts))
@@ -48,7 +49,7 @@ class TestClosedForms:
 
     def test_without_second_targets(self):
         pairs, mean = synthetic_pairs(50, 4, 8, 0.5, 1, np.random.default_rng(4))
-        result = limits(mean, pairs.modality("text"), target_mean(pairs.modality("text")))
+        result = limits(mean, pairs.modality("text"), mean_of_unit(pairs.modality("text")))
         assert result.ceiling is None
         assert result.skill.value == pytest.approx(skill(result.cosine.value, result.floor.value, 1.0))
 

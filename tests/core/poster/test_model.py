@@ -263,7 +263,7 @@ def test_a_term_without_weight_costs_nothing():
     assert objective(linear, *unit_batch())["noise"] == 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_agrees_with_the_cpu(translator, c):
     cpu = translator.parts(c)
     gpu = translator.to("cuda").parts(c)
