@@ -54,8 +54,8 @@ save_table(requirements, out, "requirements")
 requirements
 
 # %% [markdown]
-# **Answer.** A closed form translates faster than every peer that samples. Against a ridge map there is nothing to win:
-# both solve the same normal equations, at the same rate.
+# **Answer.** A closed form translates faster than every peer that samples. Against a ridge map,
+# a closed form itself, no such factor is left.
 
 # %%
 linear = next(row for row in content["contenders"] if row["name"] == "calibrated, linear")
