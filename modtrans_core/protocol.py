@@ -141,10 +141,16 @@ def able(translator: Translator, ability: Any) -> Any:
 
 
 class Method(NamedTuple):
-    """A way to fit a translator. A package registers its own in the entry-point group `modtrans.methods`."""
+    """A way to fit a translator. A package registers its own in the entry-point group `modtrans.methods`.
+
+    A fit gets its pairs from `pairing.unit_pairs(device)` or, chunk by chunk, `pairing.sums(device)`; the translator's
+    `mean` is `pairing.mean()`. A closed form has no use for `run`. What a translator saves are tensors that share no
+    memory with each other.
+    """
 
     config: type
-    """a frozen dataclass of settings; its class is what `modtrans_core.fit` finds the method by"""
+    """a frozen dataclass of settings, int, float, bool, text or such a dataclass each; `modtrans_core.fit` finds the
+    method by its class"""
     fit: Callable[..., Translator]
     """(pairing, validation, facts, config, device, run, report) -> the translator"""
     restore: Callable[..., Translator]

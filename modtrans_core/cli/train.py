@@ -103,8 +103,8 @@ class Train:
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             settings["train.steps"] = self.train_steps
-        if seeded := {"train.seed" if "train" in known else "seed"} & {"train.seed", *known}:
-            settings = {seeded.pop(): self.seed, **settings}
+        if "train" in known or "seed" in known:
+            settings.setdefault("train.seed" if "train" in known else "seed", self.seed)
         return changed(config, settings)
 
 
