@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from modtrans_core.device import default_device
+
 
 @contextmanager
 def processes(device: str | None = None) -> Iterator[str | None]:
@@ -32,7 +34,7 @@ def processes(device: str | None = None) -> Iterator[str | None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
         return
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device or default_device().type
     dist.init_process_group("gloo" if kind == "cpu" else "nccl")  # first, so that one process alone speaks of an error
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device: {kind!r}, cpu or cuda is needed with {world()} processes")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkab
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modtrans_core import run
 from modtrans_core.pairs import PairedEmbeddings
@@ -19,6 +19,7 @@ from modtrans_core.store.contents import differing
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Facts(NamedTuple):
@@ -187,6 +188,15 @@ def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) ->
     """`work` of some rows of the arrays at a time: with `samples` results a row, about `ROWS` are made at once."""
     pieces = zip(*(array.split(max(1, ROWS // samples)) for array in arrays), strict=True)
     return torch.cat([work(*piece) for piece in pieces])
+
+
+def restored(module: Module, tensors: Mapping[str, Tensor], device: torch.device) -> Module:
+    """The module with these weights, ready to translate on the device; a missing or misshapen one is a ValueError."""
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise ValueError(str(error).splitlines()[-1].strip()) from None
+    return module.to(device).eval()
 
 
 def like(value: Tensor, given: np.ndarray | Tensor) -> Any:

@@ -19,13 +19,13 @@ from torch.nn.functional import normalize
 
 from analysis.experiments.sampling_steps import prediction_error
 from analysis.experiments.trial import Trial
-from analysis.theory.draws import MEASURES, direction_score, energy_score, filled, listed, measure, siblings
+from analysis.theory.draws import MEASURES, direction_score, energy_score, listed, measure, siblings
 from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
 from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
 from modtrans_core.scores import cosine
 from modtrans_core.train import train
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import several, unit, unit_targets
 
 NEAREST = 10
 """training conditions, the nearest to c, whose residuals the neighbours' draws take"""
@@ -79,8 +79,7 @@ def residual_role(
     assert isinstance(calibrated, CalibratedTranslator)
 
     c, n = np.asarray(held.c), len(held.pairs)
-    counts = np.ones(n, dtype=np.int64) if held.counts is None else held.counts
-    targets = held.targets[:, None] if held.targets.ndim == 2 else held.targets
+    targets, counts = several(held.targets, held.counts)
     m, expected = calibrated.translate(c), calibrated.expected_cosine(c)
     gamma = np.sqrt(1.0 - expected**2)[:, None, None]  # E|z - m|^2 = 1 - |m|^2
     rng = np.random.default_rng([trial.seed, 4])
@@ -91,7 +90,7 @@ def residual_role(
     }
     if denoiser_steps:
         laws["DDIM"] = trained(calibrated, trial, denoiser_steps, width).draw(c, draws)
-    copies, z = np.repeat(m[:, None], draws, axis=1), filled(targets, counts)
+    copies, z = np.repeat(m[:, None], draws, axis=1), unit_targets(targets, counts)[0]
     leading = np.linalg.eigh(np.cov(unit(trial.train.z), rowvar=False))[1][:, -LEADING:]
 
     def scores(drawn: np.ndarray) -> dict[str, float]:

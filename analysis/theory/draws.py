@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.theory.arrays import Floats
 from modtrans_core.scores import cosine
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import present, several, unit, unit_targets
 
 MEASURES = [
     "cosine", "cosine_of_mean", "energy", "similarity", "nearest", "recall_at_1", "recall_at_10",
@@ -51,8 +51,7 @@ def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | No
     [0.]
     """
     n, K, _ = draws.shape
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = np.full(n, targets.shape[1]) if counts is None else counts
+    targets, counts = several(targets, counts)
     total = np.zeros(n)
     for j in range(targets.shape[1]):
         distance = np.linalg.norm(draws - targets[:, j, None], axis=2).mean(1, dtype=np.float64)
@@ -93,8 +92,8 @@ def similarity(draws: np.ndarray, counts: np.ndarray | None = None) -> Floats:
     """
     n, K, _ = draws.shape
     counts = np.full(n, K) if counts is None else counts
-    present = (np.arange(K) < counts[:, None])[..., None]
-    directions = unit(np.where(present, draws, 1.0)) * present
+    there = present(K, counts)[..., None]
+    directions = unit(np.where(there, draws, 1.0)) * there
     total = np.square(directions.sum(1, dtype=np.float64)).sum(1)
     return np.divide(total - counts, counts * (counts - 1.0), out=np.full(n, np.nan), where=counts > 1)
 
@@ -131,9 +130,8 @@ def measure(
     1.0 1.0 1.0 1.0
     """
     n, K, _ = draws.shape
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = np.full(n, targets.shape[1]) if counts is None else np.asarray(counts)
-    z = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
+    targets, counts = several(targets, counts)
+    z = unit(targets[present(targets.shape[1], counts)])
     first = np.cumsum(counts) - counts
     of = np.repeat(np.arange(n), counts)
     right, covered = np.empty((n, K), dtype=bool), np.empty(n)
@@ -151,7 +149,7 @@ def measure(
     values = {
         "cosine": own,
         "cosine_of_mean": cosine(draws.mean(1), targets, counts),
-        "energy": energy_score(draws, filled(targets, counts), counts),
+        "energy": energy_score(draws, unit_targets(targets, counts)[0], counts),
         "similarity": similarity(draws) if K > 1 else np.nan,
         "nearest": nearest,
         "coverage": covered,
@@ -187,10 +185,9 @@ def listed(
     >>> print(listed(np.eye(3), 1, np.eye(3))["coverage"])
     1.0
     """
-    targets = targets[:, None] if targets.ndim == 2 else targets
+    targets, counts = several(targets, counts)
     n = len(targets)
-    counts = np.full(n, targets.shape[1]) if counts is None else np.asarray(counts)
-    z, of = unit(targets[np.arange(targets.shape[1]) < counts[:, None]]), np.repeat(np.arange(n), counts)
+    z, of = unit(targets[present(targets.shape[1], counts)]), np.repeat(np.arange(n), counts)
     seen = unit(unit(m) - centre) @ unit(z - centre).T
     K = min(K, len(z))
     right = of[np.argpartition(-seen, K - 1, axis=1)[:, :K]] == np.arange(n)[:, None]
@@ -228,13 +225,13 @@ def siblings(targets: np.ndarray, counts: np.ndarray) -> dict[str, float]:
     >>> print(round(siblings(np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.array([2]))["energy"], 4))  # sqrt(2) / 2
     0.7071
     """
-    several = counts > 1
-    if not several.any():
+    repeated = counts > 1
+    if not repeated.any():
         return {}
-    every = unit(targets[np.arange(targets.shape[1]) < counts[:, None]])
+    every = unit(targets[present(targets.shape[1], counts)])
     chunks = np.array_split(every, len(every) // 1024 + 1)
     nearest = [np.partition(rows @ every.T, -2, axis=1)[:, -2] for rows in chunks]  # the nearest is the target itself
-    z, counts = filled(targets, counts)[several], counts[several]
+    z, counts = unit_targets(targets, counts)[0][repeated], counts[repeated]
     distance = np.zeros(len(z))
     for i in range(z.shape[1]):
         for j in range(i):
@@ -247,14 +244,6 @@ def siblings(targets: np.ndarray, counts: np.ndarray) -> dict[str, float]:
         "energy": energy,
         "nearest": float(np.concatenate(nearest).mean()),
     }
-
-
-def filled(targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Targets (n, m, d) scaled to unit length, float32, and zero where an item has no such target (`counts`)."""
-    present = np.arange(targets.shape[1]) < counts[:, None]
-    z = np.zeros(targets.shape, dtype=np.float32)
-    z[present] = unit(targets[present])
-    return z
 
 
 def direction_score(root: np.ndarray, directions: np.ndarray) -> Floats:

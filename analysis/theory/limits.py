@@ -28,7 +28,7 @@ from analysis.theory.arrays import Floats
 from analysis.theory.confidence import Estimate, group_numbers, linear_interval, mean_interval
 from modtrans_core.scores import ceiling as ceiling_estimate
 from modtrans_core.scores import cosine as cosine_with_targets
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import unit_targets
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def limits(
 
     Examples
     --------
+    >>> from modtrans_core.vectors import unit
     >>> rng = np.random.default_rng(0)
     >>> mean = 0.5 + rng.standard_normal((500, 1, 8))
     >>> targets = unit(mean + 0.5 * rng.standard_normal((500, 3, 8)))
@@ -266,12 +267,8 @@ def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
 
 def _target_sums(targets: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:
     """Sum of the unit targets of each item, (n, d), and how many there are, (n,)."""
-    targets = targets[:, None] if targets.ndim == 2 else targets
-    counts = np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
-    present = np.arange(targets.shape[1]) < counts[:, None]
-    total = np.zeros((len(targets), targets.shape[2]))
-    np.add.at(total, np.nonzero(present)[0], unit(targets[present]))
-    return total, counts
+    z, counts = unit_targets(targets, counts)
+    return z.sum(1, dtype=np.float64), counts
 
 
 def _root(square: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -15,7 +16,7 @@ from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces
 
 
 @dataclass(frozen=True, repr=False)
-class ClosedForm(Stored):
+class ClosedForm(Stored, ABC):
     """A translator whose fields after `facts` and `config` are tensors, which are what is saved.
 
     A subclass adds its tensors as fields and says in `zhat` what they make of a condition.
@@ -34,9 +35,9 @@ class ClosedForm(Stored):
         """zhat (n, d) of the conditions c (n, k), numpy or torch; their length does not matter."""
         return like(in_pieces(self.zhat, conditions(c, self.facts, self.mean.device)), c)
 
+    @abstractmethod
     def zhat(self, c: Tensor) -> Tensor:
         """Translations (n, d) of the unit conditions c (n, k)."""
-        raise NotImplementedError
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes that tensors have to have, by name."""

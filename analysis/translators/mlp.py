@@ -17,7 +17,7 @@ from analysis.translators.choose import judge
 from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like, restored
 from modtrans_core.run import Training
 from modtrans_core.train import TrainConfig, train
 
@@ -190,12 +190,7 @@ def standardise(model: MLPTranslator, pairing: Pairing) -> None:
 
 def restore(facts: Facts, config: MLPConfig, tensors: Mapping[str, Tensor], device: torch.device) -> MLPTranslator:
     """The translator of these tensors; a missing or misshapen one is a ValueError."""
-    made = MLPTranslator(facts, config)
-    try:
-        made.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise ValueError(str(error).splitlines()[-1].strip()) from None
-    return made.to(device).eval()
+    return restored(MLPTranslator(facts, config), tensors, device)
 
 
 METHOD = Method(MLPConfig, fit, restore, {"MLP": MLPConfig()})

@@ -15,7 +15,7 @@ from modtrans_core.noise import keys, normal
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
 from modtrans_core.poster.denoiser import Denoiser
-from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like, restored
 from modtrans_core.train import bfloat16
 
 
@@ -227,9 +227,4 @@ def restore(
     translator: Callable[[Facts, PosterConfig], PosterTranslator] = PosterTranslator,
 ) -> PosterTranslator:  # fmt: skip
     """The translator of these tensors; a missing or misshapen one is a ValueError."""
-    made = translator(facts, config)
-    try:
-        made.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise ValueError(str(error).splitlines()[-1].strip()) from None
-    return made.to(device).eval()
+    return restored(translator(facts, config), tensors, device)

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.theory.draws import direction_score, energy_score, filled, listed, measure, siblings, similarity
+from analysis.theory.draws import direction_score, energy_score, listed, measure, siblings, similarity
 from modtrans_core.scores import cosine, recall_at_k, score
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import unit, unit_targets
 
 
 def apart(first, second):
@@ -114,7 +114,7 @@ def test_a_list_of_everything_covers_everything():
 def test_siblings_are_scored_as_draws_are():
     pairs, _ = synthetic_pairs(40, 4, 6, 1.0, 4, np.random.default_rng(0))
     targets, counts = pairs.modality("text"), np.array([1, 3, 4, 4] * 10)
-    z = filled(targets, counts)
+    z = unit_targets(targets, counts)[0]
     energies = [
         np.mean([energy_score(np.delete(x[:n], i, 0)[None], x[None, i])[0] for i in range(n)])
         for x, n in zip(z, counts, strict=True)
