@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import ROUNDING, Floats, matrix, row_cosine, rows_agree
 from analysis.theory.bound import beta, general_probability, probability
-from analysis.theory.dominance import Dominance, fewer_than_expected, judge_dominance
+from analysis.theory.dominance import Dominance, judge_dominance
+from analysis.theory.poisson_binomial import fewer_than_expected
 
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
