@@ -46,11 +46,15 @@ GEOMETRIES = {"printed": 1, "sphere": 0, "complement": -1}
 
 printed
     n = d + 1, the integrand as the poster prints it (with h2 = d). No geometry has this dimension. Where beta < 0 it
-    gives too large a value, so that it is no lower bound there (`printed_overstatement`).
+    gives more than `complement` (`printed_overstatement`), and is no lower bound there.
 sphere
-    n = d: f is uniform on the whole sphere of the target space, and its component along p is ignored.
+    n = d: f is uniform on the whole sphere of the target space, and its component along p is ignored. That component
+    changes the length of zhat. What it does to the cosine remains for any d (`analysis.theory.limit_law`).
 complement
     n = d - 1: f is uniform on the unit sphere perpendicular to p, which is exact for the orthogonal geometry.
+
+The three differ by about 1/d. None of them is exact for an f that is uniform on the whole sphere, and their distance
+from what is exact then (`general_probability`) does not vanish as d grows.
 """
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
@@ -254,6 +258,10 @@ class Overstatement(NamedTuple):
 
 def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstatement:
     """The largest excess of the bound as `printed` over the one of another geometry, over all beta.
+
+    It is the whole overstatement only for directions that are kept perpendicular to p, against `complement`. For
+    directions that are uniform on the whole sphere it is larger and does not shrink with d
+    (`analysis.theory.limit_law.uniform_overstatement`).
 
     Parameters
     ----------
