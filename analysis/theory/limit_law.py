@@ -186,4 +186,4 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     ends = grid[max(best - 1, 0)], grid[min(best + 1, GRID)]
     refined = optimize.minimize_scalar(lambda beta: -excess(beta), bounds=ends, method="bounded").x
     beta = max(refined, grid[best], key=excess)
-    return Overstatement(excess(beta), np.float64(beta))
+    return Overstatement(excess(beta), np.asarray(beta)[()])

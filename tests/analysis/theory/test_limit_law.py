@@ -169,7 +169,7 @@ def test_the_excess_over_a_uniform_direction_tends_to_its_limit_and_not_to_zero(
     amounts = [uniform_overstatement(s, gamma, d).amount for d in (4, 64, 1024, 10**6)]
     assert min(amounts) > 0.9 * limit.amount
     assert amounts[-1] == pytest.approx(limit.amount, rel=3e-3)
-    assert uniform_overstatement(s, gamma, 10**6).beta * 1e3 == pytest.approx(limit.beta, rel=5e-3)
+    assert uniform_overstatement(s, gamma, 10**6).beta * 1e3 == pytest.approx(limit.beta, rel=1e-2)
 
 
 def test_the_excess_is_a_maximum():
