@@ -59,7 +59,10 @@ class TranslatedPairs:
         if np.abs(length - 1.0).max() > UNIT:
             row = int(np.abs(length - 1.0).argmax())
             raise ValueError(f"direction: row {row} has length {length[row]:.4g}, 1 is needed")
-        gamma = np.broadcast_to(np.asarray(gamma, dtype=np.float64), len(target))
+        gamma = np.asarray(gamma, dtype=np.float64)
+        if gamma.shape not in ((), (len(target),)):
+            raise ValueError(f"gamma: shape {gamma.shape}, one number or {len(target)} are needed")
+        gamma = np.broadcast_to(gamma, len(target))
         if not (np.isfinite(gamma) & (gamma >= 0.0)).all():
             raise ValueError("gamma: negative or not finite, finite numbers of at least 0 are needed")
         size = np.linalg.norm(target, axis=1)
