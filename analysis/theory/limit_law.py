@@ -33,7 +33,7 @@ from scipy import optimize, special
 from analysis.theory.arrays import Floats, fraction, in_range, scaled
 from analysis.theory.bound import SMALLEST, Overstatement, cosine, general_probability, orthogonal_lengths, probability
 
-GRID = 256  # values of beta among which the worst is looked for before it is refined
+GRID = 64  # values of beta among which the worst is looked for before it is refined
 
 
 class LimitLaw(NamedTuple):
