@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import Floats, fraction, rows_agree, vector
-from analysis.theory.confidence import SurvivalBand, group_numbers, lower_limit, survival_band
+from analysis.theory.confidence import group_numbers, lower_limit
 from analysis.theory.premises import TESTS, Premises, TranslatedPairs, measure_premises
 from analysis.theory.reliability import Expectation, judge_expectation
+from analysis.theory.survival import SurvivalBand, survival_band
 
 QUANTILES = (0.5, 0.9)  # shares of pairs for which a certificate quotes the guaranteed cosine
 
@@ -74,7 +75,7 @@ class Certificate:
         plain = {name: value for name, value in vars(self).items() if name not in ("band", "premises", "expectation")}
         return plain | {
             "observed": self.successes / self.pairs,
-            "band_half_width": self.band.half_width,
+            "band_half_width": self.band.farthest,
             "guaranteed_cosine": {str(q): self.band.guaranteed_cosine(q) for q in QUANTILES},
             "premises": None if self.premises is None else asdict(self.premises),
             "expectation": None if self.expectation is None else asdict(self.expectation),
@@ -90,7 +91,7 @@ class Certificate:
             f"  P(cos >= {self.alpha:.4g}) is at least {self.lower_limit:.4f}; observed is"
             f" {self.successes / self.pairs:.4f}.",
             f"  Half of all pairs reach a cosine of {half}, nine in ten {most};"
-            f" the true curve is within {self.band.half_width:.4f} of the observed one.",
+            f" the true curve is nowhere farther than {self.band.farthest:.4f} from the observed one.",
         ]
         if self.premises is not None:
             lines += self.premises.lines(self.lower_limit)

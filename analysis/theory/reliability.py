@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.theory.arrays import Floats, vector
-from analysis.theory.confidence import betting_interval, mean_interval
+from analysis.theory.betting import item_interval
+from analysis.theory.confidence import mean_interval
 
 ENOUGH = 20  # pairs, for errors over tenths of them
 
@@ -116,7 +117,7 @@ class Expectation:
     expected, observed : float
         Means.
     low, high : float
-        The mean of observed - expected is between these, whatever its law (`betting_interval`).
+        The mean of observed - expected is between these, whatever its law (`item_interval`).
     refuted : bool
         Whether 0 is not: on average the expected cosines do not come true.
     error, error_by_chance : float, optional
@@ -180,7 +181,7 @@ def judge_expectation(expected: Floats, observed: Floats, confidence: float) -> 
     """
     if expected.min() < 0.0 or expected.max() > 1.0:
         raise ValueError(f"expected: {expected.min()} to {expected.max()}, 0 to 1 is needed")
-    low, high = betting_interval(np.clip(observed, -1.0, 1.0) - expected, -2.0, 1.0, confidence)
+    low, high = item_interval(np.clip(observed, -1.0, 1.0) - expected, None, confidence, low=-2.0, high=1.0)
     found = reliability(expected, observed) if len(expected) >= ENOUGH else None
     return Expectation(
         expected=float(expected.mean()),
