@@ -135,7 +135,7 @@ def item_interval(
     --------
     >>> least, most = item_interval(np.tile([0.4, 0.6], 500), low=0.0, high=1.0)
     >>> print(round(least, 3), round(most, 3))
-    0.489 0.511
+    0.49 0.51
     """
     one_side = (1.0 + fraction("confidence", confidence)) / 2.0
     sums, counts, largest = _groups(_unit("values", values, low, high), group, largest_group)
@@ -276,10 +276,12 @@ def _groups(values: Floats, group: ArrayLike | None, largest_group: int | None) 
             raise ValueError("largest_group: none, the most items that any group of the population has is needed")
         largest_group = 1
     labels = group_numbers(group, len(values))
-    counts = np.bincount(labels)
+    counts = np.bincount(labels).astype(np.float64)
     if counts.max() > largest_group:
-        raise ValueError(f"largest_group: {largest_group}, at least {counts.max()}, the largest group here, is needed")
-    return np.bincount(labels, values), counts.astype(np.float64), int(largest_group)
+        raise ValueError(
+            f"largest_group: {largest_group}, at least {int(counts.max())}, the largest group here, is needed"
+        )
+    return np.bincount(labels, values).astype(np.float64), counts, int(largest_group)
 
 
 def _by_arrival(group: ArrayLike | None) -> np.ndarray | None:

@@ -33,6 +33,7 @@ from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.premises import TranslatedPairs, measure_premises
 from analysis.theory.reliability import judge_expectation
+from analysis.theory.survival import item_quantile_limit, item_survival_band
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -249,6 +250,16 @@ class Observed:
         return self.of_items(self.cosine >= alpha)
 
     @property
+    def alone(self) -> bool:
+        """Whether every group is one pair, by the plan and not by chance."""
+        return self.largest_group == 1 and self.pairs == self.items
+
+    @property
+    def labels(self) -> tuple[Integers, Integers] | tuple[None, None]:
+        """The item and the group of each pair; None where every pair is alone."""
+        return (None, None) if self.alone else (self.item, self.group[self.item])
+
+    @property
     def pairs(self) -> int:
         """N."""
         return len(self.cosine)
@@ -424,36 +435,89 @@ def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
     Returns
     -------
     Levels
-        Each the largest observed cosine whose share of items has a lower limit of q or more. That limit falls as the
-        cosine grows, so that it exceeds the true quantile only where the limit is wrong at that quantile. With one pair
-        a group it is the exact limit of a quantile by an order statistic.
+        The limits of `item_quantile_limit`.
 
     Raises
     ------
     ValueError
         A confidence outside its range.
 
-    References
-    ----------
-    H. A. David and H. N. Nagaraja, Order Statistics (2003), section 7.1.
-
     Examples
     --------
     >>> guaranteed_levels(Observed.of(np.arange(100) / 100), confidence=0.9).cosine
     {'0.5': 0.41, '0.9': 0.04}
     """
-    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(QUANTILES)
-    levels = np.unique(observed.cosine)
+    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(QUANTILES)  # Bonferroni
+    item, group = observed.labels
+    limits = {
+        str(q): item_quantile_limit(observed.cosine, item, group, q, each, largest_group=observed.largest_group)
+        for q in QUANTILES
+    }
+    return Levels(limits, confidence)
 
-    def level(q: float) -> float:
-        below, above = -1, len(levels)  # the levels up to `below` are reached by q of the items, from `above` on not
-        while above - below > 1:
-            middle = (below + above) // 2
-            enough = _item_limit(observed, levels[middle], each) >= q
-            below, above = (middle, above) if enough else (below, middle)
-        return float(levels[below]) if below >= 0 else -1.0
 
-    return Levels({str(q): level(q) for q in QUANTILES}, confidence)
+@dataclass(frozen=True)
+class Curve:
+    """How often each of some cosines is reached, between two limits; for figures.
+
+    Attributes
+    ----------
+    alpha : tuple of float
+        The cosines.
+    observed, low, high : tuple of float
+        For each the share of the items here, and the limits of the share of all items.
+    confidence : float
+        Probability with which all limits are right, at every cosine.
+    """
+
+    alpha: tuple[float, ...]
+    observed: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    confidence: float
+
+    def lines(self) -> list[str]:
+        """In plain words."""
+        farthest = max(np.subtract(self.high, self.observed).max(), np.subtract(self.observed, self.low).max())
+        return [
+            "How often is each cosine reached?",
+            f"  For all items as often as for those held out, give or take {farthest:.2%} or less, at every cosine.",
+        ]
+
+
+def curve(observed: Observed, alpha: ArrayLike, confidence: float) -> Curve:
+    """The whole curve of P(cos >= alpha) for a random pair of a random item.
+
+    Parameters
+    ----------
+    observed : Observed
+        Held-out pairs.
+    alpha : (m,) array_like
+        Cosines at which it is wanted, any.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    Curve
+        The band of `item_survival_band`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside its range.
+
+    Examples
+    --------
+    >>> found = curve(Observed.of(np.arange(100) / 100), [0.5], 0.95)
+    >>> print(round(found.low[0], 3), found.observed[0], round(found.high[0], 3))
+    0.346 0.5 0.654
+    """
+    item, group = observed.labels
+    band = item_survival_band(observed.cosine, item, group, confidence, largest_group=observed.largest_group)
+    alpha = vector("alpha", alpha)
+    share, low, high = (tuple(edge(alpha).tolist()) for edge in (band.observed, band.low, band.high))
+    return Curve(tuple(alpha.tolist()), share, low, high, confidence)
 
 
 @dataclass(frozen=True)
@@ -553,7 +617,13 @@ def certify(
     if observed.parts is not None:
         makers["premises"] = partial(measure_premises, observed.parts, alpha)
     if observed.expected is not None:
-        makers["expectation"] = partial(judge_expectation, observed.expected, observed.cosine)
+        makers["expectation"] = partial(
+            judge_expectation,
+            observed.of_items(observed.expected),
+            observed.of_items(observed.cosine),
+            group=observed.group,
+            largest_group=observed.largest_group,
+        )
     statements = statements or {}
     if taken := makers.keys() & statements.keys():
         raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")

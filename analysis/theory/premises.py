@@ -197,7 +197,7 @@ class Premises:
         else:
             end = "These pairs neither refute nor confirm what the bound assumes of F."
         return [
-            "Does the poster's bound hold? A translation is a linear part p and a direction F, and p leaves r of the target.",
+            "Does the poster's bound hold? A translation is a linear part p and a direction F; r is the target less p.",
             f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {self.alpha:.4g}.",
             f"  If F were random, and p, r and F perpendicular, at least {bound}.",
             f"  If F were random, with the angles that these pairs have, {exact}.",
