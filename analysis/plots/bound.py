@@ -58,7 +58,7 @@ def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
 
 
 def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: float, ax: Axes | None = None) -> Axes:
-    """Largest excess of the printed formula against d: over a direction kept perpendicular to p, and over a uniform one.
+    """Largest excess of the printed formula against d: over a direction kept perpendicular to p, and a uniform one.
 
     Parameters
     ----------
