@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.plots import certificates as figures
-from analysis.theory.confidence import survival_band
 from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.survival import survival_band
 
 
 def test_curves_bands_and_law():

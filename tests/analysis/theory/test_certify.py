@@ -11,6 +11,7 @@ from analysis.theory.certify import certify, certify_cosines
 from analysis.theory.confidence import lower_limit
 from analysis.theory.premises import TranslatedPairs
 from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.survival import survival_band
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 
@@ -43,13 +44,15 @@ class TestCertificate:
     def test_every_number_of_the_text(self):
         """1,000 cosines from -.499 to .5: the guaranteed ones follow from half width sqrt(log(40) / 2000) = .0429."""
         certificate = certify_cosines(np.arange(-499, 501) / 1000, 0.25, 0.9)
+        band = survival_band(np.arange(-499, 501) / 1000, 0.95)
+        half, most = band.guaranteed_cosine(0.5), band.guaranteed_cosine(0.9)
         low = stats.binomtest(251, 1000, alternative="greater").proportion_ci(0.95).low
         assert certificate.text().split("\n") == [
             "1000 independent held-out pairs, of 1000 rows. With confidence 0.9 all of this is right.",
             "Guaranteed, whatever the translator is:",
             f"  P(cos >= 0.25) is at least {low:.4f}; observed is 0.2510.",
-            "  Half of all pairs reach a cosine of -0.0420, nine in ten -0.4420; the true curve is within 0.0429 of the"
-            " observed one.",
+            f"  Half of all pairs reach a cosine of {half:.4f}, nine in ten {most:.4f}; the true curve is nowhere farther"
+            f" than {band.farthest:.4f} from the observed one.",
         ]
         assert certificate.to_dict() == {
             "alpha": 0.25,
@@ -60,8 +63,8 @@ class TestCertificate:
             "successes": 251,
             "lower_limit": pytest.approx(low),
             "observed": 0.251,
-            "band_half_width": pytest.approx(np.sqrt(np.log(40) / 2000)),
-            "guaranteed_cosine": {"0.5": -0.042, "0.9": -0.442},
+            "band_half_width": band.farthest,
+            "guaranteed_cosine": {"0.5": half, "0.9": most},
             "premises": None,
             "expectation": None,
         }
@@ -85,7 +88,7 @@ class TestCertificate:
         premises = certificate.premises
         for record, name in (
             (certificate, "lower_limit"),
-            (certificate.band, "half_width"),
+            (certificate.band, "lower"),
             (premises, "misjudged"),
             (premises.bound, "probability"),
             (premises.dominance, "verdict"),
@@ -195,13 +198,13 @@ class TestCoverageOfTheWholeCertificate:
             p, f, z, group = self.simulate(orthogonal_parts, rng)
             certificate = certify(p, f, 0.8, z, alpha, confidence, group=group, rng=rng)
             premises = certificate.premises
-            u = (certificate.band.cosine * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
+            band = certificate.band
+            u = (band.cosine * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
             curve = AlignmentLaw(9).sf(u - 0.05)
-            steps = 1 - np.arange(80) / 80
-            distance = max(np.abs(steps - curve).max(), np.abs(steps - 1 / 80 - curve).max())
             right += (
                 certificate.lower_limit <= truth
-                and distance <= certificate.band.half_width
+                and (band.lower[:-1] <= curve).all()
+                and (curve <= band.upper[1:]).all()
                 and premises.dominance.verdict != "refuted"
                 and not premises.bound.refuted
             )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.theory import bound, gamma
-from analysis.theory.confidence import lower_mean_limit
+from analysis.theory.betting import lower_mean_limit
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 GRID = np.concatenate([[0.0], np.logspace(-4, 4, 4001)])
