@@ -71,7 +71,7 @@ def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: 
     ax.loglog(d, kept, label=r"$F \perp cM$", **line(0))
     for index, s in enumerate(lengths, start=1):
         ax.loglog(d, [uniform_overstatement(s, gamma, n).amount for n in d], label=f"$s = {s:g}$", **line(index))
-        ax.axhline(overstatement_limit(s, gamma).amount, color=colour(index), linestyle=":", linewidth=0.8)
+        ax.axhline(float(overstatement_limit(s, gamma).amount), color=colour(index), linestyle=":", linewidth=0.8)
     ax.set(xlabel="target dimension $d$", ylabel="largest excess of the printed value")
     ax.legend(title=rf"$F$ uniform, $\gamma = {gamma:g}$ (limits dotted)")
     return ax
