@@ -248,6 +248,20 @@ MUTANTS = [
         (f"{OF_THEORY}/test_gamma.py",),
     ),
     Mutant(
+        "calibration: gamma is chosen without groups",
+        "analysis/experiments/weights.py",
+        "best_gamma(*chosen_on, held.z, group=held.group, confidence",
+        "best_gamma(*chosen_on, held.z, confidence",
+        ("tests/analysis/experiments/test_weights.py",),
+    ),
+    Mutant(
+        "translation: gamma is chosen without groups",
+        "analysis/experiments/translation.py",
+        "best_gamma(held, held_f, held_z, group=trial.validation.group)",
+        "best_gamma(held, held_f, held_z, group=None)",
+        ("tests/analysis/experiments/test_translation.py",),
+    ),
+    Mutant(
         "draws: the energy score without the spread of the draws",
         f"{THEORY}/draws.py",
         "return total / counts - _mean_distance(draws) / 2.0 if K > 1 else total / counts",
