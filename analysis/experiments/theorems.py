@@ -272,7 +272,7 @@ STATEMENTS = [
         _printed_bound,
     ),
     Statement(
-        "printed bound, d = 256", "P(cos >= alpha) is at least the printed integral",
+        "printed bound, d = 256", "P(cos >= alpha) is at least the printed integral, d = 256",
         "f uniform, p perpendicular to r, beta < 0", "poster", False, limit_law.uniform_overstatement,
         "limit law; simulation", "analysis/theory/test_limit_law.py", _printed_bound_without_perpendicularity,
     ),
