@@ -75,7 +75,8 @@ with paper_style():
 #
 # ## What is certified of each trained translator?
 # With 95% confidence, how often it reaches the median cosine that the ridge map has on the validation part; the bound's
-# value for that, and whether the trained alignment dominates the uniform law.
+# value for that, with kappa, how many times more the cosine of a uniform direction spreads than the bound takes; and
+# whether the trained alignment dominates the uniform law.
 
 # %%
 save_table(certificates, out, "certificates")

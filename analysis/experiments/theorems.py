@@ -17,7 +17,7 @@ from scipy import stats
 from analysis.experiments.simulation import alignments, count_cosines, p_values
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
 from analysis.experiments.weights import orthogonal_rows
-from analysis.theory import bound, confidence, decomposition, gamma, least_absolute, limits, sphere
+from analysis.theory import bound, confidence, decomposition, gamma, least_absolute, limit_law, limits, sphere
 from analysis.theory.arrays import row_cosine
 
 FALSE_ALARM = 1e-6  # chance that a check with random draws refutes a true statement
@@ -153,6 +153,22 @@ def _printed_bound(rng: np.random.Generator) -> Found:
     return _no_less(counts, bound.probability(alphas, 0.6, 0.5, 4, "printed"))
 
 
+def _printed_bound_without_perpendicularity(rng: np.random.Generator) -> Found:
+    alphas = bound.cosine(np.linspace(-0.2, 0.0, 11), 0.8, 1.0)
+    counts = count_cosines(*_orthogonal(256, 0.8), 1.0, alphas, DRAWS, rng)
+    return _no_less(counts, bound.probability(alphas, 0.8, 1.0, 256, "printed"))
+
+
+def _limit_law(rng: np.random.Generator) -> Found:
+    """Directions in 10^10 dimensions, of which two coordinates and the length of the others count."""
+    (x, y), rest, x_levels = rng.standard_normal((2, DRAWS)), rng.chisquare(1e10, DRAWS), np.linspace(-2.0, 2.0, 9)
+    f = np.stack([x, y, np.sqrt(rest)], axis=1)
+    p, law = np.array([0.64, 0.48, 0.0]), limit_law.limit_law(0.64, 0.48, 1.0)
+    cosine = row_cosine(p + f / np.linalg.norm(f, axis=1, keepdims=True), np.tile([1.0, 0.0, 0.0], (DRAWS, 1)))
+    counts = (cosine[:, None] >= law.mean + x_levels * law.deviation / 1e5).sum(axis=0)
+    return _exact(pd.DataFrame({"count": counts, "draws": DRAWS}), stats.norm.sf(x_levels))
+
+
 def _complement(rng: np.random.Generator) -> Found:
     alphas = bound.cosine(np.linspace(-0.9, 0.9, 19), 0.6, 0.5)
     counts = count_cosines(*_orthogonal(4, 0.6), 0.5, alphas, DRAWS, rng, perpendicular=True)
@@ -254,6 +270,15 @@ STATEMENTS = [
         "f uniform and perpendicular to p, beta < 0",
         "poster", False, bound.probability, "interval arithmetic; simulation", "analysis/theory/test_bound.py",
         _printed_bound,
+    ),
+    Statement(
+        "printed bound, d = 256", "P(cos >= alpha) is at least the printed integral, d = 256",
+        "f uniform, p perpendicular to r, beta < 0", "poster", False, limit_law.uniform_overstatement,
+        "limit law; simulation", "analysis/theory/test_limit_law.py", _printed_bound_without_perpendicularity,
+    ),
+    Statement(
+        "limit law", "sqrt(d) (cos - a/L) tends to N(0, sigma^2)", "f uniform on the sphere of R^d, any p",
+        "here", True, limit_law.limit_law, "algebra, by machine", "analysis/theory/test_limit_law.py", _limit_law,
     ),
     Statement(
         "complement", "P(cos >= alpha) is the law's tail in n = d - 1", "f uniform and perpendicular to p",

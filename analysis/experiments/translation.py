@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.experiments.trial import Trial
 from analysis.theory.gamma import best_gamma
+from analysis.theory.limit_law import kappa
 from analysis.translators import SIMPLE, applicable
 from analysis.translators.certify import certify_translator, largest_in
 from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset
@@ -107,8 +108,16 @@ def certified(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[str,
         "observed_pairs": premises.observed,
         "bound": premises.bound.probability,
         "bound_refuted": premises.bound.refuted,
+        "kappa": _median_kappa(poster, trial),
         "exact": premises.exact.probability,
         "exact_refuted": premises.exact.refuted,
         "beaten": premises.dominance.mean,
         "dominance": premises.dominance.verdict,
     }
+
+
+def _median_kappa(poster: PosterTranslator, trial: Trial) -> float:
+    """Median of kappa over the test part's conditions, those with |p| < 1, which the orthogonal geometry needs."""
+    projection, _, gamma = poster.parts(np.asarray(trial.test.c))
+    s = np.linalg.norm(projection, axis=1)
+    return float(np.median(kappa(s[s < 1.0], gamma))) if (s < 1.0).any() else float("nan")
