@@ -22,8 +22,8 @@ If (1) is true, only the first test can err; if it fails on the grid, only the s
 with probability `level` at most, with no further correction.
 
 The bound needs more than this marginal statement. The alignment has to dominate **given** the geometry of the pair,
-or pairs with a demanding beta_i may get the poor alignments. `fewer_than_expected` tests what counts in the end: the
-number of pairs that reach alpha, against its law under independent random directions.
+or pairs with a demanding beta_i may get the poor alignments. `analysis.theory.poisson_binomial` has the test
+of what counts in the end: the number of pairs that reach alpha, against its law under independent random directions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import cosines, fraction, vector
+from analysis.theory.arrays import cosines, fraction
 from analysis.theory.sphere import AlignmentLaw
 
 GRID = tuple(level / 10 for level in range(1, 10))
@@ -130,37 +130,3 @@ def judge_dominance(alignment: ArrayLike, n: float, level: float = 0.05) -> Domi
         refutation_p=refutation_p,
         support_p=support_p,
     )
-
-
-def fewer_than_expected(successes: int, probabilities: ArrayLike) -> float:
-    """P(S <= successes) for the number S of successes of independent trials, a tail of the Poisson binomial law.
-
-    Parameters
-    ----------
-    successes : int
-        From 0 to N.
-    probabilities : (N,) array_like
-        In [0, 1], one a trial.
-
-    Returns
-    -------
-    float
-        The p-value of "trial i succeeds with probability at least probabilities[i]". It is valid whatever the true
-        probabilities are, as S is then stochastically no smaller.
-
-    Raises
-    ------
-    ValueError
-        An argument outside its range.
-
-    Examples
-    --------
-    >>> round(fewer_than_expected(0, [0.5, 0.9]), 6)
-    0.05
-    """
-    probabilities = vector("probabilities", probabilities)
-    if probabilities.min() < 0.0 or probabilities.max() > 1.0:
-        raise ValueError(f"probabilities: {probabilities.min()} to {probabilities.max()}, 0 to 1 is needed")
-    if not 0 <= successes <= len(probabilities):
-        raise ValueError(f"successes: {successes}, 0 to {len(probabilities)} is needed")
-    return float(stats.poisson_binom.cdf(successes, probabilities))

@@ -154,9 +154,7 @@ class Expectation:
         ]
         if self.error is not None:
             chance = "" if self.error_by_chance is None else f", by {self.error_by_chance:.4f} if they were exact"
-            lines.append(
-                f"  Over tenths of the items by expected cosine they are off by {self.error:.4f} here{chance}."
-            )
+            lines.append(f"  Over tenths of the items by expected cosine they are off by {self.error:.4f}{chance}.")
         return lines
 
 
