@@ -563,7 +563,7 @@ class Certificate:
             f"With confidence {self.confidence:.4g} everything below is right at once.",
         ]
         if pairs:
-            lines.append("An item with several pairs counts once: each of its pairs is a part of it.")
+            lines.append("An item with several pairs counts once, by the share of its pairs.")
         if self.groups < self.items:
             lines.append(
                 f"Items depend on each other in {self.groups:,} groups of at most {self.largest_group} items"

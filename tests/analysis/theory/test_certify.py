@@ -270,7 +270,7 @@ class TestCertificate:
         observed = Observed.of(np.linspace(0, 1, 80), item=np.arange(80) // 2, group=np.arange(40) // 4)
         lines = certify(observed, 0.5).text().split("\n")
         assert lines[0] == "40 held-out items, 80 pairs of condition and target, stand for all items of their kind."
-        assert lines[2] == "An item with several pairs counts once: each of its pairs is a part of it."
+        assert lines[2] == "An item with several pairs counts once, by the share of its pairs."
         assert lines[3] == f"Items depend on each other in 10 groups of at most 4 items (the most, from {THESE})."
         assert lines[6].startswith("  If each group counts once, whatever its size: at least ")
 
