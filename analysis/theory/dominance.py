@@ -31,8 +31,8 @@ If (2) is true, only the first test can err; if it fails at a decile, only the s
 with probability `level` at most, with no further correction.
 
 (2) is a statement about all pairs together. Pairs with a demanding geometry may still get the poor directions.
-`analysis.theory.poisson_binomial` tests what counts in the end: the number of pairs that reach alpha, against its law under
-independent random directions.
+`analysis.theory.poisson_binomial` tests what counts in the end: the number of pairs that reach alpha, against its law
+under independent random directions.
 
 The alignment <r/|r|, f> with the residual r = z - p does not answer the question. Where p leans on r, a direction along
 -p aligns well with r and lowers the cosine.

@@ -149,14 +149,14 @@ class Expectation:
         lines = [
             "Do the cosines that the translator expects come true?",
             f"  On average it expected {self.expected:.4f} of these items, and {self.observed:.4f} was observed.",
-            f"  That expected cosines come true on average: {verdict}. Over all items the mean of observed less expected"
-            f" is between {self.low:.4f} and {self.high:.4f}.",
+            f"  That expected cosines come true on average: {verdict}."
+            f" Over all items the mean of observed less expected is between {self.low:.4f} and {self.high:.4f}.",
         ]
         if self.error is not None:
             chance = "" if self.error_by_chance is None else f"; exact ones would be by {self.error_by_chance:.4f}"
             lines.append(
-                f"  In tenths of these items, by expected cosine, they are off by {self.error:.4f}{chance}. (A description,"
-                " with no guarantee.)"
+                f"  In tenths of the items, by expected cosine, they are off by {self.error:.4f}{chance}."
+                " (A description of these items, with no guarantee.)"
             )
         return lines
 
