@@ -155,8 +155,8 @@ class Expectation:
         if self.error is not None:
             chance = "" if self.error_by_chance is None else f"; exact ones would be by {self.error_by_chance:.4f}"
             lines.append(
-                f"  In tenths of the items, by expected cosine, they are off by {self.error:.4f}{chance}."
-                " (A description of these items, with no guarantee.)"
+                "  A description, with no guarantee: in tenths of the items, by expected cosine, they are off by"
+                f" {self.error:.4f}{chance}."
             )
         return lines
 
