@@ -103,5 +103,5 @@ def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | 
     ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.2g}, N = {fewest:,})", **RULE)
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
-    ax.legend(loc="best")
+    ax.legend(loc="lower left")
     return ax

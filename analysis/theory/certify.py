@@ -38,8 +38,9 @@ from analysis.theory.survival import item_quantile_limit, item_survival_band
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
 
-THESE = "these items, on the assumption that no other group is larger"
-"""where the size of the largest group comes from if nothing else is said"""
+THESE = "the largest here; that no other is larger is assumed"
+GIVEN = "given beforehand"
+"""where the size of the largest group comes from"""
 
 Integers = NDArray[np.intp]
 
@@ -70,7 +71,7 @@ class Observed:
     largest_group : int
         No group of the population has more items.
     largest_from : str
-        Where that number comes from: "given", "the whole pair set", or `THESE`.
+        Where that number comes from, in words: `GIVEN`, `THESE`, or others.
     expected : (N,) array, optional
         The cosines that the translator expected.
     parts : TranslatedPairs, optional
@@ -131,7 +132,7 @@ class Observed:
         largest = here if largest_group is None else int(largest_group)
         if largest < here:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
-        source = THESE if largest_group is None else "given"
+        source = THESE if largest_group is None else GIVEN
         if expected is not None:
             expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
             rows_agree(cosine=cosine, expected=expected)
@@ -418,7 +419,7 @@ class Levels:
         half, most = (_level(self.cosine[str(q)]) for q in QUANTILES)
         return [
             "Which cosine do most translations have with their target?",
-            f"  Half of all items: at least {half}. Nine in ten: at least {most}.",
+            f"  Half of all items: {half}. Nine in ten: {most}.",
         ]
 
 
@@ -563,11 +564,11 @@ class Certificate:
             f"With confidence {self.confidence:.4g} everything below is right at once.",
         ]
         if pairs:
-            lines.append("An item with several pairs counts once: each of its pairs is a part of it.")
+            lines.append("An item with several pairs counts once, by the share of its pairs.")
         if self.groups < self.items:
             lines.append(
-                f"Items depend on each other in {self.groups:,} groups of at most {self.largest_group} items"
-                f" (the most, from {self.largest_from})."
+                f"Items of a group depend on each other: {self.groups:,} groups here, none with more than"
+                f" {self.largest_group} items ({self.largest_from})."
             )
         return "\n".join([*lines, *(line for one in self.statements.values() for line in one.lines())])
 
@@ -650,4 +651,4 @@ def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
 
 
 def _level(cosine: float) -> str:
-    return f"{cosine:.4f}" if cosine > -1.0 else "-1 (these are too few for more)"
+    return f"at least {cosine:.4f}" if cosine > -1.0 else "unknown, these are too few"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.theory.certify import Certificate, Maker, Observed, certify
+from analysis.theory.certify import GIVEN, Certificate, Maker, Observed, certify
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, HasParts, Translator
 
@@ -53,9 +53,9 @@ def observe(
         )
     condition, item = pairs.rows(facts.source)
     target = np.asarray(pairs.modality(facts.target))
-    source = "given"
+    source = GIVEN
     if largest_group is None and whole is not None:
-        largest_group, source = largest_in(whole), "the whole pair set"
+        largest_group, source = largest_in(whole), "the largest of the whole pair set"
     how: dict[str, Any] = {
         "item": item,
         "counts": pairs.counts.get(facts.target),

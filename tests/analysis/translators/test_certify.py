@@ -8,7 +8,7 @@ import pytest
 import modtrans_core as mt
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.betting import item_lower_limit
-from analysis.theory.certify import THESE
+from analysis.theory.certify import GIVEN, THESE
 from analysis.translators.certify import certify_translator, largest_in, observe
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Facts
@@ -57,8 +57,8 @@ class TestTranslator:
         translator = LinearTranslator()
         for settings, size, source in (
             ({}, 1, THESE),
-            ({"whole": self.pairs}, 2, "the whole pair set"),
-            ({"whole": self.pairs, "largest_group": 7}, 7, "given"),
+            ({"whole": self.pairs}, 2, "the largest of the whole pair set"),
+            ({"whole": self.pairs, "largest_group": 7}, 7, GIVEN),
         ):
             observed = observe(translator, part, **settings)
             assert (observed.largest_group, observed.largest_from) == (size, source)
