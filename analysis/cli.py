@@ -64,7 +64,10 @@ class Certify:
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
-    """pair set; where the run was trained from it, only the test part is used"""
+    """pair set; items that the run was fitted to, or to others of their group, are left out"""
+    split: Literal["auto", "test"] = "auto"
+    """auto: items of which the run has seen neither condition nor target. test: those of which it has not seen the
+    condition, for targets that come from a list, such as names of classes"""
     alpha: float = 0.5
     """level of the cosine, -1 to 1"""
     confidence: float = 0.95
@@ -76,8 +79,14 @@ class Certify:
         from analysis.translators.certify import certify_translator
         from modtrans_core import PairedEmbeddings, load
 
-        pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs))
-        certificate = certify_translator(load(self.run_folder), pairs, alpha=self.alpha, confidence=self.confidence)
+        translator, given = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        certificate = certify_translator(
+            translator,
+            held_out(self.run_folder, translator, given, self.split),
+            alpha=self.alpha,
+            confidence=self.confidence,
+            seen_targets=self.split == "test",
+        )
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 
 

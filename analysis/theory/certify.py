@@ -56,6 +56,8 @@ class Certificate:
         The bound and its premises; None where only cosines were given.
     expectation : Expectation, optional
         Whether the expected cosines come true; None where there are none.
+    left_out : int
+        Rows that were given but are not of these, since the translator was fitted to them.
     """
 
     alpha: float
@@ -68,6 +70,7 @@ class Certificate:
     band: SurvivalBand
     premises: Premises | None
     expectation: Expectation | None = None
+    left_out: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON; of the band its half width and the cosines guaranteed to `QUANTILES`."""
@@ -86,6 +89,7 @@ class Certificate:
         lines = [
             f"{self.pairs} independent held-out pairs, of {self.rows} rows. With confidence"
             f" {self.confidence:.4g} all of this is right.",
+            *([f"{self.left_out} rows left out, as the translator was fitted to them."] if self.left_out else []),
             "Guaranteed, whatever the translator is:",
             f"  P(cos >= {self.alpha:.4g}) is at least {self.lower_limit:.4f}; observed is"
             f" {self.successes / self.pairs:.4f}.",

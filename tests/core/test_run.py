@@ -71,10 +71,10 @@ def edit(folder, **values):
 
 def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp_path):
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
-    assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "translator.json"]
+    assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]
     found = runs.description(tmp_path)
     assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation_skill"]
-    assert (found["format"], found["method"], found["split"]) == (4, "poster", {"seed": 3})
+    assert (found["format"], found["method"], found["split"]) == (5, "poster", {"seed": 3})
     assert found["facts"]["encoders"]["image"] == {"encoder": "test:c"} and found["validation_skill"] > 0
     assert set(load_file(tmp_path / runs.MODEL)) == set(fitted.tensors())
     assert [line["step"] for line in log(tmp_path)] == [10, 12]
@@ -204,7 +204,7 @@ def shortened(folder, change):
         (lambda run: (run / "translator.json").write_text("{}"), "translator.json: format is not 4"),
         (lambda run: (run / "translator.json").write_text("[]"), "translator.json: format is not 4"),
         (lambda run: edit(run, format=3), "translator.json: format is not 4, the one that this version reads"),
-        (lambda run: (run / "translator.json").write_text('{"format": 4}'), "translator.json: 'method' is missing"),
+        (lambda run: (run / "translator.json").write_text('{"format": 5}'), "translator.json: 'method' is missing"),
         (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
         (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: .* are needed"),
         (lambda run: edit(run, facts=[]), "translator.json: facts: .* are needed"),
