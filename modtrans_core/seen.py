@@ -46,7 +46,7 @@ def sketch(vectors: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> rows = np.random.default_rng(0).normal(size=(3, 64))
-    >>> np.abs(sketch(rows) - sketch(7 * rows.astype(np.float16))).max() <= 1
+    >>> bool(np.abs(sketch(rows) - sketch(7 * rows.astype(np.float16))).max() <= 1)
     True
     """
     projected = unit(vectors) @ _signs(np.shape(vectors)[1]) / STEP

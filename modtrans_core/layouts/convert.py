@@ -32,9 +32,6 @@ def convert(
 ) -> PairedEmbeddings:
     """Write a pair set in another layout, whole or not at all.
 
-    Where the set has no groups but several items of one name, as clip-retrieval's layout has of a picture with several
-    captions, they become a group.
-
     Parameters
     ----------
     source : a pair set in any layout.
@@ -51,9 +48,6 @@ def convert(
     refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
     pairs = PairedEmbeddings.load(source)
     names = read_items(source) if sidecars(source) else None
-    if names is not None and pairs.group is None:
-        labels, group = np.unique(names["key"].to_numpy(), return_inverse=True)
-        pairs = pairs if len(labels) == len(pairs) else replace(pairs, group=group)
     if out.suffix in SUFFIXES:
         _named(pairs, names).save(out, dtype or "float32")
     elif layout == "clip-retrieval":
