@@ -265,7 +265,8 @@ def translated_scores(translator: Translator, pairs: PairedEmbeddings, **setting
     pairing = Pairing(pairs, translator.facts.source, translator.facts.target)
     predicted = translator.translate(np.asarray(pairing.c), **settings)
     mean = translator.mean.cpu().numpy()
-    return score(predicted, np.asarray(pairing.targets), pairing.counts, mean=mean, item=pairing.item)
+    targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
+    return score(predicted, targets, counts, mean=mean, item=item, independent=pairing.independent)
 
 
 _preset = preset

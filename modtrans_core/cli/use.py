@@ -192,12 +192,15 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
         value = scores[key]
         return "     -" if value is None else f"{value:6.3f}"
 
+    top, way = f"ceiling {number('ceiling')} (two targets of one item)", "ceiling"
+    if scores["ceiling"] is None:
+        top, way = "1 (no ceiling is known: no item has two targets that are said to be independent)", "1"
     return "\n".join(
         [
             title,
             f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
-            f" and ceiling {number('ceiling')} (two targets of one item)",
-            f"  skill      {number('skill')}   share of the way from floor to ceiling",
+            f" and {top}",
+            f"  skill      {number('skill')}   share of the way from floor to {way}",
             f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items",
             f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
             "   ranked after subtracting the training mean",

@@ -145,7 +145,8 @@ def test_where_there_is_no_skill_nobody_is_warned(tmp_path):
     apart = np.tile([[1.0, 0.5, 0.0], [-1.0, 0.5, 0.0]], (40, 1, 1)) + 0.01 * np.random.default_rng(0).normal(
         size=(40, 2, 3)
     )
-    pairs = PairedEmbeddings({"image": make_pairs(40).modality("image"), "text": apart})
+    arrays = {"image": make_pairs(40).modality("image"), "text": apart}
+    pairs = PairedEmbeddings(arrays, metadata={"independent": ["text"]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert translated_scores(fit(pairs, device="cpu", out=tmp_path / "run"), pairs)["skill"] is None
