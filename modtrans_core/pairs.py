@@ -284,8 +284,8 @@ class PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
         Where the vectors are read into memory and pyarrow is installed, names that only parquet files beside them hold
-        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them. Where the set has no groups,
-        several items of one name in these files become a group, such as the captions of one picture.
+        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them. Where the set has no
+        groups, several items of one name in these files become a group, such as the captions of one picture.
 
         Parameters
         ----------

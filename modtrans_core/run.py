@@ -1,8 +1,9 @@
 """Run folders: a translator, or the state of an unfinished training. Safetensors and JSON, whole or not there.
 
 `translator.json` says what it is: format, method, facts, settings, and how the pairs were split.
-`model.safetensors` is what translates, `seen.safetensors` by what the rows that it was fitted to are known again. `training.safetensors` is there while steps are left: weights, moving average
-and moments, and the step that they are of. `metrics.jsonl` is the log.
+`model.safetensors` is what translates, and by `seen.safetensors` the rows are known again that it was fitted to.
+`training.safetensors` is there while steps are left: weights, moving average and moments, and the step that they are
+of. `metrics.jsonl` is the log.
 """
 
 from __future__ import annotations

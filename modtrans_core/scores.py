@@ -151,8 +151,8 @@ def score(
 
     Returns
     -------
-    `cosine`, `floor`, `ceiling` (None where no item has two independent targets), `skill` = (cosine - floor) / (ceiling - floor)
-    with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
+    `cosine`, `floor`, `ceiling` (None where no item has two independent targets), `skill` = (cosine - floor) / (ceiling
+    - floor) with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
     `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, and `gallery`, the number of items ranked.
 
     Examples

@@ -58,7 +58,8 @@ with paper_style():
 
 # %% [markdown]
 # Every cosine is read above the floor (the training mean, whatever the input), and below the ceiling where the pair set
-# says that an item's targets are independent: names and aliases are not, and have none. The poster's translator, trained this long, is below the ridge map.
+# says that an item's targets are independent: names and aliases are not, and have none. The poster's translator,
+# trained this long, is below the ridge map.
 #
 # ## Is a higher cosine a better ranking?
 

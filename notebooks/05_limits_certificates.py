@@ -50,11 +50,8 @@ translators = fitted(held)
 predicted = {name: translator.translate(held.c) for name, translator in translators.items()}
 how = {**of_items, "confidence": confidence, "independent": held.trial.test.independent}
 scores = {name: limits(x, held.z, held.trial.mean, **how) for name, x in predicted.items()}
-bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
 save_table(table(scores), out, "limits")
 print(f"{len(data):,} items, {len(held.train[0]):,} training pairs, {len(held.c):,} test items")
-if bracket is not None:
-    print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
 table(scores)
 
 # %%
@@ -62,6 +59,9 @@ with paper_style():
     figure, ax = plt.subplots(figsize=(PAGE / 2, 0.45 * len(scores) + 1))
     figures.between(scores, ax)
     save_figure(figure, out, "limits")
+bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
+if bracket is not None:
+    print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
 
 # %% [markdown]
 # Every cosine belongs between its floor and its ceiling: the constant mean is the floor, and ridge lies above it.

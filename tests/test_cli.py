@@ -40,7 +40,7 @@ def test_train_and_certify(folder, capsys):
 
 
 def test_what_was_seen_is_not_certified(folder, capsys):
-    """A copy in half the digits, turned round, of which 64 of 80 items were seen: the certificate is of the other 16."""
+    """A copy in half the digits and in another order, 64 of whose 80 items were seen: certified are the other 16."""
     pairs = PairedEmbeddings.load("pairs.npz")
     turned = pairs.take(np.arange(80)[::-1])
     turned.save("copy.npz", "float16")
@@ -56,7 +56,9 @@ def test_what_was_seen_is_not_certified(folder, capsys):
 
 def test_targets_from_a_list_of_names_are_certified_where_that_is_said(folder, capsys):
     rng = np.random.default_rng(5)
-    PairedEmbeddings({"image": rng.normal(size=(80, 8)), "text": rng.normal(size=(8, 6))[np.arange(80) % 8]}).save("c.npz")
+    PairedEmbeddings({"image": rng.normal(size=(80, 8)), "text": rng.normal(size=(8, 6))[np.arange(80) % 8]}).save(
+        "c.npz"
+    )
     assert modtrans(capsys, "train", "c.npz", "--goal", "cosine", "--out", "run")[0] == 0
     assert modtrans(capsys, "certify", "run", "c.npz")[0] == 1
     status, out, _ = modtrans(capsys, "certify", "run", "c.npz", "--split", "test", "--json")

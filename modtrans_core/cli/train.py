@@ -28,8 +28,8 @@ class Train:
 
     Fit a translator. The pair set is split into train, validation and test as the data set itself is; where it has no
     parts of its own, by group (70, 10 and 20 per cent). The test part is never fitted to, and `modtrans evaluate` finds
-    it again by itself. It is said how many of its items equal one to train on. Ctrl-C keeps the steps that were made, and --resume goes on from there. On several GPUs:
-    torchrun --nproc-per-node 8 -m modtrans_core train ...
+    it again by itself; how many of its items equal one to train on is said. Ctrl-C keeps the steps that were made, and
+    --resume goes on from there. On several GPUs: torchrun --nproc-per-node 8 -m modtrans_core train ...
     """
 
     parallel: ClassVar[bool] = True
@@ -103,9 +103,7 @@ class Train:
             )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
 
-    def say_of_equal(
-        self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None
-    ) -> None:
+    def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""
         known = Seen.of({"train": train}, (self.source, self.target), device or "cpu")
         advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"

@@ -11,7 +11,6 @@ from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import refuse_bad_rows
 
-
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
 
@@ -32,7 +31,7 @@ class Contents(NamedTuple):
         return facts if isinstance(facts, Mapping) else {}
 
     def independent(self, name: str) -> bool:
-        """Whether the metadata says that an item's vectors of a modality are independent of each other given the item."""
+        """Whether the metadata says that an item's vectors of a modality are independent of each other."""
         said = self.metadata.get(INDEPENDENT, ())
         return name in ([said] if isinstance(said, str) else said)
 

@@ -68,7 +68,7 @@ def test_no_other_row_is(cosine):
 
 @pytest.mark.parametrize("distance", [0.012, 0.02, 0.03])
 def test_rows_at_a_distance_are_equal_as_often_as_eight_projections_say(distance):
-    """A difference of x steps rounds to 5 or fewer surely up to 5, never from 6 on, and between with probability 6-x."""
+    """A difference of x steps rounds to at most 5 surely up to 5, never from 6 on, between with probability 6-x."""
     d, n = 1024, 6000
     step = distance / STEP
     once = 2 * quad(lambda x: stats.norm.pdf(x, scale=step) * np.clip(6 - x, 0, 1), 0, 6, points=[5])[0]

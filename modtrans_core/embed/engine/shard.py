@@ -16,8 +16,8 @@ from modtrans_core.embed.sources import Item, Shard, Skipped
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
-from modtrans_core.store.files import write_json
 from modtrans_core.store.contents import INDEPENDENT
+from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
 from modtrans_core.vectors import present
 

@@ -139,7 +139,7 @@ class TestLeverage:
             assert cosine[i] == pytest.approx(p @ r / np.linalg.norm(p) / np.linalg.norm(r), rel=1e-9)
 
     def test_a_sample_that_all_but_decides_its_own_prediction_has_none(self):
-        """The others hardly go its way: 1 - h_i is 1e-13, a few digits of it rounding, and the map without it is huge."""
+        """The others hardly go its way: 1 - h_i is 1e-13, in part rounding, and the map without it is huge."""
         rng = np.random.default_rng(3)
         condition = np.hstack([rng.standard_normal((30, 4)), 1e-7 * rng.standard_normal((30, 1))])
         condition[29] = np.eye(5)[4]

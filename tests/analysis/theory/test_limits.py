@@ -94,7 +94,6 @@ class TestJackknife:
         half = stats.t.ppf(0.975, full.groups - 1) * error
         assert (full.high - full.low) / 2 == pytest.approx(half, rel=0.03)
 
-
     def test_the_skill_where_few_items_decide_the_ceiling(self):
         """One item in eight has two targets: leaving one of these out moves the ceiling eight times as far."""
         rng = np.random.default_rng(32)
@@ -130,7 +129,7 @@ class TestBracket:
         for z, m in zip(targets, counts, strict=True):
             A = z[:m] @ z[:m].T
             second.append(np.mean([A[i, j] for i, j in permutations(range(m), 2)]))
-            fourth.append(np.mean([A[i, j] * A[k, l] for i, j, k, l in permutations(range(m), 4)]))
+            fourth.append(np.mean([A[a, b] * A[c, d] for a, b, c, d in permutations(range(m), 4)]))
         return np.mean(second), np.mean(fourth)
 
     def test_the_moments_are_those_of_the_definition(self):

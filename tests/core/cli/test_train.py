@@ -61,10 +61,16 @@ def test_everything_may_be_used_to_train(folder, modtrans):
         assert status == 0 and "72 to train, 8 to validate, none kept for a test" in err
         status, out, err = modtrans("evaluate", name, f"{name}.npz")
         assert status == 1 and not out
-        assert f"modtrans evaluate: {name}: was fitted to all 80 items or others of their groups; other pairs are" in err
+        assert (
+            f"modtrans evaluate: {name}: was fitted to all 80 items or others of their groups; other pairs are" in err
+        )
         assert modtrans("evaluate", name, f"{name}.npz", "--split", "test")[0] == 1
         status, out, err = modtrans("evaluate", name, f"{name}.npz", "--split", "all", "--json")
-        assert status == 0 and json.loads(out)["gallery"] == 80 and "80 of them seen in training or akin to such: no test" in err
+        assert (
+            status == 0
+            and json.loads(out)["gallery"] == 80
+            and "80 of them seen in training or akin to such: no test" in err
+        )
 
 
 def test_other_shares(folder, modtrans):

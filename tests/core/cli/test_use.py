@@ -32,7 +32,12 @@ def test_evaluate_scores_the_test_part(run, modtrans):
     assert scores == pytest.approx(evaluate(load("run"), test)) and scores["ceiling"] is None
     assert json.loads(modtrans("evaluate", "run", "pairs.npz", "--json", "--limit", "5")[1])["gallery"] == 5
     status, out, err = modtrans("evaluate", "run", "pairs.npz", "--split", "all")
-    assert status == 0 and "of 80 items" in out and "floor" in out and "64 of them seen in training or akin to such: no test" in err
+    assert (
+        status == 0
+        and "of 80 items" in out
+        and "floor" in out
+        and "64 of them seen in training or akin to such: no test" in err
+    )
 
 
 def test_evaluate_samples_as_asked(run, modtrans):

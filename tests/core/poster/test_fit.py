@@ -105,9 +105,9 @@ def test_a_real_training_finds_what_no_linear_map_can():
         width=64, depth=2, dropout=0.0, steps=1, guidance=1.0,
         train=TrainConfig(steps=400, batch=128, learning_rate=2e-3, weight_decay=0.0, ema=0.99),
     )  # fmt: skip
-    trained = evaluate(fit(train, config=config, validation=validation, device="cpu"), test)
+    trained = translated_scores(fit(train, config=config, validation=validation, device="cpu"), test)
     straight = replace(config, gamma=0.0, train=TrainConfig(steps=0))
-    linear = evaluate(fit(train, config=straight, validation=validation, device="cpu"), test)
+    linear = translated_scores(fit(train, config=straight, validation=validation, device="cpu"), test)
     assert linear["floor"] < 0.2 and linear["cosine"] < 0.65
     assert trained["cosine"] > linear["cosine"] + 0.25
     assert trained["recall_at_10"] > linear["recall_at_10"] + 0.15
