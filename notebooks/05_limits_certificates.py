@@ -17,8 +17,6 @@ confidence: float = 0.95  # that all statements of a certificate, or one interva
 seed: int = 0  # of the synthetic pairs, the split, the features and the draws
 
 # %%
-from dataclasses import asdict
-
 import numpy as np
 from matplotlib import pyplot as plt
 
@@ -113,7 +111,7 @@ with paper_style():
 # %%
 verdicts = {name: x.premises.dominance.verdict for name, x in certificates.items()}
 metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "sampling": law.to_dict("list")}
-metrics |= {"bracket": bracket and {end: asdict(value) for end, value in bracket._asdict().items()}}
+metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
 metrics |= {"population_floor": population_floor(held.z, **of_items)}
 metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
 alike = np.ptp(data.counts.get(target, np.ones(1))) == 0  # else the baseline weighs captions and the floor weighs items

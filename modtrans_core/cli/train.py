@@ -15,7 +15,6 @@ from tyro.conf import Positional
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.seen import Seen, group_equal
 from modtrans_core.settings import changed, parsed
 from modtrans_core.split import groups
 
@@ -78,6 +77,7 @@ class Train:
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
         from modtrans_core.methods import fit, preset
+        from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
         pairs = PairedEmbeddings.load(self.pairs)
@@ -105,6 +105,8 @@ class Train:
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""
+        from modtrans_core.seen import Seen
+
         known = Seen.of({"train": train}, (self.source, self.target), device or "cpu")
         advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"
         for part, pairs in others.items():

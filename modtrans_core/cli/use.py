@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -17,10 +17,12 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.train import warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.protocol import Translator
 from modtrans_core.split import has_parts
 from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
+
+if TYPE_CHECKING:
+    from modtrans_core.protocol import Translator
 
 VERBS = {"train": "train", "validation": "validate"}
 
