@@ -65,7 +65,10 @@ class Certify:
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
-    """pair set; where the run was trained from it, only the test part is used"""
+    """pair set; items that the run was fitted to, or to others of their group, are left out"""
+    split: Literal["auto", "test"] = "auto"
+    """auto: items of which the run has seen neither condition nor target. test: those of which it has not seen the
+    condition, for targets that come from a list, such as names of classes"""
     alpha: float = 0.5
     """cosine to be reached, -1 to 1; from what you need it for or from validation pairs, never from these pairs"""
     confidence: float = 0.95
@@ -80,9 +83,11 @@ class Certify:
         from analysis.translators.certify import observe
         from modtrans_core import PairedEmbeddings, load
 
-        whole = PairedEmbeddings.load(self.pairs)
-        pairs = held_out(self.run_folder, whole)
-        observed = observe(load(self.run_folder), pairs, whole=whole, largest_group=self.largest_group)
+        translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        pairs = held_out(self.run_folder, translator, whole, self.split)
+        observed = observe(
+            translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
+        )
         certificate = certify(observed, self.alpha, self.confidence)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 

@@ -57,8 +57,9 @@ with paper_style():
     save_figure(figure, out, "cosine")
 
 # %% [markdown]
-# Every cosine is read between the floor (the training mean, whatever the input) and the ceiling (what two captions of
-# one picture allow, where items have several). The poster's translator, trained this long, is below the ridge map.
+# Every cosine is read above the floor (the training mean, whatever the input), and below the ceiling where the pair set
+# says that an item's targets are independent: names and aliases are not, and have none. The poster's translator,
+# trained this long, is below the ridge map.
 #
 # ## Is a higher cosine a better ranking?
 
