@@ -81,13 +81,13 @@ def rotational_probability(
         raise ValueError(f"axis, projection, target: shapes {found}, (d,) and twice (n, d) with d from 3 are needed")
     w = in_range("w", w, low=-1.0, high=1.0)
     rows_agree(projection=p, w=w)
-    gamma = np.broadcast_to(in_range("gamma", gamma, low=0.0), len(p))
+    weight = np.broadcast_to(in_range("gamma", gamma, low=0.0), len(p))
     for name, length in (("target", np.linalg.norm(z, axis=1)), ("axis", np.linalg.norm(mu))):
         if np.min(length) == 0.0:
             raise ValueError(f"{name}: a zero vector, vectors with a direction are needed")
     z, mu = z / np.linalg.norm(z, axis=1, keepdims=True), mu / np.linalg.norm(mu)
-    scale = np.maximum(np.maximum(np.linalg.norm(p, axis=1), gamma), np.finfo(np.float64).tiny)
-    p, gamma = p / scale[:, None], gamma / scale  # the cosine does not see a common factor
+    scale = np.maximum(np.maximum(np.linalg.norm(p, axis=1), weight), np.finfo(np.float64).tiny)
+    p, weight = p / scale[:, None], weight / scale  # the cosine does not see a common factor
 
     z_mu, p_mu = z @ mu, p @ mu
     z_rest, p_rest = z - z_mu[:, None] * mu, p - p_mu[:, None] * mu
@@ -96,8 +96,8 @@ def rotational_probability(
     along = np.einsum("nd,nd->n", z_rest, e)
     across = np.linalg.norm(z_rest - along[:, None] * e, axis=1)
     shape = (len(p),) + (1,) * (w.ndim - 1)
-    z_mu, p_mu, s, along, across, gamma = (x.reshape(shape) for x in (z_mu, p_mu, s, along, across, gamma))
-    q_mu, h = p_mu + gamma * w, gamma * np.sqrt((1.0 - w) * (1.0 + w))
+    z_mu, p_mu, s, along, across, weight = (x.reshape(shape) for x in (z_mu, p_mu, s, along, across, weight))
+    q_mu, h = p_mu + weight * w, weight * np.sqrt((1.0 - w) * (1.0 + w))
     fixed, square = z_mu * q_mu + along * s, q_mu**2 + s**2 + h**2  # <z, q> and |q|^2 + h^2
     table = np.stack([np.broadcast_to(x, w.shape).ravel() for x in (fixed, square, s, along, across, h)])
     fixed, square, h = table[0], table[1], table[5]
@@ -147,9 +147,8 @@ def _crossings(alpha: float, table: Floats) -> Floats:
     none = a**2 + 2.0 * np.abs(wave) ** 2 - alpha**2 * square
     vanishes = np.abs(second) < 1e-100
     companion = np.zeros((len(a), 4, 4), dtype=complex)
-    companion[:, 0] = (
-        -np.stack([first, none, np.conj(first), np.conj(second)], axis=1) / np.where(vanishes, 1.0, second)[:, None]
-    )
+    lower = np.stack([first, none, np.conj(first), np.conj(second)])
+    companion[:, 0] = -(lower / np.where(vanishes, 1.0, second)).T
     companion[:, [1, 2, 3], [0, 1, 2]] = 1.0
     companion[vanishes] = np.eye(4)
     return np.angle(np.linalg.eigvals(companion))

@@ -40,20 +40,20 @@ def test_the_loss_with_the_best_direction_is_the_formula_and_no_direction_is_bet
         assert loss(z, c, M, gamma, unit_rows(rng.standard_normal(m.shape))) >= best - 1e-12
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 1.5])
 def test_direct_minimisation_over_both_finds_the_minimum_of_the_formula(seed, gamma):
     """M and the angles of F as free parameters of the loss itself, against M alone in the formula."""
-    c, z, m = task(seed)
+    c, z, m = task(seed, n=5)
     rng = np.random.default_rng(seed)
 
     def whole(x):
-        return loss(z, c, x[:6].reshape(2, 3), gamma, unit_rows(x[6:].reshape(6, 3)))
+        return loss(z, c, x[:6].reshape(2, 3), gamma, unit_rows(x[6:].reshape(5, 3)))
 
     def formula(x):
         return joint_excess(m, c @ x.reshape(2, 3), gamma)
 
-    starts = rng.standard_normal((12, 24))
+    starts = rng.standard_normal((6, 21))
     both = min(minimize(whole, x, method="BFGS").fun for x in starts)
     alone = min(minimize(formula, x[:6], method="BFGS").fun for x in starts)
     assert both == pytest.approx(np.square(z - m[:, None]).sum(axis=2).mean() + alone, abs=1e-6)

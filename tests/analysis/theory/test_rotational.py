@@ -1,4 +1,4 @@
-"""The bound of a direction that is symmetric about an axis: simulation, the uniform law as a special case, its edges."""
+"""The bound of a direction that is symmetric about an axis: simulation, the uniform law as a special case, edges."""
 
 import numpy as np
 import pytest
@@ -89,9 +89,8 @@ def test_lengths_of_the_target_and_the_axis_and_rotations_do_not_matter(seed, d,
     alpha = level(z, p, unit_rows(np.random.default_rng(seed).standard_normal((50, d))), gamma, 0.5)
     plain = rotational_probability(alpha, p[None], z[None], mu, [w], gamma)
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
-    turned = rotational_probability(
-        alpha, scale * p[None] @ turn, 3 * z[None] @ turn, 0.2 * mu @ turn, [w], scale * gamma
-    )
+    p, z, mu = scale * p[None] @ turn, 3 * z[None] @ turn, 0.2 * mu @ turn
+    turned = rotational_probability(alpha, p, z, mu, [w], scale * gamma)
     assert turned.probability[0] == pytest.approx(plain.probability[0], abs=1e-9)
 
 
