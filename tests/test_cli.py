@@ -39,6 +39,15 @@ def test_train_and_certify(folder, capsys):
     assert status == 0 and json.loads(out)["premises"] is None and "refuted" in json.loads(out)["expectation"]
 
 
+def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
+    status, out, _ = modtrans(capsys, "certify", "calibrated", "pairs.npz", "--recall", "3", "--json")
+    found = json.loads(out)["statements"]
+    assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
+    assert found["recall"]["confidence"] == found["items"]["confidence"]
+    status, _, err = modtrans(capsys, "certify", "calibrated", "pairs.npz", "--recall", "0")
+    assert status == 1 and "k: 0, 1 to" in err
+
+
 def test_certify_refuses_another_encoder(folder, capsys):
     given = PairedEmbeddings.load("pairs.npz")
     for name, encoder in (("one", "open_clip:RN50/openai"), ("other", "timm:vit/dino")):

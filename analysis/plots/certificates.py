@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
-from analysis.theory.confidence import SurvivalBand
 from analysis.theory.limits import Limits
 from analysis.theory.samples import sampling_law
 from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.survival import SurvivalBand
 
 
 def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:

@@ -30,8 +30,9 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from analysis.theory.arrays import Floats, fraction, in_range, matrix, rows_agree
+from analysis.theory.betting import lower_mean_limit
 from analysis.theory.bound import alignment_law, cosine, orthogonal_lengths
-from analysis.theory.confidence import group_numbers, lower_mean_limit
+from analysis.theory.confidence import group_numbers
 
 GRID = 256  # angles psi at which the search for gamma looks before it refines the best one
 GAIN = 2.0  # no cosine changes by more
@@ -322,7 +323,7 @@ def best_gamma(
     Notes
     -----
     gamma is chosen on every other group, and the limit comes from the rest
-    (`analysis.theory.confidence.lower_mean_limit`).
+    (`analysis.theory.betting.lower_mean_limit`).
 
     Examples
     --------
@@ -331,7 +332,7 @@ def best_gamma(
     >>> p = 0.5 * z + 0.5 * rng.standard_normal((1000, 8))
     >>> chosen = best_gamma(p, z - p + rng.standard_normal((1000, 8)), z)
     >>> print(round(chosen.gamma, 2), round(chosen.cosine - chosen.linear_cosine, 3), round(chosen.lower_limit, 3))
-    0.33 0.112 0.101
+    0.33 0.112 0.094
     """
     confidence = fraction("confidence", confidence)
     p, f, z = matrix("projection", projection), matrix("direction", direction), matrix("targets", targets)

@@ -40,15 +40,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.optimize import brentq, nnls
+from scipy.optimize import nnls
 
-from analysis.theory.arrays import Floats, fraction, in_range, matrix, rows_agree, vector
-from analysis.theory.confidence import group_numbers, lower_limit
+from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, vector
+from analysis.theory.betting import item_lower_limit
+from analysis.theory.confidence import group_numbers
 from modtrans_core.scores import recall_at_k
 from modtrans_core.vectors import present, several, unit_targets
 
 BLOCK = 2**23  # cosines held at once: 64 MiB
-STAKES = np.geomspace(0.003, 0.95, 24)  # of the bets of `recall_limit`, as shares of the largest that risks no ruin
 
 
 def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int = 1) -> Floats:
@@ -276,14 +276,11 @@ class RecallLimit:
     confidence: float
 
     def lines(self) -> list[str]:
-        """The statement in plain words."""
+        """In plain words."""
         return [
-            f"Retrieval in this gallery of {self.gallery} items:",
-            f"  The right item is among the {self.k} nearest for {self.recall:.4f} of the items; this is exact for the"
-            " queries at hand.",
-            f"  For a new query of an item of this gallery, drawn at random, the probability is at least"
-            f" {self.lower_limit:.4f}.",
-            f"  The cosine alone, whatever the direction, explains {self.forced:.4f}.",
+            f"How often is the right item among the {self.k:,} nearest of these {self.gallery:,} items?",
+            f"  At least {self.lower_limit:.2%} of new queries for these items; {self.recall:.2%} of those held out.",
+            f"  For {self.forced:.2%} of the items the cosine alone is high enough to tell.",
         ]
 
 
@@ -389,10 +386,10 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
     Single hits of type bool, with the sum S: P(S >= s) is at most the binomial tail of the mean probability p where
     s >= n p + 1 [1]_, so that the limit of Clopper and Pearson, and (S - 1) / n if that is less, holds.
 
-    Otherwise, with S_g the sum of a group of N_g items: for a fixed stake b the capital prod_g (1 + b (S_g - p N_g))
-    has an expectation of at most exp(b sum_g (E S_g - p N_g)), which is at most 1 where p is not below the mean. The
-    limit is the smallest p at which the mean capital over several stakes is not above 1 / (1 - confidence), by Markov's
-    inequality. The order of the groups does not matter.
+    Otherwise it is the limit of `item_lower_limit`. Its bets need the mean over all groups alone, and not each group's:
+    with S_g the sum of a group of N_g items, prod_g (1 + b (S_g - p N_g)) has an expectation of at most
+    exp(b sum_g (E S_g - p N_g)), which is at most 1 where p is not below the mean. The sizes of the groups are the
+    gallery's, so that the largest group is the largest here.
 
     References
     ----------
@@ -403,25 +400,15 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
     --------
     >>> hits = np.arange(100) % 5 > 0
     >>> print(round(recall_limit(hits), 4), round(recall_limit(hits, np.arange(100) // 2), 4))
-    0.7228 0.6779
+    0.7228 0.7063
     """
-    single = (
-        np.asarray(hits).dtype == bool
-    )  # the type decides, not the values: two rules would have two chances to miss
-    hits = in_range("hits", vector("hits", hits), low=0.0, high=1.0)
-    fraction("confidence", confidence)
-    labels, n = group_numbers(group, len(hits)), len(hits)
-    sums, sizes = np.bincount(labels, hits), np.bincount(labels)
-    if single and len(sizes) == n:
-        return min(lower_limit(int(hits.sum()), n, confidence), max(float(hits.sum()) - 1.0, 0.0) / n)
-
-    def surplus(p: float) -> float:
-        stakes = STAKES / (p * sizes.max())
-        capital = np.log1p(stakes[:, None] * (sums - p * sizes)).sum(axis=1)
-        return float(np.logaddexp.reduce(capital) - np.log(len(STAKES)) + np.log1p(-confidence))
-
-    least = 1e-9
-    return float(brentq(surplus, least, 1.0, xtol=1e-12)) if surplus(least) > 0.0 else 0.0
+    in_range("hits", vector("hits", hits), low=0.0, high=1.0)
+    hits = np.asarray(hits)
+    labels = group_numbers(group, len(hits))
+    largest = int(np.bincount(labels).max())
+    limit = item_lower_limit(hits, labels, confidence, largest_group=largest)
+    alone = hits.dtype == bool and largest == 1
+    return min(limit, max(float(hits.sum()) - 1.0, 0.0) / len(hits)) if alone else limit
 
 
 def _scores(queries: Floats, z: Floats, counts: np.ndarray) -> Iterator[tuple[np.ndarray, Floats]]:

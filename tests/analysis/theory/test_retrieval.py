@@ -269,7 +269,9 @@ class TestCertificate:
             assert found.recall == pytest.approx(expected[f"recall_at_{k}"])
             assert 0 < found.forced < found.recall and found.lower_limit < found.recall
             assert (found.k, found.gallery, found.groups) == (k, 30, 15)
-            assert f"among the {k} nearest for {found.recall:.4f}" in "\n".join(found.lines())
+            assert (
+                f"the {k} nearest of these 30 items" in found.lines()[0] and f"{found.recall:.2%}" in found.lines()[1]
+            )
 
     def test_a_perfect_translation_is_forced_and_a_constant_is_not(self):
         z = unit_rows(np.random.default_rng(13).standard_normal((40, 5)))
