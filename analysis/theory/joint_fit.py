@@ -89,7 +89,12 @@ def joint_excess(means: ArrayLike, projection: ArrayLike, gamma: float) -> float
 
 
 def best_response(
-    conditions: ArrayLike, targets: ArrayLike, gamma: float, directions: ArrayLike | None = None
+    conditions: ArrayLike,
+    targets: ArrayLike,
+    gamma: float,
+    directions: ArrayLike | None = None,
+    *,
+    penalty: float = 0.0,
 ) -> Floats:
     """The M of (3), (k, d): the best linear map beside a direction that is held fixed.
 
@@ -103,6 +108,9 @@ def best_response(
         Length of the direction, at least 0.
     directions : (n, d) array_like, optional
         F(c), unit vectors. None: those of the targets, which are then the means m.
+    penalty : float
+        Of a ridge, penalty |M|^2 beside the sum over conditions; at least 0. With few samples of z it stands in for the
+        expectation in (3).
 
     Returns
     -------
@@ -112,7 +120,7 @@ def best_response(
     Raises
     ------
     ValueError
-        Shapes that do not agree, a negative gamma, a mean without direction.
+        Shapes that do not agree, a negative gamma or penalty, a mean without direction.
 
     Examples
     --------
@@ -120,10 +128,14 @@ def best_response(
     [[-1.5  0. ]]
     """
     conditions, targets = matrix("conditions", conditions), matrix("targets", targets)
-    gamma = float(in_range("gamma", gamma, low=0.0))
+    gamma, penalty = (float(in_range(*one, low=0.0)) for one in (("gamma", gamma), ("penalty", penalty)))
     fixed = best_direction(targets, np.zeros_like(targets)) if directions is None else matrix("directions", directions)
     rows_agree(conditions=conditions, targets=targets, directions=fixed)
-    return np.asarray(np.linalg.lstsq(conditions, targets - gamma * fixed, rcond=None)[0])
+    left = targets - gamma * fixed
+    if penalty == 0.0:
+        return np.asarray(np.linalg.lstsq(conditions, left, rcond=None)[0])
+    square = conditions.T @ conditions + penalty * np.eye(conditions.shape[1])
+    return np.asarray(np.linalg.solve(square, conditions.T @ left))
 
 
 def _residual(means: ArrayLike, projection: ArrayLike) -> Floats:

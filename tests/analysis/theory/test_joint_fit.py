@@ -91,6 +91,14 @@ def test_beyond_the_length_of_the_mean_the_map_alone_points_away_from_it():
         assert sign * (c @ best_response(c, m, gamma) * projected).sum() > 0
 
 
+def test_a_penalty_is_that_of_rows_of_zeros():
+    """Ridge is least squares with sqrt(penalty) I below the conditions, and nothing to fit there."""
+    c, _, m = task(3)
+    longer, empty = np.vstack([c, np.sqrt(0.7) * np.eye(2)]), np.vstack([m, np.zeros((2, 3))])
+    below = best_response(longer, empty, 0.0, np.ones((8, 3)))
+    np.testing.assert_allclose(best_response(c, m, 0.0, penalty=0.7), below, atol=1e-12)
+
+
 def test_minimisers_are_not_unique():
     """One constant condition: a whole sphere of maps about m has no excess, and the projection m has gamma^2."""
     m, gamma = np.array([[0.3, 0.4, 0.0]]), 0.7
