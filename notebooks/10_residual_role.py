@@ -114,7 +114,7 @@ metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
 metrics |= {
     "reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(),
-    "log_score": float(pd.Series(log_scores).mean()),
+    "log_score": sum(log_scores) / seeds,
 }
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
