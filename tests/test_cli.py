@@ -44,11 +44,13 @@ def test_train_and_certify(folder, capsys):
 
 
 def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
-    status, out, _ = modtrans(capsys, "certify", "calibrated", "pairs.npz", "--recall", "3", "--json")
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, out, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "3", "--json")
+    assert status == 0, err
     found = json.loads(out)["statements"]
     assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
     assert found["recall"]["confidence"] == found["items"]["confidence"]
-    status, _, err = modtrans(capsys, "certify", "calibrated", "pairs.npz", "--recall", "0")
+    status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "0")
     assert status == 1 and "k: 0, 1 to" in err
 
 
