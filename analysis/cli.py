@@ -75,12 +75,14 @@ class Certify:
     """probability with which every statement holds together"""
     largest_group: int | None = None
     """how many items that depend on each other there can be at most. Default: the largest group of the pair set"""
+    recall: int | None = None
+    """say too how often the right item is among so many nearest of these items, at least"""
     json: bool = False
     """print one JSON object"""
 
     def run(self) -> None:
         from analysis.theory.certify import certify
-        from analysis.translators.certify import observe
+        from analysis.translators.certify import observe, recall_of
         from modtrans_core import PairedEmbeddings, load
 
         translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
@@ -88,7 +90,8 @@ class Certify:
         observed = observe(
             translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
         )
-        certificate = certify(observed, self.alpha, self.confidence)
+        more = {} if self.recall is None else {"recall": recall_of(translator, pairs, self.recall)}
+        certificate = certify(observed, self.alpha, self.confidence, statements=more)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 
 

@@ -19,7 +19,6 @@ denoiser_steps: int = 100  # optimiser steps of the DDIM that learns the residua
 # %%
 from functools import partial
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
@@ -32,6 +31,7 @@ from analysis.plots.residual_role import measured_against, reliability_diagram
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
+from analysis.theory.samples import mean_of_draws
 
 # %% [markdown]
 # ## Laws of F behind one m
@@ -74,11 +74,15 @@ table.round(3)
 # ## What do draws add?
 # Cosine, recall of one draw and of the best of K (rankings are centered); the energy score of the draws as a forecast,
 # in all coordinates and in the 16 that vary most; the cosine of two draws; the cosine of a draw and the nearest target;
-# coverage of an item's targets, and precision.
+# coverage of an item's targets, and precision. By the law of K draws the cosine of their mean is that of one draw over
+# sqrt(A + (1 - A)/K), A the cosine of two draws: `predicted` from one draw's cosine.
 
 # %%
 measures = [*MEASURES, "energy_leading"]
 summary = mean_and_spread(scores, ["law"], measures)
+drawn = summary[~summary["law"].isin([MEAN, LIST, SIBLING])]
+predicted = mean_of_draws(drawn["cosine"], drawn["similarity"], draws)
+summary["predicted"] = pd.Series(predicted, drawn.index)
 save_table(summary, out, "laws")
 summary.drop(columns=[f"{name}_sd" for name in measures]).round(3)
 
@@ -103,12 +107,15 @@ with paper_style():
 # %%
 mean = summary.set_index("law")
 laws = [law for law in mean.index if law not in (MEAN, LIST, SIBLING)]
-unexplained = float((1 - np.square(cosines["expected"])).mean())
+unexplained = float((1 - cosines["expected"] ** 2).mean())
 own, log_scores = float(1 - mean.loc[SIBLING, "similarity"]), [role.log_score for role in roles]
 is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]
 metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
-metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": float(np.mean(log_scores))}
+metrics |= {
+    "reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(),
+    "log_score": sum(log_scores) / seeds,
+}
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
 print(f"spread of the draws {unexplained:.3f}: {own:.3f} the targets' own, {unexplained - own:.3f} not known")
@@ -122,6 +129,7 @@ print(f"log density of the Gaussian over the isotropic law: {metrics['log_score'
 for law in laws:
     assert mean.loc[law, "energy"] < 0.9 * mean.loc[MEAN, "energy"], f"{law}: draws must be a better forecast than m"
     assert mean.loc[law, "cosine"] < mean.loc[law, "cosine_of_mean"] < mean.loc[MEAN, "cosine"] + 0.005
+    assert abs(mean.loc[law, "predicted"] - mean.loc[law, "cosine_of_mean"]) < 0.02, "the law of K draws"
 assert scores["gallery"].max() < 500 or is_best.all(), "no list beats m's, where there are enough items to tell"
 assert (table["error"] < 0.08).all() and (table["rank_correlation"] > 0.3).all(), "|m| must tell the cosine"
 assert mean.loc["Gaussian", "energy_leading"] < mean.loc["isotropic", "energy_leading"]

@@ -69,6 +69,17 @@ def test_targets_from_a_list_of_names_are_certified_where_that_is_said(folder, c
     assert status == 0 and json.loads(out)["pairs"] == 16
 
 
+def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, out, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "3", "--json")
+    assert status == 0, err
+    found = json.loads(out)["statements"]
+    assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
+    assert found["recall"]["confidence"] == found["items"]["confidence"]
+    status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "0")
+    assert status == 1 and "k: 0, 1 to" in err
+
+
 def test_certify_refuses_another_encoder(folder, capsys):
     given = PairedEmbeddings.load("pairs.npz")
     for name, encoder in (("one", "open_clip:RN50/openai"), ("other", "timm:vit/dino")):

@@ -12,7 +12,8 @@ from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
 from analysis.theory.certify import Curve
-from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.limits import Limits
+from analysis.theory.samples import sampling_law
 
 
 def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:

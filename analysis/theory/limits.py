@@ -1,4 +1,4 @@
-r"""Floor, ceiling and skill of the cosine, with intervals; and what sampling costs.
+r"""Floor, ceiling and skill of the cosine, with intervals.
 
 For unit targets z of a condition c, and a prediction g(c) of them:
 
@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import Estimate, group_numbers, linear_interval, mean_interval
@@ -317,46 +316,6 @@ def skill(cosine: float, floor: float, ceiling: float) -> float:
     if ceiling == floor:
         raise ValueError(f"ceiling: {ceiling}, a value that differs from the floor {floor} is needed")
     return (cosine - floor) / (ceiling - floor)
-
-
-def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
-    r"""The cosine to expect between a target and the mean of K perfect samples of p(z|c).
-
-    Parameters
-    ----------
-    length : array_like
-        m = |E[z|c]|, in (0, 1].
-    samples : array_like
-        K, at least 1 and possibly infinite; broadcast against m.
-
-    Returns
-    -------
-    Floats
-        From m^2 for one sample to m for infinitely many, which is the score of the conditional mean.
-
-    Raises
-    ------
-    ValueError
-        A length outside (0, 1], less than one sample.
-
-    Notes
-    -----
-    The law is m^2 / sqrt(m^2 + (1 - m^2) / K). Its numerator is E<z, mean> and its radicand E|mean|^2, both exactly.
-    Their ratio is the expected cosine for K = 1, where every length is 1, and for K to infinity. Between these it
-    neglects that the length of a mean varies, which fades as the dimension grows.
-
-    Examples
-    --------
-    >>> print(sampling_law(0.8, [1, 4, np.inf]).round(3))
-    [0.64  0.749 0.8  ]
-    """
-    length, samples = np.asarray(length, dtype=np.float64), np.asarray(samples, dtype=np.float64)
-    if not ((length > 0.0) & (length <= 1.0)).all():
-        raise ValueError(f"length: {length}, above 0 and at most 1 is needed")
-    if not (samples >= 1.0).all():
-        raise ValueError(f"samples: {samples}, at least 1 is needed")
-    square = np.square(length)
-    return square / np.sqrt(square + (1.0 - square) / samples)
 
 
 def _target_sums(targets: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from analysis.theory.certify import GIVEN, Certificate, Maker, Observed, certify
+from analysis.theory.retrieval import certify_recall
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, HasParts, Translator
 
@@ -75,6 +77,28 @@ def observe(
         found = Observed.of_translations(translator.translate(condition), target, **how)
     found = replace(found, left_out=given - len(pairs))
     return found if largest_group is None else replace(found, largest_from=source)
+
+
+def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
+    """The statement of how often the right item is among the k nearest, ranked by cosine in the gallery of these pairs.
+
+    Parameters
+    ----------
+    translator, pairs
+        As for `observe`.
+    k : int
+        From 1 to the number of items less 1.
+
+    Returns
+    -------
+    callable
+        `analysis.theory.retrieval.certify_recall` of these pairs, a function of `confidence`.
+    """
+    facts = translator.facts
+    condition, item = pairs.rows(facts.source)
+    target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
+    translated = translator.translate(condition)
+    return partial(certify_recall, translated, target, counts, k=k, item=item, group=pairs.labels)
 
 
 def largest_in(pairs: PairedEmbeddings) -> int:

@@ -14,9 +14,9 @@ from analysis.theory.limits import (
     mean_length_bracket,
     pair_agreement,
     population_floor,
-    sampling_law,
     skill,
 )
+from analysis.theory.samples import sampling_law
 from modtrans_core.scores import ceiling, cosine, floor
 from modtrans_core.vectors import mean_of_unit
 
