@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.experiments.trial import Trial
 from analysis.theory.gamma import best_gamma
 from analysis.translators import SIMPLE, applicable
-from analysis.translators.certify import certify_translator
+from analysis.translators.certify import certify_translator, largest_in
 from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset
 from modtrans_core.scores import cosine
 
@@ -89,20 +89,26 @@ def mean_cosine(part: Pairing, zhat: np.ndarray) -> float:
 
 
 def certified(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[str, float | int | str]:
-    """What a certificate at `alpha` says, as one row of a table."""
-    certificate = certify_translator(poster, trial.test.pairs, alpha)
-    premises = certificate.premises
-    assert premises is not None  # the poster's translator has parts
+    """What a certificate at `alpha` says, as one row of a table.
+
+    `observed` and `lower_limit` are shares of the `items`; the rest is about `pairs`, one a group.
+    """
+    largest = max(largest_in(part.pairs) for part in (trial.train, trial.validation, trial.test))
+    certificate = certify_translator(poster, trial.test.pairs, alpha, largest_group=largest)
+    statements = certificate.statements
+    share, premises = statements["items"], statements["premises"]
     return {
         "alpha": alpha,
         "confidence": certificate.confidence,
-        "pairs": certificate.pairs,
-        "observed": certificate.successes / certificate.pairs,
-        "lower_limit": certificate.lower_limit,
+        "items": certificate.items,
+        "observed": share.observed,
+        "lower_limit": share.limit,
+        "pairs": premises.pairs,
+        "observed_pairs": premises.observed,
         "bound": premises.bound.probability,
         "bound_refuted": premises.bound.refuted,
         "exact": premises.exact.probability,
         "exact_refuted": premises.exact.refuted,
-        "alignment": premises.dominance.mean,
+        "beaten": premises.dominance.mean,
         "dominance": premises.dominance.verdict,
     }

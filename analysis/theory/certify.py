@@ -1,43 +1,528 @@
-"""Certificates: what held-out pairs guarantee about a translator, and what they say of the bound's premises.
+"""Certificates: what held-out pairs guarantee about a translator, in statements that are right together.
 
-Which statements a certificate makes depends on what is known of the translations.
+**Populations.** A *pair* is a translated condition with one target. An *item* is a row of the pair set; it may have
+several conditions and targets, and so several pairs. A *group* holds items that are not independent of each other, such
+as variants of one picture. Groups are independent draws from one population. Each statement says of which it speaks:
 
-* The cosines alone (`analysis.theory.confidence`): P(cos(z, zhat) >= alpha) is at least a number, and the whole
-  survival curve P(cos >= x) lies in a band.
-* The parts of zhat = p + gamma f as well (`analysis.theory.premises`, `analysis.theory.dominance`): the bound is
-  refuted or not, the probability of a uniform direction in the exact geometry of the pairs is refuted or not, and the
-  trained alignment dominates the uniform one or does not.
-* The cosines that the translator expects, in place of the parts (`analysis.theory.reliability`): they come true on
-  average or do not.
+* of items: of a random item and one of its pairs. An item's value is the share of its pairs with cos >= alpha, and
+  every item weighs the same. The probability is E(sum of the values in a group) / E(items in a group);
+* of groups: of a random group, an item of it and a pair of that. It stands beside the first where groups have several
+  items. The two differ where large groups do better, or worse, than small ones;
+* of pairs, one a group: the first of each group, by a fixed rule, for tests that need independent pairs.
 
-**Multiplicity.** Each of the two, three or five statements is at confidence 1 - (1 - confidence) / (their number), so
-that all are right together with probability `confidence` or more (Bonferroni).
+**Statements.** A `Statement` has `lines()`, plain words, and plain fields. It is made by a function of the confidence
+that it may use up. With m statements each gets the confidence 1 - (1 - confidence) / m, so that all are right together
+with probability `confidence` or more (Bonferroni). Nothing is drawn: a certificate depends on the pairs alone.
 
-**Independence.** Captions of one item and items of one group are not independent. One item is drawn of each group,
-and one caption of each item: N is the number of groups, and the probability certified is the one for a random group,
-a random item of it and a random caption of that.
+**Choose alpha before you look at these pairs**: by what the use needs, or on validation pairs. For a level that was
+read off the certified pairs, such as their median, no limit here is valid.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, fraction, rows_agree, vector
-from analysis.theory.confidence import group_numbers, lower_limit
-from analysis.theory.premises import TESTS, Premises, TranslatedPairs, measure_premises
-from analysis.theory.reliability import Expectation, judge_expectation
-from analysis.theory.survival import SurvivalBand, survival_band
+from analysis.theory.arrays import ROUNDING, Floats, fraction, in_range, matrix, row_cosine, rows_agree, vector
+from analysis.theory.betting import item_lower_limit, lower_mean_limit
+from analysis.theory.confidence import group_numbers
+from analysis.theory.premises import TranslatedPairs, measure_premises
+from analysis.theory.reliability import judge_expectation
+from analysis.theory.survival import item_quantile_limit, item_survival_band
 
-QUANTILES = (0.5, 0.9)  # shares of pairs for which a certificate quotes the guaranteed cosine
+QUANTILES = (0.5, 0.9)
+"""shares of the items for which a certificate quotes the cosine that they reach"""
+
+THESE = "these items, on the assumption that no other group is larger"
+"""where the size of the largest group comes from if nothing else is said"""
+
+Integers = NDArray[np.intp]
+
+
+class Statement(Protocol):
+    """One thing that a certificate says: a frozen dataclass of plain fields."""
+
+    def lines(self) -> list[str]:
+        """In plain words."""
+
+
+Maker = Callable[..., Statement]
+"""(confidence=) -> a statement that is right with that probability or more"""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The cosines of held-out pairs, and how the pairs belong together. `of` and `of_parts` make it.
+
+    Attributes
+    ----------
+    cosine : (N,) array
+        cos(z, zhat) of each pair, in [-1, 1].
+    item : (N,) array
+        The item of each pair, 0 to n - 1, ascending.
+    group : (n,) array
+        The group of each item, 0 to G - 1.
+    largest_group : int
+        No group of the population has more items.
+    largest_from : str
+        Where that number comes from: "given", "the whole pair set", or `THESE`.
+    expected : (N,) array, optional
+        The cosines that the translator expected.
+    parts : TranslatedPairs, optional
+        zhat = p + gamma f of the first pair of each group.
+    """
+
+    cosine: Floats
+    item: Integers
+    group: Integers
+    largest_group: int
+    largest_from: str
+    expected: Floats | None = None
+    parts: TranslatedPairs | None = None
+
+    @staticmethod
+    def of(
+        cosine: ArrayLike,
+        *,
+        item: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        largest_group: int | None = None,
+        expected: ArrayLike | None = None,
+    ) -> Observed:
+        """Check and number the cosines of any translator.
+
+        Parameters
+        ----------
+        cosine : (N,) array_like
+            cos(z, zhat) of each pair.
+        item : (N,) array_like, optional
+            The item of each pair, 0 to n - 1, ascending, each at least once. None: one pair an item.
+        group : (n,) array_like, optional
+            Labels of items that are not independent of each other. None: all are.
+        largest_group : int, optional
+            How many items a group can have at most, in the population. Take it from the whole pair set, before a part
+            was held out. None: as many as the largest has here.
+        expected : (N,) array_like, optional
+            The cosines that the translator expected, 0 to 1. None: it expects none.
+
+        Raises
+        ------
+        ValueError
+            Bad shapes or values, a group that is larger than the largest.
+
+        Examples
+        --------
+        >>> observed = Observed.of([0.4, 0.6, 0.8], item=[0, 0, 1], group=["a", "b"])
+        >>> print(observed.reached(0.5), observed.largest_group)
+        [0.5 1. ] 1
+        """
+        cosine = np.clip(in_range("cosine", vector("cosine", cosine), low=-1 - ROUNDING, high=1 + ROUNDING), -1, 1)
+        item = np.arange(len(cosine)) if item is None else np.asarray(item)
+        rows_agree(cosine=cosine, item=item)
+        if item[0] != 0 or not np.isin(np.diff(item), (0, 1)).all():
+            raise ValueError("item: not 0 to n - 1, ascending, each at least once; such numbers are needed")
+        labels = group_numbers(group, int(item[-1]) + 1)
+        here = int(np.bincount(labels).max())
+        largest = here if largest_group is None else int(largest_group)
+        if largest < here:
+            raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
+        source = THESE if largest_group is None else "given"
+        if expected is not None:
+            expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
+            rows_agree(cosine=cosine, expected=expected)
+        return Observed(cosine, item.astype(np.intp), labels, largest, source, expected)
+
+    @staticmethod
+    def of_translations(
+        translation: ArrayLike,
+        target: ArrayLike,
+        *,
+        item: ArrayLike | None = None,
+        counts: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        largest_group: int | None = None,
+        expected: ArrayLike | None = None,
+    ) -> Observed:
+        """Check and number translations and their targets; each translation meets all targets of its item.
+
+        Parameters
+        ----------
+        translation : (rows, d) array_like
+            zhat, of any length.
+        target : (n, d) or (n, m, d) array_like
+            z, of any length.
+        item : (rows,) array_like, optional
+            The item of each translation, 0 to n - 1, ascending, each at least once. None: one translation an item.
+        counts : (n,) array_like, optional
+            How many of the m targets each item has. None: all.
+        group, largest_group
+            As for `of`.
+        expected : (rows,) array_like, optional
+            The cosines that the translator expected, 0 to 1. None: it expects none.
+
+        Raises
+        ------
+        ValueError
+            Bad shapes or values.
+
+        Examples
+        --------
+        >>> targets = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]]  # two for each of two items
+        >>> print(Observed.of_translations([[2.0, 0.0], [3.0, 4.0]], targets).cosine)
+        [1.  0.  0.8 0.8]
+        """
+        translation = matrix("translation", translation)
+        row, number, z = _every_pair(translation, target, item, counts)
+        cosine = row_cosine(translation[row], matrix("target", z))
+        expected = None if expected is None else vector("expected", expected)[row]
+        return Observed.of(cosine, item=number, group=group, largest_group=largest_group, expected=expected)
+
+    @staticmethod
+    def of_parts(
+        projection: ArrayLike,
+        direction: ArrayLike,
+        gamma: ArrayLike,
+        target: ArrayLike,
+        *,
+        item: ArrayLike | None = None,
+        counts: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        largest_group: int | None = None,
+        expected: ArrayLike | None = None,
+    ) -> Observed:
+        """Check and number translations zhat = p + gamma f, in parts, and their targets.
+
+        Parameters
+        ----------
+        projection, direction : (rows, d) array_like
+            p of any length, f of unit length; d is at least 3.
+        gamma : array_like
+            One number, or (rows,); at least 0.
+        target, item, counts, group, largest_group, expected
+            As for `of_translations`.
+
+        Returns
+        -------
+        Observed
+            With `parts` where gamma is above 0: elsewhere there is no direction to speak of.
+
+        Raises
+        ------
+        ValueError
+            Bad shapes or values.
+
+        Examples
+        --------
+        >>> z, f = np.eye(3), np.roll(np.eye(3), 1, axis=0)
+        >>> [Observed.of_parts(z, f, gamma, z).parts is None for gamma in (0.0, 0.5)]
+        [True, False]
+        """
+        projection, direction = matrix("projection", projection), matrix("direction", direction)
+        rows_agree(projection=projection, direction=direction)
+        row, number, z = _every_pair(projection, target, item, counts)
+        gamma = np.broadcast_to(np.asarray(gamma, dtype=np.float64), len(projection))
+        parts = TranslatedPairs.of(projection[row], direction[row], gamma[row], z)
+        expected = None if expected is None else vector("expected", expected)[row]
+        found = Observed.of(parts.cosine, item=number, group=group, largest_group=largest_group, expected=expected)
+        parts = parts.take(found.first)
+        return replace(found, parts=parts) if parts.moved.any() else found
+
+    @property
+    def first(self) -> Integers:
+        """The first pair of the first item of each group, (G,)."""
+        return np.unique(self.group[self.item], return_index=True)[1]
+
+    def of_items(self, values: ArrayLike) -> Floats:
+        """The mean of values (N,) of pairs over those of each item, (n,)."""
+        return np.bincount(self.item, np.asarray(values, dtype=np.float64)) / np.bincount(self.item)
+
+    def of_groups(self, values: ArrayLike) -> Floats:
+        """The mean of values (n,) of items over those of each group, (G,)."""
+        return np.bincount(self.group, np.asarray(values, dtype=np.float64)) / np.bincount(self.group)
+
+    def reached(self, alpha: float) -> Floats:
+        """Share of the pairs of each item with cos >= alpha, (n,)."""
+        return self.of_items(self.cosine >= alpha)
+
+    @property
+    def alone(self) -> bool:
+        """Whether every group is one pair, by the plan and not by chance."""
+        return self.largest_group == 1 and self.pairs == self.items
+
+    @property
+    def labels(self) -> tuple[Integers, Integers] | tuple[None, None]:
+        """The item and the group of each pair; None where every pair is alone."""
+        return (None, None) if self.alone else (self.item, self.group[self.item])
+
+    @property
+    def pairs(self) -> int:
+        """N."""
+        return len(self.cosine)
+
+    @property
+    def items(self) -> int:
+        """n."""
+        return len(self.group)
+
+    @property
+    def groups(self) -> int:
+        """G."""
+        return int(self.group.max()) + 1
+
+
+def _every_pair(
+    rows: Floats, target: ArrayLike, item: ArrayLike | None, counts: ArrayLike | None
+) -> tuple[Integers, Integers, np.ndarray]:
+    """The row, the item and the target (d,) of each pair, rows of one item beside all its targets."""
+    target = np.asarray(target)
+    target = target[:, None] if target.ndim == 2 else target
+    if target.ndim != 3 or target.size == 0:
+        raise ValueError(f"target: shape {target.shape}, (n, d) or (n, m, d) with no empty side is needed")
+    n, m, _ = target.shape
+    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    if counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
+        raise ValueError(f"counts: shape {counts.shape}, ({n},) numbers from 1 to {m} are needed")
+    item = np.arange(len(rows)) if item is None else np.asarray(item)
+    rows_agree(rows=rows, item=item)
+    if item.max() != n - 1:
+        raise ValueError(f"item: {item.max() + 1} items have translations, {n} have targets; as many are needed")
+    each = counts[item]
+    row = np.repeat(np.arange(len(rows)), each)
+    which = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
+    return row, item[row], target[item[row], which]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A lower limit of how often alpha is reached.
+
+    Attributes
+    ----------
+    of : str
+        The population, "items" or "groups".
+    alpha : float
+        The cosine to be reached.
+    limit : float
+        P(cos >= alpha) is at least this in the population.
+    observed : float
+        The share here.
+    confidence : float
+        Probability with which the limit is right.
+    """
+
+    of: str
+    alpha: float
+    limit: float
+    observed: float
+    confidence: float
+
+    def lines(self) -> list[str]:
+        """In plain words."""
+        if self.of == "items":
+            return [
+                f"How often does a translation have a cosine of {self.alpha:.4g} or more with its target?",
+                f"  For at least {self.limit:.2%} of all items; for {self.observed:.2%} of those held out.",
+            ]
+        return [
+            f"  If each group counts once, whatever its size: at least {self.limit:.2%};"
+            f" {self.observed:.2%} of those held out."
+        ]
+
+
+def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share:
+    """How often a random pair of a random item reaches alpha, at least.
+
+    Parameters
+    ----------
+    observed : Observed
+        Held-out pairs.
+    alpha : float
+        Cosine to be reached, in [-1, 1]. It was chosen before these pairs were looked at.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    Share
+        With the limit of Clopper and Pearson where each group is one pair, else of `item_lower_limit`.
+
+    Raises
+    ------
+    ValueError
+        alpha or confidence outside its range.
+
+    Examples
+    --------
+    >>> found = share_of_items(Observed.of(np.linspace(0.4, 0.8, 100)), 0.5, confidence=0.975)
+    >>> print(found.observed, round(found.limit, 3))
+    0.75 0.653
+    """
+    in_range("alpha", alpha, low=-1.0, high=1.0)
+    limit = _item_limit(observed, alpha, confidence)
+    return Share("items", float(alpha), limit, float(observed.reached(alpha).mean()), confidence)
+
+
+def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Share:
+    """How often a random pair of a random item of a random group reaches alpha, at least.
+
+    Parameters
+    ----------
+    observed, alpha, confidence
+        As for `share_of_items`.
+
+    Returns
+    -------
+    Share
+        With the limit of `lower_mean_limit` of the groups' means.
+
+    Raises
+    ------
+    ValueError
+        alpha or confidence outside its range.
+
+    Examples
+    --------
+    >>> observed = Observed.of([0.9, 0.9, 0.9, 0.2], group=[0, 0, 0, 1])
+    >>> print(share_of_items(observed, 0.5, confidence=0.9).observed, share_of_groups(observed, 0.5, 0.9).observed)
+    0.75 0.5
+    """
+    in_range("alpha", alpha, low=-1.0, high=1.0)
+    reached = observed.of_groups(observed.reached(alpha))
+    limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
+    return Share("groups", float(alpha), limit, float(reached.mean()), confidence)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Cosines that shares of the items reach.
+
+    Attributes
+    ----------
+    cosine : dict
+        For each of `QUANTILES`, as text, the cosine that at least such a share of the items reaches; -1 where there are
+        too few for any.
+    confidence : float
+        Probability with which all of them are right.
+    """
+
+    cosine: Mapping[str, float]
+    confidence: float
+
+    def lines(self) -> list[str]:
+        """In plain words."""
+        half, most = (_level(self.cosine[str(q)]) for q in QUANTILES)
+        return [
+            "Which cosine do most translations have with their target?",
+            f"  Half of all items: at least {half}. Nine in ten: at least {most}.",
+        ]
+
+
+def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
+    """The cosines that half and nine in ten of the items reach, at least.
+
+    Parameters
+    ----------
+    observed : Observed
+        Held-out pairs.
+    confidence : float
+        In (0, 1); each of the two has half of what is left to 1.
+
+    Returns
+    -------
+    Levels
+        The limits of `item_quantile_limit`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside its range.
+
+    Examples
+    --------
+    >>> guaranteed_levels(Observed.of(np.arange(100) / 100), confidence=0.9).cosine
+    {'0.5': 0.41, '0.9': 0.04}
+    """
+    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(QUANTILES)  # Bonferroni
+    item, group = observed.labels
+    limits = {
+        str(q): item_quantile_limit(observed.cosine, item, group, q, each, largest_group=observed.largest_group)
+        for q in QUANTILES
+    }
+    return Levels(limits, confidence)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How often each of some cosines is reached, between two limits; for figures.
+
+    Attributes
+    ----------
+    alpha : tuple of float
+        The cosines.
+    observed, low, high : tuple of float
+        For each the share of the items here, and the limits of the share of all items.
+    confidence : float
+        Probability with which all limits are right, at every cosine.
+    """
+
+    alpha: tuple[float, ...]
+    observed: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    confidence: float
+
+    def lines(self) -> list[str]:
+        """In plain words."""
+        farthest = max(np.subtract(self.high, self.observed).max(), np.subtract(self.observed, self.low).max())
+        return [
+            "How often is each cosine reached?",
+            f"  For all items as often as for those held out, give or take {farthest:.2%} or less, at every cosine.",
+        ]
+
+
+def curve(observed: Observed, alpha: ArrayLike, confidence: float) -> Curve:
+    """The whole curve of P(cos >= alpha) for a random pair of a random item.
+
+    Parameters
+    ----------
+    observed : Observed
+        Held-out pairs.
+    alpha : (m,) array_like
+        Cosines at which it is wanted, any.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    Curve
+        The band of `item_survival_band`.
+
+    Raises
+    ------
+    ValueError
+        A confidence outside its range.
+
+    Examples
+    --------
+    >>> found = curve(Observed.of(np.arange(100) / 100), [0.5], 0.95)
+    >>> print(round(found.low[0], 3), found.observed[0], round(found.high[0], 3))
+    0.346 0.5 0.654
+    """
+    item, group = observed.labels
+    band = item_survival_band(observed.cosine, item, group, confidence, largest_group=observed.largest_group)
+    alpha = vector("alpha", alpha)
+    share, low, high = (tuple(edge(alpha).tolist()) for edge in (band.observed, band.low, band.high))
+    return Curve(tuple(alpha.tolist()), share, low, high, confidence)
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What N independent held-out pairs say of P(cos(z, zhat) >= alpha); `text()` is for reading, `to_dict()` for JSON.
+    """What held-out pairs say of a translator; `text()` is for reading, `to_dict()` for JSON.
 
     Attributes
     ----------
@@ -45,222 +530,124 @@ class Certificate:
         The cosine asked for, and the probability with which every statement here is right.
     each : float
         Confidence of each single statement.
-    rows, pairs : int
-        Rows given, and N, the independent pairs drawn from them.
-    successes : int
-        Pairs with cos >= alpha.
-    lower_limit : float
-        P(cos >= alpha) is at least this.
-    band : SurvivalBand
-        The whole curve.
-    premises : Premises, optional
-        The bound and its premises; None where only cosines were given.
-    expectation : Expectation, optional
-        Whether the expected cosines come true; None where there are none.
+    pairs, items, groups : int
+        How many were held out.
+    largest_group : int
+        No group of the population has more items.
+    largest_from : str
+        Where that number comes from.
+    statements : dict
+        By name: "items" and, where groups have several items, "groups" (`Share`); "cosines" (`Levels`); "premises" of
+        translations in parts; "expectation" of expected cosines; and those that were added.
     """
 
     alpha: float
     confidence: float
     each: float
-    rows: int
     pairs: int
-    successes: int
-    lower_limit: float
-    band: SurvivalBand
-    premises: Premises | None
-    expectation: Expectation | None = None
+    items: int
+    groups: int
+    largest_group: int
+    largest_from: str
+    statements: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON; of the band its half width and the cosines guaranteed to `QUANTILES`."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("band", "premises", "expectation")}
-        return plain | {
-            "observed": self.successes / self.pairs,
-            "band_half_width": self.band.farthest,
-            "guaranteed_cosine": {str(q): self.band.guaranteed_cosine(q) for q in QUANTILES},
-            "premises": None if self.premises is None else asdict(self.premises),
-            "expectation": None if self.expectation is None else asdict(self.expectation),
-        }
+        """Plain values for JSON."""
+        return vars(self) | {"statements": {name: asdict(one) for name, one in self.statements.items()}}
 
     def text(self) -> str:
-        """The certificate in plain words, one statement a line."""
-        half, most = (_level(self.band.guaranteed_cosine(q)) for q in QUANTILES)
+        """The certificate in plain words."""
+        pairs = f", {self.pairs:,} pairs of condition and target," if self.pairs > self.items else ""
         lines = [
-            f"{self.pairs} independent held-out pairs, of {self.rows} rows. With confidence"
-            f" {self.confidence:.4g} all of this is right.",
-            "Guaranteed, whatever the translator is:",
-            f"  P(cos >= {self.alpha:.4g}) is at least {self.lower_limit:.4f}; observed is"
-            f" {self.successes / self.pairs:.4f}.",
-            f"  Half of all pairs reach a cosine of {half}, nine in ten {most};"
-            f" the true curve is nowhere farther than {self.band.farthest:.4f} from the observed one.",
+            f"{self.items:,} held-out items{pairs} stand for all items of their kind.",
+            f"With confidence {self.confidence:.4g} everything below is right at once.",
         ]
-        if self.premises is not None:
-            lines += self.premises.lines(self.lower_limit)
-        if self.expectation is not None:
-            lines += self.expectation.lines()
-        return "\n".join(lines)
+        if pairs:
+            lines.append("An item with several pairs counts once: each of its pairs is a part of it.")
+        if self.groups < self.items:
+            lines.append(
+                f"Items depend on each other in {self.groups:,} groups of at most {self.largest_group} items"
+                f" (the most, from {self.largest_from})."
+            )
+        return "\n".join([*lines, *(line for one in self.statements.values() for line in one.lines())])
 
 
 def certify(
-    projection: np.ndarray,
-    direction: np.ndarray,
-    gamma: ArrayLike,
-    target: np.ndarray,
-    alpha: float,
-    confidence: float = 0.95,
-    *,
-    counts: np.ndarray | None = None,
-    group: np.ndarray | None = None,
-    rng: np.random.Generator | None = None,
+    observed: Observed, alpha: float, confidence: float = 0.95, *, statements: Mapping[str, Maker] | None = None
 ) -> Certificate:
-    """Certify translations zhat = p + gamma f of held-out pairs, with the bound and its premises.
+    """Certify a translator on held-out pairs.
 
     Parameters
     ----------
-    projection, direction : (n, d) arrays
-        p of any length, f of unit length; d is at least 3.
-    gamma : array_like
-        One number, or (n,); at least 0.
-    target : (n, d) or (n, m, d) array
-        z, of any length.
+    observed : Observed
+        Pairs that the translator was not trained on.
     alpha : float
-        Cosine to be reached, in [-1, 1].
+        Cosine to be reached, in [-1, 1]. Choose it before you look at these pairs.
     confidence : float
         Probability with which all statements are right, in (0, 1).
-    counts : (n,) array, optional
-        How many of the m targets each item has; None: all.
-    group : (n,) array, optional
-        Labels of items that are not independent of each other; None: all are.
-    rng : numpy.random.Generator, optional
-        Draws one item of each group and one target of each item; needed where there is more than one to draw from.
+    statements : mapping, optional
+        More of them, by name: functions that take `confidence` and return a `Statement`.
 
     Returns
     -------
     Certificate
-        With `premises`.
+        The statements about items, groups and levels; with "premises" where the translations are in parts and
+        "expectation" where cosines are expected; and the ones that were added.
 
     Raises
     ------
     ValueError
-        Bad shapes or values, or no rng where it is needed.
+        alpha or confidence outside its range, a name that is taken, and what the statements refuse.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> z, f = rng.standard_normal((2, 500, 8))
-    >>> f /= np.linalg.norm(f, axis=1, keepdims=True)
-    >>> certificate = certify(0.2 * z, f, 0.5, z, alpha=0.5)
-    >>> print(round(certificate.lower_limit, 3), round(certificate.premises.exact.probability, 3))
-    0.849 0.895
+    >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5).text())
+    100 held-out items stand for all items of their kind.
+    With confidence 0.95 everything below is right at once.
+    How often does a translation have a cosine of 0.5 or more with its target?
+      For at least 65.34% of all items; for 75.00% of those held out.
+    Which cosine do most translations have with their target?
+      Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """
-    target = np.asarray(target)
-    if target.ndim == 3:
-        target = one_target(target, counts, rng)
-    rows = one_of_each(group, len(target), rng)
-    rows_agree(projection=np.asarray(projection), direction=np.asarray(direction), target=target)
-    gamma = np.broadcast_to(gamma, len(target))[rows]
-    pairs = TranslatedPairs.of(np.asarray(projection)[rows], np.asarray(direction)[rows], gamma, target[rows])
-    return _certificate(pairs.cosine, alpha, confidence, len(target), pairs)
-
-
-def certify_cosines(
-    cosine: ArrayLike,
-    alpha: float,
-    confidence: float = 0.95,
-    *,
-    expected: ArrayLike | None = None,
-    group: np.ndarray | None = None,
-    rng: np.random.Generator | None = None,
-) -> Certificate:
-    """Certify held-out cosines of any translator, without the bound.
-
-    Parameters
-    ----------
-    cosine : (n,) array_like
-        cos(z, zhat) of each row.
-    alpha, confidence, group
-        As for `certify`.
-    expected : (n,) array_like, optional
-        The cosines that the translator expected, 0 to 1; None: it expects none.
-    rng : numpy.random.Generator, optional
-        Draws one item of each group, and the order in which expected cosines are bet on; needed for either.
-
-    Returns
-    -------
-    Certificate
-        With `expectation` where expected cosines are given.
-
-    Raises
-    ------
-    ValueError
-        Bad shapes or values, or no rng where it is needed.
-
-    Examples
-    --------
-    >>> certificate = certify_cosines(np.linspace(0.4, 0.8, 100), alpha=0.5)
-    >>> print(certificate.successes, round(certificate.lower_limit, 3))
-    75 0.653
-    """
-    cosine = vector("cosine", cosine)
-    rows = one_of_each(group, len(cosine), rng)
-    if expected is None:
-        return _certificate(cosine[rows], alpha, confidence, len(cosine))
-    expected = vector("expected", expected)
-    rows_agree(cosine=cosine, expected=expected)
-    rows = _needed(rng, "expected cosines are given").permutation(rows)
-    return _certificate(cosine[rows], alpha, confidence, len(cosine), expected=expected[rows])
-
-
-def one_of_each(group: ArrayLike | None, n: int, rng: np.random.Generator | None) -> np.ndarray:
-    """One of the n rows of each group, uniformly, in ascending order; all rows where every row is its own group."""
-    labels = group_numbers(group, n)
-    if labels.max() + 1 == n:
-        return np.arange(n)
-    order = _needed(rng, "rows come in groups").permutation(n)
-    return np.sort(order[np.unique(labels[order], return_index=True)[1]])
-
-
-def one_target(target: np.ndarray, counts: np.ndarray | None, rng: np.random.Generator | None) -> np.ndarray:
-    """One of the targets (n, m, d) of each item, (n, d), uniformly; item i has counts[i] of them."""
-    n, m, _ = target.shape
-    counts = np.full(n, m) if counts is None else np.asarray(counts)
-    if counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
-        raise ValueError(f"counts: shape {counts.shape}, ({n},) numbers from 1 to {m} are needed")
-    return target[np.arange(n), _needed(rng, "items have several targets").integers(counts)]
-
-
-def _certificate(
-    cosine: Floats,
-    alpha: float,
-    confidence: float,
-    rows: int,
-    pairs: TranslatedPairs | None = None,
-    expected: Floats | None = None,
-) -> Certificate:
-    """The certificate of independent cosines, and of what else is known of them."""
-    if not -1.0 <= alpha <= 1.0:
-        raise ValueError(f"alpha: {alpha}, -1 to 1 is needed")
-    statements = 2 + (TESTS if pairs is not None else 0) + (1 if expected is not None else 0)
-    level = (1.0 - fraction("confidence", confidence)) / statements  # Bonferroni
-    successes = int((cosine >= alpha).sum())
+    in_range("alpha", alpha, low=-1.0, high=1.0)
+    makers: dict[str, Maker] = {"items": partial(share_of_items, observed, alpha)}
+    if observed.groups < observed.items:
+        makers["groups"] = partial(share_of_groups, observed, alpha)
+    makers["cosines"] = partial(guaranteed_levels, observed)
+    if observed.parts is not None:
+        makers["premises"] = partial(measure_premises, observed.parts, alpha)
+    if observed.expected is not None:
+        makers["expectation"] = partial(
+            judge_expectation,
+            observed.of_items(observed.expected),
+            observed.of_items(observed.cosine),
+            group=observed.group,
+            largest_group=observed.largest_group,
+        )
+    statements = statements or {}
+    if taken := makers.keys() & statements.keys():
+        raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")
+    makers |= statements
+    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(makers)  # Bonferroni
     return Certificate(
         alpha=float(alpha),
         confidence=float(confidence),
-        each=1.0 - level,
-        rows=rows,
-        pairs=len(cosine),
-        successes=successes,
-        lower_limit=lower_limit(successes, len(cosine), 1.0 - level),
-        band=survival_band(cosine, 1.0 - level),
-        premises=None if pairs is None else measure_premises(pairs, alpha, level),
-        expectation=None if expected is None else judge_expectation(expected, cosine, 1.0 - level),
+        each=each,
+        pairs=observed.pairs,
+        items=observed.items,
+        groups=observed.groups,
+        largest_group=observed.largest_group,
+        largest_from=observed.largest_from,
+        statements={name: make(confidence=each) for name, make in makers.items()},
     )
 
 
-def _needed(rng: np.random.Generator | None, why: str) -> np.random.Generator:
-    if rng is None:
-        raise ValueError(f"rng: none, a numpy.random.Generator is needed where {why}")
-    return rng
+def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
+    """A random pair of a random item reaches alpha with this probability at least."""
+    reached = observed.cosine >= alpha
+    share = reached if observed.pairs == observed.items else observed.of_items(reached)
+    return item_lower_limit(share, observed.group, confidence, largest_group=observed.largest_group)
 
 
 def _level(cosine: float) -> str:
-    return f"{cosine:.4f}" if cosine > -1.0 else "-1 (these pairs are too few for more)"
+    return f"{cosine:.4f}" if cosine > -1.0 else "-1 (these are too few for more)"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import ROUNDING, Floats, matrix, row_cosine, rows_agree
+from analysis.theory.arrays import ROUNDING, Floats, fraction, matrix, row_cosine, rows_agree
 from analysis.theory.bound import beta, general_probability, probability
-from analysis.theory.dominance import Dominance, fewer_than_expected, judge_dominance
+from analysis.theory.dominance import Dominance, beaten, fewer_than_expected, judge_dominance
 
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
@@ -69,6 +69,10 @@ class TranslatedPairs:
             raise ValueError("projection + gamma direction: a row is zero, vectors with a direction are needed")
         return pairs
 
+    def take(self, rows: np.ndarray) -> TranslatedPairs:
+        """Some of the pairs."""
+        return TranslatedPairs(self.projection[rows], self.direction[rows], self.gamma[rows], self.target[rows])
+
     @property
     def translation(self) -> Floats:
         """zhat = p + gamma f, (N, d)."""
@@ -78,6 +82,26 @@ class TranslatedPairs:
     def cosine(self) -> Floats:
         """cos(z, zhat), (N,)."""
         return row_cosine(self.translation, self.target)
+
+    @property
+    def frame(self) -> tuple[Floats, Floats]:
+        """a and b (N,) of p = a z + b e, with a unit vector e perpendicular to z."""
+        along = np.einsum("nd,nd->n", self.projection, self.target)
+        return along, np.linalg.norm(self.projection - along[:, None] * self.target, axis=1)
+
+    @property
+    def moved(self) -> np.ndarray:
+        """Whether the direction moves the translation by more than rounding does, bool (N,)."""
+        return self.gamma > ROUNDING * np.linalg.norm(self.projection, axis=1)
+
+    @property
+    def beaten(self) -> Floats:
+        """V of `analysis.theory.dominance`, of the pairs that are `moved`; ValueError where none is."""
+        moved = self.moved
+        if not moved.any():
+            raise ValueError("gamma: 0 on every pair, a direction that moves some of them is needed")
+        along, across = self.frame
+        return beaten(self.cosine[moved], along[moved], across[moved], self.gamma[moved], self.target.shape[1])
 
     @property
     def alignment(self) -> Floats:
@@ -107,7 +131,11 @@ class Claim:
     refuted: bool
 
     def __str__(self) -> str:
-        return f"{self.probability:.4f} ({'REFUTED' if self.refuted else 'NOT REFUTED'}, {_p(self.p_value)})"
+        return f"{self.probability:.2%}: {'REFUTED' if self.refuted else 'NOT REFUTED'} ({_p(self.p_value)})"
+
+
+TESTS = 3
+"""How many tests `measure_premises` makes: of the bound, of the exact claim, of dominance."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +144,12 @@ class Premises:
 
     Attributes
     ----------
+    alpha : float
+        The cosine to be reached.
+    pairs : int
+        N, independent of each other.
+    observed : float
+        Share of them that reach alpha.
     bound : Claim
         P(U >= beta_i) of the orthogonal geometry, U the alignment of a uniform direction in n = d - 1 dimensions. A
         pair with |p| > |z| = 1, which that geometry excludes, counts as 0.
@@ -130,9 +164,12 @@ class Premises:
         Share of the pairs for which one of {u_i >= beta_i} and {cos_i >= alpha} is true and the other not. So many does
         the assumption of that geometry get wrong.
     dominance : Dominance
-        Whether the trained alignment dominates the one of a uniform direction.
+        Whether the trained direction dominates a random one, on the pairs that it moves.
     """
 
+    alpha: float
+    pairs: int
+    observed: float
     bound: Claim
     exact: Claim
     projection_residual: tuple[float, float]
@@ -141,54 +178,50 @@ class Premises:
     misjudged: float
     dominance: Dominance
 
-    def lines(self, limit: float) -> list[str]:
-        """The bound, its premises and what remains of it, in words, beside the sure `limit` of P(cos >= alpha)."""
+    def lines(self) -> list[str]:
+        """The bound, its premises and what remains of it, in words."""
         dominance, bound, exact = self.dominance, self.bound, self.exact
         verdict = {
-            "refuted": f"REFUTED ({_p(dominance.refutation_p)}), worst at u = {dominance.worst:.4f}",
+            "refuted": f"REFUTED ({_p(dominance.refutation_p)})",
             "supported": f"SUPPORTED at every decile ({_p(dominance.support_p)})",
-            "undecided": f"UNDECIDED ({_p(dominance.refutation_p)} against, {_p(dominance.support_p)} for it)",
+            "undecided": f"UNDECIDED ({_p(dominance.refutation_p)} against it, {_p(dominance.support_p)} for it)",
         }[dominance.verdict]
         if exact.refuted:
-            end = "The direction does worse than a random one, and the bound fails. Limit and curve stand."
+            end = "The bound fails: F does worse than a random direction would."
         elif bound.refuted:
-            end = "The orthogonal geometry puts the bound too high here. Limit and curve stand."
+            end = "The bound is too high here: p, r and F are not perpendicular."
         elif dominance.verdict == "refuted":
-            end = "Without dominance the bound is no guarantee, even where not refuted. Limit and curve stand."
+            end = "The bound is no guarantee: at some cosines F does worse than a random direction."
         elif dominance.verdict == "supported":
-            end = "The bound's hypothesis is borne out; its value is the one in the geometry of these pairs."
+            end = "What the bound assumes of F is borne out. Use its value for the angles that the pairs have."
         else:
-            end = "The bound stays a hypothesis here. Limit and curve are guaranteed."
+            end = "These pairs neither refute nor confirm what the bound assumes of F."
         return [
-            "Claimed by the bound, as if the direction were uniformly random:",
-            f"  P(cos >= alpha) is at least {bound} in the orthogonal geometry,",
-            f"  and {exact} in the geometry of these pairs;"
-            f" the limit above is {'higher' if limit > exact.probability else 'lower'}.",
-            "Its premises, on these pairs:",
-            f"  p, r and f are perpendicular: {'HOLDS' if self.perpendicular else 'DOES NOT HOLD'};"
-            f" the median of |cos(p, r)| is {self.projection_residual[0]:.4f},"
-            f" of |cos(f, p)| {self.direction_projection[0]:.4f}.",
-            f"  Taking them for perpendicular misjudges {self.misjudged:.2%} of the pairs.",
-            f"  The alignment dominates a uniform direction's: {verdict}; its mean is {dominance.mean:.4f}.",
-            end,
+            "Does the poster's bound hold? A translation is a linear part p and a direction F; r is the target less p.",
+            f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {self.alpha:.4g}.",
+            f"  If F were random, and p, r and F perpendicular, at least {bound}.",
+            f"  If F were random, with the angles that these pairs have, {exact}.",
+            f"  Are they perpendicular? {'YES' if self.perpendicular else 'NO'}: the median of |cos(p, r)| is"
+            f" {self.projection_residual[0]:.4f}, of |cos(F, p)| {self.direction_projection[0]:.4f};"
+            f" to take them so misjudges {self.misjudged:.2%} of the pairs.",
+            f"  F does at least as well as a random direction, at every cosine: {verdict}.",
+            f"  F beats {dominance.mean:.2%} of the random directions on average; a random one beats half of them.",
+            f"  {end}",
         ]
 
 
-TESTS = 3
-"""How many tests `measure_premises` makes, each at its level: of the bound, of the exact claim, of dominance."""
-
-
-def measure_premises(pairs: TranslatedPairs, alpha: float, level: float) -> Premises:
+def measure_premises(pairs: TranslatedPairs, alpha: float, confidence: float) -> Premises:
     """Evaluate the bound on independent pairs, and test it and its premises.
 
     Parameters
     ----------
     pairs : TranslatedPairs
-        Independent of each other and of the translator's training.
+        Independent of each other and of the translator's training; gamma is above 0 on some.
     alpha : float
         Cosine to be reached, in [-1, 1].
-    level : float
-        Level of each of the `TESTS` tests, in (0, 1).
+    confidence : float
+        Probability with which no verdict is wrong, in (0, 1). Each of the `TESTS` tests is at the level
+        (1 - confidence) / TESTS.
 
     Returns
     -------
@@ -198,26 +231,24 @@ def measure_premises(pairs: TranslatedPairs, alpha: float, level: float) -> Prem
     Raises
     ------
     ValueError
-        alpha or level outside its range, a projection that equals its target.
+        alpha or confidence outside its range, a projection that equals its target, no gamma above 0.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> z, f = rng.standard_normal((2, 500, 8))
     >>> f /= np.linalg.norm(f, axis=1, keepdims=True)  # random, and not perpendicular to p
-    >>> found = measure_premises(TranslatedPairs.of(0.2 * z, f, 0.5, z), alpha=0.5, level=0.01)
+    >>> found = measure_premises(TranslatedPairs.of(0.2 * z, f, 0.5, z), alpha=0.5, confidence=0.97)
     >>> print(found.perpendicular, found.exact.refuted, found.dominance.verdict)
     False False undecided
     """
+    level = (1.0 - fraction("confidence", confidence)) / TESTS  # Bonferroni
     d = pairs.target.shape[1]
     s = np.linalg.norm(pairs.projection, axis=1)
     possible = s <= 1.0 + ROUNDING
     geometry = np.minimum(s, 1.0), pairs.gamma
     bound = np.where(possible, probability(alpha, *geometry, d, "complement"), 0.0)
-
-    along = np.einsum("nd,nd->n", pairs.projection, pairs.target)
-    across = np.linalg.norm(pairs.projection - along[:, None] * pairs.target, axis=1)
-    exact = general_probability(alpha, along, across, pairs.gamma, d).probability
+    exact = general_probability(alpha, *pairs.frame, pairs.gamma, d).probability
 
     reached = pairs.cosine >= alpha
     judged = possible & (pairs.alignment >= beta(alpha, *geometry))
@@ -225,13 +256,16 @@ def measure_premises(pairs: TranslatedPairs, alpha: float, level: float) -> Prem
     with_residual = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.target - pairs.projection)))
     with_direction = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.direction)))
     return Premises(
+        alpha=float(alpha),
+        pairs=len(reached),
+        observed=float(reached.mean()),
         bound=_claim(bound, reached, level),
         exact=_claim(exact, reached, level),
         projection_residual=_typical(with_residual),
         direction_projection=_typical(with_direction),
         perpendicular=bool(max(with_residual.max(), with_direction.max()) <= ROUNDING),
         misjudged=float((judged != reached).mean()),
-        dominance=judge_dominance(pairs.alignment, d - 1, level),
+        dominance=judge_dominance(pairs.beaten, level),
     )
 
 
@@ -248,4 +282,4 @@ def _typical(values: Floats) -> tuple[float, float]:
 
 def _p(value: float) -> str:
     """A p-value in words."""
-    return f"p = {value:.2g}" if value >= 1e-99 else "p < 1e-99"
+    return f"p-value {value:.2g}" if value >= 1e-99 else "p-value < 1e-99"

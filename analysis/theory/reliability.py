@@ -13,7 +13,7 @@ from analysis.theory.arrays import Floats, vector
 from analysis.theory.betting import item_interval
 from analysis.theory.confidence import mean_interval
 
-ENOUGH = 20  # pairs, for errors over tenths of them
+ENOUGH = 20  # items, for errors over tenths of them
 
 
 class Reliability(NamedTuple):
@@ -110,7 +110,7 @@ def reliability(
 
 @dataclass(frozen=True)
 class Expectation:
-    """Whether expected cosines come true on average, on independent pairs.
+    """Whether expected cosines come true on average, every item weighing the same.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Expectation:
     refuted : bool
         Whether 0 is not: on average the expected cosines do not come true.
     error, error_by_chance : float, optional
-        Those of `reliability` over tenths of the pairs, a description with no guarantee; None for fewer than 20 pairs.
+        Those of `reliability` over tenths of the items, a description with no guarantee; None for fewer than 20 items.
     """
 
     expected: float
@@ -138,29 +138,39 @@ class Expectation:
         if self.refuted:
             verdict = f"REFUTED, they are too {'high' if self.high < 0.0 else 'low'}"
         lines = [
-            f"Expected by the translator is a mean cosine of {self.expected:.4f}; observed is {self.observed:.4f}.",
-            f"  That expected cosines come true on average: {verdict};"
-            f" observed less expected has a mean of {self.low:.4f} to {self.high:.4f}.",
+            "Do the cosines that the translator expects come true?",
+            f"  On average it expected {self.expected:.4f} here, and {self.observed:.4f} came.",
+            f"  That they come true on average: {verdict}. For all items the mean of what comes, less what is expected,"
+            f" is between {self.low:.4f} and {self.high:.4f}.",
         ]
         if self.error is not None:
             lines.append(
-                f"  Over tenths of the pairs by expected cosine they are off by {self.error:.4f} here,"
-                f" by {self.error_by_chance:.4f} if they were exact."
+                f"  In tenths of these items, by expected cosine, they are off by {self.error:.4f}; exact ones would be"
+                f" by {self.error_by_chance:.4f}. (This line has no guarantee.)"
             )
         return lines
 
 
-def judge_expectation(expected: Floats, observed: Floats, confidence: float) -> Expectation:
+def judge_expectation(
+    expected: Floats,
+    observed: Floats,
+    confidence: float,
+    *,
+    group: np.ndarray | None = None,
+    largest_group: int | None = None,
+) -> Expectation:
     """Test whether expected cosines come true on average.
 
     Parameters
     ----------
-    expected : (N,) array
-        In [0, 1].
-    observed : (N,) array
-        The cosines of as many independent pairs, in an order that depends on neither array.
+    expected : (n,) array
+        One an item, in [0, 1].
+    observed : (n,) array
+        The mean cosine of each item's pairs.
     confidence : float
         Probability that the interval of the mean difference is right, in (0, 1).
+    group, largest_group : optional
+        As for `analysis.theory.betting.item_lower_limit`.
 
     Returns
     -------
@@ -181,8 +191,10 @@ def judge_expectation(expected: Floats, observed: Floats, confidence: float) -> 
     """
     if expected.min() < 0.0 or expected.max() > 1.0:
         raise ValueError(f"expected: {expected.min()} to {expected.max()}, 0 to 1 is needed")
-    low, high = item_interval(np.clip(observed, -1.0, 1.0) - expected, None, confidence, low=-2.0, high=1.0)
-    found = reliability(expected, observed) if len(expected) >= ENOUGH else None
+    low, high = item_interval(
+        np.clip(observed, -1.0, 1.0) - expected, group, confidence, largest_group=largest_group, low=-2.0, high=1.0
+    )
+    found = reliability(expected, observed, group) if len(expected) >= ENOUGH else None
     return Expectation(
         expected=float(expected.mean()),
         observed=float(observed.mean()),

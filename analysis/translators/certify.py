@@ -2,12 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from analysis.theory.arrays import matrix, row_cosine
-from analysis.theory.certify import Certificate, certify, certify_cosines, one_of_each, one_target
+from analysis.theory.certify import Certificate, Maker, Observed, certify
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, HasParts, Translator
+
+
+def observe(
+    translator: Translator,
+    pairs: PairedEmbeddings,
+    *,
+    whole: PairedEmbeddings | None = None,
+    largest_group: int | None = None,
+) -> Observed:
+    """The cosines of a translator on held-out pairs: every condition of an item with every target of it.
+
+    Parameters
+    ----------
+    translator : Translator
+        Of independent items: what it says of one must not depend on the items beside it.
+    pairs : PairedEmbeddings
+        That it was not trained on.
+    whole : PairedEmbeddings, optional
+        The pair set of which `pairs` are the part that was held out. No group has more items than its largest.
+    largest_group : int, optional
+        How many items a group can have at most, in place of what `whole` says. With neither it is what the largest has
+        here, which is an assumption.
+
+    Returns
+    -------
+    Observed
+        With `parts` of a translator that `HasParts` and whose gamma is above 0, with `expected` of one that `Expects`
+        cosines.
+
+    Raises
+    ------
+    ValueError
+        Pairs of other modalities, dimensions or encoders than the translator's, or items that are not independent.
+    """
+    facts = translator.facts
+    facts.refuse(pairs)
+    if not translator.row_by_row:
+        raise ValueError(
+            f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
+        )
+    condition, item = pairs.rows(facts.source)
+    target = np.asarray(pairs.modality(facts.target))
+    source = "given"
+    if largest_group is None and whole is not None:
+        largest_group, source = largest_in(whole), "the whole pair set"
+    how: dict[str, Any] = {
+        "item": item,
+        "counts": pairs.counts.get(facts.target),
+        "group": pairs.labels,
+        "largest_group": largest_group,
+        "expected": translator.expected_cosine(condition) if isinstance(translator, Expects) else None,
+    }
+    if isinstance(translator, HasParts):
+        found = Observed.of_parts(*translator.parts(condition), target, **how)
+    else:
+        found = Observed.of_translations(translator.translate(condition), target, **how)
+    return found if largest_group is None else replace(found, largest_from=source)
+
+
+def largest_in(pairs: PairedEmbeddings) -> int:
+    """How many items the largest group has."""
+    return int(np.unique(pairs.labels, return_counts=True)[1].max())
 
 
 def certify_translator(
@@ -16,52 +81,29 @@ def certify_translator(
     alpha: float,
     confidence: float = 0.95,
     *,
-    rng: np.random.Generator | None = None,
+    whole: PairedEmbeddings | None = None,
+    largest_group: int | None = None,
+    statements: Mapping[str, Maker] | None = None,
 ) -> Certificate:
-    """Certify a trained translator on held-out pairs: one condition and one target of an item, one item of a group.
-
-    Of a translator that `HasParts`, zhat = p + gamma f, the certificate is whole: limit, curve, the bound and its
-    premises. Of any other the observed cosines are certified, and of one that `Expects` cosines, whether these come
-    true.
+    """Certify a trained translator on held-out pairs.
 
     Parameters
     ----------
-    translator : Translator
-        Of independent items: what it says of one must not depend on the items beside it.
-    pairs : PairedEmbeddings
-        That it was not trained on.
-    alpha, confidence : float
+    translator, pairs, whole, largest_group
+        As for `observe`.
+    alpha, confidence, statements
         As for `analysis.theory.certify.certify`.
-    rng : numpy.random.Generator, optional
-        Draws the conditions, targets and items. None: a generator with seed 0, so that two calls agree.
 
     Returns
     -------
     Certificate
-        With `premises`, with `expectation`, or with neither.
+        Of how often alpha is reached and which cosines are; of a translator in parts, whether the bound's premises
+        hold; of one that expects cosines, whether these come true.
 
     Raises
     ------
     ValueError
-        Pairs of other modalities, dimensions or encoders than the translator's, items that are not independent, and as
-        for `certify`.
+        As for `observe` and `certify`.
     """
-    rng = np.random.default_rng(0) if rng is None else rng
-    facts = translator.facts
-    facts.refuse(pairs)
-    if not translator.row_by_row:
-        raise ValueError(
-            f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
-        )
-    condition, item = pairs.rows(facts.source)
-    condition = condition[one_of_each(item, len(item), rng)]
-    target, counts = pairs.modality(facts.target), pairs.counts.get(facts.target)
-    if isinstance(translator, HasParts):
-        projection, direction, gamma = translator.parts(condition)
-        return certify(
-            projection, direction, gamma, target, alpha, confidence, counts=counts, group=pairs.labels, rng=rng
-        )
-    target = target if target.ndim == 2 else one_target(target, counts, rng)
-    cosine = row_cosine(matrix("translation", translator.translate(condition)), matrix("target", target))
-    expected = translator.expected_cosine(condition) if isinstance(translator, Expects) else None
-    return certify_cosines(cosine, alpha, confidence, expected=expected, group=pairs.labels, rng=rng)
+    observed = observe(translator, pairs, whole=whole, largest_group=largest_group)
+    return certify(observed, alpha, confidence, statements=statements)
