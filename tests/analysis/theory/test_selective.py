@@ -145,13 +145,14 @@ class TestPopulations:
 
 
 def trial(rng, runs, groups, sizes, risk_of, heavy=0.0):
-    """Scores and misses (runs, items) of groups of these sizes: the items of a group miss together where `heavy` is 1.
+    """Scores and misses (runs, items) in groups of these sizes.
 
-    A group has one score. Each item takes its own coin, or, with probability `heavy`, that of the group.
+    An item of the score s misses where its coin, uniform on (0, 1), is below risk_of(s): its own coin or, with
+    probability `heavy`, that of its group.
     """
     number = np.repeat(np.arange(groups), sizes)
-    score = rng.uniform(0.0, 1.0, (runs, groups))[:, number]
-    own, shared = rng.random((runs, len(number))), rng.random((runs, groups))[:, number]
+    score, own = rng.random((2, runs, len(number)))
+    shared = rng.random((runs, groups))[:, number]
     coin = np.where(rng.random((runs, len(number))) < heavy, shared, own)
     return number, score, coin < risk_of(score)
 
