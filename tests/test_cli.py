@@ -33,10 +33,14 @@ def modtrans(capsys, *arguments):
 def test_train_and_certify(folder, capsys):
     assert modtrans(capsys, "train", "pairs.npz", "--out", "run", *POSTER)[0] == 0
     status, out, _ = modtrans(capsys, "certify", "run", "pairs.npz", "--alpha", "0.2", "--json")
-    assert status == 0 and 0 <= json.loads(out)["lower_limit"] <= 1
+    said = json.loads(out)["statements"]
+    assert status == 0 and 0 <= said["items"]["limit"] <= said["items"]["observed"] and "premises" in said
     assert modtrans(capsys, "train", "pairs.npz", "--goal", "retrieval", "--out", "calibrated")[0] == 0
     status, out, _ = modtrans(capsys, "certify", "calibrated", "pairs.npz", "--alpha", "0.2", "--json")
-    assert status == 0 and json.loads(out)["premises"] is None and "refuted" in json.loads(out)["expectation"]
+    said = json.loads(out)["statements"]
+    assert status == 0 and "premises" not in said and "refuted" in said["expectation"]
+    status, out, _ = modtrans(capsys, "certify", "run", "pairs.npz", "--alpha", "0.2", "--largest-group", "3")
+    assert status == 0 and "With confidence 0.95 everything below is right at once." in out
 
 
 def test_certify_refuses_another_encoder(folder, capsys):
@@ -52,6 +56,7 @@ def test_certify_refuses_another_encoder(folder, capsys):
     ("arguments", "status", "words"),
     [
         (["certify", "run", "pairs.npz", "--alpha", "2"], 1, "alpha: 2"),
+        (["certify", "run", "pairs.npz", "--largest-group", "0"], 1, "largest_group: 0, at least 1"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
     ],

@@ -1,8 +1,12 @@
-"""Held-out pairs, a sampler with a known law, and three directions F to certify. Notebook 05."""
+"""Held-out pairs, a sampler with a known law, three directions F to certify, and certificates put to the test.
+
+Notebook 05.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +15,7 @@ import pandas as pd
 from analysis.experiments.data import one_vector, ridge_map
 from analysis.experiments.synthetic import mean_length
 from analysis.experiments.trial import Trial
+from analysis.theory.certify import Observed, certify, curve
 from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import Limits, sampling_law
 from analysis.translators import SIMPLE, applicable
@@ -18,6 +23,8 @@ from modtrans_core import PairedEmbeddings, Translator, preset
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 
+CONFIDENCE, GROUPS = 0.8, 150
+"""of the certificates that are put to the test, low so that errors are seen, and the groups that each is given"""
 SAMPLES = (1, 2, 4, 8, 16, 32, 64)
 DRAWS = 400
 """draws of the sampler for each number of samples"""
@@ -100,3 +107,55 @@ def three_directions(held: Held, features: int, rng: np.random.Generator) -> dic
     left = [y - ridge(x) for x, y in ((c, z), (held_c, held_z))]
     learned = unit(ridge_map(lift[0], left[0], (lift[1], left[1]))(lift[2]))
     return {"learned": learned, "random": unit(rng.standard_normal(learned.shape)), "turned round": -learned}
+
+
+def validation_level(held: Held) -> float:
+    """The median cosine of a ridge map on validation rows that it has not seen."""
+    c, z = held.validation
+    return float(np.median(cosine(held.trial.fit(preset("ridge"), unseen=True).translate(c), z)))
+
+
+def one_pair_each(observed: Observed) -> Observed:
+    """The first pair of each group alone: independent pairs."""
+    return Observed.of(observed.cosine[observed.first])
+
+
+def drawn(population: Observed, groups: int, rng: np.random.Generator) -> Observed:
+    """So many groups of a population, drawn with replacement: independent, and of a law that is known."""
+    chosen = rng.integers(0, population.groups, groups)
+    of_pair = population.group[population.item]
+    order = np.argsort(of_pair, kind="stable")  # the pairs of a group side by side, items in order
+    start = np.searchsorted(of_pair[order], np.arange(population.groups + 1))
+    size = np.diff(start)[chosen]
+    which = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    rows, copy = order[np.repeat(start[chosen], size) + which], np.repeat(np.arange(groups), size)
+    first = np.append(True, (np.diff(population.item[rows]) != 0) | (np.diff(copy) != 0))
+    return Observed.of(
+        population.cosine[rows], item=first.cumsum() - 1, group=copy[first], largest_group=population.largest_group
+    )
+
+
+def misses(population: Observed, alpha: float, runs: int, rng: np.random.Generator) -> dict[str, int]:
+    """How many of so many certificates are wrong, each of `GROUPS` groups drawn from a population that is known.
+
+    Returns
+    -------
+    For each statement, and for `any` of them, the number of certificates in which it is wrong. At most a share of
+    1 - `CONFIDENCE` of them should be, but for chance.
+    """
+    reached = population.reached(alpha)
+    truth = {"items": reached.mean(), "groups": population.of_groups(reached).mean()}
+    levels = np.quantile(population.cosine, np.linspace(0.0, 1.0, 41))
+    true_curve = np.array([population.reached(x).mean() for x in levels])
+    wrong: dict[str, int] = {}
+    for _ in range(runs):
+        observed = drawn(population, GROUPS, rng)
+        said = certify(observed, alpha, CONFIDENCE, statements={"curve": partial(curve, observed, levels)}).statements
+        found = {name: said[name].limit > truth[name] for name in ("items", "groups") if name in said}
+        found["cosines"] = any(population.reached(x).mean() < float(q) for q, x in said["cosines"].cosine.items())
+        low, high = np.array(said["curve"].low), np.array(said["curve"].high)
+        found["curve"] = bool(((low > true_curve) | (high < true_curve)).any())
+        found["any"] = any(found.values())
+        for name, one in found.items():
+            wrong[name] = wrong.get(name, 0) + int(one)
+    return wrong

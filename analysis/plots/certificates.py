@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
+from analysis.theory.certify import Curve
 from analysis.theory.limits import Limits, sampling_law
-from analysis.theory.sphere import AlignmentLaw
-from analysis.theory.survival import SurvivalBand
 
 
 def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
@@ -63,49 +62,46 @@ def sampling(length: float, measured: pd.DataFrame, ax: Axes | None = None) -> A
 
 
 def survival(
-    bands: Mapping[str, SurvivalBand],
+    curves: Mapping[str, Curve],
     bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """P(cos >= alpha): observed curves inside their bands, and bounds.
+    """How often each cosine is reached: observed curves inside their certified bands, and bounds.
 
     Parameters
     ----------
-    bands : name -> band.
+    curves : name -> curve.
     bounds : name -> (alpha, probability), curves drawn without a band.
     """
     ax = ax or plt.gca()
-    for name, band in bands.items():
-        low, high = band.cosine[[0, -1]]
-        x = np.linspace(low - 0.05 * (high - low), high, 400)
-        (line,) = ax.plot(x, band.observed(x), label=f"{name} (N = {len(band.cosine):,})")
-        ax.fill_between(x, band.low(x), band.high(x), color=line.get_color(), **BAND)
+    for name, curve in curves.items():
+        (line,) = ax.plot(curve.alpha, curve.observed, label=name)
+        ax.fill_between(curve.alpha, curve.low, curve.high, color=line.get_color(), **BAND)
     for name, (alpha, probability) in (bounds or {}).items():
         ax.plot(alpha, probability, label=name)
-    ax.set(xlabel=r"$\alpha$", ylabel=r"$P(\cos(z, \hat{z}) \geq \alpha)$", ylim=(0, 1.02))
+    ax.set(xlabel=r"$\alpha$", ylabel=r"share with $\cos(z, \hat{z}) \geq \alpha$", ylim=(0, 1.02))
     ax.legend(loc="lower left")
     return ax
 
 
-def alignment(alignments: Mapping[str, np.ndarray], n: float, level: float = 0.05, ax: Axes | None = None) -> Axes:
-    """How far each empirical distribution function of u lies above that of the uniform law in n dimensions.
+def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """How much more often than a random direction each trained one beats no more than a share v of the random ones.
 
     Dominance is refuted above the dashed line, the one-sided Kolmogorov-Smirnov critical value at `level` for
-    the smallest sample; a law that dominates stays below zero.
+    the smallest sample; a direction that dominates stays below zero.
 
     Parameters
     ----------
-    alignments : name -> (N,).
+    beaten : name -> (N,), V of `analysis.theory.dominance`, independent.
     """
     ax = ax or plt.gca()
-    law, scale = AlignmentLaw(n), np.sqrt(n)
-    fewest = min(len(u) for u in alignments.values())
-    for name, u in alignments.items():
-        x = np.linspace(min(u.min(), -4 / scale), max(u.max(), 4 / scale), 400)
-        ax.plot(x, np.searchsorted(np.sort(u), x, side="right") / len(u) - law.cdf(x), label=name)
+    fewest = min(len(v) for v in beaten.values())
+    x = np.linspace(0.0, 1.0, 400)
+    for name, v in beaten.items():
+        ax.plot(x, np.searchsorted(np.sort(v), x, side="right") / len(v) - x, label=name)
     critical = stats.ksone.isf(level, fewest)
-    ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.4g}, N = {fewest:,})", **RULE)
+    ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.2g}, N = {fewest:,})", **RULE)
     ax.axhline(0.0, **ZERO)
-    ax.set(xlabel="alignment $u$", ylabel=r"$F_N(u) - P(U \leq u)$")
-    ax.legend(loc="lower left")
+    ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
+    ax.legend(loc="best")
     return ax

@@ -1,17 +1,29 @@
-"""Certificates: what each says, that its statements are right together, and what is refused."""
+"""Certificates: what each says, of which population, that its statements are right together, and what is refused."""
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.theory.certify import certify, certify_cosines
+from analysis.theory.betting import item_lower_limit
+from analysis.theory.certify import (
+    QUANTILES,
+    THESE,
+    Observed,
+    certify,
+    curve,
+    guaranteed_levels,
+    share_of_groups,
+    share_of_items,
+)
 from analysis.theory.confidence import lower_limit
 from analysis.theory.premises import TranslatedPairs
-from analysis.theory.sphere import AlignmentLaw
+from analysis.theory.survival import quantile_limit
 
+RUNS = 2000
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 
 
@@ -19,73 +31,275 @@ def unit_rows(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class Remark:
+    """A statement of someone else's."""
+
+    confidence: float
+
+    def lines(self):
+        return [f"said with confidence {self.confidence:.3f}"]
+
+
+class TestObserved:
+    def test_every_translation_meets_every_target_of_its_item(self):
+        """Two conditions of item 0 and one of item 1; three targets of which item 1 has two."""
+        zhat = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+        targets = np.array([[[1.0, 0], [0, 1], [3, 4]], [[-1, 0], [0, 1], [np.nan, np.nan]]])
+        observed = Observed.of_translations(zhat, targets, item=[0, 0, 1], counts=[3, 2], expected=[0.1, 0.2, 0.3])
+        np.testing.assert_allclose(observed.cosine, [1, 0, 0.6, 0, 1, 0.8, -1, 0])
+        assert observed.item.tolist() == [0] * 6 + [1] * 2
+        np.testing.assert_allclose(observed.expected, [0.1] * 3 + [0.2] * 3 + [0.3] * 2)
+        np.testing.assert_allclose(observed.of_items(observed.expected), [0.15, 0.3])
+        np.testing.assert_allclose(observed.reached(0.6), [4 / 6, 0])
+        assert (observed.pairs, observed.items, observed.groups, observed.alone) == (8, 2, 2, False)
+
+    def test_means_of_items_and_of_groups(self):
+        observed = Observed.of([0.1, 0.3, 0.5, 0.9], item=[0, 0, 1, 2], group=["b", "b", "a"])
+        np.testing.assert_allclose(observed.of_items(observed.cosine), [0.2, 0.5, 0.9])
+        np.testing.assert_allclose(observed.of_groups([0.2, 0.5, 0.9]), [0.9, 0.35])  # a, b
+        assert observed.cosine[observed.first].tolist() == [0.9, 0.1]
+        assert (observed.largest_group, observed.largest_from) == (2, THESE)
+
+    def test_the_parts_of_the_first_pair_of_each_group(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(6, 5, 0.7, np.random.default_rng(60))
+        targets = np.stack([z, -z], axis=1)
+        observed = Observed.of_parts(p, f, 0.5, targets, group=[0, 1, 1, 0, 2, 2], largest_group=4)
+        np.testing.assert_allclose(observed.parts.target, z[[0, 1, 4]], atol=1e-12)
+        np.testing.assert_array_equal(observed.parts.projection, p[[0, 1, 4]])
+        np.testing.assert_allclose(observed.cosine[::2], -observed.cosine[1::2])
+        assert (observed.largest_group, observed.largest_from) == (4, "given")
+
+    def test_parts_that_gamma_leaves_out_are_none(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(6, 5, 0.7, np.random.default_rng(61))
+        assert Observed.of_parts(p, f, 0.0, z).parts is None
+        assert Observed.of_parts(p, f, [0, 0, 0, 0, 0, 0.5], z).parts.moved.sum() == 1
+
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"cosine": [3.0, 0.2]}, "cosine: 3, a number in"),
+            ({"cosine": [np.nan, 0.2]}, "cosine: entry 0 is nan"),
+            ({"cosine": []}, "cosine: shape"),
+            ({"item": [0]}, "rows: cosine 2, item 1"),
+            ({"item": [1, 0]}, "item: not 0 to n - 1"),
+            ({"item": [0, 2]}, "item: not 0 to n - 1"),
+            ({"item": [1, 2]}, "item: not 0 to n - 1"),
+            ({"group": [0, 1, 2]}, "group: shape"),
+            ({"group": [0, 0], "largest_group": 1}, "largest_group: 1, at least 2"),
+            ({"expected": [0.5, 1.5]}, "expected: 1.5, a number in"),
+            ({"expected": [0.5]}, "rows: cosine 2, expected 1"),
+        ],
+    )
+    def test_bad_cosines(self, changed, words):
+        with pytest.raises(ValueError, match=words) as raised:
+            Observed.of(**({"cosine": [0.1, 0.2]} | changed))
+        assert "\n" not in str(raised.value)
+
+    p, f, z = unit_rows(np.random.default_rng(18).standard_normal((3, 6, 4)))
+
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"direction": f * np.array([[1, 1, 1, 0.5, 1, 1.2]]).T}, "direction: row 3 has length 0.5"),
+            ({"direction": f[:5]}, "rows: projection 6, direction 5"),
+            ({"gamma": -1.0}, "gamma: negative"),
+            ({"target": z[:, :3]}, r"one \(n, d\)"),
+            ({"projection": np.zeros_like(p), "gamma": 0.0}, "a row is zero"),
+            ({"target": 0 * z}, "target: row 0 is zero"),
+            ({"target": np.where(np.eye(6, 4) > 0, np.inf, z)}, "target: row 0"),
+            ({"group": np.zeros(5)}, "group: shape"),
+            ({"target": z[:, None], "counts": np.full(6, 2)}, "counts: shape"),
+            ({"target": z[:, None], "counts": np.zeros(6, int)}, "counts: shape"),
+            ({"target": z[:, None], "counts": np.ones(5, int)}, r"counts: shape \(5,\)"),
+            ({"target": z[:, None, None]}, "target: shape"),
+            ({"target": z[:5]}, "item: 6 items have translations, 5 have targets"),
+            ({"item": np.zeros(6, int)}, "item: 1 items have translations, 6 have targets"),
+            ({"item": np.zeros(5, int)}, "rows: rows 6, item 5"),
+        ],
+    )
+    def test_bad_parts(self, changed, words):
+        arguments = {"projection": self.p, "direction": self.f, "gamma": 0.5, "target": self.z}
+        with pytest.raises(ValueError, match=words) as raised:
+            Observed.of_parts(**(arguments | changed))
+        assert "\n" not in str(raised.value)
+
+
+class TestStatements:
+    def test_one_pair_an_item_has_the_exact_limits(self):
+        cosine = np.random.default_rng(62).uniform(-0.2, 0.9, 300)
+        observed = Observed.of(cosine)
+        share = share_of_items(observed, 0.4, 0.9)
+        k = int((cosine >= 0.4).sum())
+        assert share.limit == stats.binomtest(k, 300, alternative="greater").proportion_ci(0.9, method="exact").low
+        assert share.observed == k / 300
+        levels = guaranteed_levels(observed, 0.9).cosine
+        assert levels == {str(q): quantile_limit(cosine, q, 0.95) for q in QUANTILES}
+        for q in QUANTILES:  # by the count of the cosines that are lower: k of N with P(Binomial(N, 1 - q) <= k) <= .05
+            fewer = int((cosine < levels[str(q)]).sum())
+            assert stats.binom.cdf(fewer, 300, 1 - q) <= 0.05 < stats.binom.cdf(fewer + 1, 300, 1 - q)
+
+    def test_one_pair_an_item_by_chance_is_not_by_plan(self):
+        """Groups may have two items: that none has here must not bring the sharper limit."""
+        observed = Observed.of([0.2, 0.6, 0.7] * 20, largest_group=2)
+        assert share_of_items(observed, 0.5, 0.9).limit < lower_limit(40, 60, 0.9)
+
+    def test_items_weigh_the_same_whatever_their_pairs_and_groups_whatever_their_items(self):
+        """One item of 8 pairs that reach, two of one pair that do not, the first two in a group."""
+        observed = Observed.of([0.9] * 8 + [0.1] * 2, item=[0] * 8 + [1, 2], group=[0, 0, 1])
+        assert share_of_items(observed, 0.5, 0.9).observed == pytest.approx(1 / 3)
+        assert share_of_groups(observed, 0.5, 0.9).observed == pytest.approx(1 / 4)
+
+    def test_a_large_group_decides_once(self):
+        """Five groups, one of 96 items that all reach: the limit is that of few groups, not of 96 items."""
+        cosine = np.concatenate([np.full(96, 0.9), [0.1, 0.2, 0.3, 0.4]])
+        observed = Observed.of(cosine, group=np.concatenate([np.zeros(96), [1, 2, 3, 4]]))
+        assert share_of_items(observed, 0.5, 0.95).observed == 0.96
+        assert share_of_items(observed, 0.5, 0.95).limit < 0.3
+        assert lower_limit(96, 100) > 0.9  # as if they were independent
+
+    def test_the_level_is_the_last_whose_limit_is_high_enough(self):
+        rng = np.random.default_rng(63)
+        group = np.repeat(np.arange(80), rng.integers(1, 4, 80))
+        item = np.repeat(np.arange(len(group)), 2)
+        observed = Observed.of(rng.uniform(0, 1, len(item)).round(2), item=item, group=group, largest_group=3)
+        for q, level in guaranteed_levels(observed, 0.9).cosine.items():
+            levels = np.unique(observed.cosine)
+            after = levels[levels > level].min()
+            at, beyond = (item_lower_limit(observed.reached(x), group, 0.95, largest_group=3) for x in (level, after))
+            assert at >= float(q) > beyond
+
+    def test_a_curve_at_some_cosines(self):
+        observed = Observed.of(np.arange(200) / 200, item=np.arange(200) // 2)
+        found = curve(observed, [0.1, 0.5, 0.99], 0.9)
+        assert found.observed == pytest.approx((0.9, 0.5, 0.01))
+        assert all(low <= share <= high for low, share, high in zip(found.low, found.observed, found.high, strict=True))
+        farthest = max(np.subtract(found.high, found.observed).max(), np.subtract(found.observed, found.low).max())
+        assert f"give or take {farthest:.2%} or less" in found.lines()[1]
+
+    @pytest.mark.parametrize("make", [partial(share_of_items, alpha=0.5), partial(share_of_groups, alpha=0.5)])
+    def test_bad_input(self, make):
+        observed = Observed.of([0.1, 0.9])
+        with pytest.raises(ValueError, match="confidence: 1.0"):
+            make(observed, confidence=1.0)
+        with pytest.raises(ValueError, match="alpha: 1.5"):
+            make(observed, alpha=1.5, confidence=0.9)
+
+
 class TestCertificate:
     def test_from_cosines(self):
-        certificate = certify_cosines(np.array([0.2, 0.6, 0.7, 0.9]), 0.6, 0.9)
+        certificate = certify(Observed.of([0.2, 0.6, 0.7, 0.9]), 0.6, 0.9)
         assert certificate.each == pytest.approx(0.95)  # two statements
-        assert (certificate.successes, certificate.pairs) == (3, 4)
-        assert certificate.lower_limit == lower_limit(3, 4, certificate.each)
-        assert certificate.premises is None
+        assert list(certificate.statements) == ["items", "cosines"]
+        assert certificate.statements["items"] == share_of_items(Observed.of([0.2, 0.6, 0.7, 0.9]), 0.6, 0.95)
         assert "bound" not in certificate.text()
 
-    def test_everything_in_one_place(self, orthogonal_parts):
-        p, f, z = orthogonal_parts(400, 10, 0.7, np.random.default_rng(9))
-        certificate = certify(p, f, 0.5, z, 0.6, 0.95)
-        assert certificate.each == pytest.approx(0.99)  # five statements
-        assert certificate.band.confidence == pytest.approx(0.99)
-        assert certificate.premises.dominance.level == pytest.approx(0.01)
-        plain = json.loads(json.dumps(certificate.to_dict()))
-        assert plain["premises"]["dominance"]["verdict"] == "undecided"
-        assert plain["observed"] == certificate.successes / 400
-        for words in ("HOLDS", "UNDECIDED", "NOT REFUTED", f"at least {certificate.lower_limit:.4f}"):
-            assert words in certificate.text()
+    def test_each_kind_of_knowledge_brings_its_statement(self, orthogonal_parts):
+        p, f, z = orthogonal_parts(40, 6, 0.7, np.random.default_rng(64))
+        one = {"item": np.arange(40), "group": np.arange(40)}
+        grouped = {**one, "group": np.arange(40) // 2}
+        cosine = np.linspace(0, 1, 40)
+        expected = np.linspace(0.2, 0.8, 40)
+        for observed, names in (
+            (Observed.of(cosine, **one), ["items", "cosines"]),
+            (Observed.of(cosine, **grouped), ["items", "groups", "cosines"]),
+            (Observed.of(cosine, expected=expected), ["items", "cosines", "expectation"]),
+            (Observed.of_parts(p, f, 0.0, z), ["items", "cosines"]),
+            (Observed.of_parts(p, f, 0.5, z), ["items", "cosines", "premises"]),
+            (
+                Observed.of_parts(p, f, 0.5, z, group=np.arange(40) // 2, expected=expected),
+                ["items", "groups", "cosines", "premises", "expectation"],
+            ),
+        ):
+            certificate = certify(observed, 0.5, 0.9)
+            assert list(certificate.statements) == names
+            assert certificate.each == pytest.approx(1 - 0.1 / len(names))
+            for name in {"items", "groups", "cosines"} & set(names):
+                assert certificate.statements[name].confidence == certificate.each
+            if "premises" in names:
+                level = certificate.statements["premises"].dominance.level
+                assert level == pytest.approx((1 - certificate.each) / 3)
+
+    def test_statements_can_be_added(self):
+        observed = Observed.of([0.2, 0.6, 0.7, 0.9])
+        certificate = certify(observed, 0.5, 0.9, statements={"remark": Remark})
+        assert certificate.each == pytest.approx(1 - 0.1 / 3)
+        assert certificate.statements["remark"] == Remark(certificate.each)
+        assert certificate.text().endswith("said with confidence 0.967")
+        assert certificate.to_dict()["statements"]["remark"] == {"confidence": certificate.each}
+        with pytest.raises(ValueError, match="statements: 'items' is one of the certificate's own"):
+            certify(observed, 0.5, statements={"items": Remark})
 
     def test_every_number_of_the_text(self):
-        """1,000 cosines from -.499 to .5: the guaranteed ones follow from half width sqrt(log(40) / 2000) = .0429."""
-        certificate = certify_cosines(np.arange(-499, 501) / 1000, 0.25, 0.9)
+        """1,000 cosines from -.499 to .5, each with confidence .95."""
+        certificate = certify(Observed.of(np.arange(-499, 501) / 1000), 0.25, 0.9)
         low = stats.binomtest(251, 1000, alternative="greater").proportion_ci(0.95).low
+        allowed = [int(stats.binom.ppf(0.025, 1000, q)) - 1 for q in (0.5, 0.1)]  # most that may be lower
+        half, most = (np.arange(-499, 501)[k] / 1000 for k in allowed)
         assert certificate.text().split("\n") == [
-            "1000 independent held-out pairs, of 1000 rows. With confidence 0.9 all of this is right.",
-            "Guaranteed, whatever the translator is:",
-            f"  P(cos >= 0.25) is at least {low:.4f}; observed is 0.2510.",
-            "  Half of all pairs reach a cosine of -0.0420, nine in ten -0.4420; the true curve is within 0.0429 of the"
-            " observed one.",
+            "1,000 held-out items stand for all items of their kind.",
+            "With confidence 0.9 everything below is right at once.",
+            "How often does a translation have a cosine of 0.25 or more with its target?",
+            f"  For at least {low:.2%} of all items; for 25.10% of those held out.",
+            "Which cosine do most translations have with their target?",
+            f"  Half of all items: at least {half:.4f}. Nine in ten: at least {most:.4f}.",
         ]
-        assert certificate.to_dict() == {
+        each = pytest.approx(0.95)
+        assert json.loads(json.dumps(certificate.to_dict())) == {
             "alpha": 0.25,
             "confidence": 0.9,
-            "each": pytest.approx(0.95),
-            "rows": 1000,
+            "each": each,
             "pairs": 1000,
-            "successes": 251,
-            "lower_limit": pytest.approx(low),
-            "observed": 0.251,
-            "band_half_width": pytest.approx(np.sqrt(np.log(40) / 2000)),
-            "guaranteed_cosine": {"0.5": -0.042, "0.9": -0.442},
-            "premises": None,
-            "expectation": None,
+            "items": 1000,
+            "groups": 1000,
+            "largest_group": 1,
+            "largest_from": THESE,
+            "statements": {
+                "items": {
+                    "of": "items",
+                    "alpha": 0.25,
+                    "limit": pytest.approx(low),
+                    "observed": 0.251,
+                    "confidence": each,
+                },
+                "cosines": {"cosine": {"0.5": half, "0.9": most}, "confidence": each},
+            },
         }
 
-    def test_too_few_pairs_for_a_curve(self):
-        few = certify_cosines(cosine=np.array([0.9, 0.8]), alpha=0.5)
-        assert few.confidence == 0.95
-        nothing = "-1 (these pairs are too few for more)"
-        assert f"reach a cosine of {nothing}, nine in ten {nothing};" in few.text()
+    def test_the_text_of_groups_and_several_pairs(self):
+        observed = Observed.of(np.linspace(0, 1, 80), item=np.arange(80) // 2, group=np.arange(40) // 4)
+        lines = certify(observed, 0.5).text().split("\n")
+        assert lines[0] == "40 held-out items, 80 pairs of condition and target, stand for all items of their kind."
+        assert lines[2] == "An item with several pairs counts once: each of its pairs is a part of it."
+        assert lines[3] == f"Items depend on each other in 10 groups of at most 4 items (the most, from {THESE})."
+        assert lines[6].startswith("  If each group counts once, whatever its size: at least ")
+
+    def test_too_few_pairs_for_a_level(self):
+        nothing = "-1 (these are too few for more)"
+        text = certify(Observed.of([0.9, 0.8]), alpha=0.5).text()
+        assert f"Half of all items: at least {nothing}. Nine in ten: at least {nothing}." in text
 
     def test_the_ends_of_alpha_are_allowed(self):
-        cosine = np.array([-1.0, 0.0, 1.0])
-        assert [certify_cosines(cosine, alpha).successes for alpha in (-1.0, 1.0)] == [3, 1]
+        observed = Observed.of([-1.0, 0.0, 1.0])
+        found = [certify(observed, alpha).statements["items"].observed for alpha in (-1.0, 1.0)]
+        assert found == [1.0, pytest.approx(1 / 3)]
         for alpha in (-1.5, -1.0001, 1.0001):
             with pytest.raises(ValueError, match=f"alpha: {alpha}"):
-                certify_cosines(cosine, alpha)
+                certify(observed, alpha)
+        for confidence in (0.0, 1.0):
+            with pytest.raises(ValueError, match=f"confidence: {confidence}"):
+                certify(observed, 0.5, confidence)
 
     def test_a_certificate_is_not_edited(self, orthogonal_parts):
-        p, f, z = orthogonal_parts(20, 5, 0.7, np.random.default_rng(37))
-        certificate = certify(p, f, 0.5, z, 0.6)
-        premises = certificate.premises
+        p, f, z = orthogonal_parts(40, 6, 0.7, np.random.default_rng(9))
+        observed = Observed.of_parts(p, f, 0.5, z)
+        certificate = certify(observed, 0.6)
+        premises = certificate.statements["premises"]
         for record, name in (
-            (certificate, "lower_limit"),
-            (certificate.band, "half_width"),
+            (observed, "cosine"),
+            (certificate, "each"),
+            (certificate.statements["items"], "limit"),
+            (certificate.statements["cosines"], "cosine"),
             (premises, "misjudged"),
             (premises.bound, "probability"),
             (premises.dominance, "verdict"),
@@ -94,173 +308,134 @@ class TestCertificate:
             with pytest.raises(FrozenInstanceError):
                 setattr(record, name, 1.0)
 
+    def test_nothing_depends_on_the_order_of_the_items(self):
+        """Items in another order, and so other first items of a group, but the same pairs of each."""
+        rng = np.random.default_rng(65)
+        cosine, expected = rng.uniform(0, 1, (60, 2)), rng.uniform(0, 1, (60, 1)).repeat(2, 1)
+        group, other = np.repeat(np.arange(20), 3), rng.permutation(60)
+        found = [
+            certify(
+                Observed.of(
+                    cosine[rows].ravel(), item=np.arange(120) // 2, group=group[rows], expected=expected[rows].ravel()
+                ),
+                0.4,
+            ).to_dict()["statements"]
+            for rows in (np.arange(60), other)
+        ]
+        assert found[0]["cosines"] == found[1]["cosines"]
+        for name, fields in (
+            ("items", ("limit", "observed")),
+            ("groups", ("limit", "observed")),
+            ("expectation", ("expected", "observed", "low", "high")),
+        ):
+            for field in fields:
+                assert found[0][name][field] == pytest.approx(found[1][name][field], rel=1e-9)
+
     @pytest.mark.parametrize(
-        ("shift", "verdict", "words"),
-        [(0.3, "supported", "borne out"), (-0.3, "refuted", "worse than a random one")],
+        ("lean", "verdict", "words"),
+        [(0.6, "supported", "borne out"), (-0.6, "refuted", "worse than a random direction would")],
     )
-    def test_verdicts_in_words(self, orthogonal_parts, shift, verdict, words):
+    def test_verdicts_in_words(self, lean, verdict, words):
         rng = np.random.default_rng(10)
-        u = np.tanh(AlignmentLaw(19).rvs(500, rng) + shift)
-        p, f, z = orthogonal_parts(500, 20, 0.7, rng, u)
-        certificate = certify(p, f, 0.5, z, 0.6)
-        assert certificate.premises.dominance.verdict == verdict
+        z, f = unit_rows(rng.standard_normal((2, 500, 20)))
+        observed = Observed.of_parts(0.5 * z, unit_rows(f + lean * z), 0.7, z)
+        certificate = certify(observed, 0.5)
+        assert certificate.statements["premises"].dominance.verdict == verdict
         assert words in certificate.text()
-
-    def test_one_row_of_each_group(self):
-        """Five groups, one of 96 rows: it decides once, not 96 times."""
-        cosine = np.concatenate([np.full(96, 0.9), [0.1, 0.2, 0.3, 0.4]])
-        group = np.concatenate([np.zeros(96), [1, 2, 3, 4]])
-        certificate = certify_cosines(cosine, 0.5, group=group, rng=np.random.default_rng(11))
-        assert (certificate.rows, certificate.pairs, certificate.successes) == (100, 5, 1)
-
-    def test_the_row_is_drawn_uniformly(self):
-        rng, cosine, group = (
-            np.random.default_rng(12),
-            np.array([0.0, 1.0, 1.0, 1.0, 0.0]),
-            np.array([0, 0, 0, 0, 1]),
-        )
-        drawn = sum(certify_cosines(cosine, 0.5, group=group, rng=rng).successes for _ in range(2000))
-        assert stats.binomtest(drawn, 2000, 0.75).pvalue > FALSE_ALARM
-
-    def test_one_caption_of_each_item(self, orthogonal_parts):
-        """Captions z and -z: every certificate sees one of them, each half the time."""
-        p, f, z = orthogonal_parts(1000, 5, 0.9, np.random.default_rng(13))
-        captions = np.stack([z, -z, np.full_like(z, np.nan)], axis=1)
-        certificate = certify(p, f, 0.1, captions, 0.5, counts=np.full(1000, 2), rng=np.random.default_rng(14))
-        assert stats.binomtest(certificate.successes, 1000, 0.5).pvalue > FALSE_ALARM
-
-    def test_items_with_one_caption(self, orthogonal_parts):
-        p, f, z = orthogonal_parts(40, 5, 0.9, np.random.default_rng(25))
-        captions = np.stack([z, np.full_like(z, np.nan)], axis=1)
-        rng = np.random.default_rng(26)
-        assert certify(p, f, 0.1, captions, 0.5, counts=np.ones(40, int), rng=rng).successes == 40
-
-    def test_every_caption_is_drawn_where_counts_are_not_given(self):
-        """Captions at angles of cosine 1, .8 and 0 to p: each is met by a third of 3,000 items."""
-        z = np.array([[1.0, 0, 0, 0], [0.8, 0.6, 0, 0], [0, 1.0, 0, 0]])
-        p, f = np.tile(0.5 * np.eye(4)[0], (3000, 1)), np.tile(np.eye(4)[3], (3000, 1))
-        cosine = certify(p, f, 0.0, np.tile(z, (3000, 1, 1)), 0.5, rng=np.random.default_rng(38)).band.cosine
-        assert set(cosine.round(9)) == {0.0, 0.8, 1.0}
-        for value in (0.0, 0.8, 1.0):
-            assert stats.binomtest(int(np.isclose(cosine, value).sum()), 3000, 1 / 3).pvalue > FALSE_ALARM
 
     def test_float32_and_lengths_do_not_matter(self, orthogonal_parts):
         p, f, z = orthogonal_parts(100, 10, 0.7, np.random.default_rng(15))
-        exact = certify(p, f, 0.5, z, 0.6)
-        single = certify(p.astype(np.float32), f.astype(np.float32), 0.5, (3 * z).astype(np.float32), 0.6)
-        assert single.successes == exact.successes
-        assert single.premises.exact.probability == pytest.approx(exact.premises.exact.probability, abs=1e-5)
-        assert single.premises.perpendicular
+        exact = certify(Observed.of_parts(p, f, 0.5, z), 0.6).statements
+        arrays = (x.astype(np.float32) for x in (p, f, 3 * z))
+        p, f, z = arrays
+        single = certify(Observed.of_parts(p, f, 0.5, z), 0.6).statements
+        assert single["items"] == exact["items"]
+        assert single["premises"].exact.probability == pytest.approx(exact["premises"].exact.probability, abs=1e-5)
+        assert single["premises"].perpendicular
 
 
 class TestExpectedCosines:
     def test_exact_expectations_are_refuted_as_seldom_as_said(self):
-        """Cosines of two values around what was expected: the interval misses 0 in a share of 1 - each at most."""
+        """Groups of two items with two pairs each; cosines of a group are off by the same amount to the same side."""
         rng, trials, refuted = np.random.default_rng(44), 300, 0
+        item = np.arange(160) // 2
         for _ in range(trials):
-            expected = rng.uniform(0.2, 0.8, 60)
-            cosine = expected + 0.2 * rng.choice([-1, 1], 60)
-            refuted += certify_cosines(cosine, 0.5, 0.7, expected=expected, rng=rng).expectation.refuted
-        assert stats.binom.sf(refuted - 1, trials, 0.1) > FALSE_ALARM
+            expected = rng.uniform(0.2, 0.8, 80)[item]
+            cosine = expected + 0.2 * rng.choice([-1, 1], 40)[item // 2]
+            observed = Observed.of(cosine, item=item, group=np.arange(80) // 2, expected=expected)
+            refuted += certify(observed, 0.5, 0.7).statements["expectation"].refuted
+        assert stats.binom.sf(refuted - 1, trials, 0.3 / 4) > FALSE_ALARM
 
-    def test_few_pairs_and_bad_ones(self):
-        rng = np.random.default_rng(45)
-        certificate = certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 0.5]), rng=rng)
-        assert certificate.expectation.error is None and "tenths" not in certificate.text()
-        with pytest.raises(ValueError, match=r"expected: 0.5 to 1.5, 0 to 1 is needed"):
-            certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 1.5]), rng=rng)
-        with pytest.raises(ValueError, match="rng: none.*expected cosines are given"):
-            certify_cosines(np.array([0.4, 0.6]), 0.5, expected=np.array([0.5, 0.5]))
+    def test_few_pairs(self):
+        certificate = certify(Observed.of([0.4, 0.6], expected=[0.5, 0.5]), 0.5)
+        assert certificate.statements["expectation"].error is None and "tenths" not in certificate.text()
 
 
 class TestCoverageOfTheWholeCertificate:
-    """Grouped data with a known truth: all statements together are right as often as promised."""
+    """Test sets drawn with replacement from a finite population of groups, so that every truth is known exactly."""
 
-    def simulate(self, orthogonal_parts, rng):
-        """80 groups of 1 to 4 rows; rows of a group are copies. u = uniform + .05, so dominance is true."""
-        groups = 80
-        u = np.clip(AlignmentLaw(9).rvs(groups, rng) + 0.05, -1.0, 1.0)
-        parts = orthogonal_parts(groups, 10, 0.7, rng, u)
-        labels = np.repeat(np.arange(groups), rng.integers(1, 5, groups))
-        return *(part[labels] for part in parts), labels
+    groups, drawn, largest = 300, 40, 4
 
-    def test_all_statements_together(self, orthogonal_parts):
-        trials, alpha, confidence = 150, 0.6, 0.8
-        rng = np.random.default_rng(16)
-        geometry = 0.7, 0.8
-        reach = (alpha * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
-        truth = AlignmentLaw(9).sf(reach - 0.05)
-        right = 0
-        for _ in range(trials):
-            p, f, z, group = self.simulate(orthogonal_parts, rng)
-            certificate = certify(p, f, 0.8, z, alpha, confidence, group=group, rng=rng)
-            premises = certificate.premises
-            u = (certificate.band.cosine * np.hypot(*geometry) - 0.49) / (0.8 * np.sqrt(0.51))
-            curve = AlignmentLaw(9).sf(u - 0.05)
-            steps = 1 - np.arange(80) / 80
-            distance = max(np.abs(steps - curve).max(), np.abs(steps - 1 / 80 - curve).max())
-            right += (
-                certificate.lower_limit <= truth
-                and distance <= certificate.band.half_width
-                and premises.dominance.verdict != "refuted"
-                and not premises.bound.refuted
+    def population(self):
+        """Groups of 1 to 4 items of 1 to 3 pairs; large groups do worse, and pairs of a group are nearly alike."""
+        rng = np.random.default_rng(66)
+        size = rng.integers(1, self.largest + 1, self.groups)
+        group = np.repeat(np.arange(self.groups), size)
+        item = np.repeat(np.arange(len(group)), rng.integers(1, 4, len(group)))
+        level = rng.normal(0.6 - 0.05 * size, 0.15)[group[item]]
+        cosine = np.clip(level + 0.05 * rng.standard_normal(len(item)), -1, 1).round(1)
+        return Observed.of(cosine, item=item, group=group)
+
+    def sample(self, population, rng):
+        of_pair = population.group[population.item]
+        start = np.searchsorted(of_pair, np.arange(self.groups + 1))
+        chosen = rng.integers(0, self.groups, self.drawn)
+        rows = np.concatenate([np.arange(start[g], start[g + 1]) for g in chosen])
+        copy = np.repeat(np.arange(self.drawn), np.diff(start)[chosen])
+        new = np.append(True, (np.diff(population.item[rows]) != 0) | (np.diff(copy) != 0))
+        return Observed.of(population.cosine[rows], item=new.cumsum() - 1, group=copy[new], largest_group=self.largest)
+
+    @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+    def test_of_items_groups_and_levels_at_once(self, confidence):
+        rng, population, alpha = np.random.default_rng(67), self.population(), 0.5
+        of_items = population.reached(alpha).mean()
+        of_groups = population.of_groups(population.reached(alpha)).mean()
+        curve = {x: population.reached(x).mean() for x in np.unique(population.cosine)}
+        assert of_groups - of_items > 0.03  # two numbers, not one
+        wrong, of_rows = 0, 0
+        for _ in range(RUNS):
+            observed = self.sample(population, rng)
+            said = certify(observed, alpha, confidence).statements
+            wrong += (
+                said["items"].limit > of_items
+                or said["groups"].limit > of_groups
+                or any(x > -1 and curve[x] < float(q) for q, x in said["cosines"].cosine.items())
             )
-        assert stats.binom.cdf(right, trials, confidence) > FALSE_ALARM
+            of_rows += lower_limit(int((observed.cosine >= alpha).sum()), observed.pairs, confidence) > of_items
+        assert wrong <= stats.binom.isf(1e-4, RUNS, 1 - confidence)
+        assert of_rows > stats.binom.isf(1e-4, RUNS, 1 - confidence)  # pairs as if they were independent
 
-    def test_rows_for_pairs_would_break_it(self):
-        """The must-fail twin: the limit from all rows of 12 large groups, as if they were independent."""
-        rng, trials, wrong_of_rows, wrong_of_groups = np.random.default_rng(17), 400, 0, 0
-        for _ in range(trials):
-            cosine, group = np.repeat(rng.random(12), 20), np.repeat(np.arange(12), 20)
-            wrong_of_rows += certify_cosines(cosine, 0.5, 0.9).lower_limit > 0.5
-            wrong_of_groups += certify_cosines(cosine, 0.5, 0.9, group=group, rng=rng).lower_limit > 0.5
-        assert stats.binom.sf(wrong_of_groups - 1, trials, 0.05) > FALSE_ALARM
-        assert stats.binom.sf(wrong_of_rows - 1, trials, 0.05) < FALSE_ALARM
+    def test_of_independent_pairs_and_close_to_what_was_promised(self):
+        rng, alpha, confidence = np.random.default_rng(68), 0.3, 0.9
+        wrong = single = 0
+        for cosine in rng.random((RUNS, 100)):
+            said = certify(Observed.of(cosine), alpha, confidence).statements
+            share = said["items"].limit > 1 - alpha
+            wrong += share or any(x > 1 - float(q) for q, x in said["cosines"].cosine.items())
+            single += share
+        assert wrong <= stats.binom.isf(1e-4, RUNS, 1 - confidence)
+        assert single >= stats.binom.ppf(1e-4, RUNS, 0.3 * (1 - confidence))  # half of it less what is discrete
 
-
-class TestBadInput:
-    p, f, z = unit_rows(np.random.default_rng(18).standard_normal((3, 6, 4)))
-
-    @pytest.mark.parametrize(
-        ("changed", "words"),
-        [
-            ({"alpha": 1.5}, "alpha: 1.5"),
-            ({"confidence": 1.0}, "confidence: 1.0"),
-            ({"direction": f * np.array([[1, 1, 1, 0.5, 1, 1.2]]).T}, "direction: row 3 has length 0.5"),
-            ({"direction": f[:5]}, "rows: projection 6, direction 5"),
-            ({"gamma": -1.0}, "gamma: negative"),
-            ({"target": z[:, :3]}, r"one \(n, d\)"),
-            ({"projection": z}, "a row equals its target"),
-            ({"projection": np.zeros_like(p), "gamma": 0.0}, "a row is zero"),
-            ({"target": 0 * z}, "target: row 0 is zero"),
-            ({"target": np.where(np.eye(6, 4) > 0, np.inf, z)}, "target: row 0"),
-            (
-                {"group": np.zeros(6)},
-                "rng: none, a numpy.random.Generator is needed where rows come in groups",
-            ),
-            ({"group": np.zeros(5)}, "group: shape"),
-            ({"target": z[:, None].repeat(2, 1)}, "rng: none.*several targets"),
-            ({"target": z[:, None], "counts": np.full(6, 2), "rng": np.random.default_rng(0)}, "counts"),
-            ({"target": z[:, None], "counts": np.zeros(6, int), "rng": np.random.default_rng(0)}, "counts"),
-            (
-                {"target": z[:, None], "counts": np.ones(5, int), "rng": np.random.default_rng(0)},
-                r"counts: shape \(5,\)",
-            ),
-            (
-                {"target": z[:, None], "counts": np.ones(7, int), "rng": np.random.default_rng(0)},
-                r"counts: shape \(7,\)",
-            ),
-            ({"target": z[:, None, None]}, "target: shape"),
-            ({"alpha": -1.5}, "alpha: -1.5"),
-            ({"confidence": 0.0}, "confidence: 0.0"),
-            ({"group": np.zeros(7)}, "group: shape"),
-        ],
-    )
-    def test_one_line_that_names_the_field(self, changed, words):
-        arguments = {"projection": self.p, "direction": self.f, "gamma": 0.5, "target": self.z, "alpha": 0.5}
-        with pytest.raises(ValueError, match=words) as raised:
-            certify(**(arguments | changed))
-        assert "\n" not in str(raised.value)
+    def test_with_premises_that_hold_with_equality(self):
+        """F is random: the exact claim and dominance are as tight as can be, and so are seldom refuted."""
+        rng, trials, n, d, alpha, confidence = np.random.default_rng(69), 100, 25, 6, 0.4, 0.7
+        z, f = unit_rows(rng.standard_normal((2, trials, n, d)))
+        p = 0.5 * unit_rows(z + 0.5 * unit_rows(rng.standard_normal((trials, n, d))))
+        wrong = 0
+        for p_, f_, z_ in zip(p, f, z, strict=True):
+            premises = certify(Observed.of_parts(p_, f_, 0.6, z_), alpha, confidence).statements["premises"]
+            wrong += premises.exact.refuted or premises.dominance.verdict != "undecided"
+        assert wrong <= stats.binom.isf(1e-4, trials, 1 - confidence)
 
 
 def test_a_projection_of_length_one_to_rounding_is_still_possible():
@@ -276,11 +451,5 @@ def test_a_projection_of_length_one_to_rounding_is_still_possible():
     target[:, :8] += 3 * projection[:, :8]
     lengths = np.linalg.norm(projection.astype(np.float64), axis=1)
     assert (lengths > 1).any() and (lengths <= 1).any()
-    premises = certify(projection, direction, 0.3, target, 0.6).premises
+    premises = certify(Observed.of_parts(projection, direction, 0.3, target), 0.6).statements["premises"]
     assert premises.bound.probability == 1.0  # rho = 0: cos = 1 / sqrt(1.09), whatever f is
-
-
-@pytest.mark.parametrize("values", [[3.0, 0.2], [-1.5, 0.2]])
-def test_cosines_that_are_none_are_refused(values):
-    with pytest.raises(ValueError, match=r"cosine: .* -1 to 1 is needed"):
-        certify_cosines(np.array(values), 0.5)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from analysis.theory.bound import general_probability, probability
 from analysis.theory.dominance import judge_dominance
-from analysis.theory.premises import Claim, Premises, TranslatedPairs, measure_premises
+from analysis.theory.premises import TESTS, Claim, Premises, TranslatedPairs, measure_premises
 from analysis.theory.sphere import AlignmentLaw
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
@@ -20,25 +20,26 @@ class TestPremises:
     def test_orthogonal_geometry_is_exact(self, orthogonal_parts):
         rng = np.random.default_rng(4)
         p, f, z = orthogonal_parts(300, 12, 0.7, rng)
-        premises = measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.97)
         assert premises.bound.probability == pytest.approx(probability(0.6, 0.7, 0.8, 12, "complement"))
         assert premises.perpendicular
         assert premises.misjudged == 0.0
         assert premises.dominance.verdict == "undecided"
-        assert premises.dominance.n == 11
+        assert premises.dominance.pairs == premises.pairs == 300
 
     def test_p_values_are_binomial_where_all_pairs_are_alike(self, orthogonal_parts):
         rng = np.random.default_rng(31)
         p, f, z = orthogonal_parts(60, 12, 0.7, rng)
         parts = TranslatedPairs.of(p, f, 0.8, z)
-        premises = measure_premises(parts, 0.6, 0.01)
+        premises = measure_premises(parts, 0.6, 0.97)
         reached = int((parts.cosine >= 0.6).sum())
         for claim in (premises.bound, premises.exact):
             oracle = stats.binomtest(reached, 60, claim.probability, alternative="less").pvalue
             assert claim.p_value == pytest.approx(oracle, rel=1e-6)
             assert not claim.refuted
-        at_its_level = measure_premises(parts, 0.6, premises.bound.p_value)
-        below_it = measure_premises(parts, 0.6, premises.bound.p_value * (1 - 1e-12))
+        at_its_level, below_it = (
+            measure_premises(parts, 0.6, 1 - TESTS * premises.bound.p_value * (1 + error)) for error in (1e-9, -1e-9)
+        )
         assert (at_its_level.bound.refuted, below_it.bound.refuted) == (True, False)
 
     def test_typical_angles_by_hand(self):
@@ -50,12 +51,12 @@ class TestPremises:
         r = 0.25 * np.stack([-cosines, sines, zero], axis=1)
         f = np.stack([cosines / 2, zero, np.sqrt(1 - cosines**2 / 4)], axis=1)
         size = np.linalg.norm(p + r, axis=1, keepdims=True)
-        premises = measure_premises(TranslatedPairs.of(p / size, f, 1.0, (p + r) / size), 0.5, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p / size, f, 1.0, (p + r) / size), 0.5, 0.97)
         assert premises.projection_residual == pytest.approx((0.25, 0.475))
         assert premises.direction_projection == pytest.approx((0.125, 0.2375))
         assert not premises.perpendicular
-        words = "\n".join(premises.lines(limit=0.0))
-        assert "|cos(p, r)| is 0.2500, of |cos(f, p)| 0.1250." in words
+        words = "\n".join(premises.lines())
+        assert "|cos(p, r)| is 0.2500, of |cos(F, p)| 0.1250;" in words
 
     @pytest.mark.parametrize("leaning", ["residual", "direction"])
     def test_either_angle_can_break_the_geometry(self, orthogonal_parts, leaning):
@@ -64,13 +65,13 @@ class TestPremises:
             z[17] = unit_rows(z[17] + 1e-4 * p[17])
         else:
             f[17] = unit_rows(f[17] + 1e-4 * p[17])
-        assert not measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01).perpendicular
+        assert not measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.97).perpendicular
 
     def test_reaching_alpha_exactly_counts(self):
         """zhat = f: cos is <z, f>, 0 or 1 without rounding, and so is the alignment that is needed."""
         z, f = np.eye(4)[[0, 0]], np.eye(4)[[1, 0]]
         for alpha, reached in ((0.0, 2), (1.0, 1)):
-            premises = measure_premises(TranslatedPairs.of(np.zeros((2, 4)), f, 1.0, z), alpha, 0.01)
+            premises = measure_premises(TranslatedPairs.of(np.zeros((2, 4)), f, 1.0, z), alpha, 0.97)
             p = premises.bound.probability  # of each of the two
             assert premises.bound.p_value == pytest.approx({2: 1.0, 1: 1 - p**2}[reached])
             assert premises.misjudged == 0.0
@@ -79,7 +80,7 @@ class TestPremises:
         """|p| = 1 leaves no residual in the orthogonal geometry: cos = 1 / sqrt(1 + gamma^2) for certain."""
         p, f, z = (np.eye(4)[[k, k]] for k in (0, 1, 2))
         for alpha, certain in ((0.7, 1.0), (0.71, 0.0)):
-            assert measure_premises(TranslatedPairs.of(p, f, 1.0, z), alpha, 0.01).bound.probability == certain
+            assert measure_premises(TranslatedPairs.of(p, f, 1.0, z), alpha, 0.97).bound.probability == certain
 
     def test_a_longer_projection_is_misjudged_where_it_reaches_alpha(self):
         """p = 1.5 z is excluded by the orthogonal geometry, and yet zhat points where z does. The other three have
@@ -87,7 +88,7 @@ class TestPremises:
         """
         z = np.eye(4)
         p = np.array([1.5, 0.5, 0.5, 0.5])[:, None] * z
-        premises = measure_premises(TranslatedPairs.of(p, z, 0.5, z), 0.5, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p, z, 0.5, z), 0.5, 0.97)
         assert premises.misjudged == 0.25
         beta = (0.5 * np.sqrt(0.5) - 0.25) / (0.5 * np.sqrt(0.75))
         assert premises.bound.probability == pytest.approx(3 / 4 * (1 - beta) / 2)
@@ -96,7 +97,7 @@ class TestPremises:
 
     def test_three_dimensions_are_enough_and_two_are_not(self, orthogonal_parts):
         p, f, z = orthogonal_parts(5, 3, 0.7, np.random.default_rng(33))
-        assert measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.01).dominance.n == 2
+        assert measure_premises(TranslatedPairs.of(p, f, 0.8, z), 0.6, 0.97).dominance.pairs == 5
         with pytest.raises(ValueError, match="d at least 3"):
             TranslatedPairs.of(p[:, :2], f[:, :2], 0.8, z[:, :2])
 
@@ -136,7 +137,7 @@ class TestPremises:
         rng = np.random.default_rng(5)
         z, p = np.eye(8)[:1].repeat(4000, 0), np.zeros((4000, 8))
         p[:, 0], p[:, 1] = 0.6, 0.2
-        premises = measure_premises(TranslatedPairs.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z), 0.3, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z), 0.3, 0.97)
         assert premises.exact.probability == pytest.approx(general_probability(0.3, 0.6, 0.2, 1.0, 8).probability)
         assert premises.exact.probability == pytest.approx(0.778, abs=5e-4)
         reached = (TranslatedPairs.of(p, unit_rows(rng.standard_normal((4000, 8))), 1.0, z).cosine >= 0.3).sum()
@@ -145,17 +146,19 @@ class TestPremises:
         assert premises.misjudged > 0.01
         assert premises.bound.probability != pytest.approx(premises.exact.probability, abs=0.01)
 
-    def test_marginal_dominance_is_not_enough(self, orthogonal_parts):
-        """Uniform alignments as a whole, but the pairs that need the large ones get the small ones."""
+    def test_marginal_dominance_is_not_enough(self):
+        """V is uniform over all pairs, but the pairs that need a high one get a low one.
+
+        p = s z, so that V is the law of u = <z, f> at u where gamma >= s.
+        """
         rng = np.random.default_rng(6)
-        n, d, alpha = 2000, 30, 0.6
-        law = AlignmentLaw(d - 1)
-        poor, good = np.sort(law.rvs(n, rng)).reshape(2, -1)
-        hard, easy = (orthogonal_parts(n // 2, d, s, rng, u) for s, u in ((0.72, poor), (0.95, good)))
-        p, f, z = (np.concatenate(parts) for parts in zip(hard, easy, strict=True))
-        premises = measure_premises(TranslatedPairs.of(p, f, 0.8, z), alpha, 0.01)
+        n, d, alpha, gamma = 2000, 30, 0.3, 0.8
+        u = np.sort(AlignmentLaw(d).rvs(n, rng))[:, None]
+        s = np.repeat([0.2, 0.8], n // 2)[:, None]  # the hard pairs, with the poor half of the alignments, come first
+        z, g = unit_rows(rng.standard_normal((2, n, d)))
+        f = u * z + np.sqrt(1 - u**2) * unit_rows(g - (g * z).sum(1, keepdims=True) * z)
+        premises = measure_premises(TranslatedPairs.of(s * z, f, gamma, z), alpha, 0.97)
         assert premises.dominance.verdict == "undecided"
-        assert premises.bound.refuted
         assert premises.exact.refuted
 
     def test_the_orthogonal_bound_can_be_too_high_for_a_good_direction(self, orthogonal_parts):
@@ -166,7 +169,7 @@ class TestPremises:
         p, f, z = orthogonal_parts(2000, 20, 0.7, rng)
         z = unit_rows(z - 0.25 * p)
         f = unit_rows(f + 0.1 * unit_rows(z - p))
-        premises = measure_premises(TranslatedPairs.of(p, f, 0.3, z), 0.55, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p, f, 0.3, z), 0.55, 0.97)
         assert premises.dominance.verdict == "supported"
         assert premises.bound.refuted
         assert not premises.exact.refuted
@@ -176,53 +179,63 @@ class TestPremises:
         does.
         """
         p, f, z = orthogonal_parts(50, 6, 0.8, np.random.default_rng(7))
-        premises = measure_premises(TranslatedPairs.of(2 * p, f, 0.1, z), 0.5, 0.01)
+        premises = measure_premises(TranslatedPairs.of(2 * p, f, 0.1, z), 0.5, 0.97)
         assert premises.bound.probability == 0.0
         assert premises.exact.probability == pytest.approx(1.0)
 
     def test_no_projection_is_perpendicular_to_all(self):
         rng = np.random.default_rng(27)
         z, f = unit_rows(rng.standard_normal((2, 300, 6)))
-        premises = measure_premises(TranslatedPairs.of(np.zeros((300, 6)), f, 1.0, z), 0.2, 0.01)
+        premises = measure_premises(TranslatedPairs.of(np.zeros((300, 6)), f, 1.0, z), 0.2, 0.97)
         assert premises.perpendicular
         assert premises.bound.probability == pytest.approx(AlignmentLaw(5).sf(0.2))  # the law of n = d - 1
         assert premises.exact.probability == pytest.approx(AlignmentLaw(6).sf(0.2))  # the truth: f is anywhere
 
-    def test_gamma_zero(self, orthogonal_parts):
+    def test_gamma_zero_on_some_pairs_and_on_all(self, orthogonal_parts):
+        """Where gamma is 0 the claims are certain, and the direction is not judged."""
         p, f, z = orthogonal_parts(20, 6, 0.8, np.random.default_rng(8))
-        premises = measure_premises(TranslatedPairs.of(p, f, 0.0, z), 0.79, 0.01)
+        premises = measure_premises(TranslatedPairs.of(p, f, np.repeat([0.0, 0.1], 10), z), 0.7, 0.97)
+        assert (premises.pairs, premises.dominance.pairs) == (20, 10)
         assert premises.bound == premises.exact == Claim(1.0, 1.0, False)
+        with pytest.raises(ValueError, match="gamma: 0 on every pair"):
+            measure_premises(TranslatedPairs.of(p, f, 0.0, z), 0.7, 0.97)
+
+    @pytest.mark.parametrize(
+        ("alpha", "confidence", "words"), [(1.5, 0.9, "alpha: 1.5"), (0.5, 1.0, "confidence: 1.0")]
+    )
+    def test_bad_input(self, orthogonal_parts, alpha, confidence, words):
+        parts = TranslatedPairs.of(*orthogonal_parts(4, 6, 0.8, np.random.default_rng(8))[:2], 0.5, np.eye(4, 6))
+        with pytest.raises(ValueError, match=words):
+            measure_premises(parts, alpha, confidence)
 
 
 class TestWords:
     def test_the_last_line_says_what_remains(self):
         claims = {refuted: Claim(0.5, 0.0 if refuted else 0.7, refuted) for refuted in (False, True)}
-        dominance = {
-            shift: judge_dominance(np.tanh(AlignmentLaw(9).rvs(400, np.random.default_rng(24)) + shift), 9)
-            for shift in (-0.3, 0.0, 0.3)
-        }
+        v = np.random.default_rng(24).random(400)
         endings = {
-            (False, False, 0.3): "borne out",
-            (False, False, 0.0): "stays a hypothesis",
-            (False, False, -0.3): "Without dominance",
-            (True, False, 0.3): "puts the bound too high",
-            (True, True, 0.3): "worse than a random one",
+            (False, False, 0.4): "borne out",
+            (False, False, 1.0): "neither refute nor confirm",
+            (False, False, 2.5): "at some cosines F does worse",
+            (True, False, 0.4): "not perpendicular",
+            (True, True, 0.4): "worse than a random direction would",
         }
-        for (bound, exact, shift), words in endings.items():
-            premises = Premises(claims[bound], claims[exact], (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance[shift])
-            lines = premises.lines(limit=0.6)
+        for (bound, exact, power), words in endings.items():
+            dominance = judge_dominance(v**power)
+            premises = Premises(
+                0.6, 500, 0.4, claims[bound], claims[exact], (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance
+            )
+            lines = premises.lines()
             assert words in lines[-1]
-            assert "the limit above is higher" in "\n".join(lines)
-            assert "25.00%" in "\n".join(lines)
-
-    @pytest.mark.parametrize(("limit", "words"), [(0.51, "higher"), (0.5, "lower"), (0.49, "lower")])
-    def test_the_limit_beside_the_claim(self, limit, words):
-        claim, dominance = Claim(0.5, 0.7, False), judge_dominance(np.zeros(3), 9)
-        premises = Premises(claim, claim, (0.1, 0.2), (0.0, 0.1), False, 0.25, dominance)
-        assert f"the limit above is {words}." in "\n".join(premises.lines(limit))
+            text = "\n".join(lines)
+            assert "Tested on 500 pairs, one a group; 40.00% of them reach 0.6." in text
+            assert "misjudges 25.00%" in text
+            assert {"supported": "SUPPORTED at every decile", "refuted": "REFUTED", "undecided": "UNDECIDED"}[
+                dominance.verdict
+            ] in lines[-3]
 
     def test_claims_in_words(self):
-        assert str(Claim(0.25, 0.031, False)) == "0.2500 (NOT REFUTED, p = 0.031)"
-        assert str(Claim(0.25, 1.2e-98, True)) == "0.2500 (REFUTED, p = 1.2e-98)"
-        assert str(Claim(0.25, 1e-99, True)) == "0.2500 (REFUTED, p = 1e-99)"
-        assert str(Claim(0.25, 0.0, True)) == "0.2500 (REFUTED, p < 1e-99)"
+        assert str(Claim(0.25, 0.031, False)) == "25.00%: NOT REFUTED (p-value 0.031)"
+        assert str(Claim(0.25, 1.2e-98, True)) == "25.00%: REFUTED (p-value 1.2e-98)"
+        assert str(Claim(0.25, 1e-99, True)) == "25.00%: REFUTED (p-value 1e-99)"
+        assert str(Claim(0.25, 0.0, True)) == "25.00%: REFUTED (p-value < 1e-99)"

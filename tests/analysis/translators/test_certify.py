@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
+import modtrans_core as mt
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.theory.confidence import lower_limit
-from analysis.translators.certify import certify_translator
+from analysis.theory.betting import item_lower_limit
+from analysis.theory.certify import THESE
+from analysis.translators.certify import certify_translator, largest_in, observe
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Facts
+from modtrans_core.scores import cosine
 
 
 class LinearTranslator:
@@ -17,38 +20,53 @@ class LinearTranslator:
 
     facts, row_by_row = Facts("text", "image", 5, 5), True
 
+    def __init__(self, gamma=0.25):
+        self.gamma = gamma
+
     def parts(self, c):
-        self.seen = c
-        return c, np.tile(np.eye(c.shape[1], dtype=np.float32)[0], (len(c), 1)), 0.25
+        return c, np.tile(np.eye(c.shape[1], dtype=np.float32)[0], (len(c), 1)), self.gamma
 
 
 class TestTranslator:
-    def test_one_condition_one_target_one_item_of_a_group(self):
-        rng = np.random.default_rng(22)
-        text, image = rng.standard_normal((30, 3, 5)), rng.standard_normal((30, 5))
-        counts = rng.integers(1, 4, 30)
-        pairs = PairedEmbeddings({"text": text, "image": image}, {"text": counts}, group=np.arange(30) // 2)
+    rng = np.random.default_rng(22)
+    text, image = rng.standard_normal((30, 3, 5)), rng.standard_normal((30, 5))
+    counts = rng.integers(1, 4, 30)
+    pairs = PairedEmbeddings({"text": text, "image": image}, {"text": counts}, group=np.arange(30) // 2)
+
+    def test_every_condition_of_an_item_and_the_first_of_a_group(self):
+        observed = observe(LinearTranslator(), self.pairs)
+        c, item = self.pairs.rows("text")
+        np.testing.assert_allclose(
+            observed.cosine, cosine(c + 0.25 * np.eye(5)[0], self.pairs.arrays["image"][item]), atol=1e-6
+        )
+        np.testing.assert_array_equal(observed.item, item)
+        assert (observed.pairs, observed.items, observed.groups) == (self.counts.sum(), 30, 15)
+        np.testing.assert_allclose(observed.parts.projection, self.pairs.arrays["text"][::2, 0], atol=1e-6)
+        certificate = certify_translator(LinearTranslator(), self.pairs, 0.1, 0.9)
+        assert list(certificate.statements) == ["items", "groups", "cosines", "premises"]
+        assert certificate.statements["premises"].pairs == 15
+
+    def test_a_gamma_of_zero_has_no_premises_and_leaves_the_others_more(self):
+        certificate = certify_translator(LinearTranslator(0.0), self.pairs, 0.1, 0.9)
+        assert list(certificate.statements) == ["items", "groups", "cosines"]
+        assert certificate.each == pytest.approx(1 - 0.1 / 3)
+        assert "bound" not in certificate.text()
+
+    def test_where_the_largest_group_comes_from(self):
+        part = self.pairs.take(np.arange(0, 30, 2))  # one item a group
         translator = LinearTranslator()
-        certificate = certify_translator(translator, pairs, 0.1, 0.9)
-        assert (certificate.rows, certificate.pairs) == (30, 15)
-        distance = np.abs(translator.seen[:, None] - text).max(axis=2)
-        assert (distance.min(axis=1) < 1e-6).all()
-        assert (distance.argmin(axis=1) < counts).all()
-        assert certificate.to_dict() == certify_translator(translator, pairs, 0.1, 0.9).to_dict()
-
-    def test_the_draws_come_from_the_generator(self):
-        """None is a generator with seed 0, as documented; another seed draws other captions."""
-        rng = np.random.default_rng(39)
-        text, image = rng.standard_normal((40, 3, 5)), rng.standard_normal((40, 5))
-        pairs = PairedEmbeddings({"text": text, "image": image}, {"text": np.full(40, 3)}, group=np.arange(40) // 2)
-
-        def cosines(rng):
-            certificate = certify_translator(translator=LinearTranslator(), pairs=pairs, alpha=0.1, rng=rng)
-            assert certificate.confidence == 0.95
-            return certificate.band.cosine
-
-        np.testing.assert_array_equal(cosines(None), cosines(np.random.default_rng(0)))
-        assert (cosines(None) != cosines(np.random.default_rng(1))).any()
+        for settings, size, source in (
+            ({}, 1, THESE),
+            ({"whole": self.pairs}, 2, "the whole pair set"),
+            ({"whole": self.pairs, "largest_group": 7}, 7, "given"),
+        ):
+            observed = observe(translator, part, **settings)
+            assert (observed.largest_group, observed.largest_from) == (size, source)
+            certificate = certify_translator(translator, part, 0.1, **settings)
+            assert (certificate.largest_group, certificate.largest_from) == (size, source)
+        assert largest_in(self.pairs) == 2
+        with pytest.raises(ValueError, match="largest_group: 1, at least 2"):
+            observe(translator, self.pairs, largest_group=1)
 
 
 class ConditionalMean:
@@ -73,23 +91,47 @@ class TestCalibrated:
 
     def test_it_speaks_of_what_was_observed_and_expected_alone(self):
         certificate = certify_translator(ConditionalMean(self.pairs, self.mean), self.pairs, 0.5)
-        assert certificate.premises is None and certificate.each == pytest.approx(1 - 0.05 / 3)
-        assert certificate.lower_limit == lower_limit(certificate.successes, 1000, certificate.each)
+        assert list(certificate.statements) == ["items", "cosines", "expectation"]
+        z = self.pairs.arrays["text"]
+        found = (np.einsum("nd,nmd->nm", self.mean, z) / np.linalg.norm(self.mean, axis=1)[:, None]) / np.linalg.norm(
+            z, axis=2
+        )
+        limit = item_lower_limit((found >= 0.5).mean(1), None, 1 - 0.05 / 3)
+        assert certificate.statements["items"].limit == pytest.approx(limit, abs=1e-3)
         text = certificate.text()
         assert not any(word in text.lower() for word in ("bound", "dominat", "premise", "direction"))
         assert "come true on average: NOT REFUTED" in text
-        plain = json.loads(json.dumps(certificate.to_dict()))
-        found = plain["expectation"]
-        assert plain["premises"] is None and not found["refuted"] and found["low"] < 0.0 < found["high"]
+        found = json.loads(json.dumps(certificate.to_dict()))["statements"]["expectation"]
+        assert not found["refuted"] and found["low"] < 0.0 < found["high"]
         assert found["observed"] == pytest.approx(found["expected"], abs=0.02) and found["high"] - found["low"] < 0.06
         assert found["error"] < 2 * found["error_by_chance"]
 
     @pytest.mark.parametrize(("spoilt", "word"), [(0.06, "high"), (-0.06, "low")])
     def test_spoilt_expectations_are_refuted(self, spoilt, word):
         certificate = certify_translator(ConditionalMean(self.pairs, self.mean, spoilt), self.pairs, 0.5)
-        assert certificate.expectation.refuted and f"REFUTED, they are too {word}" in certificate.text()
+        assert certificate.statements["expectation"].refuted
+        assert f"REFUTED, they are too {word}" in certificate.text()
 
-    def test_two_calls_agree(self):
-        translator = ConditionalMean(self.pairs, self.mean)
-        one, other = (certify_translator(translator, self.pairs, 0.5).to_dict() for _ in range(2))
-        assert one == other
+
+class TestThreeMethods:
+    """What certificates of real translators say, and of what they are silent."""
+
+    pairs = synthetic_pairs(400, 6, 12, 0.7, 2, np.random.default_rng(44))[0]
+
+    @pytest.mark.parametrize(
+        ("name", "settings", "names"),
+        [
+            ("ridge", {}, ["items", "cosines"]),
+            ("calibrated", {}, ["items", "cosines", "expectation"]),
+            ("poster", {"train.steps": 3, "steps": 1}, ["items", "cosines", "premises"]),
+            ("poster", {"train.steps": 3, "steps": 1, "gamma": 0.0}, ["items", "cosines"]),
+        ],
+    )
+    def test_statements(self, name, settings, names):
+        train, validation, test = self.pairs.split(0)
+        config = mt.preset(name, settings)
+        translator = mt.fit(train, "image", "text", config, validation=validation, device="cpu")
+        certificate = certify_translator(translator, test, 0.6, whole=self.pairs)
+        assert list(certificate.statements) == names
+        value = cosine(translator.translate(test.arrays["image"]), test.arrays["text"]).mean()
+        assert observe(translator, test).cosine.mean() == pytest.approx(value, abs=1e-5)

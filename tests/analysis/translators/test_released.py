@@ -174,7 +174,7 @@ def test_dependent_rows_get_no_certificate(pairs):
     rows = RowByRow(fitted.facts, fitted.config)
     rows.load_state_dict(fitted.state_dict())
     certificate = certify_translator(rows, pairs, 0.5)
-    assert certificate.premises is not None and 0 <= certificate.lower_limit <= 1
+    assert "premises" in certificate.statements and 0 <= certificate.statements["items"].limit <= 1
 
 
 def test_several_processes_are_refused(pairs, monkeypatch):
