@@ -119,8 +119,8 @@ class Selection:
         if self.nearest is not None:
             lines.append(
                 f"  Nearest is {self.nearest:.4g}: a share of {self.coverage:.4f} {whose}, {self.accepted:,} items, of"
-                f" which {self.missed:.4f} miss. So many pairs are enough for a risk of {self.enough:.4f} at best; a"
-                " smaller one needs more independent groups, or a lower cosine to be missed."
+                f" which {self.missed:.4f} miss. With so many a risk of {self.enough:.4f} could have been granted; for"
+                " a smaller one, more independent groups are needed, or a lower cosine to be reached."
             )
         return lines
 

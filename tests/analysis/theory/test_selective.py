@@ -274,7 +274,7 @@ class TestWords:
         found = select(single(np.full(40, 0.7), np.arange(40) < 8), 0.5, 0.95, risk=0.1)
         text = "\n".join(found.lines())
         assert "None: no expected cosine is known to be high enough" in text and "Nearest is 0.7" in text
-        assert f"a risk of {found.enough:.4f}" in text
+        assert f"a risk of {found.enough:.4f} could have been granted" in text
         assert json.loads(json.dumps(asdict(found)))["threshold"] is None
 
     def test_nothing_to_accept(self):
