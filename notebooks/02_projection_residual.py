@@ -28,6 +28,7 @@ from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots import decomposition as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory.arrays import row_cosine
 from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
 
@@ -84,6 +85,7 @@ with paper_style():
 # %%
 cosines = {name: fit.cosine for name, fit in fits.items()}
 cosines["least squares, held out"] = squares.leave_one_out_cosine
+again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(3)])  # refitted
 with paper_style():
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.4))
     figures.angles(cosines, axes[0])
@@ -108,6 +110,9 @@ assert max(squares.condition_residual, squares.projection_residual, abs(squares.
 assert metrics["least_squares"]["cosine_rms"] > 1e-3
 assert fits["ridge"].ridge_gap < 1e-9 < fits["ridge"].pythagoras
 assert abs(absolute.gap) < 1e-9
+assert np.allclose(row_cosine(again, Z[:3] - again), squares.leave_one_out_cosine[:3])
+S = squares.residual.T @ squares.residual
+assert np.isclose(squares.effective_dimension, np.trace(S) ** 2 / np.square(S).sum())
 shift = gamma * np.linalg.norm(ColumnSpace.of(C).project(F)) / np.linalg.norm(squares.projection)
 assert abs(joint.projection_gap - shift) < 1e-9 < shift
 write_metrics(out, metrics)

@@ -110,7 +110,7 @@ fixed
 
 # %%
 named, levels = table.set_index("name"), guaranteed_level(delta, s, weights.GAMMAS, d)
-closed, perfect = weights.closed_forms(table, s, d, rng)
+closed, perfect, even = weights.closed_forms(table, s, d, rng)
 for name, calibration in calibrations.items():
     assert calibration.cosine >= calibration.linear_cosine, f"{name}: calibration harms its own rows"
     assert name not in closed or abs(closed[name] - named.loc[name, "best"]) < 1e-5, f"{name}: gamma* is not rho u"
@@ -118,9 +118,9 @@ assert (table["mismatch"] < 1e-6).all(), "the orthogonal translator of the same 
 assert delta < 0.5 and (np.diff(levels) < 0.0).all(), "the guaranteed level must fall as gamma grows"
 ceilings = np.append(perfect, fixed["at_one"]["ceiling"])
 assert np.allclose(ceilings, (s**2 + np.sqrt(1 - s**2)) / np.sqrt(s**2 + 1)), "a perfect direction reaches it, no more"
+assert np.allclose(even, s), "at break-even the residual must neither help nor harm"
 assert named.loc["random F", "cosine_1"] < named.loc["random F", "cosine_0"], "a random direction must harm"
 assert pairs or named.loc["mean F", "cosine_calibrated"] > named.loc["mean F", "cosine_0"] + 0.005
 metrics = {"translators": named.to_dict("index"), "confidence": confidence, "delta": delta, "d": d, **fixed}
-metrics |= {"rows": {name: len(part.c) for name, part in split.items()}}
-metrics |= {"groups": {name: len(np.unique(split[name].group)) for name in ("validation", "test")}}
+metrics |= {key: {x: size(part) for x, part in split.items()} for key, size in weights.SIZES.items()}
 write_metrics(out, metrics)

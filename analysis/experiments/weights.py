@@ -24,6 +24,7 @@ from analysis.theory.gamma import (
     ChosenGamma,
     best_gamma,
     break_even_alignment,
+    break_even_gamma,
     ceiling,
     general_cosine,
     general_peak_gamma,
@@ -50,6 +51,9 @@ class Rows(NamedTuple):
     sibling: np.ndarray | None
     """another target of the same item, where every item has one"""
 
+
+SIZES = {"rows": lambda part: len(part.c), "groups": lambda part: len(np.unique(part.group))}
+"""what is counted of a part"""
 
 Pair = tuple[np.ndarray, np.ndarray]
 Translators = dict[str, tuple[Pair, Pair]]
@@ -215,19 +219,24 @@ def fixed_weights(translator: tuple[Pair, Pair], test: Rows, s: float, delta: fl
 
 def closed_forms(
     table: pd.DataFrame, s: float, d: int, rng: np.random.Generator
-) -> tuple[dict[str, float], np.ndarray]:
+) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
     """Simulations of what the closed forms say, on rows that are exactly orthogonal.
 
     Returns
     -------
-    The calibrated gamma of rows that have the s and u of each translator of the table, where s < 1; and the cosines of
-    rows with this s and u = 1 at gamma = 1.
+    The calibrated gamma of rows that have the s and u of each translator of the table, where s < 1; the cosines of
+    rows with this s and u = 1 at gamma = 1; and those of rows that break even, which have to be s: at gamma = rho by
+    their alignment, and at u = min(rho, s) / 2 by their gamma.
     """
     best = {
         row.name: best_gamma(*orthogonal_rows(row.s, row.u, d, rng)).gamma for row in table.itertuples() if row.s < 1.0
     }
-    p, f, z = orthogonal_rows(s, 1.0, d, rng)
-    return best, row_cosine(p + f, z)
+    rho, u = np.sqrt(1.0 - s**2), min(np.sqrt(1.0 - s**2), s) / 2.0
+    perfect, even = orthogonal_rows(s, 1.0, d, rng), []
+    for alignment, gamma in ((break_even_alignment(s, rho), rho), (u, break_even_gamma(u, s))):
+        p, f, z = orthogonal_rows(s, float(alignment), d, rng)
+        even.append(row_cosine(p + gamma * f, z))
+    return best, row_cosine(perfect[0] + perfect[1], perfect[2]), np.array(even)
 
 
 def orthogonal_rows(s: float, u: float, d: int, rng: np.random.Generator, n: int = 64) -> tuple[np.ndarray, ...]:

@@ -10,8 +10,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis.plots.style import INK, ZERO
+from analysis.plots.style import INK, ZERO, colour, line
 from analysis.theory.bound import printed_overstatement
+from analysis.theory.limit_law import overstatement_limit, uniform_overstatement
 from analysis.theory.sphere import AlignmentLaw
 
 
@@ -56,15 +57,21 @@ def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def overstatement(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
-    """Largest overstatement of the printed formula against d, with its laws phi(1)/2 and phi(1) over n."""
+def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: float, ax: Axes | None = None) -> Axes:
+    """Largest excess of the printed formula against d: over a direction kept perpendicular to p, and a uniform one.
+
+    Parameters
+    ----------
+    lengths : the s = |p| of the lines for a uniform direction; each tends to its limit (dotted).
+    gamma : weight of the direction.
+    """
     ax = ax or plt.gca()
     d = np.asarray(dimensions, dtype=np.float64)
-    for geometry, steps in (("sphere", 1), ("complement", 2)):
-        worst = printed_overstatement(d, geometry).amount
-        (line,) = ax.loglog(d, worst, label=f"against {geometry}")
-        limit = steps * stats.norm.pdf(1.0) / 2.0
-        ax.loglog(d, limit / d, color=line.get_color(), linestyle=":", linewidth=0.8, label=f"${limit:.3f}/d$")
-    ax.set(xlabel="target dimension $d$", ylabel="largest overstatement")
-    ax.legend()
+    kept = printed_overstatement(d, "complement").amount
+    ax.loglog(d, kept, label=r"$F \perp cM$", **line(0))
+    for index, s in enumerate(lengths, start=1):
+        ax.loglog(d, [uniform_overstatement(s, gamma, n).amount for n in d], label=f"$s = {s:g}$", **line(index))
+        ax.axhline(overstatement_limit(s, gamma).amount, color=colour(index), linestyle=":", linewidth=0.8)
+    ax.set(xlabel="target dimension $d$", ylabel="largest excess of the printed value")
+    ax.legend(title=rf"$F$ uniform, $\gamma = {gamma:g}$ (limits dotted)")
     return ax

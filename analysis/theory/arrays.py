@@ -55,6 +55,18 @@ def in_range(
     return array
 
 
+def scaled(*lengths: Floats) -> tuple[Floats, ...]:
+    """The arrays, times the power of two that brings the largest of each entry's lengths into [1/2, 1); zeros stay."""
+    _, exponent = np.frexp(np.max([np.abs(length) for length in np.broadcast_arrays(*lengths)], axis=0))
+    return tuple(np.ldexp(length, -exponent) for length in lengths)
+
+
+def times(ratio: Floats, x: Floats) -> Floats:
+    """ratio * x, 0 where x is 0, for a ratio that may be infinite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(x == 0.0, 0.0, ratio * x)
+
+
 def fraction(name: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1; ValueError otherwise."""
     if not 0.0 < value < 1.0:

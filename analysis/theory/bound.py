@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range
+from analysis.theory.arrays import Floats, in_range, scaled, times
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
 
@@ -46,11 +46,15 @@ GEOMETRIES = {"printed": 1, "sphere": 0, "complement": -1}
 
 printed
     n = d + 1, the integrand as the poster prints it (with h2 = d). No geometry has this dimension. Where beta < 0 it
-    gives too large a value, so that it is no lower bound there (`printed_overstatement`).
+    gives more than `complement` (`printed_overstatement`), and is no lower bound there.
 sphere
-    n = d: f is uniform on the whole sphere of the target space, and its component along p is ignored.
+    n = d: f is uniform on the whole sphere of the target space, and its component along p is ignored. That component
+    changes the length of zhat. What it does to the cosine remains for any d (`analysis.theory.limit_law`).
 complement
     n = d - 1: f is uniform on the unit sphere perpendicular to p, which is exact for the orthogonal geometry.
+
+The three differ by about 1/d. None of them is exact for an f that is uniform on the whole sphere, and their distance
+from what is exact then (`general_probability`) does not vanish as d grows.
 """
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
@@ -153,8 +157,8 @@ def beta(
         # (2) without cancellation: its numerator is alpha |z| (length - s) + s (alpha |z| - s), and
         # length - s = gamma^2 / (length + s)
         growth = gamma / (length + s)
-        value = (alpha * norm * growth + s * (alpha * norm - s) / gamma) / rho
-        reached = alpha * norm * growth * gamma <= s * (s - alpha * norm)
+        value = (alpha * norm * growth + times(s / gamma, alpha * norm - s)) / rho
+        reached = alpha * norm * growth * (gamma / length) <= (s / length) * (s - alpha * norm)
     certain = np.where(length > 0.0, reached, alpha <= 0.0)
     return np.where(fixed, np.where(certain, -np.inf, np.inf), value)[()]
 
@@ -255,6 +259,10 @@ class Overstatement(NamedTuple):
 def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstatement:
     """The largest excess of the bound as `printed` over the one of another geometry, over all beta.
 
+    It is the whole overstatement only for directions that are kept perpendicular to p, against `complement`. For
+    directions that are uniform on the whole sphere it is larger and does not shrink with d
+    (`analysis.theory.limit_law.uniform_overstatement`).
+
     Parameters
     ----------
     d : array_like
@@ -348,10 +356,13 @@ def general_probability(
         in_range("d", d, low=2.0),
     )
     alpha, a, b, gamma, d = (array.ravel() for array in arguments)
+    moves = gamma > 0.0
+    a, b, gamma = scaled(a, b, gamma)  # only ratios of lengths matter
+    gamma = np.where(moves, np.maximum(gamma, SMALLEST), 0.0)
     s = np.hypot(a, b)
-    value = np.where(s > 0.0, a >= alpha * s, alpha <= 0.0).astype(np.float64)
+    value = np.where(moves, alpha < 0.0, np.where(s > 0.0, a >= alpha * s, alpha <= 0.0)).astype(np.float64)
     error = np.zeros_like(value)
-    free = np.flatnonzero(gamma > 0.0)
+    free = np.flatnonzero(moves & (np.abs(alpha) < 1.0))  # the cosine is 1 or -1 with probability 0
     for i in np.array_split(free, -(-free.size // CHUNK) or 1):
         value[i], error[i] = _integrate_over_latitude(alpha[i], a[i], b[i], gamma[i], d[i])
     shape = arguments[0].shape
@@ -367,26 +378,30 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     s = np.hypot(a, b)
     along = np.divide(a, s, out=np.ones_like(s), where=s > 0.0)
     across = np.divide(b, s, out=np.zeros_like(s), where=s > 0.0)
-    # the latitude's density, c_d cos^(d-2), is the law of dimension d + 1 at t, up to its constant
-    constant = AlignmentLaw(d).pdf(0.0) / AlignmentLaw(d + 1.0).pdf(0.0)
-    table = np.stack([alpha, along, across, s, gamma, d, constant])
+    with np.errstate(over="ignore"):
+        ratio = s / gamma
+    table = np.stack([alpha, along, across, s, gamma, d, times(ratio, alpha - along), AlignmentLaw(d).pdf(0.0)])
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
-        alpha, along, across, s, gamma, d, constant = table[:, i, None]
-        t = np.sin(latitude)
-        length = np.sqrt(np.maximum(s**2 + gamma**2 + 2.0 * gamma * s * t, 0.0))  # |zhat| of (3)
-        missing = alpha * length - along * (s + gamma * t)
-        reach = gamma * across * np.cos(latitude)
-        with np.errstate(divide="ignore", invalid="ignore"):  # V(t) = missing / reach
+        alpha, along, across, s, gamma, d, short, density = table[:, i, None]
+        t, rest = np.sin(latitude), np.cos(latitude)
+        from_pole = 2.0 * np.sin(latitude / 2.0 + np.pi / 4.0) ** 2  # 1 + t
+        length = np.sqrt((s - gamma) ** 2 + 2.0 * gamma * s * from_pole)  # |zhat| of (3)
+        # (alpha |zhat| - (a/s)(s + gamma t)) / gamma, by |zhat| - s = gamma (gamma + 2 s t) / (|zhat| + s)
+        missing = short + alpha * (gamma + 2.0 * s * t) / (length + s) - along * t
+        reach = across * rest
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
-        return constant * AlignmentLaw(d + 1.0).pdf(t) * AlignmentLaw(d - 1.0).cdf(-needed)
+        log_rest = np.where(np.abs(t) < 0.7, np.log1p(-np.minimum(t * t, 0.5)) / 2.0, np.log(rest))
+        return density * np.exp((d - 2.0) * log_rest) * AlignmentLaw(d - 1.0).cdf(-needed)
 
     cuts = [k / np.sqrt(d) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)] + [np.full_like(d, -1.0), np.ones_like(d)]
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
     for slope in (-sine, sine):  # where the ray r (alpha, slope) meets the circle of radius gamma about p
-        foot = along * alpha + across * slope
-        half_chord = np.sqrt(np.maximum(gamma**2 - s**2 * (along * slope - across * alpha) ** 2, 0.0))
-        cuts += [((s * foot + sign * half_chord) * foot - s) / gamma for sign in (-1.0, 1.0)]
+        foot, offset = along * alpha + across * slope, along * slope - across * alpha
+        distance = np.clip(times(ratio, offset), -1.0, 1.0)  # of the ray from p, in units of gamma
+        half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
+        cuts += [sign * half_chord * foot - distance * offset for sign in (-1.0, 1.0)]
     return integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=0).T)
 
 
@@ -398,5 +413,5 @@ def orthogonal_lengths(
     s = in_range("s", s, low=0.0, high=norm)
     gamma = in_range("gamma", gamma, low=0.0)
     if rho is None:
-        return s, gamma, norm, np.sqrt((norm - s) * (norm + s))
+        return s, gamma, norm, np.sqrt(norm - s) * np.sqrt(norm + s)
     return s, gamma, norm, in_range("rho", rho, low=0.0, high=norm)

@@ -169,7 +169,7 @@ class Decomposition:
         if self.map is None or self.leverage is None:
             raise ValueError("leave_one_out_cosine: the map is not known, a result of decompose is needed")
         room = 1.0 - self.leverage
-        scale = np.divide(1.0, room, out=np.full_like(room, np.nan), where=room > EXACT)
+        scale = np.divide(1.0, room, out=np.full_like(room, np.nan), where=room > 0.0)
         residual = self.residual * scale[:, None]  # r_i / (1 - h_i)
         return row_cosine(self.projection + self.residual - residual, residual)
 

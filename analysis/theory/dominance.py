@@ -31,8 +31,8 @@ If (2) is true, only the first test can err; if it fails at a decile, only the s
 with probability `level` at most, with no further correction.
 
 (2) is a statement about all pairs together. Pairs with a demanding geometry may still get the poor directions.
-`fewer_than_expected` tests what counts in the end: the number of pairs that reach alpha, against its law under
-independent random directions.
+`analysis.theory.poisson_binomial` tests what counts in the end: the number of pairs that reach alpha, against its law
+under independent random directions.
 
 The alignment <r/|r|, f> with the residual r = z - p does not answer the question. Where p leans on r, a direction along
 -p aligns well with r and lowers the cosine.
@@ -179,37 +179,3 @@ def judge_dominance(beaten: ArrayLike, level: float = 0.05) -> Dominance:
         refutation_p=refutation_p,
         support_p=support_p,
     )
-
-
-def fewer_than_expected(successes: int, probabilities: ArrayLike) -> float:
-    """P(S <= successes) for the number S of successes of independent trials, a tail of the Poisson binomial law.
-
-    Parameters
-    ----------
-    successes : int
-        From 0 to N.
-    probabilities : (N,) array_like
-        In [0, 1], one a trial.
-
-    Returns
-    -------
-    float
-        The p-value of "trial i succeeds with probability at least probabilities[i]". It is valid whatever the true
-        probabilities are, as S is then stochastically no smaller.
-
-    Raises
-    ------
-    ValueError
-        An argument outside its range.
-
-    Examples
-    --------
-    >>> round(fewer_than_expected(0, [0.5, 0.9]), 6)
-    0.05
-    """
-    probabilities = vector("probabilities", probabilities)
-    if probabilities.min() < 0.0 or probabilities.max() > 1.0:
-        raise ValueError(f"probabilities: {probabilities.min()} to {probabilities.max()}, 0 to 1 is needed")
-    if not 0 <= successes <= len(probabilities):
-        raise ValueError(f"successes: {successes}, 0 to {len(probabilities)} is needed")
-    return float(stats.poisson_binom.cdf(successes, probabilities))

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from analysis.theory.arrays import Floats, fraction, in_range, matrix, rows_agree
+from analysis.theory.arrays import Floats, fraction, in_range, matrix, rows_agree, scaled
 from analysis.theory.betting import lower_mean_limit
 from analysis.theory.bound import alignment_law, cosine, orthogonal_lengths
 from analysis.theory.confidence import group_numbers
@@ -93,8 +93,8 @@ def break_even_gamma(u: ArrayLike, s: ArrayLike, *, norm: ArrayLike = 1.0, rho: 
     """
     along = _residual_along(u, s, norm, rho)
     s = np.asarray(s, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = 2.0 * s**2 * along / ((s - along) * (s + along))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        crossing = 2.0 * along / ((s - along) / s * ((s + along) / s))
     return np.where(along >= s, np.inf, np.where(along > 0.0, crossing, 0.0))[()]
 
 
@@ -124,9 +124,9 @@ def break_even_alignment(
     [0.357 0.567 1.306]
     """
     s, gamma, norm, rho = orthogonal_lengths(s, gamma, norm, rho)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        needed = s * gamma / (rho * (s + np.hypot(s, gamma)))
-    return np.where(s * gamma > 0.0, needed, 0.0)[()]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        needed = (s / rho) * (gamma / (s + np.hypot(s, gamma)))
+    return np.where((s > 0.0) & (gamma > 0.0), needed, 0.0)[()]
 
 
 def ceiling(s: ArrayLike, gamma: ArrayLike = 1.0, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None) -> Floats:
@@ -222,7 +222,8 @@ def general_cosine(gamma: ArrayLike, a: ArrayLike, t: ArrayLike, q: ArrayLike, s
     [0.5   0.707]
     """
     gamma, (a, t, q, s) = in_range("gamma", gamma, low=0.0), _inner_products(a, t, q, s)
-    square = np.maximum(s**2 + gamma**2 + 2.0 * gamma * q, 0.0)
+    gamma, a, q, s = scaled(gamma, a, q, s)  # only ratios of lengths matter
+    square = np.maximum((s - gamma) ** 2 + 2.0 * gamma * (s + q), 0.0)
     return _ratio(a + gamma * t, np.sqrt(square))[()]  # (2)
 
 
@@ -255,10 +256,11 @@ def general_peak_gamma(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -
     1.0
     """
     a, t, q, s = _inner_products(a, t, q, s)
-    top, bottom = t * s**2 - a * q, a - t * q
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inner = np.maximum(top / bottom, 0.0)
-    return np.where(bottom > 0.0, inner, np.where(t > _ratio(a, s), np.inf, 0.0))[()]
+    a, q = _ratio(a, s), _ratio(q, s)
+    top, bottom = t - a * q, a - t * q
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        inner = s * np.maximum(top / bottom, 0.0)
+    return np.where(bottom > 0.0, inner, np.where(t > a, np.inf, 0.0))[()]
 
 
 class ChosenGamma(NamedTuple):

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import ROUNDING, Floats, fraction, matrix, row_cosine, rows_agree
 from analysis.theory.bound import beta, general_probability, probability
-from analysis.theory.dominance import Dominance, beaten, fewer_than_expected, judge_dominance
+from analysis.theory.dominance import Dominance, beaten, judge_dominance
+from analysis.theory.poisson_binomial import fewer_than_expected
 
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
@@ -58,7 +59,10 @@ class TranslatedPairs:
         if np.abs(length - 1.0).max() > UNIT:
             row = int(np.abs(length - 1.0).argmax())
             raise ValueError(f"direction: row {row} has length {length[row]:.4g}, 1 is needed")
-        gamma = np.broadcast_to(np.asarray(gamma, dtype=np.float64), len(target))
+        gamma = np.asarray(gamma, dtype=np.float64)
+        if gamma.shape not in ((), (len(target),)):
+            raise ValueError(f"gamma: shape {gamma.shape}, one number or {len(target)} are needed")
+        gamma = np.broadcast_to(gamma, len(target))
         if not (np.isfinite(gamma) & (gamma >= 0.0)).all():
             raise ValueError("gamma: negative or not finite, finite numbers of at least 0 are needed")
         size = np.linalg.norm(target, axis=1)

@@ -22,6 +22,7 @@ from analysis.theory.arrays import Floats
 ORDER = 32  # of the rule on a panel; the rule of half the order uses every other node
 PRECISION = 1e-11  # error that a panel may have, relative to its whole integral
 LEVELS = 30  # halvings of a panel at most
+CROWD = 256  # panels of one integral that still disagree, from which on it is taken for noise and halved no more
 NEGLIGIBLE = float(np.finfo(np.float64).tiny)  # error that a panel may have whatever its integral
 
 Integrand = Callable[[NDArray[np.intp], Floats], Floats]
@@ -63,6 +64,7 @@ def integrate(integrand: Integrand, cuts: Floats) -> tuple[Floats, Floats]:
         fine, difference = _panel_integrals(integrand, owner, *panels)
         total = value + np.bincount(owner, fine, len(cuts))
         done = (difference <= np.maximum(PRECISION * total, NEGLIGIBLE)[owner]) | (level == LEVELS)
+        done |= np.bincount(owner[~done], minlength=len(cuts))[owner] > CROWD
         value += np.bincount(owner[done], fine[done], len(cuts))
         error += np.bincount(owner[done], difference[done], len(cuts))
         if done.all():

@@ -36,6 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.theory.arrays import Floats, in_range
 
 SWITCH = 2.5  # b^2 (nu + 5) above which (3) is used: with a lower value G is slow, with a higher one (2) cancels
+LARGEST = 1e300  # dimension; beyond, squares of typical alignments underflow
 BLOCK = 8192  # elements worked on together, so that the scratch arrays stay in cache
 
 
@@ -45,12 +46,12 @@ class AlignmentLaw:
     Parameters
     ----------
     n : array_like
-        Dimension, real and at least 1. It is broadcast against the argument of every method.
+        Dimension, real, from 1 to `LARGEST`. It is broadcast against the argument of every method.
 
     Raises
     ------
     ValueError
-        n below 1 or not finite; in a method, a point that is NaN or a probability outside [0, 1].
+        n below 1 or above `LARGEST`; in a method, a point that is NaN or a probability outside [0, 1].
 
     Notes
     -----
@@ -68,7 +69,7 @@ class AlignmentLaw:
     """
 
     def __init__(self, n: ArrayLike) -> None:
-        self.n = in_range("n", n, low=1.0)
+        self.n = in_range("n", n, low=1.0, high=LARGEST)
         self._nu = (self.n - 1.0) / 2.0  # exact in floating point
 
     @cached_property
@@ -227,8 +228,8 @@ def _tail_fraction(b: Floats, nu: Floats) -> Floats:
     half_depth = int(6.0 + 90.0 / np.min(b * b * (nu + 5.0)))
     rest = np.zeros_like(b)
     for m in range(half_depth, 0, -1):
-        odd = z * ((m + 0.5) * (nu + m)) / ((nu + 2 * m) * (nu + 2 * m + 1))
-        even = z * (m * (nu + m - 0.5)) / ((nu + 2 * m - 1) * (nu + 2 * m))
+        odd = z * ((m + 0.5) / (nu + 2 * m)) * ((nu + m) / (nu + 2 * m + 1))
+        even = z * (m / (nu + 2 * m - 1)) * ((nu + m - 0.5) / (nu + 2 * m))
         rest = even / (1.0 + odd / (1.0 + rest))
     return 1.0 / (1.0 + 0.5 * z / (nu + 1.0) / (1.0 + rest))
 

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
-from scipy import stats
 
 from analysis.theory.arrays import Floats, in_range
 from analysis.theory.bound import GEOMETRIES, general_probability, probability
+from analysis.theory.poisson_binomial import fewer_than_expected
+from analysis.theory.premises import TranslatedPairs
 
 
 class Geometry(NamedTuple):
@@ -153,15 +154,16 @@ def assert_bound_holds(
     Parameters
     ----------
     parts
-        Maps conditions (n, k) to the projections c M (n, d), the unit directions F(c) (n, d) and the weight gamma. Take
-        `LinearTranslator.parts`, or the method `parts` of a trained translator wrapped to give float64 arrays.
+        Maps conditions (n, k) to the projections c M (n, d), the unit directions F(c) (n, d) and the weight gamma, one
+        number or (n,). Take `LinearTranslator.parts`, or the method `parts` of a trained translator.
     conditions, targets
         Held-out pairs, (n, k) and (n, d), independent of the fit and of each other. Targets of any length.
     alpha
         Cosine in [-1, 1].
     geometry
         "general": the exact probability of each row's own p and z, for a direction that is uniform on the sphere.
-        "printed", "sphere" or "complement": the orthogonal formula at each row's s = min(|p|, |z|).
+        "printed", "sphere" or "complement": the orthogonal formula at each row's s = |p|, and 0 where |p| > |z|, which
+        that geometry excludes.
     false_alarm
         Probability, in (0, 1), of a failure although the bound holds.
 
@@ -170,18 +172,15 @@ def assert_bound_holds(
     AssertionError
         Fewer rows reach alpha than the bound allows.
     ValueError
-        An unknown geometry, an argument outside its range.
+        An unknown geometry, an argument outside its range, and what `analysis.theory.premises.TranslatedPairs.of`
+        refuses: directions that are not of unit length, zero targets and translations, d below 3.
 
     Notes
     -----
     What is tested is the premise that the direction is at least as good as a random one. If every row reaches alpha
-    with its bound b_i as probability or more, the number of rows that do has a lower tail no heavier than the one of
-    the binomial law with the mean of the b_i, up to one below its expectation [1]_. The check is that exact tail.
-
-    References
-    ----------
-    .. [1] W. Hoeffding, On the distribution of the number of successes in independent trials, Annals of Mathematical
-       Statistics 27 (1956).
+    with its bound b_i as probability or more, the number of rows that do is stochastically no smaller than a sum of
+    independent trials with the probabilities b_i. The check is that sum's exact tail
+    (`analysis.theory.poisson_binomial`).
 
     Examples
     --------
@@ -190,25 +189,23 @@ def assert_bound_holds(
     >>> f /= np.linalg.norm(f, axis=1, keepdims=True)
     >>> assert_bound_holds(lambda c: (0.5 * c, f, 1.0), z, z, alpha=0.3)  # a random direction, and no error
     """
-    projection, direction, gamma = (np.asarray(part, dtype=np.float64) for part in parts(conditions))
+    pairs = TranslatedPairs.of(*parts(conditions), targets)
     false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
-    length = np.linalg.norm(targets, axis=1)
-    unit = targets / length[:, None]
-    d = targets.shape[1]
-    along = (projection * unit).sum(axis=1)
+    d, length = pairs.target.shape[1], np.linalg.norm(targets, axis=1)
     if geometry == "general":
-        across = np.linalg.norm(projection - along[:, None] * unit, axis=1)
-        bounds = general_probability(alpha, along, across, gamma, d).probability
+        along = (pairs.projection * pairs.target).sum(axis=1)
+        across = np.linalg.norm(pairs.projection - along[:, None] * pairs.target, axis=1)
+        bounds = general_probability(alpha, along, across, pairs.gamma, d).probability
     elif geometry in GEOMETRIES:
-        s = np.minimum(np.linalg.norm(projection, axis=1), length)
-        bounds = probability(alpha, s, gamma, d, geometry, norm=length)
+        s = np.linalg.norm(pairs.projection, axis=1)
+        orthogonal = probability(alpha, np.minimum(s, length), pairs.gamma, d, geometry, norm=length)
+        bounds = np.where(s <= length, orthogonal, 0.0)
     else:
         raise ValueError(f"geometry: {geometry}, general or {' or '.join(GEOMETRIES)} is needed")
-    translated = projection + gamma * direction
-    reached = int(((translated * unit).sum(axis=1) >= alpha * np.linalg.norm(translated, axis=1)).sum())
-    rows, bound = len(targets), float(np.mean(bounds))
-    if reached <= rows * bound - 1.0 and stats.binom.cdf(reached, rows, bound) <= false_alarm:
+    zhat = pairs.translation
+    reached = int(((zhat * pairs.target).sum(axis=1) >= alpha * np.linalg.norm(zhat, axis=1)).sum())
+    if fewer_than_expected(reached, bounds) <= false_alarm:
         raise AssertionError(
-            f"{reached} of {rows} rows reach cosine {alpha:g}; the bound ({geometry}) promises "
-            f"{rows * bound:.1f} on average, and so few have probability below {false_alarm:g}"
+            f"{reached} of {len(bounds)} rows reach cosine {alpha:g}; the bound ({geometry}) promises "
+            f"{bounds.sum():.1f} on average, and so few have probability below {false_alarm:g}"
         )

@@ -42,3 +42,22 @@ def test_cosines_of_perpendicular_directions_follow_the_complement(perpendicular
 def test_p_values_are_those_of_an_exact_test():
     counted = pd.DataFrame({"count": [3, 0], "draws": [10, 4]})
     np.testing.assert_allclose(simulation.p_values(counted, [0.5, 0.5], "less"), [176 / 1024, 1 / 16])
+
+
+def test_p_values_against_scipy_and_where_it_overflows():
+    """Probabilities near 0 and 1, and counts of none and all."""
+    counted = pd.DataFrame({"count": [0, 1, 37, 60, 60, 0], "draws": 60})
+    probabilities = [0.01, 0.2, 0.5, 0.99, 1 - 1e-16, 1e-16]
+    tests = [
+        min(1.0, 2.0 * min(stats.binom.cdf(k, n, p), stats.binom.sf(k - 1, n, p)))
+        for k, n, p in zip(counted["count"], counted["draws"], probabilities, strict=True)
+    ]
+    np.testing.assert_allclose(simulation.p_values(counted, probabilities), tests, rtol=1e-10)
+    one_sided = [
+        stats.binomtest(k, n, p, alternative="less").pvalue
+        for k, n, p in zip(counted["count"], counted["draws"], probabilities, strict=True)
+    ]
+    np.testing.assert_allclose(simulation.p_values(counted, probabilities, "less"), one_sided, rtol=1e-10)
+    extreme = pd.DataFrame({"count": [0, 1, 40_000, 39_999, 0, 40_000], "draws": 40_000})
+    far = simulation.p_values(extreme, [1e-300, 1e-300, 1.0, 1.0, 0.0, 1e-300])
+    np.testing.assert_allclose(far, [1.0, 8e-296, 1.0, 0.0, 1.0, 0.0], rtol=1e-10)

@@ -61,7 +61,10 @@ def test_the_closed_forms_are_those_of_simulated_rows(split):
     _, parts, rng = split
     translators = weights.linear_translators(parts["train"], parts["validation"], parts["test"], 32, rng)
     table = weights.measure(translators, parts["validation"], parts["test"], 0.95).table
-    best, perfect = weights.closed_forms(table, 0.6, 20, rng)
+    best, perfect, even = weights.closed_forms(table, 0.6, 20, rng)
     for row in table.itertuples():
         assert abs(best[row.name] - row.best) < 1e-5
     np.testing.assert_allclose(perfect, ceiling(0.6))
+    np.testing.assert_allclose(even, 0.6)
+    for s in (0.05, 0.95, 0.999):
+        np.testing.assert_allclose(weights.closed_forms(table, s, 20, rng)[2], s)

@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
@@ -322,6 +323,135 @@ def test_general_geometry_is_near_the_bound_when_projection_and_residual_are_ort
         count = simulated(alpha, s, gamma, d, 10_000, d, orthogonal=False)
         assert stats.binomtest(count, 10_000, float(general)).pvalue > FALSE_ALARM
         assert abs(general - bound.probability(alpha, s, gamma, d)) < 1.0 / math.sqrt(d)
+
+
+def with_mpmath(alpha, a, b, gamma, d):
+    """The same slices with 30 digits, between the x at which the limit is -1 or 1: roots of a quartic polynomial."""
+    with mpmath.workdps(30):
+        alpha, a, b, gamma, d = map(mpmath.mpf, (alpha, a, b, gamma, d))
+        squares, nu = a * a + b * b + gamma * gamma, (d - 1) / 2
+        c2, c1, c0 = gamma**2, 2 * a * gamma * (1 - alpha**2), a * a - alpha**2 * squares
+        edge = 4 * alpha**4 * gamma**2 * b * b
+        quartic = [c2**2, 2 * c2 * c1, c1**2 + 2 * c2 * c0 + edge, 2 * c1 * c0, c0**2 - edge]
+        roots = mpmath.polyroots(quartic, maxsteps=500, extraprec=200)
+        kinks = [mpmath.re(root) for root in roots if abs(mpmath.im(root)) < 1e-12] + [-a / gamma]
+        constant = mpmath.gamma(nu + 0.5) / (mpmath.sqrt(mpmath.pi) * mpmath.gamma(nu))
+
+        def cdf(v):
+            order = (d - 2) / 2
+            return mpmath.betainc(order, order, 0, (1 + min(max(v, -1), 1)) / 2, regularized=True)
+
+        def density(x):
+            width, along = (1 - x) * (1 + x), a + gamma * x
+            if width <= 0:
+                return mpmath.mpf(0)
+            limit = along * along / alpha**2 - (squares + 2 * gamma * a * x)
+            limit /= 2 * gamma * b * mpmath.sqrt(width)
+            if alpha > 0:
+                inside = cdf(limit) if along >= 0 else 0
+            else:
+                inside = 1 if along >= 0 else cdf(-limit)
+            return constant * width ** (nu - 1) * inside
+
+        return mpmath.quad(density, [-1, *sorted(x for x in set(kinks) if -1 < x < 1), 1])
+
+
+@pytest.mark.parametrize(
+    ("alpha", "a", "b", "gamma", "d"),
+    [
+        (0.5, 0.6, 0.2, 1.0, 2.01),
+        (0.95, 0.6, 0.2, 0.1, 2.01),
+        (0.93, 0.6, 0.2, 0.1, 2.01),
+        (0.3, 0.6, 0.2, 1.0, 2.2),
+        (0.5, 0.6, 0.2, 1.0, 2.5),
+        (-0.2, 0.1, 0.5, 0.7, 3.1),
+        (0.5, 0.3, 0.4, 0.5, 3),  # |p| = gamma: zhat may be nearly zero
+        (0.9, 0.9, 0.2, 0.3, 8),
+        (0.6, 0.36, 0.48, 1.0, 64),
+        (0.9, 0.3, 0.2, 0.5, 64),  # 2e-14
+    ],
+)
+def test_general_probability_against_thirty_digits(alpha, a, b, gamma, d):
+    value, exact = bound.general_probability(alpha, a, b, gamma, d), with_mpmath(alpha, a, b, gamma, d)
+    distance = abs(float(value.probability - exact))
+    assert distance < 3e-11 * exact
+    assert distance <= value.error + 1e-15 and value.error < 1e-10
+    assert value.error > 0.0
+
+
+def test_the_error_of_a_rule_that_is_too_coarse_is_not_hidden(monkeypatch):
+    """Without halving, an integrand with weak singularities is integrated badly, and the estimate says so."""
+    arguments = np.array([0.5, 0.3, -0.2]), 0.6, 0.2, 1.0, 2.3
+    right = bound.general_probability(*arguments).probability
+    monkeypatch.setattr(quadrature, "LEVELS", 0)
+    coarse = bound.general_probability(*arguments)
+    distance = np.abs(coarse.probability - right)
+    assert np.all(distance > 1e-9) and np.all(distance <= coarse.error)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e200, 1e300])
+def test_only_ratios_of_lengths_matter(scale):
+    """Powers of ten: a length may change in its last digit."""
+    alpha = np.array([-0.3, 0.2, 0.64, 0.9])
+    with np.errstate(all="raise", under="ignore"):
+        general = bound.general_probability(alpha, 0.6 * scale, 0.5 * scale, 0.7 * scale, 24).probability
+        beta = bound.beta(alpha, 0.6 * scale, 0.7 * scale, norm=scale)
+        given = bound.beta(alpha, 0.6 * scale, 0.7 * scale, norm=scale, rho=0.8 * scale)
+        cosine = bound.cosine(alpha, 0.6 * scale, 0.7 * scale, norm=scale)
+    assert general == pytest.approx(bound.general_probability(alpha, 0.6, 0.5, 0.7, 24).probability, rel=1e-9)
+    assert beta == pytest.approx(bound.beta(alpha, 0.6, 0.7), rel=1e-13)
+    assert given == pytest.approx(beta, rel=1e-13)
+    assert cosine == pytest.approx(bound.cosine(alpha, 0.6, 0.7), rel=1e-13)
+
+
+@pytest.mark.parametrize("small", [5e-324, 1e-300, 1e-160, 1e-20])
+def test_lengths_of_different_size(small):
+    """A direction without a projection in comparison, and a projection without a direction."""
+    alpha = np.array([-0.3, 0.2, 0.6])
+    with np.errstate(all="raise", under="ignore"):
+        only_f = bound.general_probability(alpha, small, small, 1.0, 20).probability
+        only_p = bound.general_probability(alpha, 0.5, 0.7, small, 20).probability
+        sides = bound.beta([0.59, 0.61], 0.6, small)
+        no_p = bound.beta(alpha, small, 1.0)
+    assert only_f == pytest.approx(AlignmentLaw(20).sf(alpha), rel=1e-9)
+    assert only_p.tolist() == [1.0, 1.0, 0.0]  # the cosine of p is .58
+    assert sides[0] < -1e17 and sides[1] > 1e17
+    assert no_p == pytest.approx(alpha, rel=1e-9)
+
+
+def test_beta_with_small_s_and_gamma():
+    """The second term of (2) is as large as the first where s is as small as gamma."""
+    for small in (1e-200, 1e-310):
+        assert bound.beta(0.25, small, small) == pytest.approx(0.25 * math.sqrt(2.0), rel=1e-9)  # s^2 is nothing
+    with mpmath.workdps(40):
+        s, gamma, alpha, norm = map(mpmath.mpf, (3e-200, 2e-200, 0.5, 5e-200))
+        exact = (alpha * norm * mpmath.sqrt(s**2 + gamma**2) - s**2) / (gamma * mpmath.sqrt(norm**2 - s**2))
+    assert bound.beta(0.5, 3e-200, 2e-200, norm=5e-200) == pytest.approx(float(exact), rel=1e-14)
+    assert bound.beta(1e-200, 1e-200, 1.0, rho=0.0) == np.inf  # the cosine is 1e-400, below alpha
+    assert bound.beta(0.5, 1e-200, 0.0, norm=1e-200) == -np.inf
+    assert bound.beta(0.5, 2e-201, 0.0, norm=1e-200) == np.inf
+
+
+def test_a_cosine_of_one_has_probability_zero():
+    """And of more than -1 probability 1: no rounding, and no search for a needle in noise."""
+    for b in (0.0, 0.4):
+        value = bound.general_probability([1.0, -1.0], 0.3, b, 0.7, [8, 2])
+        assert value.probability.tolist() == [0.0, 1.0] and value.error.tolist() == [0.0, 0.0]
+        near = bound.general_probability(1.0 - 1e-15, 0.3, b, 0.7, 8)
+        assert 0.0 <= near.probability <= 1e-30
+
+
+def test_noise_is_not_halved_for_ever():
+    """An integrand without any smoothness ends after a bounded number of calls, with an error that says so."""
+    calls = []
+
+    def noise(i, x):
+        calls.append(len(i))
+        return np.sin(1e15 * x) ** 2
+
+    value, error = quadrature.integrate(noise, np.array([[0.0, 1.0]]))
+    assert sum(calls) < 10 * quadrature.CROWD
+    assert value == pytest.approx(0.5, abs=0.1) and error > 1e-3
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -138,6 +138,17 @@ class TestLeverage:
             r = target[i] - p
             assert cosine[i] == pytest.approx(p @ r / np.linalg.norm(p) / np.linalg.norm(r), rel=1e-9)
 
+    def test_a_sample_that_decides_its_own_prediction_has_no_held_out_one(self):
+        """Sample 0 alone has the first coordinate: its leverage is 1 to rounding, which may leave it below 1."""
+        below = []
+        for seed in range(20):
+            condition, target = np.random.default_rng(seed).standard_normal((2, 30, 4))
+            condition[:, 0] = np.arange(30) == 0
+            result = decompose(condition, target)
+            below.append(0.0 < 1.0 - result.leverage[0] < 1e-14)
+            assert np.isnan(result.leave_one_out_cosine).tolist() == [True] + [False] * 29
+        assert any(below)
+
     def test_in_sample_flatters(self):
         """With k close to n the fit is nearly perpendicular in sample, and held out it is not."""
         rng = np.random.default_rng(2)

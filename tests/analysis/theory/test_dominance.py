@@ -1,56 +1,15 @@
 """Dominance: exact tests by independent oracles, verdicts that must come out, and how often they are wrong."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.theory.dominance import GRID, beaten, fewer_than_expected, judge_dominance
+from analysis.theory.dominance import GRID, beaten, judge_dominance
 from analysis.theory.premises import TranslatedPairs
 from analysis.theory.sphere import AlignmentLaw
 
 RUNS = 2000
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-class TestPoissonBinomial:
-    def test_against_enumeration(self):
-        p = np.array([0.1, 0.5, 0.9, 0.35, 0.0, 1.0])
-        totals = np.zeros(7)
-        for outcome in product([0, 1], repeat=6):
-            totals[sum(outcome)] += np.prod(np.where(outcome, p, 1 - p))
-        for k in range(7):
-            assert fewer_than_expected(k, p) == pytest.approx(totals[: k + 1].sum(), abs=1e-15)
-
-    def test_equal_probabilities_are_binomial(self):
-        for k in (0, 40, 150, 301):
-            oracle = stats.binom.cdf(k, 301, 0.3)
-            assert fewer_than_expected(k, np.full(301, 0.3)) == pytest.approx(oracle, rel=1e-10)
-
-    def test_a_certain_event_is_not_more_than_certain(self):
-        """Rounding puts the sum of all terms above 1 for some of these."""
-        rng = np.random.default_rng(29)
-        for n in (2, 3, 7, 50):
-            for _ in range(20):
-                p_value = fewer_than_expected(n, rng.random(n))
-                assert p_value <= 1.0
-                assert p_value == pytest.approx(1.0)
-
-    @pytest.mark.parametrize("p", [-0.1, 1.1])
-    def test_what_is_no_probability(self, p):
-        with pytest.raises(ValueError, match=f"probabilities: .*{p}"):
-            fewer_than_expected(0, np.array([0.5, p]))
-
-    def test_fewer_than_none(self):
-        with pytest.raises(ValueError, match="successes: -1, 0 to 1 is needed"):
-            fewer_than_expected(-1, np.array([0.5]))
-
-    def test_bad_input(self):
-        with pytest.raises(ValueError, match="probabilities"):
-            fewer_than_expected(0, np.array([1.5]))
-        with pytest.raises(ValueError, match="successes: 3"):
-            fewer_than_expected(3, np.array([0.5]))
 
 
 def unit_rows(x):

@@ -1,12 +1,14 @@
 """What gamma does: closed forms against brute force, and the guarantees of the choice on data by simulation."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from analysis.theory import bound, gamma
-from analysis.theory.confidence import lower_mean_limit
+from analysis.theory.arrays import row_cosine
+from analysis.theory.confidence import group_numbers, lower_mean_limit
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 GRID = np.concatenate([[0.0], np.logspace(-4, 4, 4001)])
@@ -131,6 +133,40 @@ def test_general_peak_gamma_contains_the_orthogonal_one():
     assert gamma.general_peak_gamma(0.0, -0.2, 0.0, 0.0) == 0.0
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e200, 1e300])
+def test_only_ratios_of_lengths_matter(scale):
+    weights, u = np.array([0.0, 0.4, 3.0]), np.array([0.1, 0.5, 0.7])
+    with np.errstate(all="raise", under="ignore"):
+        cosine = gamma.general_cosine(weights * scale, 0.5 * scale, 0.3, -0.2 * scale, 0.8 * scale)
+        peak = gamma.general_peak_gamma(0.5 * scale, 0.6, -0.2 * scale, 0.8 * scale)
+        crossing = gamma.break_even_gamma(u, 0.6 * scale, norm=scale)
+        needed = gamma.break_even_alignment(0.6 * scale, weights * scale, norm=scale)
+        best = gamma.peak_gamma(u, 0.6 * scale, norm=scale)
+        level = gamma.guaranteed_level(0.1, 0.6 * scale, weights * scale, 32, norm=scale)
+    assert cosine == pytest.approx(gamma.general_cosine(weights, 0.5, 0.3, -0.2, 0.8), rel=1e-14)
+    assert peak / scale == pytest.approx(gamma.general_peak_gamma(0.5, 0.6, -0.2, 0.8), rel=1e-14)
+    assert crossing / scale == pytest.approx(gamma.break_even_gamma(u, 0.6), rel=1e-13)
+    assert needed == pytest.approx(gamma.break_even_alignment(0.6, weights), rel=1e-14)
+    assert best / scale == pytest.approx(gamma.peak_gamma(u, 0.6), rel=1e-14)
+    assert level == pytest.approx(gamma.guaranteed_level(0.1, 0.6, weights, 32), rel=1e-13)
+
+
+def test_lengths_of_different_size():
+    with np.errstate(all="raise", under="ignore"):
+        assert gamma.general_cosine([1e-300, 1e300], 0.5, 0.3, -0.2, 0.8) == pytest.approx([0.625, 0.3], rel=1e-14)
+        assert gamma.break_even_gamma(1e-200, 0.6) == pytest.approx(1.6e-200, rel=1e-13)
+        assert gamma.break_even_alignment(1e-300, 1e300) == pytest.approx(1e-300, rel=1e-14)
+        assert gamma.break_even_alignment(0.6, 1e-300) == pytest.approx(1e-300 / 1.6, rel=1e-14)
+
+
+def test_general_cosine_where_the_direction_cancels_the_projection():
+    """zhat is 1e-8 long: |zhat|^2 = (s - gamma)^2 + 2 gamma (s + q) keeps digits that the sum of squares loses."""
+    s, weight = 0.5, 0.5 + 1e-8
+    exact = Fraction(weight) - Fraction(s)  # f = -p/s, so that zhat = (s - gamma) p/s, against z = p/s
+    assert gamma.general_cosine(weight, s, -1.0, -s, s) == pytest.approx(-1.0, rel=1e-7)
+    assert gamma.general_cosine(weight, 0.0, 0.5, -s, s) == pytest.approx(float(Fraction(weight) / 2 / exact), rel=1e-7)
+
+
 # --- the choice on data ---------------------------------------------------------------------------
 
 
@@ -222,6 +258,49 @@ def test_certified_gamma_falls_back_where_the_evidence_is_thin():
     p = 0.6 * z + 0.3 * rng.standard_normal((12, 8))
     result = gamma.best_gamma(p, z - p + 0.2 * rng.standard_normal((12, 8)), z)
     assert result.gamma > 0.0 and result.lower_limit < 0.0 and result.certified_gamma == 0.0
+
+
+@pytest.mark.parametrize("limit", [-0.5, -0.02, -1e-12])
+def test_no_gamma_is_certified_that_may_harm_at_all(limit):
+    chosen = gamma.ChosenGamma(0.4, 0.6, 0.5, limit, 0.95)
+    assert chosen.certified_gamma == 0.0
+    assert (
+        chosen._replace(lower_limit=0.0).certified_gamma == chosen._replace(lower_limit=-limit).certified_gamma == 0.4
+    )
+
+
+def test_the_limit_comes_from_groups_that_did_not_choose():
+    """Groups of unequal size in any order: the odd ones of `group_numbers`, each by its mean, and only they."""
+    rng = np.random.default_rng(8)
+    label = rng.permutation(np.repeat(np.arange(60), rng.integers(1, 9, 60)))
+    z = unit_rows(rng.standard_normal((len(label), 8)) + 2.0 * rng.standard_normal((60, 8))[label])
+    p = 0.6 * z + 0.2 * rng.standard_normal(z.shape)
+    f = z - p + 0.3 * rng.standard_normal(z.shape)
+    found = gamma.best_gamma(p, f, z, group=label, confidence=0.8)
+    assert found.gamma > 0.0
+    number = group_numbers(label, len(z))
+    gain = row_cosine(p + found.gamma * f, z) - row_cosine(p, z)
+    means = [gain[number == g].mean() for g in range(1, 60, 2)]
+    assert found.lower_limit == pytest.approx(lower_mean_limit(means, 0.8, low=-2.0, high=2.0), rel=1e-9)
+    chosen_on = number % 2 == 0
+    other = gamma.best_gamma(p, np.where(chosen_on[:, None], f, -f), z, group=label)
+    assert other.gamma in (0.0, pytest.approx(found.gamma, rel=1e-6))  # the rest has no say in the choice
+
+
+def test_one_group_counts_once_however_many_rows_it_has():
+    """A row repeated 500 times within its group moves neither gamma nor the limit: rows of a group say the same."""
+    rng = np.random.default_rng(9)
+    z = unit_rows(rng.standard_normal((40, 8)))
+    p = 0.6 * z + 0.2 * rng.standard_normal((40, 8))
+    f = z - p + 0.3 * rng.standard_normal((40, 8))
+    once = gamma.best_gamma(p, f, z)
+    repeats = np.ones(40, dtype=int)
+    repeats[1] = 500  # a group that checks
+    many = gamma.best_gamma(
+        *(np.repeat(x, repeats, axis=0) for x in (p, f, z)), group=np.repeat(np.arange(40), repeats)
+    )
+    assert many.gamma == pytest.approx(once.gamma, rel=1e-6)
+    assert many.lower_limit == pytest.approx(once.lower_limit, rel=1e-6)
 
 
 def test_groups_stay_together():

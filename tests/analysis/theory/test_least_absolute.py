@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.theory import least_absolute as module
 from analysis.theory.decomposition import decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
 
@@ -34,6 +35,15 @@ class TestLeastAbsolute:
         assert np.abs(condition.T @ np.sign(residual)).max() > 0.1
         result = decompose_translation(projection, target, condition)
         assert 0.0 < result.sign_residual < 0.3 * decompose(*pairs).sign_residual
+
+    def test_a_map_that_is_not_optimal_has_a_gap(self, pairs, monkeypatch):
+        """With another map beside the true subgradient the gap is what the map costs too much, over |Z|_1."""
+        condition, target = pairs
+        best, solve = least_absolute(condition, target), module._dual
+        monkeypatch.setattr(module, "_dual", lambda *columns: (solve(*columns)[0] + 0.1, solve(*columns)[1]))
+        worse = least_absolute(condition, target)
+        cost = [np.abs(target - condition @ fit.map).sum() for fit in (best, worse)]
+        assert worse.gap == pytest.approx((cost[1] - cost[0]) / np.abs(target).sum()) and worse.gap > 0.01
 
     def test_no_fit_is_cheaper(self, pairs):
         condition, target = pairs

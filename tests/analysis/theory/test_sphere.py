@@ -216,12 +216,29 @@ def test_draws_follow_the_law(n):
 # --- refusals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n", [1e9, 1e16, 1e100, 1e300])
+def test_many_dimensions_are_normal(n):
+    """sqrt(n) U tends to a standard normal variable; the next order is below 3 (1 + x^4) / n."""
+    law, x = AlignmentLaw(n), np.array([-30.0, -3.0, -0.5, 0.0, 0.2, 2.0, 12.0])
+    with np.errstate(all="raise", under="ignore"):
+        scaled = x / np.sqrt(n)
+        found = law.logcdf(scaled), law.logsf(scaled), law.pdf(scaled) / np.sqrt(n)
+        quantiles = law.ppf([1e-300, 1e-9, 0.3, 0.5, 0.9]) * np.sqrt(n)
+        assert law.logsf([0.5, 1.0]).tolist() == [pytest.approx(n / 2.0 * np.log(0.75), rel=1e-6), -np.inf]
+    allowed = 1e-12 + 3.0 * 30.0**4 / n
+    exact = stats.norm.logcdf(x), stats.norm.logsf(x), stats.norm.pdf(x)
+    for value, oracle in zip(found, exact, strict=True):
+        assert value == pytest.approx(oracle, rel=allowed, abs=1e-300)
+    assert quantiles == pytest.approx(stats.norm.ppf([1e-300, 1e-9, 0.3, 0.5, 0.9]), rel=allowed, abs=1e-300)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: AlignmentLaw(0.99), r"n: 0\.99, a number in \[1, inf\) is needed"),
+        (lambda: AlignmentLaw(0.99), r"n: 0\.99, a number in \[1, 1e\+300\] is needed"),
         (lambda: AlignmentLaw([2.0, np.nan]), r"n: nan"),
         (lambda: AlignmentLaw(np.inf), r"n: inf"),
+        (lambda: AlignmentLaw(1e301), r"n: 1e\+301, a number in \[1, 1e\+300\] is needed"),
         (lambda: AlignmentLaw(2).cdf(np.nan), r"x: nan, a number in \[-inf, inf\] is needed"),
         (lambda: AlignmentLaw(2).pdf(np.nan), r"x: nan"),
         (lambda: AlignmentLaw(2).ppf(1.1), r"q: 1\.1, a number in \[0, 1\] is needed"),

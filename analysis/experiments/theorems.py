@@ -1,0 +1,290 @@
+"""Every statement that the package rests on: what it assumes, what computes it, and a check that can refute it.
+
+Checks are simulations and searches of their own. They call the function that the statement is about, and hold it
+against counts, maxima or refitted maps that do not. Notebook 00.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.experiments.simulation import alignments, count_cosines, p_values
+from analysis.experiments.synthetic import mean_length, synthetic_pairs
+from analysis.experiments.weights import orthogonal_rows
+from analysis.theory import bound, confidence, decomposition, gamma, least_absolute, limits, sphere
+from analysis.theory.arrays import row_cosine
+
+FALSE_ALARM = 1e-6  # chance that a check with random draws refutes a true statement
+DRAWS = 20_000
+
+
+class Found(NamedTuple):
+    """What a check found: whether the statement stood, and the number that says so."""
+
+    holds: bool
+    number: str
+
+
+class Statement(NamedTuple):
+    """A statement with everything that could show it wrong."""
+
+    name: str
+    text: str
+    assumes: str
+    source: str
+    """who says so: `poster`, a citation key, or `here`"""
+    true: bool
+    """what this project says of it"""
+    by: Callable
+    """the function that computes it"""
+    proof: str
+    tests: str
+    """file below tests/"""
+    check: Callable[[np.random.Generator], Found]
+
+
+def table(statements: Sequence[Statement], rng: np.random.Generator) -> pd.DataFrame:
+    """Run every check: one row a statement, with `claimed`, what the project says, and `found`."""
+    rows = []
+    for one in statements:
+        found = one.check(rng)
+        where = f"{one.by.__module__.removeprefix('analysis.')}.{one.by.__qualname__}"
+        rows.append(
+            {"name": one.name, "statement": one.text, "assumes": one.assumes, "source": one.source}
+            | {"claimed": one.true, "found": bool(found.holds), "number": found.number}
+            | {"where": where, "proof": one.proof, "tests": one.tests}
+        )
+    return pd.DataFrame(rows)
+
+
+def untested(statements: Sequence[Statement], root: Path) -> list[str]:
+    """The names of the statements whose test file is not there, or does not name the function."""
+
+    def tested(one: Statement) -> bool:
+        path = root / "tests" / one.tests
+        return path.exists() and one.by.__qualname__.split(".")[0] in path.read_text()
+
+    return [one.name for one in statements if not tested(one)]
+
+
+def _exact(counts: pd.DataFrame, probability: np.ndarray) -> Found:
+    """Whether counted events have these probabilities, all levels together."""
+    p = min(1.0, p_values(counts, probability.tolist()).min() * len(counts))
+    return Found(p > FALSE_ALARM, f"p = {p:.2g}")
+
+
+def _no_less(counts: pd.DataFrame, probability: np.ndarray) -> Found:
+    """Whether counted events have at least these probabilities, all levels together."""
+    p = min(1.0, p_values(counts, probability.tolist(), "less").min() * len(counts))
+    return Found(p > FALSE_ALARM, f"p = {p:.2g}")
+
+
+def _law_of_the_alignment(rng: np.random.Generator) -> Found:
+    p = min(stats.kstest(alignments(n, DRAWS, rng), sphere.AlignmentLaw(n).cdf).pvalue for n in (2, 5, 64, 512))
+    return Found(4 * p > FALSE_ALARM, f"p = {min(1.0, 4 * p):.2g}")
+
+
+def _printed_law(rng: np.random.Generator) -> Found:
+    p = stats.kstest(alignments(4, DRAWS, rng), bound.alignment_law(4, "printed").cdf).pvalue
+    return Found(p > FALSE_ALARM, f"p = {p:.2g}")
+
+
+def _pairs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    data, _ = synthetic_pairs(300, 8, 24, 0.7, 1, rng)
+    return data.modality("image").astype(np.float64), data.modality("text").astype(np.float64)
+
+
+def _normal_equations(rng: np.random.Generator) -> Found:
+    found = decomposition.decompose(*_pairs(rng)).summary()
+    worst = max(abs(found[name]) for name in ("condition_residual", "projection_residual", "pythagoras"))
+    return Found(worst < 1e-12, f"{worst:.1e}")
+
+
+def _perpendicular_sample(rng: np.random.Generator) -> Found:
+    rms = np.sqrt(np.square(decomposition.decompose(*_pairs(rng)).cosine).mean())
+    return Found(rms < 1e-6, f"rms cos(p, r) = {rms:.3f}")
+
+
+def _jointly_fitted_map(rng: np.random.Generator) -> Found:
+    """The map of z - gamma F for an F that is a function of the condition."""
+    c, z = _pairs(rng)
+    direction = np.tanh(c @ rng.standard_normal((8, 24)))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    projection = decomposition.ColumnSpace.of(c).project(z - direction)
+    gap = decomposition.decompose_translation(projection, z, c).summary()["projection_gap"]
+    return Found(gap < 1e-6, f"off by {gap:.2f} of its size")
+
+
+def _l1_is_not_the_projection(rng: np.random.Generator) -> Found:
+    c, z = _pairs(rng)
+    few = z[:, :4]
+    projection = c @ least_absolute.least_absolute(c, few).map
+    gap = decomposition.decompose_translation(projection, few, c).summary()["projection_gap"]
+    return Found(gap < 1e-6, f"off by {gap:.2f} of its size")
+
+
+def _beta_is_the_threshold(rng: np.random.Generator) -> Found:
+    """Of rows that are exactly orthogonal, those with u >= beta are those whose cosine reaches alpha."""
+    agree = []
+    for s, u, weight in rng.uniform([0.05, -1.0, 0.05], [0.95, 1.0, 2.0], (300, 3)):
+        p, f, z = orthogonal_rows(s, u, 6, rng, 2)
+        cosine = row_cosine(p + weight * f, z)[0]
+        alpha = np.clip(cosine + rng.choice([-1e-6, 1e-6]), -1.0, 1.0)
+        agree.append((u >= bound.beta(alpha, s, weight)) == (cosine >= alpha))
+    return Found(all(agree), f"{sum(agree)} of {len(agree)} agree")
+
+
+def _orthogonal(d: int, s: float) -> tuple[np.ndarray, np.ndarray]:
+    """p and z of R^d with |z| = 1, |p| = s and p perpendicular to z - p."""
+    p = np.zeros(d)
+    p[:2] = s * s, s * np.sqrt(1.0 - s * s)
+    return p, np.eye(d)[0]
+
+
+def _printed_bound(rng: np.random.Generator) -> Found:
+    alphas = bound.cosine(np.linspace(-0.9, 0.9, 19), 0.6, 0.5)
+    counts = count_cosines(*_orthogonal(4, 0.6), 0.5, alphas, DRAWS, rng, perpendicular=True)
+    return _no_less(counts, bound.probability(alphas, 0.6, 0.5, 4, "printed"))
+
+
+def _complement(rng: np.random.Generator) -> Found:
+    alphas = bound.cosine(np.linspace(-0.9, 0.9, 19), 0.6, 0.5)
+    counts = count_cosines(*_orthogonal(4, 0.6), 0.5, alphas, DRAWS, rng, perpendicular=True)
+    return _exact(counts, bound.probability(alphas, 0.6, 0.5, 4, "complement"))
+
+
+def _general(rng: np.random.Generator) -> Found:
+    p, z, alphas = np.array([0.2, 0.7, 0.0, 0.0, 0.0]), np.eye(5)[0], np.linspace(-0.8, 0.9, 18)
+    counts = count_cosines(p, z, 0.8, alphas, DRAWS, rng)
+    return _exact(counts, bound.general_probability(alphas, 0.2, 0.7, 0.8, 5).probability)
+
+
+def _peak(rng: np.random.Generator) -> Found:
+    s, u = 0.6, 0.3
+    p, f, z = orthogonal_rows(s, u, 6, rng, 2)
+    grid = np.linspace(0.0, 2.0, 20_001)
+    cosines = [row_cosine(p + weight * f, z)[0] for weight in grid]
+    off = abs(grid[int(np.argmax(cosines))] - gamma.peak_gamma(u, s))
+    return Found(off <= 1e-4, f"off by {off:.0e}")
+
+
+def _break_even(rng: np.random.Generator) -> Found:
+    s = 0.6
+    p, f, z = orthogonal_rows(s, float(gamma.break_even_alignment(s)), 6, rng, 2)
+    off = abs(row_cosine(p + f, z)[0] - s)
+    return Found(off < 1e-12, f"off by {off:.0e}")
+
+
+def _random_never_pays(rng: np.random.Generator) -> Found:
+    """The cosine that all but a share delta of random directions reach, counted, at rising gamma."""
+    p, z = _orthogonal(16, 0.6)
+    levels = gamma.guaranteed_level(0.1, 0.6, np.array([0.0, 0.25, 0.5, 1.0]), 16)
+    shares = [
+        count_cosines(p, z, weight, np.array([level]), DRAWS, rng, perpendicular=True)
+        for weight, level in zip((0.25, 0.5, 1.0), levels[1:], strict=True)
+    ]
+    return Found(_exact(pd.concat(shares), np.full(3, 0.9)).holds and bool((np.diff(levels) < 0.0).all()),
+                 " > ".join(f"{level:.2f}" for level in levels))  # fmt: skip
+
+
+def _one_draw(rng: np.random.Generator) -> Found:
+    """Pairs of draws of normalize(mu + noise), whose mean has a length in closed form."""
+    draws = rng.standard_normal((2, DRAWS, 8)) + 1.5 * np.eye(8)[0]
+    cosine = row_cosine(*draws)
+    law = limits.sampling_law(float(mean_length(np.array(1.5), 8)), 1)
+    off = (cosine.mean() - law) / (cosine.std() / np.sqrt(DRAWS))
+    return Found(abs(off) < 5.0, f"{cosine.mean():.3f}, {off:+.1f} standard errors off")
+
+
+def _lower_limit(rng: np.random.Generator) -> Found:
+    hits, times = np.unique(rng.binomial(40, 0.8, DRAWS), return_counts=True)
+    missed = sum(n for k, n in zip(hits, times, strict=True) if confidence.lower_limit(int(k), 40, 0.9) > 0.8)
+    return _seldom(missed, 0.1)
+
+
+def _seldom(missed: int, delta: float, runs: int = DRAWS) -> Found:
+    """Whether a limit that may miss with probability delta missed so often."""
+    p = stats.binomtest(int(missed), runs, delta, alternative="greater").pvalue
+    return Found(p > FALSE_ALARM, f"missed {missed / runs:.2%} of {delta:.0%}")
+
+
+STATEMENTS = [
+    Statement(
+        "alignment", "The alignment of a random direction has (1 + u)/2 ~ Beta((n - 1)/2, (n - 1)/2)",
+        "f uniform on the sphere of R^n", "here", True,
+        sphere.AlignmentLaw, "closed form; interval arithmetic", "analysis/theory/test_sphere.py",
+        _law_of_the_alignment,
+    ),
+    Statement(
+        "printed law", "Its density is c (1 - u^2)^(h/2 - 1) in R^h", "f uniform on the sphere of R^h", "poster", False,
+        bound.probability, "simulation", "analysis/theory/test_bound.py", _printed_law,
+    ),
+    Statement(
+        "normal equations", "C^T R = 0, and |Z|^2 = |C M|^2 + |R|^2", "M by least squares, over samples",
+        "poster", True, decomposition.decompose, "linear algebra", "analysis/theory/test_decomposition.py",
+        _normal_equations,
+    ),
+    Statement(
+        "perpendicular sample", "The residual of a sample is perpendicular to its projection", "M by least squares",
+        "poster", False, decomposition.decompose, "counterexample", "analysis/theory/test_decomposition.py",
+        _perpendicular_sample,
+    ),
+    Statement(
+        "joint map", "The M trained beside F is the projection of z", "F a function of the condition, gamma = 1",
+        "poster", False, decomposition.decompose_translation, "counterexample",
+        "analysis/theory/test_decomposition.py", _jointly_fitted_map,
+    ),
+    Statement(
+        "L1 map", "The M of the L1 loss is the projection of z", "skewed residuals", "poster", False,
+        least_absolute.least_absolute, "counterexample; duality", "analysis/theory/test_least_absolute.py",
+        _l1_is_not_the_projection,
+    ),
+    Statement(
+        "threshold", "cos(z, zhat) >= alpha just where u >= beta", "p perpendicular to r and to f", "poster", True,
+        bound.beta, "algebra, by machine", "analysis/theory/test_bound.py", _beta_is_the_threshold,
+    ),
+    Statement(
+        "printed bound", "P(cos >= alpha) is at least the printed integral",
+        "f uniform and perpendicular to p, beta < 0",
+        "poster", False, bound.probability, "interval arithmetic; simulation", "analysis/theory/test_bound.py",
+        _printed_bound,
+    ),
+    Statement(
+        "complement", "P(cos >= alpha) is the law's tail in n = d - 1", "f uniform and perpendicular to p",
+        "here", True, bound.probability, "closed form; simulation", "analysis/theory/test_bound.py", _complement,
+    ),
+    Statement(
+        "general geometry", "P(cos >= alpha) is one integral over the latitude",
+        "f uniform on the sphere of R^d, any p",
+        "here", True, bound.general_probability, "simulation; slicing", "analysis/theory/test_bound.py", _general,
+    ),
+    Statement(
+        "peak", "The cosine is largest at gamma = rho u", "p perpendicular to r and to f, u > 0", "here", True,
+        gamma.peak_gamma, "algebra, by machine", "analysis/theory/test_gamma.py", _peak,
+    ),
+    Statement(
+        "break-even", "gamma = 1 helps just where u > s / (rho (s + sqrt(s^2 + 1)))", "p perpendicular to r and to f",
+        "here", True, gamma.break_even_alignment, "algebra, by machine", "analysis/theory/test_gamma.py", _break_even,
+    ),
+    Statement(
+        "random F", "The level guaranteed for a random direction only falls as gamma grows",
+        "f uniform and perpendicular to p, delta < 1/2", "here", True, gamma.guaranteed_level, "monotone ratio",
+        "analysis/theory/test_gamma.py", _random_never_pays,
+    ),
+    Statement(
+        "one draw", "A perfect sampler scores |m|^2 where the conditional mean scores |m|", "z unit, m = E[z|c]",
+        "here", True, limits.sampling_law, "algebra", "analysis/theory/test_limits.py", _one_draw,
+    ),
+    Statement(
+        "lower limit", "The certified probability is too high in a share delta of the cases at most",
+        "independent pairs", "clopper1934", True, confidence.lower_limit, "exact tail",
+        "analysis/theory/test_confidence.py", _lower_limit,
+    ),
+]  # fmt: skip
+"""in the order in which the paper needs them"""

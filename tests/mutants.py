@@ -1,0 +1,303 @@
+"""Gross errors, planted one at a time into a copy of the project, that tests and notebooks have to notice.
+
+    python tests/mutants.py                 # all of them, with a table of what noticed and what did not
+    python tests/mutants.py gamma 05        # those whose name, file or checks contain one of the words
+
+A mutant is one text in one file in place of another. A check is a file of tests, or the stem of a notebook, which is
+run as it stands with a scratch folder for its results. Every check of a mutant has to fail, after it has passed on the
+code as it is. The exit status is 1 where a survivor has no explanation, or less than `KILLED` of all checks noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("modtrans_core", "analysis", "notebooks", "tests", "pyproject.toml")
+KILLED = 0.9  # share of the checks that have to notice
+PATIENCE = 600  # seconds after which a check that does not end has noticed
+
+THEORY, OF_THEORY = "analysis/theory", "tests/analysis/theory"
+
+
+class Mutant(NamedTuple):
+    """One error: in `file` stands `new` in place of `old`, which is there once."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    checks: tuple[str, ...]
+    """files of tests, below the root, and stems of notebooks"""
+    survives: str = ""
+    """why no check can notice; empty: each has to"""
+
+
+MUTANTS = [
+    Mutant(
+        "sphere: the law of one dimension more",
+        f"{THEORY}/sphere.py",
+        "self._nu = (self.n - 1.0) / 2.0",
+        "self._nu = self.n / 2.0",
+        (f"{OF_THEORY}/test_sphere.py", "01_alignment_law"),
+    ),
+    Mutant(
+        "sphere: both tails are one",
+        f"{THEORY}/sphere.py",
+        "return np.where(np.less(x, 0.0), -np.expm1(log_far), np.exp(log_far))[()]",
+        "return np.exp(log_far)[()]",
+        (f"{OF_THEORY}/test_sphere.py", "01_alignment_law"),
+    ),
+    Mutant(
+        "sphere: a variance of 1 / (n + 2)",
+        f"{THEORY}/sphere.py",
+        "((2 * j + 1) / (self.n + 2 * j))",
+        "((2 * j + 1) / (self.n + 2 * j + 2))",
+        (f"{OF_THEORY}/test_sphere.py",),
+    ),
+    Mutant(
+        "simulation: the same directions again and again",
+        "analysis/experiments/simulation.py",
+        "vectors = (rng.standard_normal((len(block), n)) for block in blocks)",
+        "vectors = (np.repeat(rng.standard_normal((1, n)), len(block), 0) for block in blocks)",
+        ("tests/analysis/experiments/test_simulation.py", "01_alignment_law"),
+    ),
+    Mutant(
+        "simulation: tests that never reject",
+        "analysis/experiments/simulation.py",
+        "alternative=alternative).pvalue for",
+        "alternative=alternative).pvalue * 0 + 1 for",
+        ("tests/analysis/experiments/test_simulation.py", "01_alignment_law", "03_cosine_bound"),
+    ),
+    Mutant(
+        "bound: the complement's dimension is that of the sphere",
+        f"{THEORY}/bound.py",
+        '"complement": -1}',
+        '"complement": 0}',
+        (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "bound: beta without the length of the translation",
+        f"{THEORY}/bound.py",
+        "growth = gamma / (length + s)",
+        "growth = gamma / (2.0 * s)",
+        (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "bound: a quadrature error of 0",
+        f"{THEORY}/quadrature.py",
+        "return integral, np.abs(integral - values @ half)",
+        "return integral, np.zeros_like(integral)",
+        (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "bound: the general integral forgets the length of zhat",
+        f"{THEORY}/bound.py",
+        "missing = alpha * length - along * (s + gamma * t)",
+        "missing = alpha * np.hypot(s, gamma) - along * (s + gamma * t)",
+        (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "bound: the overstatement at the positive root",
+        f"{THEORY}/bound.py",
+        "worst = -np.sqrt(-np.expm1(log_w))",
+        "worst = np.sqrt(-np.expm1(log_w))",
+        (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "decomposition: the residual is not what is left",
+        f"{THEORY}/decomposition.py",
+        "residual = target - projection\n",
+        "residual = target - 0.99 * projection\n",
+        (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "decomposition: ridge without its penalty",
+        f"{THEORY}/decomposition.py",
+        "return np.square(self.singular) + ridge",
+        "return np.square(self.singular)",
+        (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "decomposition: a left-out sample is not left out",
+        f"{THEORY}/decomposition.py",
+        "residual = self.residual * scale[:, None]",
+        "residual = self.residual * 1.0",
+        (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "decomposition: the gap to another projection",
+        f"{THEORY}/decomposition.py",
+        '"projection_gap": _relative(projection - squares,',
+        '"projection_gap": _relative(projection,',
+        (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "decomposition: an effective dimension that is the rank",
+        f"{THEORY}/decomposition.py",
+        "return float(total**2 / np.square(self.spectrum).sum()) if total > 0 else 0.0",
+        "return float((self.spectrum > 0).sum()) if total > 0 else 0.0",
+        (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "least absolute deviations: the gap is 0",
+        f"{THEORY}/least_absolute.py",
+        "return LeastAbsolute(linear_map, subgradient, float(gap))",
+        "return LeastAbsolute(linear_map, subgradient, 0.0)",
+        (f"{OF_THEORY}/test_least_absolute.py",),
+    ),
+    Mutant(
+        "least absolute deviations: the map is that of least squares",
+        f"{THEORY}/least_absolute.py",
+        "linear_map = np.stack([solution for solution, _ in columns], axis=1)",
+        "linear_map = np.linalg.lstsq(condition, target)[0]",
+        (f"{OF_THEORY}/test_least_absolute.py", "02_projection_residual"),
+    ),
+    Mutant(
+        "gamma: the break-even doubled",
+        f"{THEORY}/gamma.py",
+        "needed = s * gamma / (rho * (s + np.hypot(s, gamma)))",
+        "needed = 2.0 * s * gamma / (rho * (s + np.hypot(s, gamma)))",
+        (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
+    ),
+    Mutant(
+        "gamma: the largest gamma that helps halved",
+        f"{THEORY}/gamma.py",
+        "crossing = 2.0 * s**2 * along",
+        "crossing = s**2 * along",
+        (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
+    ),
+    Mutant(
+        "gamma: the peak without the residual's length",
+        f"{THEORY}/gamma.py",
+        "return rho * in_range(",
+        "return 1.0 * in_range(",
+        (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
+    ),
+    Mutant(
+        "gamma: a certified gamma that may harm",
+        f"{THEORY}/gamma.py",
+        "return self.gamma if self.lower_limit >= 0.0 else 0.0",
+        "return self.gamma if self.lower_limit >= -0.02 else 0.0",
+        (f"{OF_THEORY}/test_gamma.py",),
+    ),
+    Mutant(
+        "gamma: chosen without groups",
+        f"{THEORY}/gamma.py",
+        "labels = group_numbers(None if group is None else np.asarray(group), len(z))",
+        "labels = group_numbers(None, len(z))",
+        (f"{OF_THEORY}/test_gamma.py",),
+    ),
+    Mutant(
+        "gamma: the guaranteed level of the other tail",
+        f"{THEORY}/gamma.py",
+        "u = -alignment_law(d, geometry).isf(",
+        "u = alignment_law(d, geometry).isf(",
+        (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
+    ),
+    Mutant(
+        "gamma: chosen and checked on the same rows",
+        f"{THEORY}/gamma.py",
+        "limit = lower_mean_limit((sums / counts)[1::2],",
+        "limit = lower_mean_limit((sums / counts)[::2],",
+        (f"{OF_THEORY}/test_gamma.py",),
+    ),
+    Mutant(
+        "draws: the energy score without the spread of the draws",
+        f"{THEORY}/draws.py",
+        "return total / counts - _mean_distance(draws) / 2.0 if K > 1 else total / counts",
+        "return total / counts",
+        (f"{OF_THEORY}/test_draws.py",),
+    ),
+    Mutant(
+        "draws: a draw counts as its own sibling",
+        f"{THEORY}/draws.py",
+        "return np.divide(total - counts, counts * (counts - 1.0),",
+        "return np.divide(total, counts * (counts - 0.0),",
+        (f"{OF_THEORY}/test_draws.py",),
+    ),
+]
+"""what is planted; a text that the code no longer has is an error of `tests/test_mutants.py`"""
+
+
+def check(folder: Path, name: str) -> bool:
+    """Whether a file of tests, or a notebook, passes on the copy of the project in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", name]
+    with tempfile.TemporaryDirectory() as scratch:
+        if not name.endswith(".py"):
+            text = (folder / "notebooks" / f"{name}.py").read_text()
+            script = Path(scratch) / f"{name}.py"
+            script.write_text(text.replace(f'out: str = "results/{name}"', f"out: str = {scratch!r}"))
+            command = [sys.executable, str(script)]
+        try:
+            return not subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, timeout=PATIENCE
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return False
+
+
+@contextmanager
+def planted(mutant: Mutant | None) -> Iterator[Path]:
+    """A copy of the project with the mutant in it, or as it is."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        if mutant is not None:
+            (folder / mutant.file).write_text(mutated(mutant))
+        yield folder
+
+
+def mutated(mutant: Mutant) -> str:
+    """The file's text with the error; ValueError where `old` is not there just once."""
+    text = (ROOT / mutant.file).read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: {text.count(mutant.old)} places in {mutant.file} have its text, 1 is needed")
+    return text.replace(mutant.old, mutant.new)
+
+
+def passes(mutant: Mutant | None, name: str) -> bool:
+    """Whether the check passes with the mutant planted."""
+    with planted(mutant) as folder:
+        return check(folder, name)
+
+
+def main() -> None:
+    """Plant them all, and print what noticed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", help="of the mutants to plant; none: all")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="checks at a time")
+    options = parser.parse_args()
+    chosen = [one for one in MUTANTS if not options.words or any(word in str(one) for word in options.words)]
+    pairs = [(mutant, name) for mutant in chosen for name in mutant.checks]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        sound = sorted({name for _, name in pairs})
+        as_it_is = dict(zip(sound, pool.map(lambda name: passes(None, name), sound), strict=True))
+        broken = [name for name, passed in as_it_is.items() if not passed]
+        if broken:
+            sys.exit(f"fails without any mutant: {', '.join(broken)}")
+        alive, unexplained = 0, 0
+        for (mutant, name), passed in zip(pairs, pool.map(lambda pair: passes(*pair), pairs), strict=True):
+            verdict = f"SURVIVES  {mutant.survives}" if passed else "killed"
+            print(f"{mutant.name:60}  {name:45}  {verdict}", flush=True)
+            alive, unexplained = alive + passed, unexplained + (passed and not mutant.survives)
+    killed = 1.0 - alive / len(pairs)
+    print(f"{len(pairs)} checks of {len(chosen)} mutants: {killed:.1%} noticed, {unexplained} survivors unexplained")
+    sys.exit(killed < KILLED or unexplained > 0)
+
+
+if __name__ == "__main__":
+    main()
