@@ -33,10 +33,8 @@ from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.certificates import risk_coverage
 from analysis.plots.residual_role import measured_against, reliability_diagram
 from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.theory import reliability, samples, selective
 from analysis.theory.draws import MEASURES
-from analysis.theory.reliability import reliability
-from analysis.theory.samples import mean_of_draws
-from analysis.theory.selective import risk_curve
 
 # %% [markdown]
 # ## Laws of F behind one m
@@ -60,7 +58,7 @@ save_table(scores, out, "runs")
 
 # %%
 found = {
-    seed: reliability(part["expected"], part["observed"], part["group"].to_numpy())
+    seed: reliability.reliability(part["expected"], part["observed"], part["group"].to_numpy())
     for seed, part in cosines.groupby("seed")
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
@@ -86,7 +84,7 @@ save_table(use, out, "usable")
 with paper_style():
     figure, axes = plt.subplots(1, min(seeds, 3), figsize=(PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
     for seed, ax in enumerate(axes[0]):
-        curves = {of: risk_curve(roles[seed].observed, alpha, of=of) for of in selections}
+        curves = {of: selective.risk_curve(roles[seed].observed, alpha, of=of) for of in selections}
         risk_coverage(curves, {of: found[seed] for of, found in selections.items()}, risk, ax)
     save_figure(figure, out, "usable")
 use.round(3)
@@ -102,7 +100,7 @@ use.round(3)
 measures = [*MEASURES, "energy_leading"]
 summary = mean_and_spread(scores, ["law"], measures)
 drawn = summary[~summary["law"].isin([MEAN, LIST, SIBLING])]
-predicted = mean_of_draws(drawn["cosine"], drawn["similarity"], draws)
+predicted = samples.mean_of_draws(drawn["cosine"], drawn["similarity"], draws)
 summary["predicted"] = pd.Series(predicted, drawn.index)
 save_table(summary, out, "laws")
 with paper_style():
@@ -131,7 +129,7 @@ own, log_scores = float(1 - mean.loc[SIBLING, "similarity"]), [role.log_score fo
 is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]
 metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
-metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": float(np.mean(log_scores))}
+metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": sum(log_scores) / seeds}
 metrics |= {"usable": use.mean().to_dict(), "usable_sd": use.std(ddof=1).to_dict()}
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
