@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.poster_parts import trained_parts
 from analysis.experiments.trial import Trial
 from analysis.theory.gamma import best_gamma
 from analysis.theory.limit_law import kappa
@@ -30,6 +31,8 @@ class Comparison(NamedTuple):
     """mean test cosine of the trained parts for each gamma: `route`, `seed`, `gamma`, `cosine`"""
     certificates: pd.DataFrame
     """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
+    parts: pd.DataFrame
+    """one row: `analysis.experiments.poster_parts.trained_parts` of that translator, at the same cosine"""
 
 
 def translation(trial: Trial, steps: int = 2000) -> Comparison:
@@ -61,7 +64,8 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     curve = [{**facts, "gamma": gamma, "cosine": mean_cosine(trial.test, p + gamma * f)} for gamma in GAMMAS]
     alpha = float(np.median(cosine(held_ridge, held_z)))
     certificate = {**facts, **certified(poster, trial, alpha)}
-    return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]))
+    parts = {**facts, **trained_parts(poster, trial, alpha)}
+    return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]), pd.DataFrame([parts]))
 
 
 def posters(steps: int, seed: int) -> dict[str, PosterConfig]:

@@ -25,7 +25,7 @@ def path(tmp_path_factory):
 
 def test_every_method_is_scored_on_the_test_part_alone(path):
     pairs = PairedEmbeddings.load(path)
-    scores, curve, certificates = translation(Trial.of(pairs, "image", "text", 3), steps=5)
+    scores, curve, certificates, parts = translation(Trial.of(pairs, "image", "text", 3), steps=5)
     train, _, test = pairs.split(3)
     constant = np.tile(mean_of_unit(train.modality("text"), train.counts["text"]), (len(test), 1))
     expected = score(constant, test.modality("text"), test.counts["text"], mean=constant[0])
@@ -35,6 +35,8 @@ def test_every_method_is_scored_on_the_test_part_alone(path):
     assert set(SCORES) <= set(scores.columns)
     zero = curve.loc[curve["gamma"] == 0, "cosine"].item()
     assert zero == pytest.approx(scores.set_index("method").loc["poster, gamma 0", "cosine"], abs=1e-9)
+    assert parts["alone"].item() == pytest.approx(zero, abs=1e-9)
+    assert parts["with_f"].item() == pytest.approx(scores.set_index("method").loc[ONE, "cosine"], abs=1e-6)
     assert 0 <= certificates["lower_limit"].item() <= certificates["observed"].item()
 
 
