@@ -66,7 +66,10 @@ class Certify:
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
-    """pair set; where the run was trained from it, only the test part is used"""
+    """pair set; items that the run was fitted to, or to others of their group, are left out"""
+    split: Literal["auto", "test"] = "auto"
+    """auto: items of which the run has seen neither condition nor target. test: those of which it has not seen the
+    condition, for targets that come from a list, such as names of classes"""
     alpha: float = 0.5
     """cosine to be reached, -1 to 1; from what you need it for or from validation pairs, never from these pairs"""
     confidence: float = 0.95
@@ -82,6 +85,8 @@ class Certify:
     """also: what is each translation's cosine at least, in this share of cases, such as 0.9?"""
     largest_group: int | None = None
     """how many items that depend on each other there can be at most. Default: the largest group of the pair set"""
+    recall: int | None = None
+    """say too how often the right item is among so many nearest of these items, at least"""
     json: bool = False
     """print one JSON object"""
 
@@ -89,12 +94,14 @@ class Certify:
         from analysis.theory.certify import Maker, certify
         from analysis.theory.conformal import ConformalFloor
         from analysis.theory.selective import select
-        from analysis.translators.certify import observe
+        from analysis.translators.certify import observe, recall_of
         from modtrans_core import PairedEmbeddings, load
 
-        whole = PairedEmbeddings.load(self.pairs)
-        pairs = held_out(self.run_folder, whole)
-        observed = observe(load(self.run_folder), pairs, whole=whole, largest_group=self.largest_group)
+        translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        pairs = held_out(self.run_folder, translator, whole, self.split)
+        observed = observe(
+            translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
+        )
         more: dict[str, Maker] = {}
         if self.select:
             starts = None if self.start is None else [self.start]
@@ -104,6 +111,8 @@ class Certify:
                 more["selection_of_groups"] = partial(choose, of="groups")
         if self.floor is not None:
             more["floor"] = partial(ConformalFloor.of, observed, self.floor)
+        if self.recall is not None:
+            more["recall"] = recall_of(translator, pairs, self.recall)
         certificate = certify(observed, self.alpha, self.confidence, statements=more)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 

@@ -22,7 +22,6 @@ denoiser_steps: int = 100  # optimiser steps of the DDIM that learns the residua
 # %%
 from functools import partial
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
@@ -31,12 +30,12 @@ from analysis.experiments.residual_role import LIST, MEAN, SIBLING, residual_rol
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.certificates import risk_coverage
-from analysis.plots.residual_role import measured_against, reliability_diagram
+from analysis.plots import certificates
+from analysis.plots import residual_role as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
-from analysis.theory.selective import risk_curve
+from analysis.theory.samples import mean_of_draws
 
 # %% [markdown]
 # ## Laws of F behind one m
@@ -69,7 +68,7 @@ with paper_style():
     shown = min(seeds, 3)
     figure, axes = plt.subplots(1, shown, figsize=(PAGE / 3 * shown, 2.7), squeeze=False)
     for (seed, one), ax in zip(found.items(), axes[0], strict=False):
-        reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
+        figures.reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
     save_figure(figure, out, "reliability")
 table.round(3)
 
@@ -81,13 +80,13 @@ table.round(3)
 # less risk, the fewer are accepted. The floor of a translation is its expected cosine less a margin.
 
 # %%
-selections, use = usable(roles, alpha, risk, share)
+selections, curves, use = usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
 with paper_style():
     figure, axes = plt.subplots(1, min(seeds, 3), figsize=(PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
     for seed, ax in enumerate(axes[0]):
-        curves = {of: risk_curve(roles[seed].observed, alpha, of=of) for of in selections}
-        risk_coverage(curves, {of: found[seed] for of, found in selections.items()}, risk, ax)
+        chosen = {of: each[seed] for of, each in selections.items()}
+        certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
     save_figure(figure, out, "usable")
 use.round(3)
 
@@ -95,17 +94,21 @@ use.round(3)
 # ## What do draws add?
 # Cosine, recall of one draw and of the best of K (rankings are centered); the energy score of the draws as a forecast,
 # in all coordinates and in the 16 that vary most; the cosine of two draws; the cosine of a draw and the nearest target;
-# coverage of an item's targets, and precision.
+# coverage of an item's targets, and precision. By the law of K draws the cosine of their mean is that of one draw over
+# sqrt(A + (1 - A)/K), A the cosine of two draws: `predicted` from one draw's cosine.
 
 # %%
 measures = [*MEASURES, "energy_leading"]
 summary = mean_and_spread(scores, ["law"], measures)
+drawn = summary[~summary["law"].isin([MEAN, LIST, SIBLING])]
+predicted = mean_of_draws(drawn["cosine"], drawn["similarity"], draws)
+summary["predicted"] = pd.Series(predicted, drawn.index)
 save_table(summary, out, "laws")
 with paper_style():
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
-    measured_against(scores, "precision", "coverage", axes[0])
-    measured_against(scores, "similarity", "energy", axes[1])
-    measured_against(scores, "nearest", "energy_leading", axes[2])
+    figures.measured_against(scores, "precision", "coverage", axes[0])
+    figures.measured_against(scores, "similarity", "energy", axes[1])
+    figures.measured_against(scores, "nearest", "energy_leading", axes[2])
     legend = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=7)
     save_figure(figure, out, "draws")
@@ -122,12 +125,12 @@ summary.drop(columns=[f"{name}_sd" for name in measures]).round(3)
 # %%
 mean = summary.set_index("law")
 laws = [law for law in mean.index if law not in (MEAN, LIST, SIBLING)]
-unexplained = float((1 - np.square(cosines["expected"])).mean())
+unexplained = float((1 - cosines["expected"] ** 2).mean())
 own, log_scores = float(1 - mean.loc[SIBLING, "similarity"]), [role.log_score for role in roles]
 is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]
 metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
-metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": float(np.mean(log_scores))}
+metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": sum(log_scores) / seeds}
 metrics |= {"usable": use.mean().to_dict(), "usable_sd": use.std(ddof=1).to_dict()}
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
@@ -142,6 +145,7 @@ print(f"log density of the Gaussian over the isotropic law: {metrics['log_score'
 for law in laws:
     assert mean.loc[law, "energy"] < 0.9 * mean.loc[MEAN, "energy"], f"{law}: draws must be a better forecast than m"
     assert mean.loc[law, "cosine"] < mean.loc[law, "cosine_of_mean"] < mean.loc[MEAN, "cosine"] + 0.005
+    assert abs(mean.loc[law, "predicted"] - mean.loc[law, "cosine_of_mean"]) < 0.02, "the law of K draws"
 assert scores["gallery"].max() < 500 or is_best.all(), "no list beats m's, where there are enough items to tell"
 assert (table["error"] < 0.08).all() and (table["rank_correlation"] > 0.3).all(), "|m| must tell the cosine"
 assert mean.loc["Gaussian", "energy_leading"] < mean.loc["isotropic", "energy_leading"]

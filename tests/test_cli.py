@@ -43,6 +43,43 @@ def test_train_and_certify(folder, capsys):
     assert status == 0 and "With confidence 0.95 everything below is right at once." in out
 
 
+def test_what_was_seen_is_not_certified(folder, capsys):
+    """A copy in half the digits and in another order, 64 of whose 80 items were seen: certified are the other 16."""
+    pairs = PairedEmbeddings.load("pairs.npz")
+    turned = pairs.take(np.arange(80)[::-1])
+    turned.save("copy.npz", "float16")
+    pairs.split(0)[0].save("train.npz")
+    assert modtrans(capsys, "train", "pairs.npz", "--goal", "retrieval", "--out", "run")[0] == 0
+    whole, copy = (modtrans(capsys, "certify", "run", f"{name}.npz", "--json") for name in ("pairs", "copy"))
+    assert json.loads(whole[1])["pairs"] == json.loads(copy[1])["pairs"] == 16
+    assert "used the 16 items of 80 that the run was not fitted to. Left out: 64 with a condition" in copy[2]
+    status, out, err = modtrans(capsys, "certify", "run", "train.npz")
+    assert status == 1 and not out and "run: was fitted to all 56 items or others of their groups" in err
+    assert modtrans(capsys, "certify", "run", "pairs.npz", "--split", "train")[0] == 2
+
+
+def test_targets_from_a_list_of_names_are_certified_where_that_is_said(folder, capsys):
+    rng = np.random.default_rng(5)
+    PairedEmbeddings({"image": rng.normal(size=(80, 8)), "text": rng.normal(size=(8, 6))[np.arange(80) % 8]}).save(
+        "c.npz"
+    )
+    assert modtrans(capsys, "train", "c.npz", "--goal", "cosine", "--out", "run")[0] == 0
+    assert modtrans(capsys, "certify", "run", "c.npz")[0] == 1
+    status, out, _ = modtrans(capsys, "certify", "run", "c.npz", "--split", "test", "--json")
+    assert status == 0 and json.loads(out)["pairs"] == 16
+
+
+def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, out, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "3", "--json")
+    assert status == 0, err
+    found = json.loads(out)["statements"]
+    assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
+    assert found["recall"]["confidence"] == found["items"]["confidence"]
+    status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "0")
+    assert status == 1 and "k: 0, 1 to" in err
+
+
 def test_certify_selects_and_gives_a_floor(folder, capsys):
     rng = np.random.default_rng(1)
     c = rng.normal(size=(900, 8))

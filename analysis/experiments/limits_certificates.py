@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.experiments.data import one_vector, ridge_map
 from analysis.experiments.synthetic import mean_length
 from analysis.experiments.trial import Trial
-from analysis.theory.certify import Observed, certify, curve
+from analysis.theory.certify import Certificate, Observed, certify, curve
 from analysis.theory.confidence import mean_interval
-from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.limits import Limits
+from analysis.theory.samples import sampling_law
 from analysis.translators import SIMPLE, applicable
 from modtrans_core import PairedEmbeddings, Translator, preset
 from modtrans_core.scores import cosine
@@ -115,6 +117,11 @@ def validation_level(held: Held) -> float:
     return float(np.median(cosine(held.trial.fit(preset("ridge"), unseen=True).translate(c), z)))
 
 
+def certified(observed: Observed, alpha: float, confidence: float, levels: np.ndarray) -> Certificate:
+    """The certificate, with the curve at these levels."""
+    return certify(observed, alpha, confidence, statements={"curve": partial(curve, observed, levels)})
+
+
 def one_pair_each(observed: Observed) -> Observed:
     """The first pair of each group alone: independent pairs."""
     return Observed.of(observed.cosine[observed.first])
@@ -150,7 +157,7 @@ def misses(population: Observed, alpha: float, runs: int, rng: np.random.Generat
     wrong: dict[str, int] = {}
     for _ in range(runs):
         observed = drawn(population, GROUPS, rng)
-        said = certify(observed, alpha, CONFIDENCE, statements={"curve": partial(curve, observed, levels)}).statements
+        said = certified(observed, alpha, CONFIDENCE, levels).statements
         found = {name: said[name].limit > truth[name] for name in ("items", "groups") if name in said}
         found["cosines"] = any(population.reached(x).mean() < float(q) for q, x in said["cosines"].cosine.items())
         low, high = np.array(said["curve"].low), np.array(said["curve"].high)
@@ -159,3 +166,18 @@ def misses(population: Observed, alpha: float, runs: int, rng: np.random.Generat
         for name, one in found.items():
             wrong[name] = wrong.get(name, 0) + int(one)
     return wrong
+
+
+def put_to_the_test(observed: Observed, alpha: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Certificates of test sets that are drawn from the observed pairs, as if these were all that there are.
+
+    Returns
+    -------
+    One row with all pairs of an item and one with one pair a group: `runs`, the `misses` of each statement and of
+    `any`, and how many misses are `allowed`: more come by chance in one of 10,000 repetitions.
+    """
+    rows = {}
+    for name, population, runs in (("all pairs", observed, 100), ("one pair a group", one_pair_each(observed), 2000)):
+        allowed = int(stats.binom.isf(1e-4, runs, 1.0 - CONFIDENCE))
+        rows[name] = {"runs": runs, "allowed": allowed, **misses(population, alpha, runs, rng)}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -12,7 +12,8 @@ from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
 from analysis.theory.certify import Curve
-from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.limits import Limits
+from analysis.theory.samples import sampling_law
 from analysis.theory.selective import RiskCurve, Selection
 
 
@@ -104,7 +105,7 @@ def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | 
     ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.2g}, N = {fewest:,})", **RULE)
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
-    ax.legend(loc="best")
+    ax.legend(loc="lower left")
     return ax
 
 

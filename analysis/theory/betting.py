@@ -95,7 +95,7 @@ def item_lower_limit(
     """
     binary = np.asarray(values).dtype == bool
     values = in_range("values", vector("values", values), low=0.0, high=1.0)
-    sums, counts, largest = _groups(values, group, largest_group)
+    sums, counts, largest = group_sums(values, group, largest_group)
     if binary and largest == 1:
         return lower_limit(int(values.sum()), len(values), confidence)
     return _limit(sums, counts, largest, fraction("confidence", confidence))
@@ -138,7 +138,7 @@ def item_interval(
     0.49 0.51
     """
     one_side = (1.0 + fraction("confidence", confidence)) / 2.0
-    sums, counts, largest = _groups(_unit("values", values, low, high), group, largest_group)
+    sums, counts, largest = group_sums(_unit("values", values, low, high), group, largest_group)
     least = _limit(sums, counts, largest, one_side)
     most = 1.0 - _limit(counts - sums, counts, largest, one_side)
     return low + (high - low) * least, low + (high - low) * most
@@ -223,7 +223,7 @@ def running_limits(
     if horizon < 1:
         raise ValueError(f"horizon: {horizon}, a number of groups from 1 is needed")
     delta = 1.0 - fraction("confidence", confidence)
-    sums, counts, largest = _groups(_unit("values", values, low, high), _by_arrival(group), largest_group)
+    sums, counts, largest = group_sums(_unit("values", values, low, high), _by_arrival(group), largest_group)
     p = np.arange(1, STEPS + 1) / STEPS
     capital = np.full((len(sums), STEPS), -np.inf)
     for stake in _stakes(horizon, delta):
@@ -233,11 +233,8 @@ def running_limits(
     return low + (high - low) * np.maximum.accumulate(refuted) / STEPS
 
 
-def reaches(
-    values: Floats, p: float, confidence: float, *, group: ArrayLike | None = None, largest_group: int | None = None
-) -> bool:
-    """Whether the bets refute every item mean below p: whether a limit by bets is at least p, with no search for it."""
-    sums, counts, largest = _groups(values, group, largest_group)
+def reaches(p: float, sums: np.ndarray, counts: Floats, largest: int, confidence: float) -> bool:
+    """Whether the lower limit of the item mean, by bets on S_g (G,) and N_g (G,), is p or more."""
     delta = 1.0 - confidence
     return _log_capital(p, sums, counts / largest, largest, _stakes(len(sums), delta)) >= -np.log(delta)
 
@@ -256,7 +253,7 @@ def _limit(sums: Floats, counts: Floats, largest: int, confidence: float) -> flo
     return float(brentq(surplus, LEAST, mean, xtol=1e-12))
 
 
-def _log_capital(p: float, sums: Floats, counts: Floats, largest: int, stakes: Floats) -> float:
+def _log_capital(p: float, sums: np.ndarray, counts: Floats, largest: int, stakes: Floats) -> float:
     """log K(p) of (2), for counts that are divided by `largest`."""
     won = np.log1p(stakes[:, None] * (sums / (p * largest) - counts)).sum(axis=1)
     return float(np.logaddexp.reduce(won) - np.log(len(stakes)))
@@ -269,8 +266,8 @@ def _stakes(groups: int, delta: float) -> Floats:
     return np.minimum(centre * (quantile / (1.0 - quantile)) ** SPREAD, BOLDEST)
 
 
-def _groups(values: Floats, group: ArrayLike | None, largest_group: int | None) -> tuple[Floats, Floats, int]:
-    """S_g, N_g and N_max."""
+def group_sums(values: Floats, group: ArrayLike | None, largest_group: int | None) -> tuple[Floats, Floats, int]:
+    """S_g (G,), N_g (G,) and N_max; ValueError where N_max is needed and missing, or less than one of N_g."""
     if largest_group is None:
         if group is not None:
             raise ValueError("largest_group: none, the most items that any group of the population has is needed")

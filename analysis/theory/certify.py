@@ -38,8 +38,9 @@ from analysis.theory.survival import item_quantile_limit, item_survival_band
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
 
-THESE = "these items, on the assumption that no other group is larger"
-"""where the size of the largest group comes from if nothing else is said"""
+THESE = "the largest here; that no other is larger is assumed"
+GIVEN = "given beforehand"
+"""where the size of the largest group comes from"""
 
 Integers = NDArray[np.intp]
 
@@ -70,11 +71,13 @@ class Observed:
     largest_group : int
         No group of the population has more items.
     largest_from : str
-        Where that number comes from: "given", "the whole pair set", or `THESE`.
+        Where that number comes from, in words: `GIVEN`, `THESE`, or others.
     expected : (N,) array, optional
         The cosines that the translator expected.
     parts : TranslatedPairs, optional
         zhat = p + gamma f of the first pair of each group.
+    left_out : int
+        How many items are not here since the translator was fitted to them, or to others of their group.
     """
 
     cosine: Floats
@@ -84,6 +87,7 @@ class Observed:
     largest_from: str
     expected: Floats | None = None
     parts: TranslatedPairs | None = None
+    left_out: int = 0
 
     @staticmethod
     def of(
@@ -131,7 +135,7 @@ class Observed:
         largest = here if largest_group is None else int(largest_group)
         if largest < here:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
-        source = THESE if largest_group is None else "given"
+        source = THESE if largest_group is None else GIVEN
         if expected is not None:
             expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
             rows_agree(cosine=cosine, expected=expected)
@@ -418,7 +422,7 @@ class Levels:
         half, most = (_level(self.cosine[str(q)]) for q in QUANTILES)
         return [
             "Which cosine do most translations have with their target?",
-            f"  Half of all items: at least {half}. Nine in ten: at least {most}.",
+            f"  Half of all items: {half}. Nine in ten: {most}.",
         ]
 
 
@@ -536,6 +540,8 @@ class Certificate:
         No group of the population has more items.
     largest_from : str
         Where that number comes from.
+    left_out : int
+        How many items were not held out: the translator was fitted to them, or to others of their group.
     statements : dict
         By name: "items" and, where groups have several items, "groups" (`Share`); "cosines" (`Levels`); "premises" of
         translations in parts; "expectation" of expected cosines; and those that were added.
@@ -549,6 +555,7 @@ class Certificate:
     groups: int
     largest_group: int
     largest_from: str
+    left_out: int
     statements: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -562,12 +569,15 @@ class Certificate:
             f"{self.items:,} held-out items{pairs} stand for all items of their kind.",
             f"With confidence {self.confidence:.4g} everything below is right at once.",
         ]
+        if self.left_out:
+            seen = f"{self.left_out:,} items were left out"
+            lines.append(f"{seen}, as the translator was fitted to them or to others of their group.")
         if pairs:
-            lines.append("An item with several pairs counts once: each of its pairs is a part of it.")
+            lines.append("An item with several pairs counts once, by the share of its pairs.")
         if self.groups < self.items:
             lines.append(
-                f"Items depend on each other in {self.groups:,} groups of at most {self.largest_group} items"
-                f" (the most, from {self.largest_from})."
+                f"Items of a group depend on each other: {self.groups:,} groups here, none with more than"
+                f" {self.largest_group} items ({self.largest_from})."
             )
         return "\n".join([*lines, *(line for one in self.statements.values() for line in one.lines())])
 
@@ -638,6 +648,7 @@ def certify(
         groups=observed.groups,
         largest_group=observed.largest_group,
         largest_from=observed.largest_from,
+        left_out=observed.left_out,
         statements={name: make(confidence=each) for name, make in makers.items()},
     )
 
@@ -650,4 +661,4 @@ def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
 
 
 def _level(cosine: float) -> str:
-    return f"{cosine:.4f}" if cosine > -1.0 else "-1 (these are too few for more)"
+    return f"at least {cosine:.4f}" if cosine > -1.0 else "unknown, these are too few"

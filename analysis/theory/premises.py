@@ -135,7 +135,8 @@ class Claim:
     refuted: bool
 
     def __str__(self) -> str:
-        return f"{self.probability:.2%}: {'REFUTED' if self.refuted else 'NOT REFUTED'} ({_p(self.p_value)})"
+        verdict = "REFUTED" if self.refuted else "NOT REFUTED"
+        return f"{self.probability:.2%} would. That F reaches as many is {verdict} ({_p(self.p_value)})."
 
 
 TESTS = 3
@@ -187,7 +188,7 @@ class Premises:
         dominance, bound, exact = self.dominance, self.bound, self.exact
         verdict = {
             "refuted": f"REFUTED ({_p(dominance.refutation_p)})",
-            "supported": f"SUPPORTED at every decile ({_p(dominance.support_p)})",
+            "supported": f"SUPPORTED at the nine deciles that are tested ({_p(dominance.support_p)})",
             "undecided": f"UNDECIDED ({_p(dominance.refutation_p)} against it, {_p(dominance.support_p)} for it)",
         }[dominance.verdict]
         if exact.refuted:
@@ -203,12 +204,12 @@ class Premises:
         return [
             "Does the poster's bound hold? A translation is a linear part p and a direction F; r is the target less p.",
             f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {self.alpha:.4g}.",
-            f"  If F were random, and p, r and F perpendicular, at least {bound}.",
-            f"  If F were random, with the angles that these pairs have, {exact}.",
+            f"  If F were random, and p, r and F perpendicular, {bound}",
+            f"  If F were random, with the angles that these pairs have, {exact}",
             f"  Are they perpendicular? {'YES' if self.perpendicular else 'NO'}: the median of |cos(p, r)| is"
             f" {self.projection_residual[0]:.4f}, of |cos(F, p)| {self.direction_projection[0]:.4f};"
             f" to take them so misjudges {self.misjudged:.2%} of the pairs.",
-            f"  F does at least as well as a random direction, at every cosine: {verdict}.",
+            f"  F does at least as well as a random direction, whatever the cosine: {verdict}.",
             f"  F beats {dominance.mean:.2%} of the random directions on average; a random one beats half of them.",
             f"  {end}",
         ]

@@ -1,4 +1,7 @@
-"""Does a predicted cosine come true? Predicted against observed on held-out pairs, in bins and on average."""
+"""Does a predicted cosine come true? Predicted against observed on held-out items, in bins and on average.
+
+An item has one expected cosine, and one observed: the mean over its pairs. Every item weighs the same.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import Floats, vector
+from analysis.theory.arrays import Floats, in_range, rows_agree, vector
 from analysis.theory.betting import item_interval
-from analysis.theory.confidence import mean_interval
+from analysis.theory.confidence import group_numbers, mean_interval
 
 ENOUGH = 20  # items, for errors over tenths of them
 
@@ -26,11 +29,12 @@ class Reliability(NamedTuple):
     error : float
         Expected calibration error: the mean over the bins of |expected - observed|, weighted by n.
     error_by_chance : float
-        What that would be for exact predictions, from the scatter of the observed values alone.
+        What that would be for exact predictions, from the scatter of the observed values between groups alone. NaN
+        where no bin has two groups.
     bias : float
-        Mean of observed - expected.
+        Mean of observed - expected over items.
     rank_correlation : float
-        Spearman's, between items.
+        Spearman's, between items; NaN where either is constant.
     """
 
     bins: dict[str, Floats]
@@ -43,7 +47,7 @@ class Reliability(NamedTuple):
 def reliability(
     expected: ArrayLike,
     observed: ArrayLike,
-    group: np.ndarray | None = None,
+    group: ArrayLike | None = None,
     bins: int = 10,
     confidence: float = 0.95,
 ) -> Reliability:
@@ -54,9 +58,9 @@ def reliability(
     expected : (n,) array_like
         Predicted cosines, such as a translator's `expected_cosine`.
     observed : (n,) array_like
-        What they turned out to be on held-out pairs, from `modtrans_core.scores.cosine`.
+        What they turned out to be on held-out items, from `modtrans_core.scores.cosine`.
     group : (n,) array, optional
-        Labels of items that are not independent of each other; None: all are.
+        Labels; items of one group are not independent of each other. None: all items are independent.
     bins : int
         From 2 to n.
     confidence : float
@@ -75,7 +79,8 @@ def reliability(
     Notes
     -----
     The mean of a bin with the standard error e is off by sqrt(2 / pi) e on average, if it is normal and the prediction
-    exact: this is `error_by_chance` of that bin.
+    exact: this is `error_by_chance` of that bin. e is that of `mean_interval`, by groups. A bin of one group has none,
+    and the mean is then over the other bins.
 
     Examples
     --------
@@ -90,38 +95,42 @@ def reliability(
         raise ValueError(f"observed: {len(observed)} values, {len(expected)} are needed, one for each expected one")
     if not 2 <= bins <= len(expected):
         raise ValueError(f"bins: {bins}, 2 to {len(expected)}, the number of items, is needed")
+    labels = group_numbers(group, len(expected))
     rows, errors = [], []
     for items in np.array_split(np.argsort(expected, kind="stable"), bins):
-        found = mean_interval(observed[items], None if group is None else np.asarray(group)[items], confidence)
-        error = mean_interval(observed[items] - expected[items], None, 0.6827)
+        found = mean_interval(observed[items], labels[items], confidence)
+        error = mean_interval(observed[items] - expected[items], labels[items], 0.6827)  # half of it is e
         errors.append((error.high - error.low) / 2.0)
         rows.append((expected[items].mean(), found.value, found.low, found.high))
     table = dict(zip(("expected", "observed", "low", "high"), np.transpose(rows), strict=True))
     table["n"] = np.array([len(items) for items in np.array_split(expected, bins)])
     weight = table["n"] / len(expected)
+    known = np.isfinite(errors)
+    chance = np.average(np.asarray(errors)[known], weights=weight[known]) if known.any() else np.nan
     return Reliability(
         table,
         float((weight * np.abs(table["expected"] - table["observed"])).sum()),
-        float(np.sqrt(2.0 / np.pi) * (weight * np.nan_to_num(errors)).sum()),
+        float(np.sqrt(2.0 / np.pi) * chance),
         float((observed - expected).mean()),
-        float(stats.spearmanr(expected, observed).statistic),
+        float(stats.spearmanr(expected, observed).statistic) if np.ptp(expected) and np.ptp(observed) else np.nan,
     )
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """Whether expected cosines come true on average, every item weighing the same.
+    """Whether expected cosines come true on average, every item of the population weighing the same.
 
     Attributes
     ----------
     expected, observed : float
-        Means.
+        Means over the items.
     low, high : float
-        The mean of observed - expected is between these, whatever its law (`item_interval`).
+        The item mean of observed - expected is between these, whatever its law (`item_interval`).
     refuted : bool
         Whether 0 is not: on average the expected cosines do not come true.
     error, error_by_chance : float, optional
-        Those of `reliability` over tenths of the items, a description with no guarantee; None for fewer than 20 items.
+        Those of `reliability` over tenths of the items, a description with no guarantee; None for fewer than 20 items,
+        the latter also where no tenth has two groups.
     """
 
     expected: float
@@ -139,38 +148,42 @@ class Expectation:
             verdict = f"REFUTED, they are too {'high' if self.high < 0.0 else 'low'}"
         lines = [
             "Do the cosines that the translator expects come true?",
-            f"  On average it expected {self.expected:.4f} here, and {self.observed:.4f} came.",
-            f"  That they come true on average: {verdict}. For all items the mean of what comes, less what is expected,"
-            f" is between {self.low:.4f} and {self.high:.4f}.",
+            f"  On average it expected {self.expected:.4f} of these items, and {self.observed:.4f} was observed.",
+            f"  That expected cosines come true on average: {verdict}."
+            f" Over all items the mean of observed less expected is between {self.low:.4f} and {self.high:.4f}.",
         ]
         if self.error is not None:
+            chance = "" if self.error_by_chance is None else f"; exact ones would be by {self.error_by_chance:.4f}"
             lines.append(
-                f"  In tenths of these items, by expected cosine, they are off by {self.error:.4f}; exact ones would be"
-                f" by {self.error_by_chance:.4f}. (This line has no guarantee.)"
+                "  A description, with no guarantee: in tenths of the items, by expected cosine, they are off by"
+                f" {self.error:.4f}{chance}."
             )
         return lines
 
 
 def judge_expectation(
-    expected: Floats,
-    observed: Floats,
+    expected: ArrayLike,
+    observed: ArrayLike,
     confidence: float,
     *,
-    group: np.ndarray | None = None,
+    group: ArrayLike | None = None,
     largest_group: int | None = None,
 ) -> Expectation:
     """Test whether expected cosines come true on average.
 
     Parameters
     ----------
-    expected : (n,) array
+    expected : (n,) array_like
         One an item, in [0, 1].
-    observed : (n,) array
-        The mean cosine of each item's pairs.
+    observed : (n,) array_like
+        The cosines of as many items, each the mean over the item's pairs.
     confidence : float
         Probability that the interval of the mean difference is right, in (0, 1).
-    group, largest_group : optional
-        As for `analysis.theory.betting.item_lower_limit`.
+    group : (n,) array_like, optional
+        Labels; groups are independent of each other, their items need not be. None: all items are independent.
+    largest_group : int, optional
+        The most items that any group of the population has, needed where there are groups
+        (`analysis.theory.betting.item_lower_limit`).
 
     Returns
     -------
@@ -180,7 +193,8 @@ def judge_expectation(
     Raises
     ------
     ValueError
-        Expected cosines outside [0, 1], a confidence outside (0, 1).
+        Arrays of different length, expected cosines outside [0, 1], groups that `item_interval` refuses, a confidence
+        outside (0, 1).
 
     Examples
     --------
@@ -189,11 +203,11 @@ def judge_expectation(
     >>> print([judge_expectation(expected + shift, expected, 0.95).refuted for shift in (0.0, 0.2)])
     [False, True]
     """
-    if expected.min() < 0.0 or expected.max() > 1.0:
-        raise ValueError(f"expected: {expected.min()} to {expected.max()}, 0 to 1 is needed")
-    low, high = item_interval(
-        np.clip(observed, -1.0, 1.0) - expected, group, confidence, largest_group=largest_group, low=-2.0, high=1.0
-    )
+    expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
+    observed = vector("observed", observed)
+    rows_agree(expected=expected, observed=observed)
+    difference = np.clip(observed, -1.0, 1.0) - expected
+    low, high = item_interval(difference, group, confidence, largest_group=largest_group, low=-2.0, high=1.0)
     found = reliability(expected, observed, group) if len(expected) >= ENOUGH else None
     return Expectation(
         expected=float(expected.mean()),
@@ -202,5 +216,5 @@ def judge_expectation(
         high=high,
         refuted=not low <= 0.0 <= high,
         error=found.error if found else None,
-        error_by_chance=found.error_by_chance if found else None,
+        error_by_chance=found.error_by_chance if found and np.isfinite(found.error_by_chance) else None,
     )

@@ -32,7 +32,7 @@ from scipy import special, stats
 from scipy.optimize import brentq
 
 from analysis.theory.arrays import Floats, cosines, fraction
-from analysis.theory.betting import reaches
+from analysis.theory.betting import group_sums, reaches
 from analysis.theory.confidence import group_numbers
 
 RANKS = 2000  # most order statistics that bound a band; between them it is monotone
@@ -135,7 +135,7 @@ def item_quantile_limit(
     fraction("confidence", confidence)
     if item is None and group is None:
         return quantile_limit(cosine, q, confidence)
-    return _ItemPairs.of(cosine, item, group, largest_group).quantile_limit(q, confidence)
+    return _ItemPairs(cosine, item, group, largest_group).quantile_limit(q, confidence)
 
 
 @dataclass(frozen=True)
@@ -260,60 +260,44 @@ def item_survival_band(
     each = 1.0 - (1.0 - fraction("confidence", confidence)) / (2 * LEVELS)
     if item is None and group is None:
         return survival_band(cosine, confidence)
-    pairs = _ItemPairs.of(cosine, item, group, largest_group)
-    mirrored = pairs.mirrored()
-    found, weight = np.unique(pairs.cosine, return_inverse=True)
-    share = np.append(np.bincount(weight, pairs.weight)[::-1].cumsum()[::-1], 0.0)
+    pairs = _ItemPairs(cosine, item, group, largest_group)
+    found = pairs.found
+    weight = np.bincount(np.searchsorted(found, pairs.cosine), pairs.weight)
+    share = np.append(weight[::-1].cumsum()[::-1], 0.0)
     lower, upper = np.zeros(len(found) + 1), np.ones(len(found) + 1)
     for q in np.arange(1, LEVELS + 1) / (LEVELS + 1):
         lower[:-1][found <= pairs.quantile_limit(q, each)] = q  # q ascends: the last that reaches stays
     for q in np.arange(LEVELS, 0, -1) / (LEVELS + 1):
-        upper[1:][found >= -mirrored.quantile_limit(1.0 - q, each)] = q
+        upper[1:][found >= -pairs.quantile_limit(1.0 - q, each, above=False)] = q
     return SurvivalBand(found, np.minimum(share, 1.0), lower, upper, confidence)
 
 
-@dataclass(frozen=True)
 class _ItemPairs:
-    """Pairs (P,) with the number of their items; the group of each item (n,)."""
+    """Pairs (P,) with the number of their items, in groups."""
 
-    cosine: Floats
-    item: np.ndarray
-    group: np.ndarray
-    largest_group: int | None
-
-    @classmethod
-    def of(
-        cls, cosine: ArrayLike, item: ArrayLike | None, group: ArrayLike | None, largest_group: int | None
-    ) -> _ItemPairs:
-        cosine = np.asarray(cosine, dtype=np.float64)
-        cosines("cosine", cosine)
-        item = group_numbers(item, len(cosine))
-        _, first = np.unique(item, return_index=True)
-        if group is None:
-            return cls(cosine, item, np.arange(len(first)), largest_group or 1)
-        group = group_numbers(group, len(cosine))
-        astray = np.flatnonzero(group != group[first][item])
+    def __init__(self, cosine: ArrayLike, item: ArrayLike | None, group: ArrayLike | None, largest: int | None) -> None:
+        self.cosine = np.asarray(cosine, dtype=np.float64)
+        self.found = np.unique(cosines("cosine", self.cosine))
+        item = group_numbers(item, len(self.cosine))
+        _, first, pairs = np.unique(item, return_index=True, return_counts=True)
+        self.weight = 1.0 / (pairs[item] * len(first))
+        """of each pair, so that every item weighs the same; the sum is 1"""
+        self.group = group_numbers(item if group is None else group, len(self.cosine))
+        astray = np.flatnonzero(self.group != self.group[first][item])
         if astray.size:
             raise ValueError(f"group: pair {astray[0]} is in another group than the first pair of its item")
-        return cls(cosine, item, group[first], largest_group)
+        of_items = None if group is None else self.group[first]
+        _, self.counts, self.largest = group_sums(np.zeros(len(first)), of_items, largest)
+        self.items = len(first)
 
-    @property
-    def weight(self) -> Floats:
-        """Of each pair, so that every item weighs the same; the sum is 1."""
-        counts = np.bincount(self.item)
-        return 1.0 / (counts[self.item] * len(counts))
-
-    def mirrored(self) -> _ItemPairs:
-        """The same pairs with the opposite cosines."""
-        return _ItemPairs(-self.cosine, self.item, self.group, self.largest_group)
-
-    def quantile_limit(self, q: float, confidence: float) -> float:
-        """The largest observed x whose limit is at least q, -1 for none, by bisection."""
-        found, counts = np.unique(self.cosine), np.bincount(self.item)
+    def quantile_limit(self, q: float, confidence: float, *, above: bool = True) -> float:
+        """The largest observed x whose limit is at least q, -1 for none; or of -cos where not `above`."""
+        sign = 1.0 if above else -1.0
+        found = np.sort(sign * self.found)
 
         def reached(x: float) -> bool:
-            shares = np.bincount(self.item, self.cosine >= x) / counts
-            return reaches(shares, q, confidence, group=self.group, largest_group=self.largest_group)
+            sums = np.bincount(self.group, self.weight * self.items * (sign * self.cosine >= x))
+            return reaches(q, sums, self.counts, self.largest, confidence)
 
         few, many = -1, len(found)  # found[few] is reached, found[many] is not
         while many - few > 1:

@@ -1,9 +1,20 @@
 """Held-out pairs of a split, the sampler whose law is known, and directions to certify."""
 
 import numpy as np
+from scipy import stats
 
-from analysis.experiments.limits_certificates import fitted, held_out, perfect_sampler, table, three_directions
+from analysis.experiments.limits_certificates import (
+    drawn,
+    fitted,
+    held_out,
+    perfect_sampler,
+    put_to_the_test,
+    table,
+    three_directions,
+    validation_level,
+)
 from analysis.experiments.synthetic import synthetic_pairs
+from analysis.theory.certify import Observed
 from analysis.theory.limits import limits
 
 
@@ -29,3 +40,35 @@ def test_baselines_lie_where_they_must_and_directions_are_unit_vectors():
 def test_the_mean_of_draws_follows_its_law():
     m, law = perfect_sampler(24, 0.7, 0.99, np.random.default_rng(0))
     assert abs(law["law"].iloc[0] - m**2) < 1e-12 and (law["value"] - law["law"]).abs().max() < 0.03
+
+
+def test_groups_are_drawn_whole_and_as_often_as_the_others():
+    """Items 0 and 2 are a group, of one and two pairs; their pairs are not side by side."""
+    population = Observed.of([0.1, 0.2, 0.3, 0.4], item=[0, 1, 2, 2], group=["a", "b", "a"])
+    rng, seen = np.random.default_rng(1), {"a": 0, "b": 0}
+    for _ in range(200):
+        observed = drawn(population, 3, rng)
+        assert observed.groups == 3 and observed.largest_group == 2
+        for g in range(3):
+            cosine = tuple(observed.cosine[observed.group[observed.item] == g])
+            seen[{(0.1, 0.3, 0.4): "a", (0.2,): "b"}[cosine]] += 1
+        assert observed.items == observed.group.size == 3 + (np.bincount(observed.group) == 2).sum()
+    assert stats.binomtest(seen["a"], 600, 0.5).pvalue > 1e-6
+
+
+def test_misses_are_few_for_certificates_and_many_where_pairs_are_taken_for_independent():
+    rng = np.random.default_rng(2)
+    level = rng.normal(0.5, 0.1, 200)[np.arange(800) // 4]
+    pairs = Observed.of(np.clip(level + 0.02 * rng.standard_normal(800), -1, 1), item=np.arange(800) // 2)
+    tested = put_to_the_test(pairs, 0.5, rng)
+    assert tested["runs"].to_list() == [100, 2000]
+    assert (tested[["items", "cosines", "curve", "any"]].max(axis=1) <= tested["allowed"]).all()
+    assert (tested["any"] >= tested[["items", "cosines", "curve"]].max(axis=1)).all()
+    assert tested.loc["one pair a group", "any"] > 0.05 * 2000  # confidence is .8, and close to what is said
+
+
+def test_the_level_is_that_of_validation_pairs():
+    held = held_out(synthetic_pairs(300, 8, 24, 0.7, 3, np.random.default_rng(0))[0], "image", "text", 0)
+    level = validation_level(held)
+    assert validation_level(held._replace(c=-held.c, z=-held.z)) == level
+    assert 0.5 < level < 1

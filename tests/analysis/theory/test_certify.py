@@ -10,6 +10,7 @@ from scipy import stats
 
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import (
+    GIVEN,
     QUANTILES,
     THESE,
     Observed,
@@ -68,7 +69,7 @@ class TestObserved:
         np.testing.assert_allclose(observed.parts.target, z[[0, 1, 4]], atol=1e-12)
         np.testing.assert_array_equal(observed.parts.projection, p[[0, 1, 4]])
         np.testing.assert_allclose(observed.cosine[::2], -observed.cosine[1::2])
-        assert (observed.largest_group, observed.largest_from) == (4, "given")
+        assert (observed.largest_group, observed.largest_from) == (4, GIVEN)
 
     def test_parts_that_gamma_leaves_out_are_none(self, orthogonal_parts):
         p, f, z = orthogonal_parts(6, 5, 0.7, np.random.default_rng(61))
@@ -254,6 +255,7 @@ class TestCertificate:
             "groups": 1000,
             "largest_group": 1,
             "largest_from": THESE,
+            "left_out": 0,
             "statements": {
                 "items": {
                     "of": "items",
@@ -270,14 +272,15 @@ class TestCertificate:
         observed = Observed.of(np.linspace(0, 1, 80), item=np.arange(80) // 2, group=np.arange(40) // 4)
         lines = certify(observed, 0.5).text().split("\n")
         assert lines[0] == "40 held-out items, 80 pairs of condition and target, stand for all items of their kind."
-        assert lines[2] == "An item with several pairs counts once: each of its pairs is a part of it."
-        assert lines[3] == f"Items depend on each other in 10 groups of at most 4 items (the most, from {THESE})."
+        assert lines[2] == "An item with several pairs counts once, by the share of its pairs."
+        assert lines[3] == (
+            f"Items of a group depend on each other: 10 groups here, none with more than 4 items ({THESE})."
+        )
         assert lines[6].startswith("  If each group counts once, whatever its size: at least ")
 
     def test_too_few_pairs_for_a_level(self):
-        nothing = "-1 (these are too few for more)"
         text = certify(Observed.of([0.9, 0.8]), alpha=0.5).text()
-        assert f"Half of all items: at least {nothing}. Nine in ten: at least {nothing}." in text
+        assert "Half of all items: unknown, these are too few. Nine in ten: unknown, these are too few." in text
 
     def test_the_ends_of_alpha_are_allowed(self):
         observed = Observed.of([-1.0, 0.0, 1.0])

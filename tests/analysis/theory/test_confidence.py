@@ -1,6 +1,5 @@
 """Confidence limits: exact by independent oracles, valid by simulation."""
 
-import math
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -9,15 +8,10 @@ from scipy import stats
 
 from analysis.theory.confidence import (
     Estimate,
-    SurvivalBand,
-    betting_interval,
     linear_interval,
     lower_limit,
-    lower_mean_limit,
     mean_interval,
-    survival_band,
 )
-from analysis.theory.sphere import AlignmentLaw
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
 
@@ -59,130 +53,6 @@ class TestLowerLimit:
     def test_bad_input(self, successes, trials):
         with pytest.raises(ValueError, match="successes"):
             lower_limit(successes, trials)
-
-
-class TestBand:
-    def test_by_hand(self):
-        assert survival_band(np.zeros(8), 1 - 2 * np.exp(-16 * 0.5**2)).half_width == pytest.approx(0.5)
-        band = SurvivalBand(np.array([0.1, 0.2, 0.3, 0.4]), half_width=0.25, confidence=0.9)
-        np.testing.assert_allclose(band.observed([0.0, 0.1, 0.15, 0.4, 0.5]), [1, 1, 0.75, 0.25, 0])
-        np.testing.assert_allclose(band.low([0.1, 0.3, 0.5]), [0.75, 0.25, 0.0])
-        np.testing.assert_allclose(band.high([0.1, 0.3, 0.5]), [1.0, 0.75, 0.25])
-        assert band.guaranteed_cosine(0.5 - 1e-9) == 0.2
-        assert band.guaranteed_cosine(0.9) == -1.0
-
-    def test_the_guarantee_is_the_best_cosine_of_the_band(self):
-        """100 distinct cosines: the k-th has (101 - k) / 100 at or above it, less sqrt(log(40) / 200) = .1358."""
-        band = survival_band(np.random.default_rng(28).permutation(np.arange(1, 101)) / 100)
-        assert band.half_width == pytest.approx(0.13581, abs=1e-5)
-        assert band.confidence == 0.95
-        assert band.guaranteed_cosine(0.5) == 0.37  # 64 of 100 reach it, and .64 - .1358 >= .5 > .63 - .1358
-        assert band.guaranteed_cosine(0.864) == 0.01
-        assert band.guaranteed_cosine(0.865) == -1.0
-
-    @pytest.mark.parametrize("q", [0.0, 1.0])
-    def test_a_certain_or_an_impossible_share(self, q):
-        with pytest.raises(ValueError, match="q: "):
-            survival_band(np.zeros(3)).guaranteed_cosine(q)
-
-    def test_coverage_of_the_whole_curve(self):
-        """1,000 data sets of 50: the band holds the true curve everywhere in at least 90% of them."""
-        rng, law, inside = np.random.default_rng(0), AlignmentLaw(8), 0
-        for _ in range(1000):
-            band = survival_band(law.rvs(50, rng), confidence=0.9)
-            truth, steps = law.sf(band.cosine), np.arange(50) / 50
-            distance = max(np.abs(1 - steps - truth).max(), np.abs(1 - steps - 1 / 50 - truth).max())
-            inside += distance <= band.half_width
-        assert stats.binom.cdf(inside, 1000, 0.9) > FALSE_ALARM
-        assert stats.binom.cdf(inside, 1000, 0.95) < FALSE_ALARM  # and it is not much wider than needed
-
-
-class TestBettingInterval:
-    def test_by_hand(self):
-        """One value: the stake is at most sqrt(8 log(2 / .1)) = 4.9, the wealth 5.9, and to refute it takes 20."""
-        assert betting_interval(np.array([1.0]), 0.0, 1.0, 0.9) == (0.0, 1.0)
-        low, high = betting_interval(np.ones(200), 0.0, 1.0, 0.9)
-        assert high == 1.0 and 0.9 < low < 1.0
-
-    def test_moved_and_stretched_with_the_values(self):
-        x = np.random.default_rng(40).random(50)
-        low, high = betting_interval(x, 0.0, 1.0)
-        assert betting_interval(3 * x - 2, -2.0, 1.0) == pytest.approx((3 * low - 2, 3 * high - 2), abs=1e-9)
-        assert betting_interval(1 - x, 0.0, 1.0) == pytest.approx((1 - high, 1 - low), abs=1e-9)
-
-    @pytest.mark.parametrize("rare", [0.01, 0.3])
-    def test_it_covers_where_student_does_not(self, rare):
-        """The mean of rare ones: of 40 values often none is 1, and Student's interval is then the point 0."""
-        rng, trials, right, student = np.random.default_rng(41), 600, 0, 0
-        for _ in range(trials):
-            x = (rng.random(40) < rare).astype(float)
-            low, high = betting_interval(x, 0.0, 1.0, 0.9)
-            right += low <= rare <= high
-            student += abs(x.mean() - rare) <= stats.t.ppf(0.95, 39) * x.std(ddof=1) / np.sqrt(40)
-        assert stats.binom.cdf(right, trials, 0.9) > FALSE_ALARM
-        if rare < 0.1:
-            assert stats.binom.cdf(student, trials, 0.9) < FALSE_ALARM
-
-    def test_it_is_nearly_as_narrow_as_students(self):
-        x = np.random.default_rng(42).beta(20, 20, 2000)
-        low, high = betting_interval(x, 0.0, 1.0)
-        assert low < x.mean() < high
-        assert high - low < 1.6 * 2 * 1.96 * x.std() / np.sqrt(2000)
-
-    def test_bad_input(self):
-        with pytest.raises(ValueError, match=r"values: 0.0 to 1.5, 0.0 to 1.0 is needed"):
-            betting_interval(np.array([0.0, 1.5]), 0.0, 1.0)
-
-
-class TestLowerMeanLimit:
-    @pytest.mark.parametrize(
-        ("values", "weights"),
-        [([0.0, 1.0], [0.8, 0.2]), ([0.0, 0.5, 0.52], [0.02, 0.5, 0.48]), ([0.3, 0.3], [0.5, 0.5])],
-    )
-    def test_covers(self, values, weights):
-        """2,000 samples of 60: the limit exceeds the mean no more often than 1 - confidence, by an exact tail."""
-        rng, mean = np.random.default_rng(8), float(np.dot(values, weights))
-        misses = sum(
-            lower_mean_limit(rng.choice(values, 60, p=weights), 0.9, low=0.0, high=1.0) > mean + 1e-9
-            for _ in range(2000)
-        )
-        assert stats.binom.sf(misses - 1, 2000, 0.1) > FALSE_ALARM
-        # the same test refutes an invalid limit: the plain mean
-        plain = sum(rng.choice(values, 60, p=weights).mean() > mean + 1e-9 for _ in range(2000))
-        assert len(set(values)) == 1 or stats.binom.sf(plain - 1, 2000, 0.1) < FALSE_ALARM
-
-    def test_approaches_the_mean(self):
-        rng = np.random.default_rng(9)
-        x = rng.beta(2.0, 5.0, 20_000)
-        limit = lower_mean_limit(x, 0.95, low=0.0, high=1.0)
-        normal = x.mean() - 1.645 * x.std() / math.sqrt(x.size)
-        assert normal - 0.003 < limit < x.mean()
-        shifted = lower_mean_limit(4.0 * x - 2.0, 0.95, low=-2.0, high=2.0)
-        assert shifted == pytest.approx(4.0 * limit - 2.0, abs=1e-9)
-        assert lower_mean_limit(x, 0.99, low=0.0, high=1.0) < limit
-        assert lower_mean_limit([0.0], 0.95, low=0.0, high=1.0) == 0.0
-        assert lower_mean_limit([1.0] * 5, 0.95, low=0.0, high=1.0) < 0.95
-
-    def test_is_where_the_gambler_wins(self):
-        """The game played step by step: at the limit the capital is exactly 1/(1 - confidence)."""
-        rng, low, high = np.random.default_rng(10), -2.0, 2.0
-        x = rng.normal(0.1, 0.3, 400).clip(low, high)
-        limit = lower_mean_limit(x, 0.95, low=low, high=high)
-        capital, spread, mean = 1.0, 0.0, 0.0
-        for i, value in enumerate(x, start=1):
-            stake = math.sqrt(2.0 * math.log(20.0) * i / (400 * (0.01 * 16.0 + spread)))
-            capital *= 1.0 + min(stake, 0.9 / (limit - low)) * (value - limit)
-            spread += (value - mean) ** 2
-            mean = float(np.mean(x[:i]))
-        assert capital == pytest.approx(20.0, rel=1e-6)
-
-    def test_one_value_by_hand(self):
-        """One value x in [0, 1]: 1 + lambda (x - m) = 1/(1 - confidence), with lambda capped at 0.9/m."""
-        assert lower_mean_limit([1.0], 0.5, low=0.0, high=1.0) == pytest.approx(0.9 / 1.9, rel=1e-9)
-
-    def test_bad_input(self):
-        with pytest.raises(ValueError, match=r"values: 1\.5"):
-            lower_mean_limit([1.5], 0.9, low=0.0, high=1.0)
 
 
 class TestMeanInterval:

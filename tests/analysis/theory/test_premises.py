@@ -230,12 +230,12 @@ class TestWords:
             text = "\n".join(lines)
             assert "Tested on 500 pairs, one a group; 40.00% of them reach 0.6." in text
             assert "misjudges 25.00%" in text
-            assert {"supported": "SUPPORTED at every decile", "refuted": "REFUTED", "undecided": "UNDECIDED"}[
+            assert {"supported": "SUPPORTED at the nine deciles", "refuted": "REFUTED", "undecided": "UNDECIDED"}[
                 dominance.verdict
             ] in lines[-3]
 
     def test_claims_in_words(self):
-        assert str(Claim(0.25, 0.031, False)) == "25.00%: NOT REFUTED (p-value 0.031)"
-        assert str(Claim(0.25, 1.2e-98, True)) == "25.00%: REFUTED (p-value 1.2e-98)"
-        assert str(Claim(0.25, 1e-99, True)) == "25.00%: REFUTED (p-value 1e-99)"
-        assert str(Claim(0.25, 0.0, True)) == "25.00%: REFUTED (p-value < 1e-99)"
+        assert str(Claim(0.25, 0.031, False)) == "25.00% would. That F reaches as many is NOT REFUTED (p-value 0.031)."
+        assert str(Claim(0.25, 1.2e-98, True)) == "25.00% would. That F reaches as many is REFUTED (p-value 1.2e-98)."
+        assert str(Claim(0.25, 1e-99, True)) == "25.00% would. That F reaches as many is REFUTED (p-value 1e-99)."
+        assert str(Claim(0.25, 0.0, True)) == "25.00% would. That F reaches as many is REFUTED (p-value < 1e-99)."

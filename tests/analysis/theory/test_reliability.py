@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.theory.reliability import reliability
+from analysis.theory.reliability import judge_expectation, reliability
 from modtrans_core.scores import cosine
 
 
@@ -38,6 +38,67 @@ def test_by_chance_alone_the_error_is_what_it_says():
         *(reliability(expected, expected + 0.1 * rng.standard_normal(200))[1:3] for _ in range(300)), strict=True
     )
     assert np.mean(errors) == pytest.approx(np.mean(promised), rel=0.06)
+
+
+def test_by_chance_alone_groups_scatter_more():
+    """Ten copies of 40 independent items: the error is that of 40 items, and so is what is promised by chance."""
+    rng = np.random.default_rng(1)
+    expected, group = np.repeat(rng.random(40), 10), np.repeat(np.arange(40), 10)
+    errors, promised, of_items = zip(
+        *(
+            (found.error, found.error_by_chance, reliability(expected, observed, bins=4).error_by_chance)
+            for observed in (expected + 0.1 * rng.standard_normal((400, 40))[:, group])
+            for found in [reliability(expected, observed, group, bins=4)]
+        ),
+        strict=True,
+    )
+    assert np.mean(errors) == pytest.approx(np.mean(promised), rel=0.08)
+    assert np.mean(of_items) < np.mean(promised) / 2  # as if the copies were independent
+
+
+def test_bins_of_one_group_have_no_chance_error():
+    expected = np.array([0.1, 0.2, 0.7, 0.8])
+    observed = expected + np.array([0.1, -0.1, 0.1, -0.1])
+    found = reliability(expected, observed, ["a", "a", "b", "c"], bins=2)
+    other = reliability(expected, observed, [0, 0, 1, 1], bins=2)
+    assert found.error_by_chance == pytest.approx(np.sqrt(2 / np.pi) * 0.1 * 1.837, rel=1e-3)  # Student's, 1 degree
+    assert np.isnan(other.error_by_chance)
+
+
+class TestJudgeExpectation:
+    def test_items_weigh_the_same_in_groups(self):
+        """One large group of 60 items that fall short, 60 single ones that do not: .05 of .1 on average over items."""
+        group = np.concatenate([np.zeros(60), np.arange(1, 61)])
+        expected = np.full(120, 0.5)
+        observed = expected - 0.1 * (group == 0)
+        found = judge_expectation(expected, observed, 0.9, group=group, largest_group=60)
+        assert found.observed - found.expected == pytest.approx(-0.05) and found.low < -0.05 < found.high
+        assert not found.refuted  # one group is no evidence
+        assert judge_expectation(expected, observed, 0.9).refuted  # as 60 items that were independent it would be
+
+    def test_no_order(self):
+        rng = np.random.default_rng(2)
+        expected, observed, group = rng.random(50), rng.random(50), rng.integers(0, 20, 50)
+        order = rng.permutation(50)
+        first, second = (
+            judge_expectation(expected[i], observed[i], 0.9, group=group[i], largest_group=9)
+            for i in (np.arange(50), order)
+        )
+        assert (first.low, first.high) == pytest.approx((second.low, second.high), abs=1e-9)
+        assert first.error == pytest.approx(second.error)
+
+    def test_it_says_of_what_it_speaks(self):
+        expected = np.linspace(0.2, 0.8, 40)
+        text = "\n".join(judge_expectation(expected, expected - 0.15, 0.9).lines())
+        assert "it expected 0.5000 of these items, and 0.3500 was observed" in text and "tenths of the items" in text
+        alone = judge_expectation(expected, expected, 0.9, group=np.arange(40) // 4, largest_group=4).lines()
+        assert alone[-1].endswith("off by 0.0000.")  # every tenth is one group
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match=r"expected: 1\.5"):
+            judge_expectation([1.5], [0.5], 0.9)
+        with pytest.raises(ValueError, match="rows: expected 1, observed 2"):
+            judge_expectation([0.5], [0.5, 0.5], 0.9)
 
 
 @pytest.mark.parametrize(
