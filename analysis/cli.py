@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,6 +74,15 @@ class Certify:
     """cosine to be reached, -1 to 1; from what you need it for or from validation pairs, never from these pairs"""
     confidence: float = 0.95
     """probability with which every statement holds together"""
+    select: bool = False
+    """also: which translations may be used, if at most --risk of those may miss --alpha? The answer is an expected
+    cosine, for `translate --accept`; calibrated runs only"""
+    risk: float = 0.2
+    """with --select: the share of accepted translations that may miss, 0 to 1"""
+    start: float | None = None
+    """with --select: the expected cosine to begin at, known from earlier pairs. Default: alpha to alpha + 0.3"""
+    floor: float | None = None
+    """also: what is each translation's cosine at least, in this share of cases, such as 0.9?"""
     largest_group: int | None = None
     """how many items that depend on each other there can be at most. Default: the largest group of the pair set"""
     recall: int | None = None
@@ -81,7 +91,9 @@ class Certify:
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.theory.certify import certify
+        from analysis.theory.certify import Maker, certify
+        from analysis.theory.conformal import ConformalFloor
+        from analysis.theory.selective import select
         from analysis.translators.certify import observe, recall_of
         from modtrans_core import PairedEmbeddings, load
 
@@ -90,7 +102,17 @@ class Certify:
         observed = observe(
             translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
         )
-        more = {} if self.recall is None else {"recall": recall_of(translator, pairs, self.recall)}
+        more: dict[str, Maker] = {}
+        if self.select:
+            starts = None if self.start is None else [self.start]
+            choose = partial(select, observed, self.alpha, risk=self.risk, starts=starts)
+            more["selection"] = choose
+            if observed.groups < observed.items:
+                more["selection_of_groups"] = partial(choose, of="groups")
+        if self.floor is not None:
+            more["floor"] = partial(ConformalFloor.of, observed, self.floor)
+        if self.recall is not None:
+            more["recall"] = recall_of(translator, pairs, self.recall)
         certificate = certify(observed, self.alpha, self.confidence, statements=more)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 

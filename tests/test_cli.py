@@ -80,6 +80,33 @@ def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
     assert status == 1 and "k: 0, 1 to" in err
 
 
+def test_certify_selects_and_gives_a_floor(folder, capsys):
+    rng = np.random.default_rng(1)
+    c = rng.normal(size=(900, 8))
+    c[:, 7] += 4 * np.sign(c[:, 7])
+    z = np.where(c[:, 7:] > 0, c[:, :6] + 3, rng.normal(size=(900, 6)))
+    PairedEmbeddings({"image": c, "text": z}).save("large.npz")
+    PairedEmbeddings({"image": c, "text": z}, group=np.arange(900) // 2).save("grouped.npz")
+    assert modtrans(capsys, "train", "large.npz", "--out", "run")[0] == 0
+    options = ["--alpha", 0.6, "--select", "--risk", 0.3, "--floor", 0.8]
+    status, out, _ = modtrans(capsys, "certify", "run", "large.npz", *options, "--json")
+    said = json.loads(out)["statements"]
+    assert status == 0 and "selection_of_groups" not in said
+    chosen = said["selection"]
+    assert chosen["confidence"] == pytest.approx(1 - 0.05 / 5) and chosen["risk"] == 0.3 and 0 < chosen["coverage"] < 1
+    assert said["floor"]["share"] == 0.8 and 0 < said["floor"]["margin"]["all"] < 1.5
+    text = modtrans(capsys, "certify", "run", "large.npz", *options)[1]
+    assert "Which translations may be used, if at most 0.3 of those may miss a cosine of 0.6?" in text
+    assert f"at least {chosen['threshold']:.4g}." in text and "How good is each translation at least" in text
+    status, _, err = modtrans(capsys, "translate", "run", "large.npz", "z.npz", "--accept", chosen["threshold"])
+    assert status == 0 and "of 900 items are accepted" in err
+    begun = json.loads(modtrans(capsys, "certify", "run", "large.npz", *options, "--start", 0.05, "--json")[1])
+    assert begun["statements"]["selection"]["threshold"] is None  # all are accepted there, and too many miss
+    status, out, _ = modtrans(capsys, "certify", "run", "grouped.npz", *options, "--json")
+    said = json.loads(out)["statements"]
+    assert status == 0 and (said["selection"]["of"], said["selection_of_groups"]["of"]) == ("items", "groups")
+
+
 def test_certify_refuses_another_encoder(folder, capsys):
     given = PairedEmbeddings.load("pairs.npz")
     for name, encoder in (("one", "open_clip:RN50/openai"), ("other", "timm:vit/dino")):
@@ -94,6 +121,12 @@ def test_certify_refuses_another_encoder(folder, capsys):
     [
         (["certify", "run", "pairs.npz", "--alpha", "2"], 1, "alpha: 2"),
         (["certify", "run", "pairs.npz", "--largest-group", "0"], 1, "largest_group: 0, at least 1"),
+        (
+            ["certify", "run", "pairs.npz", "--select"],
+            1,
+            "expected: none, expected cosines, or other scores, are needed",
+        ),
+        (["certify", "run", "pairs.npz", "--floor", "1"], 1, "share: 1.0, a number strictly between 0 and 1"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
     ],

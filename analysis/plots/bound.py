@@ -73,7 +73,7 @@ def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: 
         ax.loglog(
             d, [uniform_overstatement(s, gamma, n).amount for n in d], label=f"$F$ uniform, $s = {s:g}$", **line(index)
         )
-        ax.axhline(overstatement_limit(s, gamma).amount, color=colour(index), linestyle=":", linewidth=0.8)
+        ax.axhline(float(overstatement_limit(s, gamma).amount), color=colour(index), linestyle=":", linewidth=0.8)
     ax.set(xlabel="target dimension $d$", ylabel="largest excess of the printed value")
     ax.legend(title=rf"$\gamma = {gamma:g}$ (dotted: limits)")
     return ax

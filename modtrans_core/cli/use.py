@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -51,13 +51,16 @@ class Translate:
     """draw so many translations of each row, written as (n, K, d). Default: one, written as (n, d)"""
     expected_cosine: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None
     """also write the cosine that each translation is expected to have with its target, (n,); calibrated runs only"""
+    accept: float | None = None
+    """translate only what is expected to reach this cosine, such as the threshold that `certify --select` finds; OUT, a
+    pair set or a folder, names these items (by their rows where IN has no names); calibrated runs only"""
     seed: int | None = None
     """seed of the noise of a translator that samples. Default: 0"""
     overwrite: bool = False
     """replace OUT, and FILE.npy, when they are there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.translate import load_conditions, translate_set
+        from modtrans_core.layouts.translate import accepted, load_conditions, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
         from modtrans_core.store.names import read_items, sidecars
@@ -66,12 +69,19 @@ class Translate:
             raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        if self.accept is not None and self.output.suffix == ".npy":
+            raise ValueError(f"{self.output}: an array does not say which rows were accepted; a pair set is needed")
         refuse_unknown(self.output, ".npy", *SUFFIXES)
         for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = load(self.run_folder)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        if self.accept is not None:
+            kept = accepted(translator, pairs, self.accept)
+            key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key
+            say(f"{len(kept)} of {len(pairs)} items are accepted")
+            pairs, names = replace(pairs, key=key).take(kept), None if names is None else names.take(kept)
         work = translator.translate if self.samples is None else able(translator, Draws).draw
         settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         with warnings_said():

@@ -42,6 +42,24 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
     return pairs
 
 
+def accepted(translator: Translator, pairs: PairedEmbeddings, threshold: float) -> np.ndarray:
+    """The items (a,) whose translations are expected to have at least this cosine with their targets.
+
+    Raises
+    ------
+    ValueError
+        If the translator expects no cosines, the items have several conditions, or none is accepted.
+    """
+    source = translator.facts.source
+    shape = pairs.modality(source).shape
+    if len(shape) > 2:
+        raise ValueError(f"accept: {source} is {shape}; one vector an item is needed")
+    expected = np.concatenate([*_pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)])
+    if expected.max() < threshold:
+        raise ValueError(f"accept: {threshold}, at most {expected.max():.4f}, the highest expected cosine, is needed")
+    return np.flatnonzero(expected >= threshold)
+
+
 def translate_set(
     translator: Translator,
     pairs: PairedEmbeddings,

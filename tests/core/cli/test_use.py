@@ -213,3 +213,36 @@ def test_targets_from_a_list_of_names(folder, modtrans):
     assert status == 1 and "other pairs are needed; --split test leaves out seen conditions alone" in err
     status, out, err = modtrans("evaluate", "run", "classes.npz", "--split", "test", "--json")
     assert status == 0 and json.loads(out)["gallery"] == 16 and "16 of these have a target that it was fitted to" in err
+
+
+def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrated, modtrans):
+    translator, c = load("calibrated"), np.load("c.npy")
+    expected = translator.expected_cosine(c)
+    threshold = float(np.median(expected))
+    accepted = translator.accept(c, threshold)
+    assert accepted.dtype == bool and 0 < accepted.sum() < 80
+    np.testing.assert_array_equal(accepted, expected >= threshold)
+    for given in ("c.npy", "pairs.npz"):
+        status, _, err = modtrans("translate", "calibrated", given, "z.npz", "--accept", threshold, "--overwrite")
+        assert status == 0 and f"{accepted.sum()} of 80 items are accepted" in err
+        found = PairedEmbeddings.load("z.npz")
+        assert found.key.tolist() == np.flatnonzero(accepted).astype(str).tolist()
+        np.testing.assert_allclose(found.modality("text"), translator.translate(c)[accepted], atol=1e-6)
+    named = PairedEmbeddings.load("pairs.npz")
+    PairedEmbeddings(named.arrays, key=np.array([f"k{row}" for row in range(80)])).save("named.npz")
+    assert modtrans("translate", "calibrated", "named.npz", "named-z.npz", "--accept", threshold)[0] == 0
+    assert PairedEmbeddings.load("named-z.npz").key.tolist() == [f"k{row}" for row in np.flatnonzero(accepted)]
+
+
+def test_what_cannot_be_accepted_is_refused(folder, calibrated, run, modtrans):
+    rng = np.random.default_rng(0)
+    PairedEmbeddings({"image": rng.normal(size=(9, 2, 8))}).save("several.npz")
+    for arguments, words in (
+        (["calibrated", "c.npy", "z.npy", "--accept", 0.1], "z.npy: an array does not say which rows were accepted"),
+        (["calibrated", "c.npy", "z.npz", "--accept", 1.1], "accept: 1.1, at most "),
+        (["calibrated", "several.npz", "z.npz", "--accept", 0.1], "one vector an item is needed"),
+        (["run", "c.npy", "z.npz", "--accept", 0.1], "expected_cosine: method 'poster' cannot do it"),
+    ):
+        status, _, err = modtrans("translate", *arguments)
+        assert status == 1 and words in err
+    assert not (folder / "z.npz").exists() and not (folder / "z.npy").exists()
