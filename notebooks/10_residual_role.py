@@ -26,16 +26,14 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.data import load_pairs
-from analysis.experiments.residual_role import LIST, MEAN, SIBLING, residual_role, usable
+from analysis.experiments.residual_role import LIST, MEAN, MEASURES, SIBLING, residual_role, usable
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots.certificates import risk_coverage
 from analysis.plots.residual_role import measured_against, reliability_diagram
 from analysis.plots.style import PAGE, paper_style, save_figure
-from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
-from analysis.theory.samples import mean_of_draws
 from analysis.theory.selective import risk_curve
 
 # %% [markdown]
@@ -99,11 +97,8 @@ use.round(3)
 # sqrt(A + (1 - A)/K), A the cosine of two draws: `predicted` from one draw's cosine.
 
 # %%
-measures = [*MEASURES, "energy_leading"]
+measures = [*MEASURES, "energy_leading", "predicted"]
 summary = mean_and_spread(scores, ["law"], measures)
-drawn = summary[~summary["law"].isin([MEAN, LIST, SIBLING])]
-predicted = mean_of_draws(drawn["cosine"], drawn["similarity"], draws)
-summary["predicted"] = pd.Series(predicted, drawn.index)
 save_table(summary, out, "laws")
 with paper_style():
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
@@ -131,7 +126,7 @@ own, log_scores = float(1 - mean.loc[SIBLING, "similarity"]), [role.log_score fo
 is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"]
 metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
-metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": float(np.mean(log_scores))}
+metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": sum(log_scores) / seeds}
 metrics |= {"usable": use.mean().to_dict(), "usable_sd": use.std(ddof=1).to_dict()}
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
