@@ -185,13 +185,6 @@ MUTANTS = [
         (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
     ),
     Mutant(
-        "decomposition: a leverage of 1 is no hindrance",
-        f"{THEORY}/decomposition.py",
-        "where=room > EXACT",
-        "where=room != 0",
-        (f"{OF_THEORY}/test_decomposition.py",),
-    ),
-    Mutant(
         "limits: the skill's interval without the share of items with several targets",
         f"{THEORY}/limits.py",
         " / several.mean()",
