@@ -185,6 +185,27 @@ MUTANTS = [
         (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual"),
     ),
     Mutant(
+        "limits: the skill's interval without the share of items with several targets",
+        f"{THEORY}/limits.py",
+        " / several.mean()",
+        "",
+        (f"{OF_THEORY}/test_limits.py",),
+    ),
+    Mutant(
+        "limits: the population floor weighs captions, not items",
+        f"{THEORY}/limits.py",
+        "total / counts[:, None]",
+        "total",
+        (f"{OF_THEORY}/test_limits.py",),
+    ),
+    Mutant(
+        "limits: a ceiling of any targets",
+        f"{THEORY}/limits.py",
+        "ceiling_interval(targets, counts, group, confidence) if independent else None",
+        "ceiling_interval(targets, counts, group, confidence)",
+        (f"{OF_THEORY}/test_limits.py",),
+    ),
+    Mutant(
         "least absolute deviations: the gap is 0",
         f"{THEORY}/least_absolute.py",
         "return LeastAbsolute(linear_map, subgradient, float(gap))",
