@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,10 +21,10 @@ from modtrans_core.cli.verb import run, say
 class Bound:
     """Example: modtrans bound --alpha 0.5 --projection 0.7 --gamma 1 --dim 6
 
-    The poster's bound: P(cos(z, zhat) >= alpha) for a unit target whose projection has length s, when the residual
-    direction F is uniformly random. `complement` keeps F perpendicular to the projection (n = dim - 1), `sphere` draws
-    the alignment as on the whole sphere (n = dim), and `printed` is the poster's formula as printed (n = dim + 1),
-    which is not a lower bound.
+    The poster's bound: P(cos(z, zhat) >= alpha) for a unit target whose projection has length s and is perpendicular to
+    the residual, when the direction F is uniformly random. `complement` is exact for an F that is kept perpendicular to
+    the projection (n = dim - 1), `uniform` for an F anywhere on the sphere. `sphere` draws the alignment as on the
+    whole sphere (n = dim), and `printed` is the poster's formula as printed (n = dim + 1); neither is a lower bound.
     """
 
     alpha: float
@@ -34,22 +35,26 @@ class Bound:
     """d, dimension of the target"""
     gamma: float = 1.0
     """length of the residual, >= 0"""
-    geometry: Literal["printed", "sphere", "complement"] = "complement"
-    """which law of the alignment"""
+    geometry: Literal["printed", "sphere", "complement", "uniform"] = "complement"
+    """where F is, and which law of the alignment"""
     json: bool = False
     """print one JSON object"""
 
     def run(self) -> None:
         from analysis.theory import bound
 
-        level = float(bound.beta(self.alpha, self.projection, self.gamma))
-        probability = float(bound.probability(self.alpha, self.projection, self.gamma, self.dim, self.geometry))
+        s, level = self.projection, float(bound.beta(self.alpha, self.projection, self.gamma))
+        if self.geometry == "uniform":
+            p = s * s, s * ((1 - s) * (1 + s)) ** 0.5
+            probability = float(bound.general_probability(self.alpha, *p, self.gamma, self.dim).probability)
+        else:
+            probability = float(bound.probability(self.alpha, s, self.gamma, self.dim, self.geometry))
         if self.json:
             finite = level if abs(level) != float("inf") else None
             print(json.dumps({"beta": finite, "probability": probability}))
         else:
             print(f"beta         {level:.6g}   the alignment u = <r/|r|, F> that the level needs")
-            print(f"probability  {probability:.6g}   of at least that, u of a uniformly random F ({self.geometry})")
+            print(f"probability  {probability:.6g}   of reaching it with a uniformly random F ({self.geometry})")
 
 
 @dataclass(frozen=True)
@@ -65,25 +70,54 @@ class Certify:
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
-    """pair set; where the run was trained from it, only the test part is used"""
+    """pair set; items that the run was fitted to, or to others of their group, are left out"""
+    split: Literal["auto", "test"] = "auto"
+    """auto: items of which the run has seen neither condition nor target. test: those of which it has not seen the
+    condition, for targets that come from a list, such as names of classes"""
     alpha: float = 0.5
     """cosine to be reached, -1 to 1; from what you need it for or from validation pairs, never from these pairs"""
     confidence: float = 0.95
     """probability with which every statement holds together"""
+    select: bool = False
+    """also: which translations may be used, if at most --risk of those may miss --alpha? The answer is an expected
+    cosine, for `translate --accept`; calibrated runs only"""
+    risk: float = 0.2
+    """with --select: the share of accepted translations that may miss, 0 to 1"""
+    start: float | None = None
+    """with --select: the expected cosine to begin at, known from earlier pairs. Default: alpha to alpha + 0.3"""
+    floor: float | None = None
+    """also: what is each translation's cosine at least, in this share of cases, such as 0.9?"""
     largest_group: int | None = None
     """how many items that depend on each other there can be at most. Default: the largest group of the pair set"""
+    recall: int | None = None
+    """say too how often the right item is among so many nearest of these items, at least"""
     json: bool = False
     """print one JSON object"""
 
     def run(self) -> None:
-        from analysis.theory.certify import certify
-        from analysis.translators.certify import observe
+        from analysis.theory.certify import Maker, certify
+        from analysis.theory.conformal import ConformalFloor
+        from analysis.theory.selective import select
+        from analysis.translators.certify import observe, recall_of
         from modtrans_core import PairedEmbeddings, load
 
-        whole = PairedEmbeddings.load(self.pairs)
-        pairs = held_out(self.run_folder, whole)
-        observed = observe(load(self.run_folder), pairs, whole=whole, largest_group=self.largest_group)
-        certificate = certify(observed, self.alpha, self.confidence)
+        translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        pairs = held_out(self.run_folder, translator, whole, self.split)
+        observed = observe(
+            translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
+        )
+        more: dict[str, Maker] = {}
+        if self.select:
+            starts = None if self.start is None else [self.start]
+            choose = partial(select, observed, self.alpha, risk=self.risk, starts=starts)
+            more["selection"] = choose
+            if observed.groups < observed.items:
+                more["selection_of_groups"] = partial(choose, of="groups")
+        if self.floor is not None:
+            more["floor"] = partial(ConformalFloor.of, observed, self.floor)
+        if self.recall is not None:
+            more["recall"] = recall_of(translator, pairs, self.recall)
+        certificate = certify(observed, self.alpha, self.confidence, statements=more)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
 
 

@@ -25,6 +25,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.protocol import Facts, Method, Translator
 from modtrans_core.scores import score
+from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
@@ -181,17 +182,18 @@ def fit(
     run = None
     if out is not None:
         more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
-        run = runs.begin(out, name, facts._asdict(), config, more, resume)
+        run = runs.begin(out, name, facts.plain(), config, more, resume)
         if resume and runs.is_finished(out):
             return load(out, place)
-    speaks = distributed.is_main()
+    seen = Seen.of({"train": pairs, "validation": validation}, (source, target), place)
+    facts, speaks = facts._replace(seen=seen), distributed.is_main()
     with reporting(progress if speaks else silent, 1, "fit", "step") as report:
         held = Pairing(validation, source, target)
         translator = method(name).fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
-    skill = evaluate(translator, validation.at_most(JUDGED_ON))["skill"] if speaks else None
+    skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"] if speaks else None
     skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
     if run:
-        run.finish(translator.tensors(), validation_skill=skill)
+        run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator
@@ -218,7 +220,8 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
             f"{folder}/{runs.DESCRIPTION}: facts: {described['facts']}, those of a translator are needed"
         ) from None
     config: Any = from_dict(found.config, described["config"])
-    tensors = runs.read_model(folder)
+    tensors, seen = runs.read_model(folder), runs.read_seen(folder)
+    facts = facts if seen is None else facts._replace(seen=Seen.restored(seen))
     try:
         return found.restore(facts, config, tensors, torch.device(device) if device else default_device())
     except ValueError as error:
@@ -236,12 +239,34 @@ def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -
     -------
     dict
         Of `modtrans_core.scores.score`: the cosine beside its floor and ceiling, and recall beside the gallery's size.
+
+    Warns
+    -----
+    UserWarning
+        The translator was fitted to some of the items, or to their conditions or targets.
+        `translator.facts.unseen(pairs)` leaves them out.
     """
+    facts = translator.facts
+    facts.refuse(pairs)
+    if facts.seen is not None:
+        familiar = facts.seen.look(pairs, facts.source, facts.target)
+        if several := int(familiar.left_out().sum()):
+            warnings.warn(
+                f"{several} of {len(pairs)} items are no test of the translator: {familiar.in_words()};"
+                " translator.facts.unseen(pairs) leaves them out",
+                stacklevel=2,
+            )
+    return translated_scores(translator, pairs, **settings)
+
+
+def translated_scores(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -> dict[str, Any]:
+    """`evaluate` of items that may have been seen."""
     translator.facts.refuse(pairs)
     pairing = Pairing(pairs, translator.facts.source, translator.facts.target)
     predicted = translator.translate(np.asarray(pairing.c), **settings)
     mean = translator.mean.cpu().numpy()
-    return score(predicted, np.asarray(pairing.targets), pairing.counts, mean=mean, item=pairing.item)
+    targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
+    return score(predicted, targets, counts, mean=mean, item=item, independent=pairing.independent)
 
 
 _preset = preset

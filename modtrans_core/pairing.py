@@ -99,6 +99,11 @@ class Pairing:
         return self.pairs.counts.get(self.target)
 
     @property
+    def independent(self) -> bool:
+        """Whether the set says that an item's targets are independent given the item; else they have no ceiling."""
+        return self.pairs.independent(self.target)
+
+    @property
     def group(self) -> np.ndarray:
         """The group (P,) of each pair."""
         return self.pairs.labels[self.item[self.of_c]]

@@ -34,7 +34,9 @@ class PairedEmbeddings:
     group : (n,) integers; items of one group are never split apart (variants of one picture). Default: None, each item
         its own; `labels` gives numbers either way.
     key : (n,) strings that name the items.
-    metadata : JSON values: data set, licence, and what each encoder was, one entry a modality.
+    metadata : JSON values: data set, licence, and what each encoder was, one entry a modality. `independent` lists the
+        modalities of which an item's several vectors were drawn independently of each other, as captions by people who
+        do not know of each other's are, and names and aliases are not. Only such targets have a ceiling.
     own_split : (n,) integers: the part that the data set itself puts the item in, an index into
         `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
 
@@ -114,6 +116,19 @@ class PairedEmbeddings:
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
         return self.contents.encoder(name)
+
+    def independent(self, name: str) -> bool:
+        """Whether the set says that an item's vectors of a modality are independent given the item; False is unknown.
+
+        Examples
+        --------
+        >>> captions = {"text": np.ones((2, 5, 3))}
+        >>> PairedEmbeddings(captions).independent("text")
+        False
+        >>> PairedEmbeddings(captions, metadata={"independent": ["text"]}).independent("text")
+        True
+        """
+        return self.contents.independent(name)
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """All vectors of a modality as rows; those that `counts` says are absent are left out.
@@ -269,7 +284,8 @@ class PairedEmbeddings:
         """Read a `.npz` or `.safetensors` file, a folder of such shards, or a folder in clip-retrieval's layout.
 
         Where the vectors are read into memory and pyarrow is installed, names that only parquet files beside them hold
-        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them.
+        are read too. Captions never are; `modtrans_core.store.names.read_items` reads them. Where the set has no
+        groups, several items of one name in these files become a group, such as the captions of one picture.
 
         Parameters
         ----------

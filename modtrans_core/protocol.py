@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from modtrans_core import run
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.seen import Seen
 from modtrans_core.store.contents import differing
 from modtrans_core.vectors import ROWS
 
@@ -35,6 +36,12 @@ class Facts(NamedTuple):
     """dimension of the targets"""
     encoders: Mapping[str, Any] = {}
     """facts about the encoder of each modality, as a pair set's metadata gives them"""
+    seen: Seen | None = None
+    """the rows that it was fitted to; None where that is not known"""
+
+    def plain(self) -> dict[str, Any]:
+        """All but the rows, as JSON values."""
+        return {name: value for name, value in self._asdict().items() if name != "seen"}
 
     def __str__(self) -> str:
         return f"{self.source} {self.k} -> {self.target} {self.d}"
@@ -63,6 +70,26 @@ class Facts(NamedTuple):
                 raise ValueError(f"{name}: dimension {found}, but the translator was trained on {dimension}")
             if difference := differing(pairs.encoder(name), self.encoders.get(name, {})):
                 raise ValueError(f"{name}: {difference[0]}, but the translator was trained on {difference[1]}")
+
+    def unseen(self, pairs: PairedEmbeddings, targets: bool = True) -> PairedEmbeddings:
+        """The items that the translator was not fitted to; all of them where that is not known.
+
+        Parameters
+        ----------
+        targets : see `modtrans_core.seen.Familiar.left_out`.
+
+        Raises
+        ------
+        ValueError
+            Pairs of others than these modalities, dimensions or encoders; no item is left.
+        """
+        self.refuse(pairs)
+        if self.seen is None:
+            return pairs
+        left = self.seen.look(pairs, self.source, self.target).unseen(targets)
+        if not len(left):
+            raise ValueError(f"pairs: the translator was fitted to all {len(pairs)} items; others are needed")
+        return pairs if len(left) == len(pairs) else pairs.take(left)
 
 
 class Translator(Protocol):
@@ -168,7 +195,10 @@ class Stored:
 
     def save(self: Any, folder: str | Path) -> None:
         """Write the translator into a new folder; one that already holds a translator is refused."""
-        run.write(folder, self.method, self.facts._asdict(), self.config, self.tensors())
+        seen = self.facts.seen
+        run.write(
+            folder, self.method, self.facts.plain(), self.config, self.tensors(), seen.tensors() if seen else None
+        )
 
 
 def conditions(c: np.ndarray | Tensor, facts: Facts, device: torch.device) -> Tensor:

@@ -1,8 +1,9 @@
 """Run folders: a translator, or the state of an unfinished training. Safetensors and JSON, whole or not there.
 
-`translator.json` says what it is: format, method, facts, settings, and the split that it was trained on.
-`model.safetensors` is what translates. `training.safetensors` is there while steps are left: weights, moving average
-and moments, and the step that they are of. `metrics.jsonl` is the log.
+`translator.json` says what it is: format, method, facts, settings, and how the pairs were split.
+`model.safetensors` is what translates, and by `seen.safetensors` the rows are known again that it was fitted to.
+`training.safetensors` is there while steps are left: weights, moving average and moments, and the step that they are
+of. `metrics.jsonl` is the log.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from torch import Tensor, nn
 from modtrans_core import distributed
 from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
 
-FORMAT = 4
+FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
+SEEN = "seen.safetensors"
 CHECKPOINT_EVERY = 200
 
 
@@ -67,12 +69,17 @@ def describe(folder: Path, method: str, facts: Mapping[str, Any], config: Any, *
 
 
 def write(
-    folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, tensors: Mapping[str, Tensor]
+    folder: str | Path,
+    method: str,
+    facts: Mapping[str, Any],
+    config: Any,
+    tensors: Mapping[str, Tensor],
+    seen: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a translator into a new folder."""
+    """Write a translator, and the rows that it has seen where they are known, into a new folder."""
     refuse_old_run(folder)
     describe(Path(folder), method, facts, config)
-    write_model(Path(folder), tensors)
+    write_model(Path(folder), tensors, seen)
 
 
 def description(folder: str | Path) -> dict[str, Any]:
@@ -95,18 +102,22 @@ def description(folder: str | Path) -> dict[str, Any]:
     return found
 
 
-def write_model(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write `model.safetensors`."""
+def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
+    """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole."""
+    if seen is not None:
+        _write(folder / SEEN, seen, {})
     _write(folder / MODEL, tensors, {})
 
 
 def read_model(folder: str | Path) -> dict[str, Tensor]:
     """The tensors of `model.safetensors`, in main memory."""
-    path = Path(folder) / MODEL
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: does not hold a translator's weights ({_first_line(error)})") from None
+    return _read(Path(folder) / MODEL, "a translator's weights")
+
+
+def read_seen(folder: str | Path) -> dict[str, Tensor] | None:
+    """The tensors of `seen.safetensors`; None where the run does not say what it has seen."""
+    path = Path(folder) / SEEN
+    return _read(path, "the rows that were seen") if path.exists() else None
 
 
 def is_finished(folder: str | Path) -> bool:
@@ -228,11 +239,11 @@ class Run:
         if stop:
             raise KeyboardInterrupt(f"after step {step} of {steps}")
 
-    def finish(self, tensors: Mapping[str, Tensor], **more: Any) -> None:
-        """Write what translates, and more JSON values into the description; no steps are left."""
+    def finish(self, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None, **more: Any) -> None:
+        """Write what translates, the rows seen, and more JSON values into the description; no steps are left."""
         if self.writes:
             write_json(self.folder / DESCRIPTION, {**description(self.folder), **more})
-            write_model(self.folder, tensors)
+            write_model(self.folder, tensors, seen)
             (self.folder / TRAINING).unlink(missing_ok=True)
         distributed.barrier()
 
@@ -243,6 +254,13 @@ class Run:
 def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     with replacing(path) as temporary, disk_errors(path):
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+
+
+def _read(path: Path, what: str) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: does not hold {what} ({_first_line(error)})") from None
 
 
 def _log(path: Path, **values: float) -> None:

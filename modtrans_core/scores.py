@@ -52,11 +52,12 @@ def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = Non
 
 
 def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | None:
-    """The cosine that no function of the condition can be expected to exceed.
+    """The cosine that no function of the condition can be expected to exceed, of independent targets.
 
     Parameters
     ----------
-    targets, counts : as for `cosine`.
+    targets, counts : as for `cosine`. The targets of an item are independent of each other given the item. Of names and
+        aliases, which were chosen to differ, this is no ceiling: a prediction can be far above it.
 
     Returns
     -------
@@ -134,6 +135,7 @@ def score(
     *,
     mean: np.ndarray,
     item: np.ndarray | None = None,
+    independent: bool = False,
 ) -> dict[str, float | int | None]:
     """All scores of the predictions.
 
@@ -144,11 +146,13 @@ def score(
     mean : (d,) mean of the **training** targets: the floor's constant, and the centre of the centered ranking, in
         which it is subtracted from the unit vectors on both sides.
     item : (q,) the item of each condition; an item's conditions share its weight. Default: one each.
+    independent : whether an item's targets are independent of each other given the item; see
+        `modtrans_core.pairs.PairedEmbeddings.independent`. Only then they have a ceiling.
 
     Returns
     -------
-    `cosine`, `floor`, `ceiling` (None where no item has two targets), `skill` = (cosine - floor) / (ceiling - floor)
-    with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
+    `cosine`, `floor`, `ceiling` (None where no item has two independent targets), `skill` = (cosine - floor) / (ceiling
+    - floor) with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
     `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, and `gallery`, the number of items ranked.
 
     Examples
@@ -163,7 +167,7 @@ def score(
     weight = 1.0 / (n * np.bincount(item, minlength=n)[item])
     own_counts = None if counts is None else counts[item]
     value = float(weight @ cosine(predicted, targets[item], own_counts))
-    low, high = floor(mean, targets, counts), ceiling(targets, counts)
+    low, high = floor(mean, targets, counts), ceiling(targets, counts) if independent else None
     z, counts = unit_targets(targets, counts)
     centered = unit(predicted) - mean
     centered_targets = z - mean

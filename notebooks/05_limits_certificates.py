@@ -29,13 +29,13 @@ from analysis.plots import certificates as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import Observed
-from analysis.theory.limits import limits, population_floor
+from analysis.theory.limits import limits, mean_length_bracket, population_floor
 from analysis.translators.certify import largest_in
 
 # %% [markdown]
 # ## Where do baselines lie between floor and ceiling?
 # The split is by group. Baselines are fitted on one row a target; items with several targets repeat their condition.
-# Intervals are over groups.
+# Intervals are over groups. There is a ceiling where an item's targets are independent of each other.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -45,7 +45,8 @@ held = experiment.held_out(data, source, target, seed)
 d, of_items = held.z.shape[-1], {"counts": held.counts, "group": held.group}
 translators = experiment.fitted(held)
 predicted = {name: translator.translate(held.c) for name, translator in translators.items()}
-scores = {name: limits(x, held.z, held.trial.mean, **of_items, confidence=confidence) for name, x in predicted.items()}
+how = {**of_items, "confidence": confidence, "independent": held.trial.test.independent}
+scores = {name: limits(x, held.z, held.trial.mean, **how) for name, x in predicted.items()}
 save_table(experiment.table(scores), out, "limits")
 print(f"{len(data):,} items, {len(held.train[0]):,} training pairs, {len(held.c):,} test items")
 experiment.table(scores)
@@ -55,6 +56,11 @@ with paper_style():
     figure, ax = plt.subplots(figsize=(PAGE / 2, 0.45 * len(scores) + 1))
     figures.between(scores, ax)
     save_figure(figure, out, "limits")
+alike = np.ptp(data.counts.get(target, np.ones(1))) == 0  # else the baseline weighs captions and the floor weighs items
+best = scores["ridge"]
+bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
+if bracket is not None:
+    print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
 
 # %% [markdown]
 # Every cosine belongs between its floor and its ceiling: the constant mean is the floor, and ridge lies above it.
@@ -119,12 +125,12 @@ tested
 
 # %%
 metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "sampling": law.to_dict("list")}
+metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
 metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": tested.fillna(0).to_dict("index")}
 metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
-alike = np.ptp(data.counts.get(target, np.ones(1))) == 0  # else the baseline weighs captions and the floor weighs items
-best = scores["ridge"]
 assert abs(scores["constant mean"].skill.value) < (1e-6 if alike else 0.05)
 assert best.floor.value < best.cosine.value and (best.ceiling is None or best.cosine.value < best.ceiling.value)
+assert bracket is None or best.cosine.value < bracket.high.value
 assert (law["value"] - law["law"]).abs().max() < 0.02
 assert verdicts["random"] != "supported"
 assert verdicts["learned"] != "supported" or verdicts["turned round"] == "refuted"

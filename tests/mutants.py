@@ -75,8 +75,8 @@ MUTANTS = [
     Mutant(
         "simulation: tests that never reject",
         "analysis/experiments/simulation.py",
-        "alternative=alternative).pvalue for",
-        "alternative=alternative).pvalue * 0 + 1 for",
+        "probability = np.clip(np.asarray(probabilities, dtype=float), 0.0, 1.0)",
+        "probability = count / draws",
         ("tests/analysis/experiments/test_simulation.py", "01_alignment_law", "03_cosine_bound"),
     ),
     Mutant(
@@ -103,8 +103,8 @@ MUTANTS = [
     Mutant(
         "bound: the general integral forgets the length of zhat",
         f"{THEORY}/bound.py",
-        "missing = alpha * length - along * (s + gamma * t)",
-        "missing = alpha * np.hypot(s, gamma) - along * (s + gamma * t)",
+        "length = np.sqrt((s - gamma) ** 2 + 2.0 * gamma * s * from_pole)",
+        "length = np.hypot(s, gamma) + 0.0 * from_pole",
         (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
     ),
     Mutant(
@@ -113,6 +113,41 @@ MUTANTS = [
         "worst = -np.sqrt(-np.expm1(log_w))",
         "worst = np.sqrt(-np.expm1(log_w))",
         (f"{OF_THEORY}/test_bound.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "limit law: a direction has no component along the projection",
+        f"{THEORY}/limit_law.py",
+        "return np.hypot(1.0, np.where(",
+        "return np.hypot(1.0, 0.0 * np.where(",
+        (f"{OF_THEORY}/test_limit_law.py", f"{OF_THEORY}/test_identities.py", "03_cosine_bound"),
+    ),
+    Mutant(
+        "limit law: one of two terms",
+        f"{THEORY}/limit_law.py",
+        "np.hypot(b * b + gamma * gamma, a * b)",
+        "(b * b + gamma * gamma)",
+        (f"{OF_THEORY}/test_limit_law.py", f"{OF_THEORY}/test_identities.py"),
+    ),
+    Mutant(
+        "Poisson binomial: tilted, and not tilted back",
+        f"{THEORY}/poisson_binomial.py",
+        "np.exp(theta * np.arange(k, -1, -1))",
+        "np.ones(k + 1)",
+        (f"{OF_THEORY}/test_poisson_binomial.py",),
+    ),
+    Mutant(
+        "check of the bound: a row at alpha does not reach it",
+        f"{THEORY}/strategies.py",
+        "axis=1) >= alpha * np.linalg",
+        "axis=1) > alpha * np.linalg",
+        ("tests/property/test_strategies.py",),
+    ),
+    Mutant(
+        "check of the bound: every row has the mean bound",
+        f"{THEORY}/strategies.py",
+        "fewer_than_expected(reached, bounds)",
+        "fewer_than_expected(reached, np.full(len(bounds), bounds.mean()))",
+        ("tests/property/test_strategies.py",),
     ),
     Mutant(
         "decomposition: the residual is not what is left",
@@ -166,15 +201,15 @@ MUTANTS = [
     Mutant(
         "gamma: the break-even doubled",
         f"{THEORY}/gamma.py",
-        "needed = s * gamma / (rho * (s + np.hypot(s, gamma)))",
-        "needed = 2.0 * s * gamma / (rho * (s + np.hypot(s, gamma)))",
+        "needed = (s / rho) * (gamma /",
+        "needed = 2.0 * (s / rho) * (gamma /",
         (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
     ),
     Mutant(
         "gamma: the largest gamma that helps halved",
         f"{THEORY}/gamma.py",
-        "crossing = 2.0 * s**2 * along",
-        "crossing = s**2 * along",
+        "crossing = 2.0 * along /",
+        "crossing = along /",
         (f"{OF_THEORY}/test_gamma.py", "06_gamma"),
     ),
     Mutant(
@@ -211,6 +246,20 @@ MUTANTS = [
         "limit = lower_mean_limit((sums / counts)[1::2],",
         "limit = lower_mean_limit((sums / counts)[::2],",
         (f"{OF_THEORY}/test_gamma.py",),
+    ),
+    Mutant(
+        "calibration: gamma is chosen without groups",
+        "analysis/experiments/weights.py",
+        "best_gamma(*chosen_on, held.z, group=held.group, confidence",
+        "best_gamma(*chosen_on, held.z, confidence",
+        ("tests/analysis/experiments/test_weights.py",),
+    ),
+    Mutant(
+        "translation: gamma is chosen without groups",
+        "analysis/experiments/translation.py",
+        "best_gamma(held, held_f, held_z, group=trial.validation.group)",
+        "best_gamma(held, held_f, held_z, group=None)",
+        ("tests/analysis/experiments/test_translation.py",),
     ),
     Mutant(
         "draws: the energy score without the spread of the draws",

@@ -43,6 +43,70 @@ def test_train_and_certify(folder, capsys):
     assert status == 0 and "With confidence 0.95 everything below is right at once." in out
 
 
+def test_what_was_seen_is_not_certified(folder, capsys):
+    """A copy in half the digits and in another order, 64 of whose 80 items were seen: certified are the other 16."""
+    pairs = PairedEmbeddings.load("pairs.npz")
+    turned = pairs.take(np.arange(80)[::-1])
+    turned.save("copy.npz", "float16")
+    pairs.split(0)[0].save("train.npz")
+    assert modtrans(capsys, "train", "pairs.npz", "--goal", "retrieval", "--out", "run")[0] == 0
+    whole, copy = (modtrans(capsys, "certify", "run", f"{name}.npz", "--json") for name in ("pairs", "copy"))
+    assert json.loads(whole[1])["pairs"] == json.loads(copy[1])["pairs"] == 16
+    assert "used the 16 items of 80 that the run was not fitted to. Left out: 64 with a condition" in copy[2]
+    status, out, err = modtrans(capsys, "certify", "run", "train.npz")
+    assert status == 1 and not out and "run: was fitted to all 56 items or others of their groups" in err
+    assert modtrans(capsys, "certify", "run", "pairs.npz", "--split", "train")[0] == 2
+
+
+def test_targets_from_a_list_of_names_are_certified_where_that_is_said(folder, capsys):
+    rng = np.random.default_rng(5)
+    PairedEmbeddings({"image": rng.normal(size=(80, 8)), "text": rng.normal(size=(8, 6))[np.arange(80) % 8]}).save(
+        "c.npz"
+    )
+    assert modtrans(capsys, "train", "c.npz", "--goal", "cosine", "--out", "run")[0] == 0
+    assert modtrans(capsys, "certify", "run", "c.npz")[0] == 1
+    status, out, _ = modtrans(capsys, "certify", "run", "c.npz", "--split", "test", "--json")
+    assert status == 0 and json.loads(out)["pairs"] == 16
+
+
+def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, out, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "3", "--json")
+    assert status == 0, err
+    found = json.loads(out)["statements"]
+    assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
+    assert found["recall"]["confidence"] == found["items"]["confidence"]
+    status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "0")
+    assert status == 1 and "k: 0, 1 to" in err
+
+
+def test_certify_selects_and_gives_a_floor(folder, capsys):
+    rng = np.random.default_rng(1)
+    c = rng.normal(size=(900, 8))
+    c[:, 7] += 4 * np.sign(c[:, 7])
+    z = np.where(c[:, 7:] > 0, c[:, :6] + 3, rng.normal(size=(900, 6)))
+    PairedEmbeddings({"image": c, "text": z}).save("large.npz")
+    PairedEmbeddings({"image": c, "text": z}, group=np.arange(900) // 2).save("grouped.npz")
+    assert modtrans(capsys, "train", "large.npz", "--out", "run")[0] == 0
+    options = ["--alpha", 0.6, "--select", "--risk", 0.3, "--floor", 0.8]
+    status, out, _ = modtrans(capsys, "certify", "run", "large.npz", *options, "--json")
+    said = json.loads(out)["statements"]
+    assert status == 0 and "selection_of_groups" not in said
+    chosen = said["selection"]
+    assert chosen["confidence"] == pytest.approx(1 - 0.05 / 5) and chosen["risk"] == 0.3 and 0 < chosen["coverage"] < 1
+    assert said["floor"]["share"] == 0.8 and 0 < said["floor"]["margin"]["all"] < 1.5
+    text = modtrans(capsys, "certify", "run", "large.npz", *options)[1]
+    assert "Which translations may be used, if at most 0.3 of those may miss a cosine of 0.6?" in text
+    assert f"at least {chosen['threshold']:.4g}." in text and "How good is each translation at least" in text
+    status, _, err = modtrans(capsys, "translate", "run", "large.npz", "z.npz", "--accept", chosen["threshold"])
+    assert status == 0 and "of 900 items are accepted" in err
+    begun = json.loads(modtrans(capsys, "certify", "run", "large.npz", *options, "--start", 0.05, "--json")[1])
+    assert begun["statements"]["selection"]["threshold"] is None  # all are accepted there, and too many miss
+    status, out, _ = modtrans(capsys, "certify", "run", "grouped.npz", *options, "--json")
+    said = json.loads(out)["statements"]
+    assert status == 0 and (said["selection"]["of"], said["selection_of_groups"]["of"]) == ("items", "groups")
+
+
 def test_certify_refuses_another_encoder(folder, capsys):
     given = PairedEmbeddings.load("pairs.npz")
     for name, encoder in (("one", "open_clip:RN50/openai"), ("other", "timm:vit/dino")):
@@ -57,6 +121,12 @@ def test_certify_refuses_another_encoder(folder, capsys):
     [
         (["certify", "run", "pairs.npz", "--alpha", "2"], 1, "alpha: 2"),
         (["certify", "run", "pairs.npz", "--largest-group", "0"], 1, "largest_group: 0, at least 1"),
+        (
+            ["certify", "run", "pairs.npz", "--select"],
+            1,
+            "expected: none, expected cosines, or other scores, are needed",
+        ),
+        (["certify", "run", "pairs.npz", "--floor", "1"], 1, "share: 1.0, a number strictly between 0 and 1"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
     ],
@@ -80,8 +150,11 @@ def test_help_begins_with_an_example_that_names_the_verb(verb, capsys):
 
 
 def test_bound_prints_what_was_derived_by_hand(capsys):
-    """d = 6, s = .7, gamma = 1, alpha = .5: 0.3748 with F perpendicular to the projection, 0.3450 as printed."""
-    for geometry, expected in (("complement", 0.3748), ("printed", 0.3450)):
+    """d = 6, s = .7, gamma = 1, alpha = .5: 0.3748 with F perpendicular to the projection, 0.3450 as printed.
+
+    With F anywhere on the sphere it is 0.3880; of 4 million drawn directions .38800 reach it.
+    """
+    for geometry, expected in (("complement", 0.3748), ("printed", 0.3450), ("uniform", 0.3880)):
         arguments = ["--alpha", 0.5, "--projection", 0.7, "--gamma", 1, "--dim", 6, "--geometry", geometry, "--json"]
         status, out, _ = modtrans(capsys, "bound", *arguments)
         result = json.loads(out)

@@ -61,7 +61,8 @@ class Task:
         test = self.tested
         parts = [translate(part) for part in on_device(test.c, self.device).split(at_once)]
         found = torch.cat(parts).float().cpu().numpy()
-        return score(found, test.targets, test.counts, mean=self.pairing.mean(), item=test.item)
+        mean, known = self.pairing.mean(), test.independent
+        return score(found, test.targets, test.counts, mean=mean, item=test.item, independent=known)
 
 
 def synthetic_task(
@@ -81,7 +82,7 @@ def synthetic_task(
     ends = np.cumsum(sizes)
     pairs, mean = synthetic_pairs(int(ends[-1]), intrinsic, d, NOISE, captions, rng)
     axes = np.linalg.qr(rng.standard_normal((d, intrinsic)))[0].T  # orthonormal rows
-    turned = PairedEmbeddings({"image": pairs.modality("image") @ axes, "text": pairs.modality("text")})
+    turned = replace(pairs, arrays={"image": pairs.modality("image") @ axes, "text": pairs.modality("text")})
     train, validation, test = (turned.take(items) for items in np.split(np.arange(ends[-1]), ends[:-1]))
     optimum = cosine(mean[ends[1] :], test.modality("text")).mean()
     return Task(train, validation, test, device, float(optimum))

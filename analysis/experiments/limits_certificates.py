@@ -18,7 +18,8 @@ from analysis.experiments.synthetic import mean_length
 from analysis.experiments.trial import Trial
 from analysis.theory.certify import Certificate, Observed, certify, curve
 from analysis.theory.confidence import mean_interval
-from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.limits import Limits
+from analysis.theory.samples import sampling_law
 from analysis.translators import SIMPLE, applicable
 from modtrans_core import PairedEmbeddings, Translator, preset
 from modtrans_core.scores import cosine

@@ -10,6 +10,8 @@ gamma and a residual perpendicular to the projection are one and the same for un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,11 @@ from torch.nn.functional import normalize
 
 from analysis.experiments.sampling_steps import prediction_error
 from analysis.experiments.trial import Trial
+from analysis.theory.certify import Observed
+from analysis.theory.conformal import ALL, ConformalFloor
 from analysis.theory.draws import MEASURES, direction_score, energy_score, listed, measure, siblings
+from analysis.theory.selective import RiskCurve, Selection, risk_curve, select
+from analysis.translators.certify import largest_in
 from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
 from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Batches
@@ -36,6 +42,8 @@ DDIM = {
     "train.batch": 256, "train.learning_rate": 1e-3, "train.weight_decay": 0.0,
 }  # fmt: skip
 """how the trained residual differs from the preset `poster`: a rate at which a short training gets far"""
+OF = ("items", "groups")
+"""the populations of a selection"""
 MEAN, LIST, SIBLING = "m alone", "m, its K nearest", "another target"
 
 
@@ -49,6 +57,8 @@ class Role(NamedTuple):
     """one row a test item: `route`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
     """`direction_score` of the Gaussian on the test residuals, nats a coordinate"""
+    observed: Observed
+    """the test pairs, with the cosines that m expects"""
 
 
 def residual_role(
@@ -106,7 +116,44 @@ def residual_role(
     cosines = pd.DataFrame({"group": held.pairs.labels, "expected": expected, "observed": cosine(m, targets, counts)})
     residual = unit(held.z[held.of_z]) - m[held.item[held.of_c]]
     log_score = direction_score(calibrated.root.numpy(), unit(residual)).mean() / held.d
-    return Role(pd.DataFrame(rows), cosines.assign(**facts), float(log_score))
+    largest = max(largest_in(part.pairs) for part in (trial.train, trial.validation, trial.test))
+    observed = Observed.of_translations(
+        m, targets, counts=counts, group=held.pairs.labels, largest_group=largest, expected=expected
+    )
+    return Role(pd.DataFrame(rows), cosines.assign(**facts), float(log_score), observed)
+
+
+def usable(
+    roles: Sequence[Role], alpha: float, risk: float, share: float, confidence: float = 0.95
+) -> tuple[dict[str, list[Selection]], dict[str, list[RiskCurve]], pd.DataFrame]:
+    """Which translations of m may be used, and how good each is at least, trial by trial.
+
+    Parameters
+    ----------
+    alpha, risk, confidence : of the selections, as for `analysis.theory.selective.select`.
+    share, confidence : of the floors, as for `analysis.theory.conformal.ConformalFloor`.
+
+    Returns
+    -------
+    The selections of items and of groups, their risk curves, and one row a trial: `coverage_of_items` and `coverage_of_groups`, 0 where
+    nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that all would have if the same were
+    expected of all. Where there are too few pairs for a floor it is missing.
+    """
+    found = {of: [select(one.observed, alpha, confidence, risk=risk, of=of) for one in roles] for of in OF}
+    curves = {of: [risk_curve(one.observed, alpha, confidence, of=of) for one in roles] for of in OF}
+    rows = []
+    for index, role in enumerate(roles):
+        kept = [found[of][index] for of in OF]
+        floor, same = (
+            ConformalFloor.of(pairs, share, confidence)
+            for pairs in (role.observed, replace(role.observed, expected=None))
+        )
+        rows.append(
+            {f"coverage_of_{one.of}": one.coverage if one.threshold is not None else 0.0 for one in kept}
+            | {"margin": floor.margin[ALL], "floor": floor.mean_floor if floor.margin[ALL] is not None else None}
+            | {"same_floor": same.mean_floor if same.margin[ALL] is not None else None}
+        )
+    return found, curves, pd.DataFrame(rows).astype(float)
 
 
 def trained(calibrated: CalibratedTranslator, trial: Trial, steps: int, width: int) -> PosterTranslator:

@@ -52,7 +52,8 @@ def synthetic_pairs(
     length = np.linalg.norm(signal, axis=1, keepdims=True)
     sigma = noise * np.sqrt(np.square(length).mean() / d)
     target = _normalise(signal[:, None] + sigma * rng.standard_normal((n, captions, d)))
-    pairs = PairedEmbeddings({"image": condition, "text": target if captions > 1 else target[:, 0]})
+    arrays = {"image": condition, "text": target if captions > 1 else target[:, 0]}
+    pairs = PairedEmbeddings(arrays, metadata={"independent": ["text"]})
     return pairs, signal / length * mean_length(length / sigma, d)
 
 

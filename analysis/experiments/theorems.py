@@ -17,7 +17,19 @@ from scipy import stats
 from analysis.experiments.simulation import alignments, count_cosines, p_values
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
 from analysis.experiments.weights import orthogonal_rows
-from analysis.theory import bound, confidence, decomposition, gamma, least_absolute, limits, sphere
+from analysis.theory import (
+    bound,
+    confidence,
+    decomposition,
+    gamma,
+    joint_fit,
+    least_absolute,
+    limit_law,
+    retrieval,
+    rotational,
+    samples,
+    sphere,
+)
 from analysis.theory.arrays import row_cosine
 
 FALSE_ALARM = 1e-6  # chance that a check with random draws refutes a true statement
@@ -153,6 +165,22 @@ def _printed_bound(rng: np.random.Generator) -> Found:
     return _no_less(counts, bound.probability(alphas, 0.6, 0.5, 4, "printed"))
 
 
+def _printed_bound_without_perpendicularity(rng: np.random.Generator) -> Found:
+    alphas = bound.cosine(np.linspace(-0.2, 0.0, 11), 0.8, 1.0)
+    counts = count_cosines(*_orthogonal(256, 0.8), 1.0, alphas, DRAWS, rng)
+    return _no_less(counts, bound.probability(alphas, 0.8, 1.0, 256, "printed"))
+
+
+def _limit_law(rng: np.random.Generator) -> Found:
+    """Directions in 10^10 dimensions, of which two coordinates and the length of the others count."""
+    (x, y), rest, x_levels = rng.standard_normal((2, DRAWS)), rng.chisquare(1e10, DRAWS), np.linspace(-2.0, 2.0, 9)
+    f = np.stack([x, y, np.sqrt(rest)], axis=1)
+    p, law = np.array([0.64, 0.48, 0.0]), limit_law.limit_law(0.64, 0.48, 1.0)
+    cosine = row_cosine(p + f / np.linalg.norm(f, axis=1, keepdims=True), np.tile([1.0, 0.0, 0.0], (DRAWS, 1)))
+    counts = (cosine[:, None] >= law.mean + x_levels * law.deviation / 1e5).sum(axis=0)
+    return _exact(pd.DataFrame({"count": counts, "draws": DRAWS}), stats.norm.sf(x_levels))
+
+
 def _complement(rng: np.random.Generator) -> Found:
     alphas = bound.cosine(np.linspace(-0.9, 0.9, 19), 0.6, 0.5)
     counts = count_cosines(*_orthogonal(4, 0.6), 0.5, alphas, DRAWS, rng, perpendicular=True)
@@ -197,9 +225,86 @@ def _one_draw(rng: np.random.Generator) -> Found:
     """Pairs of draws of normalize(mu + noise), whose mean has a length in closed form."""
     draws = rng.standard_normal((2, DRAWS, 8)) + 1.5 * np.eye(8)[0]
     cosine = row_cosine(*draws)
-    law = limits.sampling_law(float(mean_length(np.array(1.5), 8)), 1)
+    law = samples.sampling_law(float(mean_length(np.array(1.5), 8)), 1)
     off = (cosine.mean() - law) / (cosine.std() / np.sqrt(DRAWS))
     return Found(abs(off) < 5.0, f"{cosine.mean():.3f}, {off:+.1f} standard errors off")
+
+
+def _directions(n: int, d: int, rng: np.random.Generator) -> np.ndarray:
+    """n unit vectors of R^d, uniform."""
+    x = rng.standard_normal((n, d))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def _some_draws(rng: np.random.Generator) -> Found:
+    """Means of 8 draws of a sampler that leans aside, in R^256, where lengths hardly vary."""
+    d, kappa, K = 256, 20.0, 8
+    z = rng.standard_normal((2000, d)) + kappa * np.eye(d)[0]
+    w = rng.standard_normal((2000, K, d)) + kappa * (0.8 * np.eye(d)[0] + 0.6 * np.eye(d)[1])
+    cosine = row_cosine(z, (w / np.linalg.norm(w, axis=2, keepdims=True)).mean(axis=1))
+    m = float(mean_length(np.array(kappa), d))
+    off = cosine.mean() - float(samples.mean_of_draws(0.8 * m**2, m**2, K))
+    return Found(abs(off) < 1e-3 + 5.0 * cosine.std() / np.sqrt(2000), f"{cosine.mean():.3f}, {off:+.4f} off")
+
+
+def _best_joint_map(rng: np.random.Generator) -> Found:
+    """Whether small steps from the projection raise the loss of M with the best direction beside it."""
+    c, z = _pairs(rng)
+    M = joint_fit.best_response(c, z, 0.0)
+    steps = [1e-3 * sign * step for step in rng.standard_normal((20, *M.shape)) for sign in (1, -1)]
+    change = min(joint_fit.joint_excess(z, c @ (M + step), 0.5) for step in steps)
+    change -= joint_fit.joint_excess(z, c @ M, 0.5)
+    return Found(change >= 0.0, f"a step changes the loss by {change:.1e}")
+
+
+def _response_to_a_long_direction(rng: np.random.Generator) -> Found:
+    c, z = _pairs(rng)
+    m = c @ joint_fit.best_response(c, z, 0.0)
+    m *= 0.5 / np.linalg.norm(m, axis=1, keepdims=True)
+    cosine = row_cosine(c @ joint_fit.best_response(c, m, 1.0), m).mean()
+    return Found(cosine < 0.0, f"mean cosine with m {cosine:.2f}")
+
+
+def _about_an_axis(rng: np.random.Generator) -> Found:
+    """Directions of one latitude w about mu, at 9 levels."""
+    p, z, mu, w = np.array([0.2, 0.5, 0.1, 0.0]), np.eye(4)[0], np.array([0.8, 0.0, 0.6, 0.0]), 0.6
+    g = rng.standard_normal((DRAWS, 4))
+    g -= np.outer(g @ mu, mu)
+    cosine = row_cosine(p + 0.7 * (w * mu + 0.8 * g / np.linalg.norm(g, axis=1, keepdims=True)), z[None])
+    worst = 1.0
+    for alpha in np.quantile(cosine[:1000], np.linspace(0.1, 0.9, 9)):
+        exact = float(rotational.rotational_probability(alpha, p[None], z[None], mu, [w], 0.7).probability[0])
+        hits = int((cosine[1000:] >= alpha).sum())
+        worst = min(worst, float(stats.binomtest(hits, DRAWS - 1000, min(exact, 1.0)).pvalue))
+    return Found(9 * worst > FALSE_ALARM, f"p = {min(1.0, 9 * worst):.2g}")
+
+
+def _forced_ranks(rng: np.random.Generator) -> Found:
+    """Queries of every distance from their own vector: do those above the threshold rank first?"""
+    z = _directions(30, 4, rng)
+    q = z + rng.uniform(0.0, 1.0, (400, 30, 1)) * rng.standard_normal((400, 30, 4)) / 2.0
+    cosine = q @ z.T / np.linalg.norm(q, axis=2, keepdims=True)
+    own = np.einsum("rnn->rn", cosine)
+    rank = (cosine > own[..., None]).sum(axis=2) + 1
+    forced = own > retrieval.needed_cosine(z)
+    return Found(bool((rank[forced] == 1).all()), f"all of {forced.sum()}, and {(rank == 1).sum() - forced.sum()} more")
+
+
+def _tight_for_ten(rng: np.random.Generator) -> Found:
+    """Whether some query just below the threshold of rank 2 is beaten by both of two rivals on opposite sides."""
+    z = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [0.8, -0.6, 0.0]])
+    q = _directions(50 * DRAWS, 3, rng)
+    beaten = (q @ z[1:].T > (q @ z[0])[:, None]).all(axis=1)
+    highest, needed = (q[beaten] @ z[0]).max(), retrieval.needed_cosine(z, k=2)[0]
+    return Found(highest > needed - 0.05, f"highest {highest:.2f} of {needed:.2f}")
+
+
+def _gaussian_gallery(rng: np.random.Generator) -> Found:
+    query, rivals = np.array([[1.0, 0.5, 0.0]]), rng.standard_normal((DRAWS, 19, 3)) + 0.5
+    own = float(query[0] @ np.full(3, 0.5)) + 1.5
+    law = float(retrieval.expected_recall(query, [own], np.full(3, 0.5), np.eye(3), 20, 3)[0])
+    p = stats.binomtest(int(((rivals @ query[0] > own).sum(axis=1) < 3).sum()), DRAWS, law).pvalue
+    return Found(p > FALSE_ALARM, f"p = {p:.2g}")
 
 
 def _lower_limit(rng: np.random.Generator) -> Found:
@@ -256,6 +361,15 @@ STATEMENTS = [
         _printed_bound,
     ),
     Statement(
+        "printed bound, d = 256", "P(cos >= alpha) is at least the printed integral, d = 256",
+        "f uniform, p perpendicular to r, beta < 0", "poster", False, limit_law.uniform_overstatement,
+        "limit law; simulation", "analysis/theory/test_limit_law.py", _printed_bound_without_perpendicularity,
+    ),
+    Statement(
+        "limit law", "sqrt(d) (cos - a/L) tends to N(0, sigma^2)", "f uniform on the sphere of R^d, any p",
+        "here", True, limit_law.limit_law, "algebra, by machine", "analysis/theory/test_limit_law.py", _limit_law,
+    ),
+    Statement(
         "complement", "P(cos >= alpha) is the law's tail in n = d - 1", "f uniform and perpendicular to p",
         "here", True, bound.probability, "closed form; simulation", "analysis/theory/test_bound.py", _complement,
     ),
@@ -279,7 +393,39 @@ STATEMENTS = [
     ),
     Statement(
         "one draw", "A perfect sampler scores |m|^2 where the conditional mean scores |m|", "z unit, m = E[z|c]",
-        "here", True, limits.sampling_law, "algebra", "analysis/theory/test_limits.py", _one_draw,
+        "here", True, samples.sampling_law, "algebra", "analysis/theory/test_samples.py", _one_draw,
+    ),
+    Statement(
+        "K draws", "The mean of K draws scores E<z, w> / sqrt(A + (1 - A)/K), A the cosine of two draws",
+        "independent draws of any sampler; nearly, in high dimension", "here", True, samples.mean_of_draws,
+        "algebra; simulation", "analysis/theory/test_samples.py", _some_draws,
+    ),
+    Statement(
+        "best joint map", "The projection of z is the best M beside a free unit direction F", "squared loss, gamma > 0",
+        "poster", False, joint_fit.joint_excess, "algebra; counterexample", "analysis/theory/test_joint_fit.py",
+        _best_joint_map,
+    ),
+    Statement(
+        "long direction", "The best M beside F = m/|m| points away from m", "squared loss, gamma > |m|", "here", True,
+        joint_fit.best_response, "linear algebra", "analysis/theory/test_joint_fit.py", _response_to_a_long_direction,
+    ),
+    Statement(
+        "axis", "P(cos >= alpha) is one integral for each latitude w of f about an axis",
+        "f = w mu + sqrt(1 - w^2) g, g uniform perpendicular to mu", "here", True, rotational.rotational_probability,
+        "simulation; the uniform law as a mixture", "analysis/theory/test_rotational.py", _about_an_axis,
+    ),
+    Statement(
+        "rank", "cos(z, zhat) > sqrt((1 + c)/2) forces rank 1", "c the largest cosine of z with a rival", "here", True,
+        retrieval.needed_cosine, "triangle inequality", "analysis/theory/test_retrieval.py", _forced_ranks,
+    ),
+    Statement(
+        "rank k", "The same number for rank k is tight", "c the k-th largest, k > 1", "here", False,
+        retrieval.needed_cosine, "counterexample", "analysis/theory/test_retrieval.py", _tight_for_ten,
+    ),
+    Statement(
+        "Gaussian gallery", "The rank is binomial, with the normal tail of the own score",
+        "independent rivals whose scores are normal", "here", True, retrieval.expected_recall, "simulation",
+        "analysis/theory/test_retrieval.py", _gaussian_gallery,
     ),
     Statement(
         "lower limit", "The certified probability is too high in a share delta of the cases at most",

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.poster_parts import trained_parts
 from analysis.experiments.trial import Trial
 from analysis.theory.gamma import best_gamma
+from analysis.theory.limit_law import kappa
 from analysis.translators import SIMPLE, applicable
 from analysis.translators.certify import certify_translator, largest_in
 from modtrans_core import Pairing, PosterConfig, PosterTranslator, preset
@@ -29,6 +31,8 @@ class Comparison(NamedTuple):
     """mean test cosine of the trained parts for each gamma: `route`, `seed`, `gamma`, `cosine`"""
     certificates: pd.DataFrame
     """one row: the poster's translator certified on the test part at the median validation cosine of the ridge map"""
+    parts: pd.DataFrame
+    """one row: `analysis.experiments.poster_parts.trained_parts` of that translator, at the same cosine"""
 
 
 def translation(trial: Trial, steps: int = 2000) -> Comparison:
@@ -60,7 +64,8 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     curve = [{**facts, "gamma": gamma, "cosine": mean_cosine(trial.test, p + gamma * f)} for gamma in GAMMAS]
     alpha = float(np.median(cosine(held_ridge, held_z)))
     certificate = {**facts, **certified(poster, trial, alpha)}
-    return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]))
+    parts = {**facts, **trained_parts(poster, trial, alpha)}
+    return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]), pd.DataFrame([parts]))
 
 
 def posters(steps: int, seed: int) -> dict[str, PosterConfig]:
@@ -107,8 +112,16 @@ def certified(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[str,
         "observed_pairs": premises.observed,
         "bound": premises.bound.probability,
         "bound_refuted": premises.bound.refuted,
+        "kappa": _median_kappa(poster, trial),
         "exact": premises.exact.probability,
         "exact_refuted": premises.exact.refuted,
         "beaten": premises.dominance.mean,
         "dominance": premises.dominance.verdict,
     }
+
+
+def _median_kappa(poster: PosterTranslator, trial: Trial) -> float:
+    """Median of kappa over the test part's conditions, those with |p| < 1, which the orthogonal geometry needs."""
+    projection, _, gamma = poster.parts(np.asarray(trial.test.c))
+    s = np.linalg.norm(projection, axis=1)
+    return float(np.median(kappa(s[s < 1.0], gamma))) if (s < 1.0).any() else float("nan")

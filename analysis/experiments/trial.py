@@ -84,7 +84,8 @@ class Trial:
         mean : (d,) of the targets that the translator knows. Default: of this trial's training targets.
         """
         part, mean = part or self.test, self.mean if mean is None else mean
-        return score(zhat, np.asarray(part.targets), part.counts, mean=mean, item=part.item)
+        targets, counts, item = np.asarray(part.targets), part.counts, part.item
+        return score(zhat, targets, counts, mean=mean, item=item, independent=part.independent)
 
     def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
         """One row: `route`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""

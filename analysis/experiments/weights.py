@@ -113,15 +113,13 @@ def trained(
         Where it translates otherwise, or its own test part is another one than that of `parts`: it would be marked on
         pairs that it was trained on.
     """
-    from modtrans_core.cli.use import held_out
-
-    own, translator = held_out(Path(folder), data), load(folder)
-    if len(own) < len(data) and own.fingerprint() != parts["test"].fingerprint():
-        raise ValueError(f"{folder}: its test part is another one; the seed of its own split is needed")
+    translator = load(folder)
     facts = translator.facts
     if (facts.source, facts.target) != (source, target):
         raise ValueError(f"{folder}: translates {facts.source} to {facts.target}, not {source} to {target}")
     facts.refuse(data)
+    if facts.seen is not None and facts.seen.look(parts["test"], source, target).condition.any():
+        raise ValueError(f"{folder}: its test part is another one; the seed of its own split is needed")
     parts_of = able(translator, HasParts).parts
     held, test = (parts_of(rows(parts[name], source, target).c) for name in ("validation", "test"))
     return {Path(folder).name: ((held.projection, held.direction), (test.projection, test.direction))}

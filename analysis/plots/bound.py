@@ -58,7 +58,7 @@ def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
 
 
 def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: float, ax: Axes | None = None) -> Axes:
-    """Largest excess of the printed formula against d: over a direction kept perpendicular to p, and over a uniform one.
+    """Largest excess of the printed formula against d, for a direction kept perpendicular to p and for a uniform one.
 
     Parameters
     ----------
@@ -68,10 +68,12 @@ def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: 
     ax = ax or plt.gca()
     d = np.asarray(dimensions, dtype=np.float64)
     kept = printed_overstatement(d, "complement").amount
-    ax.loglog(d, kept, label=r"$F \perp cM$", **line(0))
+    ax.loglog(d, kept, label=r"$F$ kept $\perp cM$", **line(0))
     for index, s in enumerate(lengths, start=1):
-        ax.loglog(d, [uniform_overstatement(s, gamma, n).amount for n in d], label=f"$s = {s:g}$", **line(index))
-        ax.axhline(overstatement_limit(s, gamma).amount, color=colour(index), linestyle=":", linewidth=0.8)
+        ax.loglog(
+            d, [uniform_overstatement(s, gamma, n).amount for n in d], label=f"$F$ uniform, $s = {s:g}$", **line(index)
+        )
+        ax.axhline(float(overstatement_limit(s, gamma).amount), color=colour(index), linestyle=":", linewidth=0.8)
     ax.set(xlabel="target dimension $d$", ylabel="largest excess of the printed value")
-    ax.legend(title=rf"$F$ uniform, $\gamma = {gamma:g}$ (limits dotted)")
+    ax.legend(title=rf"$\gamma = {gamma:g}$ (dotted: limits)")
     return ax

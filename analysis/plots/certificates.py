@@ -12,7 +12,9 @@ from scipy import stats
 
 from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
 from analysis.theory.certify import Curve
-from analysis.theory.limits import Limits, sampling_law
+from analysis.theory.limits import Limits
+from analysis.theory.samples import sampling_law
+from analysis.theory.selective import RiskCurve, Selection
 
 
 def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
@@ -104,4 +106,36 @@ def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | 
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
     ax.legend(loc="lower left")
+    return ax
+
+
+def risk_coverage(
+    curves: Mapping[str, RiskCurve],
+    chosen: Mapping[str, Selection] | None = None,
+    risk: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Share of accepted translations that miss alpha against the share that is accepted.
+
+    Parameters
+    ----------
+    curves : name -> risk curve: the observed risk as a line, up to its upper limit shaded.
+    chosen : name -> selection; its threshold, where there is one, is a point on the line of that name.
+    risk : the risk that may be taken, a dashed line.
+    """
+    ax = ax or plt.gca()
+    for name, curve in curves.items():
+        (drawn,) = ax.plot(curve.coverage, curve.missed, label=name)
+        ax.fill_between(curve.coverage, curve.missed, curve.high, color=drawn.get_color(), **BAND)
+        found = (chosen or {}).get(name)
+        if found is not None and found.threshold is not None and found.missed is not None:
+            ax.plot(found.coverage, found.missed, "o", color=drawn.get_color())
+            note = f"{found.threshold:.2f}"
+            ax.annotate(note, (found.coverage, found.missed), (3, -7), textcoords="offset points", fontsize=NOTE)
+    if risk is not None:
+        ax.axhline(risk, linestyle="--", **RULE)
+    first = next(iter(curves.values()))
+    ax.set(xlabel="share accepted", ylabel=rf"share of these below {first.alpha:.4g}", xlim=(0, 1.02), ylim=(0, 1.0))
+    ax.set_title(f"shaded: up to the {first.confidence:.0%} limit of each")
+    ax.legend(loc="upper left")
     return ax

@@ -76,6 +76,8 @@ class Observed:
         The cosines that the translator expected.
     parts : TranslatedPairs, optional
         zhat = p + gamma f of the first pair of each group.
+    left_out : int
+        How many items are not here since the translator was fitted to them, or to others of their group.
     """
 
     cosine: Floats
@@ -85,6 +87,7 @@ class Observed:
     largest_from: str
     expected: Floats | None = None
     parts: TranslatedPairs | None = None
+    left_out: int = 0
 
     @staticmethod
     def of(
@@ -537,6 +540,8 @@ class Certificate:
         No group of the population has more items.
     largest_from : str
         Where that number comes from.
+    left_out : int
+        How many items were not held out: the translator was fitted to them, or to others of their group.
     statements : dict
         By name: "items" and, where groups have several items, "groups" (`Share`); "cosines" (`Levels`); "premises" of
         translations in parts; "expectation" of expected cosines; and those that were added.
@@ -550,6 +555,7 @@ class Certificate:
     groups: int
     largest_group: int
     largest_from: str
+    left_out: int
     statements: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -563,6 +569,9 @@ class Certificate:
             f"{self.items:,} held-out items{pairs} stand for all items of their kind.",
             f"With confidence {self.confidence:.4g} everything below is right at once.",
         ]
+        if self.left_out:
+            seen = f"{self.left_out:,} items were left out"
+            lines.append(f"{seen}, as the translator was fitted to them or to others of their group.")
         if pairs:
             lines.append("An item with several pairs counts once, by the share of its pairs.")
         if self.groups < self.items:
@@ -639,6 +648,7 @@ def certify(
         groups=observed.groups,
         largest_group=observed.largest_group,
         largest_from=observed.largest_from,
+        left_out=observed.left_out,
         statements={name: make(confidence=each) for name, make in makers.items()},
     )
 

@@ -1,4 +1,4 @@
-r"""Floor, ceiling and skill of the cosine, with intervals; and what sampling costs.
+r"""Floor, ceiling and skill of the cosine, with intervals.
 
 For unit targets z of a condition c, and a prediction g(c) of them:
 
@@ -7,10 +7,11 @@ For unit targets z of a condition c, and a prediction g(c) of them:
 
       E cos(z, g(c)) <= E|E[z|c]| <= sqrt(E|E[z|c]|^2) = sqrt(E<z, z'>),                                             (1)
 
-  for two targets z, z' that are independent given c, such as two captions of one picture. The last inequality is an
-  equality only where |E[z|c]| is constant. Captions share the **picture**, not just its embedding c: this is the
-  ceiling of the best possible encoder, which is no lower than that of this one. Captions that were chosen to differ
-  from each other (synonyms, aliases) are not independent, and put it too low;
+  for two targets z, z' that are independent given c, such as captions of one picture by two people. The last inequality
+  is an equality only where |E[z|c]| is constant; four targets say how far from it one is (`mean_length_bracket`).
+  Captions share the **picture**, not just its embedding c: this is the ceiling of the best possible encoder, which is
+  no lower than that of this one. Captions that were chosen to differ from each other (synonyms, aliases) are not
+  independent: of these the number is **no ceiling**, and predictions can be above it;
 * the **skill** is (cosine - floor) / (ceiling - floor): 0 for the constant, and at most 1.
 
 Point estimates are those of `modtrans_core.scores`, intervals those of `analysis.theory.confidence.mean_interval`.
@@ -19,10 +20,10 @@ Predictions and the training mean are held fixed: an interval covers new test gr
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import Estimate, group_numbers, linear_interval, mean_interval
@@ -33,7 +34,7 @@ from modtrans_core.vectors import unit_targets
 
 @dataclass(frozen=True)
 class Limits:
-    """Cosine of a prediction, its floor, its ceiling (None where no item has two targets) and its skill.
+    """Cosine of a prediction, its floor, its ceiling (None where no item has two independent targets) and its skill.
 
     Without a ceiling the skill is measured against 1, as `modtrans_core.scores.score` does.
     """
@@ -55,6 +56,7 @@ def limits(
     counts: np.ndarray | None = None,
     group: np.ndarray | None = None,
     confidence: float = 0.95,
+    independent: bool = False,
 ) -> Limits:
     """Cosine, floor, ceiling and skill of a prediction on held-out items, each with its interval.
 
@@ -72,6 +74,9 @@ def limits(
         Labels of items that are not independent of each other; None: every item is its own group.
     confidence : float
         In (0, 1).
+    independent : bool
+        Whether an item's targets are independent of each other given the item, as
+        `modtrans_core.pairs.PairedEmbeddings.independent` says; else they have no ceiling.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def limits(
     >>> rng = np.random.default_rng(0)
     >>> mean = 0.5 + rng.standard_normal((500, 1, 8))
     >>> targets = unit(mean + 0.5 * rng.standard_normal((500, 3, 8)))
-    >>> found = limits(targets[:, 0], targets[:, 1:], training_mean=np.ones(8))  # a third target as the prediction
+    >>> found = limits(targets[:, 0], targets[:, 1:], np.ones(8), independent=True)  # a third target as the prediction
     >>> print(*(round(estimate.value, 2) for estimate in (found.floor, found.cosine, found.ceiling, found.skill)))
     0.4 0.81 0.9 0.82
     """
@@ -104,7 +109,7 @@ def limits(
     constant = cosine_with_targets(np.broadcast_to(training_mean, predicted.shape), targets, counts)
     cosine = mean_interval(cosines, group, confidence)
     floor = mean_interval(constant, group, confidence)
-    ceiling = ceiling_interval(targets, counts, group, confidence)
+    ceiling = ceiling_interval(targets, counts, group, confidence) if independent else None
     top = 1.0 if ceiling is None else ceiling.value
     if top <= floor.value:
         raise ValueError(f"ceiling: {top:.4f}, one above the floor, here {floor.value:.4f}, is needed")
@@ -131,7 +136,7 @@ def ceiling_interval(
     Parameters
     ----------
     targets : (n, m, d) array
-        Items that have one target are left out.
+        Independent of each other given the item. Items that have one target are left out.
     counts, group, confidence
         As for `limits`.
 
@@ -175,6 +180,94 @@ def pair_agreement(targets: np.ndarray, counts: np.ndarray | None = None) -> Flo
     pairs = counts * (counts - 1.0)
     excess = np.square(total).sum(axis=1) - counts
     return np.divide(excess, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
+
+
+class Bracket(NamedTuple):
+    """E|m| of m = E[z|c], the cosine that the best prediction can expect, lies between these."""
+
+    low: Estimate
+    """sqrt(M2^3 / M4)"""
+    high: Estimate
+    """sqrt(M2), the ceiling"""
+
+
+def mean_length_bracket(
+    targets: np.ndarray,
+    counts: np.ndarray | None = None,
+    group: np.ndarray | None = None,
+    confidence: float = 0.95,
+) -> Bracket | None:
+    """From below and above, the cosine that the best function of the item can expect; None without four targets.
+
+    Parameters
+    ----------
+    targets : (n, m, d) array
+        Independent of each other given the item. The items that have four or more are the population spoken of; the
+        others are left out.
+    counts, group, confidence
+        As for `limits`; the confidence is that of each end by itself.
+
+    Returns
+    -------
+    Bracket or None
+        Both ends, of the same items. The lower one is 0 where an estimate of a moment is not positive, and at most the
+        upper one.
+
+    Raises
+    ------
+    ValueError
+        As for `limits`.
+
+    Notes
+    -----
+    Let X = |m|, M2 = E X^2 = E<z, z'> and M4 = E X^4 = E<z1, z2><z3, z4> for four targets of an item. Hoelder's
+    inequality with the exponents 3/2 and 3, E X^2 = E X^(2/3) X^(4/3) <= (E X)^(2/3) (E X^4)^(1/3), is
+
+        sqrt(M2^3 / M4) <= E X <= sqrt(M2),                                                                          (3)
+
+    an equality on both sides where X is constant. M2 and M4 are estimated without bias, by the means over the pairs,
+    and over the pairs of disjoint pairs, of an item's targets (U statistics). With the products A_ij = <z_i, z_j> of
+    different targets, their row sums r_i and their sum S, the sum over four different ones is
+
+        sum A_ij A_kl = S^2 - 4 sum_i r_i^2 + 2 sum_ij A_ij^2.                                                       (4)
+
+    The interval of the lower end is the delta method: an item moves its logarithm by 3/2 dM2 / M2 - 1/2 dM4 / M4.
+
+    References
+    ----------
+    W. Hoeffding, A class of statistics with asymptotically normal distribution, Annals of Mathematical Statistics 19
+    (1948).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> lengths = np.repeat([0.9, 0.3], 1000)[:, None]  # of E[z|c]; the best prediction scores their mean, .6
+    >>> targets = np.where(rng.random((2000, 5)) < (1 + lengths) / 2, 1.0, -1.0)[..., None] * np.eye(2)[0]
+    >>> found = mean_length_bracket(targets)
+    >>> print(round(found.low.value, 2), round(found.high.value, 2))
+    0.53 0.67
+    """
+    z, counts = unit_targets(targets, counts)
+    several = counts >= 4
+    if not several.any():
+        return None
+    z, m = z[several].astype(np.float64), counts[several].astype(np.float64)
+    product = np.einsum("nid,njd->nij", z, z)
+    product[:, np.arange(z.shape[1]), np.arange(z.shape[1])] = 0.0
+    rows = product.sum(axis=2)
+    total = rows.sum(axis=1)
+    second = total / (m * (m - 1.0))
+    fourth = np.square(total) - 4.0 * np.square(rows).sum(axis=1) + 2.0 * np.square(product).sum(axis=(1, 2))  # (4)
+    fourth /= m * (m - 1.0) * (m - 2.0) * (m - 3.0)
+    labels = group_numbers(group, len(targets))[several]
+    square = mean_interval(second, labels, confidence)
+    high = Estimate(_root(square.value), _root(square.low), _root(square.high), confidence, square.groups)
+    M2, M4 = float(second.mean()), float(fourth.mean())
+    if min(M2, M4) <= 0.0:
+        return Bracket(Estimate(0.0, 0.0, 0.0, confidence, square.groups), high)
+    value = float(np.sqrt(M2**3 / M4))  # (3)
+    low = linear_interval(value, value * (1.5 * (second / M2 - 1.0) - 0.5 * (fourth / M4 - 1.0)), labels, confidence)
+    return Bracket(replace(low, value=min(value, high.value)), high)
 
 
 def population_floor(targets: np.ndarray, counts: np.ndarray | None = None, group: np.ndarray | None = None) -> float:
@@ -223,46 +316,6 @@ def skill(cosine: float, floor: float, ceiling: float) -> float:
     if ceiling == floor:
         raise ValueError(f"ceiling: {ceiling}, a value that differs from the floor {floor} is needed")
     return (cosine - floor) / (ceiling - floor)
-
-
-def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
-    r"""The cosine to expect between a target and the mean of K perfect samples of p(z|c).
-
-    Parameters
-    ----------
-    length : array_like
-        m = |E[z|c]|, in (0, 1].
-    samples : array_like
-        K, at least 1 and possibly infinite; broadcast against m.
-
-    Returns
-    -------
-    Floats
-        From m^2 for one sample to m for infinitely many, which is the score of the conditional mean.
-
-    Raises
-    ------
-    ValueError
-        A length outside (0, 1], less than one sample.
-
-    Notes
-    -----
-    The law is m^2 / sqrt(m^2 + (1 - m^2) / K). Its numerator is E<z, mean> and its radicand E|mean|^2, both exactly.
-    Their ratio is the expected cosine for K = 1, where every length is 1, and for K to infinity. Between these it
-    neglects that the length of a mean varies, which fades as the dimension grows.
-
-    Examples
-    --------
-    >>> print(sampling_law(0.8, [1, 4, np.inf]).round(3))
-    [0.64  0.749 0.8  ]
-    """
-    length, samples = np.asarray(length, dtype=np.float64), np.asarray(samples, dtype=np.float64)
-    if not ((length > 0.0) & (length <= 1.0)).all():
-        raise ValueError(f"length: {length}, above 0 and at most 1 is needed")
-    if not (samples >= 1.0).all():
-        raise ValueError(f"samples: {samples}, at least 1 is needed")
-    square = np.square(length)
-    return square / np.sqrt(square + (1.0 - square) / samples)
 
 
 def _target_sums(targets: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:

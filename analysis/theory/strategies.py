@@ -193,9 +193,7 @@ def assert_bound_holds(
     false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
     d, length = pairs.target.shape[1], np.linalg.norm(targets, axis=1)
     if geometry == "general":
-        along = (pairs.projection * pairs.target).sum(axis=1)
-        across = np.linalg.norm(pairs.projection - along[:, None] * pairs.target, axis=1)
-        bounds = general_probability(alpha, along, across, pairs.gamma, d).probability
+        bounds = general_probability(alpha, *pairs.frame, pairs.gamma, d).probability
     elif geometry in GEOMETRIES:
         s = np.linalg.norm(pairs.projection, axis=1)
         orthogonal = probability(alpha, np.minimum(s, length), pairs.gamma, d, geometry, norm=length)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from analysis.theory.certify import GIVEN, Certificate, Maker, Observed, certify
+from analysis.theory.retrieval import certify_recall
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, HasParts, Translator
 
@@ -19,20 +21,25 @@ def observe(
     *,
     whole: PairedEmbeddings | None = None,
     largest_group: int | None = None,
+    seen_targets: bool = False,
 ) -> Observed:
     """The cosines of a translator on held-out pairs: every condition of an item with every target of it.
+
+    Items that the translator was fitted to, in a condition or a target, are left out, and so are those of their groups.
 
     Parameters
     ----------
     translator : Translator
         Of independent items: what it says of one must not depend on the items beside it.
     pairs : PairedEmbeddings
-        That it was not trained on.
+        At least one item that it was not fitted to.
     whole : PairedEmbeddings, optional
         The pair set of which `pairs` are the part that was held out. No group has more items than its largest.
     largest_group : int, optional
         How many items a group can have at most, in place of what `whole` says. With neither it is what the largest has
         here, which is an assumption.
+    seen_targets : bool
+        Keep items of which targets alone were seen, since these come from a list, such as names of classes.
 
     Returns
     -------
@@ -43,10 +50,11 @@ def observe(
     Raises
     ------
     ValueError
-        Pairs of other modalities, dimensions or encoders than the translator's, or items that are not independent.
+        Pairs of other modalities, dimensions or encoders than the translator's, items that are not independent, or none
+        that the translator was not fitted to.
     """
     facts = translator.facts
-    facts.refuse(pairs)
+    given, pairs = len(pairs), facts.unseen(pairs, targets=not seen_targets)
     if not translator.row_by_row:
         raise ValueError(
             f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
@@ -67,7 +75,30 @@ def observe(
         found = Observed.of_parts(*translator.parts(condition), target, **how)
     else:
         found = Observed.of_translations(translator.translate(condition), target, **how)
+    found = replace(found, left_out=given - len(pairs))
     return found if largest_group is None else replace(found, largest_from=source)
+
+
+def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
+    """The statement of how often the right item is among the k nearest, ranked by cosine in the gallery of these pairs.
+
+    Parameters
+    ----------
+    translator, pairs
+        As for `observe`.
+    k : int
+        From 1 to the number of items less 1.
+
+    Returns
+    -------
+    callable
+        `analysis.theory.retrieval.certify_recall` of these pairs, a function of `confidence`.
+    """
+    facts = translator.facts
+    condition, item = pairs.rows(facts.source)
+    target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
+    translated = translator.translate(condition)
+    return partial(certify_recall, translated, target, counts, k=k, item=item, group=pairs.labels)
 
 
 def largest_in(pairs: PairedEmbeddings) -> int:
@@ -83,13 +114,14 @@ def certify_translator(
     *,
     whole: PairedEmbeddings | None = None,
     largest_group: int | None = None,
+    seen_targets: bool = False,
     statements: Mapping[str, Maker] | None = None,
 ) -> Certificate:
     """Certify a trained translator on held-out pairs.
 
     Parameters
     ----------
-    translator, pairs, whole, largest_group
+    translator, pairs, whole, largest_group, seen_targets
         As for `observe`.
     alpha, confidence, statements
         As for `analysis.theory.certify.certify`.
@@ -105,5 +137,5 @@ def certify_translator(
     ValueError
         As for `observe` and `certify`.
     """
-    observed = observe(translator, pairs, whole=whole, largest_group=largest_group)
+    observed = observe(translator, pairs, whole=whole, largest_group=largest_group, seen_targets=seen_targets)
     return certify(observed, alpha, confidence, statements=statements)

@@ -120,6 +120,14 @@ class CalibratedTranslator(Stored):
         rows = conditions(c, self.facts, self.device)
         return like(in_pieces(lambda part: self.m(part).norm(dim=1).clamp_max(1), rows), c)
 
+    def accept(self, c: Vectors, threshold: float) -> Vectors:
+        """Which translations (n,) are expected to have at least this cosine with their targets, True or False.
+
+        How many of the accepted ones fall short of a cosine shows `analysis.theory.selective.select`, which finds a
+        threshold with a guarantee.
+        """
+        return self.expected_cosine(c) >= threshold
+
     @torch.inference_mode()
     def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:
         """Draws (n, samples, d) from p(z|c): m + sqrt(1 - |m|^2) f, f of the residuals' Gaussian, normalised.

@@ -94,6 +94,9 @@ class Convert:
     """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
     shard_items: int = 100_000
     """items of a shard"""
+    independent: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODALITY ...")] = ()
+    """modalities of which an item has several vectors that are independent of each other, as captions by several people
+    are and aliases are not; the cosine to such targets has a ceiling"""
     overwrite: bool = False
     """replace OUT when it is there"""
 
@@ -102,7 +105,7 @@ class Convert:
 
         refuse_unknown(self.output, *SUFFIXES)
         refuse_existing(self.output, self.overwrite)
-        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items)
+        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items, self.independent)
         say(f"{self.output}: {pairs}")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
+from modtrans_core.split import groups
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -25,9 +26,9 @@ class Train:
     """Example: modtrans train openmoji.npz --out runs/first
 
     Fit a translator. The pair set is split into train, validation and test as the data set itself is; where it has no
-    parts of its own, by group (70, 10 and 20 per cent). The test part is never looked at, and `modtrans evaluate` finds
-    it again by itself. Ctrl-C keeps the steps that were made, and --resume goes on from there. On several GPUs:
-    torchrun --nproc-per-node 8 -m modtrans_core train ...
+    parts of its own, by group (70, 10 and 20 per cent). The test part is never fitted to, and `modtrans evaluate` finds
+    it again by itself; how many of its items equal one to train on is said. Ctrl-C keeps the steps that were made, and
+    --resume goes on from there. On several GPUs: torchrun --nproc-per-node 8 -m modtrans_core train ...
     """
 
     parallel: ClassVar[bool] = True
@@ -57,6 +58,9 @@ class Train:
     test"""
     own_split: bool = True
     """follow the data set's own split; --no-own-split deals all items out by --split-seed"""
+    group_duplicates: bool = False
+    """items with an equal condition or an equal target are one group, which is never split apart: five captions of a
+    picture that are five rows, say"""
     device: str | None = None
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
@@ -73,9 +77,12 @@ class Train:
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
         from modtrans_core.methods import fit, preset
+        from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
         pairs = PairedEmbeddings.load(self.pairs)
+        if self.group_duplicates:
+            pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and self.fractions[2] > 0
         with warnings_said():
             train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
@@ -84,7 +91,10 @@ class Train:
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
-        facts = {"seed": self.split_seed, "fractions": list(self.fractions), "fingerprint": pairs.fingerprint()}
+        if (several := len(groups(pairs.labels)[0])) < len(pairs):
+            say(f"the {len(pairs)} items are in {several} groups, each in one part")
+        self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
+        facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
         facts |= {} if pairs.own_split is None else {"own": own}
         with warnings_said():
             fit(
@@ -92,6 +102,21 @@ class Train:
                 validation=validation, out=self.out, resume=self.resume, device=device, split=facts,
             )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
+
+    def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
+        """Say how many items of the other parts have a condition or a target that equals one to train on."""
+        from modtrans_core.seen import Seen
+
+        known = Seen.of({"train": train}, (self.source, self.target), device or "cpu")
+        advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"
+        for part, pairs in others.items():
+            found = known.look(pairs, self.source, self.target)
+            if either := int((found.condition | found.target).sum()):
+                say(
+                    f"note: {either} of {len(pairs)} {part} items equal one to train on:"
+                    f" {int(found.condition.sum())} in {self.source}, {int(found.target.sum())} in {self.target}."
+                    f" They are no test, and modtrans evaluate leaves them out{advice}"
+                )
 
     def configured(self, config: Any) -> Any:
         """The preset's config with what the options say."""

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.cli.train import split, warnings_said
+from modtrans_core.cli.train import warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.split import has_parts
 from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
+
+if TYPE_CHECKING:
+    from modtrans_core.protocol import Translator
+
+VERBS = {"train": "train", "validation": "validate"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,16 @@ class Translate:
     """draw so many translations of each row, written as (n, K, d). Default: one, written as (n, d)"""
     expected_cosine: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None
     """also write the cosine that each translation is expected to have with its target, (n,); calibrated runs only"""
+    accept: float | None = None
+    """translate only what is expected to reach this cosine, such as the threshold that `certify --select` finds; OUT, a
+    pair set or a folder, names these items (by their rows where IN has no names); calibrated runs only"""
     seed: int | None = None
     """seed of the noise of a translator that samples. Default: 0"""
     overwrite: bool = False
     """replace OUT, and FILE.npy, when they are there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.translate import load_conditions, translate_set
+        from modtrans_core.layouts.translate import accepted, load_conditions, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
         from modtrans_core.store.names import read_items, sidecars
@@ -59,12 +69,19 @@ class Translate:
             raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        if self.accept is not None and self.output.suffix == ".npy":
+            raise ValueError(f"{self.output}: an array does not say which rows were accepted; a pair set is needed")
         refuse_unknown(self.output, ".npy", *SUFFIXES)
         for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = load(self.run_folder)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        if self.accept is not None:
+            kept = accepted(translator, pairs, self.accept)
+            key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key
+            say(f"{len(kept)} of {len(pairs)} items are accepted")
+            pairs, names = replace(pairs, key=key).take(kept), None if names is None else names.take(kept)
         work = translator.translate if self.samples is None else able(translator, Draws).draw
         settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         with warnings_said():
@@ -81,15 +98,19 @@ class Translate:
 class Evaluate:
     """Example: modtrans evaluate runs/first openmoji.npz
 
-    Score a translator. On the pair set that it was trained from, only the part kept for the test is used.
+    Score a translator on items that it was not fitted to. A run knows the rows again that it was trained or validated
+    on, in any file: as float16, rescaled, in another order or among others. Items with such a condition or target, and
+    items of their groups, are left out, and counted.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
     """pair set"""
-    split: Literal["auto", "test", "all"] = "auto"
-    """which items: the test part of the run's split, all, or (auto) the test part where the run saw these pairs"""
+    split: Literal["auto", "test", "train", "validation", "all"] = "auto"
+    """which items. auto: those of which the run has seen neither condition nor target (of the data set's own test part,
+    where it has one). test: those of which it has not seen the condition, for targets that come from a list, such as
+    names of classes. train, validation, all: no test"""
     limit: int | None = None
     """score at most this many of them, evenly spaced: ranking takes time with the square of it. Default: all"""
     steps: int | None = None
@@ -100,24 +121,25 @@ class Evaluate:
     """print one JSON object"""
 
     def run(self) -> None:
-        from modtrans_core.methods import NO_SKILL, evaluate, load
+        from modtrans_core.methods import NO_SKILL, load, translated_scores
         from modtrans_core.run import description
 
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit: {self.limit}, at least 1 is needed")
-        pairs = held_out(self.run_folder, PairedEmbeddings.load(self.pairs), self.split)
-        pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         translator = load(self.run_folder)
+        pairs = held_out(self.run_folder, translator, PairedEmbeddings.load(self.pairs), self.split)
+        pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         skill = description(self.run_folder).get("validation_skill")
         if skill is not None and skill < 0:
             say(f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}")
         settings = given(translator.translate, steps=self.steps, guidance=self.guidance)
         with warnings_said():
-            scores = evaluate(translator, pairs, **settings)
+            scores = translated_scores(translator, pairs, **settings)
         if self.json:
             print(json.dumps(scores))
         else:
-            print(scores_in_words(scores, f"{translator.facts.source} → {translator.facts.target}"))
+            part = {"auto": "", "test": ""}.get(self.split, f", {self.split} items: no test")
+            print(scores_in_words(scores, f"{translator.facts.source} → {translator.facts.target}{part}"))
 
 
 def given(work: Callable[..., Any], **settings: Any) -> dict[str, Any]:
@@ -130,26 +152,49 @@ def given(work: Callable[..., Any], **settings: Any) -> dict[str, Any]:
     return found
 
 
-def held_out(run: Path, pairs: PairedEmbeddings, part: str = "auto") -> PairedEmbeddings:
-    """The items to score: the test part of the run's own split where these are the pairs that it was trained from."""
+def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: str = "auto") -> PairedEmbeddings:
+    """The items of a part, as `Evaluate.split` names it, and a line that says which these are."""
+    facts, n = translator.facts, len(pairs)
+    facts.refuse(pairs)
+    if facts.seen is None:
+        if part not in ("auto", "all"):
+            raise ValueError(f"split: {part!r}, but {run} does not say what it was fitted to; auto or all is needed")
+        say(f"used all {n} items: {run} does not say what it was fitted to, so that they may be no test")
+        return pairs
+    if part in ("train", "validation"):
+        familiar = facts.seen.look(pairs, facts.source, facts.target, part)
+        chosen = np.flatnonzero(familiar.condition & familiar.target)
+        if not len(chosen):
+            raise ValueError(f"split: {part!r}, of which {n} items have none; another part is needed")
+        say(f"used the {len(chosen)} items of {n} that are the run's to {VERBS[part]} on: no test")
+        return pairs.take(chosen)
+    familiar, targets = facts.seen.look(pairs, facts.source, facts.target), part == "auto"
+    left_out = familiar.left_out(targets or part == "all")
+    if part == "all":
+        note = f", {left_out.sum()} of them seen in training or akin to such: no test" if left_out.any() else ""
+        say(f"used all {n} items{note}")
+        return pairs
+    keep = ~left_out if (own := _own_test(run, pairs)) is None else ~left_out & own
+    if not keep.any():
+        hint = "; --split test leaves out seen conditions alone" if not familiar.left_out(False).all() else ""
+        raise ValueError(f"{run}: was fitted to all {n} items or others of their groups; other pairs are needed{hint}")
+    others = "" if own is None else f", {(~left_out & ~own).sum()} in no test part of the data set"
+    why = f". Left out: {familiar.in_words(targets)}{others}" if not keep.all() else ""
+    same = 0 if targets else int((familiar.target & keep).sum())
+    say(f"used the {keep.sum()} items of {n} that the run was not fitted to{why}")
+    if same:
+        say(f"{same} of these have a target that it was fitted to")
+    return pairs.take(np.flatnonzero(keep))
+
+
+def _own_test(run: Path, pairs: PairedEmbeddings) -> np.ndarray | None:
+    """Which items (n,) are in the data set's own test part, where the run followed its parts."""
     from modtrans_core.run import description
 
-    trained_on = description(run).get("split")
-    same = trained_on is not None and trained_on["fingerprint"] == pairs.fingerprint()
-    if part == "all" or (part == "auto" and not same):
-        if same:
-            say("scored on all items, training items among them: these scores are not a test")
-        elif trained_on is not None:
-            say(f"scored on all {len(pairs)} items: not the pairs that the run was trained from")
-        return pairs
-    if trained_on is None:
-        raise ValueError(f"{run}: has no split, --split all is needed")
-    with warnings_said():
-        parts = split(pairs, trained_on["seed"], trained_on["fractions"], trained_on.get("own", False))
-    if len(parts) < 3:
-        raise ValueError(f"{run}: kept nothing for a test; other pairs are needed, or --split all")
-    say(f"scored on the {len(parts[-1])} items of {len(pairs)} that were kept for the test")
-    return parts[-1]
+    own = pairs.own_split
+    if own is None or not has_parts(own) or not description(run).get("split", {}).get("own", False):
+        return None
+    return own == (2 if (own == 2).any() else 1)
 
 
 def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str:
@@ -159,12 +204,15 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
         value = scores[key]
         return "     -" if value is None else f"{value:6.3f}"
 
+    top, way = f"ceiling {number('ceiling')} (two targets of one item)", "ceiling"
+    if scores["ceiling"] is None:
+        top, way = "1 (no ceiling is known: no item has two targets that are said to be independent)", "1"
     return "\n".join(
         [
             title,
             f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
-            f" and ceiling {number('ceiling')} (two targets of one item)",
-            f"  skill      {number('skill')}   share of the way from floor to ceiling",
+            f" and {top}",
+            f"  skill      {number('skill')}   share of the way from floor to {way}",
             f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items",
             f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
             "   ranked after subtracting the training mean",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import reporting
+from modtrans_core.store.contents import INDEPENDENT
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
@@ -29,11 +30,9 @@ def convert(
     layout: Literal["clip-retrieval", "shards"] = "clip-retrieval",
     dtype: str | None = None,
     shard_items: int = SHARD_ITEMS,
+    independent: Sequence[str] = (),
 ) -> PairedEmbeddings:
     """Write a pair set in another layout, whole or not at all.
-
-    Where the set has no groups but several items of one name, as clip-retrieval's layout has of a picture with several
-    captions, they become a group.
 
     Parameters
     ----------
@@ -42,18 +41,21 @@ def convert(
     layout : of a folder.
     dtype : float32 or float16. Default: float32, in clip-retrieval's layout float16.
     shard_items : items of a shard.
+    independent : modalities of which an item's several vectors are independent of each other given the item, besides
+        those of which the set says so.
 
     Returns
     -------
-    The set that was read.
+    The set that was written.
     """
     source, out = Path(source), Path(out)
     refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
     pairs = PairedEmbeddings.load(source)
+    for name in independent:
+        pairs.modality(name)
+    if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:
+        pairs = replace(pairs, metadata={**pairs.metadata, INDEPENDENT: said})
     names = read_items(source) if sidecars(source) else None
-    if names is not None and pairs.group is None:
-        labels, group = np.unique(names["key"].to_numpy(), return_inverse=True)
-        pairs = pairs if len(labels) == len(pairs) else replace(pairs, group=group)
     if out.suffix in SUFFIXES:
         _named(pairs, names).save(out, dtype or "float32")
     elif layout == "clip-retrieval":

@@ -15,6 +15,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
+from modtrans_core.store.contents import INDEPENDENT
 from modtrans_core.store.files import scratch_folder, write_npy
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.vectors import ROWS, present
@@ -39,6 +40,24 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
         raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {source}, which the run translates")
     translator.facts.refuse(pairs, source)
     return pairs
+
+
+def accepted(translator: Translator, pairs: PairedEmbeddings, threshold: float) -> np.ndarray:
+    """The items (a,) whose translations are expected to have at least this cosine with their targets.
+
+    Raises
+    ------
+    ValueError
+        If the translator expects no cosines, the items have several conditions, or none is accepted.
+    """
+    source = translator.facts.source
+    shape = pairs.modality(source).shape
+    if len(shape) > 2:
+        raise ValueError(f"accept: {source} is {shape}; one vector an item is needed")
+    expected = np.concatenate([*_pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)])
+    if expected.max() < threshold:
+        raise ValueError(f"accept: {threshold}, at most {expected.max():.4f}, the highest expected cosine, is needed")
+    return np.flatnonzero(expected >= threshold)
 
 
 def translate_set(
@@ -141,7 +160,8 @@ def _described(
 ) -> PairedEmbeddings:
     """The translations with the names, groups and split of what they were made from, and how they were made."""
     source, target, encoders = translator.facts.source, translator.facts.target, translator.facts.encoders
-    metadata = {name: value for name, value in pairs.metadata.items() if name not in pairs.arrays}
+    made_anew = {*pairs.arrays, INDEPENDENT}
+    metadata = {name: value for name, value in pairs.metadata.items() if name not in made_anew}
     made = {
         "from": source,
         "encoder": pairs.encoder(source).get("encoder") or encoders.get(source, {}).get("encoder"),

@@ -11,6 +11,9 @@ from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import refuse_bad_rows
 
+INDEPENDENT = "independent"
+"""in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
+
 
 class Contents(NamedTuple):
     """The fields of `modtrans_core.pairs.PairedEmbeddings`, which says what each of them is."""
@@ -26,6 +29,11 @@ class Contents(NamedTuple):
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
         facts = self.metadata.get(name)
         return facts if isinstance(facts, Mapping) else {}
+
+    def independent(self, name: str) -> bool:
+        """Whether the metadata says that an item's vectors of a modality are independent of each other."""
+        said = self.metadata.get(INDEPENDENT, ())
+        return name in ([said] if isinstance(said, str) else said)
 
     def checked(self) -> Contents:
         """The same in the types that a pair set has: vectors float32, counts and groups int64, parts int8.

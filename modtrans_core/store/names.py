@@ -118,6 +118,28 @@ def sidecars(path: Path) -> list[tuple[Path, Path]]:
     return found if any(there) else []
 
 
+def groups_of_one_name(path: Path) -> np.ndarray | None:
+    """For each item (n,) of a folder the first item of its name; None where all names differ or there are none.
+
+    Of each name a number of 64 bits is kept, so that sets larger than memory have groups too.
+    """
+    beside = sidecars(path)
+    try:
+        require("pyarrow", "encoders")
+    except ModuleNotFoundError:
+        return None
+    numbers = []
+    for shard, sidecar in beside:
+        table = _checked(sidecar, shard, _NAMES)
+        if "key" not in table.column_names:
+            return None
+        numbers.append(np.array([hash(name) for name in table["key"].to_pylist()], dtype=np.int64))
+    if not numbers:
+        return None
+    names, first, which = np.unique(np.concatenate(numbers), return_index=True, return_inverse=True)
+    return None if len(names) == len(which) else first[which]
+
+
 def read_keys(path: Path) -> list[str] | None:
     """The names of the items in the sidecars of a folder; None where there are none, or no pyarrow to read them."""
     beside = sidecars(path)

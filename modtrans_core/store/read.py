@@ -26,7 +26,7 @@ from modtrans_core.store.headers import (
     vectors,
 )
 from modtrans_core.store.mapped import Block, MappedRows, join
-from modtrans_core.store.names import read_keys
+from modtrans_core.store.names import groups_of_one_name, read_keys
 
 
 def read(path: Path, mapped: bool | None = None) -> Contents:
@@ -57,7 +57,13 @@ def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Content
 
 
 def _with_names(path: Path, contents: Contents) -> Contents:
-    """The contents with the names from parquet files beside the vectors, if they are in memory and have none."""
+    """The contents with the names from parquet files beside the vectors, if they are in memory and have none.
+
+    Where there are no groups, items of one name become one: a picture with several captions is several rows of
+    clip-retrieval's layout.
+    """
+    if contents.group is None:
+        contents = contents._replace(group=groups_of_one_name(path))
     on_disk = any(isinstance(array, MappedRows) for array in contents.arrays.values())
     if contents.key is not None or on_disk or (keys := read_keys(path)) is None:
         return contents

@@ -113,15 +113,16 @@ def test_on_equal_noise_the_averaged_gradient_is_that_of_one_process(two, size):
 
 
 def test_a_closed_form_is_that_of_one_process(two):
-    alone = fit(make_pairs(20_000, seed=1), config=CALIBRATED, device="cpu").tensors()
-    for name, tensor in load(two / "calibrated", "cpu").tensors().items():
-        torch.testing.assert_close(tensor, alone[name], rtol=1e-3, atol=1e-3)
+    alone, together = fit(make_pairs(20_000, seed=1), config=CALIBRATED, device="cpu"), load(two / "calibrated", "cpu")
+    for name, tensor in together.tensors().items():
+        torch.testing.assert_close(tensor, alone.tensors()[name], rtol=1e-3, atol=1e-3)
+    assert together.facts.seen == alone.facts.seen
 
 
 def test_as_many_processes_resume_to_the_bit(two):
     assert (two / "cut" / runs.MODEL).read_bytes() == (two / "whole" / runs.MODEL).read_bytes()
     assert log(two / "cut") == log(two / "whole")
-    assert sorted(path.name for path in (two / "cut").iterdir()) == [runs.LOG, runs.MODEL, runs.DESCRIPTION]
+    assert sorted(path.name for path in (two / "cut").iterdir()) == [runs.LOG, runs.MODEL, runs.SEEN, runs.DESCRIPTION]
 
 
 def test_another_number_of_processes_goes_on_with_another_draw_of_the_same_law(two):

@@ -25,7 +25,7 @@ from modtrans_core import (
 from modtrans_core import run as runs
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run as run_verb
-from modtrans_core.methods import NO_SKILL, method, names, presets
+from modtrans_core.methods import NO_SKILL, method, names, presets, translated_scores
 from modtrans_core.scores import score
 from modtrans_core.vectors import mean_of_unit
 
@@ -129,14 +129,14 @@ def test_a_translator_worse_than_the_constant_mean_is_warned_of_and_remembered(t
     skill = runs.description("run")["validation_skill"]
     assert skill < 0
     held = pairs.split(0, (0.875, 0.125), own=False)[1]
-    assert evaluate(fitted, held)["skill"] == pytest.approx(skill)
+    assert translated_scores(fitted, held)["skill"] == pytest.approx(skill)
     assert run_verb(VERBS, "modtrans", "", ["evaluate", "run", "pairs.npz", "--split", "all"]) == 0
     assert f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}" in capsys.readouterr().err
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(pairs, device="cpu", out="calibrated")  # has the mean in it
     assert runs.description("calibrated")["validation_skill"] > -1e-3
-    assert run_verb(VERBS, "modtrans", "", ["evaluate", "calibrated", "pairs.npz"]) == 0
+    assert run_verb(VERBS, "modtrans", "", ["evaluate", "calibrated", "pairs.npz", "--split", "all"]) == 0
     assert "note: skill" not in capsys.readouterr().err
 
 
@@ -145,10 +145,11 @@ def test_where_there_is_no_skill_nobody_is_warned(tmp_path):
     apart = np.tile([[1.0, 0.5, 0.0], [-1.0, 0.5, 0.0]], (40, 1, 1)) + 0.01 * np.random.default_rng(0).normal(
         size=(40, 2, 3)
     )
-    pairs = PairedEmbeddings({"image": make_pairs(40).modality("image"), "text": apart})
+    arrays = {"image": make_pairs(40).modality("image"), "text": apart}
+    pairs = PairedEmbeddings(arrays, metadata={"independent": ["text"]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert evaluate(fit(pairs, device="cpu", out=tmp_path / "run"), pairs)["skill"] is None
+        assert translated_scores(fit(pairs, device="cpu", out=tmp_path / "run"), pairs)["skill"] is None
     assert runs.description(tmp_path / "run")["validation_skill"] is None
 
 
@@ -164,7 +165,7 @@ def test_evaluate_scores_every_condition_against_its_items_targets():
             fitted.translate(rows), pairs.modality(target), pairs.counts.get(target),
             mean=fitted.mean.numpy(), item=item,
         )  # fmt: skip
-        assert evaluate(fitted, pairs) == expected
+        assert translated_scores(fitted, pairs) == expected
     with pytest.raises(ValueError, match="image: dimension 9"):
         evaluate(fitted, make_pairs(k=9))
 
@@ -255,7 +256,7 @@ def test_a_registered_method_is_one_of_ours(tiny, tmp_path):
     train = pairs.split(0, (0.875, 0.125), own=False)[0]
     np.testing.assert_allclose(fitted.mean, mean_of_unit(train.modality("text")))
     for other in (load(tmp_path / "run"), fit(pairs, config=method("tiny").config(0.25), device="cpu")):
-        assert evaluate(other, pairs) == evaluate(fitted, pairs)
+        assert translated_scores(other, pairs) == translated_scores(fitted, pairs)
     fitted.save(tmp_path / "saved")
     assert load(tmp_path / "saved").config == fitted.config
     with pytest.raises(ValueError, match="shrink: 'x', float is needed"):

@@ -71,10 +71,10 @@ def edit(folder, **values):
 
 def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp_path):
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
-    assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "translator.json"]
+    assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]
     found = runs.description(tmp_path)
     assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation_skill"]
-    assert (found["format"], found["method"], found["split"]) == (4, "poster", {"seed": 3})
+    assert (found["format"], found["method"], found["split"]) == (5, "poster", {"seed": 3})
     assert found["facts"]["encoders"]["image"] == {"encoder": "test:c"} and found["validation_skill"] > 0
     assert set(load_file(tmp_path / runs.MODEL)) == set(fitted.tensors())
     assert [line["step"] for line in log(tmp_path)] == [10, 12]
@@ -82,7 +82,7 @@ def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp
 
 def test_a_calibrated_run_has_no_network_and_no_training(tmp_path):
     fit(make_pairs(), device="cpu", out=tmp_path)
-    assert files(tmp_path) == ["model.safetensors", "translator.json"]
+    assert files(tmp_path) == ["model.safetensors", "seen.safetensors", "translator.json"]
     assert sorted(load_file(tmp_path / runs.MODEL)) == sorted(TENSORS)
     found = runs.description(tmp_path)
     assert found["method"] == "calibrated" and found["config"] == {"landmarks": 6144, "goal": "balanced", "seed": 0}
@@ -99,7 +99,7 @@ def test_save_and_load_give_the_same_translator(tmp_path, config):
         assert (loaded.config, loaded.facts) == (fitted.config, fitted.facts)
         np.testing.assert_array_equal(fitted.translate(c), loaded.translate(c))
         np.testing.assert_array_equal(fitted.draw(c, 3), loaded.draw(c, 3))
-    assert files(tmp_path / "saved") == ["model.safetensors", "translator.json"]
+    assert files(tmp_path / "saved") == ["model.safetensors", "seen.safetensors", "translator.json"]
     with pytest.raises(ValueError, match="already holds a translator"):
         fitted.save(tmp_path / "saved")
 
@@ -201,10 +201,10 @@ def shortened(folder, change):
         (lambda run: shortened(run, lambda t: {**t, "mean": torch.zeros(2)}), "model.safetensors: does not hold.*mean"),
         (lambda run: (run / "translator.json").unlink(), "not a run folder"),
         (lambda run: (run / "translator.json").write_text("{"), "not valid JSON"),
-        (lambda run: (run / "translator.json").write_text("{}"), "translator.json: format is not 4"),
-        (lambda run: (run / "translator.json").write_text("[]"), "translator.json: format is not 4"),
-        (lambda run: edit(run, format=3), "translator.json: format is not 4, the one that this version reads"),
-        (lambda run: (run / "translator.json").write_text('{"format": 4}'), "translator.json: 'method' is missing"),
+        (lambda run: (run / "translator.json").write_text("{}"), "translator.json: format is not 5"),
+        (lambda run: (run / "translator.json").write_text("[]"), "translator.json: format is not 5"),
+        (lambda run: edit(run, format=3), "translator.json: format is not 5, the one that this version reads"),
+        (lambda run: (run / "translator.json").write_text('{"format": 5}'), "translator.json: 'method' is missing"),
         (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
         (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: .* are needed"),
         (lambda run: edit(run, facts=[]), "translator.json: facts: .* are needed"),

@@ -34,7 +34,7 @@ def train(folder, steps, kill_at=None):
         _kill_at(kill_at)
     pairs = PairedEmbeddings.load(folder.parent / "pairs.npz")
     facts, pairing = Facts.of(pairs, "image", "text"), Pairing(pairs, "image", "text")
-    run = runs.begin(folder, "poster", facts._asdict(), config(steps), {}, (folder / runs.DESCRIPTION).exists())
+    run = runs.begin(folder, "poster", facts.plain(), config(steps), {}, (folder / runs.DESCRIPTION).exists())
     run.checkpoint_every = CHECKPOINT_EVERY
     if not runs.is_finished(folder):
         fitted = poster.METHOD.fit(pairing, pairing, facts, config(steps), torch.device("cpu"), run)

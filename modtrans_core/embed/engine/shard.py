@@ -16,6 +16,7 @@ from modtrans_core.embed.sources import Item, Shard, Skipped
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
+from modtrans_core.store.contents import INDEPENDENT
 from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
 from modtrans_core.vectors import present
@@ -43,6 +44,7 @@ class ShardEncoder:
         self.metadata = {
             "dataset": dict(job.loaded.facts),
             **{modality: encoder.facts() for modality, encoder in self.encoders.items()},
+            **({INDEPENDENT: list(job.loaded.independent)} if job.loaded.independent else {}),
         }
 
     def encode(self, shard: Shard, folder: Folder, progress: Callable[[int], object]) -> None:

@@ -74,12 +74,15 @@ class Source(ABC):
     facts : data set, versions, licence and attribution, as JSON values.
     grouped : whether items have groups. Where they have none, each is its own.
     has_splits : whether the data set has parts of its own.
+    independent : modalities of which an item's values were drawn independently of each other, such as captions by
+        people who do not know of each other's.
     """
 
     encoders: Mapping[str, str]
     facts: Mapping[str, Any]
     grouped: bool = False
     has_splits: bool = False
+    independent: Sequence[str] = ()
 
     @abstractmethod
     def shards(self, items: int) -> Sequence[Shard]:
@@ -96,7 +99,7 @@ class Listing(Source):
     Parameters
     ----------
     entries : the items, and what is skipped; the second and later items of one key are skipped here.
-    encoders, facts, grouped : see `Source`. `facts` gets the number of items listed.
+    encoders, facts, grouped, independent : see `Source`. `facts` gets the number of items listed.
     """
 
     def __init__(
@@ -105,7 +108,9 @@ class Listing(Source):
         encoders: Mapping[str, str],
         facts: Mapping[str, Any],
         grouped: bool = False,
+        independent: Sequence[str] = (),
     ) -> None:
+        self.independent = independent
         self.entries = _unique(entries)
         if grouped:
             self.entries = [_in_its_own_group(entry, place) for place, entry in enumerate(self.entries)]
@@ -129,7 +134,7 @@ class Listing(Source):
         group = np.array([place if item.group == -1 else item.group for place, item in enumerate(items)])
         chosen = [items[place] for place in whole_groups(group, limit, seed)]
         choice = f"at most {limit}, whole groups in the order of seed {seed}"
-        return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped)
+        return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped, self.independent)
 
     def shards(self, items: int) -> Sequence[Shard]:
         parts = [(start, self.entries[start : start + items]) for start in range(0, len(self.entries), items)]

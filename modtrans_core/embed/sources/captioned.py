@@ -42,6 +42,7 @@ def captioned(
     facts: Mapping[str, Any],
     modality: str = "image",
     others: Iterable[str] = (),
+    independent: bool = False,
 ) -> Listing:
     """A source of captioned files, in the order in which the rows first name them.
 
@@ -53,6 +54,7 @@ def captioned(
         entries, and by reason how many are `skipped` and, of captions, `captions_skipped`.
     modality : `image` or `audio`.
     others : keys that are skipped for want of a caption where no row names them.
+    independent : whether several captions of a file are by people who do not know of each other's.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def captioned(
         why = ", ".join(f"{times} for {reason!r}" for reason, times in skipped.most_common())
         raise ValueError(f"{', '.join(facts['captions'])}: no file has a caption; skipped: {why or 'none, for no row'}")
     counts = {"listed": len(entries), "skipped": dict(skipped), "captions_skipped": dict(captions_skipped)}
-    return Listing(entries, ENCODERS[modality], {**facts, **counts}, grouped=bool(number))
+    return Listing(entries, ENCODERS[modality], {**facts, **counts}, bool(number), ("text",) if independent else ())
 
 
 def file_facts(folder: Path, captions: Iterable[Path]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def coco(
         "licence": "annotations CC BY 4.0; each picture has its own licence",
         "url": "https://cocodataset.org",
     }
-    return captioned(_rows(files), partial(_picture, stores), facts).at_most(limit, seed)
+    return captioned(_rows(files), partial(_picture, stores), facts, independent=True).at_most(limit, seed)
 
 
 def _parts(home: Path, year: str | None, part: str | None) -> list[str]:

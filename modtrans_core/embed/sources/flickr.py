@@ -71,7 +71,7 @@ def flickr(path: str, *, captions: str | None = None, limit: int | None = None, 
         **file_facts(home, [file]),
         "licence": "pictures are their owners' on Flickr; the data set is for research and education",
     }
-    return captioned(rows, partial(FileWithin, str(pictures)), facts).at_most(limit, seed)
+    return captioned(rows, partial(FileWithin, str(pictures)), facts, independent=True).at_most(limit, seed)
 
 
 def _token_rows(file: Path) -> Iterator[Row]:

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.experiments import weights
 from analysis.theory.bound import cosine
-from analysis.theory.gamma import ceiling
+from analysis.theory.gamma import best_gamma, ceiling
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,21 @@ def test_every_direction_has_a_gain_that_the_calibration_does_not_lose(split):
     assert (at_zero["value"] == 0).all() and len(measured.curve) == 4 * len(weights.GAMMAS)
     fixed = weights.fixed_weights(translators["random F"], test, 0.6, 0.01)
     assert list(fixed["guaranteed"].values()) == sorted(fixed["guaranteed"].values(), reverse=True)
+
+
+def test_gamma_is_chosen_and_its_limit_taken_by_groups(split):
+    """The five captions of a picture say nearly the same: taken for independent rows they would fake certainty."""
+    _, parts, rng = split
+    held, test = parts["validation"], parts["test"]
+    translators = weights.linear_translators(parts["train"], held, test, 32, rng)
+    found = weights.measure(translators, held, test, 0.9)
+    for name, chosen in found.calibrations.items():
+        own = translators[name][0]
+        assert chosen == best_gamma(*own, held.z, group=held.group, confidence=0.9)
+        assert chosen.lower_limit <= best_gamma(*own, held.z, confidence=0.9).lower_limit
+    assert found.calibrations["mean F"] != best_gamma(*translators["mean F"][0], held.z, confidence=0.9)
+    table = found.table.set_index("name")
+    assert table.loc["mean F", "certified"] == found.calibrations["mean F"].certified_gamma
 
 
 @pytest.mark.parametrize(("s", "u"), [(0.3, 0.2), (0.7, -0.4), (0.5, 1.0)])

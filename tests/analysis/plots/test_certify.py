@@ -1,10 +1,13 @@
 """Figures of certificates."""
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.plots import certificates as figures
 from analysis.theory.certify import Observed, curve
+from analysis.theory.selective import risk_curve, select
 
 
 def test_curves_bands_and_dominance():
@@ -19,4 +22,19 @@ def test_curves_bands_and_dominance():
     assert figures.dominance({"random": v, "poor": v**2}, 0.01, axes[1]) is axes[1]
     uniform, poor, critical = (axes[1].lines[i].get_ydata() for i in range(3))
     assert uniform.max() < critical[0] < poor.max()
+    plt.close(figure)
+
+
+def test_risk_against_coverage():
+    score = np.linspace(0.05, 0.95, 400)
+    observed = Observed.of(np.where(np.random.default_rng(22).random(400) > score, 0.4, 0.6), expected=score)
+    risks, found = risk_curve(observed, 0.5), select(observed, 0.5, 0.95, risk=0.3)
+    figure, ax = plt.subplots()
+    none = replace(found, threshold=None)
+    assert figures.risk_coverage({"one": risks, "other": risks}, {"one": found, "other": none}, 0.3, ax) is ax
+    line, point, *_ = ax.lines
+    np.testing.assert_array_equal(line.get_xydata(), np.transpose([risks.coverage, risks.missed]))
+    assert point.get_xydata().tolist() == [[found.coverage, found.missed]] and len(ax.lines) == 4
+    edge = ax.collections[0].get_paths()[0].vertices
+    assert edge[:, 1].max() == risks.high.max() and set(ax.lines[-1].get_ydata()) == {0.3}
     plt.close(figure)

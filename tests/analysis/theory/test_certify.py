@@ -258,6 +258,7 @@ class TestCertificate:
             "groups": 1000,
             "largest_group": 1,
             "largest_from": THESE,
+            "left_out": 0,
             "statements": {
                 "items": {
                     "of": "items",

@@ -1,5 +1,7 @@
 """Floor, ceiling, skill and the price of sampling, against a task whose posterior is known."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,11 +11,12 @@ from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import (
     ceiling_interval,
     limits,
+    mean_length_bracket,
     pair_agreement,
     population_floor,
-    sampling_law,
     skill,
 )
+from analysis.theory.samples import sampling_law
 from modtrans_core.scores import ceiling, cosine, floor
 from modtrans_core.vectors import mean_of_unit
 
@@ -37,7 +40,7 @@ class TestClosedForms:
         pairs, mean = synthetic_pairs(80, 6, 10, 0.8, 3, np.random.default_rng(2))
         targets, counts = pairs.modality("text"), np.random.default_rng(3).integers(1, 4, 80)
         constant = mean_of_unit(targets, counts)
-        result = limits(mean, targets, constant, counts)
+        result = limits(mean, targets, constant, counts, independent=True)
         assert result.cosine.value == pytest.approx(cosine(mean, targets, counts).mean())
         assert result.floor.value == pytest.approx(floor(constant, targets, counts))
         assert result.ceiling.value == ceiling(targets, counts)
@@ -52,6 +55,16 @@ class TestClosedForms:
         result = limits(mean, pairs.modality("text"), mean_of_unit(pairs.modality("text")))
         assert result.ceiling is None
         assert result.skill.value == pytest.approx(skill(result.cosine.value, result.floor.value, 1.0))
+
+    def test_targets_that_are_not_said_to_be_independent_have_no_ceiling(self):
+        """Aliases chosen to differ: a prediction that knows the item scores far above what would be their ceiling."""
+        axes = np.eye(3)
+        aliases = unit_rows(axes[[0, 1, 2]][:, None] + 0.8 * axes[[[1, 2], [2, 0], [0, 1]]])
+        best = unit_rows(aliases.sum(axis=1))
+        assert cosine(best, aliases).mean() > ceiling_interval(aliases).value + 0.05
+        found = limits(best, aliases, np.ones(3))
+        assert found.ceiling is None and 0 < found.skill.value < 1
+        assert found.skill.value == pytest.approx(skill(found.cosine.value, found.floor.value, 1.0))
 
     def test_population_floor_by_hand(self):
         """Three items in two groups, (x, x) and (y): the only products are <x, y> = 0."""
@@ -71,15 +84,117 @@ class TestJackknife:
         targets = unit_rows(mu[:, None] + 0.6 * rng.standard_normal((len(group), 3, 6)))
         counts = rng.integers(1, 4, len(group))
         predicted, constant = mu + 0.5, np.ones(6)
-        full = getattr(limits(predicted, targets, constant, counts, group), name)
+        full = getattr(limits(predicted, targets, constant, counts, group, independent=True), name)
         left_out = []
         for g in range(150):
             rest = group != g
-            part = limits(predicted[rest], targets[rest], constant, counts[rest], group[rest])
+            part = limits(predicted[rest], targets[rest], constant, counts[rest], group[rest], independent=True)
             left_out.append(getattr(part, name).value)
         error = np.sqrt(149 / 150 * np.square(left_out - np.mean(left_out)).sum())
         half = stats.t.ppf(0.975, full.groups - 1) * error
         assert (full.high - full.low) / 2 == pytest.approx(half, rel=0.03)
+
+    def test_the_skill_where_few_items_decide_the_ceiling(self):
+        """One item in eight has two targets: leaving one of these out moves the ceiling eight times as far."""
+        rng = np.random.default_rng(32)
+        n, counts = 400, np.where(np.arange(400) % 8, 1, 2)
+        spread = np.where(np.arange(n) % 16, 0.1, 2.0)[:, None, None]
+        targets = unit_rows(np.eye(6)[0] + spread * rng.standard_normal((n, 2, 6)))
+        constant, predicted = np.array([0.0, 1, 0, 0, 0, 0]), np.tile(np.eye(6)[0], (n, 1))
+        full = limits(predicted, targets, constant, counts, independent=True).skill
+        left_out = []
+        for item in range(n):
+            rest = np.arange(n) != item
+            part = limits(predicted[rest], targets[rest], constant, counts[rest], independent=True)
+            left_out.append(part.skill.value)
+        error = np.sqrt((n - 1) / n * np.square(left_out - np.mean(left_out)).sum())
+        assert (full.high - full.low) / 2 == pytest.approx(stats.t.ppf(0.975, n - 1) * error, rel=0.05)
+
+
+class TestBracket:
+    """sqrt(M2^3 / M4) <= E|m| <= sqrt(M2), where |m| varies and is known."""
+
+    lengths = np.array([0.9, 0.7, 0.4, 0.2])
+
+    def simulate(self, rng, groups=200, size=1, m=6):
+        """Targets +-x with the mean +-|m| x, of items whose length all items of their group share."""
+        group = np.repeat(np.arange(groups), size)
+        length = rng.choice(self.lengths, groups)[group][:, None]
+        signs = np.where(rng.random((len(group), m)) < (1 + length) / 2, 1.0, -1.0)
+        return signs[..., None] * np.eye(2)[0], rng.integers(4, m + 1, len(group)), group
+
+    def moments(self, targets, counts):
+        """Means over all pairs, and over all pairs of disjoint pairs, of different targets, one after the other."""
+        second, fourth = [], []
+        for z, m in zip(targets, counts, strict=True):
+            A = z[:m] @ z[:m].T
+            second.append(np.mean([A[i, j] for i, j in permutations(range(m), 2)]))
+            fourth.append(np.mean([A[a, b] * A[c, d] for a, b, c, d in permutations(range(m), 4)]))
+        return np.mean(second), np.mean(fourth)
+
+    def test_the_moments_are_those_of_the_definition(self):
+        rng = np.random.default_rng(33)
+        targets = unit_rows(np.eye(3)[0] + 0.5 * rng.standard_normal((30, 6, 3)))
+        counts = rng.integers(2, 7, 30)
+        enough = counts >= 4
+        M2, M4 = self.moments(targets[enough], counts[enough])
+        found = mean_length_bracket(targets, counts)
+        assert found.high.value == pytest.approx(np.sqrt(M2), rel=1e-6)
+        assert found.low.value == pytest.approx(np.sqrt(M2**3 / M4), rel=1e-6)
+        assert found.low.groups == found.high.groups == enough.sum()
+
+    def test_it_holds_the_mean_length_and_closes_where_that_does_not_vary(self):
+        rng = np.random.default_rng(34)
+        targets, counts, _ = self.simulate(rng, 20_000)
+        found = mean_length_bracket(targets, counts)
+        assert found.low.high < self.lengths.mean() < found.high.low
+        self.lengths = np.array([0.6])
+        targets, counts, _ = self.simulate(rng, 20_000)
+        found = mean_length_bracket(targets, counts)
+        assert found.low.value <= found.high.value
+        assert found.low.value == pytest.approx(0.6, abs=0.02) and found.high.value == pytest.approx(0.6, abs=0.02)
+
+    @pytest.mark.parametrize("end", ["low", "high"])
+    def test_both_intervals_by_leaving_out_one_group_after_the_other(self, end):
+        targets, counts, group = self.simulate(np.random.default_rng(37), 200, 2)
+        full = getattr(mean_length_bracket(targets, counts, group), end)
+        left_out = [
+            getattr(mean_length_bracket(targets[group != g], counts[group != g], group[group != g]), end).value
+            for g in range(200)
+        ]
+        error = np.sqrt(199 / 200 * np.square(left_out - np.mean(left_out)).sum())
+        assert (full.high - full.low) / 2 == pytest.approx(stats.t.ppf(0.975, 199) * error, rel=0.03)
+
+    @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+    def test_both_ends_cover(self, confidence):
+        """400 groups of two items; of 2,000 sets as many may miss as chance allows where 1.5 points are given up."""
+        M2, M4 = np.mean(self.lengths**2), np.mean(self.lengths**4)
+        truth = {"low": np.sqrt(M2**3 / M4), "high": np.sqrt(M2)}
+        rng = np.random.default_rng(35)
+        found = [
+            mean_length_bracket(targets, counts, group, confidence)
+            for targets, counts, group in (self.simulate(rng, 400, 2) for _ in range(2000))
+        ]
+        for end, value in truth.items():
+            missed = sum(not getattr(one, end).low <= value <= getattr(one, end).high for one in found)
+            assert stats.binom.sf(missed - 1, 2000, 1 - confidence + 0.015) > 1e-4
+
+    def test_the_row_as_unit_does_not_cover(self):
+        rng = np.random.default_rng(36)
+        missed = 0
+        for _ in range(300):
+            targets, counts, _ = self.simulate(rng, 100, 6)
+            high = mean_length_bracket(targets, counts).high
+            missed += not high.low <= np.sqrt(np.mean(self.lengths**2)) <= high.high
+        assert stats.binom.sf(missed - 1, 300, 0.065) < 1e-4
+
+    def test_where_nothing_is_known(self):
+        x = np.eye(2)[0]
+        assert mean_length_bracket(np.tile(x, (5, 3, 1))) is None
+        assert mean_length_bracket(np.tile(x, (5, 4, 1)), np.full(5, 3)) is None
+        apart = np.tile([x, x, -x, -x], (5, 1, 1))  # <z, z'> of -1/3 on average
+        found = mean_length_bracket(apart)
+        assert found.low.value == found.high.value == 0.0
 
 
 class TestKnownPosterior:
@@ -178,6 +293,17 @@ def population_floor_square(targets, group):
     return (targets @ targets.T)[across].mean()
 
 
+def test_population_floor_of_unequally_many_captions():
+    """Every item weighs the same, whether it has one caption or four."""
+    rng = np.random.default_rng(14)
+    targets, counts = unit_rows(rng.standard_normal((30, 4, 5)) + np.eye(5)[0]), rng.integers(1, 5, 30)
+    of_item = np.array([z[:m].mean(axis=0) for z, m in zip(targets, counts, strict=True)])
+    group = rng.integers(0, 8, 30)
+    expected = np.sqrt(population_floor_square(of_item, group))
+    assert population_floor(targets, counts, group) == pytest.approx(expected, rel=1e-6)
+    assert population_floor(targets, counts, group) != pytest.approx(population_floor(targets, None, group), rel=1e-3)
+
+
 def test_population_floor_is_the_root_of_the_definition():
     rng = np.random.default_rng(10)
     targets, group = unit_rows(rng.standard_normal((40, 6)) + 1.0), rng.integers(0, 9, 40)
@@ -208,7 +334,7 @@ class TestCoverage:
         for _ in range(self.trials):
             targets, mu, group = self.simulate(rng)
             predicted = mu + 0.3
-            robust.append(limits(predicted, targets, self.constant, group=group))
+            robust.append(limits(predicted, targets, self.constant, group=group, independent=True))
             naive.append(limits(predicted, targets, self.constant))
         return robust, naive
 
@@ -307,11 +433,13 @@ class TestBadInput:
     def test_ceiling_below_floor(self):
         targets = np.array([[1.0, 0.0], [-1.0, 0.0]])[None].repeat(3, axis=0)
         with pytest.raises(ValueError, match="ceiling: 0"):
-            limits(np.ones((3, 2)), targets, np.array([0.0, 1.0]))
+            limits(np.ones((3, 2)), targets, np.array([0.0, 1.0]), independent=True)
         with pytest.raises(ValueError, match="differs from the floor"):
             skill(0.5, 0.7, 0.7)
 
     def test_ceiling_at_the_floor(self):
         targets = np.array([[1.0, 0.0], [1.0, 0.0]])[None].repeat(3, axis=0)
+        with pytest.raises(ValueError, match="ceiling: 1"):
+            limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]), independent=True)
         with pytest.raises(ValueError, match="ceiling: 1"):
             limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]))

@@ -69,6 +69,30 @@ class TestTranslator:
             observe(translator, self.pairs, largest_group=1)
 
 
+class TestSeen:
+    pairs = synthetic_pairs(300, 6, 12, 0.7, 2, np.random.default_rng(44))[0]
+
+    def test_items_that_were_fitted_to_are_left_out_and_counted(self):
+        train, validation, test = self.pairs.split(0)
+        for preset in ("calibrated", "ridge"):
+            translator = mt.fit(train, preset=preset, validation=validation, device="cpu")
+            whole, alone = (certify_translator(translator, pairs, 0.5) for pairs in (self.pairs, test))
+            assert (whole.left_out, alone.left_out) == (len(train) + len(validation), 0)
+            assert whole.statements["items"] == alone.statements["items"] and whole.items == len(test)
+            assert f"{whole.left_out} items were left out, as the translator was fitted to them" in whole.text()
+            assert "left out" not in alone.text() and whole.to_dict()["left_out"] == 240
+            with pytest.raises(ValueError, match="was fitted to all 210 items"):
+                certify_translator(translator, train, 0.5)
+
+    def test_targets_from_a_list(self):
+        names = np.random.default_rng(45).normal(size=(3, 12))[np.arange(300) % 3]
+        train, validation, test = PairedEmbeddings({"image": self.pairs.modality("image"), "text": names}).split(0)
+        translator = mt.fit(train, validation=validation, device="cpu")
+        with pytest.raises(ValueError, match="fitted to all 60 items"):
+            certify_translator(translator, test, 0.5)
+        assert certify_translator(translator, test, 0.5, seen_targets=True).pairs == 60
+
+
 class ConditionalMean:
     """What `certify_translator` needs of a calibrated translator: here the known E[z|c] of each condition."""
 

@@ -26,13 +26,18 @@ def calibrated(folder, modtrans):
 def test_evaluate_scores_the_test_part(run, modtrans):
     status, out, err = modtrans("evaluate", "run", "pairs.npz", "--json")
     scores = json.loads(out)
-    assert status == 0 and "16 items of 80 that were kept for the test" in err
+    assert status == 0 and "used the 16 items of 80 that the run was not fitted to" in err
     assert list(scores) == SCORES
     test = PairedEmbeddings.load("pairs.npz").split(0)[2]
     assert scores == pytest.approx(evaluate(load("run"), test)) and scores["ceiling"] is None
     assert json.loads(modtrans("evaluate", "run", "pairs.npz", "--json", "--limit", "5")[1])["gallery"] == 5
     status, out, err = modtrans("evaluate", "run", "pairs.npz", "--split", "all")
-    assert status == 0 and "of 80 items" in out and "floor" in out and "these scores are not a test" in err
+    assert (
+        status == 0
+        and "of 80 items" in out
+        and "floor" in out
+        and "64 of them seen in training or akin to such: no test" in err
+    )
 
 
 def test_evaluate_samples_as_asked(run, modtrans):
@@ -47,16 +52,20 @@ def test_evaluate_samples_as_asked(run, modtrans):
 
 
 def test_evaluate_on_pairs_that_were_never_seen_uses_all_of_them(run, modtrans):
-    PairedEmbeddings.load("pairs.npz").take(np.arange(40)).save("other.npz")
+    rng = np.random.default_rng(1)
+    PairedEmbeddings({"image": rng.normal(size=(40, 8)), "text": rng.normal(size=(40, 6))}).save("other.npz")
     _, out, err = modtrans("evaluate", "run", "other.npz", "--json")
-    assert json.loads(out)["gallery"] == 40 and "scored on all 40 items: not the pairs that the run was" in err
+    assert json.loads(out)["gallery"] == 40 and "used the 40 items of 40 that the run was not fitted to\n" in err
 
 
-def test_evaluate_of_a_run_without_split_uses_all(folder, modtrans, calibrated):
+def test_a_translator_saved_again_knows_what_it_was_fitted_to(folder, modtrans, calibrated):
     load("calibrated").save("saved")
-    assert json.loads(modtrans("evaluate", "saved", "pairs.npz", "--json")[1])["gallery"] == 80
+    assert json.loads(modtrans("evaluate", "saved", "pairs.npz", "--json")[1])["gallery"] == 16
+    (folder / "saved" / "seen.safetensors").unlink()
+    status, out, err = modtrans("evaluate", "saved", "pairs.npz", "--json")
+    assert json.loads(out)["gallery"] == 80 and "all 80 items: saved does not say what it was fitted to" in err
     status, _, err = modtrans("evaluate", "saved", "pairs.npz", "--split", "test")
-    assert status == 1 and "saved: has no split, --split all is needed" in err
+    assert status == 1 and "split: 'test', but saved does not say what it was fitted to; auto or all is needed" in err
 
 
 def test_translate_an_array(run, modtrans):
@@ -123,3 +132,117 @@ def test_another_encoder_is_refused(folder, modtrans, poster):
         status, _, err = modtrans(*arguments)
         assert status == 1 and "encoder timm:vit/dino, but the translator was trained on open_clip:RN50/openai" in err
     assert not (folder / "z.npz").exists()
+
+
+def changed(pairs, **arrays):
+    return PairedEmbeddings({**pairs.arrays, **arrays})
+
+
+def extended(pairs):
+    rng = np.random.default_rng(3)
+    return PairedEmbeddings({name: np.concatenate([x, rng.normal(size=x.shape)]) for name, x in pairs.arrays.items()})
+
+
+COPIES = {
+    "in float16": (lambda pairs: pairs.save("copy.npz", "float16"), "copy.npz", 16),
+    "reordered": (lambda pairs: pairs.take(np.arange(80)[::-1]).save("copy.npz"), "copy.npz", 16),
+    "extended": (lambda pairs: extended(pairs).save("copy.npz"), "copy.npz", 96),
+    "without two items": (lambda pairs: pairs.take(np.arange(2, 80)).save("copy.npz"), "copy.npz", None),
+    "rescaled": (
+        lambda pairs: changed(pairs, image=pairs.modality("image") * 7, text=pairs.modality("text") / 3).save("c.npz"),
+        "c.npz",
+        16,
+    ),
+    "as safetensors": (lambda pairs: pairs.save("copy.safetensors"), "copy.safetensors", 16),
+    "with other targets": (
+        lambda pairs: changed(pairs, text=np.random.default_rng(4).normal(size=(80, 6))).save("copy.npz"),
+        "copy.npz",
+        16,
+    ),
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_is_scored_on_what_was_not_seen(folder, modtrans, calibrated, copy):
+    write, path, left = COPIES[copy]
+    pairs = PairedEmbeddings.load("pairs.npz")
+    write(pairs)
+    train, validation, test = pairs.split(0)
+    if left is None:
+        left = sum(len(np.flatnonzero((row == pairs.modality("audio")[2:]).all(1))) for row in test.modality("audio"))
+    status, out, err = modtrans("evaluate", "calibrated", path, "--json")
+    assert status == 0 and json.loads(out)["gallery"] == left, err
+    assert f"used the {left} items of" in err and "Left out: " in err
+    if copy in ("in float16", "reordered", "rescaled"):
+        expected = evaluate(load("calibrated"), test)
+        assert json.loads(out)["cosine"] == pytest.approx(expected["cosine"], rel=1e-3)
+        for part, known in (("train", train), ("validation", validation)):
+            _, out, err = modtrans("evaluate", "calibrated", path, "--split", part, "--json")
+            assert json.loads(out)["gallery"] == len(known) and "no test" in err
+            assert part in modtrans("evaluate", "calibrated", path, "--split", part)[1].splitlines()[0]
+
+
+def test_a_converted_copy_is_scored_on_what_was_not_seen(folder, modtrans, calibrated):
+    pytest.importorskip("pyarrow")
+    for arguments in (["indexed"], ["half.npz", "--dtype", "float16"], ["shards", "--layout", "shards"]):
+        assert modtrans("convert", "pairs.npz", *arguments)[0] == 0
+        status, out, err = modtrans("evaluate", "calibrated", arguments[0], "--json")
+        assert status == 0 and json.loads(out)["gallery"] == 16, err
+
+
+def test_where_nothing_unseen_is_left_it_refuses(folder, modtrans, calibrated):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    pairs.split(0)[0].save("train.npz")
+    status, out, err = modtrans("evaluate", "calibrated", "train.npz")
+    assert status == 1 and not out and "calibrated: was fitted to all 56 items or others of their groups" in err
+    assert "--split test" not in err
+    test = pairs.split(0)[2]
+    test.save("test.npz")
+    status, _, err = modtrans("evaluate", "calibrated", "test.npz", "--split", "train")
+    assert status == 1 and "split: 'train', of which 16 items have none; another part is needed" in err
+
+
+def test_targets_from_a_list_of_names(folder, modtrans):
+    """Eight classes, each with one target: every target was seen, and no condition of the test part."""
+    rng = np.random.default_rng(5)
+    c = rng.normal(size=(80, 8))
+    PairedEmbeddings({"image": c, "text": rng.normal(size=(8, 6))[np.arange(80) % 8]}).save("classes.npz")
+    _, _, err = modtrans("train", "classes.npz", "--out", "run", "--device", "cpu")
+    assert "note: 16 of 16 test items equal one to train on: 0 in image, 16 in text." in err
+    status, _, err = modtrans("evaluate", "run", "classes.npz")
+    assert status == 1 and "other pairs are needed; --split test leaves out seen conditions alone" in err
+    status, out, err = modtrans("evaluate", "run", "classes.npz", "--split", "test", "--json")
+    assert status == 0 and json.loads(out)["gallery"] == 16 and "16 of these have a target that it was fitted to" in err
+
+
+def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrated, modtrans):
+    translator, c = load("calibrated"), np.load("c.npy")
+    expected = translator.expected_cosine(c)
+    threshold = float(np.median(expected))
+    accepted = translator.accept(c, threshold)
+    assert accepted.dtype == bool and 0 < accepted.sum() < 80
+    np.testing.assert_array_equal(accepted, expected >= threshold)
+    for given in ("c.npy", "pairs.npz"):
+        status, _, err = modtrans("translate", "calibrated", given, "z.npz", "--accept", threshold, "--overwrite")
+        assert status == 0 and f"{accepted.sum()} of 80 items are accepted" in err
+        found = PairedEmbeddings.load("z.npz")
+        assert found.key.tolist() == np.flatnonzero(accepted).astype(str).tolist()
+        np.testing.assert_allclose(found.modality("text"), translator.translate(c)[accepted], atol=1e-6)
+    named = PairedEmbeddings.load("pairs.npz")
+    PairedEmbeddings(named.arrays, key=np.array([f"k{row}" for row in range(80)])).save("named.npz")
+    assert modtrans("translate", "calibrated", "named.npz", "named-z.npz", "--accept", threshold)[0] == 0
+    assert PairedEmbeddings.load("named-z.npz").key.tolist() == [f"k{row}" for row in np.flatnonzero(accepted)]
+
+
+def test_what_cannot_be_accepted_is_refused(folder, calibrated, run, modtrans):
+    rng = np.random.default_rng(0)
+    PairedEmbeddings({"image": rng.normal(size=(9, 2, 8))}).save("several.npz")
+    for arguments, words in (
+        (["calibrated", "c.npy", "z.npy", "--accept", 0.1], "z.npy: an array does not say which rows were accepted"),
+        (["calibrated", "c.npy", "z.npz", "--accept", 1.1], "accept: 1.1, at most "),
+        (["calibrated", "several.npz", "z.npz", "--accept", 0.1], "one vector an item is needed"),
+        (["run", "c.npy", "z.npz", "--accept", 0.1], "expected_cosine: method 'poster' cannot do it"),
+    ):
+        status, _, err = modtrans("translate", *arguments)
+        assert status == 1 and words in err
+    assert not (folder / "z.npz").exists() and not (folder / "z.npy").exists()

@@ -35,7 +35,7 @@ from modtrans_core.cli.verb import run
         (["train", "pairs.npz", "--out", "new", "--stepz", "3"], 2, "--stepz"),
         (["train", "pairs.npz", "--out", "new", "--steps", "many"], 2, "many"),
         (["evaluate", "nowhere", "pairs.npz"], 1, "nowhere: not a run folder"),
-        (["evaluate", "old", "pairs.npz"], 1, "translator.json: format is not 4, the one that this version reads"),
+        (["evaluate", "old", "pairs.npz"], 1, "translator.json: format is not 5, the one that this version reads"),
         (["evaluate", "run", "pairs.npz", "--limit", "0"], 1, "limit: 0, at least 1 is needed"),
         (["evaluate", "run", "wide.npz"], 1, "image: dimension 9, but the translator was trained on 8"),
         (["translate", "run", "none.npy", "z.npy"], 1, "none.npy: no such file"),

@@ -58,9 +58,10 @@ class Letters(Encoder):
 def texts(monkeypatch):
     """Embed made-up items: each modality through `Letters`."""
 
-    def run(entries, out, **options):
+    def run(entries, out, independent=(), **options):
         encoders = {"question": IMAGE_ENCODER, "answer": IMAGE_ENCODER}  # only looked at for their names
-        monkeypatch.setattr("modtrans_core.embed.engine.job.load_source", lambda *_: Listing(entries, encoders, {}))
+        made = Listing(entries, encoders, {}, independent=independent)
+        monkeypatch.setattr("modtrans_core.embed.engine.job.load_source", lambda *_: made)
         monkeypatch.setattr("modtrans_core.embed.engine.job.parsed", lambda name: (name, ""))
         monkeypatch.setattr(shard_module, "load_encoder", lambda *_: Letters())
         return embed("made-up", out, **{"device": "cpu", "shard_items": 2} | options)
@@ -79,7 +80,7 @@ def test_a_pair_set_holds_what_the_encoders_gave(tmp_path):
     assert pairs.arrays["text"].shape == (24, max(map(len, captions)), 384)
     assert pairs.counts["text"].tolist() == list(map(len, captions))
     assert pairs.group.tolist() == [item.group for item in source.items] and pairs.key.tolist() == keys
-    assert pairs.own_split is None
+    assert pairs.own_split is None and not pairs.independent("text")  # names and aliases
     assert pairs.metadata["dataset"] == {**source.facts, "skipped": {}}
     assert pairs.metadata["captions"][keys[5]] == list(captions[5])
     for modality, name, items in [
@@ -167,6 +168,14 @@ def test_the_item_whose_embedding_is_not_finite_is_named(tmp_path, texts):
 def test_the_data_sets_own_split_and_groups_are_kept(tmp_path, texts):
     entries = [Item(str(i), {"question": "a", "answer": "b"}, split=s) for i, s in enumerate(["train", None, "test"])]
     assert PairedEmbeddings.load(texts(entries, tmp_path / "p.npz")).own_split.tolist() == [0, -1, 2]
+
+
+def test_which_values_are_independent_is_kept(tmp_path, texts):
+    entries = [Item(str(number), {"question": "a", "answer": ("b", "bc")}) for number in range(3)]
+    for out in ("pairs.npz", "pairs.safetensors", "shards"):
+        pairs = PairedEmbeddings.load(texts(entries, tmp_path / out, independent=("answer",)))
+        assert pairs.independent("answer") and not pairs.independent("question")
+        assert pairs.take(np.arange(2)).independent("answer")
 
 
 def test_progress_counts_every_item_once(tmp_path, texts):

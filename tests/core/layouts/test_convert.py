@@ -56,9 +56,14 @@ def test_float16_halves_the_file(tmp_path, path):
 def test_clip_retrievals_rows_become_items_of_one_group(tmp_path, path):
     convert(path, tmp_path / "indexed")
     (tmp_path / "indexed" / "modtrans.safetensors").unlink()  # as clip-retrieval itself leaves a folder
-    assert load(tmp_path / "indexed").group is None
+    first = load(path)
+    names = list(dict.fromkeys(first.key))
+    expected = np.repeat([names.index(name) for name in first.key], first.counts["text"])
+    for mapped in (False, True):
+        group = load(tmp_path / "indexed", mapped).group
+        np.testing.assert_array_equal(group, np.searchsorted(expected, expected))  # the first row of the name
     convert(tmp_path / "indexed", tmp_path / "back.npz")
-    found, first = load(tmp_path / "back.npz"), load(path)
+    found = load(tmp_path / "back.npz")
     assert list(found.key) == list(np.repeat(first.key, first.counts["text"]))
     assert len(np.unique(found.group)) == len(first)
     assert found.metadata["captions"] == first.metadata["captions"]

@@ -95,10 +95,12 @@ def test_what_a_translator_cannot_do_is_refused_before_anything_is_written(tmp_p
 
 
 def test_a_translated_pair_set_keeps_names_groups_and_split_and_says_what_it_is(tmp_path, translator, run):
-    given = pairs(image={"encoder": "timm:a/b"}, text={"encoder": "sentence-transformers:c/d"})
+    encoders = {"image": {"encoder": "timm:a/b"}, "text": {"encoder": "sentence-transformers:c/d"}}
+    given = pairs(**encoders, independent=["text"])  # its captions are; what is translated from one picture is not
     translate_set(translator, given, tmp_path / "z.npz", run)
     found = PairedEmbeddings.load(tmp_path / "z.npz")
     assert list(found.arrays) == ["text"] and list(found.key) == list(given.key)
+    assert given.independent("text") and not found.independent("text")
     np.testing.assert_array_equal(found.group, given.group)
     np.testing.assert_array_equal(found.own_split, given.own_split)
     assert found.metadata["captions"] == given.metadata["captions"] and "image" not in found.metadata

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from modtrans_core import PairedEmbeddings, Pairing, PosterConfig, TrainConfig, evaluate, fit
+from modtrans_core import PairedEmbeddings, Pairing, PosterConfig, TrainConfig, fit
 from modtrans_core.linear import NormalEquations
+from modtrans_core.methods import translated_scores
 from modtrans_core.pairing import Batches
 from modtrans_core.store import mapped
 
@@ -204,7 +205,7 @@ def test_training_from_disk_ends_with_the_bits_of_training_from_memory(folder):
         one, other = (fit(pairs, source, target, CONFIG, device="cpu") for pairs in (mapped, memory))
         for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
             assert torch.equal(a, b)
-        assert evaluate(one, mapped) == evaluate(one, memory)
+        assert translated_scores(one, mapped) == translated_scores(one, memory)
 
 
 def test_a_set_that_fits_on_the_device_is_put_there(folder, monkeypatch):

@@ -72,6 +72,7 @@ def test_both_years_from_folders_and_zip_files(make, read_all, year, zipped, wit
     source = load_source(f"coco:{root}")
     items, skipped = read_all(source)
     assert not skipped and source.encoders == {"image": CLIP, "text": CLIP}
+    assert tuple(source.independent) == tuple(source.at_most(4).independent) == ("text",)
     assert [*items] == [f"{part}{year}/{name}" for part in ("train", "val") for name in names_of(f"{part}{year}")]
     assert [item.split for item in items.values()] == ["train"] * 3 + ["test"] * 3
     item = items[f"val{year}/{names_of(f'val{year}')[1]}"]

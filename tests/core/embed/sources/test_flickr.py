@@ -45,7 +45,7 @@ def check(source, read_all, splits):
     assert {key: item.values["text"] for key, item in items.items()} == EXPECTED and not skipped
     assert [item.split for item in items.values()] == splits
     assert all(read("image", item.values["image"]).shape == (16, 24, 3) for item in items.values())
-    assert source.encoders == {"image": CLIP, "text": CLIP}
+    assert source.encoders == {"image": CLIP, "text": CLIP} and tuple(source.independent) == ("text",)
 
 
 @pytest.mark.parametrize("beside", ["", "Flickr8k_text/"])

@@ -1,0 +1,241 @@
+"""Rows that a translator was fitted to, known again in any file: what was trained on is no test.
+
+Of each row is kept a sketch, eight projections of its unit vector onto fixed vectors of signs, rounded to int16: 16
+bytes. Two rows are equal where no projection differs by more than the tolerance. Length, order and file format leave a
+sketch as it is. For rows of eight numbers or more the tolerance is .01:
+
+* a copy in float16 moves a projection by 2e-4, one in bfloat16 by 1.6e-3 (standard deviations), so that a copy is
+  missed with a probability below 1e-7;
+* two unit vectors at the distance D, in no special direction, are equal with probability (.0085 / D)^8: 1e-14 for a
+  cosine of .9, 2e-10 for .99. Rows at less than .005 are always equal, and mean the same to any translator.
+
+Where rows have fewer than eight numbers, different ones are often near: there the tolerance is .003, and a copy in
+bfloat16 is not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from modtrans_core import distributed
+from modtrans_core.ahead import ahead
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.split import groups
+from modtrans_core.vectors import ROWS, unit
+
+PROJECTIONS = 8
+STEP = 2.0**-9
+"""of a projection that a sketch tells apart"""
+FEW = 8
+"""numbers of a row below which the tolerance is the small one"""
+
+
+def sketch(vectors: np.ndarray) -> np.ndarray:
+    """The sketch (n, 8) int16 of each of the vectors (n, d), of any length.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(3, 64))
+    >>> bool(np.abs(sketch(rows) - sketch(7 * rows.astype(np.float16))).max() <= 1)
+    True
+    """
+    projected = unit(vectors) @ _signs(np.shape(vectors)[1]) / STEP
+    return np.clip(np.rint(projected), -(2**15) + 1, 2**15 - 1).astype(np.int16)
+
+
+@lru_cache(maxsize=8)
+def _signs(d: int) -> np.ndarray:
+    """(d, 8) signs that depend on nothing but d and have nothing to do with any data: bits of SHAKE-256."""
+    bits = np.unpackbits(np.frombuffer(hashlib.shake_256(b"rows that were seen").digest(d), np.uint8))
+    return (2.0 * bits - 1.0).reshape(d, PROJECTIONS).astype(np.float32)
+
+
+def sketches(pairs: PairedEmbeddings, name: str, device: torch.device | str = "cpu") -> np.ndarray:
+    """The sketch (N, 8) of every vector of a modality, in the order of `pairs.rows`; each process reads its share."""
+    vectors = pairs.rows(name)[0]
+    found = np.zeros((len(vectors), PROJECTIONS), dtype=np.int32)  # int16 cannot be summed over processes
+    starts = range(distributed.rank() * ROWS, len(vectors), distributed.world() * ROWS)
+    for start, part in zip(starts, ahead(lambda start: sketch(vectors[start : start + ROWS]), starts), strict=True):
+        found[start : start + ROWS] = part
+    if distributed.world() > 1:
+        summed = torch.from_numpy(found).to(device)
+        distributed.all_reduce(summed)
+        found = summed.cpu().numpy()
+    return found.astype(np.int16)
+
+
+def _within(d: int) -> float:
+    """How many steps the projections of equal rows (d,) differ by, at most."""
+    return 5.5 if d >= FEW else 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The sketches of the rows that a translator was fitted to.
+
+    Parameters
+    ----------
+    rows : part (`train`, `validation`) and modality -> sketches (n, 8) int16, each once.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> pairs = PairedEmbeddings({"image": rng.normal(size=(20, 16)), "text": rng.normal(size=(20, 12))})
+    >>> seen = Seen.of({"train": pairs.take(np.arange(15))}, ("image", "text"))
+    >>> copy = PairedEmbeddings({name: 3 * x[::-1].astype(np.float16) for name, x in pairs.arrays.items()})
+    >>> seen.look(copy, "image", "text").unseen().tolist()
+    [0, 1, 2, 3, 4]
+    """
+
+    rows: Mapping[tuple[str, str], np.ndarray]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Seen) or self.rows.keys() != other.rows.keys():
+            return False
+        return all(np.array_equal(rows, other.rows[name]) for name, rows in self.rows.items())
+
+    def __repr__(self) -> str:
+        return f"Seen({', '.join(f'{part} {name} {len(rows)}' for (part, name), rows in self.rows.items())})"
+
+    @staticmethod
+    def of(
+        parts: Mapping[str, PairedEmbeddings], modalities: Sequence[str], device: torch.device | str = "cpu"
+    ) -> Seen:
+        """Those of the parts' rows.
+
+        Parameters
+        ----------
+        parts : pair sets by the name of the part.
+        modalities : source and target.
+        device : over which several processes add up their shares.
+        """
+        return Seen(
+            {
+                (part, name): np.unique(sketches(pairs, name, device), axis=0)
+                for part, pairs in parts.items()
+                for name in dict.fromkeys(modalities)
+            }
+        )
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What is saved, by `<part>.<modality>`."""
+        return {f"{part}.{name}": torch.from_numpy(rows) for (part, name), rows in self.rows.items()}
+
+    @staticmethod
+    def restored(tensors: Mapping[str, torch.Tensor]) -> Seen:
+        """What was saved."""
+        found = {}
+        for name, rows in tensors.items():
+            part, modality = name.split(".", 1)
+            found[part, modality] = rows.numpy()
+        return Seen(found)
+
+    def look(self, pairs: PairedEmbeddings, source: str, target: str, *parts: str) -> Familiar:
+        """Which items have a condition or a target among the rows that were seen.
+
+        Parameters
+        ----------
+        parts : those to look in. Default: all.
+        """
+        return Familiar(self._items(pairs, source, parts), self._items(pairs, target, parts), pairs.labels)
+
+    def _items(self, pairs: PairedEmbeddings, name: str, parts: Sequence[str]) -> np.ndarray:
+        """The items (n,) with a vector among the rows of these parts."""
+        vectors, item = pairs.rows(name)
+        known = [rows for (part, of), rows in self.rows.items() if of == name and (not parts or part in parts)]
+        trees = [KDTree(rows) for rows in known if len(rows)]
+
+        def match(start: int) -> np.ndarray:
+            rows, most = sketch(vectors[start : start + ROWS]), _within(vectors.shape[1])
+            near = [tree.query(rows, p=np.inf, distance_upper_bound=most)[0] < most for tree in trees]
+            return np.any(near, axis=0) if near else np.zeros(len(rows), dtype=bool)
+
+        starts = range(0, len(vectors), ROWS)
+        rows = np.concatenate([np.zeros(0, dtype=bool), *ahead(match, starts)])
+        return np.bincount(item, rows, len(pairs)) > 0
+
+
+class Familiar(NamedTuple):
+    """What of n items was seen."""
+
+    condition: np.ndarray
+    """(n,) whether a condition was"""
+    target: np.ndarray
+    """(n,) whether a target was"""
+    group: np.ndarray
+    """(n,) the label of each item's group"""
+
+    def left_out(self, targets: bool = True) -> np.ndarray:
+        """Which items (n,) are no test: a condition or a target of theirs was seen, or of another item of their group.
+
+        Parameters
+        ----------
+        targets : False keeps an item of which targets alone were seen: they come from a list, such as names of classes.
+        """
+        own = self.condition | self.target if targets else self.condition
+        _, which, _ = groups(self.group)
+        return (np.bincount(which, own) > 0)[which]
+
+    def unseen(self, targets: bool = True) -> np.ndarray:
+        """The indices of the items that are left."""
+        return np.flatnonzero(~self.left_out(targets))
+
+    def in_words(self, targets: bool = True) -> str:
+        """How many items have a condition, a target, or neither but their group, that was seen."""
+        both = self.condition | self.target if targets else self.condition
+        found = [f"{int(self.condition.sum())} with a condition that it was fitted to"]
+        found += [f"{int(self.target.sum())} with such a target"] if targets else []
+        more = int(self.left_out(targets).sum() - both.sum())
+        return ", ".join([*found, *([f"{more} of the group of such an item"] if more else [])])
+
+
+def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torch.device | str = "cpu") -> np.ndarray:
+    """Groups (n,) in which items with an equal row in one of the modalities are together, and old groups are whole.
+
+    Returns
+    -------
+    The index of the first item of each item's group.
+
+    Examples
+    --------
+    Five captions flattened to rows repeat their picture:
+
+    >>> rng = np.random.default_rng(0)
+    >>> image = np.repeat(rng.normal(size=(2, 16)), 3, axis=0)
+    >>> group_equal(PairedEmbeddings({"image": image, "text": rng.normal(size=(6, 12))}), ("image", "text"))
+    array([0, 0, 0, 3, 3, 3])
+    """
+    n = len(pairs)
+    items, shared, last = [np.arange(n)], [groups(pairs.labels)[1]], n
+    for name in dict.fromkeys(modalities):
+        owner = pairs.rows(name)[1]
+        found = _equal(sketches(pairs, name, device), _within(pairs.modality(name).shape[-1]))
+        items.append(owner)
+        shared.append(last + found)
+        last += int(found.max()) + 1
+    item, node = np.concatenate(items), n + np.concatenate(shared)
+    graph = coo_array((np.ones(len(item), dtype=bool), (item, node)), shape=(n + last, n + last))
+    label = connected_components(graph, directed=False)[1][:n]
+    _, first, which = np.unique(label, return_index=True, return_inverse=True)
+    return first[which]
+
+
+def _equal(rows: np.ndarray, most: float) -> np.ndarray:
+    """A number (N,) for each sketch (N, 8), the same for equal ones and for those that others connect."""
+    different, which = np.unique(rows, axis=0, return_inverse=True)
+    second = KDTree(different).query(different, k=[2], p=np.inf, distance_upper_bound=most)[0][:, 0]
+    near = np.flatnonzero(second < most)
+    edges = near[KDTree(different[near]).query_pairs(most, p=np.inf, output_type="ndarray")] if len(near) else near
+    first, other = edges.reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first), dtype=bool), (first, other)), shape=(len(different),) * 2)
+    return connected_components(graph, directed=False)[1][which.reshape(-1)]
