@@ -75,9 +75,9 @@ with paper_style():
 # It is not: text to image, ridge has the highest cosine and Procrustes the highest recall.
 #
 # ## What is certified of each trained translator?
-# With 95% confidence, how often it reaches the median cosine that the ridge map has on the validation part; the bound's
-# value for that, with kappa, how many times more the cosine of a uniform direction spreads than the bound takes; and
-# whether the trained alignment dominates the uniform law.
+# With 95% confidence, the share of the items that reaches the median cosine which the ridge map has on the validation
+# part. Of pairs, one a group: the share that does, the bound's value for it, with kappa, how many times more the cosine
+# of a uniform direction spreads than the bound takes, and whether F does at least as well as a random direction.
 
 # %%
 save_table(certificates, out, "certificates")
