@@ -136,8 +136,8 @@ def usable(
     Returns
     -------
     The selections of items and of groups; their risk curves; and one row a trial: `coverage_of_items` and
-    `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that all
-    would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
+    `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that
+    all would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
     """
     found = {of: [select(one.observed, alpha, confidence, risk=risk, of=of) for one in roles] for of in OF}
     curves = {of: [risk_curve(one.observed, alpha, confidence, of=of) for one in roles] for of in OF}
