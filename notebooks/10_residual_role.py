@@ -30,9 +30,8 @@ from analysis.experiments.residual_role import LIST, MEAN, MEASURES, SIBLING, re
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots import certificates
+from analysis.plots import certificates, style
 from analysis.plots import residual_role as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.reliability import reliability
 
 # %% [markdown]
@@ -62,12 +61,12 @@ found = {
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
 save_table(table, out, "reliability")
-with paper_style():
+with style.paper_style():
     shown = min(seeds, 3)
-    figure, axes = plt.subplots(1, shown, figsize=(PAGE / 3 * shown, 2.7), squeeze=False)
+    figure, axes = plt.subplots(1, shown, figsize=(style.PAGE / 3 * shown, 2.7), squeeze=False)
     for (seed, one), ax in zip(found.items(), axes[0], strict=False):
         figures.reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
-    save_figure(figure, out, "reliability")
+    style.save_figure(figure, out, "reliability")
 table.round(3)
 
 # %% [markdown]
@@ -80,12 +79,12 @@ table.round(3)
 # %%
 selections, curves, use = usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
-with paper_style():
-    figure, axes = plt.subplots(1, min(seeds, 3), figsize=(PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
+with style.paper_style():
+    figure, axes = plt.subplots(1, min(seeds, 3), figsize=(style.PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
     for seed, ax in enumerate(axes[0]):
         chosen = {of: each[seed] for of, each in selections.items()}
         certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
-    save_figure(figure, out, "usable")
+    style.save_figure(figure, out, "usable")
 use.round(3)
 
 # %% [markdown]
@@ -99,14 +98,14 @@ use.round(3)
 measures = [*MEASURES, "energy_leading", "predicted"]
 summary = mean_and_spread(scores, ["law"], measures)
 save_table(summary, out, "laws")
-with paper_style():
-    figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
+with style.paper_style():
+    figure, axes = plt.subplots(1, 3, figsize=(style.PAGE, 2.4))
     figures.measured_against(scores, "precision", "coverage", axes[0])
     figures.measured_against(scores, "similarity", "energy", axes[1])
     figures.measured_against(scores, "nearest", "energy_leading", axes[2])
     legend = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=7)
-    save_figure(figure, out, "draws")
+    style.save_figure(figure, out, "draws")
 summary.drop(columns=[f"{name}_sd" for name in measures]).round(3)
 
 # %% [markdown]

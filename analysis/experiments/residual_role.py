@@ -139,7 +139,7 @@ def usable(
 
     Returns
     -------
-    The selections of items and of groups, their risk curves, and one row a trial: `coverage_of_items` and
+    The selections of items and of groups; their risk curves; and one row a trial: `coverage_of_items` and
     `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that
     all would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
     """

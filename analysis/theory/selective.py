@@ -12,8 +12,8 @@ over a random pair of a random item, or over a random pair of a random item of a
 
 * Where each group is one pair: of n accepted ones f miss, and given n their number is binomial. H_t is rejected where
   P(Binomial(n, r) <= f) <= d.
-* Elsewhere by the bets of `analysis.theory.betting`. With p = 1 - r, a pair that is not accepted gets the value p, an
-  accepted one 1 if it reaches alpha and else 0. The mean of these values exceeds p where, and only where, R(t) < r.
+* Elsewhere by the bets of `analysis.theory.betting` against the share 1 - r that reaches alpha, on the accepted pairs
+  of each group alone. For groups, these are divided by the number of all its items.
 
 **Many thresholds.** A list t_1 > t_2 > ... > t_m and shares w_1 + ... + w_m = 1 of the level delta = 1 - confidence are
 fixed without the pairs, and H_j is tested at the level
@@ -259,8 +259,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
         raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
-    threshold, coverage, missed, high = table.T
-    return RiskCurve(threshold, coverage, missed, high, float(alpha), float(confidence))
+    return RiskCurve(*table.T, float(alpha), float(confidence))
 
 
 @dataclass(frozen=True)
@@ -291,13 +290,14 @@ class _Scored:
             return False
         if self.binomial:
             return bool(bdtr((1.0 - self.reached[accepted]).sum(), accepted.sum(), risk) <= level)
-        values = self.pairs.of_items(np.where(accepted, self.reached, 1.0 - risk))
-        some = np.bincount(self.pairs.group, self.pairs.of_items(accepted)) > 0.0  # other groups leave the capital
+        reached, counts = (self.pairs.of_items(x) for x in (accepted * self.reached, accepted))
         if self.of == "groups":
-            means = self.pairs.of_groups(values)[some]
-            return reaches(1.0 - risk, means, np.ones(len(means)), 1, 1.0 - level)
-        sums, counts = np.bincount(self.pairs.group, values)[some], np.bincount(self.pairs.group)[some]
-        return reaches(1.0 - risk, sums, counts.astype(np.float64), self.pairs.largest_group, 1.0 - level)
+            sums, counts, largest = self.pairs.of_groups(reached), self.pairs.of_groups(counts), 1
+        else:
+            group, largest = self.pairs.group, self.pairs.largest_group
+            sums, counts = np.bincount(group, reached), np.bincount(group, counts)
+        some = counts > 0.0
+        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level)
 
     def limit(self, threshold: float, level: float) -> float:
         """The least risk for which H_t is rejected, from above, or 1."""
