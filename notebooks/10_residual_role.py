@@ -30,11 +30,10 @@ from analysis.experiments.residual_role import LIST, MEAN, MEASURES, SIBLING, re
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.certificates import risk_coverage
-from analysis.plots.residual_role import measured_against, reliability_diagram
+from analysis.plots import certificates
+from analysis.plots import residual_role as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.reliability import reliability
-from analysis.theory.selective import risk_curve
 
 # %% [markdown]
 # ## Laws of F behind one m
@@ -67,7 +66,7 @@ with paper_style():
     shown = min(seeds, 3)
     figure, axes = plt.subplots(1, shown, figsize=(PAGE / 3 * shown, 2.7), squeeze=False)
     for (seed, one), ax in zip(found.items(), axes[0], strict=False):
-        reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
+        figures.reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
     save_figure(figure, out, "reliability")
 table.round(3)
 
@@ -79,13 +78,13 @@ table.round(3)
 # less risk, the fewer are accepted. The floor of a translation is its expected cosine less a margin.
 
 # %%
-selections, use = usable(roles, alpha, risk, share)
+selections, curves, use = usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
 with paper_style():
     figure, axes = plt.subplots(1, min(seeds, 3), figsize=(PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
     for seed, ax in enumerate(axes[0]):
-        curves = {of: risk_curve(roles[seed].observed, alpha, of=of) for of in selections}
-        risk_coverage(curves, {of: found[seed] for of, found in selections.items()}, risk, ax)
+        chosen = {of: each[seed] for of, each in selections.items()}
+        certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
     save_figure(figure, out, "usable")
 use.round(3)
 
@@ -102,9 +101,9 @@ summary = mean_and_spread(scores, ["law"], measures)
 save_table(summary, out, "laws")
 with paper_style():
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
-    measured_against(scores, "precision", "coverage", axes[0])
-    measured_against(scores, "similarity", "energy", axes[1])
-    measured_against(scores, "nearest", "energy_leading", axes[2])
+    figures.measured_against(scores, "precision", "coverage", axes[0])
+    figures.measured_against(scores, "similarity", "energy", axes[1])
+    figures.measured_against(scores, "nearest", "energy_leading", axes[2])
     legend = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=7)
     save_figure(figure, out, "draws")

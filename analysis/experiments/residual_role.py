@@ -25,7 +25,7 @@ from analysis.theory.certify import Observed
 from analysis.theory.conformal import ALL, ConformalFloor
 from analysis.theory.draws import MEASURES, direction_score, energy_score, listed, measure, siblings
 from analysis.theory.samples import mean_of_draws
-from analysis.theory.selective import Selection, select
+from analysis.theory.selective import RiskCurve, Selection, risk_curve, select
 from analysis.translators.certify import largest_in
 from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
 from modtrans_core.checks import refuse_unless
@@ -129,7 +129,7 @@ def residual_role(
 
 def usable(
     roles: Sequence[Role], alpha: float, risk: float, share: float, confidence: float = 0.95
-) -> tuple[dict[str, list[Selection]], pd.DataFrame]:
+) -> tuple[dict[str, list[Selection]], dict[str, list[RiskCurve]], pd.DataFrame]:
     """Which translations of m may be used, and how good each is at least, trial by trial.
 
     Parameters
@@ -139,11 +139,12 @@ def usable(
 
     Returns
     -------
-    The selections of items and of groups, and one row a trial: `coverage_of_items` and `coverage_of_groups`, 0 where
-    nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that all would have if the same were
-    expected of all. Where there are too few pairs for a floor it is missing.
+    The selections of items and of groups, their risk curves, and one row a trial: `coverage_of_items` and
+    `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that
+    all would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
     """
     found = {of: [select(one.observed, alpha, confidence, risk=risk, of=of) for one in roles] for of in OF}
+    curves = {of: [risk_curve(one.observed, alpha, confidence, of=of) for one in roles] for of in OF}
     rows = []
     for index, role in enumerate(roles):
         kept = [found[of][index] for of in OF]
@@ -156,7 +157,7 @@ def usable(
             | {"margin": floor.margin[ALL], "floor": floor.mean_floor if floor.margin[ALL] is not None else None}
             | {"same_floor": same.mean_floor if same.margin[ALL] is not None else None}
         )
-    return found, pd.DataFrame(rows).astype(float)
+    return found, curves, pd.DataFrame(rows).astype(float)
 
 
 def trained(calibrated: CalibratedTranslator, trial: Trial, steps: int, width: int) -> PosterTranslator:

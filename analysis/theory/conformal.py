@@ -205,7 +205,7 @@ def _margin(pairs: Observed, shortfall: Floats, share: float, delta: float) -> f
             return False
         if single:
             return bool(bdtrc(held.sum() - 1.0, pairs.groups, share) <= delta)  # P(Binomial >= held)
-        return reaches(held, share, 1.0 - delta)
+        return reaches(share, held, np.ones(len(held)), 1, 1.0 - delta)
 
     below, above = -1, len(steps)  # the steps up to `below` are too small, those from `above` on are enough
     while above - below > 1:

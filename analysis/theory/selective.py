@@ -259,7 +259,8 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
         raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
-    return RiskCurve(*table.T, float(alpha), float(confidence))
+    threshold, coverage, missed, high = table.T
+    return RiskCurve(threshold, coverage, missed, high, float(alpha), float(confidence))
 
 
 @dataclass(frozen=True)
@@ -291,14 +292,12 @@ class _Scored:
         if self.binomial:
             return bool(bdtr((1.0 - self.reached[accepted]).sum(), accepted.sum(), risk) <= level)
         values = self.pairs.of_items(np.where(accepted, self.reached, 1.0 - risk))
-        some = (
-            np.bincount(self.pairs.group, self.pairs.of_items(accepted)) > 0.0
-        )  # other groups leave the capital as it is
+        some = np.bincount(self.pairs.group, self.pairs.of_items(accepted)) > 0.0  # other groups leave the capital
         if self.of == "groups":
-            return reaches(self.pairs.of_groups(values)[some], 1.0 - risk, 1.0 - level)
-        kept, largest = some[self.pairs.group], self.pairs.largest_group
-        group = self.pairs.group[kept]
-        return reaches(values[kept], 1.0 - risk, 1.0 - level, group=group, largest_group=largest)
+            means = self.pairs.of_groups(values)[some]
+            return reaches(1.0 - risk, means, np.ones(len(means)), 1, 1.0 - level)
+        sums, counts = np.bincount(self.pairs.group, values)[some], np.bincount(self.pairs.group)[some]
+        return reaches(1.0 - risk, sums, counts.astype(np.float64), self.pairs.largest_group, 1.0 - level)
 
     def limit(self, threshold: float, level: float) -> float:
         """The least risk for which H_t is rejected, from above, or 1."""

@@ -37,12 +37,13 @@ def test_every_law_is_measured_on_the_same_items(role):
 def test_what_may_be_used_is_the_statements_of_the_test_pairs(role):
     np.testing.assert_allclose(role.observed.of_items(role.observed.cosine), role.cosines["observed"], atol=1e-6)
     np.testing.assert_allclose(role.observed.of_items(role.observed.expected), role.cosines["expected"], atol=1e-6)
-    selections, table = usable([role], 0.5, 0.3, 0.8)
+    selections, curves, table = usable([role], 0.5, 0.3, 0.8)
     assert selections["items"] == [select(role.observed, 0.5, 0.95, risk=0.3)]
+    assert curves["groups"][0].coverage[-1] == 1.0
     assert table["coverage_of_items"][0] == selections["items"][0].coverage > 0
     assert table["margin"][0] == ConformalFloor.of(role.observed, 0.8).margin["all"]
     assert -1 < table["same_floor"][0] < 1 and abs(table["floor"][0] - table["same_floor"][0]) < 0.1
-    rare = usable([role], 0.99, 0.01, 0.999)[1]
+    rare = usable([role], 0.99, 0.01, 0.999)[2]
     assert rare["coverage_of_items"][0] == 0 and rare[["margin", "floor", "same_floor"]].isna().all(axis=None)
 
 
