@@ -171,11 +171,6 @@ class SurvivalBand:
         """Upper edge of the band at x."""
         return self.upper[np.searchsorted(self.cosine, x, side="left")]
 
-    @property
-    def farthest(self) -> float:
-        """Distance of the band's edges from the observed curve where it is largest."""
-        return float(max((self.upper - self.share).max(), (self.share - self.lower).max()))
-
     def guaranteed_cosine(self, q: float) -> float:
         """The largest observed x for which the band guarantees P(cos >= x) >= q; -1 where there is none."""
         fraction("q", q)

@@ -200,7 +200,6 @@ class TestBand:
         band, half = survival_band(np.arange(n) / n), np.sqrt(np.log(40) / (2 * n))
         assert band.high(0.99) - 0.01 < half / 2
         assert half < band.high(0.5) - 0.5 < 1.3 * half
-        assert band.farthest == pytest.approx(np.max([band.upper - band.share, band.share - band.lower]))
 
     def test_fewer_ranks_for_many_values(self, monkeypatch):
         """The level stays exact, and the band hardly changes."""
