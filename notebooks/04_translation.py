@@ -81,10 +81,12 @@ with paper_style():
 
 # %%
 save_table(certificates, out, "certificates")
+claimed = certificates["dominance"].eq("supported") & (certificates["bound"] < certificates["observed_pairs"])
 certificates.round(3)
 
 # %% [markdown]
-# The trained alignment dominates the uniform law, and the bound promises far less than is observed.
+# F does at least as well as a random direction, at the nine deciles that are tested, and the bound promises less than
+# is observed.
 #
 # ## What does gamma do to the trained parts?
 # The mean test cosine as gamma grows from 0, the linear part, past the 1 of the poster. Below it, the trained M beside
@@ -110,10 +112,10 @@ parts.round(3)
 
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
-metrics = {"routes": nested(table, "route", "method"), "items": len(data)}
+metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": data.metadata.get("dataset", {})}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
-metrics |= {"certificates": certificates.to_dict("records"), "dataset": data.metadata.get("dataset", {})}
-metrics |= {"parts": parts.to_dict("records")}
+metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
+assert "OpenMoji" not in str(metrics["dataset"]) or steps != 500 or claimed.all()
 gap = parts[["uniform", "about_mean"]].sub(parts["observed"], axis=0).abs().mean()
 assert steps < 500 or gap["about_mean"] < gap["uniform"], "the mean explains more than a uniform direction"
 assert steps < 500 or (parts["agreement"] > 0.8).all(), "the trained M is near the best response to F"
