@@ -128,7 +128,7 @@ def risk_coverage(
         (drawn,) = ax.plot(curve.coverage, curve.missed, label=name)
         ax.fill_between(curve.coverage, curve.missed, curve.high, color=drawn.get_color(), **BAND)
         found = (chosen or {}).get(name)
-        if found is not None and found.threshold is not None:
+        if found is not None and found.threshold is not None and found.missed is not None:
             ax.plot(found.coverage, found.missed, "o", color=drawn.get_color())
             note = f"{found.threshold:.2f}"
             ax.annotate(note, (found.coverage, found.missed), (3, -7), textcoords="offset points", fontsize=NOTE)

@@ -259,7 +259,8 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
         raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
-    return RiskCurve(*table.T, float(alpha), float(confidence))
+    threshold, coverage, missed, high = table.T
+    return RiskCurve(threshold, coverage, missed, high, float(alpha), float(confidence))
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ class _Scored:
             sums, counts, largest = self.pairs.of_groups(reached), self.pairs.of_groups(counts), 1
         else:
             group, largest = self.pairs.group, self.pairs.largest_group
-            sums, counts = np.bincount(group, reached), np.bincount(group, counts)
+            sums, counts = (np.bincount(group, x).astype(np.float64) for x in (reached, counts))
         some = counts > 0.0
         return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level)
 
