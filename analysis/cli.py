@@ -21,10 +21,10 @@ from modtrans_core.cli.verb import run, say
 class Bound:
     """Example: modtrans bound --alpha 0.5 --projection 0.7 --gamma 1 --dim 6
 
-    The poster's bound: P(cos(z, zhat) >= alpha) for a unit target whose projection has length s, when the residual
-    direction F is uniformly random. `complement` keeps F perpendicular to the projection (n = dim - 1), `sphere` draws
-    the alignment as on the whole sphere (n = dim), and `printed` is the poster's formula as printed (n = dim + 1),
-    which is not a lower bound.
+    The poster's bound: P(cos(z, zhat) >= alpha) for a unit target whose projection has length s and is perpendicular to
+    the residual, when the direction F is uniformly random. `complement` is exact for an F that is kept perpendicular to
+    the projection (n = dim - 1), `uniform` for an F anywhere on the sphere. `sphere` draws the alignment as on the
+    whole sphere (n = dim), and `printed` is the poster's formula as printed (n = dim + 1); neither is a lower bound.
     """
 
     alpha: float
@@ -35,22 +35,26 @@ class Bound:
     """d, dimension of the target"""
     gamma: float = 1.0
     """length of the residual, >= 0"""
-    geometry: Literal["printed", "sphere", "complement"] = "complement"
-    """which law of the alignment"""
+    geometry: Literal["printed", "sphere", "complement", "uniform"] = "complement"
+    """where F is, and which law of the alignment"""
     json: bool = False
     """print one JSON object"""
 
     def run(self) -> None:
         from analysis.theory import bound
 
-        level = float(bound.beta(self.alpha, self.projection, self.gamma))
-        probability = float(bound.probability(self.alpha, self.projection, self.gamma, self.dim, self.geometry))
+        s, level = self.projection, float(bound.beta(self.alpha, self.projection, self.gamma))
+        if self.geometry == "uniform":
+            p = s * s, s * ((1 - s) * (1 + s)) ** 0.5
+            probability = float(bound.general_probability(self.alpha, *p, self.gamma, self.dim).probability)
+        else:
+            probability = float(bound.probability(self.alpha, s, self.gamma, self.dim, self.geometry))
         if self.json:
             finite = level if abs(level) != float("inf") else None
             print(json.dumps({"beta": finite, "probability": probability}))
         else:
             print(f"beta         {level:.6g}   the alignment u = <r/|r|, F> that the level needs")
-            print(f"probability  {probability:.6g}   of at least that, u of a uniformly random F ({self.geometry})")
+            print(f"probability  {probability:.6g}   of reaching it with a uniformly random F ({self.geometry})")
 
 
 @dataclass(frozen=True)

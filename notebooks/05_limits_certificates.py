@@ -56,6 +56,8 @@ with paper_style():
     figure, ax = plt.subplots(figsize=(PAGE / 2, 0.45 * len(scores) + 1))
     figures.between(scores, ax)
     save_figure(figure, out, "limits")
+alike = np.ptp(data.counts.get(target, np.ones(1))) == 0  # else the baseline weighs captions and the floor weighs items
+best = scores["ridge"]
 bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
 if bracket is not None:
     print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
@@ -126,8 +128,6 @@ metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "samplin
 metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
 metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": tested.fillna(0).to_dict("index")}
 metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
-alike = np.ptp(data.counts.get(target, np.ones(1))) == 0  # else the baseline weighs captions and the floor weighs items
-best = scores["ridge"]
 assert abs(scores["constant mean"].skill.value) < (1e-6 if alike else 0.05)
 assert best.floor.value < best.cosine.value and (best.ceiling is None or best.cosine.value < best.ceiling.value)
 assert bracket is None or best.cosine.value < bracket.high.value

@@ -26,15 +26,13 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.data import load_pairs
-from analysis.experiments.residual_role import LIST, MEAN, SIBLING, residual_role, usable
+from analysis.experiments.residual_role import LIST, MEAN, MEASURES, SIBLING, residual_role, usable
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_table
 from analysis.plots import certificates, style
 from analysis.plots import residual_role as figures
-from analysis.theory.draws import MEASURES
 from analysis.theory.reliability import reliability
-from analysis.theory.samples import mean_of_draws
 
 # %% [markdown]
 # ## Laws of F behind one m
@@ -97,10 +95,8 @@ use.round(3)
 # sqrt(A + (1 - A)/K), A the cosine of two draws: `predicted` from one draw's cosine.
 
 # %%
-measures = [*MEASURES, "energy_leading"]
+measures = [*MEASURES, "energy_leading", "predicted"]
 summary = mean_and_spread(scores, ["law"], measures)
-drawn = summary[~summary["law"].isin([MEAN, LIST, SIBLING])]
-summary["predicted"] = pd.Series(mean_of_draws(drawn["cosine"], drawn["similarity"], draws), drawn.index)
 save_table(summary, out, "laws")
 with style.paper_style():
     figure, axes = plt.subplots(1, 3, figsize=(style.PAGE, 2.4))

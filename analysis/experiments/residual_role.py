@@ -24,6 +24,7 @@ from analysis.experiments.trial import Trial
 from analysis.theory.certify import Observed
 from analysis.theory.conformal import ALL, ConformalFloor
 from analysis.theory.draws import MEASURES, direction_score, energy_score, listed, measure, siblings
+from analysis.theory.samples import mean_of_draws
 from analysis.theory.selective import RiskCurve, Selection, risk_curve, select
 from analysis.translators.certify import largest_in
 from modtrans_core import CalibratedTranslator, Pairing, PosterTranslator, preset
@@ -52,7 +53,8 @@ class Role(NamedTuple):
 
     scores: pd.DataFrame
     """one row a law of F: `route`, `seed`, `law`, `MEASURES` on the test items, `energy_leading` (the energy
-    score of the coordinates along the `LEADING` principal directions), `gallery`, `draws`"""
+    score of the coordinates along the `LEADING` principal directions), `predicted` (the cosine of the mean of the draws
+    by the law of K draws, from `cosine` and `similarity`), `gallery`, `draws`"""
     cosines: pd.DataFrame
     """one row a test item: `route`, `seed`, `group`, `expected`, `observed`"""
     log_score: float
@@ -108,10 +110,12 @@ def residual_role(
         return {**measure(drawn, targets, counts, trial.mean), "energy_leading": float(along.mean())}
 
     found = {MEAN: {**scores(copies[:, :1]), "similarity": 1.0}, LIST: listed(m, draws, targets, counts, trial.mean)}
-    found |= {law: scores(copies + gamma * F) for law, F in laws.items()}
+    for law, F in laws.items():
+        own = scores(copies + gamma * F)
+        found[law] = {**own, "predicted": float(mean_of_draws(own["cosine"], own["similarity"], draws))}
     found |= {SIBLING: siblings(targets, counts)}
     facts = {"route": trial.route, "seed": trial.seed}
-    empty = dict.fromkeys([*MEASURES, "energy_leading"], np.nan)
+    empty = dict.fromkeys([*MEASURES, "energy_leading", "predicted"], np.nan)
     rows = [{**facts, "law": law, **empty, **row, "gallery": n, "draws": draws} for law, row in found.items()]
     cosines = pd.DataFrame({"group": held.pairs.labels, "expected": expected, "observed": cosine(m, targets, counts)})
     residual = unit(held.z[held.of_z]) - m[held.item[held.of_c]]

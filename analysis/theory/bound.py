@@ -378,9 +378,8 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     s = np.hypot(a, b)
     along = np.divide(a, s, out=np.ones_like(s), where=s > 0.0)
     across = np.divide(b, s, out=np.zeros_like(s), where=s > 0.0)
-    with np.errstate(over="ignore"):
-        ratio = s / gamma
-    table = np.stack([alpha, along, across, s, gamma, d, times(ratio, alpha - along), AlignmentLaw(d).pdf(0.0)])
+    ratio = s / gamma  # finite, as gamma is at least SMALLEST
+    table = np.stack([alpha, along, across, s, gamma, d, ratio * (alpha - along), AlignmentLaw(d).pdf(0.0)])
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         alpha, along, across, s, gamma, d, short, density = table[:, i, None]
@@ -399,7 +398,7 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
     for slope in (-sine, sine):  # where the ray r (alpha, slope) meets the circle of radius gamma about p
         foot, offset = along * alpha + across * slope, along * slope - across * alpha
-        distance = np.clip(times(ratio, offset), -1.0, 1.0)  # of the ray from p, in units of gamma
+        distance = np.clip(ratio * offset, -1.0, 1.0)  # of the ray from p, in units of gamma
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
         cuts += [sign * half_chord * foot - distance * offset for sign in (-1.0, 1.0)]
     return integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=0).T)

@@ -69,6 +69,13 @@ def test_ahead_of_all_behind_one_or_level(ridge, kernel, verdict):
         assert found.loc["cosine", "high"] - found.loc["cosine", "low"] == pytest.approx(2 * ridge[2])
 
 
+def test_one_seed_without_an_interval_leaves_none():
+    told_twice = told(0.6, {"ridge": (0.5, 0.1, 0.05)})
+    margins = [f"{name}_margin" for name in JUDGED]
+    told_twice.loc[told_twice["seed"] == 0, margins] = np.nan
+    assert set(verdicts(told_twice)["verdict"]) == {"level"}
+
+
 def test_more_seeds_are_no_more_evidence():
     few, many = (verdicts(told(0.6, {"ridge": (0.5, 0.1, 0.15)}, seeds=seeds)) for seeds in (1, 9))
     pd.testing.assert_frame_equal(few, many)

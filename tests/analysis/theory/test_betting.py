@@ -108,6 +108,12 @@ class TestSharpness:
         assert lower_mean_limit(x, 0.99, low=0.0, high=1.0) < limit
         assert lower_mean_limit(4.0 * x - 2.0, 0.95, low=-2.0, high=2.0) == pytest.approx(4.0 * limit - 2.0, abs=1e-9)
 
+    def test_the_interval_is_of_two_limits_that_share_the_risk(self):
+        values, group = grouped(50, np.random.default_rng(7))
+        low, high = item_interval(4 * values - 1, group, 0.9, largest_group=LARGEST, low=-1.0, high=3.0)
+        one, other = (item_lower_limit(x, group, 0.95, largest_group=LARGEST) for x in (values, 1 - values))
+        assert (low, high) == pytest.approx((4 * one - 1, 3 - 4 * other), abs=1e-9)
+
     def test_extremes(self):
         assert lower_mean_limit([0.0], 0.95, low=0.0, high=1.0) == 0.0
         assert lower_mean_limit([1e-300], 0.95, low=0.0, high=1.0) == 0.0

@@ -144,6 +144,9 @@ class TestStatements:
         """Groups may have two items: that none has here must not bring the sharper limit."""
         observed = Observed.of([0.2, 0.6, 0.7] * 20, largest_group=2)
         assert share_of_items(observed, 0.5, 0.9).limit < lower_limit(40, 60, 0.9)
+        spread = np.linspace(0, 1, 60)
+        one, two = (guaranteed_levels(Observed.of(spread, largest_group=most), 0.9).cosine["0.5"] for most in (1, 2))
+        assert two < one == quantile_limit(spread, 0.5, 0.95)
 
     def test_items_weigh_the_same_whatever_their_pairs_and_groups_whatever_their_items(self):
         """One item of 8 pairs that reach, two of one pair that do not, the first two in a group."""
@@ -368,6 +371,15 @@ class TestExpectedCosines:
             observed = Observed.of(cosine, item=item, group=np.arange(80) // 2, expected=expected)
             refuted += certify(observed, 0.5, 0.7).statements["expectation"].refuted
         assert stats.binom.sf(refuted - 1, trials, 0.3 / 4) > FALSE_ALARM
+
+    def test_a_group_counts_once(self):
+        """Ten groups of eight items that are all off by the same: eighty items would be enough to refute."""
+        expected = np.full(80, 0.5) + np.linspace(0, 0.1, 80)
+        alone, grouped = (
+            certify(Observed.of(expected - 0.25, group=group, expected=expected), 0.5).statements["expectation"]
+            for group in (None, np.arange(80) // 8)
+        )
+        assert alone.refuted and not grouped.refuted
 
     def test_few_pairs(self):
         certificate = certify(Observed.of([0.4, 0.6], expected=[0.5, 0.5]), 0.5)

@@ -146,6 +146,11 @@ class TestDominance:
         assert judged.support_p == pytest.approx(max(by_decile), rel=1e-9)
         assert judged.verdict == "undecided"
 
+    def test_a_decile_itself_is_reached(self):
+        """The event is V >= v, so that 0.1 counts at the lowest decile."""
+        assert judge_dominance([0.1, 0.95, 0.95]).support_p == judge_dominance([0.15, 0.95, 0.95]).support_p
+        assert judge_dominance([0.9, 0.9]).support_p == pytest.approx(0.81)
+
     def test_statistic_against_scipy(self):
         v = np.random.default_rng(2).random(50)
         oracle = stats.kstest(v, "uniform", alternative="greater", method="exact")

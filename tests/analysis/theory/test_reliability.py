@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.experiments.synthetic import synthetic_pairs
+from analysis.theory.betting import item_interval
 from analysis.theory.reliability import judge_expectation, reliability
 from modtrans_core.scores import cosine
 
@@ -56,6 +58,20 @@ def test_by_chance_alone_groups_scatter_more():
     assert np.mean(of_items) < np.mean(promised) / 2  # as if the copies were independent
 
 
+def test_bins_are_of_items_and_their_intervals_of_groups():
+    """Two bins of 4 and 3 items; in the first, two groups of copies: Student's interval of two values."""
+    expected = np.array([0.1, 0.11, 0.12, 0.13, 0.7, 0.8, 0.9])
+    observed = np.array([0.0, 0.2, 0.0, 0.2, 0.7, 0.8, 0.6])
+    found = reliability(expected, observed, ["a", "b", "a", "b", "c", "d", "e"], bins=2, confidence=0.9)
+    half = np.tan(0.45 * np.pi) * 0.1  # Cauchy's quantile
+    assert (found.bins["low"][0], found.bins["high"][0]) == (pytest.approx(0.1 - half), pytest.approx(0.1 + half))
+    errors = [
+        0.095 * 1.837,  # -.11 and .08, what is left of either group
+        stats.t.ppf(0.84135, 2) * np.std([0.0, 0.0, -0.3], ddof=1) / np.sqrt(3),
+    ]
+    assert found.error_by_chance == pytest.approx(np.sqrt(2 / np.pi) * np.average(errors, weights=[4, 3]), rel=1e-3)
+
+
 def test_bins_of_one_group_have_no_chance_error():
     expected = np.array([0.1, 0.2, 0.7, 0.8])
     observed = expected + np.array([0.1, -0.1, 0.1, -0.1])
@@ -74,6 +90,8 @@ class TestJudgeExpectation:
         found = judge_expectation(expected, observed, 0.9, group=group, largest_group=60)
         assert found.observed - found.expected == pytest.approx(-0.05) and found.low < -0.05 < found.high
         assert not found.refuted  # one group is no evidence
+        difference = observed - expected
+        assert (found.low, found.high) == item_interval(difference, group, 0.9, largest_group=60, low=-2.0, high=1.0)
         assert judge_expectation(expected, observed, 0.9).refuted  # as 60 items that were independent it would be
 
     def test_no_order(self):
