@@ -564,6 +564,9 @@ class Certificate:
         """Plain values for JSON."""
         return vars(self) | {"statements": {name: asdict(one) for name, one in self.statements.items()}}
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """The certificate in plain words."""
         pairs = f" ({self.pairs:,} pairs of condition and target)" if self.pairs > self.items else ""
@@ -621,7 +624,7 @@ def certify(
 
     Examples
     --------
-    >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5).text())
+    >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5))
     What is said of all items holds if the 100 held-out items are a random sample of them.
     With confidence 0.95 everything below is right at once.
     That needs a cosine of 0.5, and other settings, chosen before anyone looked at these items.

@@ -188,7 +188,9 @@ def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: s
         return pairs
     keep = ~left_out if (own := _own_test(run, pairs)) is None else ~left_out & own
     if not keep.any():
-        hint = "; --split test leaves out seen conditions alone" if not familiar.left_out(False).all() else ""
+        hint = "; --split test leaves out seen conditions alone"
+        if familiar.left_out(False).all():
+            hint = ", or, where rows repeat, a run of train --group-duplicates"
         raise ValueError(f"{run}: was fitted to all {n} items or others of their groups; other pairs are needed{hint}")
     others = "" if own is None else f", {(~left_out & ~own).sum()} in no test part of the data set"
     why = f". Left out {n - keep.sum()}: {familiar.in_words(targets)}{others}" if not keep.all() else ""

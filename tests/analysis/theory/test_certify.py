@@ -229,6 +229,7 @@ class TestCertificate:
         certificate = certify(observed, 0.5, 0.9, statements={"remark": Remark})
         assert certificate.each == pytest.approx(1 - 0.1 / 3)
         assert certificate.statements["remark"] == Remark(certificate.each)
+        assert str(certificate) == certificate.text()
         assert certificate.text().endswith("said with confidence 0.967")
         assert certificate.to_dict()["statements"]["remark"] == {"confidence": certificate.each}
         with pytest.raises(ValueError, match="statements: 'items' is one of the certificate's own"):

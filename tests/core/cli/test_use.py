@@ -220,6 +220,8 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
     expected = translator.expected_cosine(c)
     threshold = float(np.median(expected))
     accepted = translator.accept(c, threshold)
+    with pytest.raises(ValueError, match="threshold: 60, a cosine from -1 to 1 is needed"):
+        translator.accept(c, 60)
     assert accepted.dtype == bool and 0 < accepted.sum() < 80
     np.testing.assert_array_equal(accepted, expected >= threshold)
     for given in ("c.npy", "pairs.npz"):
@@ -241,7 +243,10 @@ def test_what_cannot_be_accepted_is_refused(folder, calibrated, run, modtrans):
         (["calibrated", "c.npy", "z.npy", "--accept", 0.1], "z.npy: an array does not say which rows were accepted"),
         (["calibrated", "c.npy", "z.npz", "--accept", 1.1], "accept: 1.1, at most "),
         (["calibrated", "several.npz", "z.npz", "--accept", 0.1], "one vector an item is needed"),
-        (["run", "c.npy", "z.npz", "--accept", 0.1], "expected_cosine: method 'poster' cannot do it"),
+        (
+            ["run", "c.npy", "z.npz", "--accept", 0.1],
+            "accept: run is 'poster', which expects no cosines; a calibrated run",
+        ),
     ):
         status, _, err = modtrans("translate", *arguments)
         assert status == 1 and words in err
