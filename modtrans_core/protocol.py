@@ -201,8 +201,10 @@ class Stored:
         )
 
 
-def conditions(c: np.ndarray | Tensor, facts: Facts, device: torch.device) -> Tensor:
+def conditions(c: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:
     """c (n, k) as unit vectors, float32, on the device; bad ones are a ValueError."""
+    if isinstance(c, PairedEmbeddings):
+        raise ValueError(f"c: a pair set, its vectors are needed: pairs.modality({facts.source!r})")
     rows = c if isinstance(c, Tensor) else torch.from_numpy(np.ascontiguousarray(c, dtype=np.float32))
     rows = rows.to(device, torch.float32)
     if rows.ndim != 2 or rows.shape[1] != facts.k:

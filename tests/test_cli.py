@@ -52,7 +52,7 @@ def test_what_was_seen_is_not_certified(folder, capsys):
     assert modtrans(capsys, "train", "pairs.npz", "--goal", "retrieval", "--out", "run")[0] == 0
     whole, copy = (modtrans(capsys, "certify", "run", f"{name}.npz", "--json") for name in ("pairs", "copy"))
     assert json.loads(whole[1])["pairs"] == json.loads(copy[1])["pairs"] == 16
-    assert "used the 16 items of 80 that the run was not fitted to. Left out: 64 with a condition" in copy[2]
+    assert "used the 16 items of 80 that the run was not fitted to. Left out 64: 64 with a condition" in copy[2]
     status, out, err = modtrans(capsys, "certify", "run", "train.npz")
     assert status == 1 and not out and "run: was fitted to all 56 items or others of their groups" in err
     assert modtrans(capsys, "certify", "run", "pairs.npz", "--split", "train")[0] == 2
@@ -69,6 +69,28 @@ def test_targets_from_a_list_of_names_are_certified_where_that_is_said(folder, c
     assert status == 0 and json.loads(out)["pairs"] == 16
 
 
+def test_rows_that_repeat_their_picture_are_no_independent_items(folder, capsys):
+    rng = np.random.default_rng(6)
+    image = np.repeat(rng.normal(size=(40, 8)), 5, axis=0)
+    PairedEmbeddings({"image": image, "text": image @ rng.normal(size=(8, 6)) + rng.normal(size=(200, 6))}).save(
+        "r.npz"
+    )
+    assert modtrans(capsys, "train", "r.npz", "--out", "run", "--group-duplicates", "--preset", "ridge")[0] == 0
+    _, out, err = modtrans(capsys, "certify", "run", "r.npz", "--json")
+    assert json.loads(out)["groups"] == 40 and "40 of these 40 items have the same image or text as one of" in err
+    _, out, err = modtrans(capsys, "certify", "run", "r.npz", "--group-duplicates", "--json")
+    found = json.loads(out)
+    assert (found["items"], found["groups"], found["largest_group"]) == (40, 8, 5) and "the same image" not in err
+
+
+def test_a_certificate_says_what_was_left_out_or_that_it_is_not_known(folder, capsys):
+    assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    assert "64 other items were left out" in modtrans(capsys, "certify", "run", "pairs.npz")[1]
+    (folder / "run" / "seen.safetensors").unlink()
+    out = modtrans(capsys, "certify", "run", "pairs.npz")[1]
+    assert "Whether the translator was trained on any of these items is not known." in out and "left out" not in out
+
+
 def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
     assert modtrans(capsys, "train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
     status, out, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "3", "--json")
@@ -77,7 +99,9 @@ def test_certify_says_how_often_the_right_item_is_found(folder, capsys):
     assert status == 0 and found["recall"]["k"] == 3 and found["recall"]["lower_limit"] <= found["recall"]["recall"]
     assert found["recall"]["confidence"] == found["items"]["confidence"]
     status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "0")
-    assert status == 1 and "k: 0, 1 to" in err
+    assert status == 1 and "recall: 0, at least 1 is needed" in err
+    status, _, err = modtrans(capsys, "certify", "run", "pairs.npz", "--recall", "16")
+    assert status == 1 and "recall: 16, less than 16, the items here, is needed" in err
 
 
 def test_certify_selects_and_gives_a_floor(folder, capsys):
@@ -95,8 +119,9 @@ def test_certify_selects_and_gives_a_floor(folder, capsys):
     chosen = said["selection"]
     assert chosen["confidence"] == pytest.approx(1 - 0.05 / 5) and chosen["risk"] == 0.3 and 0 < chosen["coverage"] < 1
     assert said["floor"]["share"] == 0.8 and 0 < said["floor"]["margin"]["all"] < 1.5
-    text = modtrans(capsys, "certify", "run", "large.npz", *options)[1]
-    assert "Which translations may be used, if at most 0.3 of those may miss a cosine of 0.6?" in text
+    _, text, err = modtrans(capsys, "certify", "run", "large.npz", *options)
+    assert err.endswith(f"Next: modtrans translate run IN OUT --accept {chosen['threshold']:.4g}\n")
+    assert "Which translations may be used, if at most 30% of those may miss a cosine of 0.6?" in text
     assert f"at least {chosen['threshold']:.4g}." in text and "How good is each translation at least" in text
     status, _, err = modtrans(capsys, "translate", "run", "large.npz", "z.npz", "--accept", chosen["threshold"])
     assert status == 0 and "of 900 items are accepted" in err
@@ -124,9 +149,12 @@ def test_certify_refuses_another_encoder(folder, capsys):
         (
             ["certify", "run", "pairs.npz", "--select"],
             1,
-            "expected: none, expected cosines, or other scores, are needed",
+            "select: run is 'poster', which expects no cosines; a calibrated run is needed",
         ),
-        (["certify", "run", "pairs.npz", "--floor", "1"], 1, "share: 1.0, a number strictly between 0 and 1"),
+        (["certify", "run", "pairs.npz", "--floor", "1"], 1, "floor: 1.0, a share strictly between 0 and 1"),
+        (["certify", "run", "pairs.npz", "--risk", "0.1"], 1, "risk: 0.1, --select beside it is needed"),
+        (["certify", "run", "pairs.npz", "--select", "--risk", "20"], 1, "risk: 20.0, a share strictly between"),
+        (["bound", "--alpha", "0.5", "--projection", "1.7", "--dim", "6"], 1, "projection: 1.7, a length from 0 to 1"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
     ],

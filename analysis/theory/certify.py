@@ -76,8 +76,9 @@ class Observed:
         The cosines that the translator expected.
     parts : TranslatedPairs, optional
         zhat = p + gamma f of the first pair of each group.
-    left_out : int
-        How many items are not here since the translator was fitted to them, or to others of their group.
+    left_out : int, optional
+        How many items are not here since the translator was fitted to them, or to others of their group. None: nobody
+        knows whether the translator was fitted to some of those that are here.
     """
 
     cosine: Floats
@@ -87,7 +88,7 @@ class Observed:
     largest_from: str
     expected: Floats | None = None
     parts: TranslatedPairs | None = None
-    left_out: int = 0
+    left_out: int | None = None
 
     @staticmethod
     def of(
@@ -330,11 +331,11 @@ class Share:
         if self.of == "items":
             return [
                 f"How often does a translation have a cosine of {self.alpha:.4g} or more with its target?",
-                f"  For at least {self.limit:.2%} of all items; for {self.observed:.2%} of those held out.",
+                f"  For at least {self.limit:.2%} of all items, guaranteed; for {self.observed:.2%} of those held out.",
             ]
         return [
-            f"  If each group counts once, whatever its size: at least {self.limit:.2%};"
-            f" {self.observed:.2%} of those held out."
+            f"  If each group counts once, whatever its size: for at least {self.limit:.2%}, guaranteed;"
+            f" for {self.observed:.2%} of those held out."
         ]
 
 
@@ -540,8 +541,9 @@ class Certificate:
         No group of the population has more items.
     largest_from : str
         Where that number comes from.
-    left_out : int
-        How many items were not held out: the translator was fitted to them, or to others of their group.
+    left_out : int, optional
+        How many items were not held out: the translator was fitted to them, or to others of their group. None: nobody
+        knows whether the items here were held out.
     statements : dict
         By name: "items" and, where groups have several items, "groups" (`Share`); "cosines" (`Levels`); "premises" of
         translations in parts; "expectation" of expected cosines; and those that were added.
@@ -555,29 +557,40 @@ class Certificate:
     groups: int
     largest_group: int
     largest_from: str
-    left_out: int
+    left_out: int | None
     statements: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return vars(self) | {"statements": {name: asdict(one) for name, one in self.statements.items()}}
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self) -> str:
         """The certificate in plain words."""
-        pairs = f", {self.pairs:,} pairs of condition and target," if self.pairs > self.items else ""
+        pairs = f" ({self.pairs:,} pairs of condition and target)" if self.pairs > self.items else ""
         lines = [
-            f"{self.items:,} held-out items{pairs} stand for all items of their kind.",
+            f"What is said of all items holds if the {self.items:,} held-out items{pairs} are a random sample of them.",
             f"With confidence {self.confidence:.4g} everything below is right at once.",
+            f"That needs a cosine of {self.alpha:.4g}, and other settings, chosen before anyone looked at these items.",
         ]
-        if self.left_out:
-            seen = f"{self.left_out:,} items were left out"
+        if self.left_out is None:
+            lines.append(
+                "Whether the translator was trained on any of these items is not known. If it was, nothing below holds."
+            )
+        elif self.left_out:
+            seen = f"{self.left_out:,} other items were left out"
             lines.append(f"{seen}, as the translator was fitted to them or to others of their group.")
         if pairs:
-            lines.append("An item with several pairs counts once, by the share of its pairs.")
+            lines.append("An item with several pairs counts once, and each of its pairs as an equal part of it.")
         if self.groups < self.items:
             lines.append(
                 f"Items of a group depend on each other: {self.groups:,} groups here, none with more than"
                 f" {self.largest_group} items ({self.largest_from})."
+            )
+            lines.append(
+                "The random sample is then one of groups, and the larger a group can be, the less is guaranteed."
             )
         return "\n".join([*lines, *(line for one in self.statements.values() for line in one.lines())])
 
@@ -611,11 +624,13 @@ def certify(
 
     Examples
     --------
-    >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5).text())
-    100 held-out items stand for all items of their kind.
+    >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5))
+    What is said of all items holds if the 100 held-out items are a random sample of them.
     With confidence 0.95 everything below is right at once.
+    That needs a cosine of 0.5, and other settings, chosen before anyone looked at these items.
+    Whether the translator was trained on any of these items is not known. If it was, nothing below holds.
     How often does a translation have a cosine of 0.5 or more with its target?
-      For at least 65.34% of all items; for 75.00% of those held out.
+      For at least 65.34% of all items, guaranteed; for 75.00% of those held out.
     Which cosine do most translations have with their target?
       Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """
@@ -661,4 +676,4 @@ def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
 
 
 def _level(cosine: float) -> str:
-    return f"at least {cosine:.4f}" if cosine > -1.0 else "unknown, these are too few"
+    return f"at least {cosine:.4f}" if cosine > -1.0 else "unknown, too few independent items"

@@ -172,7 +172,7 @@ class ConformalFloor:
 
     def lines(self) -> list[str]:
         """In plain words."""
-        lines = [f"How good is each translation at least, if {1.0 - self.share:.4g} of new ones may be worse?"]
+        lines = [f"How good is each translation at least, if {100 * (1 - self.share):.4g}% of new ones may be worse?"]
         for name, margin in self.margin.items():
             of = "" if name == ALL else f"{name}: "
             if margin is None:

@@ -148,15 +148,15 @@ class Expectation:
             verdict = f"REFUTED, they are too {'high' if self.high < 0.0 else 'low'}"
         lines = [
             "Do the cosines that the translator expects come true?",
-            f"  On average it expected {self.expected:.4f} of these items, and {self.observed:.4f} was observed.",
-            f"  That expected cosines come true on average: {verdict}."
+            f"  For the items held out it expected {self.expected:.4f} on average; {self.observed:.4f} was observed.",
+            f"  That they come true on average: {verdict}."
             f" Over all items the mean of observed less expected is between {self.low:.4f} and {self.high:.4f}.",
         ]
         if self.error is not None:
-            chance = "" if self.error_by_chance is None else f"; exact ones would be by {self.error_by_chance:.4f}"
+            chance = "" if self.error_by_chance is None else f", where chance alone makes {self.error_by_chance:.4f}"
             lines.append(
-                "  A description, with no guarantee: in tenths of the items, by expected cosine, they are off by"
-                f" {self.error:.4f}{chance}."
+                "  Not guaranteed: in each tenth of the items, by expected cosine, the two means differ by"
+                f" {self.error:.4f} on average{chance}."
             )
         return lines
 

@@ -102,25 +102,26 @@ class Selection:
         """In plain words."""
         if self.of == "items":
             lines = [
-                f"Which translations may be used, if at most {self.risk:.4g} of those may miss a cosine of"
+                f"Which translations may be used, if at most {100 * self.risk:.4g}% of those may miss a cosine of"
                 f" {self.alpha:.4g}?"
             ]
-            whose = "of the items held out"
+            those, none, whose = "Those", "None", "of the items held out"
         else:
-            lines = ["  Where each group counts the same, whatever its size:"]
-            whose = "of those held out"
+            lines, begin = [], "If each group counts once, whatever its size:"
+            those, none, whose = f"{begin} those", f"{begin} none", "of those held out"
         if self.threshold is not None:
             return [
                 *lines,
-                f"  Those with an expected cosine of at least {self.threshold:.4g}. That is a share of"
-                f" {self.coverage:.4f} {whose}, of which {self.missed:.4f} miss.",
+                f"  {those} with an expected cosine of at least {self.threshold:.4g}. These are"
+                f" {self.coverage:.2%} {whose}, and {self.missed:.2%} of these miss.",
             ]
-        lines.append("  None: no expected cosine is known to be high enough.")
+        lines.append(f"  {none}, no expected cosine is known to be high enough.")
         if self.nearest is not None:
             lines.append(
-                f"  Nearest is {self.nearest:.4g}: a share of {self.coverage:.4f} {whose}, {self.accepted:,} items, of"
-                f" which {self.missed:.4f} miss. With so many a risk of {self.enough:.4f} could have been granted; for"
-                " a smaller one, more independent groups are needed, or a lower cosine to be reached."
+                f"  Nearest to it is {self.nearest:.4g}, which accepts {self.coverage:.2%} {whose}, {self.accepted:,}"
+                f" items. Of these {self.missed:.2%} miss; that at most {self.enough:.2%} of new ones do is all that is"
+                " guaranteed. For less, take more independent items, or ask for a lower cosine of items that nobody"
+                " has looked at."
             )
         return lines
 
@@ -128,7 +129,7 @@ class Selection:
 def select(
     observed: Observed,
     alpha: float,
-    confidence: float,
+    confidence: float = 0.95,
     *,
     risk: float,
     of: str = "items",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,8 +11,11 @@ import numpy as np
 
 from analysis.theory.certify import GIVEN, Certificate, Maker, Observed, certify
 from analysis.theory.retrieval import certify_recall
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.protocol import Expects, HasParts, Translator
+from modtrans_core.protocol import Expects, Facts, HasParts, Translator
+from modtrans_core.seen import group_equal
+from modtrans_core.split import groups
 
 
 def observe(
@@ -34,10 +37,11 @@ def observe(
     pairs : PairedEmbeddings
         At least one item that it was not fitted to.
     whole : PairedEmbeddings, optional
-        The pair set of which `pairs` are the part that was held out. No group has more items than its largest.
+        The pair set of which `pairs` are the part that was held out. No group has more items than its largest, and the
+        items of it that the translator was fitted to are counted.
     largest_group : int, optional
-        How many items a group can have at most, in place of what `whole` says. With neither it is what the largest has
-        here, which is an assumption.
+        How many items a group can have at most, in place of what `whole` says, but not fewer than the largest group
+        there. With neither it is what the largest has here, which is an assumption.
     seen_targets : bool
         Keep items of which targets alone were seen, since these come from a list, such as names of classes.
 
@@ -45,7 +49,7 @@ def observe(
     -------
     Observed
         With `parts` of a translator that `HasParts` and whose gamma is above 0, with `expected` of one that `Expects`
-        cosines.
+        cosines. `left_out` is None where the translator does not know what it was fitted to.
 
     Raises
     ------
@@ -58,12 +62,18 @@ def observe(
         raise ValueError(
             f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
         )
-    given, pairs = len(pairs), facts.unseen(pairs, targets=not seen_targets)
+    left_out = None if facts.seen is None else _seen_in(facts, pairs if whole is None else whole, seen_targets)
+    pairs = facts.unseen(pairs, targets=not seen_targets)
     condition, item = pairs.rows(facts.source)
     target = np.asarray(pairs.modality(facts.target))
     source = GIVEN
-    if largest_group is None and whole is not None:
-        largest_group, source = largest_in(whole), "the largest of the whole pair set"
+    if whole is not None:
+        most = largest_in(whole)
+        if largest_group is None:
+            largest_group, source = most, "the largest of the whole pair set"
+        refuse_unless(
+            largest_group >= most, "largest_group", largest_group, f"at least {most}, the size of the largest group,"
+        )
     how: dict[str, Any] = {
         "item": item,
         "counts": pairs.counts.get(facts.target),
@@ -75,7 +85,7 @@ def observe(
         found = Observed.of_parts(*translator.parts(condition), target, **how)
     else:
         found = Observed.of_translations(translator.translate(condition), target, **how)
-    found = replace(found, left_out=given - len(pairs))
+    found = replace(found, left_out=left_out)
     return found if largest_group is None else replace(found, largest_from=source)
 
 
@@ -99,6 +109,30 @@ def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
     target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
     translated = translator.translate(condition)
     return partial(certify_recall, translated, target, counts, k=k, item=item, group=pairs.labels)
+
+
+def equal_items(pairs: PairedEmbeddings, modalities: Sequence[str]) -> int:
+    """How many items have a vector of one of the modalities that an item of another group has too.
+
+    Examples
+    --------
+    >>> image = np.repeat(np.random.default_rng(0).normal(size=(2, 16)), 3, axis=0)  # three rows a picture
+    >>> alone = PairedEmbeddings({"image": image})
+    >>> together = PairedEmbeddings({"image": image}, group=[0, 0, 0, 1, 1, 1])
+    >>> equal_items(alone, ["image"]), equal_items(together, ["image"])
+    (6, 0)
+    """
+    own = groups(pairs.labels)[1]
+    together = groups(group_equal(pairs, modalities))[1]
+    differ = np.bincount(np.unique(np.column_stack([together, own]), axis=0)[:, 0]) > 1
+    return int(differ[together].sum())
+
+
+def _seen_in(facts: Facts, pairs: PairedEmbeddings, seen_targets: bool) -> int:
+    """How many items the translator was fitted to, or to others of their group; it knows which."""
+    facts.refuse(pairs)
+    assert facts.seen is not None
+    return int(facts.seen.look(pairs, facts.source, facts.target).left_out(not seen_targets).sum())
 
 
 def largest_in(pairs: PairedEmbeddings) -> int:

@@ -123,9 +123,15 @@ class CalibratedTranslator(Stored):
     def accept(self, c: Vectors, threshold: float) -> Vectors:
         """Which translations (n,) are expected to have at least this cosine with their targets, True or False.
 
-        How many of the accepted ones fall short of a cosine shows `analysis.theory.selective.select`, which finds a
-        threshold with a guarantee.
+        `analysis.theory.selective.select`, or `modtrans certify --select`, finds a threshold above which few fall short
+        of a cosine, with a guarantee.
+
+        Raises
+        ------
+        ValueError
+            A threshold that is no cosine, conditions of another shape.
         """
+        refuse_unless(-1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
         return self.expected_cosine(c) >= threshold
 
     @torch.inference_mode()

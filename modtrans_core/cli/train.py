@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ class Train:
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
         if (several := len(groups(pairs.labels)[0])) < len(pairs):
-            say(f"the {len(pairs)} items are in {several} groups, each in one part")
+            say(f"the {len(pairs)} items are in {several} groups of items that belong together; each is in one part")
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
         facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
         facts |= {} if pairs.own_split is None else {"own": own}
@@ -101,7 +102,7 @@ class Train:
                 train, self.source, self.target, config,
                 validation=validation, out=self.out, resume=self.resume, device=device, split=facts,
             )  # fmt: skip
-        say(f"{self.out}: done. Next: modtrans evaluate {self.out} {self.pairs}")
+        say(f"{self.out}: done. Next: {shlex.join(['modtrans', 'evaluate', str(self.out), str(self.pairs)])}")
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""

@@ -75,6 +75,8 @@ class Translate:
         for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = load(self.run_folder)
+        if self.accept is not None:
+            refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
         if self.accept is not None:
@@ -152,6 +154,16 @@ def given(work: Callable[..., Any], **settings: Any) -> dict[str, Any]:
     return found
 
 
+def refuse_without_expected(name: str, run: Path, translator: Translator) -> None:
+    """Refuse an option that only a run whose translator `Expects` cosines can have."""
+    from modtrans_core.protocol import Expects
+
+    if not isinstance(translator, Expects):
+        raise ValueError(
+            f"{name}: {run} is {translator.method!r}, which expects no cosines; a calibrated run is needed"
+        )
+
+
 def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: str = "auto") -> PairedEmbeddings:
     """The items of a part, as `Evaluate.split` names it, and a line that says which these are."""
     facts, n = translator.facts, len(pairs)
@@ -176,10 +188,12 @@ def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: s
         return pairs
     keep = ~left_out if (own := _own_test(run, pairs)) is None else ~left_out & own
     if not keep.any():
-        hint = "; --split test leaves out seen conditions alone" if not familiar.left_out(False).all() else ""
+        hint = "; --split test leaves out seen conditions alone"
+        if familiar.left_out(False).all():
+            hint = ", or, where rows repeat, a run of train --group-duplicates"
         raise ValueError(f"{run}: was fitted to all {n} items or others of their groups; other pairs are needed{hint}")
     others = "" if own is None else f", {(~left_out & ~own).sum()} in no test part of the data set"
-    why = f". Left out: {familiar.in_words(targets)}{others}" if not keep.all() else ""
+    why = f". Left out {n - keep.sum()}: {familiar.in_words(targets)}{others}" if not keep.all() else ""
     same = 0 if targets else int((familiar.target & keep).sum())
     say(f"used the {keep.sum()} items of {n} that the run was not fitted to{why}")
     if same:

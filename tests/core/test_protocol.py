@@ -116,6 +116,12 @@ def test_bad_conditions_are_refused(c, change, words):
         assert "\n" not in str(caught.value)
 
 
+def test_a_pair_set_is_no_conditions():
+    pairs = PairedEmbeddings({"image": np.ones((2, 4)), "text": np.ones((2, 3))})
+    with pytest.raises(ValueError, match=r"c: a pair set, its vectors are needed: pairs.modality\('image'\)"):
+        conditions(pairs, Facts.of(pairs, "image", "text"), torch.device("cpu"))
+
+
 def test_conditions_become_unit_vectors_and_are_left_alone(c):
     expected = torch.from_numpy(c / np.linalg.norm(c, axis=1, keepdims=True))
     before = c.copy()

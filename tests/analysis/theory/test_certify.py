@@ -229,6 +229,7 @@ class TestCertificate:
         certificate = certify(observed, 0.5, 0.9, statements={"remark": Remark})
         assert certificate.each == pytest.approx(1 - 0.1 / 3)
         assert certificate.statements["remark"] == Remark(certificate.each)
+        assert str(certificate) == certificate.text()
         assert certificate.text().endswith("said with confidence 0.967")
         assert certificate.to_dict()["statements"]["remark"] == {"confidence": certificate.each}
         with pytest.raises(ValueError, match="statements: 'items' is one of the certificate's own"):
@@ -241,10 +242,12 @@ class TestCertificate:
         allowed = [int(stats.binom.ppf(0.025, 1000, q)) - 1 for q in (0.5, 0.1)]  # most that may be lower
         half, most = (np.arange(-499, 501)[k] / 1000 for k in allowed)
         assert certificate.text().split("\n") == [
-            "1,000 held-out items stand for all items of their kind.",
+            "What is said of all items holds if the 1,000 held-out items are a random sample of them.",
             "With confidence 0.9 everything below is right at once.",
+            "That needs a cosine of 0.25, and other settings, chosen before anyone looked at these items.",
+            "Whether the translator was trained on any of these items is not known. If it was, nothing below holds.",
             "How often does a translation have a cosine of 0.25 or more with its target?",
-            f"  For at least {low:.2%} of all items; for 25.10% of those held out.",
+            f"  For at least {low:.2%} of all items, guaranteed; for 25.10% of those held out.",
             "Which cosine do most translations have with their target?",
             f"  Half of all items: at least {half:.4f}. Nine in ten: at least {most:.4f}.",
         ]
@@ -258,7 +261,7 @@ class TestCertificate:
             "groups": 1000,
             "largest_group": 1,
             "largest_from": THESE,
-            "left_out": 0,
+            "left_out": None,
             "statements": {
                 "items": {
                     "of": "items",
@@ -274,16 +277,17 @@ class TestCertificate:
     def test_the_text_of_groups_and_several_pairs(self):
         observed = Observed.of(np.linspace(0, 1, 80), item=np.arange(80) // 2, group=np.arange(40) // 4)
         lines = certify(observed, 0.5).text().split("\n")
-        assert lines[0] == "40 held-out items, 80 pairs of condition and target, stand for all items of their kind."
-        assert lines[2] == "An item with several pairs counts once, by the share of its pairs."
-        assert lines[3] == (
+        assert "if the 40 held-out items (80 pairs of condition and target) are a random sample" in lines[0]
+        assert lines[4] == "An item with several pairs counts once, and each of its pairs as an equal part of it."
+        assert lines[5] == (
             f"Items of a group depend on each other: 10 groups here, none with more than 4 items ({THESE})."
         )
-        assert lines[6].startswith("  If each group counts once, whatever its size: at least ")
+        assert lines[6].startswith("The random sample is then one of groups")
+        assert lines[9].startswith("  If each group counts once, whatever its size: for at least ")
 
     def test_too_few_pairs_for_a_level(self):
         text = certify(Observed.of([0.9, 0.8]), alpha=0.5).text()
-        assert "Half of all items: unknown, these are too few. Nine in ten: unknown, these are too few." in text
+        assert "Half of all items: unknown, too few independent items. Nine in ten: unknown, too few" in text
 
     def test_the_ends_of_alpha_are_allowed(self):
         observed = Observed.of([-1.0, 0.0, 1.0])

@@ -207,7 +207,7 @@ class TestWords:
         expected = np.linspace(0.4, 0.8, 100)
         floor = ConformalFloor.of(Observed.of(expected - 0.1, expected=expected), 0.9, 0.95)
         text = "\n".join(floor.lines())
-        assert "if 0.1 of new ones may be worse" in text and "expected of it less 0.1000." in text
+        assert "if 10% of new ones may be worse" in text and "expected of it less 0.1000." in text
         assert "a cosine of 0.5000 on average over the items held out" in text and "group" not in text
         assert json.loads(json.dumps(asdict(floor)))["margin"] == {"all": pytest.approx(0.1)}
 

@@ -265,16 +265,16 @@ class TestWords:
         found = select(single(np.full(40, 0.7), np.arange(40) < 1), 0.5, 0.95, risk=0.2)
         assert isinstance(found, Selection) and found.threshold is not None
         text = "\n".join(found.lines())
-        assert "at most 0.2 of those may miss a cosine of 0.5" in text
+        assert "at most 20% of those may miss a cosine of 0.5" in text
         assert f"at least {found.threshold:.4g}" in text
-        assert "1.0000 of the items held out, of which 0.0250 miss" in text
+        assert "100.00% of the items held out, and 2.50% of these miss" in text
         assert json.loads(json.dumps(asdict(found)))["accepted"] == 40
 
     def test_none(self):
         found = select(single(np.full(40, 0.7), np.arange(40) < 8), 0.5, 0.95, risk=0.1)
         text = "\n".join(found.lines())
-        assert "None: no expected cosine is known to be high enough" in text and "Nearest is 0.7" in text
-        assert f"a risk of {found.enough:.4f} could have been granted" in text
+        assert "None, no expected cosine is known to be high enough" in text and "Nearest to it is 0.7" in text
+        assert f"at most {found.enough:.2%} of new ones do is all that is guaranteed" in text
         assert json.loads(json.dumps(asdict(found)))["threshold"] is None
 
     def test_nothing_to_accept(self):
@@ -285,7 +285,7 @@ class TestWords:
     def test_of_groups(self):
         observed = Observed.of([0.6] * 80, expected=[0.7] * 80, group=np.arange(80) // 2)
         text = "\n".join(select(observed, 0.5, 0.95, risk=0.2, of="groups").lines())
-        assert "each group counts the same" in text and "of those held out" in text
+        assert "If each group counts once, whatever its size: those with" in text and "of those held out" in text
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,16 @@ class TestTranslator:
             certificate = certify_translator(translator, part, 0.1, **settings)
             assert (certificate.largest_group, certificate.largest_from) == (size, source)
         assert largest_in(self.pairs) == 2
+        for settings in ({}, {"whole": self.pairs}):
+            with pytest.raises(ValueError, match="largest_group: 1, at least 2"):
+                observe(translator, self.pairs, largest_group=1, **settings)
         with pytest.raises(ValueError, match="largest_group: 1, at least 2"):
-            observe(translator, self.pairs, largest_group=1)
+            observe(translator, part, whole=self.pairs, largest_group=1)  # it is contradicted by what was not held out
+
+    def test_a_translator_that_does_not_know_what_it_was_fitted_to(self):
+        certificate = certify_translator(LinearTranslator(), self.pairs, 0.1)
+        assert certificate.left_out is None and certificate.to_dict()["left_out"] is None
+        assert "Whether the translator was trained on any of these items is not known." in certificate.text()
 
 
 class TestSeen:
@@ -79,8 +87,12 @@ class TestSeen:
             whole, alone = (certify_translator(translator, pairs, 0.5) for pairs in (self.pairs, test))
             assert (whole.left_out, alone.left_out) == (len(train) + len(validation), 0)
             assert whole.statements["items"] == alone.statements["items"] and whole.items == len(test)
-            assert f"{whole.left_out} items were left out, as the translator was fitted to them" in whole.text()
-            assert "left out" not in alone.text() and whole.to_dict()["left_out"] == 240
+            assert f"{whole.left_out} other items were left out, as the translator was fitted to them" in whole.text()
+            assert (
+                "left out" not in alone.text()
+                and "not known" not in alone.text()
+                and whole.to_dict()["left_out"] == 240
+            )
             with pytest.raises(ValueError, match="was fitted to all 210 items"):
                 certify_translator(translator, train, 0.5)
 

@@ -172,7 +172,7 @@ def test_a_copy_is_scored_on_what_was_not_seen(folder, modtrans, calibrated, cop
         left = sum(len(np.flatnonzero((row == pairs.modality("audio")[2:]).all(1))) for row in test.modality("audio"))
     status, out, err = modtrans("evaluate", "calibrated", path, "--json")
     assert status == 0 and json.loads(out)["gallery"] == left, err
-    assert f"used the {left} items of" in err and "Left out: " in err
+    assert f"used the {left} items of" in err and ". Left out " in err
     if copy in ("in float16", "reordered", "rescaled"):
         expected = evaluate(load("calibrated"), test)
         assert json.loads(out)["cosine"] == pytest.approx(expected["cosine"], rel=1e-3)
@@ -220,6 +220,8 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
     expected = translator.expected_cosine(c)
     threshold = float(np.median(expected))
     accepted = translator.accept(c, threshold)
+    with pytest.raises(ValueError, match="threshold: 60, a cosine from -1 to 1 is needed"):
+        translator.accept(c, 60)
     assert accepted.dtype == bool and 0 < accepted.sum() < 80
     np.testing.assert_array_equal(accepted, expected >= threshold)
     for given in ("c.npy", "pairs.npz"):
@@ -241,7 +243,10 @@ def test_what_cannot_be_accepted_is_refused(folder, calibrated, run, modtrans):
         (["calibrated", "c.npy", "z.npy", "--accept", 0.1], "z.npy: an array does not say which rows were accepted"),
         (["calibrated", "c.npy", "z.npz", "--accept", 1.1], "accept: 1.1, at most "),
         (["calibrated", "several.npz", "z.npz", "--accept", 0.1], "one vector an item is needed"),
-        (["run", "c.npy", "z.npz", "--accept", 0.1], "expected_cosine: method 'poster' cannot do it"),
+        (
+            ["run", "c.npy", "z.npz", "--accept", 0.1],
+            "accept: run is 'poster', which expects no cosines; a calibrated run",
+        ),
     ):
         status, _, err = modtrans("translate", *arguments)
         assert status == 1 and words in err
