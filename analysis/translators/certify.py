@@ -34,7 +34,8 @@ def observe(
     pairs : PairedEmbeddings
         At least one item that it was not fitted to.
     whole : PairedEmbeddings, optional
-        The pair set of which `pairs` are the part that was held out. No group has more items than its largest.
+        The pair set of which `pairs` are the part that was held out. No group has more items than its largest, and the
+        sizes of its other groups make limits of items sharper.
     largest_group : int, optional
         How many items a group can have at most, in place of what `whole` says. With neither it is what the largest has
         here, which is an assumption.
@@ -75,7 +76,8 @@ def observe(
         found = Observed.of_parts(*translator.parts(condition), target, **how)
     else:
         found = Observed.of_translations(translator.translate(condition), target, **how)
-    found = replace(found, left_out=given - len(pairs))
+    sizes = None if whole is None else other_sizes(whole, pairs)
+    found = replace(found, left_out=given - len(pairs), sizes=sizes)
     return found if largest_group is None else replace(found, largest_from=source)
 
 
@@ -104,6 +106,13 @@ def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
 def largest_in(pairs: PairedEmbeddings) -> int:
     """How many items the largest group has."""
     return int(np.unique(pairs.labels, return_counts=True)[1].max())
+
+
+def other_sizes(whole: PairedEmbeddings, pairs: PairedEmbeddings) -> np.ndarray | None:
+    """How many items each group of a pair set has, without those of a part of it; None where there are no others."""
+    labels, sizes = np.unique(whole.labels, return_counts=True)
+    other = ~np.isin(labels, pairs.labels)
+    return sizes[other].astype(np.float64) if other.any() else None
 
 
 def certify_translator(
