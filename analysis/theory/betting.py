@@ -18,8 +18,14 @@ lower limit is the smallest p with K(p) < 1 / delta. K falls in p, so that there
 no order, and nothing is drawn: the limit is the same for every order of the groups.
 
 The stakes may depend on how many groups there will be, but not on the values. The best single stake for n groups is
-about sqrt(2 log(1 / delta) / n) times p N_max over the standard deviation of S_g - p N_g, which is not known. The J
-stakes spread around that by the quantiles of a logistic law of its logarithm.
+about sqrt(2 log(1 / delta) / n) times p N_max over the standard deviation of S_g - p N_g, which is not known. That
+deviation is of the order of p N_rms, where N_rms^2 = E[N_g^2]. So the stakes are centred at a multiple of
+sqrt(2 log(1 / delta) / n) N_max / N_rms, and spread by the quantiles of a logistic law of their logarithm. Where most
+groups are small and one is large, N_max / N_rms is far above 1, and timid stakes would win little.
+
+N_rms is that of **other** groups' sizes, such as those of the pair set's groups that are not held out, or else N_max.
+The other groups are independent of these. Given them the stakes are fixed, so that (1) and (2) hold given them, and
+so without that condition. A wrong N_rms makes the limit less sharp; it stays valid.
 
 References
 ----------
@@ -40,7 +46,7 @@ from analysis.theory.confidence import group_numbers, lower_limit
 
 STAKES = 24
 SPREAD = 0.7  # of the stakes' logarithm, scale of the logistic law
-CENTRE = 2.0  # median of the stakes, in sqrt(2 log(1 / delta) / n)
+CENTRE = 2.0  # median of the stakes, in sqrt(2 log(1 / delta) / n) N_max / N_rms
 BOLDEST = 0.99  # below 1, so that no group takes the whole capital
 LEAST = 1e-9  # smaller limits are 0
 STEPS = 1000  # of `running_limits`, which are multiples of 1 / STEPS of the range
@@ -52,6 +58,7 @@ def item_lower_limit(
     confidence: float = 0.95,
     *,
     largest_group: int | None = None,
+    sizes: ArrayLike | None = None,
 ) -> float:
     """One-sided lower limit of the item mean E[S_g] / E[N_g], every item of the population weighing the same.
 
@@ -67,6 +74,9 @@ def item_lower_limit(
     largest_group : int, optional
         N_max: the most items that any group of the population has, known without looking at which groups were drawn.
         It is needed where there are groups.
+    sizes : (M,) array_like, optional
+        How many items other groups have, none of which is here: they make the limit sharper where most groups are much
+        smaller than `largest_group`. None: all may be as large as that.
 
     Returns
     -------
@@ -76,8 +86,8 @@ def item_lower_limit(
     Raises
     ------
     ValueError
-        A value outside [0, 1], a group of more than `largest_group` items, groups without `largest_group`, a
-        confidence outside (0, 1).
+        A value outside [0, 1], a group of more than `largest_group` items, groups without `largest_group`, a size
+        below 1, a confidence outside (0, 1).
 
     Notes
     -----
@@ -92,13 +102,20 @@ def item_lower_limit(
     >>> reached = [1, 1, 0, 1, 1, 1] * 50
     >>> print(round(item_lower_limit(reached, np.arange(300) // 3, largest_group=3), 3))
     0.786
+
+    A group may have 60 items. That others have 3, but for one, makes the stakes bolder.
+
+    >>> print(round(item_lower_limit(reached, np.arange(300) // 3, largest_group=60), 3))
+    0.459
+    >>> print(round(item_lower_limit(reached, np.arange(300) // 3, largest_group=60, sizes=[3] * 199 + [60]), 3))
+    0.512
     """
     binary = np.asarray(values).dtype == bool
     values = in_range("values", vector("values", values), low=0.0, high=1.0)
     sums, counts, largest = group_sums(values, group, largest_group)
     if binary and largest == 1:
         return lower_limit(int(values.sum()), len(values), confidence)
-    return _limit(sums, counts, largest, fraction("confidence", confidence))
+    return _limit(sums, counts, largest, fraction("confidence", confidence), boldness(largest, sizes))
 
 
 def item_interval(
@@ -107,6 +124,7 @@ def item_interval(
     confidence: float = 0.95,
     *,
     largest_group: int | None = None,
+    sizes: ArrayLike | None = None,
     low: float,
     high: float,
 ) -> tuple[float, float]:
@@ -116,7 +134,7 @@ def item_interval(
     ----------
     values : (n,) array_like
         One number an item, in [low, high].
-    group, confidence, largest_group
+    group, confidence, largest_group, sizes
         As for `item_lower_limit`.
     low, high : float
         What the values can be.
@@ -139,8 +157,9 @@ def item_interval(
     """
     one_side = (1.0 + fraction("confidence", confidence)) / 2.0
     sums, counts, largest = group_sums(_unit("values", values, low, high), group, largest_group)
-    least = _limit(sums, counts, largest, one_side)
-    most = 1.0 - _limit(counts - sums, counts, largest, one_side)
+    scale = boldness(largest, sizes)
+    least = _limit(sums, counts, largest, one_side, scale)
+    most = 1.0 - _limit(counts - sums, counts, largest, one_side, scale)
     return low + (high - low) * least, low + (high - low) * most
 
 
@@ -233,16 +252,24 @@ def running_limits(
     return low + (high - low) * np.maximum.accumulate(refuted) / STEPS
 
 
-def reaches(p: float, sums: np.ndarray, counts: Floats, largest: int, confidence: float) -> bool:
+def reaches(p: float, sums: np.ndarray, counts: Floats, largest: int, confidence: float, scale: float = 1.0) -> bool:
     """Whether the lower limit of the item mean, by bets on S_g (G,) and N_g (G,), is p or more."""
     delta = 1.0 - confidence
-    return _log_capital(p, sums, counts / largest, largest, _stakes(len(sums), delta)) >= -np.log(delta)
+    return _log_capital(p, sums, counts / largest, largest, _stakes(len(sums), delta, scale)) >= -np.log(delta)
 
 
-def _limit(sums: Floats, counts: Floats, largest: int, confidence: float) -> float:
+def boldness(largest: int, sizes: ArrayLike | None) -> float:
+    """N_max / N_rms, 1 or more, of other groups' sizes (M,); 1 where they are not known."""
+    if sizes is None:
+        return 1.0
+    other = in_range("sizes", vector("sizes", sizes), low=1.0)
+    return max(1.0, largest / float(np.sqrt(np.mean(other**2))))
+
+
+def _limit(sums: Floats, counts: Floats, largest: int, confidence: float, scale: float = 1.0) -> float:
     """inf{p : K(p) < 1 / (1 - confidence)}; K is below 1 where p is the observed mean."""
     delta = 1.0 - confidence
-    stakes, counts = _stakes(len(sums), delta), counts / largest
+    stakes, counts = _stakes(len(sums), delta, scale), counts / largest
 
     def surplus(p: float) -> float:
         return _log_capital(p, sums, counts, largest, stakes) + np.log(delta)
@@ -259,10 +286,10 @@ def _log_capital(p: float, sums: np.ndarray, counts: Floats, largest: int, stake
     return float(np.logaddexp.reduce(won) - np.log(len(stakes)))
 
 
-def _stakes(groups: int, delta: float) -> Floats:
-    """c_1 to c_J, ascending, for so many groups."""
+def _stakes(groups: int, delta: float, scale: float = 1.0) -> Floats:
+    """c_1 to c_J, ascending, for so many groups and N_max / N_rms = scale."""
     quantile = (np.arange(STAKES) + 0.5) / STAKES
-    centre = CENTRE * np.sqrt(-2.0 * np.log(delta) / groups)
+    centre = CENTRE * scale * np.sqrt(-2.0 * np.log(delta) / groups)
     return np.minimum(centre * (quantile / (1.0 - quantile)) ** SPREAD, BOLDEST)
 
 

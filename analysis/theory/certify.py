@@ -76,6 +76,9 @@ class Observed:
         The cosines that the translator expected.
     parts : TranslatedPairs, optional
         zhat = p + gamma f of the first pair of each group.
+    sizes : (M,) array, optional
+        How many items other groups of the population have, none of which is here. No limit rests on them; they make
+        those of items sharper.
     left_out : int, optional
         How many items are not here since the translator was fitted to them, or to others of their group. None: nobody
         knows whether the translator was fitted to some of those that are here.
@@ -88,6 +91,7 @@ class Observed:
     largest_from: str
     expected: Floats | None = None
     parts: TranslatedPairs | None = None
+    sizes: Floats | None = None
     left_out: int | None = None
 
     @staticmethod
@@ -258,6 +262,11 @@ class Observed:
     def alone(self) -> bool:
         """Whether every group is one pair, by the plan and not by chance."""
         return self.largest_group == 1 and self.pairs == self.items
+
+    @property
+    def bets(self) -> dict[str, Any]:
+        """What limits of items are told of the sizes of groups, by name."""
+        return {"largest_group": self.largest_group, "sizes": self.sizes}
 
     @property
     def labels(self) -> tuple[Integers, Integers] | tuple[None, None]:
@@ -454,10 +463,7 @@ def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
     """
     each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(QUANTILES)  # Bonferroni
     item, group = observed.labels
-    limits = {
-        str(q): item_quantile_limit(observed.cosine, item, group, q, each, largest_group=observed.largest_group)
-        for q in QUANTILES
-    }
+    limits = {str(q): item_quantile_limit(observed.cosine, item, group, q, each, **observed.bets) for q in QUANTILES}
     return Levels(limits, confidence)
 
 
@@ -519,7 +525,7 @@ def curve(observed: Observed, alpha: ArrayLike, confidence: float) -> Curve:
     0.346 0.5 0.654
     """
     item, group = observed.labels
-    band = item_survival_band(observed.cosine, item, group, confidence, largest_group=observed.largest_group)
+    band = item_survival_band(observed.cosine, item, group, confidence, **observed.bets)
     alpha = vector("alpha", alpha)
     share, low, high = (tuple(edge(alpha).tolist()) for edge in (band.observed, band.low, band.high))
     return Curve(tuple(alpha.tolist()), share, low, high, confidence)
@@ -647,7 +653,7 @@ def certify(
             observed.of_items(observed.expected),
             observed.of_items(observed.cosine),
             group=observed.group,
-            largest_group=observed.largest_group,
+            **observed.bets,
         )
     statements = statements or {}
     if taken := makers.keys() & statements.keys():
@@ -672,7 +678,7 @@ def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
     """A random pair of a random item reaches alpha with this probability at least."""
     reached = observed.cosine >= alpha
     share = reached if observed.pairs == observed.items else observed.of_items(reached)
-    return item_lower_limit(share, observed.group, confidence, largest_group=observed.largest_group)
+    return item_lower_limit(share, observed.group, confidence, **observed.bets)
 
 
 def _level(cosine: float) -> str:

@@ -168,6 +168,7 @@ def judge_expectation(
     *,
     group: ArrayLike | None = None,
     largest_group: int | None = None,
+    sizes: ArrayLike | None = None,
 ) -> Expectation:
     """Test whether expected cosines come true on average.
 
@@ -184,6 +185,8 @@ def judge_expectation(
     largest_group : int, optional
         The most items that any group of the population has, needed where there are groups
         (`analysis.theory.betting.item_lower_limit`).
+    sizes : (M,) array_like, optional
+        How many items other groups have, none of which is here, as there.
 
     Returns
     -------
@@ -207,7 +210,9 @@ def judge_expectation(
     observed = vector("observed", observed)
     rows_agree(expected=expected, observed=observed)
     difference = np.clip(observed, -1.0, 1.0) - expected
-    low, high = item_interval(difference, group, confidence, largest_group=largest_group, low=-2.0, high=1.0)
+    low, high = item_interval(
+        difference, group, confidence, largest_group=largest_group, sizes=sizes, low=-2.0, high=1.0
+    )
     found = reliability(expected, observed, group) if len(expected) >= ENOUGH else None
     return Expectation(
         expected=float(expected.mean()),

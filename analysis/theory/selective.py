@@ -53,7 +53,7 @@ import numpy as np
 from scipy.special import bdtr
 
 from analysis.theory.arrays import Floats, fraction, in_range
-from analysis.theory.betting import reaches
+from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
 
 THRESHOLDS = tuple(hundredths / 100 for hundredths in range(99, 0, -1))
@@ -294,12 +294,13 @@ class _Scored:
             return bool(bdtr((1.0 - self.reached[accepted]).sum(), accepted.sum(), risk) <= level)
         reached, counts = (self.pairs.of_items(x) for x in (accepted * self.reached, accepted))
         if self.of == "groups":
-            sums, counts, largest = self.pairs.of_groups(reached), self.pairs.of_groups(counts), 1
+            sums, counts, largest, scale = self.pairs.of_groups(reached), self.pairs.of_groups(counts), 1, 1.0
         else:
             group, largest = self.pairs.group, self.pairs.largest_group
+            scale = boldness(largest, self.pairs.sizes)
             sums, counts = (np.bincount(group, x).astype(np.float64) for x in (reached, counts))
         some = counts > 0.0
-        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level)
+        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level, scale)
 
     def limit(self, threshold: float, level: float) -> float:
         """The least risk for which H_t is rejected, from above, or 1."""

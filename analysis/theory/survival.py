@@ -32,7 +32,7 @@ from scipy import special, stats
 from scipy.optimize import brentq
 
 from analysis.theory.arrays import Floats, cosines, fraction
-from analysis.theory.betting import group_sums, reaches
+from analysis.theory.betting import boldness, group_sums, reaches
 from analysis.theory.confidence import group_numbers
 
 RANKS = 2000  # most order statistics that bound a band; between them it is monotone
@@ -90,6 +90,7 @@ def item_quantile_limit(
     confidence: float = 0.95,
     *,
     largest_group: int | None = None,
+    sizes: ArrayLike | None = None,
 ) -> float:
     """The largest observed x for which E[share of an item's pairs with cos >= x] >= q is certain enough.
 
@@ -107,6 +108,8 @@ def item_quantile_limit(
         In (0, 1).
     largest_group : int, optional
         The most items that any group of the population has, as for `analysis.theory.betting.item_lower_limit`.
+    sizes : (M,) array_like, optional
+        How many items other groups have, none of which is here, as there.
 
     Returns
     -------
@@ -135,7 +138,7 @@ def item_quantile_limit(
     fraction("confidence", confidence)
     if item is None and group is None:
         return quantile_limit(cosine, q, confidence)
-    return _ItemPairs(cosine, item, group, largest_group).quantile_limit(q, confidence)
+    return _ItemPairs(cosine, item, group, largest_group, sizes).quantile_limit(q, confidence)
 
 
 @dataclass(frozen=True)
@@ -223,12 +226,13 @@ def item_survival_band(
     confidence: float = 0.95,
     *,
     largest_group: int | None = None,
+    sizes: ArrayLike | None = None,
 ) -> SurvivalBand:
     """A band for the curve x -> E[share of an item's pairs with cos >= x], every item weighing the same.
 
     Parameters
     ----------
-    cosine, item, group, confidence, largest_group
+    cosine, item, group, confidence, largest_group, sizes
         As for `item_quantile_limit`.
 
     Returns
@@ -255,7 +259,7 @@ def item_survival_band(
     each = 1.0 - (1.0 - fraction("confidence", confidence)) / (2 * LEVELS)
     if item is None and group is None:
         return survival_band(cosine, confidence)
-    pairs = _ItemPairs(cosine, item, group, largest_group)
+    pairs = _ItemPairs(cosine, item, group, largest_group, sizes)
     found = pairs.found
     weight = np.bincount(np.searchsorted(found, pairs.cosine), pairs.weight)
     share = np.append(weight[::-1].cumsum()[::-1], 0.0)
@@ -270,7 +274,14 @@ def item_survival_band(
 class _ItemPairs:
     """Pairs (P,) with the number of their items, in groups."""
 
-    def __init__(self, cosine: ArrayLike, item: ArrayLike | None, group: ArrayLike | None, largest: int | None) -> None:
+    def __init__(
+        self,
+        cosine: ArrayLike,
+        item: ArrayLike | None,
+        group: ArrayLike | None,
+        largest: int | None,
+        sizes: ArrayLike | None,
+    ) -> None:
         self.cosine = np.asarray(cosine, dtype=np.float64)
         self.found = np.unique(cosines("cosine", self.cosine))
         item = group_numbers(item, len(self.cosine))
@@ -283,6 +294,7 @@ class _ItemPairs:
             raise ValueError(f"group: pair {astray[0]} is in another group than the first pair of its item")
         of_items = None if group is None else self.group[first]
         _, self.counts, self.largest = group_sums(np.zeros(len(first)), of_items, largest)
+        self.scale = boldness(self.largest, sizes)
         self.items = len(first)
 
     def quantile_limit(self, q: float, confidence: float, *, above: bool = True) -> float:
@@ -292,7 +304,7 @@ class _ItemPairs:
 
         def reached(x: float) -> bool:
             sums = np.bincount(self.group, self.weight * self.items * (sign * self.cosine >= x))
-            return reaches(q, sums, self.counts, self.largest, confidence)
+            return reaches(q, sums, self.counts, self.largest, confidence, self.scale)
 
         few, many = -1, len(found)  # found[few] is reached, found[many] is not
         while many - few > 1:

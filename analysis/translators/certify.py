@@ -38,7 +38,8 @@ def observe(
         At least one item that it was not fitted to.
     whole : PairedEmbeddings, optional
         The pair set of which `pairs` are the part that was held out. No group has more items than its largest, and the
-        items of it that the translator was fitted to are counted.
+        sizes of its other groups make limits of items sharper. Of it are counted the items that the translator was
+        fitted to.
     largest_group : int, optional
         How many items a group can have at most, in place of what `whole` says, but not fewer than the largest group
         there. With neither it is what the largest has here, which is an assumption.
@@ -85,7 +86,8 @@ def observe(
         found = Observed.of_parts(*translator.parts(condition), target, **how)
     else:
         found = Observed.of_translations(translator.translate(condition), target, **how)
-    found = replace(found, left_out=left_out)
+    sizes = None if whole is None else other_sizes(whole, pairs)
+    found = replace(found, left_out=left_out, sizes=sizes)
     return found if largest_group is None else replace(found, largest_from=source)
 
 
@@ -138,6 +140,13 @@ def _seen_in(facts: Facts, pairs: PairedEmbeddings, seen_targets: bool) -> int:
 def largest_in(pairs: PairedEmbeddings) -> int:
     """How many items the largest group has."""
     return int(np.unique(pairs.labels, return_counts=True)[1].max())
+
+
+def other_sizes(whole: PairedEmbeddings, pairs: PairedEmbeddings) -> np.ndarray | None:
+    """How many items each group of a pair set has, without those of a part of it; None where there are no others."""
+    labels, sizes = np.unique(whole.labels, return_counts=True)
+    other = ~np.isin(labels, pairs.labels)
+    return sizes[other].astype(np.float64) if other.any() else None
 
 
 def certify_translator(

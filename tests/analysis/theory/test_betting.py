@@ -22,10 +22,10 @@ def grouped(groups, rng):
     return (rng.random(groups) * (1 + size) / 9)[group], group
 
 
-def played(sums, counts, largest, p, delta):
+def played(sums, counts, largest, p, delta, scale=1.0):
     """Every gambler's capital, group by group, in exact fractions."""
     total = Fraction(0)
-    for c in betting._stakes(len(sums), delta):
+    for c in betting._stakes(len(sums), delta, scale):
         stake, capital = Fraction(float(c)) / (Fraction(p) * largest), Fraction(1)
         for s, n in zip(sums, counts, strict=True):
             capital *= 1 + stake * (Fraction(float(s)) - Fraction(p) * int(n))
@@ -40,6 +40,10 @@ class TestTheGame:
         sums, counts = np.bincount(group, values), np.bincount(group)
         assert played(sums, counts, LARGEST, limit, 0.1) == pytest.approx(10.0, rel=1e-8)
         assert played(sums, counts, LARGEST, 0.9 * limit, 0.1) > 10.0 > played(sums, counts, LARGEST, 1.1 * limit, 0.1)
+        bolder = item_lower_limit(
+            values, group, 0.9, largest_group=LARGEST, sizes=[1, 1, 5, 1]
+        )  # root mean square: 7 ** .5
+        assert played(sums, counts, LARGEST, bolder, 0.1, LARGEST / math.sqrt(7.0)) == pytest.approx(10.0, rel=1e-8)
 
     @pytest.mark.parametrize("p", [0.05, 0.4, 0.8])
     def test_the_capital_of_a_fair_game_stays_one_on_average(self, p):
@@ -52,8 +56,8 @@ class TestTheGame:
         assert mean == pytest.approx(1.0, abs=1e-12)
 
     def test_no_stake_can_take_the_whole_capital(self):
-        for groups in (1, 10, 10**6):
-            stakes = betting._stakes(groups, 0.05)
+        for groups, scale in ((1, 1.0), (10, 1.0), (10**6, 1.0), (10, 100.0)):
+            stakes = betting._stakes(groups, 0.05, scale)
             assert (np.diff(stakes) >= 0).all() and stakes[0] > 0 and stakes[-1] <= 0.99
 
     def test_one_value_by_hand(self):
@@ -100,6 +104,29 @@ class TestSharpness:
             limit = item_lower_limit(reached, group, 0.95, largest_group=LARGEST)
             ratios.append((normal.value - limit) / (normal.value - normal.low))
         assert 1.0 < np.mean(ratios) < most, np.mean(ratios)
+
+    def test_the_sizes_of_other_groups_make_it_sharper(self):
+        """Sizes 1 to 100 of weight size^-2: a tenth higher or more, and a narrower interval."""
+        rng, gain, narrower = np.random.default_rng(15), [], []
+        sizes = np.arange(1, 101)
+        weight = sizes**-2.0 / np.sum(sizes**-2.0)
+        for _ in range(20):
+            size = rng.choice(sizes, 300, p=weight)
+            group = np.repeat(np.arange(300), size)
+            values = (rng.random(300) < 0.7)[group] * 1.0
+            plain = {"largest_group": 100}
+            others = plain | {"sizes": rng.choice(sizes, 1000, p=weight)}
+            gain.append(item_lower_limit(values, group, **others) / item_lower_limit(values, group, **plain))
+            one, other = (item_interval(values, group, **how, low=0.0, high=1.0) for how in (others, plain))
+            narrower.append(np.diff(one)[0] / np.diff(other)[0])
+        assert np.median(gain) > 1.1 and np.median(narrower) < 0.9
+
+    def test_sizes_that_say_nothing_new_change_nothing(self):
+        values, group = grouped(50, np.random.default_rng(16))
+        alike = item_lower_limit(values, group, largest_group=LARGEST, sizes=[LARGEST] * 3)
+        assert alike == item_lower_limit(values, group, largest_group=LARGEST)
+        larger = item_lower_limit(values, group, largest_group=LARGEST, sizes=[LARGEST + 1] * 3)
+        assert alike == larger
 
     def test_it_approaches_the_mean(self):
         x = np.random.default_rng(9).beta(2.0, 5.0, 20_000)
@@ -154,6 +181,7 @@ class TestRunningLimits:
         (lambda: item_lower_limit([1.5]), r"values: 1\.5"),
         (lambda: item_lower_limit([0.5], [0]), "largest_group: none"),
         (lambda: item_lower_limit([0.5, 0.5], [0, 0], largest_group=1), "largest_group: 1, at least 2"),
+        (lambda: item_lower_limit([0.5], [0], largest_group=2, sizes=[2, 0]), "sizes: 0"),
         (lambda: item_lower_limit([0.5], confidence=1.0), "confidence: 1.0"),
         (lambda: item_interval([0.5], low=0.6, high=1.0), r"values: 0\.5"),
         (lambda: item_interval([0.5], low=1.0, high=1.0), "low: 1.0, below high"),

@@ -60,6 +60,29 @@ class TestGroups:
         assert not valid(naive, confidence)
 
     @pytest.mark.parametrize("confidence", CONFIDENCES)
+    def test_few_large_groups_and_the_sizes_of_others(self, confidence):
+        """2 % of the groups have 50 items and are worse. Wrong: the group-robust normal limit, which seldom sees them.
+
+        The sizes of other groups need not be right: with those of small groups alone the stakes are as bold as can be.
+        """
+        rng, share, most = np.random.default_rng(8), np.array([0.8, 0.3]), 50
+        weight = np.array([0.98, 0.02 * most])
+        truth, missed, misled, normal = float(share @ weight / weight.sum()), 0, 0, 0
+        for _ in range(RUNS):
+            large = (rng.random(100) < 0.02).astype(int)
+            counts = np.where(large, most, 1).astype(float)
+            sums = counts * (rng.random(100) < share[large])
+            others = np.where(rng.random(400) < 0.02, most, 1)
+            scales = betting.boldness(most, others), betting.boldness(most, [1])
+            for_others, for_small = (betting.reaches(truth, sums, counts, most, confidence, x) for x in scales)
+            missed, misled = missed + for_others, misled + for_small
+            p = sums.sum() / counts.sum()
+            error = np.sqrt(np.sum((sums - p * counts) ** 2)) / counts.sum()
+            normal += p - stats.norm.ppf(confidence) * error > truth
+        assert valid(missed, confidence) and valid(misled, confidence)
+        assert not valid(normal, confidence)
+
+    @pytest.mark.parametrize("confidence", CONFIDENCES)
     def test_quantile(self, confidence):
         """Wrong: the exact limit of the items, as if they were independent."""
         rng, q, missed, naive = np.random.default_rng(2), 0.3, 0, 0

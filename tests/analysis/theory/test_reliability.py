@@ -92,6 +92,10 @@ class TestJudgeExpectation:
         assert not found.refuted  # one group is no evidence
         difference = observed - expected
         assert (found.low, found.high) == item_interval(difference, group, 0.9, largest_group=60, low=-2.0, high=1.0)
+        others = {"group": group, "largest_group": 60, "sizes": [1, 2, 60]}
+        bolder = judge_expectation(expected, observed, 0.9, **others)
+        assert (bolder.low, bolder.high) == item_interval(difference, confidence=0.9, **others, low=-2.0, high=1.0)
+        assert bolder.low > found.low
         assert judge_expectation(expected, observed, 0.9).refuted  # as 60 items that were independent it would be
 
     def test_no_order(self):

@@ -1,13 +1,14 @@
 """Selection: by hand, against an oracle, and never a false guarantee in simulations, grouped and not."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.theory import selective
+from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import Observed
 from analysis.theory.selective import STARTS, Selection, risk_curve, select
 
@@ -134,6 +135,16 @@ class TestPopulations:
         assert select(one, 0.5, 0.9, risk=0.2) == select(other, 0.5, 0.9, risk=0.2)
         wary = Observed.of(cosine, expected=score, largest_group=4)
         assert select(wary, 0.5, 0.9, risk=0.2).coverage < select(one, 0.5, 0.9, risk=0.2).coverage
+
+    def test_the_sizes_of_other_groups_make_it_sharper(self):
+        rng = np.random.default_rng(2)
+        missed = (rng.random(200) < 0.1)[np.arange(400) // 2]
+        cosine, group = np.where(missed, 0.4, 0.6), np.arange(400) // 2
+        plain = Observed.of(cosine, expected=np.full(400, 0.7), group=group, largest_group=40)
+        bolder = replace(plain, sizes=np.array([2.0, 2.0, 4.0]))
+        one, other = (float(risk_curve(x, 0.5, 0.9).high[0]) for x in (bolder, plain))
+        limit = item_lower_limit((~missed).astype(float), group, 0.9, largest_group=40, sizes=[2, 2, 4])
+        assert one == pytest.approx(1.0 - limit, abs=1e-4) and one < other
 
     def test_one_item_more_a_group_needs_more_groups(self):
         """Copies of one item say no more than the item: by items the limit is no lower than that of one of each."""

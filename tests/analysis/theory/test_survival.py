@@ -120,16 +120,26 @@ def pairs_of_items(seed, items=40):
 
 class TestItems:
     @pytest.mark.parametrize("q", [0.2, 0.5])
-    def test_it_is_the_largest_with_such_an_item_limit(self, q):
+    @pytest.mark.parametrize("sizes", [{"largest_group": 4}, {"largest_group": 8, "sizes": [1, 2, 3, 4, 1]}])
+    def test_it_is_the_largest_with_such_an_item_limit(self, q, sizes):
         cosine, item, group = pairs_of_items(0)
         names, first = np.unique(item, return_index=True)
 
         def limit(x):
             shares = [np.mean(cosine[item == name] >= x) for name in names]
-            return item_lower_limit(shares, group[first], 0.9, largest_group=4)
+            return item_lower_limit(shares, group[first], 0.9, **sizes)
 
-        found = item_quantile_limit(cosine, item, group, q, 0.9, largest_group=4)
+        found = item_quantile_limit(cosine, item, group, q, 0.9, **sizes)
         assert found == max((x for x in cosine if limit(x) >= q), default=-1.0) > -1.0
+
+    def test_the_sizes_of_other_groups_make_it_sharper(self):
+        cosine, item, group = pairs_of_items(0)
+        plain = {"largest_group": 40}
+        others = plain | {"sizes": [1, 2, 3, 4, 1]}
+        one, other = (item_quantile_limit(cosine, item, group, 0.2, **how) for how in (others, plain))
+        assert one > other
+        one, other = (item_survival_band(cosine, item, group, **how) for how in (others, plain))
+        assert (one.upper - one.lower).mean() < (other.upper - other.lower).mean()
 
     def test_neither_items_nor_groups_is_exact(self):
         cosine = np.random.default_rng(1).uniform(-1, 1, 50)

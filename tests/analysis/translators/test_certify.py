@@ -8,7 +8,7 @@ import pytest
 import modtrans_core as mt
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.betting import item_lower_limit
-from analysis.theory.certify import GIVEN, THESE
+from analysis.theory.certify import GIVEN, THESE, share_of_items
 from analysis.translators.certify import certify_translator, largest_in, observe
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Facts
@@ -75,6 +75,21 @@ class TestTranslator:
         certificate = certify_translator(LinearTranslator(), self.pairs, 0.1)
         assert certificate.left_out is None and certificate.to_dict()["left_out"] is None
         assert "Whether the translator was trained on any of these items is not known." in certificate.text()
+
+    def test_the_sizes_of_the_groups_that_were_not_held_out(self):
+        group = np.repeat(np.arange(11), [1] * 8 + [2, 8, 12])
+        whole = PairedEmbeddings({"text": self.text[:, 0], "image": self.image}, group=group)
+        part = whole.take(np.flatnonzero(np.isin(group, [0, 1, 2, 8, 9])))
+        observed = observe(LinearTranslator(), part, whole=whole)
+        assert sorted(observed.sizes) == [1, 1, 1, 1, 1, 12]
+        plain = observe(LinearTranslator(), part, largest_group=12)
+        assert plain.sizes is None and observe(LinearTranslator(), whole, whole=whole).sizes is None
+        at = float(np.quantile(observed.cosine, 0.1))
+        one, other = (share_of_items(x, at, 0.6).limit for x in (observed, plain))
+        expected = item_lower_limit(
+            observed.cosine >= at, observed.group, 0.6, largest_group=12, sizes=[1, 1, 1, 1, 1, 12]
+        )
+        assert one == expected > other > 0.0
 
 
 class TestSeen:
