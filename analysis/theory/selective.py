@@ -23,7 +23,8 @@ fixed without the pairs, and H_j is tested at the level
 With probability `confidence` or more, no H_j that is true is rejected, so that every threshold whose hypothesis was
 rejected has a risk of at most r, the lowest of them too. Proof: let j be the first true hypothesis that is rejected,
 and i < j the true one before it. H_i was not rejected, so that d_j <= delta (w_{i+1} + ... + w_j), a number that was
-fixed beforehand. These sums, over all true hypotheses, add up to delta or less. This is the fallback procedure [1]_;
+fixed beforehand. What is rejected at one level is so at every higher one; the bets have the stakes of delta at all of
+them. The sums, over all true hypotheses, add up to delta or less. This is the fallback procedure [1]_;
 with w = (1, 0, ..., 0) it is a fixed sequence, as in Learn then Test [2]_, section 4.
 
 The thresholds are the hundredths. The shares are equal at a few **starts** and 0 elsewhere. The first hypotheses of a
@@ -55,6 +56,7 @@ from scipy.special import bdtr
 from analysis.theory.arrays import Floats, fraction, in_range
 from analysis.theory.betting import reaches
 from analysis.theory.certify import Observed
+from analysis.theory.words import at_most, given
 
 THRESHOLDS = tuple(hundredths / 100 for hundredths in range(99, 0, -1))
 """that are tested, from the highest start down"""
@@ -102,8 +104,8 @@ class Selection:
         """In plain words."""
         if self.of == "items":
             lines = [
-                f"Which translations may be used, if at most {self.risk:.4g} of those may miss a cosine of"
-                f" {self.alpha:.4g}?"
+                f"Which translations may be used, if at most {given(self.risk)} of those may miss a cosine of"
+                f" {given(self.alpha)}?"
             ]
             whose = "of the items held out"
         else:
@@ -112,15 +114,15 @@ class Selection:
         if self.threshold is not None:
             return [
                 *lines,
-                f"  Those with an expected cosine of at least {self.threshold:.4g}. That is a share of"
+                f"  Those with an expected cosine of at least {given(self.threshold)}. That is a share of"
                 f" {self.coverage:.4f} {whose}, of which {self.missed:.4f} miss.",
             ]
         lines.append("  None: no expected cosine is known to be high enough.")
         if self.nearest is not None:
             lines.append(
-                f"  Nearest is {self.nearest:.4g}: a share of {self.coverage:.4f} {whose}, {self.accepted:,} items, of"
-                f" which {self.missed:.4f} miss. With so many a risk of {self.enough:.4f} could have been granted; for"
-                " a smaller one, more independent groups are needed, or a lower cosine to be reached."
+                f"  Nearest is {given(self.nearest)}: a share of {self.coverage:.4f} {whose}, {self.accepted:,} items,"
+                f" of which {self.missed:.4f} miss. With so many a risk of {at_most(self.enough)} could have been granted;"
+                " for a smaller one, more independent groups are needed, or a lower cosine to be reached."
             )
         return lines
 
@@ -177,13 +179,13 @@ def select(
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
         carried += level / len(begin) if threshold in begin else 0.0  # (2)
-        if carried > 0.0 and pairs.safe(threshold, risk, carried):
+        if carried > 0.0 and pairs.safe(threshold, risk, carried, level):
             chosen = threshold
         else:
             carried = 0.0
     shown, nearest, enough = chosen, None, None
     if chosen is None:
-        limits = {t: pairs.limit(t, level / len(begin)) for t in begin if pairs.accepts(t).any()}
+        limits = {t: pairs.limit(t, level / len(begin), level) for t in begin if pairs.accepts(t).any()}
         if limits:
             nearest, enough = min(limits.items(), key=lambda one: one[1])
         shown = nearest
@@ -254,7 +256,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     """
     level = 1.0 - fraction("confidence", confidence)
     pairs = _scored(observed, alpha, of)
-    rows = [(t, *pairs.observed(t), pairs.limit(t, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
+    rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
     if not rows:
         raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
     table = np.array(rows)
@@ -284,8 +286,8 @@ class _Scored:
         coverage, missed = (float((self.pairs.of_groups(x) if self.of == "groups" else x).mean()) for x in both)
         return coverage, missed / coverage
 
-    def safe(self, threshold: float, risk: float, level: float) -> bool:
-        """Whether H_t is rejected."""
+    def safe(self, threshold: float, risk: float, level: float, whole: float) -> bool:
+        """Whether H_t is rejected at the level, a part of the whole one, for which the stakes are best."""
         accepted = self.accepts(threshold)
         if not accepted.any():
             return False
@@ -298,14 +300,14 @@ class _Scored:
             group, largest = self.pairs.group, self.pairs.largest_group
             sums, counts = (np.bincount(group, x).astype(np.float64) for x in (reached, counts))
         some = counts > 0.0
-        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level)
+        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level, best_at=1.0 - whole)
 
-    def limit(self, threshold: float, level: float) -> float:
+    def limit(self, threshold: float, level: float, whole: float) -> float:
         """The least risk for which H_t is rejected, from above, or 1."""
         low, high = 0.0, 1.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            low, high = (low, middle) if self.safe(threshold, middle, level) else (middle, high)
+            low, high = (low, middle) if self.safe(threshold, middle, level, whole) else (middle, high)
         return high
 
 

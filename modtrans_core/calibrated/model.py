@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -126,7 +127,8 @@ class CalibratedTranslator(Stored):
         How many of the accepted ones fall short of a cosine shows `analysis.theory.selective.select`, which finds a
         threshold with a guarantee.
         """
-        return self.expected_cosine(c) >= threshold
+        expected = self.expected_cosine(c)  # float32, which would round the threshold
+        return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
     @torch.inference_mode()
     def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:

@@ -217,7 +217,8 @@ class TestWords:
             (False, False, 0.4): "borne out",
             (False, False, 1.0): "neither refute nor confirm",
             (False, False, 2.5): "at some cosines F does worse",
-            (True, False, 0.4): "not perpendicular",
+            (True, False, 0.4): "for perpendicular, which they are not",
+            (False, True, 0.4): "no guarantee: F does worse than a random direction would",
             (True, True, 0.4): "worse than a random direction would",
         }
         for (bound, exact, power), words in endings.items():
