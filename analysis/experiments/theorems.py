@@ -406,8 +406,9 @@ STATEMENTS = [
         _best_joint_map,
     ),
     Statement(
-        "long direction", "The best M beside F = m/|m| points away from m", "squared loss, gamma > |m|, one |m|", "here",
-        True, joint_fit.best_response, "linear algebra", "analysis/theory/test_joint_fit.py", _response_to_a_long_direction,
+        "long direction", "The best M beside F = m/|m| points away from m", "squared loss, gamma > |m|, one |m|",
+        "here", True, joint_fit.best_response, "linear algebra", "analysis/theory/test_joint_fit.py",
+        _response_to_a_long_direction,
     ),
     Statement(
         "axis", "P(cos >= alpha) is one integral for each latitude w of f about an axis",

@@ -349,7 +349,7 @@ def certify_recall(
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
     z, own_counts = _unit(gallery, counts)
-    needed = needed_cosine(gallery, own_counts, k)
+    needed = needed_cosine(z, own_counts, k)
     queries = _direction("translated", matrix("translated", translated))
     exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item] + MARGIN).any(axis=1)
     hits, forced = (

@@ -118,11 +118,11 @@ class Selection:
                 f" {self.coverage:.4f} {whose}, of which {self.missed:.4f} miss.",
             ]
         lines.append("  None: no expected cosine is known to be high enough.")
-        if self.nearest is not None:
+        if self.nearest is not None and self.enough is not None:
             lines.append(
                 f"  Nearest is {given(self.nearest)}: a share of {self.coverage:.4f} {whose}, {self.accepted:,} items,"
-                f" of which {self.missed:.4f} miss. With so many a risk of {at_most(self.enough)} could have been granted;"
-                " for a smaller one, more independent groups are needed, or a lower cosine to be reached."
+                f" of which {self.missed:.4f} miss. With so many a risk of {at_most(self.enough)} could have been"
+                " granted; for a smaller one, more independent groups are needed, or a lower cosine to be reached."
             )
         return lines
 

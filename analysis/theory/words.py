@@ -39,7 +39,7 @@ def given(number: float) -> str:
 
 
 def _rounded(limit: float, digits: int, percent: bool, rounding: str) -> str:
-    """The shortest decimal that is this float, rounded."""
-    number = Decimal(repr(float(limit))).scaleb(2 if percent else 0)
+    """The decimal that this float is to 12 digits after the point, rounded. Beyond is noise of its computation."""
+    number = Decimal(repr(round(float(limit), 12))).scaleb(2 if percent else 0)
     number = number.quantize(Decimal(1).scaleb(-digits), rounding)
     return f"{abs(number) if number == 0 else number}{'%' if percent else ''}"
