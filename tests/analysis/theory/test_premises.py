@@ -256,8 +256,8 @@ class TestTies:
 
     def test_where_nothing_moves_the_length_of_p_may_be_alpha(self, orthogonal_parts):
         for seed in range(20):
-            p, f, z = orthogonal_parts(200, 16, 0.5, np.random.default_rng(seed))
-            found = measure_premises(TranslatedPairs.of(p, f, np.repeat([0.0, 0.8], 100), z), 0.5, 1 - 1e-6)
+            p, f, z = orthogonal_parts(200, 16, 0.7, np.random.default_rng(seed))
+            found = measure_premises(TranslatedPairs.of(p, f, np.repeat([0.0, 0.8], 100), z), 0.7, 1 - 1e-6)
             assert not found.bound.refuted
 
     def test_a_direction_that_rounding_drowns_is_not_judged(self):
