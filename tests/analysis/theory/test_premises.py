@@ -254,9 +254,12 @@ class TestTies:
             assert not found.exact.refuted and found.dominance.pairs == 100
             assert "whatever the cosine on the 100 pairs where it moves the cosine: " in found.lines()[5]
 
-    def test_where_nothing_moves_the_length_of_p_may_be_alpha(self, orthogonal_parts):
+    def test_where_nothing_moves_the_length_of_p_may_be_alpha(self):
+        """p is perpendicular to its residual, so that its cosine is its length, .7 but for rounding."""
         for seed in range(20):
-            p, f, z = orthogonal_parts(200, 16, 0.7, np.random.default_rng(seed))
+            rng = np.random.default_rng(seed)
+            z, e, f = (unit_rows(rng.standard_normal((200, 16))) for _ in range(3))
+            p = 0.49 * z + 0.7 * np.sqrt(0.51) * unit_rows(e - (e * z).sum(axis=1, keepdims=True) * z)
             found = measure_premises(TranslatedPairs.of(p, f, np.repeat([0.0, 0.8], 100), z), 0.7, 1 - 1e-6)
             assert not found.bound.refuted
 
