@@ -255,13 +255,14 @@ class TestTies:
             assert "whatever the cosine on the 100 pairs where it moves the cosine: " in found.lines()[5]
 
     def test_where_nothing_moves_the_length_of_p_may_be_alpha(self):
-        """p is perpendicular to its residual, so that its cosine is its length, .7 but for rounding."""
-        for seed in range(20):
-            rng = np.random.default_rng(seed)
-            z, e, f = (unit_rows(rng.standard_normal((200, 16))) for _ in range(3))
-            p = 0.49 * z + 0.7 * np.sqrt(0.51) * unit_rows(e - (e * z).sum(axis=1, keepdims=True) * z)
-            found = measure_premises(TranslatedPairs.of(p, f, np.repeat([0.0, 0.8], 100), z), 0.7, 1 - 1e-6)
-            assert not found.bound.refuted
+        """p is perpendicular to its residual: its cosine is its length, .7, here of pairs that rounding sets apart."""
+        rng = np.random.default_rng(0)
+        z, e, f = (unit_rows(rng.standard_normal((2000, 16))) for _ in range(3))
+        p = 0.49 * z + 0.7 * np.sqrt(0.51) * unit_rows(e - (e * z).sum(axis=1, keepdims=True) * z)
+        apart = (np.linalg.norm(p, axis=1) >= 0.7) & (TranslatedPairs.of(p, f, 0.0, z).cosine < 0.7)
+        rows, gamma = np.append(np.flatnonzero(apart), 0), np.append(np.zeros(apart.sum()), 0.8)
+        found = measure_premises(TranslatedPairs.of(p[rows], f[rows], gamma, z[rows]), 0.7, 1 - 1e-6)
+        assert len(rows) > 20 and not found.bound.refuted
 
     def test_a_direction_that_rounding_drowns_is_not_judged(self):
         """p parallel to z: the cosine is 1 - gamma^2 (1 - t^2) / 2, of which float64 keeps nothing."""
