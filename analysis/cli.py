@@ -138,13 +138,13 @@ class Certify:
             starts = None if self.start is None else [self.start]
             choose = partial(select, observed, self.alpha, risk=self.granted, starts=starts)
             more["selection"] = choose
-            if observed.groups < observed.items:
+            if observed.largest_group > 1:
                 more["selection_of_groups"] = partial(choose, of="groups")
         if self.floor is not None:
             more["floor"] = partial(ConformalFloor.of, observed, self.floor)
         if self.recall is not None:
             refuse_unless(self.recall < len(pairs), "recall", self.recall, f"less than {len(pairs)}, the items here,")
-            more["recall"] = recall_of(translator, pairs, self.recall)
+            more["recall"] = recall_of(translator, pairs, self.recall, seen_targets=self.split == "test")
         certificate = certify(observed, self.alpha, self.confidence, statements=more)
         print(json.dumps(certificate.to_dict()) if self.json else certificate.text())
         self.say_what_to_do(certificate.statements)

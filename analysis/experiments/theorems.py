@@ -479,8 +479,8 @@ STATEMENTS = [
     ),
     Statement(
         "K draws", "The mean of K draws scores E<z, w> / sqrt(A + (1 - A)/K), A the cosine of two draws",
-        "independent draws of any sampler; nearly, in high dimension", "here", True, samples.mean_of_draws,
-        "algebra; simulation", "analysis/theory/test_samples.py", _some_draws,
+        "independent draws of any sampler; nearly, if they spread over many dimensions", "here", True,
+        samples.mean_of_draws, "algebra; simulation", "analysis/theory/test_samples.py", _some_draws,
     ),
     Statement(
         "best joint map", "The projection of z is the best M beside a free unit direction F", "squared loss, gamma > 0",
@@ -488,8 +488,9 @@ STATEMENTS = [
         _best_joint_map,
     ),
     Statement(
-        "long direction", "The best M beside F = m/|m| points away from m", "squared loss, gamma > |m|", "here", True,
-        joint_fit.best_response, "linear algebra", "analysis/theory/test_joint_fit.py", _response_to_a_long_direction,
+        "long direction", "The best M beside F = m/|m| points away from m", "squared loss, gamma > |m|, one |m|",
+        "here", True, joint_fit.best_response, "linear algebra", "analysis/theory/test_joint_fit.py",
+        _response_to_a_long_direction,
     ),
     Statement(
         "axis", "P(cos >= alpha) is one integral for each latitude w of f about an axis",

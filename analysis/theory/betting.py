@@ -252,10 +252,23 @@ def running_limits(
     return low + (high - low) * np.maximum.accumulate(refuted) / STEPS
 
 
-def reaches(p: float, sums: np.ndarray, counts: Floats, largest: int, confidence: float, scale: float = 1.0) -> bool:
-    """Whether the lower limit of the item mean, by bets on S_g (G,) and N_g (G,), is p or more."""
-    delta = 1.0 - confidence
-    return _log_capital(p, sums, counts / largest, largest, _stakes(len(sums), delta, scale)) >= -np.log(delta)
+def reaches(
+    p: float,
+    sums: np.ndarray,
+    counts: Floats,
+    largest: int,
+    confidence: float,
+    scale: float = 1.0,
+    *,
+    best_at: float | None = None,
+) -> bool:
+    """Whether the lower limit of the item mean, by bets on S_g (G,) and N_g (G,), is p or more.
+
+    The stakes are those of the confidence `best_at`, if it is given. With one of them for several confidences, what is
+    reached at one is reached at every lower one too.
+    """
+    stakes = _stakes(len(sums), 1.0 - (confidence if best_at is None else best_at), scale)
+    return _log_capital(p, sums, counts / largest, largest, stakes) >= -np.log(1.0 - confidence)
 
 
 def boldness(largest: int, sizes: ArrayLike | None) -> float:

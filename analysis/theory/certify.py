@@ -34,6 +34,7 @@ from analysis.theory.confidence import group_numbers
 from analysis.theory.premises import TranslatedPairs, measure_premises
 from analysis.theory.reliability import judge_expectation
 from analysis.theory.survival import item_quantile_limit, item_survival_band
+from analysis.theory.words import at_least, at_most, given
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -337,13 +338,14 @@ class Share:
 
     def lines(self) -> list[str]:
         """In plain words."""
+        limit = at_least(self.limit, 2, percent=True)
         if self.of == "items":
             return [
-                f"How often does a translation have a cosine of {self.alpha:.4g} or more with its target?",
-                f"  For at least {self.limit:.2%} of all items, guaranteed; for {self.observed:.2%} of those held out.",
+                f"How often does a translation have a cosine of {given(self.alpha)} or more with its target?",
+                f"  For at least {limit} of all items, guaranteed; for {self.observed:.2%} of those held out.",
             ]
         return [
-            f"  If each group counts once, whatever its size: for at least {self.limit:.2%}, guaranteed;"
+            f"  If each group counts once, whatever its size: for at least {limit}, guaranteed;"
             f" for {self.observed:.2%} of those held out."
         ]
 
@@ -478,7 +480,7 @@ class Curve:
     observed, low, high : tuple of float
         For each the share of the items here, and the limits of the share of all items.
     confidence : float
-        Probability with which all limits are right, at every cosine.
+        Probability with which all limits are right, at every one of the cosines.
     """
 
     alpha: tuple[float, ...]
@@ -490,9 +492,11 @@ class Curve:
     def lines(self) -> list[str]:
         """In plain words."""
         farthest = max(np.subtract(self.high, self.observed).max(), np.subtract(self.observed, self.low).max())
+        at = "1 cosine" if len(self.alpha) == 1 else f"each of {len(self.alpha):,} cosines"
         return [
-            "How often is each cosine reached?",
-            f"  For all items as often as for those held out, give or take {farthest:.2%} or less, at every cosine.",
+            "How often is a cosine reached?",
+            "  For all items as often as for those held out, give or take"
+            f" {at_most(farthest, 2, percent=True)} or less, at {at}.",
         ]
 
 
@@ -551,8 +555,8 @@ class Certificate:
         How many items were not held out: the translator was fitted to them, or to others of their group. None: nobody
         knows whether the items here were held out.
     statements : dict
-        By name: "items" and, where groups have several items, "groups" (`Share`); "cosines" (`Levels`); "premises" of
-        translations in parts; "expectation" of expected cosines; and those that were added.
+        By name: "items" and, where groups can have several items, "groups" (`Share`); "cosines" (`Levels`);
+        "premises" of translations in parts; "expectation" of expected cosines; and those that were added.
     """
 
     alpha: float
@@ -578,8 +582,9 @@ class Certificate:
         pairs = f" ({self.pairs:,} pairs of condition and target)" if self.pairs > self.items else ""
         lines = [
             f"What is said of all items holds if the {self.items:,} held-out items{pairs} are a random sample of them.",
-            f"With confidence {self.confidence:.4g} everything below is right at once.",
-            f"That needs a cosine of {self.alpha:.4g}, and other settings, chosen before anyone looked at these items.",
+            f"With confidence {given(self.confidence)} everything below is right at once.",
+            f"That needs a cosine of {given(self.alpha)}, and other settings, chosen before anyone looked at these"
+            " items.",
         ]
         if self.left_out is None:
             lines.append(
@@ -590,7 +595,7 @@ class Certificate:
             lines.append(f"{seen}, as the translator was fitted to them or to others of their group.")
         if pairs:
             lines.append("An item with several pairs counts once, and each of its pairs as an equal part of it.")
-        if self.groups < self.items:
+        if self.largest_group > 1:
             lines.append(
                 f"Items of a group depend on each other: {self.groups:,} groups here, none with more than"
                 f" {self.largest_group} items ({self.largest_from})."
@@ -642,7 +647,7 @@ def certify(
     """
     in_range("alpha", alpha, low=-1.0, high=1.0)
     makers: dict[str, Maker] = {"items": partial(share_of_items, observed, alpha)}
-    if observed.groups < observed.items:
+    if observed.largest_group > 1:  # by the plan: how many statements there are may not depend on the draw
         makers["groups"] = partial(share_of_groups, observed, alpha)
     makers["cosines"] = partial(guaranteed_levels, observed)
     if observed.parts is not None:
@@ -682,4 +687,4 @@ def _item_limit(observed: Observed, alpha: float, confidence: float) -> float:
 
 
 def _level(cosine: float) -> str:
-    return f"at least {cosine:.4f}" if cosine > -1.0 else "unknown, too few independent items"
+    return f"at least {at_least(cosine)}" if cosine > -1.0 else "unknown, too few independent items"

@@ -46,6 +46,7 @@ from scipy.special import bdtrc
 from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector
 from analysis.theory.betting import reaches
 from analysis.theory.certify import Observed
+from analysis.theory.words import at_least, at_most, given
 
 ALL = "all"
 """the one category where none are given"""
@@ -172,15 +173,17 @@ class ConformalFloor:
 
     def lines(self) -> list[str]:
         """In plain words."""
-        lines = [f"How good is each translation at least, if {100 * (1 - self.share):.4g}% of new ones may be worse?"]
+        lines = [
+            f"How good is each translation at least, if {given(100.0 * (1.0 - self.share))}% of new ones may be worse?"
+        ]
         for name, margin in self.margin.items():
             of = "" if name == ALL else f"{name}: "
             if margin is None:
                 lines.append(f"  {of}No floor: {self.groups[name]:,} independent groups are too few.")
             elif self.expects:
-                lines.append(f"  {of}It reaches the cosine that is expected of it less {margin:.4f}.")
+                lines.append(f"  {of}It reaches the cosine that is expected of it less {at_most(margin)}.")
             else:
-                lines.append(f"  {of}It reaches a cosine of {max(-margin, -1.0):.4f}.")
+                lines.append(f"  {of}It reaches a cosine of {at_least(max(-margin, -1.0))}.")
         if self.expects:
             lines.append(f"  That is a cosine of {self.mean_floor:.4f} on average over the items held out.")
         if sum(self.groups.values()) < self.items:

@@ -17,8 +17,9 @@ If F is held fixed, by another term of the loss, the best M is least squares of 
     M = argmin E|m - gamma F - c M|^2.                                                                               (3)
 
 A denoiser that is trained alone and sampled in one step gives F = m / |m|. Then c M is the projection of (1 - gamma /
-|m|) m on the linear functions of c. Where gamma > |m| this points **away** from m: the negative cosine of M by itself
-is the best response to a direction that is too long.
+|m|) m on the linear functions of c. Let gamma > |m|. Where |m| is the same for all c, or m is linear in c, this points
+**away** from m, E<c M, m> <= 0: the negative cosine of M by itself is the best response to a direction that is too
+long. Elsewhere it need not: c = 1 with m = .9 and m = -.8, equally often, and gamma = 1 give c M = .05, and E m = .05.
 """
 
 from __future__ import annotations

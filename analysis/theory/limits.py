@@ -210,8 +210,8 @@ def mean_length_bracket(
     Returns
     -------
     Bracket or None
-        Both ends, of the same items. The lower one is 0 where an estimate of a moment is not positive, and at most the
-        upper one.
+        Both ends, of the same items. The lower one is 0 where an estimate of a moment is not positive, with an interval
+        up to that of the upper one, and at most the upper one.
 
     Raises
     ------
@@ -264,7 +264,7 @@ def mean_length_bracket(
     high = Estimate(_root(square.value), _root(square.low), _root(square.high), confidence, square.groups)
     M2, M4 = float(second.mean()), float(fourth.mean())
     if min(M2, M4) <= 0.0:
-        return Bracket(Estimate(0.0, 0.0, 0.0, confidence, square.groups), high)
+        return Bracket(Estimate(0.0, 0.0, high.high, confidence, square.groups), high)
     value = float(np.sqrt(M2**3 / M4))  # (3)
     low = linear_interval(value, value * (1.5 * (second / M2 - 1.0) - 0.5 * (fourth / M4 - 1.0)), labels, confidence)
     return Bracket(replace(low, value=min(value, high.value)), high)

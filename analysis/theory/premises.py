@@ -11,6 +11,7 @@ from analysis.theory.arrays import ROUNDING, Floats, fraction, matrix, row_cosin
 from analysis.theory.bound import beta, general_probability, probability
 from analysis.theory.dominance import Dominance, beaten, judge_dominance
 from analysis.theory.poisson_binomial import fewer_than_expected
+from analysis.theory.words import given
 
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
@@ -95,8 +96,12 @@ class TranslatedPairs:
 
     @property
     def moved(self) -> np.ndarray:
-        """Whether the direction moves the translation by more than rounding does, bool (N,)."""
-        return self.gamma > ROUNDING * np.linalg.norm(self.projection, axis=1)
+        """Whether the direction moves the cosine by more than rounding does, bool (N,).
+
+        To first order it moves it by gamma b / |p|^2 at most. Where p is parallel to z, by gamma^2 / (2 |p|^2).
+        """
+        across = np.maximum(self.frame[1], self.gamma)
+        return self.gamma * across > ROUNDING * np.square(self.projection).sum(axis=1)
 
     @property
     def beaten(self) -> Floats:
@@ -191,25 +196,30 @@ class Premises:
             "supported": f"SUPPORTED at the nine deciles that are tested ({_p(dominance.support_p)})",
             "undecided": f"UNDECIDED ({_p(dominance.refutation_p)} against it, {_p(dominance.support_p)} for it)",
         }[dominance.verdict]
-        if exact.refuted:
+        if exact.refuted and bound.refuted:
             end = "The bound fails: F does worse than a random direction would."
+        elif exact.refuted:
+            end = "The bound is no guarantee: F does worse than a random direction would."
+        elif bound.refuted and self.perpendicular:
+            end = "The bound fails: F does worse than a random direction that is perpendicular to p."
         elif bound.refuted:
-            end = "The bound is too high here: p, r and F are not perpendicular."
+            end = "The bound is too high here. It takes p, r and F for perpendicular, which they are not."
         elif dominance.verdict == "refuted":
             end = "The bound is no guarantee: at some cosines F does worse than a random direction."
         elif dominance.verdict == "supported":
             end = "What the bound assumes of F is borne out. Use its value for the angles that the pairs have."
         else:
             end = "These pairs neither refute nor confirm what the bound assumes of F."
+        which = "" if dominance.pairs == self.pairs else f" on the {dominance.pairs:,} pairs where it moves the cosine"
         return [
             "Does the poster's bound hold? A translation is a linear part p and a direction F; r is the target less p.",
-            f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {self.alpha:.4g}.",
+            f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {given(self.alpha)}.",
             f"  If F were random, and p, r and F perpendicular, {bound}",
             f"  If F were random, with the angles that these pairs have, {exact}",
             f"  Are they perpendicular? {'YES' if self.perpendicular else 'NO'}: the median of |cos(p, r)| is"
             f" {self.projection_residual[0]:.4f}, of |cos(F, p)| {self.direction_projection[0]:.4f};"
             f" to take them so misjudges {self.misjudged:.2%} of the pairs.",
-            f"  F does at least as well as a random direction, whatever the cosine: {verdict}.",
+            f"  F does at least as well as a random direction, whatever the cosine{which}: {verdict}.",
             f"  F beats {dominance.mean:.2%} of the random directions on average; a random one beats half of them.",
             f"  {end}",
         ]
@@ -252,10 +262,11 @@ def measure_premises(pairs: TranslatedPairs, alpha: float, confidence: float) ->
     s = np.linalg.norm(pairs.projection, axis=1)
     possible = s <= 1.0 + ROUNDING
     geometry = np.minimum(s, 1.0), pairs.gamma
+    reached, still = pairs.cosine >= alpha, ~pairs.moved
+    # where no direction moves the cosine a random one reaches what F does; computed again, a tie could go otherwise
+    exact = np.where(still, reached, general_probability(alpha, *pairs.frame, pairs.gamma, d).probability)
     bound = np.where(possible, probability(alpha, *geometry, d, "complement"), 0.0)
-    exact = general_probability(alpha, *pairs.frame, pairs.gamma, d).probability
-
-    reached = pairs.cosine >= alpha
+    bound = np.where(still & (np.abs(s - alpha) <= ROUNDING), reached, bound)
     judged = possible & (pairs.alignment >= beta(alpha, *geometry))
     # a zero projection is perpendicular to everything
     with_residual = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.target - pairs.projection)))

@@ -15,6 +15,7 @@ from scipy import stats
 from analysis.theory.arrays import Floats, in_range, rows_agree, vector
 from analysis.theory.betting import item_interval
 from analysis.theory.confidence import group_numbers, mean_interval
+from analysis.theory.words import at_least, at_most
 
 ENOUGH = 20  # items, for errors over tenths of them
 
@@ -150,7 +151,8 @@ class Expectation:
             "Do the cosines that the translator expects come true?",
             f"  For the items held out it expected {self.expected:.4f} on average; {self.observed:.4f} was observed.",
             f"  That they come true on average: {verdict}."
-            f" Over all items the mean of observed less expected is between {self.low:.4f} and {self.high:.4f}.",
+            f" Over all items the mean of observed less expected is between {at_least(self.low)} and"
+            f" {at_most(self.high)}.",
         ]
         if self.error is not None:
             chance = "" if self.error_by_chance is None else f", where chance alone makes {self.error_by_chance:.4f}"

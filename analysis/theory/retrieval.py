@@ -45,10 +45,12 @@ from scipy.optimize import nnls
 from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, vector
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
+from analysis.theory.words import at_least
 from modtrans_core.scores import recall_at_k
-from modtrans_core.vectors import present, several, unit_targets
+from modtrans_core.vectors import present, several
 
 BLOCK = 2**23  # cosines held at once: 64 MiB
+MARGIN = 2e-6  # above `needed_cosine`, for rounding: what exceeds it leads by more than a tie of `recall_at_k`
 
 
 def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int = 1) -> Floats:
@@ -260,7 +262,7 @@ class RecallLimit:
         Recall@k as measured, every item weighing the same: exact for these queries and this gallery.
     forced : float
         Share of items that are found because their cosine exceeds `needed_cosine`, wherever the translation points. At
-        most `recall`, up to ties.
+        most `recall`.
     lower_limit : float
         The probability that a new query finds its item in this gallery is at least this.
     confidence : float
@@ -279,7 +281,7 @@ class RecallLimit:
         """In plain words."""
         return [
             f"How often is the right item among the {self.k:,} nearest of these {self.gallery:,} items?",
-            f"  For at least {self.lower_limit:.2%} of new queries for these items, guaranteed;"
+            f"  For at least {at_least(self.lower_limit, 2, percent=True)} of new queries for these items, guaranteed;"
             f" for {self.recall:.2%} of those held out.",
             f"  For {self.forced:.2%} of these items the cosine is so high that it had to be among them.",
         ]
@@ -346,10 +348,10 @@ def certify_recall(
     item = np.arange(n) if item is None else np.asarray(item)
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
-    z, own_counts = unit_targets(gallery, counts)
+    z, own_counts = _unit(gallery, counts)
     needed = needed_cosine(z, own_counts, k)
     queries = _direction("translated", matrix("translated", translated))
-    exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item]).any(axis=1)
+    exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item] + MARGIN).any(axis=1)
     hits, forced = (
         np.bincount(item, found) / np.bincount(item)
         for found in (recall_at_k(translated, gallery, counts, item, k), exceeds)

@@ -11,9 +11,10 @@ and E|mean|^2 = A + (1 - A) / K, both exactly, so that
 
     E cos(z, mean of K) is about E<z, w> / sqrt(A + (1 - A) / K).                                                    (2)
 
-This is exact for K = 1 and for K to infinity. Between these it neglects that the length of a mean varies, which fades
-as the dimension grows. A perfect sampler has e = m: one draw has the cosine |m|^2, and all together have |m|. Any
-sampler has E<z, w> <= |m| sqrt(A), so that the mean of all its draws has |m| at most.
+This is exact for K = 1 and for K to infinity. Between these it neglects that the length of a mean varies. That fades
+as the draws spread over more and more dimensions, and not for draws from a few outcomes, in however large a space. A
+perfect sampler has e = m: one draw has the cosine |m|^2, and all together have |m|. Any sampler has
+E<z, w> <= |m| sqrt(A), so that the mean of all its draws has |m| at most.
 """
 
 from __future__ import annotations

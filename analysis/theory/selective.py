@@ -23,7 +23,8 @@ fixed without the pairs, and H_j is tested at the level
 With probability `confidence` or more, no H_j that is true is rejected, so that every threshold whose hypothesis was
 rejected has a risk of at most r, the lowest of them too. Proof: let j be the first true hypothesis that is rejected,
 and i < j the true one before it. H_i was not rejected, so that d_j <= delta (w_{i+1} + ... + w_j), a number that was
-fixed beforehand. These sums, over all true hypotheses, add up to delta or less. This is the fallback procedure [1]_;
+fixed beforehand. What is rejected at one level is so at every higher one; the bets have the stakes of delta at all of
+them. The sums, over all true hypotheses, add up to delta or less. This is the fallback procedure [1]_;
 with w = (1, 0, ..., 0) it is a fixed sequence, as in Learn then Test [2]_, section 4.
 
 The thresholds are the hundredths. The shares are equal at a few **starts** and 0 elsewhere. The first hypotheses of a
@@ -55,6 +56,7 @@ from scipy.special import bdtr
 from analysis.theory.arrays import Floats, fraction, in_range
 from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
+from analysis.theory.words import at_most, given
 
 THRESHOLDS = tuple(hundredths / 100 for hundredths in range(99, 0, -1))
 """that are tested, from the highest start down"""
@@ -102,8 +104,8 @@ class Selection:
         """In plain words."""
         if self.of == "items":
             lines = [
-                f"Which translations may be used, if at most {100 * self.risk:.4g}% of those may miss a cosine of"
-                f" {self.alpha:.4g}?"
+                f"Which translations may be used, if at most {given(100.0 * self.risk)}% of those may miss a cosine of"
+                f" {given(self.alpha)}?"
             ]
             those, none, whose = "Those", "None", "of the items held out"
         else:
@@ -112,16 +114,16 @@ class Selection:
         if self.threshold is not None:
             return [
                 *lines,
-                f"  {those} with an expected cosine of at least {self.threshold:.4g}. These are"
+                f"  {those} with an expected cosine of at least {given(self.threshold)}. These are"
                 f" {self.coverage:.2%} {whose}, and {self.missed:.2%} of these miss.",
             ]
         lines.append(f"  {none}, no expected cosine is known to be high enough.")
-        if self.nearest is not None:
+        if self.nearest is not None and self.enough is not None:
             lines.append(
-                f"  Nearest to it is {self.nearest:.4g}, which accepts {self.coverage:.2%} {whose}, {self.accepted:,}"
-                f" items. Of these {self.missed:.2%} miss; that at most {self.enough:.2%} of new ones do is all that is"
-                " guaranteed. For less, take more independent items, or ask for a lower cosine of items that nobody"
-                " has looked at."
+                f"  Nearest to it is {given(self.nearest)}, which accepts {self.coverage:.2%} {whose},"
+                f" {self.accepted:,} items. Of these {self.missed:.2%} miss; that at most"
+                f" {at_most(self.enough, 2, percent=True)} of new ones do is all that is guaranteed. For less, take more"
+                " independent items, or ask for a lower cosine of items that nobody has looked at."
             )
         return lines
 
@@ -178,13 +180,13 @@ def select(
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
         carried += level / len(begin) if threshold in begin else 0.0  # (2)
-        if carried > 0.0 and pairs.safe(threshold, risk, carried):
+        if carried > 0.0 and pairs.safe(threshold, risk, carried, level):
             chosen = threshold
         else:
             carried = 0.0
     shown, nearest, enough = chosen, None, None
     if chosen is None:
-        limits = {t: pairs.limit(t, level / len(begin)) for t in begin if pairs.accepts(t).any()}
+        limits = {t: pairs.limit(t, level / len(begin), level) for t in begin if pairs.accepts(t).any()}
         if limits:
             nearest, enough = min(limits.items(), key=lambda one: one[1])
         shown = nearest
@@ -255,7 +257,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     """
     level = 1.0 - fraction("confidence", confidence)
     pairs = _scored(observed, alpha, of)
-    rows = [(t, *pairs.observed(t), pairs.limit(t, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
+    rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
     if not rows:
         raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
     table = np.array(rows)
@@ -285,8 +287,8 @@ class _Scored:
         coverage, missed = (float((self.pairs.of_groups(x) if self.of == "groups" else x).mean()) for x in both)
         return coverage, missed / coverage
 
-    def safe(self, threshold: float, risk: float, level: float) -> bool:
-        """Whether H_t is rejected."""
+    def safe(self, threshold: float, risk: float, level: float, whole: float) -> bool:
+        """Whether H_t is rejected at the level, a part of the whole one, for which the stakes are best."""
         accepted = self.accepts(threshold)
         if not accepted.any():
             return False
@@ -300,14 +302,14 @@ class _Scored:
             scale = boldness(largest, self.pairs.sizes)
             sums, counts = (np.bincount(group, x).astype(np.float64) for x in (reached, counts))
         some = counts > 0.0
-        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level, scale)
+        return reaches(1.0 - risk, sums[some], counts[some], largest, 1.0 - level, scale, best_at=1.0 - whole)
 
-    def limit(self, threshold: float, level: float) -> float:
+    def limit(self, threshold: float, level: float, whole: float) -> float:
         """The least risk for which H_t is rejected, from above, or 1."""
         low, high = 0.0, 1.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            low, high = (low, middle) if self.safe(threshold, middle, level) else (middle, high)
+            low, high = (low, middle) if self.safe(threshold, middle, level, whole) else (middle, high)
         return high
 
 

@@ -91,7 +91,7 @@ def observe(
     return found if largest_group is None else replace(found, largest_from=source)
 
 
-def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
+def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int, *, seen_targets: bool = False) -> Maker:
     """The statement of how often the right item is among the k nearest, ranked by cosine in the gallery of these pairs.
 
     Parameters
@@ -100,13 +100,16 @@ def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int) -> Maker:
         As for `observe`.
     k : int
         From 1 to the number of items less 1.
+    seen_targets : bool
+        As for `observe`.
 
     Returns
     -------
     callable
-        `analysis.theory.retrieval.certify_recall` of these pairs, a function of `confidence`.
+        `analysis.theory.retrieval.certify_recall` of the pairs that it was not fitted to, a function of `confidence`.
     """
     facts = translator.facts
+    pairs = facts.unseen(pairs, targets=not seen_targets)
     condition, item = pairs.rows(facts.source)
     target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
     translated = translator.translate(condition)

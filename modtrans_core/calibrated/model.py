@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -132,7 +133,8 @@ class CalibratedTranslator(Stored):
             A threshold that is no cosine, conditions of another shape.
         """
         refuse_unless(-1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
-        return self.expected_cosine(c) >= threshold
+        expected = self.expected_cosine(c)  # float32, which would round the threshold
+        return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
     @torch.inference_mode()
     def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:

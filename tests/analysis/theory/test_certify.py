@@ -472,3 +472,10 @@ def test_a_projection_of_length_one_to_rounding_is_still_possible():
     assert (lengths > 1).any() and (lengths <= 1).any()
     premises = certify(Observed.of_parts(projection, direction, 0.3, target), 0.6).statements["premises"]
     assert premises.bound.probability == 1.0  # rho = 0: cos = 1 / sqrt(1.09), whatever f is
+
+
+def test_how_many_statements_there_are_depends_on_the_plan_and_not_on_the_draw():
+    """Groups of up to two items, of which the held-out ones happen to have one each."""
+    found = certify(Observed.of(np.linspace(0, 1, 50), group=np.arange(50), largest_group=2), 0.5)
+    assert list(found.statements) == ["items", "groups", "cosines"]
+    assert "50 groups here, none with more than 2 items (given beforehand)." in found.text()

@@ -137,3 +137,14 @@ def test_the_projection_is_stationary_only_where_the_unit_residuals_are_perpendi
 def test_what_cannot_be_used_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_long_direction_turns_the_map_away_only_where_lengths_are_one_or_means_linear():
+    """For one |m|, and for linear m, E<c M, m> < 0. A constant condition with m = .9 and -.8 is neither."""
+    c, _, m = task(3)
+    linear = c @ np.random.default_rng(4).standard_normal((2, 3))
+    for means in (0.5 * unit_rows(m), 0.5 * linear / np.linalg.norm(linear, axis=1).max()):
+        assert ((c @ best_response(c, means, 1.0)) * means).sum() < -0.01
+    c, m = np.ones((2, 1)), np.array([[0.9, 0.0], [-0.8, 0.0]])
+    assert c @ best_response(c, m, 1.0) == pytest.approx(np.array([[0.05, 0.0]] * 2))
+    assert ((c @ best_response(c, m, 1.0)) * m).sum() == pytest.approx(0.005)

@@ -132,6 +132,12 @@ class TestBracket:
             fourth.append(np.mean([A[a, b] * A[c, d] for a, b, c, d in permutations(range(m), 4)]))
         return np.mean(second), np.mean(fourth)
 
+    def test_where_a_moment_is_not_positive_the_lower_end_is_unknown(self):
+        """Twelve noisy items: 0 is an estimate, and no certainty."""
+        targets = np.random.default_rng(3).standard_normal((12, 4, 3)) + 0.3
+        low, high = mean_length_bracket(targets)
+        assert high.value > 0.2 and low.value == low.low == 0.0 and low.high == high.high > 0.4
+
     def test_the_moments_are_those_of_the_definition(self):
         rng = np.random.default_rng(33)
         targets = unit_rows(np.eye(3)[0] + 0.5 * rng.standard_normal((30, 6, 3)))

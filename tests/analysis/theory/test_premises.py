@@ -217,7 +217,8 @@ class TestWords:
             (False, False, 0.4): "borne out",
             (False, False, 1.0): "neither refute nor confirm",
             (False, False, 2.5): "at some cosines F does worse",
-            (True, False, 0.4): "not perpendicular",
+            (True, False, 0.4): "for perpendicular, which they are not",
+            (False, True, 0.4): "no guarantee: F does worse than a random direction would",
             (True, True, 0.4): "worse than a random direction would",
         }
         for (bound, exact, power), words in endings.items():
@@ -239,3 +240,55 @@ class TestWords:
         assert str(Claim(0.25, 1.2e-98, True)) == "25.00% would. That F reaches as many is REFUTED (p-value 1.2e-98)."
         assert str(Claim(0.25, 1e-99, True)) == "25.00% would. That F reaches as many is REFUTED (p-value 1e-99)."
         assert str(Claim(0.25, 0.0, True)) == "25.00% would. That F reaches as many is REFUTED (p-value < 1e-99)."
+
+
+class TestTies:
+    def test_where_nothing_moves_a_cosine_of_alpha_refutes_nothing(self):
+        """Half of the pairs have gamma 0 and cos(p, z) = alpha but for rounding; the others are random."""
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            z, e, f = (unit_rows(rng.standard_normal((200, 16))) for _ in range(3))
+            e = unit_rows(e - (e * z).sum(axis=1, keepdims=True) * z)
+            p, gamma = 0.7 * (0.5 * z + np.sqrt(0.75) * e), np.repeat([0.0, 0.8], 100)
+            found = measure_premises(TranslatedPairs.of(p, f, gamma, z), 0.5, 1 - 1e-6)
+            assert not found.exact.refuted and found.dominance.pairs == 100
+            assert "whatever the cosine on the 100 pairs where it moves the cosine: " in found.lines()[5]
+
+    def test_where_nothing_moves_the_length_of_p_may_be_alpha(self):
+        """p is perpendicular to its residual: its cosine is its length, .7, here of pairs that rounding sets apart."""
+        rng = np.random.default_rng(0)
+        z, e, f = (unit_rows(rng.standard_normal((2000, 16))) for _ in range(3))
+        p = 0.49 * z + 0.7 * np.sqrt(0.51) * unit_rows(e - (e * z).sum(axis=1, keepdims=True) * z)
+        apart = (np.linalg.norm(p, axis=1) >= 0.7) & (TranslatedPairs.of(p, f, 0.0, z).cosine < 0.7)
+        rows, gamma = np.append(np.flatnonzero(apart), 0), np.append(np.zeros(apart.sum()), 0.8)
+        found = measure_premises(TranslatedPairs.of(p[rows], f[rows], gamma, z[rows]), 0.7, 1 - 1e-6)
+        assert len(rows) > 20 and not found.bound.refuted
+
+    def test_a_direction_that_rounding_drowns_is_not_judged(self):
+        """p parallel to z: the cosine is 1 - gamma^2 (1 - t^2) / 2, of which float64 keeps nothing."""
+        rng = np.random.default_rng(1)
+        z, f = (unit_rows(rng.standard_normal((400, 4096))) for _ in range(2))
+        assert not TranslatedPairs.of(z, f, 2e-6, z).moved.any()
+        seen = TranslatedPairs.of(z, f, 2e-3, z)
+        assert seen.moved.all() and stats.kstest(seen.beaten, "uniform").pvalue > 1e-6
+
+
+class TestTheLastLine:
+    """It says no more than the lines above it."""
+
+    dominance = judge_dominance(np.random.default_rng(24).random(400))
+    claims = tuple(Claim(0.5, 0.0 if refuted else 0.7, refuted) for refuted in (False, True))
+
+    def last(self, bound, exact, perpendicular):
+        angles = (0.0, 0.0) if perpendicular else (0.1, 0.2)
+        return Premises(
+            0.6, 400, 0.4, self.claims[bound], self.claims[exact], angles, angles, perpendicular, 0.25, self.dominance
+        ).lines()[-1]
+
+    def test_perpendicular_parts_are_not_called_otherwise(self):
+        assert "worse than a random direction that is perpendicular to p" in self.last(True, False, True)
+        assert "not perpendicular" not in self.last(True, False, True)
+        assert "which they are not" in self.last(True, False, False)
+
+    def test_a_bound_that_is_not_refuted_does_not_fail(self):
+        assert "fails" not in self.last(False, True, False) and "fails" in self.last(True, True, False)

@@ -287,3 +287,10 @@ class TestCertificate:
     def test_an_item_without_a_query_is_refused(self):
         with pytest.raises(ValueError, match="item: shape"):
             certify_recall(np.eye(3), np.eye(3), item=np.array([0, 1, 1]), k=1)
+
+
+def test_a_duplicate_in_the_gallery_forces_nothing():
+    """float32 vectors whose products with themselves are 1 but for rounding, each there twice: all is a tie."""
+    z = np.repeat(np.random.default_rng(0).standard_normal((50, 64)).astype(np.float32), 2, axis=0)
+    found = certify_recall(z, z, k=1)
+    assert found.recall == 0.5 and found.forced == 0.0

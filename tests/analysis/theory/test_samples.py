@@ -84,3 +84,11 @@ def test_the_perfect_sampler_is_the_case_of_equal_means():
 def test_what_cannot_be_is_refused(given_, words):
     with pytest.raises(ValueError, match=words):
         mean_of_draws(*given_)
+
+
+@pytest.mark.parametrize("d", [2, 64, 4096])
+def test_for_few_outcomes_the_law_is_off_in_any_dimension(d):
+    """Two axes, equally likely, against one of them: of two draws, 1, 1/sqrt(2) twice, 0."""
+    w = np.eye(2, d)
+    cosine = np.mean([(w[i] + w[j])[0] / np.linalg.norm(w[i] + w[j]) for i in (0, 1) for j in (0, 1)])
+    assert cosine - mean_of_draws(0.5, 0.5, 2) == pytest.approx(0.0262, abs=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.theory import selective
+from analysis.theory import betting, selective
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import Observed
 from analysis.theory.selective import STARTS, Selection, risk_curve, select
@@ -285,7 +285,7 @@ class TestWords:
         found = select(single(np.full(40, 0.7), np.arange(40) < 8), 0.5, 0.95, risk=0.1)
         text = "\n".join(found.lines())
         assert "None, no expected cosine is known to be high enough" in text and "Nearest to it is 0.7" in text
-        assert f"at most {found.enough:.2%} of new ones do is all that is guaranteed" in text
+        assert f"at most {np.ceil(found.enough * 1e4) / 1e4:.2%} of new ones do is all that is guaranteed" in text
         assert json.loads(json.dumps(asdict(found)))["threshold"] is None
 
     def test_nothing_to_accept(self):
@@ -315,3 +315,15 @@ def test_what_cannot_be_is_refused(change, words):
     given = {"observed": single([0.5], [False]), "alpha": 0.5, "confidence": 0.95, "risk": 0.2}
     with pytest.raises(ValueError, match=words):
         select(**{**given, **change})
+
+
+def test_the_bets_of_all_levels_have_the_stakes_of_the_whole_one(monkeypatch):
+    """Only then what is rejected at one level is so at each higher one, which the fallback procedure needs."""
+    used, stakes = set(), betting._stakes
+    monkeypatch.setattr(
+        betting, "_stakes", lambda n, delta, *scale: used.add(round(delta, 12)) or stakes(n, delta, *scale)
+    )
+    observed = Observed.of([0.6, 0.4] * 80, expected=[0.7] * 160, group=np.arange(160) // 2)
+    for risk in (0.2, 0.9):
+        select(observed, 0.5, 0.9, risk=risk)
+    assert used == {0.1}

@@ -9,7 +9,7 @@ import modtrans_core as mt
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import GIVEN, THESE, share_of_items
-from analysis.translators.certify import certify_translator, largest_in, observe
+from analysis.translators.certify import certify_translator, largest_in, observe, recall_of
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Facts
 from modtrans_core.scores import cosine
@@ -110,6 +110,12 @@ class TestSeen:
             )
             with pytest.raises(ValueError, match="was fitted to all 210 items"):
                 certify_translator(translator, train, 0.5)
+
+    def test_recall_is_of_the_items_that_were_not_fitted_to(self):
+        train, validation, test = self.pairs.split(0)
+        translator = mt.fit(train, validation=validation, device="cpu")
+        whole, alone = (recall_of(translator, pairs, 5)(confidence=0.9) for pairs in (self.pairs, test))
+        assert whole == alone and whole.gallery == len(test) < len(self.pairs)
 
     def test_targets_from_a_list(self):
         names = np.random.default_rng(45).normal(size=(3, 12))[np.arange(300) % 3]

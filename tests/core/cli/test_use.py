@@ -224,6 +224,11 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
         translator.accept(c, 60)
     assert accepted.dtype == bool and 0 < accepted.sum() < 80
     np.testing.assert_array_equal(accepted, expected >= threshold)
+    beyond = np.nextafter(np.float64(np.sort(expected)[20]), 2.0)  # float32 would round it down to that one
+    more = expected > np.sort(expected)[20]
+    np.testing.assert_array_equal(translator.accept(c, float(beyond)), more)
+    _, _, err = modtrans("translate", "calibrated", "c.npy", "z.npz", "--accept", float(beyond))
+    assert f"{more.sum()} of 80 items are accepted" in err
     for given in ("c.npy", "pairs.npz"):
         status, _, err = modtrans("translate", "calibrated", given, "z.npz", "--accept", threshold, "--overwrite")
         assert status == 0 and f"{accepted.sum()} of 80 items are accepted" in err
