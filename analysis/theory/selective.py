@@ -122,8 +122,8 @@ class Selection:
             lines.append(
                 f"  Nearest to it is {given(self.nearest)}, which accepts {self.coverage:.2%} {whose},"
                 f" {self.accepted:,} items. Of these {self.missed:.2%} miss; that at most"
-                f" {at_most(self.enough, 2, percent=True)} of new ones do is all that is guaranteed. For less, take more"
-                " independent items, or ask for a lower cosine of items that nobody has looked at."
+                f" {at_most(self.enough, 2, percent=True)} of new ones do is all that is guaranteed. For less,"
+                " take more independent items, or ask for a lower cosine of items that nobody has looked at."
             )
         return lines
 

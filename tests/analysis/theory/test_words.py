@@ -41,7 +41,7 @@ def test_limits_of_other_statements():
     assert "at least 65.34% of" in RecallLimit(1, 9, 9, 0.7, 0.1, 0.65349, 0.9).lines()[1]
     assert "between -0.1235 and -0.0123." in Expectation(0.5, 0.4, -0.12341, -0.01236, True, None, None).lines()[2]
     none = Selection("items", 0.5, 0.1, 0.9, None, 0.5, 0.12341, 0.4, 0.1, 9)
-    assert "a risk of 0.1235 could have been granted" in none.lines()[-1]
+    assert "at most 12.35% of new ones do" in none.lines()[-1]
 
 
 def test_what_was_asked_for_has_all_its_digits():
