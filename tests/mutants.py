@@ -380,7 +380,7 @@ MUTANTS = [
         "return successes / trials",
         (
             f"{OF_THEORY}/test_confidence.py",
-            f"{OF_THEORY}/test_betting.py",
+            f"{OF_THEORY}/test_coverage.py",
             "05_limits_certificates",
             "00_theorems",
         ),
@@ -432,10 +432,7 @@ MUTANTS = [
         f"{THEORY}/betting.py",
         "np.log(STAKES / delta)",
         "np.log(1.0 / delta)",
-        (
-            f"{OF_THEORY}/test_betting.py",
-            f"{OF_THEORY}/test_coverage.py",
-        ),
+        (f"{OF_THEORY}/test_betting.py",),
     ),
     Mutant(
         "betting: either side of an interval has the whole risk",
@@ -462,7 +459,6 @@ MUTANTS = [
         "inside_probability(n, ranks[:1], *(x[:1] for x in edges(np.exp(log_eta))))",
         (
             f"{OF_THEORY}/test_survival.py",
-            f"{OF_THEORY}/test_coverage.py",
             "05_limits_certificates",
         ),
     ),
@@ -519,10 +515,7 @@ MUTANTS = [
         f"{THEORY}/certify.py",
         "/ np.bincount(self.item)",
         "/ np.bincount(self.item).mean()",
-        (
-            f"{OF_THEORY}/test_certify.py",
-            "05_limits_certificates",
-        ),
+        (f"{OF_THEORY}/test_certify.py",),
     ),
     Mutant(
         "certify: all pairs as independent in the premises",
