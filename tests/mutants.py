@@ -757,10 +757,10 @@ MUTANTS = [
         (f"{OF_THEORY}/test_limits.py",),
     ),
     Mutant(
-        "decomposition: a sample that decides its own prediction",
+        "decomposition: a residual that is rounding counts",
         f"{THEORY}/decomposition.py",
-        "np.divide(1.0, room, out=np.full_like(room, np.nan), where=room > 0.0)",
-        "1.0 / np.maximum(room, 1e-12)",
+        "EXACT = 1e-10",
+        "EXACT = 0.0",
         (f"{OF_THEORY}/test_decomposition.py",),
     ),
 ]
