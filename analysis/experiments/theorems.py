@@ -18,9 +18,12 @@ from analysis.experiments.simulation import alignments, count_cosines, p_values
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
 from analysis.experiments.weights import orthogonal_rows
 from analysis.theory import (
+    betting,
     bound,
     confidence,
+    conformal,
     decomposition,
+    dominance,
     gamma,
     joint_fit,
     least_absolute,
@@ -28,12 +31,16 @@ from analysis.theory import (
     retrieval,
     rotational,
     samples,
+    selective,
     sphere,
+    survival,
 )
 from analysis.theory.arrays import row_cosine
+from analysis.theory.certify import Observed
 
 FALSE_ALARM = 1e-6  # chance that a check with random draws refutes a true statement
 DRAWS = 20_000
+RUNS = 400  # of certificates
 
 
 class Found(NamedTuple):
@@ -313,6 +320,81 @@ def _lower_limit(rng: np.random.Generator) -> Found:
     return _seldom(missed, 0.1)
 
 
+def _groups_of_items(rng: np.random.Generator, largest: int = 8) -> tuple[np.ndarray, np.ndarray, float]:
+    """Whether each item reaches (n,), its group, and the item mean: 40 groups, the large ones bad, alike inside."""
+    sizes = rng.choice([1, largest], 40, p=[0.7, 0.3])
+    good = rng.random(40) < np.where(sizes == 1, 0.9, 0.5)
+    return np.repeat(good, sizes), np.repeat(np.arange(40), sizes), (0.63 + 0.15 * largest) / (0.7 + 0.3 * largest)
+
+
+def _item_limit(rng: np.random.Generator) -> Found:
+    missed = 0
+    for _ in range(RUNS):
+        reached, group, mean = _groups_of_items(rng)
+        missed += betting.item_lower_limit(reached, group, 0.9, largest_group=8) > mean
+    return _seldom(missed, 0.1, RUNS)
+
+
+def _items_as_if_independent(rng: np.random.Generator) -> Found:
+    missed = 0
+    for _ in range(RUNS):
+        reached, _, mean = _groups_of_items(rng)
+        missed += confidence.lower_limit(int(reached.sum()), len(reached), 0.9) > mean
+    return _seldom(missed, 0.1, RUNS)
+
+
+def _quantile(rng: np.random.Generator) -> Found:
+    missed = sum(survival.quantile_limit(rng.random(60), 0.9, 0.9) > 0.1 for _ in range(RUNS))
+    return _seldom(missed, 0.1, RUNS)
+
+
+def _against_the_projection(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """p that leans on z, a direction f that leans against p, and z, (n, 16) each."""
+    z, aside, noise = (_directions(n, 16, rng) for _ in range(3))
+    p = 0.6 * z + 0.8 * aside
+    f = noise - 0.5 * p
+    return p, f / np.linalg.norm(f, axis=1, keepdims=True), z
+
+
+def _alignment_tells(rng: np.random.Generator) -> Found:
+    """A direction that does worse than random ones on average: is its alignment with the residual below theirs?"""
+    p, f, z = _against_the_projection(DRAWS, rng)
+    random = row_cosine(p + _directions(DRAWS, 16, rng), z).mean()
+    worse, u = row_cosine(p + f, z).mean() < random, row_cosine(z - p, f).mean()
+    return Found(not (worse and u > 5.0 / np.sqrt(16 * DRAWS)), f"u = {u:+.2f} where it does worse")
+
+
+def _beaten_is_uniform(rng: np.random.Generator) -> Found:
+    """The share that a direction beats, where it is random itself and p leans."""
+    p, _, z = _against_the_projection(2000, rng)
+    a = (p * z).sum(axis=1)
+    k = row_cosine(p + 0.7 * _directions(2000, 16, rng), z)
+    b = np.linalg.norm(p - a[:, None] * z, axis=1)
+    p_value = stats.kstest(dominance.beaten(k, a, b, 0.7, 16), "uniform").pvalue
+    return Found(p_value > FALSE_ALARM, f"p = {p_value:.2g}")
+
+
+def _selection(rng: np.random.Generator) -> Found:
+    """Scores e, cosines that reach .5 with probability e: the risk above t is (1 - t) / 2."""
+    missed, chosen = 0, 0
+    for _ in range(RUNS):
+        e = rng.random(150)
+        found = selective.select(Observed.of(np.where(rng.random(150) < e, 0.6, 0.4), expected=e), 0.5, 0.9, risk=0.2)
+        missed += found.threshold is not None and (1.0 - found.threshold) / 2.0 > 0.2
+        chosen += found.threshold is not None
+    return Found(_seldom(missed, 0.1, RUNS).holds and chosen > 0, _seldom(missed, 0.1, RUNS).number)
+
+
+def _floor(rng: np.random.Generator) -> Found:
+    """Cosines around what is expected, uniform within .3: a margin c holds for the share (c + .3) / .6."""
+    missed = 0
+    for _ in range(RUNS):
+        e = rng.uniform(0.3, 0.7, 60)
+        margin = conformal.ConformalFloor.of(Observed.of(e + rng.uniform(-0.3, 0.3, 60), expected=e), 0.8, 0.9).margin
+        missed += margin["all"] is not None and (margin["all"] + 0.3) / 0.6 < 0.8
+    return _seldom(missed, 0.1, RUNS)
+
+
 def _seldom(missed: int, delta: float, runs: int = DRAWS) -> Found:
     """Whether a limit that may miss with probability delta missed so often."""
     p = stats.binomtest(int(missed), runs, delta, alternative="greater").pvalue
@@ -431,6 +513,39 @@ STATEMENTS = [
         "lower limit", "The certified probability is too high in a share delta of the cases at most",
         "independent pairs", "clopper1934", True, confidence.lower_limit, "exact tail",
         "analysis/theory/test_confidence.py", _lower_limit,
+    ),
+    Statement(
+        "items", "A limit for items that come in groups is too high in a share delta of the cases at most",
+        "independent groups of known largest size", "waudbysmith2024", True, betting.item_lower_limit,
+        "supermartingale", "analysis/theory/test_coverage.py", _item_limit,
+    ),
+    Statement(
+        "flattened", "So is the limit of independent pairs for them", "independent groups", "usual practice", False,
+        confidence.lower_limit, "counterexample", "analysis/theory/test_coverage.py", _items_as_if_independent,
+    ),
+    Statement(
+        "quantile", "A share q reaches a cosine; it is too high in a share delta of the cases at most",
+        "independent pairs", "here", True, survival.quantile_limit, "exact tail", "analysis/theory/test_survival.py",
+        _quantile,
+    ),
+    Statement(
+        "alignment tells", "A direction that does worse than random ones aligns less with the residual",
+        "any p", "usual practice", False, dominance.judge_dominance, "counterexample",
+        "analysis/theory/test_dominance.py", _alignment_tells,
+    ),
+    Statement(
+        "beaten", "A random direction beats a uniform share of the random directions", "f uniform on the sphere, any p",
+        "here", True, dominance.beaten, "probability integral transform", "analysis/theory/test_dominance.py",
+        _beaten_is_uniform,
+    ),
+    Statement(
+        "selection", "More than the risk asked for is accepted in a share delta of the cases at most",
+        "independent pairs, thresholds fixed before", "wiens2005", True, selective.select, "fallback procedure",
+        "analysis/theory/test_selective.py", _selection,
+    ),
+    Statement(
+        "floor", "Too few cosines stay above their floor in a share delta of the cases at most", "independent pairs",
+        "vovk2012", True, conformal.ConformalFloor, "exact tail", "analysis/theory/test_conformal.py", _floor,
     ),
 ]  # fmt: skip
 """in the order in which the paper needs them"""

@@ -54,11 +54,11 @@ def observe(
         that the translator was not fitted to.
     """
     facts = translator.facts
-    given, pairs = len(pairs), facts.unseen(pairs, targets=not seen_targets)
     if not translator.row_by_row:
         raise ValueError(
             f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
         )
+    given, pairs = len(pairs), facts.unseen(pairs, targets=not seen_targets)
     condition, item = pairs.rows(facts.source)
     target = np.asarray(pairs.modality(facts.target))
     source = GIVEN

@@ -81,6 +81,7 @@ class TestCertificates:
                 certify_translator(translator, pairs, 0.1)
             return
         certificate = certify_translator(translator, pairs, 0.1)
+        pairs = pairs.take(np.arange(60, 90))  # it was fitted to conditions of the others
         cosine = (unit(translator.translate(pairs.modality("image"))) * unit(pairs.modality("text"))).sum(1)
         assert "premises" not in certificate.statements
         assert certificate.statements["items"].observed == pytest.approx((cosine >= 0.1).mean())

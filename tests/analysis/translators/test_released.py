@@ -173,7 +173,9 @@ def test_dependent_rows_get_no_certificate(pairs):
         certify_translator(fitted, pairs, 0.5)
     rows = RowByRow(fitted.facts, fitted.config)
     rows.load_state_dict(fitted.state_dict())
-    certificate = certify_translator(rows, pairs, 0.5)
+    fresh = np.random.default_rng(1)
+    unseen = mt.PairedEmbeddings({"image": fresh.normal(size=(40, K)), "text": fresh.normal(size=(40, D))})
+    certificate = certify_translator(rows, unseen, 0.5)
     assert "premises" in certificate.statements and 0 <= certificate.statements["items"].limit <= 1
 
 
