@@ -411,11 +411,7 @@ MUTANTS = [
         f"{THEORY}/betting.py",
         "return float(brentq(surplus, LEAST, mean, xtol=1e-12))",
         "return mean",
-        (
-            f"{OF_THEORY}/test_betting.py",
-            f"{OF_THEORY}/test_coverage.py",
-            "05_limits_certificates",
-        ),
+        (f"{OF_THEORY}/test_betting.py", f"{OF_THEORY}/test_coverage.py", "05_limits_certificates", "00_theorems"),
     ),
     Mutant(
         "betting: capitals are added, not averaged",
@@ -590,6 +586,13 @@ MUTANTS = [
         (f"{OF_THEORY}/test_dominance.py",),
     ),
     Mutant(
+        "dominance: the projection does not lean",
+        f"{THEORY}/dominance.py",
+        "general_probability(cosine, a, b,",
+        "general_probability(cosine, a, 0.0 * np.asarray(b),",
+        (f"{OF_THEORY}/test_dominance.py", "00_theorems"),
+    ),
+    Mutant(
         "dominance: one decile is enough",
         f"{THEORY}/dominance.py",
         "1.0 - grid).max()",
@@ -635,7 +638,7 @@ MUTANTS = [
         f"{THEORY}/selective.py",
         "        else:\n            carried = 0.0\n",
         "        else:\n            carried += 0.0\n",
-        (f"{OF_THEORY}/test_selective.py",),
+        (f"{OF_THEORY}/test_selective.py", "00_theorems"),
     ),
     Mutant(
         "selection: every start has the whole risk",
@@ -663,7 +666,7 @@ MUTANTS = [
         f"{THEORY}/conformal.py",
         "return bool(bdtrc(held.sum() - 1.0, pairs.groups, share) <= delta)",
         "return True",
-        (f"{OF_THEORY}/test_conformal.py",),
+        (f"{OF_THEORY}/test_conformal.py", "00_theorems"),
     ),
     Mutant(
         "conformal: every category has the whole risk",
