@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.experiments.limits_certificates import (
+    alike,
     drawn,
     fitted,
     held_out,
@@ -56,14 +57,21 @@ def test_groups_are_drawn_whole_and_as_often_as_the_others():
     assert stats.binomtest(seen["a"], 600, 0.5).pvalue > 1e-6
 
 
+def test_items_that_are_alike_share_a_group():
+    grouped = alike(Observed.of(np.tile([0.2, 0.8], 40)), 0.5)
+    assert grouped.groups == 4 and grouped.largest_group == 20
+    assert grouped.of_groups(grouped.reached(0.5)).tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
 def test_misses_are_few_for_certificates_and_many_where_pairs_are_taken_for_independent():
     rng = np.random.default_rng(2)
     level = rng.normal(0.5, 0.1, 200)[np.arange(800) // 4]
     pairs = Observed.of(np.clip(level + 0.02 * rng.standard_normal(800), -1, 1), item=np.arange(800) // 2)
     tested = put_to_the_test(pairs, 0.5, rng)
-    assert tested["runs"].to_list() == [100, 2000]
-    assert (tested[["items", "cosines", "curve", "any"]].max(axis=1) <= tested["allowed"]).all()
-    assert (tested["any"] >= tested[["items", "cosines", "curve"]].max(axis=1)).all()
+    statements = ["items", "groups", "cosines", "curve"]
+    assert tested["runs"].to_list() == [100, 100, 2000]
+    assert (tested["any"] <= tested["allowed"]).all() and (tested[statements].max(axis=1) <= tested["each"]).all()
+    assert (tested["any"] >= tested[statements].max(axis=1)).all()
     assert tested.loc["one pair a group", "any"] > 0.05 * 2000  # confidence is .8, and close to what is said
 
 

@@ -98,6 +98,11 @@ class TestJudgeExpectation:
         assert bolder.low > found.low
         assert judge_expectation(expected, observed, 0.9).refuted  # as 60 items that were independent it would be
 
+    @pytest.mark.parametrize(("shift", "word"), [(0.3, "high"), (-0.3, "low")])
+    def test_either_side_is_refuted(self, shift, word):
+        found = judge_expectation(np.full(200, 0.5 + shift), np.full(200, 0.5), 0.95)
+        assert found.refuted and f"REFUTED, they are too {word}." in found.lines()[2]
+
     def test_no_order(self):
         rng = np.random.default_rng(2)
         expected, observed, group = rng.random(50), rng.random(50), rng.integers(0, 20, 50)
