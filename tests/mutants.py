@@ -96,8 +96,8 @@ MUTANTS = [
     Mutant(
         "betting: the largest group is as large as most",
         f"{THEORY}/betting.py",
-        "_log_capital(p, sums, counts / largest, largest, _stakes(len(sums), delta, scale))",
-        "_log_capital(p, sums, counts / largest * scale, largest / scale, _stakes(len(sums), delta, scale))",
+        "stakes, counts = _stakes(len(sums), delta, scale), counts / largest",
+        "stakes, counts = _stakes(len(sums), delta, 1.0), counts / (largest := largest / scale)",
         (f"{OF_THEORY}/test_coverage.py",),
     ),
     Mutant(
@@ -534,7 +534,7 @@ MUTANTS = [
     Mutant(
         "certify: items for groups",
         f"{THEORY}/certify.py",
-        "item_lower_limit(share, observed.group, confidence, largest_group=observed.largest_group)",
+        "item_lower_limit(share, observed.group, confidence, **observed.bets)",
         "item_lower_limit(share, None, confidence)",
         (
             f"{OF_THEORY}/test_certify.py",
@@ -561,15 +561,15 @@ MUTANTS = [
     Mutant(
         "certify: expectations without groups",
         f"{THEORY}/certify.py",
-        "            group=observed.group,\n            largest_group=observed.largest_group,\n",
+        "            group=observed.group,\n            **observed.bets,\n",
         "",
         (f"{OF_THEORY}/test_certify.py",),
     ),
     Mutant(
         "certify: what was fitted to is not left out",
         "analysis/translators/certify.py",
-        "facts.unseen(pairs, targets=not seen_targets)",
-        "(facts.refuse(pairs), pairs)[1]",
+        "facts.unseen(pairs, targets=not seen_targets)\n    condition, item = pairs.rows(facts.source)\n    target = np.as",
+        "(facts.refuse(pairs), pairs)[1]\n    condition, item = pairs.rows(facts.source)\n    target = np.as",
         ("tests/analysis/translators/test_certify.py",),
     ),
     Mutant(
@@ -654,8 +654,8 @@ MUTANTS = [
     Mutant(
         "premises: the exact claim in the orthogonal geometry",
         f"{THEORY}/premises.py",
-        "exact = general_probability(alpha, *pairs.frame, pairs.gamma, d).probability",
-        "exact = bound",
+        "general_probability(alpha, *pairs.frame, pairs.gamma, d).probability)",
+        "bound)",
         (
             f"{OF_THEORY}/test_premises.py",
             "05_limits_certificates",
