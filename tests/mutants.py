@@ -568,8 +568,8 @@ MUTANTS = [
     Mutant(
         "certify: what was fitted to is not left out",
         "analysis/translators/certify.py",
-        "facts.unseen(pairs, targets=not seen_targets)\n    condition, item = pairs.rows(facts.source)\n    target = np.as",
-        "(facts.refuse(pairs), pairs)[1]\n    condition, item = pairs.rows(facts.source)\n    target = np.as",
+        "facts.unseen(pairs, targets=not seen_targets)\n    condition, item = pairs.rows(facts.source)\n    target =",
+        "(facts.refuse(pairs), pairs)[1]\n    condition, item = pairs.rows(facts.source)\n    target =",
         ("tests/analysis/translators/test_certify.py",),
     ),
     Mutant(
