@@ -125,7 +125,7 @@ is_best = mean.loc[laws, "best_recall_at_1"] < mean.loc[LIST, "best_recall_at_1"
 metrics = {"laws": {law: row.to_dict() for law, row in mean.iterrows()}}
 metrics |= {"reliability": table.drop(columns="seed").mean().to_dict()}
 metrics |= {"reliability_sd": table.drop(columns="seed").std(ddof=1).to_dict(), "log_score": sum(log_scores) / seeds}
-metrics |= {"usable": use.mean().to_dict(), "usable_sd": use.std(ddof=1).to_dict()}
+metrics |= {"usable": use.mean().to_dict() | {"alpha": alpha, "risk": risk, "share": share}}
 metrics |= {"list_is_best": bool(is_best.all()), "spread": unexplained, "spread_own": own}
 metrics |= {"gallery": int(scores["gallery"].max()), "draws": draws, "seeds": seeds}
 print(f"spread of the draws {unexplained:.3f}: {own:.3f} the targets' own, {unexplained - own:.3f} not known")
