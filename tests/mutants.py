@@ -673,7 +673,7 @@ MUTANTS = [
         f"{THEORY}/selective.py",
         "        else:\n            carried = 0.0\n",
         "        else:\n            carried += 0.0\n",
-        (f"{OF_THEORY}/test_selective.py", "00_theorems"),
+        (f"{OF_THEORY}/test_selective.py",),
     ),
     Mutant(
         "selection: every start has the whole risk",
