@@ -57,10 +57,10 @@ def test_what_is_forced_is_found_and_what_finds_itself_is_forced():
 
 
 def test_the_figures_show_every_item_and_every_length(found):
-    ax = needed(found.items)
+    ax = needed(found.items, plt.figure().gca())
     assert [len(line.get_xdata()) for line in ax.get_lines()] == [len(found.items)] * 3
     plt.close(ax.figure)
-    ax = shrinking(found.lengths)
+    ax = shrinking(found.lengths, plt.figure().gca())
     measured, law, _ = ax.get_lines()
     raw = found.lengths[np.isfinite(found.lengths["t"])]
     np.testing.assert_allclose(measured.get_ydata(), raw["recall_at_10"])
