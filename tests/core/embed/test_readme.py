@@ -42,7 +42,7 @@ def test_the_three_examples(tmp_path, monkeypatch, capsys):
     photos, sounds = (PairedEmbeddings.load(f"{name}.npz") for name in ("photos", "sounds"))
     assert len(photos) == 240 and photos.arrays["text"].ndim == 3 and len(np.unique(photos.group)) < 240
     assert len(sounds) == 300 and sounds.arrays["audio"].shape[1] == 69
-    assert run(VERBS_HERE, "modtrans", "", ["evaluate", "runs/sounds", "sounds.npz", "--json"]) == 0
+    assert run(VERBS_HERE, "modtrans", "", ["evaluate", "runs/sounds", "sounds.npz", "--split", "test", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores["cosine"] > scores["floor"] + 0.05
     assert len(PairedEmbeddings.load("shards")) == len(PairedEmbeddings.load("shards.safetensors")) == 240
