@@ -69,8 +69,7 @@ def findings(of: Mapping[str, Any]) -> str:
         f" as *d* grows. {_link('03_cosine_bound')}",
         f"- **The bound says little of a trained *F*.** In {len(of['trained'])} trainings it promises {promised} where"
         f" {observed} is observed. {_link('04_translation')}",
-        f"- **At its best length *F* adds {gains} of cosine** to the ridge map, {first} and {second}."
-        f" {_link('04_translation')}",
+        f"- **At its best length *F* adds {gains} of cosine** to the ridge map, by route. {_link('04_translation')}",
         f"- **The best cosine is {verdict} the best ranking.** {second.capitalize()}, the ridge map has"
         f" {cosines[0]} and centered R@10 {recalls[0]}, Procrustes {cosines[1]} and {recalls[1]}."
         f" {_link('04_translation')} A cosine of .8 ensures rank 1 for {of['enough']:.2%} of the items."
