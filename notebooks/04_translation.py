@@ -100,6 +100,7 @@ with paper_style():
     gamma_curves(curve, ax)
     save_figure(figure, out, "gamma")
 save_table(parts, out, "parts")
+gap = parts[["uniform", "about_mean"]].sub(parts["observed"], axis=0).abs().mean()
 parts.round(3)
 
 # %% [markdown]
@@ -115,10 +116,10 @@ left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, t
 metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": data.metadata.get("dataset", {})}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
-assert "OpenMoji" not in str(metrics["dataset"]) or steps != 500 or claimed.all()
-gap = parts[["uniform", "about_mean"]].sub(parts["observed"], axis=0).abs().mean()
-assert steps < 500 or gap["about_mean"] < gap["uniform"], "the mean explains more than a uniform direction"
-assert steps < 500 or (parts["agreement"] > 0.8).all(), "the trained M is near the best response to F"
+other = "OpenMoji" not in str(metrics["dataset"]) or steps != 500  # what was found is of these
+assert other or claimed.all()
+assert other or gap["about_mean"] < gap["uniform"], "the mean explains more than a uniform direction"
+assert other or (parts["agreement"] > 0.8).all(), "the trained M is near the best response to F"
 for rows in metrics["routes"].values():
     assert abs(rows["constant mean"]["skill"]) < 0.05, "a constant prediction has no skill"
     assert rows["ridge"]["cosine"] > rows["constant mean"]["cosine"], "a linear map must beat the training mean"

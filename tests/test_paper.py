@@ -115,7 +115,7 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     assert stages["04_translation"].parameters == {"seeds": 1, "steps": 5, "source": "audio"}
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
-        ("99_none.seeds=2", "set: no notebook '99_none'; there are 01_"),
+        ("99_none.seeds=2", "set: no notebook '99_none'; there are 00_"),
     ]:
         with pytest.raises(ValueError, match=words):
             paper.with_settings(paper.stages("smoke"), [wrong])
