@@ -94,13 +94,6 @@ MUTANTS = [
         (f"{OF_THEORY}/test_betting.py",),
     ),
     Mutant(
-        "betting: the largest group is as large as most",
-        f"{THEORY}/betting.py",
-        "stakes, counts = _stakes(len(sums), delta, scale), counts / largest",
-        "stakes, counts = _stakes(len(sums), delta, 1.0), counts / (largest := largest / scale)",
-        (f"{OF_THEORY}/test_coverage.py",),
-    ),
-    Mutant(
         "certify: the sizes of groups that are held out",
         "analysis/translators/certify.py",
         "other = ~np.isin(labels, pairs.labels)",
