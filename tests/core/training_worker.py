@@ -4,6 +4,7 @@ imported, and say on stdout how they ended."""
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -80,7 +81,12 @@ def main(folder, moments):
     found["long"] = [ended(folder / "long", 40)]
     took, found["random"] = time.perf_counter() - begun, []
     while len(found["random"]) < 5:
-        found["random"].append(ended(folder / "random", 40, kill_after=rng.uniform(0, took)))
+        status = ended(folder / "random", 40, kill_after=rng.uniform(0, took))
+        if status == 0 and not any(found["random"]):  # the machine has become faster: again, with less time
+            shutil.rmtree(folder / "random")
+            took /= 2
+            continue
+        found["random"].append(status)
     found["random"].append(ended(folder / "random", 40))
     print(json.dumps(found))
 
