@@ -7,7 +7,6 @@ against counts, maxima or refitted maps that do not. Notebook 00.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -80,16 +79,6 @@ def table(statements: Sequence[Statement], rng: np.random.Generator) -> pd.DataF
             | {"where": where, "proof": one.proof, "tests": one.tests}
         )
     return pd.DataFrame(rows)
-
-
-def untested(statements: Sequence[Statement], root: Path) -> list[str]:
-    """The names of the statements whose test file is not there, or does not name the function."""
-
-    def tested(one: Statement) -> bool:
-        path = root / "tests" / one.tests
-        return path.exists() and one.by.__qualname__.split(".")[0] in path.read_text()
-
-    return [one.name for one in statements if not tested(one)]
 
 
 def _exact(counts: pd.DataFrame, probability: np.ndarray) -> Found:
