@@ -28,15 +28,18 @@ from analysis.theory.draws import MEASURES, energy_score, measure, nearest_draw,
 from analysis.theory.samples import mean_of_draws
 from analysis.theory.selective import RiskCurve, Selection, risk_curve, select
 from analysis.translators.certify import largest_in
-from modtrans_core import CalibratedTranslator, preset
+from modtrans_core import CalibratedTranslator, Pairing, preset
 from modtrans_core.checks import refuse_unless
-from modtrans_core.scores import cosine
-from modtrans_core.vectors import present, unit, unit_targets
+from modtrans_core.vectors import present, several, unit, unit_targets
 
 LEADING = 16
 """principal directions of the training targets in which the energy score is taken a second time"""
-COMPARED = [*MEASURES, "energy_leading", "covered", "set_size"]
+COMPARED = [*MEASURES, "energy_leading", "set_size"]
 """what is compared item by item"""
+LISTS = ["best_recall_at_1", "best_recall_at_10"]
+"""of these, what is read off lists"""
+FACTS = ["covered", "similarity", "predicted", "lean", "kept", "fit_seconds", "draw_seconds"]
+"""what is said of a law in a trial"""
 OF = ("items", "groups")
 """the populations of a selection"""
 MEAN, SIMPLEST, MIRRORED = "m alone", "Gaussian", "mirrored"
@@ -52,11 +55,12 @@ class Role(NamedTuple):
     items: pd.DataFrame
     """one row a law of F and test item: `route`, `seed`, `law`, `group`, and `COMPARED`: those of
     `analysis.theory.draws.MEASURES`, `energy_leading` (the energy score of the coordinates along the `LEADING`
-    principal directions), whether the conformal set holds the item's own targets, and the share of the gallery in it"""
+    principal directions), and `set_size`, the share of the gallery in the conformal set"""
     laws: pd.DataFrame
-    """one row a law of F: `route`, `seed`, `law`, `fit_seconds`, `draw_seconds` of one draw, `similarity` of two draws,
-    `lean`, the mean cosine of two F, which is |E F|^2, `predicted` (the cosine of the mean of the draws by the law of K
-    draws), `kept` (the step of a training whose weights are kept), `gallery`, `draws`"""
+    """one row a law of F: `route`, `seed`, `law`, and `FACTS`: `covered` (the share of the targets in their conformal
+    sets, every group weighing the same), `similarity` of two draws, `predicted` (the cosine of the mean of the draws by
+    the law of K draws), `lean` (the mean cosine of two F, which is |E F|^2), `kept` (the step of a training whose
+    weights are kept), `fit_seconds`, and `draw_seconds` of one draw"""
     cosines: pd.DataFrame
     """one row a test item: `route`, `seed`, `group`, `expected`, `observed`"""
     observed: Observed
@@ -81,18 +85,19 @@ def residual_role(
     ----------
     draws : K, at least 2. Without draws, m has K lists in the place of one a draw.
     share : of the targets that conformal sets hold.
-    items : measure on at most this many test items, which are the gallery too. Default: all.
+    items : draw for at most this many test items, which are the gallery too. Default: all.
     landmarks : at most, of the preset `calibrated`.
     steps, width : of the trainings and their networks; 0 steps leave them out.
     """
     refuse_unless(draws >= 2, "draws", draws, "at least 2")
-    held = trial.test.at_most(items or len(trial.test.pairs))
     mean = trial.fit(preset("calibrated", {"seed": trial.seed, "landmarks": landmarks}), unseen=True)
     assert isinstance(mean, CalibratedTranslator)
-    c = np.asarray(held.c)[np.searchsorted(held.item, np.arange(len(held.pairs)))]
+    observed = _expected_and_observed(trial, mean)
+    held = trial.test.at_most(items or len(trial.test.pairs))
+    c, group = _first(held), held.pairs.labels
     z, counts = unit_targets(held.targets, held.counts)
-    m, expected, group = mean.translate(c), mean.expected_cosine(c), held.pairs.labels
-    gamma = np.sqrt(1.0 - expected**2)[:, None, None]  # E|z - m|^2 = 1 - |m|^2
+    m = mean.translate(c)
+    gamma = np.sqrt(1.0 - np.square(mean.expected_cosine(c)))[:, None, None]  # E|z - m|^2 = 1 - |m|^2
     leading = np.linalg.eigh(np.cov(unit(trial.train.z), rowvar=False))[1][:, -LEADING:]
     facts = {"route": trial.route, "seed": trial.seed}
     rows, laws = [], []
@@ -104,9 +109,10 @@ def residual_role(
             more["predicted"] = float(mean_of_draws(found["cosine"].mean(), max(alike, ROUNDING), draws))
         found["energy_leading"] = energy_score(drawn @ leading, z @ leading, counts)
         seen, of = nearest_draw(drawn, z[present(z.shape[1], counts)], trial.mean), np.repeat(np.arange(len(z)), counts)
-        found["covered"], found["set_size"] = conformal_sets(seen, of, group, share, trial.seed)
+        covered, found["set_size"] = conformal_sets(seen, of, group, share, trial.seed)
         rows.append(pd.DataFrame({**facts, "law": law, "group": group, **found}))
-        laws.append({**facts, "law": law, "gallery": len(z), "draws": draws, **more})
+        more["covered"] = float(pd.Series(covered).groupby(group).mean().mean())
+        laws.append({**facts, "law": law, **dict.fromkeys(FACTS, np.nan), **more})
 
     look(MEAN, m[:, None])
     for law, fit in _fits(trial, mean, steps, width).items():
@@ -116,10 +122,29 @@ def residual_role(
         F = fitted.draw(c, draws, seed=trial.seed)
         seconds = {"fit_seconds": ready - started, "draw_seconds": (time.perf_counter() - ready) / F[..., 0].size}
         look(law, m[:, None] + gamma * F, **seconds, lean=float(similarity(F).mean()), kept=getattr(fitted, "kept", 0))
-    cosines = pd.DataFrame({**facts, "group": group, "expected": expected, "observed": cosine(m, z, counts)})
-    largest = max(largest_in(part.pairs) for part in (trial.train, trial.validation, trial.test))
-    observed = Observed.of_translations(m, z, counts=counts, group=group, largest_group=largest, expected=expected)
-    return Role(pd.concat(rows), pd.DataFrame(laws), cosines, observed)
+    assert observed.expected is not None
+    cosines = {"expected": observed.of_items(observed.expected), "observed": observed.of_items(observed.cosine)}
+    all_items = pd.DataFrame({**facts, "group": trial.test.pairs.labels, **cosines})
+    return Role(pd.concat(rows), pd.DataFrame(laws), all_items, observed)
+
+
+def _first(held: Pairing) -> np.ndarray:
+    """The first condition of each item, (n, k)."""
+    return np.asarray(held.c)[np.searchsorted(held.item, np.arange(len(held.pairs)))]
+
+
+def _expected_and_observed(trial: Trial, mean: CalibratedTranslator) -> Observed:
+    """The test pairs of each item's first condition, with the cosines that are expected."""
+    held, largest = trial.test, max(largest_in(part.pairs) for part in (trial.train, trial.validation, trial.test))
+    c = _first(held)
+    return Observed.of_translations(
+        mean.translate(c),
+        unit_targets(held.targets, held.counts)[0],
+        counts=several(held.targets, held.counts)[1],
+        group=held.pairs.labels,
+        largest_group=largest,
+        expected=mean.expected_cosine(c),
+    )
 
 
 def mirrored(seeds: int, **settings: Any) -> list[Role]:
@@ -185,27 +210,34 @@ def conformal_sets(
     return covered, (seen >= least[:, None]).mean(1)
 
 
-def differences(items: pd.DataFrame, to: str = SIMPLEST, measures: Sequence[str] = COMPARED) -> pd.DataFrame:
-    """How far each law is from one of them, with the 95% interval of the mean over groups of items.
+def compared(roles: Sequence[Role], to: str = SIMPLEST) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every law of F in numbers, and how far it is from one of them, with 95% intervals.
 
     Parameters
     ----------
-    items : of `Role`, any seeds and routes. The same item has the same group in each.
+    roles : any seeds and routes. The same item has the same group in each.
     to : the law that is subtracted, item by item.
 
     Returns
     -------
-    One row a route, measure and other law: `mean`, `difference`, `low`, `high`.
+    laws : one row a route and law, the means of `COMPARED` over items and of `FACTS` over trials.
+    differences : one row a route, measure and other law: `difference`, `low`, `high`. Intervals are of the mean over
+        groups of items; those of `set_size` over trials, as all sets of a trial rest on the same calibration.
     """
+    items = pd.concat([role.items for role in roles], ignore_index=True)
+    by = ["route", "law"]
+    means = items.groupby(by, sort=False)[COMPARED].mean()
+    means = means.join(pd.concat([role.laws for role in roles]).groupby(by)[FACTS].mean())
     rows = []
     for route, part in items.groupby("route", sort=False):
         base = part[part["law"] == to]
-        for law, other in part.groupby("law", sort=False):
-            for measure_ in measures if law != to else ():
-                found = mean_interval(other[measure_].to_numpy(float) - base[measure_].to_numpy(float), base["group"])
-                row = {"route": route, "measure": measure_, "law": law, "mean": float(other[measure_].mean())}
-                rows.append({**row, "difference": found.value, "low": found.low, "high": found.high})
-    return pd.DataFrame(rows)
+        for law, other in part[part["law"] != to].groupby("law", sort=False):
+            for name in COMPARED:
+                more = other[name].to_numpy(float) - base[name].to_numpy(float)
+                found = mean_interval(more, base["seed" if name == "set_size" else "group"])
+                row = {"route": route, "measure": name, "law": law, "difference": found.value}
+                rows.append({**row, "low": found.low, "high": found.high})
+    return means.reset_index(), pd.DataFrame(rows)
 
 
 def usable(

@@ -35,19 +35,19 @@ def reliability_diagram(found: Reliability, ax: Axes | None = None) -> Axes:
 
 
 def differences(table: pd.DataFrame, measure: str, ax: Axes | None = None) -> Axes:
-    """How far each law of F is from the one it is compared with, with its interval: a row a law, a colour a route.
+    """How far each law of F is from the Gaussian one, with its interval: a row a law, a colour a route.
 
-    `table` is of `analysis.experiments.residual_role.differences`.
+    `table` is of `analysis.experiments.residual_role.compared`; every law in it has its row, whatever was measured.
     """
     ax = ax or plt.gca()
-    found = table[table["measure"] == measure]
-    laws, routes = list(found["law"].unique()), list(found["route"].unique())
+    laws, found = list(table["law"].unique()), table[table["measure"] == measure]
+    routes = list(found["route"].unique())
     for index, route in enumerate(routes):
-        part = found[found["route"] == route].set_index("law").loc[laws]
+        part = found[found["route"] == route].set_index("law").reindex(laws)
         y = np.arange(len(laws)) + 0.22 * (index - (len(routes) - 1) / 2)
         reach = [part["difference"] - part["low"], part["high"] - part["difference"]]
         ax.errorbar(part["difference"], y, xerr=reach, elinewidth=0.8, label=route, **point(index))
     ax.axvline(0.0, **ZERO)
     rows(ax, laws)
-    ax.set_xlabel(LABELS.get(measure, measure))
+    ax.set_xlabel(f"{LABELS.get(measure, measure)},\nless the Gaussian law's")
     return ax
