@@ -320,8 +320,8 @@ MUTANTS = [
     Mutant(
         "residual laws: the last weights in place of the best",
         "analysis/experiments/residual_laws.py",
-        "(energy := self.judge(average)) < self.energy",
-        "(energy := self.judge(average)) < np.inf",
+        "(energy := self.judge(average)) < self.energy:",
+        "(energy := self.judge(average)) < np.inf:",
         ("tests/analysis/experiments/test_residual_laws.py",),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ EVALUATIONS = 10
 TRAINING: dict[str, Any] = {"batch": 128, "learning_rate": 1e-3, "weight_decay": 0.0}
 """of both networks: a rate at which a short training gets far"""
 LOOKS = 5
-"""at the validation pairs, in a training"""
+"""at the validation pairs in a training: after all its steps, half of them, a quarter, ..."""
 JUDGED, JUDGING = 200, 4
 """validation residuals that a look draws for, at most, and draws of each"""
 
@@ -166,7 +166,7 @@ def flow(train_on: Pairing, held: Pairing, root: Tensor, steps: int, width: int,
 
 def _trained(model: Any, loss: Callable[..., Any], train_on: Pairing, held: Pairing, steps: int, seed: int) -> Best:
     config = TrainConfig(steps=steps, seed=seed, **TRAINING)
-    best = Best(model, held.at_most(JUDGED), max(steps // LOOKS, 1))
+    best = Best(model, held.at_most(JUDGED), {steps >> look for look in range(LOOKS)})
     train(model, loss, Batches(train_on, config.batch, seed, torch.device("cpu")), config, best)
     return best
 
@@ -174,13 +174,19 @@ def _trained(model: Any, loss: Callable[..., Any], train_on: Pairing, held: Pair
 class Best:
     """A `modtrans_core.train.Watch` that keeps the weights whose draws have the least energy score.
 
+    Parameters
+    ----------
+    model : before its training; the first weights that are looked at.
+    held : `residuals` that draws are compared with.
+    looks : steps after which they are.
+
     Attributes
     ----------
     kept, energy : the step whose weights are kept, and their energy score.
     """
 
-    def __init__(self, model: Any, held: Pairing, every: int) -> None:
-        self.c, self.f, self.every = np.asarray(held.c), np.asarray(held.z), every
+    def __init__(self, model: Any, held: Pairing, looks: Set[int]) -> None:
+        self.c, self.f, self.looks = np.asarray(held.c), np.asarray(held.z), looks
         self.model, self.kept = copy.deepcopy(model).eval(), 0
         self.energy = self.judge(self.model)
 
@@ -199,8 +205,6 @@ class Best:
         return nullcontext()
 
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
-        if step % self.every and step != steps:
-            return
         average: Any = state.average
-        if (energy := self.judge(average)) < self.energy:
+        if step in self.looks and (energy := self.judge(average)) < self.energy:
             self.model, self.kept, self.energy = copy.deepcopy(average), step, energy
