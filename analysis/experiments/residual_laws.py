@@ -7,7 +7,6 @@ least energy score on the validation pairs, which m has not seen. What they star
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Set
 from contextlib import nullcontext
 from typing import Any, Protocol
@@ -87,9 +86,10 @@ class Neighbours:
 class Flow(nn.Module):
     r"""Samples F by a flow that takes the Gaussian law's draws to the residuals, learned by flow matching.
 
-    In coordinates y = sqrt(d) f R^-1, in which the Gaussian law is the standard normal one, a network learns the
-    velocity u = y_1 - y_0 of the straight paths y_t = (1 - t) y_0 + t y_1 from normal y_0 to residuals y_1: conditional
-    flow matching with the optimal-transport path (Lipman et al. 2023, arXiv 2210.02747, section 4.1, sigma_min = 0).
+    In coordinates y = f R^-1, with trace R^T R = 1, the Gaussian law is the standard normal one. There a network learns
+    the velocity u = y_1 - y_0 of the straight paths y_t = (1 - t) y_0 + t y_1 from normal y_0 to residuals y_1:
+    conditional flow matching with the optimal-transport path (Lipman et al. 2023, arXiv 2210.02747, section 4.1,
+    sigma_min = 0).
     With s^2 = t^2 + (1 - t)^2 it is written as
 
         u(y, t, c) = ((2t - 1) y + s network(y, t, c)) / s^2.
@@ -125,7 +125,7 @@ class Flow(nn.Module):
 
     def error(self, c: Tensor, f: Tensor) -> Tensor:
         """Mean of |u - (y_1 - y_0)|^2 / d over unit pairs c (n, k), f (n, d), at random times and y_0."""
-        end = math.sqrt(f.shape[1]) * f @ self.inverse
+        end = f @ self.inverse
         start, t = torch.randn_like(end), torch.rand(len(f))
         y = torch.lerp(start, end, t[:, None])
         return (self.velocity(y, t, self.network.embed(c)) - (end - start)).square().mean()
