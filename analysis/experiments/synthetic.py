@@ -66,8 +66,9 @@ def mirrored_pairs(
 
     A condition c is a random unit vector, and its target is z = normalize((u, s c) + noise eps / sqrt(d)): u is the
     direction of the first two coordinates of c, s is -1 or 1 with the same probability, and eps standard normal. No
-    function of c knows s, so that the conditional mean has length 0 where c stands, which is most of what z says of c.
-    Over all conditions the residuals have no direction that they prefer: only a law of F that follows c is near them.
+    function of c knows s, so that E[z|c] lies along u, and all else that z says of c is in the residual: it points
+    along c or away from it. Over all conditions the residuals prefer none of these directions, so that only a law of F
+    that follows c is near them.
 
     Parameters
     ----------
