@@ -84,6 +84,8 @@ with style.paper_style():
         chosen = {of: each[seed] for of, each in selections.items()}
         certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
     style.save_figure(figure, out, "usable")
+assert all(one.threshold is None or one.missed < risk for kept in selections.values() for one in kept)
+assert (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum(), "|m| must raise the floors"
 use.round(3)
 
 # %% [markdown]
