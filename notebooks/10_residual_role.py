@@ -26,16 +26,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.data import load_pairs
-from analysis.experiments.residual_role import (
-    LISTS,
-    MEAN,
-    MIRRORED,
-    SIMPLEST,
-    compared,
-    mirrored,
-    residual_role,
-    usable,
-)
+from analysis.experiments.residual_role import LISTS, MEAN, MIRRORED, compared, mirrored, residual_role, usable
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import nested, save_table
@@ -135,8 +126,8 @@ apart.set_index(["route", "measure", "law"]).round(4)
 
 # %% [markdown]
 # **Answer.** Spread only: draws are an honest forecast, and a trained F is not even a hundredth better than a closed
-# form. m alone has the better cosine, the smaller sets and the better lists. Where the residual has two opposite directions a
-# trained F wins clearly; these embeddings are not so.
+# form. m alone has the better cosine, the smaller sets and the better lists. Where the residual has two opposite
+# directions a trained F wins clearly; these embeddings are not so.
 
 # %%
 for route in (there, back):
@@ -146,7 +137,7 @@ for route in (there, back):
     assert (drawn["cosine_of_mean"] < mean["cosine"] + 0.005).all(), "no draws beat the cosine of m"
     assert ((drawn["predicted"] - drawn["cosine_of_mean"]).abs() < 0.02).all(), "the law of K draws"
     if seeds * items >= 1000:  # enough to tell
-        gain = -away.loc["energy"]["low"] / own.loc[SIMPLEST, "energy"]
+        gain = -away.loc["energy"]["low"] / own.loc["Gaussian", "energy"]
         assert (gain < 0.01).all(), f"{route}: a law of F may be better than the Gaussian by a hundredth"
         assert (drawn["set_size"] > mean["set_size"]).all(), f"{route}: draws make a smaller set than m"
         assert (drawn[LISTS] < mean[LISTS]).all(axis=None), f"{route}: draws make a better list than m"
