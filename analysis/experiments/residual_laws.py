@@ -48,9 +48,9 @@ class Law(Protocol):
 
 def residuals(pairing: Pairing, mean: CalibratedTranslator) -> Pairing:
     """The directions of z - m(c): an item a pair, unit vectors `condition` (P, k) and `residual` (P, d)."""
-    c, z = pairing.unit_pairs()
-    f = normalize(z - mean.m(c), dim=1)
-    return Pairing(PairedEmbeddings({"condition": c.numpy(), "residual": f.numpy()}), "condition", "residual")
+    c, z = (rows.numpy() for rows in pairing.unit_pairs())
+    f = unit(z - np.asarray(mean.translate(c)))
+    return Pairing(PairedEmbeddings({"condition": c, "residual": f}), "condition", "residual")
 
 
 class Gaussian:
