@@ -125,7 +125,7 @@ def waves(n: int, k: int, d: int, kappa: float, share: float, count: int, seed: 
 
 
 def von_mises_fisher(mu: np.ndarray, kappa: float, rng: np.random.Generator) -> np.ndarray:
-    """One draw about each of the unit vectors mu (n, d), of the density exp(kappa <mu, z>) on the sphere up to a factor.
+    """One draw about each of the unit vectors mu (n, d): on the sphere, the density is as exp(kappa <mu, z>).
 
     See `waves`; d is at least 2 and kappa above 0.
     """

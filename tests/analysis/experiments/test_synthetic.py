@@ -71,5 +71,5 @@ def test_least_squares_reaches_the_best_cosine_where_there_are_no_waves_and_miss
 )
 def test_numbers_out_of_range_are_refused_by_name(name, value):
     good = {"n": 3, "k": 2, "d": 3, "kappa": 1.0, "share": 0.5, "count": 2}
-    with pytest.raises(ValueError, match=f"{name}: {value}, "):
-        waves(**{**good, name: value})
+    with pytest.raises(ValueError, match=f"{setting}, "):
+        waves(**{**good, name: type(good[name])(value)})
