@@ -13,14 +13,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from modtrans_core import distributed
 from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
@@ -50,7 +49,7 @@ ROOM = 2**30
 """bytes, at most, of what the base says of all conditions; of more conditions so many are looked at as fit"""
 
 Base = Callable[[Tensor, Tensor], Tensor]
-"""(unit conditions (n, k), the fold (n,) that each lies in) -> m (n, d) of the maps that were fitted without that fold"""
+"""(unit conditions (n, k), the fold (n,) of each) -> m (n, d) of the maps that were fitted without that fold"""
 
 
 class Network(nn.Module):
@@ -113,7 +112,7 @@ def learn(
     base : out-of-fold predictions; called once for each condition, `ROWS` at a time.
     seed : of the held-out pairs, the weights and the order.
     """
-    pairs, k, d = len(pairing), pairing.k, pairing.d
+    k, d = pairing.k, pairing.d
     if len(pairing.c) < ENOUGH or len(np.unique(pairing.pairs.labels)) < 2:
         return None
     most = min(len(pairing.pairs), ROOM // (2 * d) * len(pairing.pairs) // len(pairing.c))
@@ -210,7 +209,7 @@ class Looks:
             group["lr"] = RATE * (1 + math.cos(math.pi * step / steps)) / 2
         if step % max(1, steps // LOOKS) and step != steps:
             return
-        network = copy.deepcopy(state.average).eval()
+        network = copy.deepcopy(cast(Network, state.average)).eval()
         r = network.residual(self.both)
         along = ((self.z - self.m) * r).sum() / r.square().sum().clamp_min(1e-30)
         network.length.copy_(along.clamp(0, 1))  # of all a, the nearest a r to what is left
