@@ -33,8 +33,8 @@ ENOUGH = 65_536
 """conditions from which on one is tried: of fewer it learned nothing that the base had not, wherever that was tried"""
 WIDTH = 256
 """units of each of its two hidden layers"""
-BATCH, EPOCHS, STEPS = 512, 16, 6_000
-"""pairs a step; times that each pair is seen, and steps, at most"""
+BATCH, EPOCHS, STEPS, WORK = 512, 80, 6_000, 2e12
+"""pairs a step; times that each pair is seen, steps, and floating-point operations, at most: half a minute of a core"""
 RATE = 3e-3
 """AdamW's first step size, which falls to zero as a cosine"""
 DROPOUT, WEIGHT_DECAY, EMA = 0.1, 1e-2, 0.98
@@ -57,20 +57,21 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    k, d : dimensions of the condition and of the target.
+    k, d, width : dimensions of the condition and of the target, units of a hidden layer.
     """
 
     centre: Tensor
     deviation: Tensor
     length: Tensor
 
-    def __init__(self, k: int, d: int, width: int = WIDTH) -> None:
+    def __init__(self, k: int, d: int, width: int) -> None:
         super().__init__()
         first = (nn.Linear(k + d, width), nn.GELU(), nn.Dropout(DROPOUT))
         second = (nn.Linear(width, width), nn.GELU(), nn.Dropout(DROPOUT))
-        self.layers = nn.Sequential(*first, *second, nn.Linear(width, d))
-        nn.init.zeros_(self.layers[-1].weight)  # it starts as the base
-        nn.init.zeros_(self.layers[-1].bias)
+        last = nn.Linear(width, d)
+        nn.init.zeros_(last.weight)  # it starts as the base
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*first, *second, last)
         self.register_buffer("centre", torch.zeros(k + d))
         self.register_buffer("deviation", torch.ones(k + d))
         self.register_buffer("length", torch.ones(()))
@@ -123,10 +124,12 @@ def learn(
     seen_m, held_m = (answers(one, fold[items[part == side]], base, device) for side, one in enumerate((seen, held)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(k, d).to(device)
+        network = Network(k, d, WIDTH).to(device)
     network.standardise(torch.cat([on_device(seen.c[:ROWS], device), seen_m[:ROWS].float()], dim=1))
     looks = Looks(held, held_m, device)
-    config = TrainConfig(min(STEPS, EPOCHS * len(seen) // BATCH), BATCH, RATE, WEIGHT_DECAY, EMA, seed)
+    weights = sum(value.numel() for value in network.parameters())
+    steps = min(STEPS, EPOCHS * len(seen) // BATCH, int(WORK / (6 * BATCH * weights)))
+    config = TrainConfig(steps, BATCH, RATE, WEIGHT_DECAY, EMA, seed)
     with suppress(Enough):
         train(network, loss, OnBase(seen, BATCH, seed, device, seen_m), config, looks, report, torch.optim.AdamW)
     if looks.best is None or looks.gain < GAIN:

@@ -105,7 +105,7 @@ def test_two_trainings_agree_to_the_bit_and_leave_the_callers_random_state():
 
 def test_a_network_that_was_not_trained_adds_nothing():
     c, m = torch.randn(5, K), torch.randn(5, D)
-    assert torch.equal(Network(K, D)(c, m), m)
+    assert torch.equal(Network(K, D, 8)(c, m), m)
 
 
 def test_of_more_conditions_than_there_is_room_for_so_many_are_looked_at(monkeypatch):
