@@ -29,9 +29,9 @@ from modtrans_core.vectors import ROWS
 
 GAIN = 0.002
 """held-out cosine from which on a network is kept"""
-ENOUGH = 65_536
-"""conditions from which on one is tried: of fewer it learned nothing that the base had not, wherever that was tried"""
-WIDTH = 256
+ENOUGH = 8_192
+"""conditions from which on one is tried"""
+WIDTH = 128
 """units of each of its two hidden layers"""
 BATCH, EPOCHS, STEPS, WORK = 512, 80, 6_000, 2e12
 """pairs a step; times that each pair is seen, steps, and floating-point operations, at most: half a minute of a core"""
@@ -215,7 +215,7 @@ class Looks:
         network = copy.deepcopy(cast(Network, state.average)).eval()
         r = network.residual(self.both)
         along = ((self.z - self.m) * r).sum() / r.square().sum().clamp_min(1e-30)
-        network.length.copy_(along.clamp(0, 1))  # of all a, the nearest a r to what is left
+        network.length.copy_(along.clamp(0, 2))  # of all a, the nearest a r to what is left
         gain = self.cosine(self.m + network.length * r) - self.base
         self.since += 1
         if gain > self.gain:

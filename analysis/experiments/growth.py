@@ -1,0 +1,96 @@
+"""Does a translator go on getting better with more pairs? Synthetic pairs whose best cosine is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from analysis.experiments.synthetic import mean_alignment, waves
+from analysis.experiments.trial import Trial
+from modtrans_core import preset
+from modtrans_core.calibrated.network import learn
+from modtrans_core.split import by_seed
+
+K, D, KAPPA, SHARE = 32, 48, 100.0, 0.5
+"""of the sets, see `waves`"""
+BEST = mean_alignment(KAPPA, D)
+"""the best mean cosine that there is"""
+SETS = {"few waves": 64, "many waves": 1024}
+"""set -> the number of its waves: those of the first are few enough for a network to find their directions"""
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+"""training pairs, each time the first of the larger set"""
+HELD, TESTED = 2_000, 5_000
+"""items to choose on and to test on, at most"""
+STEPS = 500, 3_000
+"""of the MLP, least and most; between them each pair is seen 20 times"""
+CLOSED, NETWORK = "calibrated", "calibrated + network"
+
+
+def write_set(count: int, largest: int, path: Path) -> Path:
+    """A file with so many waves and so many training pairs, beside those to choose on and to test on."""
+    waves(int(np.ceil(largest / 0.7)), K, D, KAPPA, SHARE, count).save(path)
+    return path
+
+
+def growth(trial: Trial, landmarks: int = 512) -> pd.DataFrame:
+    """Ridge, an MLP, `calibrated`, and a network on top of it, for every number of pairs that the trial has.
+
+    Parameters
+    ----------
+    landmarks : radial basis functions of `calibrated`, at most.
+
+    Returns
+    -------
+    One row a method and size: `pairs`, `method`, `seed`, the scores of `analysis.experiments.trial.SCORES`, `seconds`
+    of its fit and, of the network, the held-out `gain` that decides whether it is kept (NaN where it was given up).
+    """
+    found, held, tested = [], trial.validation.at_most(HELD), trial.test.at_most(TESTED)
+    for pairs in (size for size in SIZES if size <= len(trial.train.pairs)):
+        at = Trial.between(trial.seed, trial.train.take(np.arange(pairs)), held, tested)
+        steps = {"train.batch": 512, "train.steps": int(np.clip(20 * pairs // 512, *STEPS)), "train.seed": trial.seed}
+        mlp = preset("MLP", {"width": 256, "dropout": 0.1, "every": 100, **steps})
+        calibrated = preset("calibrated", {"landmarks": landmarks, "goal": "cosine", "seed": trial.seed})
+        fitted = at.race({"ridge": preset("ridge"), "MLP": mlp, CLOSED: calibrated})
+        started = time.perf_counter()
+        translate, gain = with_network(at, calibrated, fitted[CLOSED].translate)
+        seconds = at.rows[-1]["seconds"] + time.perf_counter() - started
+        at.add(NETWORK, translate(np.asarray(at.test.c)), seconds=seconds, gain=gain)
+        found.append(at.table().assign(pairs=pairs))
+    return pd.concat(found, ignore_index=True)
+
+
+def with_network(
+    trial: Trial, config: Any, translate: Callable[[Any], Any]
+) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+    """A network on top of a translator, and its held-out gain; where it is not kept, the translator alone, and NaN.
+
+    What the translator leaves is learned from translators of the same config that were fitted to one half of the
+    training items each and translate the other.
+    """
+    half = by_seed(trial.train.pairs.labels, (0.5, 0.5), trial.seed)
+    parts = [trial.train.take(np.flatnonzero(half != side)) for side in (0, 1)]
+    of_the_other = [Trial.between(trial.seed, part, trial.validation, trial.test).fit(config) for part in parts]
+
+    def base(c: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+        found = c.new_empty(len(c), trial.train.d)
+        for number, translator in enumerate(of_the_other):
+            found[side == number] = translator.translate(c[side == number])
+        return found
+
+    learned = learn(trial.train, half, base, torch.device("cpu"), trial.seed)
+    if learned is None:
+        return translate, float("nan")
+    network = learned.network
+
+    @torch.inference_mode()
+    def on_top(c: np.ndarray) -> np.ndarray:
+        rows = torch.from_numpy(c)
+        return network(rows, translate(rows)).numpy()
+
+    return on_top, learned.gain
