@@ -13,9 +13,8 @@ import torch
 
 from analysis.experiments.synthetic import mean_alignment, waves
 from analysis.experiments.trial import Trial
-from modtrans_core import preset
-from modtrans_core.calibrated.network import learn
-from modtrans_core.split import by_seed
+from modtrans_core import Pairing, preset
+from modtrans_core.calibrated.network import Held, learn
 
 K, D, KAPPA, SHARE = 32, 48, 100.0, 0.5
 """of the sets, see `waves`"""
@@ -25,6 +24,8 @@ SETS = {"few waves": 64, "many waves": 1024}
 """set -> the number of its waves: those of the first are few enough for a network to find their directions"""
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 """training pairs, each time the first of the larger set"""
+TRIED = 10_000
+"""training pairs from which on a network is tried"""
 HELD, TESTED = 2_000, 5_000
 """items to choose on and to test on, at most"""
 STEPS = 500, 3_000
@@ -70,20 +71,17 @@ def with_network(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
     """A network on top of a translator, and its held-out gain; where it is not kept, the translator alone, and NaN.
 
-    What the translator leaves is learned from translators of the same config that were fitted to one half of the
-    training items each and translate the other.
+    The validation part is held out from it, and the translator's answers there are those of a fit without that part.
     """
-    half = by_seed(trial.train.pairs.labels, (0.5, 0.5), trial.seed)
-    parts = [trial.train.take(np.flatnonzero(half != side)) for side in (0, 1)]
-    of_the_other = [Trial.between(trial.seed, part, trial.validation, trial.test).fit(config) for part in parts]
+    if len(trial.train.pairs) < TRIED:
+        return translate, float("nan")
+    c, total, count = next(trial.validation.sums("cpu", len(trial.validation.pairs)))
+    held = Held(c, total / count[:, None], trial.fit(config, unseen=True).translate(c))
 
-    def base(c: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
-        found = c.new_empty(len(c), trial.train.d)
-        for number, translator in enumerate(of_the_other):
-            found[side == number] = translator.translate(c[side == number])
-        return found
+    def fit(part: Pairing) -> Callable[[torch.Tensor], torch.Tensor]:
+        return Trial.between(trial.seed, part, trial.validation, trial.test).fit(config, unseen=True).translate
 
-    learned = learn(trial.train, half, base, torch.device("cpu"), trial.seed)
+    learned = learn(trial.train, fit, held, torch.device("cpu"), trial.seed)
     if learned is None:
         return translate, float("nan")
     network = learned.network
@@ -91,6 +89,7 @@ def with_network(
     @torch.inference_mode()
     def on_top(c: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(c)
-        return network(rows, translate(rows)).numpy()
+        found: np.ndarray = network(rows, translate(rows)).numpy()
+        return found
 
     return on_top, learned.gain

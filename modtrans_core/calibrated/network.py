@@ -3,15 +3,16 @@
     m(c) + a r(c, m(c))
 
 The base is a closed form, whose error on its own training pairs is no measure of what it leaves. So r is trained on
-z - m(c) with predictions m(c) of folds that the base was not fitted to. Some pairs are held out: they choose when the
-training ends and the length a, and they say what is gained.
+z - m(c) with bases that are fitted to one half of the pairs each and translate the other. When the training ends, the
+length a and what is gained are found on held-out conditions, with what the base itself says of them when their groups
+are left out: there the base that is improved is the one of all pairs.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import NamedTuple, cast
 
@@ -29,7 +30,7 @@ from modtrans_core.vectors import ROWS
 
 GAIN = 0.002
 """held-out cosine from which on a network is kept"""
-ENOUGH = 8_192
+ENOUGH = 65_536
 """conditions from which on one is tried"""
 WIDTH = 128
 """units of each of its two hidden layers"""
@@ -43,13 +44,22 @@ LOOKS, PATIENCE = 24, 4
 """looks at the held-out pairs in a training; of these, looks in a row without a gain that end it"""
 HOPE = 0.1
 """share of `GAIN` that a quarter of the training has to bring, or it ends"""
-HELD, HELD_SHARE = 8_192, 0.1
-"""held-out conditions, about, and their share of all, at most"""
 ROOM = 2**30
 """bytes, at most, of what the base says of all conditions; of more conditions so many are looked at as fit"""
 
-Base = Callable[[Tensor, Tensor], Tensor]
-"""(unit conditions (n, k), the fold (n,) of each) -> m (n, d) of the maps that were fitted without that fold"""
+Predict = Callable[[Tensor], Tensor]
+"""the base: unit conditions (n, k) -> m (n, d)"""
+
+
+class Held(NamedTuple):
+    """Conditions whose groups are not trained on."""
+
+    c: Tensor
+    """(n, k), unit"""
+    z: Tensor
+    """the mean (n, d) of the unit targets of each"""
+    m: Tensor
+    """what the base says of each where its group is left out (n, d)"""
 
 
 class Network(nn.Module):
@@ -97,44 +107,44 @@ class Learned(NamedTuple):
 
     network: Network
     gain: float
-    """mean cosine on held-out items beyond the base's"""
-    held: np.ndarray
-    """those items, ascending"""
+    """mean held-out cosine beyond the base's"""
 
 
 def learn(
-    pairing: Pairing, fold: np.ndarray, base: Base, device: torch.device, seed: int = 0, report: Progress = silent
+    pairing: Pairing,
+    fit: Callable[[Pairing], Predict],
+    held: Held,
+    device: torch.device,
+    seed: int = 0,
+    report: Progress = silent,
 ) -> Learned | None:
-    """Train a network on what the base leaves; None where it gains less than `GAIN`, or the pairs are too few.
+    """Train a network on what the base leaves; None where it gains less than `GAIN` on what is held out.
 
     Parameters
     ----------
-    fold : of each item (n,), whole groups.
-    base : out-of-fold predictions; called once for each condition, `ROWS` at a time.
-    seed : of the held-out pairs, the weights and the order.
+    pairing : pairs of other groups than those held out; of two groups at least.
+    fit : the base that is fitted to some pairs. It is called with each half of the pairs, whole groups, and translates
+        the other.
+    held : chooses when the training ends and the length a.
+    seed : of the halves, the weights and the order.
     """
-    k, d = pairing.k, pairing.d
-    if len(pairing.c) < ENOUGH or len(np.unique(pairing.pairs.labels)) < 2:
-        return None
-    most = min(len(pairing.pairs), ROOM // (2 * d) * len(pairing.pairs) // len(pairing.c))
-    items = np.linspace(0, len(pairing.pairs) - 1, most).astype(np.int64)
-    share = min(HELD_SHARE, HELD / len(pairing.c))
-    part = by_seed(pairing.pairs.labels[items], (1 - share, share), seed)
-    seen, held = (pairing.take(items[part == side]) for side in (0, 1))
-    seen_m, held_m = (answers(one, fold[items[part == side]], base, device) for side, one in enumerate((seen, held)))
+    k, d, n = pairing.k, pairing.d, len(pairing.pairs)
+    most = max(1, ROOM // (2 * d)) * n // len(pairing.c)
+    if most < n:
+        pairing = pairing.take(np.linspace(0, n - 1, most).astype(np.int64))
+    half = by_seed(pairing.pairs.labels, (0.5, 0.5), seed)
+    m = answers(pairing, half, [fit(pairing.take(np.flatnonzero(half != side))) for side in (0, 1)], device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(k, d, WIDTH).to(device)
-    network.standardise(torch.cat([on_device(seen.c[:ROWS], device), seen_m[:ROWS].float()], dim=1))
-    looks = Looks(held, held_m, device)
+    network.standardise(torch.cat([on_device(pairing.c[:ROWS], device), m[:ROWS].float()], dim=1))
     weights = sum(value.numel() for value in network.parameters())
-    steps = min(STEPS, EPOCHS * len(seen) // BATCH, int(WORK / (6 * BATCH * weights)))
+    steps = min(STEPS, EPOCHS * len(pairing) // BATCH, int(WORK / (6 * BATCH * weights)))
     config = TrainConfig(steps, BATCH, RATE, WEIGHT_DECAY, EMA, seed)
+    looks = Looks(held)
     with suppress(Enough):
-        train(network, loss, OnBase(seen, BATCH, seed, device, seen_m), config, looks, report, torch.optim.AdamW)
-    if looks.best is None or looks.gain < GAIN:
-        return None
-    return Learned(looks.best, looks.gain, items[part == 1])
+        train(network, loss, OnBase(pairing, BATCH, seed, device, m), config, looks, report, torch.optim.AdamW)
+    return None if looks.best is None or looks.gain < GAIN else Learned(looks.best, looks.gain)
 
 
 class OnBase(Batches):
@@ -161,13 +171,14 @@ def loss(network: Network, both: Tensor, z: Tensor) -> dict[str, Tensor]:
     return {"total": (z - m - network.residual(both)).square().sum(1).mean()}
 
 
-def answers(pairing: Pairing, fold: np.ndarray, base: Base, device: torch.device) -> Tensor:
-    """What the base says of every condition (N, d), float16, by maps that have not seen its fold."""
+def answers(pairing: Pairing, half: np.ndarray, maps: Sequence[Predict], device: torch.device) -> Tensor:
+    """What is said of every condition (N, d), float16, by the map of the half (n,) that its item lies in."""
     found = torch.empty(len(pairing.c), pairing.d, dtype=torch.float16, device=device)
-    of = torch.from_numpy(fold[pairing.item]).to(device)
     for start in range(0, len(found), ROWS):
         rows = slice(start, start + ROWS)
-        found[rows] = base(on_device(pairing.c[rows], device), of[rows]).half()
+        c, side = on_device(pairing.c[rows], device), torch.from_numpy(half[pairing.item[rows]]).to(device)
+        for number, predict in enumerate(maps):
+            found[start + (side == number).nonzero()[:, 0]] = predict(c[side == number]).half()
     return found
 
 
@@ -178,27 +189,20 @@ class Enough(Exception):
 class Looks:
     """A `modtrans_core.train.Watch` that keeps the weights, and their length a, of the best held-out cosine.
 
-    Parameters
-    ----------
-    held : items that are not trained on.
-    m : what the base says of their conditions.
-
     Raises
     ------
     Enough
         From `after`, where the training has no hope or no longer gains.
     """
 
-    def __init__(self, held: Pairing, m: Tensor, device: torch.device) -> None:
-        c, total, count = next(held.sums(device, len(held.pairs), (0, 1)))
-        self.z, self.m = total / count[:, None], m.float()
-        self.both = torch.cat([c, self.m], dim=1)
-        self.base, self.gain, self.since = self.cosine(self.m), 0.0, 0
+    def __init__(self, held: Held) -> None:
+        self.held, self.both = held, torch.cat([held.c, held.m], dim=1)
+        self.base, self.gain, self.since = self.cosine(held.m), 0.0, 0
         self.best: Network | None = None
 
     def cosine(self, zhat: Tensor) -> float:
         """Mean over the held-out conditions."""
-        return float((normalize(zhat, dim=1) * self.z).sum(1).mean())
+        return float((normalize(zhat, dim=1) * self.held.z).sum(1).mean())
 
     def resume(self, state: Training) -> int:
         return 0
@@ -214,9 +218,9 @@ class Looks:
             return
         network = copy.deepcopy(cast(Network, state.average)).eval()
         r = network.residual(self.both)
-        along = ((self.z - self.m) * r).sum() / r.square().sum().clamp_min(1e-30)
+        along = ((self.held.z - self.held.m) * r).sum() / r.square().sum().clamp_min(1e-30)
         network.length.copy_(along.clamp(0, 2))  # of all a, the nearest a r to what is left
-        gain = self.cosine(self.m + network.length * r) - self.base
+        gain = self.cosine(self.held.m + network.length * r) - self.base
         self.since += 1
         if gain > self.gain:
             self.best, self.gain, self.since = network, gain, 0

@@ -8,10 +8,19 @@ import torch
 from analysis.experiments import growth
 from analysis.experiments.trial import Trial
 from analysis.plots.growth import everything
-from modtrans_core import PairedEmbeddings, preset
+from modtrans_core import PairedEmbeddings, fit, preset
 from modtrans_core.calibrated import network
 
-SMALL = {"K": 4, "D": 6, "KAPPA": 40.0, "SHARE": 0.8, "SIZES": (200, 3000, 10**9), "TESTED": 600, "STEPS": (50, 200)}
+SMALL = {
+    "K": 4,
+    "D": 6,
+    "KAPPA": 40.0,
+    "SHARE": 0.8,
+    "SIZES": (200, 3000, 10**9),
+    "TESTED": 600,
+    "STEPS": (50, 200),
+    "TRIED": 1000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +28,7 @@ def trial(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         for name, value in SMALL.items():
             patched.setattr(growth, name, value)
-        for name, value in {"ENOUGH": 1000, "BATCH": 128, "WIDTH": 64}.items():
+        for name, value in {"BATCH": 128, "WIDTH": 64}.items():
             patched.setattr(network, name, value)
         path = growth.write_set(3, 3000, tmp_path_factory.mktemp("set") / "waves.npz")
         yield Trial.of(PairedEmbeddings.load(path), "image", "text", 0)
@@ -52,27 +61,18 @@ def test_the_network_gains_on_few_landmarks_and_is_not_tried_on_few_pairs(table)
     assert (rows["seconds"] > closed["seconds"]).all()
 
 
-def test_each_half_is_translated_by_the_fit_to_the_other(trial, monkeypatch):
-    few = Trial.between(0, trial.train.take(np.arange(40)), trial.validation, trial.test)
-    fitted = []
-    monkeypatch.setattr(Trial, "fit", lambda self, config: fitted.append(self.train) or Constant(self.train.mean()))
+def test_what_is_held_out_is_translated_by_a_fit_that_has_not_seen_it(trial, monkeypatch):
     asked = {}
-    monkeypatch.setattr(growth, "learn", lambda pairing, half, base, *rest: asked.update(half=half, base=base))
-    translate, gain = growth.with_network(few, preset("calibrated"), len)
+    monkeypatch.setattr(growth, "learn", lambda pairing, fit, held, *rest: asked.update(fit=fit, held=held))
+    translate, gain = growth.with_network(trial, preset("ridge"), len)
     assert translate is len and np.isnan(gain)
-    half, c = asked["half"], few.train.unit_pairs()[0]
-    said = asked["base"](c, torch.from_numpy(half)).numpy()
-    z = few.train.unit_pairs()[1].numpy()
-    for side in (0, 1):
-        assert np.allclose(said[half == side], z[half != side].mean(0), atol=1e-6)
-
-
-class Constant:
-    def __init__(self, mean):
-        self.mean = mean
-
-    def translate(self, c):
-        return c.new_tensor(self.mean).expand(len(c), -1)
+    c, z = trial.validation.unit_pairs()
+    alone = trial.fit(preset("ridge"), unseen=True).translate(c)
+    assert torch.equal(asked["held"].m, alone) and torch.allclose(asked["held"].z, z, atol=1e-6)
+    assert not torch.equal(alone, trial.fit(preset("ridge")).translate(c))
+    part = trial.train.take(np.arange(100))
+    of_part = fit(part.pairs, config=preset("ridge"), progress=lambda *_: None).translate(c)
+    assert torch.equal(asked["fit"](part)(c), of_part)
 
 
 def test_the_figure_has_a_row_a_set_and_the_best_cosine(table):
