@@ -28,7 +28,7 @@ TRIED = 10_000
 """training pairs from which on a network is tried"""
 HELD, TESTED = 2_000, 5_000
 """items to choose on and to test on, at most"""
-STEPS = 500, 3_000
+STEPS = 500, 2_000
 """of the MLP, least and most; between them each pair is seen 20 times"""
 CLOSED, NETWORK = "calibrated", "calibrated + network"
 

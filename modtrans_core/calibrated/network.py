@@ -34,7 +34,7 @@ ENOUGH = 65_536
 """conditions from which on one is tried"""
 WIDTH = 128
 """units of each of its two hidden layers"""
-BATCH, EPOCHS, STEPS, WORK = 512, 80, 6_000, 2e12
+BATCH, EPOCHS, STEPS, WORK = 512, 80, 4_000, 2e12
 """pairs a step; times that each pair is seen, steps, and floating-point operations, at most: half a minute of a core"""
 RATE = 3e-3
 """AdamW's first step size, which falls to zero as a cosine"""
