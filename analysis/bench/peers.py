@@ -161,7 +161,7 @@ class ScikitLearn(Contender):
     def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
         c, z = (rows.cpu().numpy() for rows in task.pairing.unit_pairs())
         gamma = 0.5 / (BANDWIDTH * median_distance(c, 0)) ** 2
-        self.fitted = self.make(gamma, min(preset("calibrated").landmarks, len(c))).fit(c, z)
+        self.fitted = self.make(gamma, min(preset("kernel ridge").landmarks, len(c))).fit(c, z)
 
     def translate(self, c: Tensor, steps: int) -> Tensor:
         return torch.from_numpy(self.fitted.predict(c.cpu().numpy())).to(c)
@@ -173,7 +173,7 @@ def kernel_ridge() -> Contender:
 
 
 def nystroem() -> Contender:
-    """As many landmarks as `calibrated` has."""
+    """As many landmarks as the preset `kernel ridge` has: of more, the roots of their kernel matrix take minutes."""
 
     def make(gamma: float, landmarks: int) -> Any:
         return make_pipeline(Nystroem(gamma=gamma, n_components=landmarks, random_state=0), Ridge(1.0))

@@ -111,4 +111,4 @@ def test_kernel_ridge_is_the_closed_form_and_nystroem_comes_near_to_it(task):
         found.double(), torch.exp(-gamma * torch.cdist(c.double(), train).square()) @ weights, atol=1e-4
     )
     assert cosine(fitted(task, near).translate(c, 1).numpy(), found.numpy()).mean() > 0.9
-    assert len(near.fitted[0].components_) == 96  # all of its pairs, which are fewer than the landmarks of the preset
+    assert len(near.fitted[0].components_) == 96  # all of its pairs, which are few
