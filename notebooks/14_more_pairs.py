@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiments.growth import BEST, CLOSED, NETWORK, SETS, growth, write_set
+from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
@@ -40,7 +40,7 @@ for name, count in SETS.items():
     path.unlink()
 scores = pd.concat(tables.values(), ignore_index=True)
 save_table(scores, out, "runs")
-table = mean_and_spread(scores, ["set", "pairs", "method"], ["cosine", "centered_recall_at_1", "seconds", "gain"])
+table = mean_and_spread(scores, ["set", "pairs", "method"], ["cosine", RANKING, "seconds", "gain"])
 save_table(table, out, "growth")
 table.round(4)
 

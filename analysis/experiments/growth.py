@@ -30,6 +30,8 @@ HELD, TESTED = 2_000, 5_000
 """items to choose on and to test on, at most"""
 STEPS = 500, 2_000
 """of the MLP, least and most; between them each pair is seen 20 times"""
+RANKING = "centered_recall_at_1"
+"""the ranking that is shown beside the cosine"""
 CLOSED, NETWORK = "calibrated", "calibrated + network"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
+from analysis.experiments.growth import RANKING
 from analysis.plots.style import LABELS, PAGE, RULE, line, over_seeds, point
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def everything(table: pd.DataFrame, best: float) -> Figure:
         rows = table[table["set"] == name]
         against_pairs(rows, "cosine", pairs).set_title(name)
         against_seconds(rows, "cosine", seconds)
-        against_pairs(rows, "centered_recall_at_1", ranking)
+        against_pairs(rows, RANKING, ranking)
         for ax in (pairs, seconds):
             ax.axhline(best, linestyle=":", **RULE)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

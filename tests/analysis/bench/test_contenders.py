@@ -43,8 +43,9 @@ def test_calibrated_with_no_functions_has_a_mean_and_lengths(task):
 def test_a_calibrated_translation_takes_one_product_with_its_features(task):
     for landmarks in (0, 32):
         contender = fitted(task, Preset("calibrated", landmarks=landmarks))
-        L = len(contender.fitted.landmarks)
-        assert operations(task, contender, TINY) == {"translation": 2 * (16 * L + (16 + L + 1) * 16)}
+        L, features = len(contender.fitted.landmarks), len(contender.fitted.M)
+        assert L == landmarks and features > 16 + L
+        assert operations(task, contender, TINY) == {"translation": 2 * (16 * L + features * 16)}
 
 
 def test_ridge_is_nearly_the_linear_calibrated_map(task):
