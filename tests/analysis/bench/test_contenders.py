@@ -44,7 +44,7 @@ def test_a_calibrated_translation_takes_one_product_with_its_features(task):
     for landmarks in (0, 32):
         contender = fitted(task, Preset("calibrated", landmarks=landmarks))
         L, features = len(contender.fitted.landmarks), len(contender.fitted.M)
-        assert L == landmarks and features > 16 + L
+        assert landmarks == L and features > 16 + L
         assert operations(task, contender, TINY) == {"translation": 2 * (16 * L + features * 16)}
 
 
