@@ -22,7 +22,7 @@ BEST = mean_alignment(KAPPA, D)
 """the best mean cosine that there is"""
 SETS = {"few waves": 64, "many waves": 1024}
 """set -> the number of its waves: those of the first are few enough for a network to find their directions"""
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 """training pairs, each time the first of the larger set"""
 TRIED = 10_000
 """training pairs from which on a network is tried"""
