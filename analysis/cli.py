@@ -207,7 +207,7 @@ class Bench:
     """
 
     profile: Literal["smoke", "default", "full"] = "default"
-    """smoke: about a minute, small; default: under 12 minutes on two cores; full: hours"""
+    """smoke: about a minute, small; default: about 15 minutes on two cores; full: hours"""
     out: Path = Path("modtrans-bench")
     """folder for bench.json and figures/speed.pdf and .png"""
     device: str | None = None

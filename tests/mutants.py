@@ -822,6 +822,62 @@ MUTANTS = [
         "EXACT = 0.0",
         (f"{OF_THEORY}/test_decomposition.py",),
     ),
+    Mutant(
+        "synthetic: the cosine with mu is not rejected",
+        "analysis/experiments/synthetic.py",
+        "log_ratio >= -rng.standard_exponential(len(left))",
+        "log_ratio >= -np.inf",
+        ("tests/analysis/experiments/test_synthetic.py",),
+    ),
+    Mutant(
+        "synthetic: the best cosine of one dimension more",
+        "analysis/experiments/synthetic.py",
+        "ive(d / 2, kappa) / ive(d / 2 - 1, kappa)",
+        "ive(d / 2 + 0.5, kappa) / ive(d / 2 - 0.5, kappa)",
+        ("tests/analysis/experiments/test_synthetic.py",),
+    ),
+    Mutant(
+        "synthetic: every block is the first",
+        "analysis/experiments/synthetic.py",
+        "default_rng([seed, 1, block])",
+        "default_rng([seed, 1])",
+        ("tests/analysis/experiments/test_synthetic.py",),
+    ),
+    Mutant(
+        "network: each half is translated by the fit to itself",
+        "modtrans_core/calibrated/network.py",
+        "np.flatnonzero(half != side)",
+        "np.flatnonzero(half == side)",
+        ("tests/core/calibrated/test_network.py",),
+    ),
+    Mutant(
+        "network: the answers of other conditions beside a condition",
+        "modtrans_core/calibrated/network.py",
+        "self.of_c[torch.from_numpy(self.chosen(step)[mine])]",
+        "self.of_c[torch.from_numpy(self.chosen(step + 1)[mine])]",
+        ("tests/core/calibrated/test_network.py",),
+    ),
+    Mutant(
+        "network: kept whatever it gains",
+        "modtrans_core/calibrated/network.py",
+        "looks.best is None or looks.gain < GAIN",
+        "looks.best is None",
+        ("tests/core/calibrated/test_network.py",),
+    ),
+    Mutant(
+        "network: nothing is given up early",
+        "modtrans_core/calibrated/network.py",
+        "if self.since >= PATIENCE or (",
+        "if self.since >= 10**9 or (False and ",
+        ("tests/core/calibrated/test_network.py",),
+    ),
+    Mutant(
+        "bench: the limit of what is plentiful",
+        "analysis/bench/report.py",
+        "float(min(rate / operations",
+        "float(max(rate / operations",
+        ("tests/analysis/bench/test_run.py",),
+    ),
 ]
 """what is planted; a text that the code no longer has is an error of `tests/test_mutants.py`"""
 

@@ -26,6 +26,8 @@ class Contender(ABC):
     """whether it is fitted by optimiser steps, and not in closed form"""
     samples: bool = False
     """whether it samples in steps"""
+    most: int | None = None
+    """pairs that it can be fitted to, at most"""
 
     one_space: bool = False
     """whether it needs one dimension for both modalities"""
@@ -74,6 +76,5 @@ def ours() -> list[Contender]:
     return [
         Preset("poster"),
         Preset("calibrated", "calibrated, linear", landmarks=0),
-        Preset("calibrated", "calibrated, 512 functions", landmarks=512),
         Preset("calibrated"),
     ]

@@ -90,6 +90,13 @@ def matrix_rate(device: torch.device, at_least: float, size: int | None = None) 
     return 2 * size**3 / seconds_per_call(lambda: left @ right, at_least)
 
 
+def copy_rate(device: torch.device, at_least: float, size: int = 2**26) -> float:
+    """Bytes per second of a copy of so many float32 numbers, each read once and written once."""
+    source = torch.ones(size, device=device)
+    target = torch.empty_like(source)
+    return 8 * size / seconds_per_call(lambda: target.copy_(source), at_least)
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     """What the numbers were measured on: device, threads and versions."""
     return {

@@ -1,4 +1,5 @@
-"""What ours are compared with: the poster's published network, published diffusion priors, an MLP, a ridge map.
+"""What ours are compared with: the poster's published network, published diffusion priors, an MLP, and scikit-learn's
+ridge map and kernel regressions.
 
 The priors have the size of the one in the DALLE2-pytorch README (depth 6, 8 heads of 64). They see the condition alone
 and no text tokens, and predict the clean target scaled by sqrt(d).
@@ -13,11 +14,17 @@ from functools import partial
 from typing import Any
 
 import torch
+from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from analysis.bench.contenders import Contender, Preset
 from analysis.bench.task import Task
+from analysis.translators.kernel import median_distance
+from modtrans_core import preset
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
 from modtrans_core.train import TrainConfig, bfloat16, train
@@ -27,6 +34,10 @@ TIMESTEPS = 1000
 DROPPED = 0.1
 """probability that the condition is dropped in training, as published"""
 LEARNING_RATE = 3e-4
+BANDWIDTH = 0.5
+"""of scikit-learn's kernels, in units of the median distance of two conditions"""
+EXACT = 6_000
+"""pairs that `KernelRidge` is fitted to, at most: its matrix has as many rows and columns"""
 
 
 class Prior(Contender):
@@ -133,6 +144,43 @@ class DiffusersPrior(Prior):
         return x
 
 
+class ScikitLearn(Contender):
+    """A regression of scikit-learn at one setting, of unit vectors in float32: nothing is chosen.
+
+    Parameters
+    ----------
+    make : (gamma of the kernel, landmarks) -> the regression.
+    most : pairs that it can be fitted to, at most.
+    """
+
+    peer, learns = True, False
+
+    def __init__(self, name: str, make: Callable[[float, int], Any], most: int | None = None) -> None:
+        self.name, self.make, self.most = name, make, most
+
+    def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
+        c, z = (rows.cpu().numpy() for rows in task.pairing.unit_pairs())
+        gamma = 0.5 / (BANDWIDTH * median_distance(c, 0)) ** 2
+        self.fitted = self.make(gamma, min(preset("kernel ridge").landmarks, len(c))).fit(c, z)
+
+    def translate(self, c: Tensor, steps: int) -> Tensor:
+        return torch.from_numpy(self.fitted.predict(c.cpu().numpy())).to(c)
+
+
+def kernel_ridge() -> Contender:
+    """All conditions are landmarks."""
+    return ScikitLearn("KernelRidge", lambda gamma, _: KernelRidge(alpha=1.0, kernel="rbf", gamma=gamma), EXACT)
+
+
+def nystroem() -> Contender:
+    """As many landmarks as the preset `kernel ridge` has: of more, the roots of their kernel matrix take minutes."""
+
+    def make(gamma: float, landmarks: int) -> Any:
+        return make_pipeline(Nystroem(gamma=gamma, n_components=landmarks, random_state=0), Ridge(1.0))
+
+    return ScikitLearn("Nystroem + Ridge", make)
+
+
 PEERS: dict[str, Callable[[], Contender]] = {
     # its reconstruction term goes back through both samplers: 40 times the cost for 2% of the gradient
     "published network": partial(Preset, "released", "published network", peer=True, lambda_1=0.0),
@@ -140,6 +188,8 @@ PEERS: dict[str, Callable[[], Contender]] = {
     "diffusers prior": DiffusersPrior,
     "MLP": partial(Preset, "MLP", peer=True),
     "ridge": partial(Preset, "ridge", peer=True),
+    "Nystroem + Ridge": nystroem,
+    "KernelRidge": kernel_ridge,
 }
 
 

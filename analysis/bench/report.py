@@ -15,6 +15,11 @@ SHARE = 0.6
 """of the measured matrix rate, in a training step at the largest batch"""
 COCO_SECONDS = 60.0
 """of a training at COCO's size on a GPU, at most"""
+SMALL_SECONDS, LARGE, LARGE_SECONDS = 15.0, 40_000, 90.0
+"""of the preset's fit to a small set, at most; and to this many pairs, at most"""
+ROW_SECONDS, ROWS_PER_SECOND = 1e-3, 1e5
+"""of the preset: a call with one condition, at most, and many conditions in a call, at least"""
+PRESET = "calibrated"
 TIE = 5e-4
 """difference of test cosines that counts as none"""
 
@@ -70,6 +75,7 @@ def _row(content: Content, contender: Content) -> dict[str, Any]:
         return median(values(content, quantity, name, what).values())
 
     operations, launches = middle("operations", "pair"), middle("operations", "launches")
+    one_row = middle("one row", "embeddings_per_second")
     found = ratio(rates(content, contender, "train"), values(content, "float32", "machine", "flops_per_second"))
     (scores,) = (m for m in content["measurements"] if m["quantity"] == "quality" and m["contender"] == name)
     return {
@@ -82,21 +88,50 @@ def _row(content: Content, contender: Content) -> dict[str, Any]:
         "share": found["value"] * operations if found and operations is not None else None,
         "translate": middle("translate", "embeddings_per_second"),
         "operations_translation": middle("operations", "translation"),
+        "small_seconds": middle("small fit", "seconds"),
+        "row_seconds": None if one_row is None else 1 / one_row,
+        "many": middle("many rows", "embeddings_per_second"),
+        "limit": limit(content, middle("operations", "translation")),
         "quality": {key: scores[key] for key in scores if key not in ("quantity", "contender", "round")},
     }
+
+
+def limit(content: Content, operations: float) -> float | None:
+    """Translations per second that the machine allows at most: its matrix rate over the operations of one, or its copy
+    rate over the bytes of a condition and a translation; None where no operation was counted."""
+    rate, copied = (
+        median(values(content, quantity, "machine", name).values())
+        for quantity, name in (("float32", "flops_per_second"), ("copy", "bytes_per_second"))
+    )
+    if not operations:
+        return None
+    return float(min(rate / operations, copied / (4 * sum(content["dimensions"].values()))))
 
 
 def _requirements(content: Content, rows: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
     ours = [row for row in rows if not row["peer"]]
     for peer in (row for row in rows if row["peer"]):
         yield from _against(peer, ours, ratios)
+    yield from _of_the_preset(content, next((row for row in ours if row["name"] == PRESET), None))
     for row in ours:
         if row["share"] is not None:
             what = f"share of the float32 matrix rate, {row['name']} at batch {content['settings']['batch']:,}"
             yield _entry(what, SHARE, _one(row["share"]), "the whole optimiser step")
     for entry in (m for m in content["measurements"] if m["quantity"] == "COCO"):
-        found, what = _one(entry["seconds"]), f"COCO's size, {entry['contender']}: seconds (at most)"
-        yield {**_entry(what, COCO_SECONDS, found, ""), "reached": entry["seconds"] <= COCO_SECONDS}
+        yield _at_most(f"COCO's size, {entry['contender']}: seconds", COCO_SECONDS, entry["seconds"])
+
+
+def _of_the_preset(content: Content, row: Content | None) -> Iterator[dict[str, Any]]:
+    """What the preset costs."""
+    if row is None:
+        return
+    pairs, small = content["settings"]["train"], content["settings"]["small"]
+    yield _at_most(f"fit to {small:,} pairs, {PRESET}: seconds", SMALL_SECONDS, row["small_seconds"])
+    if pairs >= LARGE:
+        yield _at_most(f"fit to {pairs:,} pairs, {PRESET}: seconds", LARGE_SECONDS, row["quality"]["seconds"])
+    yield _at_most(f"one row, {PRESET}: seconds", ROW_SECONDS, row["row_seconds"])
+    reason = f"the machine allows {row['limit']:,.0f}" if row["limit"] else ""
+    yield _entry(f"rows per second, {PRESET}", ROWS_PER_SECOND, _one(row["many"]), reason)
 
 
 def _against(peer: Content, ours: Sequence[Content], ratios: Sequence[Content]) -> Iterator[dict[str, Any]]:
@@ -129,9 +164,13 @@ def _entry(what: str, needed: float, found: Content | None, reason: str) -> dict
     }  # fmt: skip
 
 
+def _at_most(what: str, needed: float, value: float) -> dict[str, Any]:
+    return {**_entry(f"{what} (at most)", needed, _one(value), ""), "reached": value <= needed}
+
+
 def text(content: Content) -> str:
     """Machine, contenders, optimiser steps, ratios and requirements, as blocks of lines."""
-    blocks = (_machine, _contenders, _steps, _ratios, _required)
+    blocks = (_machine, _contenders, _closed_forms, _steps, _ratios, _required)
     return "\n\n".join(block(content) for block in blocks)
 
 
@@ -158,6 +197,25 @@ def _contenders(content: Content) -> str:
         f"closed form, the whole fit\ntranslations: {settings['translated']} in a call; diffusion in "
         f"{settings['steps']} steps\ncosine: floor {first['floor']:.3f}{best}; R@1, R@10: centered, of "
         f"{first['gallery']} items"
+    )
+
+
+def _closed_forms(content: Content) -> str:
+    """What closed forms cost at a small size, one row at a time, and in large calls beside what the machine allows."""
+    settings, rows = content["settings"], {row["name"]: row for row in content["contenders"]}
+    names = dict.fromkeys(m["contender"] for m in content["measurements"] if m["quantity"] == "small fit")
+    table = [["closed form", f"{settings['small']:,} pairs in s", "one row in ms", "rows/s", "limit", "share"]]
+    for name in names:
+        row, seconds = rows.get(name), median(values(content, "small fit", name, "seconds").values())
+        cells = ["-"] * 4
+        if row is not None:
+            limit = row["limit"]
+            allowed = ["-", "-"] if limit is None else [f"{limit:,.0f}", f"{row['many'] / limit:.2f}"]
+            cells = [f"{row['row_seconds'] * 1e3:.3g}", f"{row['many']:,.0f}", *allowed]
+        table.append([name, f"{seconds:.3g}", *cells])
+    return (
+        f"{_aligned(table)}\nrows/s: {settings['many']:,} in a call; limit: the machine's matrix rate over the "
+        "operations of a row, or its copy rate over the bytes of one"
     )
 
 

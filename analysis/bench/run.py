@@ -5,9 +5,10 @@ A busy machine slows all contenders of a round alike: the ratios of one round ca
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.files import read_json, write_json
 
-SCHEMA, FILE = 2, "bench.json"
+SCHEMA, FILE = 3, "bench.json"
 COUNTED = 32
 """rows over which operations are counted; their number is proportional to the rows"""
 COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
@@ -40,8 +41,10 @@ class Settings:
     """dimension of conditions and targets"""
     intrinsic: int = 64
     """dimensions of the subspace of R^d that conditions fill"""
-    train: int = 20_000
+    train: int = 40_000
     """training pairs"""
+    small: int = 3_000
+    """training pairs of a small fit of a closed form"""
     validation: int = 1_000
     """validation pairs"""
     test: int = 500
@@ -50,6 +53,8 @@ class Settings:
     """pairs of an optimiser step"""
     translated: int = 256
     """conditions translated in a call"""
+    many: int = 8_192
+    """conditions that a closed form translates in a call, where it is compared with the limit of the machine"""
     rounds: int = 3
     """times that each throughput is measured, all contenders in turn"""
     steps: int = 10
@@ -68,12 +73,12 @@ class Settings:
 
 PROFILES: dict[str, Settings] = {
     "check": Settings(
-        d=64, intrinsic=16, train=800, validation=100, test=50, batch=16, translated=32, rounds=2,
+        d=64, intrinsic=16, train=800, small=200, validation=100, test=50, batch=16, translated=32, many=256, rounds=2,
         timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
     ),
     "smoke": Settings(
-        d=256, train=4_000, validation=300, test=100, batch=32, translated=128, rounds=2, timed_steps=1,
-        budget=2.0, at_least=0.05, patience=2.0,
+        d=256, train=4_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=2,
+        timed_steps=1, budget=2.0, at_least=0.05, patience=2.0,
     ),
     "default": Settings(),
     "full": Settings(
@@ -139,12 +144,17 @@ def bench(
     facts = {"settings": asdict(profile), "data": data, "machine": measure.machine(place)}
     content = begin(out / FILE, facts, overwrite)
     others, content["left_out"] = peers(task.pairing.k, task.pairing.d)
+    contenders = [*others, *ours()]
+    for one in [one for one in contenders if one.most is not None and one.most < len(task.pairing)]:
+        reason = f"takes {one.most:,} pairs at most, and here are {len(task.pairing):,}; its small fit is measured"
+        content["left_out"][one.name] = reason
+    content |= {"optimum": task.optimum, "dimensions": {"k": task.pairing.k, "d": task.pairing.d}}
     for name, reason in content["left_out"].items():
         say(f"{name} is left out: {reason}")
-    contenders = [*others, *ours()]
-    content |= {"optimum": task.optimum, "dimensions": {"k": task.pairing.k, "d": task.pairing.d}}
-    content["names"] = [{"name": c.name, "peer": c.peer, "gradient": c.learns} for c in contenders]
-    make(list(planned(task, contenders, profile, content)), content, out / FILE, profile.patience)
+    whole = [one for one in contenders if one.name not in content["left_out"]]
+    content["names"] = [{"name": c.name, "peer": c.peer, "gradient": c.learns} for c in whole]
+    small = [copy.copy(one) for one in contenders if not one.learns]
+    make(list(planned(task, whole, small, profile, content)), content, out / FILE, profile.patience)
     content |= summarise(content)
     write_json(out / FILE, content)
     return content
@@ -184,19 +194,36 @@ def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Pat
 
 
 def planned(
-    task: Task, contenders: Sequence[Contender], settings: Settings, content: dict[str, Any]
+    task: Task,
+    contenders: Sequence[Contender],
+    small: Sequence[Contender],
+    settings: Settings,
+    content: dict[str, Any],
 ) -> Iterator[Measurement]:
-    """Every measurement of a run, in the order in which they are made."""
-    rate = partial(measure.matrix_rate, task.device, settings.at_least)
+    """Every measurement of a run, in the order in which they are made.
+
+    Parameters
+    ----------
+    small : closed forms of their own for the small fits.
+    """
+    rate, copied = (partial(of, task.device, settings.at_least) for of in (measure.matrix_rate, measure.copy_rate))
     learners = [contender for contender in contenders if contender.learns]
+    few = replace(task, train=task.train.at_most(settings.small))
     for round_ in range(settings.rounds):
         yield Measurement("float32", "machine", round_, lambda: {"flops_per_second": rate()})
+        yield Measurement("copy", "machine", round_, lambda: {"bytes_per_second": copied()})
+        for one in small:
+            yield Measurement("small fit", one.name, round_, partial(fitting, few, one))
         for learner in learners:
             yield Measurement("train", learner.name, round_, partial(training, task, learner, settings))
         for closed in (contender for contender in contenders if not contender.learns):
             yield Measurement("fit", closed.name, round_, partial(fitting, task, closed))
         for contender in contenders:
             yield Measurement("translate", contender.name, round_, partial(translating, task, contender, settings))
+        for closed in (contender for contender in contenders if not contender.learns):
+            for what, rows in (("one row", 1), ("many rows", settings.many)):
+                work = partial(translating, task, closed, settings, rows)
+                yield Measurement(what, closed.name, round_, work)
     for contender in contenders:
         yield Measurement("operations", contender.name, 0, partial(operations, task, contender, settings))
     for contender in contenders:
@@ -232,10 +259,13 @@ def ready(task: Task, contender: Contender) -> None:
         contender.fit(task.few(COUNTED) if contender.learns else task, COUNTED, 1)
 
 
-def translating(task: Task, contender: Contender, settings: Settings) -> dict[str, float]:
-    """Translations per second."""
+def translating(task: Task, contender: Contender, settings: Settings, rows: int = 0) -> dict[str, float]:
+    """Translations per second, so many rows in a call; by default those of the settings."""
     ready(task, contender)
-    c, steps = task.conditions(settings.translated), settings.timed_steps if contender.samples else settings.steps
+    c, steps = (
+        task.conditions(rows or settings.translated),
+        settings.timed_steps if contender.samples else settings.steps,
+    )
     seconds = measure.seconds_per_call(lambda: contender.translate(c, steps), settings.at_least)
     return {"embeddings_per_second": len(c) * steps / (seconds * settings.steps)}
 

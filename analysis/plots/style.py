@@ -32,6 +32,7 @@ NOTE = 6
 """size of type beside a point"""
 LABELS = {
     "cosine": "test cosine",
+    "centered_recall_at_1": "centered recall@1",
     "centered_recall_at_10": "centered recall@10",
     "agreement": "cosine of two samples",
     "energy": "energy score",

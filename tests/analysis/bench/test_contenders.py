@@ -9,6 +9,7 @@ from analysis.bench import contenders, peers
 from analysis.bench.contenders import Preset
 from analysis.bench.run import Settings, operations
 from analysis.bench.task import synthetic_task
+from modtrans_core import preset
 from modtrans_core.scores import cosine
 
 TINY = Settings(translated=16, steps=4)
@@ -26,9 +27,12 @@ def fitted(task, contender):
 
 def test_ours_are_the_presets_and_the_calibrated_map_by_its_size():
     found = {one.name: one for one in contenders.ours()}
-    assert list(found) == ["poster", "calibrated, linear", "calibrated, 512 functions", "calibrated"]
-    assert found["calibrated, linear"].config.landmarks == 0 and found["calibrated"].config.landmarks == 6144
-    assert [one.learns for one in found.values()] == [True, False, False, False]
+    assert list(found) == ["poster", "calibrated, linear", "calibrated"]
+    assert (
+        found["calibrated, linear"].config.landmarks == 0
+        and found["calibrated"].config.landmarks == preset("calibrated").landmarks
+    )
+    assert [one.learns for one in found.values()] == [True, False, False]
 
 
 def test_calibrated_with_no_functions_has_a_mean_and_lengths(task):
@@ -39,8 +43,9 @@ def test_calibrated_with_no_functions_has_a_mean_and_lengths(task):
 def test_a_calibrated_translation_takes_one_product_with_its_features(task):
     for landmarks in (0, 32):
         contender = fitted(task, Preset("calibrated", landmarks=landmarks))
-        L = len(contender.fitted.landmarks)
-        assert operations(task, contender, TINY) == {"translation": 2 * (16 * L + (16 + L + 1) * 16)}
+        L, features = len(contender.fitted.landmarks), len(contender.fitted.M)
+        assert landmarks == L and features > 16 + L
+        assert operations(task, contender, TINY) == {"translation": 2 * (16 * L + features * 16)}
 
 
 def test_ridge_is_nearly_the_linear_calibrated_map(task):
@@ -93,3 +98,18 @@ def test_a_peer_of_one_space_is_left_out_where_there_are_two(monkeypatch):
 
     monkeypatch.setattr(peers, "PEERS", {"one": lambda: OneSpace("ridge")})
     assert peers.peers(16, 8) == ([], {"one": "needs one dimension for both modalities, here 16 and 8"})
+
+
+def test_kernel_ridge_is_the_closed_form_and_nystroem_comes_near_to_it(task):
+    exact, near = (peers.PEERS[name]() for name in ("KernelRidge", "Nystroem + Ridge"))
+    c = task.conditions(40)
+    found = fitted(task, exact).translate(c, 1)
+    train, z = (rows.double() for rows in task.pairing.unit_pairs())
+    gamma = exact.fitted.gamma
+    kernel = torch.exp(-gamma * torch.cdist(train, train).square())
+    weights = torch.linalg.solve(kernel + torch.eye(len(train)), z)
+    assert torch.allclose(
+        found.double(), torch.exp(-gamma * torch.cdist(c.double(), train).square()) @ weights, atol=1e-4
+    )
+    assert cosine(fitted(task, near).translate(c, 1).numpy(), found.numpy()).mean() > 0.9
+    assert len(near.fitted[0].components_) == 96  # all of its pairs, which are few

@@ -89,4 +89,7 @@ def test_a_call_and_a_step_take_the_time_of_the_clock():
 
 def test_the_machine_has_a_rate_and_a_name():
     assert measure.matrix_rate(CPU, 0.001, size=64) > 1e6
+    small, large = (measure.copy_rate(CPU, 0.01, size=size) for size in (2**10, 2**22))
+    assert min(small, large) > 1e6  # bytes, and not calls, are what takes the time of the larger
+    assert 2**22 / large > 2**10 / small
     assert measure.machine(CPU)["device"]

@@ -8,14 +8,14 @@ import torch
 
 from analysis.bench import run
 from analysis.bench.contenders import Contender
-from analysis.bench.report import ratio, text
+from analysis.bench.report import limit, ratio, text
 from analysis.bench.run import PROFILES, Measurement, Settings, begin, bench, fitting, make
 from analysis.bench.task import synthetic_task
 from analysis.plots import speed
 
 TINY = Settings(
-    d=16, intrinsic=4, train=96, validation=24, test=20, batch=8, translated=16, rounds=2, steps=4, timed_steps=2,
-    budget=0.05, at_least=0.002,
+    d=16, intrinsic=4, train=96, validation=24, test=20, batch=8, translated=16, many=32, small=40, rounds=2, steps=4,
+    timed_steps=2, budget=0.05, at_least=0.002,
 )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ class Pretender(Contender):
             report(step + 1, steps)
 
     def translate(self, c, steps):
-        return c.clone()
+        return c @ torch.eye(c.shape[1])
 
 
 def test_a_whole_fit_is_timed_at_any_number_of_pairs():
@@ -98,12 +98,14 @@ def test_a_whole_fit_is_timed_at_any_number_of_pairs():
 
 def test_the_whole_run_with_pretenders(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "peers", lambda k, d: ([Pretender("slow", True, True)], {"absent": "is missing"}))
-    monkeypatch.setattr(run, "ours", lambda: [Pretender("copy", False, False)])
+    made = [Pretender("calibrated", False, False), Pretender("few", False, False)]
+    made[1].most = 66
+    monkeypatch.setattr(run, "ours", lambda: made)
     content = bench(tmp_path, TINY, device="cpu")
     assert bench(tmp_path, TINY, device="cpu") == content == json.loads((tmp_path / "bench.json").read_text())
     slow, copy = content["contenders"]
     assert slow["launches"] == 2 and slow["launch_seconds"] == pytest.approx(1e-5) and copy["launches"] is None
-    assert slow["quality"]["cosine"] == copy["quality"]["cosine"] and content["left_out"] == {"absent": "is missing"}
+    assert slow["quality"]["cosine"] == copy["quality"]["cosine"] and content["left_out"].keys() == {"absent", "few"}
     rounds = [[m for m in content["measurements"] if m["quantity"] == what] for what in ("train", "fit")]
     assert [len(found) for found in rounds] == [2, 2]
     found = sorted(b["pairs_per_second"] / a["pairs_per_second"] for a, b in zip(*rounds, strict=True))
@@ -112,10 +114,28 @@ def test_the_whole_run_with_pretenders(tmp_path, monkeypatch):
     assert translate["what"] == "translate" and translate["low"] <= translate["value"] <= translate["high"]
     named = {entry["requirement"]: entry for entry in content["requirements"]}
     assert named["training throughput, slow"]["value"] == train["value"]
-    assert named["time to its final cosine, slow"]["reason"].startswith("copy: ")
+    assert named["time to its final cosine, slow"]["reason"].startswith("calibrated: ")
     report = text(content)
-    assert "absent: is missing" in report and "copy, translate" in report and "ms at 5 us each" in report
+    assert "absent: is missing" in report and "calibrated, translate" in report and "ms at 5 us each" in report
+    row = next(line for line in report.splitlines() if line.startswith("few  "))
+    assert row.split()[2:] == ["-"] * 4 and "few: takes 66 pairs at most, and here are 96; its small fit is" in report
+    small = [m for m in content["measurements"] if m["quantity"] == "small fit"]
+    assert [m["contender"] for m in small] == ["calibrated", "few"] * 2
+    assert all(m["pairs_per_second"] * m["seconds"] == pytest.approx(40) for m in small)
+    assert copy["operations_translation"] == 2 * 16 * 16
+    one = named["one row, calibrated: seconds (at most)"]
+    assert one["value"] == copy["row_seconds"] > 1 / copy["many"] and one["reached"]
+    assert "fit to 96 pairs, calibrated: seconds (at most)" not in named, "of so few nothing is required"
     assert len(speed.both(content).axes) == 2
+
+
+def test_the_limit_is_that_of_what_is_scarcer_products_or_memory():
+    measurements = [
+        {"quantity": "float32", "contender": "machine", "round": 0, "flops_per_second": 1e9},
+        {"quantity": "copy", "contender": "machine", "round": 0, "bytes_per_second": 8e8},
+    ]
+    content = {"measurements": measurements, "dimensions": {"k": 12, "d": 8}}
+    assert limit(content, 1e3) == 1e6 and limit(content, 1e1) == 1e7 and limit(content, 0.0) is None
 
 
 def test_ratios_are_of_one_round():
