@@ -7,7 +7,7 @@ is chosen by what the regressions say of conditions whose group was left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from modtrans_core import distributed
-from modtrans_core.calibrated import stack
+from modtrans_core.calibrated import network, stack
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
 from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out
 from modtrans_core.calibrated.residual import residual_root
@@ -101,6 +101,10 @@ def fit(
     z, scored = held.target + mean.float(), scored + mean.float()
     share = _share(config.goal, scored, ranked, z)
     zhat = torch.lerp(scored, ranked, share)
+    learned = None
+    if config.network and len(pairing.c) >= network.ENOUGH:
+        learned = _network(pairing, facts, replace(config, goal=share), network.Held(held.c, z, zhat), held.group)
+        zhat = zhat if learned is None else learned(held.c, zhat).detach()
     expected = expected_cosine(zhat, z)
     M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
     M[-1] += mean.float()
@@ -110,10 +114,31 @@ def fit(
         M=torch.lerp(M, N, share), N=N, landmarks=landmarks,
         bandwidths=torch.tensor([float(basis.bandwidth) for basis in bases[1:]], device=device),
         expected=expected, root=_root(held, expected_length(zhat, expected), folds[0].rows), bank=bank,
-        corrections=corrections,
+        corrections=corrections, network=learned,
     )  # fmt: skip
     report(PASSES, PASSES)
     return translator
+
+
+def _network(
+    pairing: Pairing, facts: Facts, config: CalibratedConfig, held: network.Held, label: np.ndarray
+) -> network.Network | None:
+    """The network that `network.learn` trains on the pairs of other groups, if it gains enough.
+
+    Parameters
+    ----------
+    label : the group (n,) of each condition that is held out.
+    """
+    device = held.c.device
+    rest = pairing.take(np.flatnonzero(~np.isin(_labels([pairing])[0], label)))
+    if len(np.unique(rest.pairs.labels)) < 2:
+        return None
+
+    def base(part: Pairing) -> network.Predict:
+        return fit(part, None, facts, replace(config, network=False), device).base
+
+    found = network.learn(rest, base, held, device, config.seed)
+    return None if found is None else found.network
 
 
 class Map(NamedTuple):

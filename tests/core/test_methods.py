@@ -84,7 +84,7 @@ class Stranger:
         ({"config": Stranger()}, "^config: Stranger, that of a method among calibrated, poster.* is needed$"),
         ({"preset": "best"}, "^preset: 'best', one of .*calibrated.*poster.* is needed$"),
         ({"preset": "poster", "settings": {"gama": 1}}, "'gama' is not a setting; settings are gamma, width"),
-        ({"settings": {"gamma": 1}}, "'gamma' is not a setting; settings are landmarks, goal, seed"),
+        ({"settings": {"gamma": 1}}, "'gamma' is not a setting; settings are landmarks, goal, network, seed"),
         ({"preset": "poster", "settings": {"gamma": "wide"}}, "^gamma: 'wide', float is needed$"),
         ({"preset": "poster", "settings": {"train.steps": 1.5}}, "^train.steps: 1.5, int is needed$"),
         ({"preset": "poster", "settings": {"gamma": -1}}, "^gamma: -1, a number >= 0 is needed$"),

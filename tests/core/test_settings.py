@@ -86,7 +86,7 @@ def test_what_is_not_said_is_the_default():
         (lambda: changed(PosterConfig(), {"gamma.x": 1}), "'gamma.x' is not a setting"),
         (
             lambda: changed(CalibratedConfig(), {"gamma": 1}),
-            "'gamma' is not a setting; settings are landmarks, goal, seed",
+            "'gamma' is not a setting; settings are landmarks, goal, network, seed",
         ),
         (lambda: changed(PosterConfig(), {"gamma": -1}), "gamma: -1"),
         (lambda: changed(PosterConfig(), {"gamma": "wide"}), "gamma: 'wide', float"),

@@ -1,10 +1,13 @@
 """The network on top of a base: what it can gain is found, what it cannot is not claimed."""
 
+from dataclasses import replace
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 
-from modtrans_core import PairedEmbeddings
+from modtrans_core import CalibratedConfig, PairedEmbeddings, fit, load
 from modtrans_core.calibrated import network
 from modtrans_core.calibrated.network import Held, Network, OnBase, learn
 from modtrans_core.pairing import Pairing
@@ -127,3 +130,23 @@ def test_of_more_conditions_than_there_is_room_for_so_many_are_looked_at(monkeyp
         pairing, lambda part: fitted.append(len(part)) or linear(part), held(*made(300, 1.0)[:1], linear(pairing)), CPU
     )
     assert sum(fitted) == 1500
+
+
+def test_the_translator_keeps_a_network_that_gains_and_is_saved_with_it(tmp_path, monkeypatch):
+    """On top of a linear map, of more conditions than are left out; of pairs with nothing to gain there is none."""
+    fitting = import_module("modtrans_core.calibrated.fit")
+    monkeypatch.setattr(network, "ENOUGH", 3000)
+    monkeypatch.setattr(import_module("modtrans_core.calibrated.model"), "WIDTH", 64)
+    monkeypatch.setattr(fitting, "LEFT_OUT", 1000)
+    config = CalibratedConfig(landmarks=0, goal="cosine")
+    pairs, (new, truth) = made(5000, 1.0)[0].pairs, made(4000, 1.0, seed=2)
+    fitted, plain = (fit(pairs, config=one, device="cpu") for one in (config, replace(config, network=False)))
+    assert str(fitted) == "CalibratedTranslator(image 4 -> text 6, cosine, with a network)" and plain.network is None
+    c, z = new.unit_pairs()
+    gain = cosine(fitted.translate(c), z) - cosine(plain.translate(c), z)
+    assert gain > 0.7 * (cosine(truth, z) - cosine(plain.translate(c), z)) > 0.01
+    assert float(fitted.expected_cosine(c).mean()) == pytest.approx(cosine(fitted.translate(c), z), abs=0.01)
+    fitted.save(tmp_path / "run")
+    torch.testing.assert_close(load(tmp_path / "run", device="cpu").translate(c), fitted.translate(c))
+    assert fit(made(5000, 0.0)[0].pairs, config=config, device="cpu").network is None
+    assert fit(pairs.take(np.arange(2900)), config=config, device="cpu").network is None
