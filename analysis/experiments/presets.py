@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 
@@ -12,11 +10,10 @@ from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
 from analysis.translators import applicable
 from modtrans_core import preset
-from modtrans_core.calibrated.model import Goal
+from modtrans_core.calibrated.model import GOALS
 from modtrans_core.scores import cosine, recall_at_k, unit_targets
 from modtrans_core.vectors import unit
 
-GOALS: tuple[Goal, ...] = get_args(Goal)
 DEFAULT = "calibrated, balanced"
 """the method that is judged"""
 RIVALS = ("ridge", "ridge towards tI", "kernel ridge", "MLP")
