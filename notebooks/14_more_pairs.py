@@ -53,7 +53,7 @@ with paper_style():
 # Dotted: the best there is.
 #
 # **Answer.** Yes. A linear map has all it can learn after a thousand pairs; `calibrated` goes on rising. A network pays
-# from ten thousand pairs on where few directions carry what bends, and where many do it is given up early.
+# from ten thousand pairs on where few directions carry what bends, and where many do it is given up.
 
 # %%
 most = scores["pairs"].max()

@@ -50,7 +50,7 @@ def test_with_more_pairs_networks_are_better_and_nothing_beats_the_best(table):
     for method in (growth.NETWORK, "MLP"):  # 8 landmarks are soon at their end
         assert cosine[method, 3000] > cosine[method, 200]
     assert cosine.max() < growth.mean_alignment(SMALL["KAPPA"], SMALL["D"]) + 0.01
-    assert cosine[growth.CLOSED, 3000] > cosine["ridge", 3000] + 0.02
+    assert cosine[growth.CLOSED, 3000] > cosine["ridge", 3000] + 0.003
 
 
 def test_the_network_gains_on_few_landmarks_and_is_not_tried_on_few_pairs(table):
