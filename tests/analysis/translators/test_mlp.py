@@ -33,7 +33,7 @@ def test_it_bends_and_no_line_can_follow(rng, fit, mean_cosine, looks):
     config = MLPConfig(64, dropout=0.0, train=TrainConfig(600, 256, 1e-2, ema=0.0))
     score = mean_cosine(fit(config, *train, held), *held)
     assert score > 0.95
-    assert score == pytest.approx(max(looks[0].cosines.values()), abs=1e-6)
+    assert score == pytest.approx(max(looks[0].scores.values()), abs=1e-6)
     assert mean_cosine(fit(RidgeConfig(), *train, held), *held) < 0.7
 
 
@@ -43,9 +43,9 @@ def test_it_stops_when_there_is_nothing_to_learn(rng, fit, mean_cosine, looks):
     train, held, done = (c[:200], z[:200]), (c[200:], z[200:]), []
     config = MLPConfig(64, every=5, patience=3, train=TrainConfig(1000, 256, 2e-3, ema=0.0))
     fitted = fit(config, *train, held, progress=lambda *step: done.append(step))
-    best = max(looks[0].cosines, key=looks[0].cosines.get)
+    best = max(looks[0].scores, key=looks[0].scores.get)
     assert done[-1] == (best + 3 * 5, 1000)
-    assert mean_cosine(fitted, *held) == pytest.approx(looks[0].cosines[best], abs=1e-6)
+    assert mean_cosine(fitted, *held) == pytest.approx(looks[0].scores[best], abs=1e-6)
     assert mean_cosine(fitted, *held) < mean_cosine(fit(MoveConfig("constant mean"), *train, held), *held) + 0.02
 
 
