@@ -89,6 +89,7 @@ class MLPTranslator(Stored, nn.Module):
             self.network = network(facts.k, facts.d, config.width, config.dropout, config.layers)
             if config.skip:
                 self.straight = nn.Identity() if facts.k == facts.d else nn.Linear(facts.k, facts.d, bias=False)
+                nn.init.zeros_(self.network[-1].weight)  # it starts as what it is added to
         if config.loss == "InfoNCE":
             self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
         self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
@@ -237,7 +238,7 @@ METHOD = Method(
     {
         "MLP": MLPConfig(),
         "MLP InfoNCE": MLPConfig(loss="InfoNCE"),
-        "residual MLP": MLPConfig(256, 0.1, layers=1, skip=True, loss="squared"),
+        "residual MLP": MLPConfig(256, layers=1, skip=True, loss="squared", train=TrainConfig(600, 256, 5e-4, 1e-2, 0.0)),
     },
 )  # fmt: skip
 """`residual MLP` is the form of Drift-Adapter's (Vejendla 2025, arXiv:2509.23471)"""
