@@ -1,37 +1,81 @@
-"""Which translator to choose: the cosine and the centered ranking side by side, and who wins both."""
+"""One protocol for every translator: its scores on held-out items, and of which rivals `calibrated` is ahead."""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.trial import Trial
+from analysis.experiments.trial import Trial, every_trial
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
-from analysis.translators import applicable
-from modtrans_core import preset
-from modtrans_core.calibrated.model import Goal
-from modtrans_core.scores import cosine, recall_at_k, unit_targets
+from analysis.translators import SIMPLE, SLOWER, applicable
+from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.checks import refuse_unless
+from modtrans_core.progress import Progress, silent
+from modtrans_core.scores import RANKS, cosine, recall_at_k, unit_targets
 from modtrans_core.vectors import unit
 
-GOALS: tuple[Goal, ...] = get_args(Goal)
-DEFAULT = "calibrated, balanced"
-"""the method that is judged"""
-RIVALS = ("ridge", "ridge towards tI", "kernel ridge", "MLP")
-"""the methods that it has to win against"""
-BOTH = ("cosine", "centered_recall_at_10")
-"""the two scores of the front"""
-JUDGED = ("cosine", "centered_recall_at_1", "centered_recall_at_10")
+GOALS = ("cosine", "balanced", "retrieval")
+"""the points of the front of `calibrated` that are fitted, the best cosine first"""
+RIVALS = (*SIMPLE, *SLOWER)
+"""presets that it is compared with, where they apply"""
+JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))
+WITHIN = 0.01
+"""of cosine, that a point may give up to a rival and still be compared with its ranking"""
+WAYS = {"plain": "", "centered": "centered_"}
+"""rankings -> what their scores begin with"""
 CONFIDENCE = 0.95
 """that one verdict is right"""
+AT_RIDGE = "ranked_recall_at_1 at ridge's cosine"
+"""the score in which the condition itself is the rival, where both modalities share a space"""
+AIMS = {
+    "cosine": "cosine ahead of every rival's",
+    "ranked_recall_at_1": f"R@1 ahead of every rival's of comparable cosine (within {WITHIN:g})",
+    "ranked_recall_at_10": f"R@10 ahead of every rival's of comparable cosine (within {WITHIN:g})",
+    AT_RIDGE: "at ridge's cosine, R@1 at least that of the condition itself",
+}
+"""score -> what is to be reached"""
 
 
-def presets(
-    trial: Trial, rivals: tuple[str, ...] = ("constant mean", "identity", "mean shift", *RIVALS)
-) -> pd.DataFrame:
-    """Rivals, and `calibrated` by each goal.
+class Compared(NamedTuple):
+    """What was measured: every method's scores, and the gains of every point of the front over every rival."""
+
+    scores: pd.DataFrame
+    gains: pd.DataFrame
+
+
+def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[tuple[str, str]]:
+    """Both directions between two modalities: those named; else image and text; else the only two there are.
+
+    Raises
+    ------
+    ValueError
+        One is named and not the other, or the two are not there, or are one.
+    """
+    names = list(pairs.arrays)
+    one, other = source, target
+    if not source and not target and len(names) > 1:
+        one, other = ("image", "text") if {"image", "text"} <= set(names) else names if len(names) == 2 else ("", "")
+    ok = {one, other} <= set(names) and one != other
+    refuse_unless(ok, "source, target", f"{one}, {other}", f"two of the modalities {', '.join(names)}")
+    return [(one, other), (other, one)]
+
+
+def compare(
+    pairs: Path, both: Sequence[tuple[str, str]], seeds: int, report: Progress = silent, rivals: Sequence[str] = RIVALS
+) -> Compared:
+    """`presets` on every route and split of a pair set, see `analysis.experiments.trial.every_trial`."""
+    found = every_trial(partial(presets, rivals=rivals), pairs, both, seeds, report)
+    return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
+
+
+def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS) -> Compared:
+    """Rivals, and `calibrated` by each goal, on one split.
 
     Parameters
     ----------
@@ -40,72 +84,111 @@ def presets(
 
     Returns
     -------
-    One row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
-    fit. In the rows of `RIVALS` also `<score>_gain` of each of `JUDGED`, how much higher `DEFAULT` scores on the same
-    test items, and `<score>_margin`, half the width of its interval (`gains`).
+    scores : one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds`, the time of
+        its fit, and `ranked_recall_at_1` and `_10`, see `item_scores`.
+    gains : see `gains`.
     """
-    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, rivals)}
-    for goal in GOALS:
-        configs[f"calibrated, {goal}"] = preset("calibrated", {"goal": goal, "seed": trial.seed})
-    fitted = trial.race(configs)
-    judged = [name for name in fitted if name in (DEFAULT, *RIVALS)]
-    scores = {name: item_scores(trial, fitted[name].translate(np.asarray(trial.test.c))) for name in judged}
-    return trial.table().merge(gains(scores, trial.test.pairs.labels), on="method", how="left")
+    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, tuple(rivals))}
+    points = {f"calibrated, {goal}": preset("calibrated", {"goal": goal, "seed": trial.seed}) for goal in goals}
+    fitted = trial.race(configs | points)
+    items = {name: item_scores(trial, one) for name, one in fitted.items()}
+    found = trial.table()
+    for k in RANKS:
+        name = f"ranked_recall_at_{k}"
+        found[name] = [items[method][name].mean() for method in found["method"]]
+    named = {"route": trial.route, "seed": trial.seed}
+    return Compared(found, gains(items, list(points), trial.test.pairs.labels).assign(**named))
 
 
-def item_scores(trial: Trial, zhat: np.ndarray) -> dict[str, Floats]:
-    """`JUDGED` of each test item (n,), the mean over its conditions; their means over items are those of `Trial.score`.
+def item_scores(trial: Trial, translator: Any) -> dict[str, Floats]:
+    """`JUDGED` of each test item (n,), the mean over its conditions.
 
-    Parameters
-    ----------
-    zhat : (N, d) translations of the test part's conditions.
+    `calibrated` ranks by its own ranking. A rival is given that of `rankings` which finds the most on this test part:
+    an advantage, as nobody knows it before.
     """
-    item = trial.test.item
+    item, zhat = trial.test.item, translator.translate(np.asarray(trial.test.c))
     z, counts = unit_targets(np.asarray(trial.test.targets), trial.test.counts)
-    found = {"cosine": cosine(zhat, z[item], counts[item])}
-    for k in (1, 10):
-        found[f"centered_recall_at_{k}"] = recall_at_k(unit(zhat) - trial.mean, z - trial.mean, counts, item, k)
-    return {name: np.bincount(item, values) / np.bincount(item) for name, values in found.items()}
+    of_item = 1.0 / np.bincount(item)
+
+    def mean(values: np.ndarray) -> Floats:
+        return np.bincount(item, values) * of_item
+
+    found = {"cosine": mean(cosine(zhat, z[item], counts[item]))}
+    for k in RANKS:
+        ways = [mean(recall_at_k(*way, counts, item, k)) for way in rankings(trial, translator, zhat, z)]
+        found[f"ranked_recall_at_{k}"] = max(ways, key=np.mean)
+    return found
 
 
-def gains(scores: dict[str, dict[str, Floats]], group: np.ndarray) -> pd.DataFrame:
-    """How much higher than each rival `DEFAULT` scores on the same items, with intervals that respect their groups.
+def rankings(trial: Trial, translator: Any, zhat: Floats, z: Floats) -> list[tuple[Floats, Floats]]:
+    """Queries (N, .) and gallery (n, m, .) of each way to rank the unit targets z (n, m, d), by cosine.
+
+    A translator that has vectors to search with ranks by their inner product. Any other can rank by zhat itself
+    (plain), by its direction less the mean (centered), and by what it adds to the mean (own).
+    """
+    if hasattr(translator, "search_vectors"):
+        there = np.any(z, axis=2)
+        found = translator.gallery_vectors(z[there])
+        gallery = np.zeros((*z.shape[:2], found.shape[1] + 1), dtype=found.dtype)
+        squares = np.square(found).sum(1)
+        gallery[there] = np.c_[found, np.sqrt(squares.max() - squares)]  # all of one length: cosines rank as products
+        queries = translator.search_vectors(np.asarray(trial.test.c))
+        return [(np.c_[queries, np.zeros(len(queries))], gallery)]
+    centered = z - trial.mean
+    ways = [(zhat, z), (unit(zhat) - trial.mean, centered), (zhat - trial.mean, centered)]
+    return [way for way in ways if np.linalg.norm(way[0], axis=1).min() > 1e-6]  # the mean itself adds nothing to it
+
+
+def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.ndarray) -> pd.DataFrame:
+    """How much higher than each rival each point scores on the same items, with intervals that respect their groups.
 
     Parameters
     ----------
-    scores : method -> score -> (n,), one number an item.
+    items : method -> score -> (n,), one number an item.
+    points : the methods that are ours; the others are rivals.
     group : (n,) of the items.
 
     Returns
     -------
-    One row a rival: `method`, and of each score `<score>_gain`, the item mean of the paired differences, and
-    `<score>_margin`, half the width of `mean_interval` at such a confidence that the intervals of all rivals hold
-    together with `CONFIDENCE` (Bonferroni). The margin is NaN where there is one group.
+    One row a score, point and rival: `score`, `point`, `rival`, `of_point` and `of_rival`, the item means, `gain`, the
+    mean of the paired differences, and `margin`, half the width of `mean_interval` at such a confidence that the
+    intervals of a score hold for all points and rivals together with `CONFIDENCE` (Bonferroni). The margin is NaN where
+    there is one group.
     """
-    rivals = [name for name in scores if name != DEFAULT]
-    each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals), 1)
+    rivals = [name for name in items if name not in points]
+    each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals) * len(points), 1)
     rows = []
-    for rival in rivals:
-        row: dict[str, float | str] = {"method": rival}
-        for name in JUDGED:
-            found = mean_interval(scores[DEFAULT][name] - scores[rival][name], group, each)
-            row |= {f"{name}_gain": found.value, f"{name}_margin": (found.high - found.low) / 2.0}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["method", *(f"{name}_{of}" for name in JUDGED for of in ("gain", "margin"))])
+    for score in JUDGED:
+        for point in points:
+            for rival in rivals:
+                ours, theirs = items[point][score], items[rival][score]
+                found = mean_interval(ours - theirs, group, each)
+                row = {
+                    "score": score,
+                    "point": point,
+                    "rival": rival,
+                    "of_point": ours.mean(),
+                    "of_rival": theirs.mean(),
+                }
+                rows.append({**row, "gain": found.value, "margin": (found.high - found.low) / 2.0})
+    return pd.DataFrame(rows)
 
 
-def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
-    """Whether `DEFAULT` is at least as good as all of `RIVALS`, by each of `JUDGED`, on new items.
+def duels(gains: pd.DataFrame) -> pd.DataFrame:
+    """Each rival against the point of the front that it is comparable with, on new items.
 
     Parameters
     ----------
-    scores : rows of `presets`, of any number of seeds.
+    gains : those of `presets`, of any number of seeds.
 
     Returns
     -------
-    One row a route and score: `route`, `score`, `calibrated`, `rival`, the one of the best mean, `best` (its mean),
-    `difference`, `low` and `high`, the interval of the latter, and `verdict`: ahead (of every rival), behind (at
-    least one), or level.
+    One row a route, score and rival: `route`, `score`, `rival`, its mean score `best` and `cosine`; `point`, its
+    `calibrated` and `point_cosine`; `difference`, `low` and `high`, the interval of the latter; `verdict`: ahead,
+    behind, or level; and `comparable`. In the cosine the point is that of the best cosine. In a ranking it is that of
+    the lowest cosine which is at most `WITHIN` below the rival's: what a user takes who wants to rank and gives up no
+    cosine. A rival is comparable unless every point is that far above it or below it. Where both modalities share a
+    space, `AT_RIDGE` sets the condition itself against the point that is comparable with ridge.
 
     Notes
     -----
@@ -119,46 +202,83 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     corrected variance of Nadeau and Bengio [1]_ is about that, but needs several seeds, and an assumption on how much
     these correlate.) A recall is that in the galleries at hand.
 
-    The intervals hold for all rivals together, so that it does not matter that the best one was found on the same
-    items: ahead if the interval is above 0 for every rival, behind if it is below 0 for one, level otherwise. Each
-    verdict has its own `CONFIDENCE`.
+    The intervals of a score hold for all points and rivals together, so that it does not matter that the point was
+    found on the same items.
 
     References
     ----------
     .. [1] C. Nadeau and Y. Bengio, Inference for the generalization error, Machine Learning 52 (2003).
     """
     rows = []
-    unknown = {f"{name}_margin": np.inf for name in JUDGED}
-    for route, part in scores.fillna(unknown).groupby("route", sort=False):
-        means = part.groupby("method", sort=False).mean(numeric_only=True)
-        rivals = means.loc[[rival for rival in RIVALS if rival in means.index]]
-        for name in JUDGED:
-            gain, margin = rivals[f"{name}_gain"], rivals[f"{name}_margin"]
-            best = str(rivals[name].idxmax())
-            behind, ahead = (gain + margin < 0.0).any(), (gain - margin > 0.0).all()
-            rows.append(
-                {
-                    "route": route,
-                    "score": name,
-                    "calibrated": means.loc[DEFAULT, name],
-                    "rival": best,
-                    "best": rivals.loc[best, name],
-                    "difference": gain[best],
-                    "low": gain[best] - margin[best],
-                    "high": gain[best] + margin[best],
-                    "verdict": "ahead" if ahead else "behind" if behind else "level",
-                }
-            )
+    for route, part in gains.fillna({"margin": np.inf}).groupby("route", sort=False):
+        means = part.groupby(["score", "rival", "point"], sort=False)[["of_point", "of_rival", "gain", "margin"]].mean()
+        ours, theirs = (means.loc["cosine"][f"of_{of}"].groupby(of, sort=False).first() for of in ("point", "rival"))
+        asked = [(score, rival, rival) for score in JUDGED for rival in theirs.index]
+        asked += [(AT_RIDGE, "identity", "ridge")] if {"identity", "ridge"} <= set(theirs.index) else []
+        for score, rival, level in asked:
+            near = ours[ours >= theirs[level] - WITHIN]
+            point = ours.idxmax() if score == "cosine" or near.empty else near.idxmin()
+            found = means.loc[score.split()[0], rival, point]
+            low, high = found["gain"] - found["margin"], found["gain"] + found["margin"]
+            comparable = score == "cosine" or ours.min() - WITHIN <= theirs[level] <= ours.max() + WITHIN
+            row = {"route": route, "score": score, "rival": rival, "best": found["of_rival"], "cosine": theirs[rival]}
+            row |= {"point": point, "calibrated": found["of_point"], "point_cosine": ours[point]}
+            row |= {"difference": found["gain"], "low": low, "high": high, "comparable": comparable}
+            rows.append(row | {"verdict": "ahead" if low > 0.0 else "behind" if high < 0.0 else "level"})
     return pd.DataFrame(rows)
 
 
-def on_front(table: pd.DataFrame) -> pd.Series:
-    """For each row of a table of means: whether none of its route is as good by `BOTH` scores and better by one.
+def verdicts(duels: pd.DataFrame) -> pd.DataFrame:
+    """Whether what is aimed at is reached, on each route: ahead of every comparable rival in every score.
 
-    These are the translators among which the task has to choose: the Pareto front.
+    Returns
+    -------
+    One row a route and score: the columns of `duels` of the rival whose interval reaches lowest; `verdict`: ahead (of
+    every comparable rival), behind (at least one), or level; `not_ahead`, the rivals that `calibrated` is not ahead of;
+    and `reached`: the verdict is ahead or, of `AT_RIDGE`, the difference is not negative. Each verdict has its own
+    `CONFIDENCE`.
     """
-    values = table[list(BOTH)].to_numpy()
-    same = table["route"].to_numpy()[:, None] == table["route"].to_numpy()
-    no_worse = (values[None] >= values[:, None]).all(2) & same
-    better = (values[None] > values[:, None]).any(2)
-    return table["route"].notna() & ~(no_worse & better).any(1)
+    rows = []
+    for (_, score), part in duels[duels["comparable"]].groupby(["route", "score"], sort=False):
+        worst, found = part.loc[part["low"].idxmin()], set(part["verdict"])
+        verdict = "behind" if "behind" in found else "level" if "level" in found else "ahead"
+        reached = worst["difference"] >= 0.0 if score == AT_RIDGE else verdict == "ahead"
+        missed = ", ".join(part.loc[part["verdict"] != "ahead", "rival"])
+        rows.append({**worst, "verdict": verdict, "not_ahead": missed, "reached": bool(reached)})
+    return pd.DataFrame(rows).drop(columns="comparable")
+
+
+def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
+    """Every method's mean scores, and of each aim whether it is reached; what is not, with its numbers.
+
+    Parameters
+    ----------
+    scores : those of `presets`.
+    judged : `duels` of its gains.
+    """
+    lines = []
+    for route, part in scores.groupby("route", sort=False):
+        first = part.iloc[0]
+        lines += [
+            f"{route}: floor {part['floor'].mean():.3f}, gallery {first['gallery']}, splits {part['seed'].nunique()}"
+        ]
+        lines += [f"{'':22}{'cosine':>14}" + "".join(f"{way:>14}" for way in WAYS) + f"{'ranked':>14}{'seconds':>9}"]
+        lines += [f"{'':22}{'mean ± sd':>14}" + f"{'R@1  R@10':>14}" * (len(WAYS) + 1)]
+        for method, rows in part.groupby("method", sort=False):
+            mean, spread = rows.mean(numeric_only=True), rows["cosine"].std()
+            recalls = [[mean[f"{way}recall_at_{k}"] for k in RANKS] for way in [*WAYS.values(), "ranked_"]]
+            shown = "".join(f"{one:>8.3f} {ten:.3f}" for one, ten in recalls)
+            lines.append(f"{method:22}{mean['cosine']:>6.3f} ± {spread:.3f}{shown}{mean['seconds']:>9.1f}")
+        mine = judged[judged["route"] == route]
+        for verdict in verdicts(mine).to_dict("records"):
+            of = mine[(mine["score"] == verdict["score"]) & mine["comparable"]]
+            lines.append(f"{'REACHED' if verdict['reached'] else 'not reached'}: {AIMS[verdict['score']]}")
+            short = of if verdict["score"] == AT_RIDGE else of[of["verdict"] != "ahead"]
+            for row in [verdict] if short.empty else short.to_dict("records"):
+                lines.append(
+                    f"    {row['point']} {row['calibrated']:.3f} (cosine {row['point_cosine']:.3f}), {row['rival']}"
+                    f" {row['best']:.3f} ({row['cosine']:.3f}): {row['difference']:+.3f}, {row['low']:+.3f} to"
+                    f" {row['high']:+.3f}, {row['verdict']}"
+                )
+        lines.append("")
+    return "\n".join(lines)

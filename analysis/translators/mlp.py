@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,7 @@ from modtrans_core.run import Training
 from modtrans_core.train import TrainConfig, train
 
 Loss = Literal["cosine", "InfoNCE", "squared"]
+TRAIN = TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
 SAME = 1 - 1e-6
 """cosine from which two vectors are one"""
 
@@ -52,9 +53,7 @@ class MLPConfig:
     """steps between two looks at the validation pairs"""
     patience: int = 6
     """looks in a row without a gain that end the training"""
-    train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
-    )
+    train: TrainConfig = TRAIN
 
     def __post_init__(self) -> None:
         refuse_unless_in("loss", self.loss, get_args(Loss))
@@ -89,7 +88,9 @@ class MLPTranslator(Stored, nn.Module):
             self.network = network(facts.k, facts.d, config.width, config.dropout, config.layers)
             if config.skip:
                 self.straight = nn.Identity() if facts.k == facts.d else nn.Linear(facts.k, facts.d, bias=False)
-                nn.init.zeros_(self.network[-1].weight)  # it starts as what it is added to
+                last = self.network[-1]
+                assert isinstance(last, nn.Linear)
+                nn.init.zeros_(last.weight)  # it starts as what it is added to
         if config.loss == "InfoNCE":
             self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
         self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
@@ -238,7 +239,7 @@ METHOD = Method(
     {
         "MLP": MLPConfig(),
         "MLP InfoNCE": MLPConfig(loss="InfoNCE"),
-        "residual MLP": MLPConfig(256, layers=1, skip=True, loss="squared", train=TrainConfig(600, 256, 5e-4, 1e-2, 0.0)),
+        "residual MLP": MLPConfig(256, layers=1, skip=True, loss="squared", train=replace(TRAIN, learning_rate=5e-4)),
     },
 )  # fmt: skip
 """`residual MLP` is the form of Drift-Adapter's (Vejendla 2025, arXiv:2509.23471)"""
