@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.use import held_out, refuse_without_expected
 from modtrans_core.cli.verb import run, say
@@ -259,11 +259,13 @@ class Compare:
     """splits of each pair set, each with its own seed"""
     items: int = 0
     """use at most this many items of each, evenly spaced; 0: all"""
+    rivals: tuple[str, ...] = ()
+    """presets to compare with. Default: all simple and published ones"""
     out: Path = Path("results/compare")
     """folder for tables/*.csv, figures/front.pdf and .png, and compare.txt"""
 
     def run(self) -> None:
-        from analysis.experiments.presets import as_text, duels, routes
+        from analysis.experiments.presets import RIVALS, as_text, duels, routes
         from analysis.paper.tables import mean_and_spread, save_table
         from analysis.plots.presets import fronts
         from analysis.plots.style import paper_style, save_figure
@@ -274,6 +276,8 @@ class Compare:
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
         names = [path.stem for path in self.pairs]
         refuse_unless(len(set(names)) == len(names) > 0, "pairs", " ".join(names), "pair sets of different names")
+        for rival in self.rivals:
+            refuse_unless_in("rivals", rival, RIVALS)
         sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}
         found = self.compared(sets)
         judged = duels(found.gains)
@@ -293,7 +297,7 @@ class Compare:
         import pandas as pd
 
         from analysis.experiments.data import at_most
-        from analysis.experiments.presets import Compared, compare
+        from analysis.experiments.presets import RIVALS, Compared, compare
         from modtrans_core.progress import reporting
 
         tables = []
@@ -301,7 +305,7 @@ class Compare:
             for path, both in sets.items():
                 smaller = at_most(path, self.items, Path(folder) / f"{path.stem}.npz")
                 with reporting(None, 1, path.stem, "split") as report:
-                    found = compare(smaller, both, self.seeds, report)
+                    found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{path.stem}, " + frame["route"]) for frame in found])
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
 

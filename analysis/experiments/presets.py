@@ -67,10 +67,10 @@ def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[
 
 
 def compare(
-    pairs: Path, both: Sequence[tuple[str, str]], seeds: int, report: Progress = silent, rivals: Sequence[str] = RIVALS
+    pairs: Path, both: Sequence[tuple[str, str]], seeds: int, report: Progress = silent, **options: Any
 ) -> Compared:
-    """`presets` on every route and split of a pair set, see `analysis.experiments.trial.every_trial`."""
-    found = every_trial(partial(presets, rivals=rivals), pairs, both, seeds, report)
+    """`presets`, with its options, on every route and split of a pair set; see `every_trial`."""
+    found = every_trial(partial(presets, **options), pairs, both, seeds, report)
     return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
 
 

@@ -38,7 +38,7 @@ class MLPConfig:
         A value out of its range; the message names the setting, the value and what is needed.
     """
 
-    width: int = 1024
+    width: int = 512
     """units of a hidden layer"""
     dropout: float = 0.4
     """probability that a hidden unit is dropped in training"""
@@ -91,6 +91,7 @@ class MLPTranslator(Stored, nn.Module):
                 last = self.network[-1]
                 assert isinstance(last, nn.Linear)
                 nn.init.zeros_(last.weight)  # it starts as what it is added to
+                nn.init.zeros_(last.bias)
         if config.loss == "InfoNCE":
             self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
         self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
