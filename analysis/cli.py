@@ -275,7 +275,7 @@ class Compare:
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
         names = [path.stem for path in self.pairs]
-        refuse_unless(len(set(names)) == len(names) > 0, "pairs", " ".join(names), "pair sets of different names")
+        refuse_unless(len(set(names)) == len(names) > 0, "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
             refuse_unless_in("rivals", rival, RIVALS)
         sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}
