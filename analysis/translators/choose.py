@@ -9,7 +9,7 @@ import numpy as np
 
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import RANKS, recall_at_k
+from modtrans_core.scores import recall_at_k
 from modtrans_core.vectors import unit, unit_targets
 
 Setting = TypeVar("Setting")
@@ -76,14 +76,13 @@ def judge(validation: Pairing) -> Callable[[Translates], float]:
 
 
 def judge_ranking(validation: Pairing) -> Callable[[Translates], float]:
-    """The mean of recall@1 and recall@10 among the validation items, of a translator, every item weighing the same."""
+    """Recall@10 among the validation items, of a translator, every item weighing the same."""
     z, counts = unit_targets(np.asarray(validation.targets), validation.counts)
     c, item = unit(validation.c), validation.item
     share = 1 / np.bincount(item)[item]
 
     def mean_recall(translator: Translates) -> float:
-        zhat = translator.translate(c)
-        return float(np.mean([np.average(recall_at_k(zhat, z, counts, item, k), weights=share) for k in RANKS]))
+        return float(np.average(recall_at_k(translator.translate(c), z, counts, item, 10), weights=share))
 
     return mean_recall
 
