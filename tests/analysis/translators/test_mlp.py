@@ -113,6 +113,11 @@ class TestLosses:
         right = np.log(1 + 3 * np.exp(-5))
         assert mlp.loss(Answers(wrong, "InfoNCE"), z, z)["total"] == pytest.approx(right + 5 / 2)
 
+    def test_both_directions_count(self):
+        """One answer for all finds one target, and each target finds an answer by chance."""
+        found = mlp.loss(Answers(np.eye(4)[[0, 0, 0, 0]], "InfoNCE"), torch.eye(4), torch.eye(4))["total"]
+        assert found == pytest.approx((np.log(np.exp(5) + 3) - 5 / 4 + np.log(4)) / 2)
+
     def test_one_target_in_two_pairs_is_no_error(self):
         """The two are not set against each other: each has two others, and the third has three."""
         z = torch.eye(4)[[0, 0, 1, 2]]
