@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from modtrans_core.ranking import Correction
 
 from analysis.experiments.trial import Trial, every_trial
 from analysis.theory.arrays import Floats
@@ -16,28 +18,34 @@ from analysis.theory.confidence import mean_interval
 from analysis.translators import SIMPLE, SLOWER, applicable
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.checks import refuse_unless
+from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
-from modtrans_core.scores import RANKS, cosine, recall_at_k, unit_targets
-from modtrans_core.vectors import unit
+from modtrans_core.protocol import Translator
+from modtrans_core.scores import RANKS, away_from, cosine, hits
+from modtrans_core.vectors import present, unit, unit_targets
 
 GOALS = ("cosine", "balanced", "retrieval")
 """the points of the front of `calibrated` that are fitted, the best cosine first"""
 RIVALS = (*SIMPLE, *SLOWER)
 """presets that it is compared with, where they apply"""
 JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))
+CORRECTION = Correction(1, 10)
+"""for hubs, that rivals can rank with: CSLS of ten neighbours, as published"""
+BANK = 2048
+"""training conditions, at most, whose translations it looks at"""
 WITHIN = 0.01
 """of cosine, that a point may give up to a rival and still be compared with its ranking"""
-WAYS = {"plain": "", "centered": "centered_"}
+WAYS = {"plain": "", "centered": "centered_", "own": "own_"}
 """rankings -> what their scores begin with"""
 CONFIDENCE = 0.95
 """that one verdict is right"""
 AT_RIDGE = "ranked_recall_at_1 at ridge's cosine"
-"""the score in which the condition itself is the rival, where both modalities share a space"""
+"""the score in which the rival is the condition itself, ranked by cosine, where both modalities share a space"""
 AIMS = {
     "cosine": "cosine ahead of every rival's",
     "ranked_recall_at_1": f"R@1 ahead of every rival's of comparable cosine (within {WITHIN:g})",
     "ranked_recall_at_10": f"R@10 ahead of every rival's of comparable cosine (within {WITHIN:g})",
-    AT_RIDGE: "at ridge's cosine, R@1 at least that of the condition itself",
+    AT_RIDGE: "at ridge's cosine, R@1 at least that of the condition itself, by cosine",
 }
 """score -> what is to be reached"""
 
@@ -100,43 +108,55 @@ def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] =
     return Compared(found, gains(items, list(points), trial.test.pairs.labels).assign(**named))
 
 
-def item_scores(trial: Trial, translator: Any) -> dict[str, Floats]:
-    """`JUDGED` of each test item (n,), the mean over its conditions.
+def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:
+    """`JUDGED` and the plain `recall_at_1` of each test item (n,), the mean over its conditions.
 
     `calibrated` ranks by its own ranking. A rival is given that of `rankings` which finds the most on this test part:
     an advantage, as nobody knows it before.
     """
     item, zhat = trial.test.item, translator.translate(np.asarray(trial.test.c))
     z, counts = unit_targets(np.asarray(trial.test.targets), trial.test.counts)
-    of_item = 1.0 / np.bincount(item)
-
-    def mean(values: np.ndarray) -> Floats:
-        return np.bincount(item, values) * of_item
-
-    found = {"cosine": mean(cosine(zhat, z[item], counts[item]))}
-    for k in RANKS:
-        ways = [mean(recall_at_k(*way, counts, item, k)) for way in rankings(trial, translator, zhat, z)]
-        found[f"ranked_recall_at_{k}"] = max(ways, key=np.mean)
+    several = np.bincount(item)
+    found = {"cosine": np.bincount(item, cosine(zhat, z[item], counts[item])) / several}
+    ways = [hits(*way, counts, item, RANKS) for way in rankings(trial, translator, zhat, z, counts)]
+    found["recall_at_1"] = np.bincount(item, hits(unit(zhat), z, counts, item, (1,))[0]) / several
+    for place, k in enumerate(RANKS):
+        recalls = [np.bincount(item, way[place]) / several for way in ways]
+        found[f"ranked_recall_at_{k}"] = max(recalls, key=np.mean)
     return found
 
 
-def rankings(trial: Trial, translator: Any, zhat: Floats, z: Floats) -> list[tuple[Floats, Floats]]:
-    """Queries (N, .) and gallery (n, m, .) of each way to rank the unit targets z (n, m, d), by cosine.
+def rankings(
+    trial: Trial, translator: Translator, zhat: np.ndarray, z: np.ndarray, counts: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Queries (N, D) and gallery (n, m, D) of each way to rank the unit targets z (n, m, d), by inner product.
 
-    A translator that has vectors to search with ranks by their inner product. Any other can rank by zhat itself
-    (plain), by its direction less the mean (centered), and by what it adds to the mean (own).
+    A translator with a ranking of its own has that. Any other can rank by zhat itself (plain), by its direction less
+    the mean (centered), and by what it adds to the mean (own), and correct each for hubs by `CORRECTION`, with its
+    translations of training conditions as the bank.
     """
-    if hasattr(translator, "search_vectors"):
-        there = np.any(z, axis=2)
-        found = translator.gallery_vectors(z[there])
-        gallery = np.zeros((*z.shape[:2], found.shape[1] + 1), dtype=found.dtype)
-        squares = np.square(found).sum(1)
-        gallery[there] = np.c_[found, np.sqrt(squares.max() - squares)]  # all of one length: cosines rank as products
-        queries = translator.search_vectors(np.asarray(trial.test.c))
-        return [(np.c_[queries, np.zeros(len(queries))], gallery)]
-    centered = z - trial.mean
-    ways = [(zhat, z), (unit(zhat) - trial.mean, centered), (zhat - trial.mean, centered)]
-    return [way for way in ways if np.linalg.norm(way[0], axis=1).min() > 1e-6]  # the mean itself adds nothing to it
+    if vectors := own_vectors(translator, trial.test):
+        return [vectors]
+    there, mean = present(z.shape[1], counts), trial.mean
+    centered = np.zeros_like(z)
+    centered[there] = unit(z[there] - mean)
+    bank = translator.translate(np.asarray(trial.train.c[:: -(-len(trial.train.c) // BANK)]))
+    directions: tuple[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray], ...] = (
+        (unit, z), (lambda x: unit(unit(x) - mean), centered), (partial(away_from, mean), centered)
+    )  # fmt: skip
+    ways = []
+    for direction, gallery in directions:
+        lower = np.zeros(there.shape, dtype=np.float32)
+        of, to = (torch.from_numpy(rows) for rows in (direction(bank).astype(np.float32), gallery[there]))
+        lower[there] = CORRECTION.hubness(of, to).numpy()
+        queries = direction(zhat).astype(np.float32)
+        ways += [(queries, gallery), (_with(queries, np.ones(len(queries))), _with(gallery, -lower))]
+    return ways
+
+
+def _with(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The rows (..., D) with one more coordinate."""
+    return np.concatenate([rows, last[..., None].astype(np.float32)], axis=-1)
 
 
 def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.ndarray) -> pd.DataFrame:
@@ -157,20 +177,21 @@ def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.
     """
     rivals = [name for name in items if name not in points]
     each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals) * len(points), 1)
+    asked = [(score, score, rival) for score in JUDGED for rival in rivals]
+    asked += [(AT_RIDGE, "recall_at_1", "identity")] if "identity" in rivals else []
     rows = []
-    for score in JUDGED:
+    for score, of_rival, rival in asked:
         for point in points:
-            for rival in rivals:
-                ours, theirs = items[point][score], items[rival][score]
-                found = mean_interval(ours - theirs, group, each)
-                row = {
-                    "score": score,
-                    "point": point,
-                    "rival": rival,
-                    "of_point": ours.mean(),
-                    "of_rival": theirs.mean(),
-                }
-                rows.append({**row, "gain": found.value, "margin": (found.high - found.low) / 2.0})
+            ours, theirs = items[point][score.split()[0]], items[rival][of_rival]
+            found = mean_interval(ours - theirs, group, each)
+            row = {
+                "score": score,
+                "point": point,
+                "rival": rival,
+                "of_point": ours.mean(),
+                "of_rival": theirs.mean(),
+            }
+            rows.append({**row, "gain": found.value, "margin": (found.high - found.low) / 2.0})
     return pd.DataFrame(rows)
 
 
@@ -185,10 +206,10 @@ def duels(gains: pd.DataFrame) -> pd.DataFrame:
     -------
     One row a route, score and rival: `route`, `score`, `rival`, its mean score `best` and `cosine`; `point`, its
     `calibrated` and `point_cosine`; `difference`, `low` and `high`, the interval of the latter; `verdict`: ahead,
-    behind, or level; and `comparable`. In the cosine the point is that of the best cosine. In a ranking it is that of
-    the lowest cosine which is at most `WITHIN` below the rival's: what a user takes who wants to rank and gives up no
-    cosine. A rival is comparable unless every point is that far above it or below it. Where both modalities share a
-    space, `AT_RIDGE` sets the condition itself against the point that is comparable with ridge.
+    behind, or level; and `comparable`. In the cosine the point is that of the best cosine. In a ranking it is,
+    of those whose cosine is at most `WITHIN` below the rival's, the one that ranks best. A rival is comparable unless
+    every point is that far above it or below it. `AT_RIDGE` sets the condition itself against a point that is
+    comparable with ridge.
 
     Notes
     -----
@@ -217,8 +238,9 @@ def duels(gains: pd.DataFrame) -> pd.DataFrame:
         asked += [(AT_RIDGE, "identity", "ridge")] if {"identity", "ridge"} <= set(theirs.index) else []
         for score, rival, level in asked:
             near = ours[ours >= theirs[level] - WITHIN]
-            point = ours.idxmax() if score == "cosine" or near.empty else near.idxmin()
-            found = means.loc[score.split()[0], rival, point]
+            ranked = means.loc[score, rival]["of_point"][(ours if near.empty else near).index]
+            point = (ours if score == "cosine" else ranked).idxmax()
+            found = means.loc[score, rival, point]
             low, high = found["gain"] - found["margin"], found["gain"] + found["margin"]
             comparable = score == "cosine" or ours.min() - WITHIN <= theirs[level] <= ours.max() + WITHIN
             row = {"route": route, "score": score, "rival": rival, "best": found["of_rival"], "cosine": theirs[rival]}
@@ -274,11 +296,19 @@ def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
             of = mine[(mine["score"] == verdict["score"]) & mine["comparable"]]
             lines.append(f"{'REACHED' if verdict['reached'] else 'not reached'}: {AIMS[verdict['score']]}")
             short = of if verdict["score"] == AT_RIDGE else of[of["verdict"] != "ahead"]
-            for row in [verdict] if short.empty else short.to_dict("records"):
-                lines.append(
-                    f"    {row['point']} {row['calibrated']:.3f} (cosine {row['point_cosine']:.3f}), {row['rival']}"
-                    f" {row['best']:.3f} ({row['cosine']:.3f}): {row['difference']:+.3f}, {row['low']:+.3f} to"
-                    f" {row['high']:+.3f}, {row['verdict']}"
-                )
+            lines += map(_in_words, [verdict] if short.empty else short.to_dict("records"))
+        others = mine[~mine["comparable"] & (mine["verdict"] != "ahead")]
+        lines += ["not ahead of these rivals' rankings, whose cosines are others:"] if len(others) else []
+        lines += map(_in_words, others.to_dict("records"))
         lines.append("")
     return "\n".join(lines)
+
+
+def _in_words(duel: dict[str, Any]) -> str:
+    """A line of numbers."""
+    cosines = f"at cosines {duel['point_cosine']:.3f} and {duel['cosine']:.3f}"
+    what = "cosine" if duel["score"] == "cosine" else f"R@{duel['score'].split('_')[3].split()[0]}, {cosines}"
+    return (
+        f"    {duel['point']} {duel['calibrated']:.3f}, {duel['rival']} {duel['best']:.3f} ({what}):"
+        f" {duel['difference']:+.3f}, {duel['low']:+.3f} to {duel['high']:+.3f}, {duel['verdict']}"
+    )

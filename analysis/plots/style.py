@@ -33,7 +33,7 @@ NOTE = 6
 LABELS = {
     "cosine": "test cosine",
     "centered_recall_at_10": "centered recall@10",
-    "ranked_recall_at_1": "recall@1",
+    "ranked_recall_at_1": "own recall@1",
     "agreement": "cosine of two samples",
     "precision": "precision: draws nearest to an own target",
     "coverage": "coverage of own targets",
