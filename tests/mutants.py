@@ -825,7 +825,7 @@ MUTANTS = [
     Mutant(
         "presets: each interval for itself alone",
         "analysis/experiments/presets.py",
-        "each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals) * len(points), 1)",
+        "each = 1.0 - (1.0 - CONFIDENCE) / (len(rivals) * different)",
         "each = CONFIDENCE",
         ("tests/analysis/experiments/test_presets.py",),
     ),

@@ -172,15 +172,16 @@ def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.
     -------
     One row a score, point and rival: `score`, `point`, `rival`, `of_point` and `of_rival`, the item means, `gain`, the
     mean of the paired differences, and `margin`, half the width of `mean_interval` at such a confidence that the
-    intervals of a score hold for all points and rivals together with `CONFIDENCE` (Bonferroni). The margin is NaN where
-    there is one group.
+    intervals of a score hold for all points and rivals together with `CONFIDENCE` (Bonferroni; points that score the
+    same on every item are one). The margin is NaN where there is one group.
     """
     rivals = [name for name in items if name not in points]
-    each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals) * len(points), 1)
     asked = [(score, score, rival) for score in JUDGED for rival in rivals]
     asked += [(AT_RIDGE, "recall_at_1", "identity")] if "identity" in rivals else []
     rows = []
     for score, of_rival, rival in asked:
+        different = len({items[point][score.split()[0]].tobytes() for point in points})
+        each = 1.0 - (1.0 - CONFIDENCE) / (len(rivals) * different)
         for point in points:
             ours, theirs = items[point][score.split()[0]], items[rival][of_rival]
             found = mean_interval(ours - theirs, group, each)

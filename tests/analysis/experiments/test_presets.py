@@ -167,9 +167,10 @@ class TestGains:
         assert (found["point"], found["rival"]) == ("a", "ridge") and found["gain"] == pytest.approx(gain.mean())
         error = gain.std(ddof=1) / np.sqrt(30)
         assert found["margin"] == pytest.approx(stats.t.ppf(0.975, 29) * error)
-        four = gains(items | {"MLP": items["ridge"], "b": items["a"]}, ["a", "b"], group)
-        assert len(four) == 4 * len(JUDGED)
-        assert four.loc[0, "margin"] == pytest.approx(stats.t.ppf(1 - 0.025 / 4, 29) * error)  # Bonferroni
+        for other, several in ((hard[group], 4), (items["a"]["cosine"], 2)):  # the same point again is one
+            more = gains(items | {"MLP": items["ridge"], "b": dict.fromkeys(JUDGED, other)}, ["a", "b"], group)
+            assert len(more) == 4 * len(JUDGED)
+            assert more.loc[0, "margin"] == pytest.approx(stats.t.ppf(1 - 0.025 / several, 29) * error)  # Bonferroni
 
     def test_level_translators_are_seldom_called_ahead(self):
         """400 sets of 5 splits of the same 200 items in groups of 4, two translators that are equally good on average.
