@@ -825,7 +825,7 @@ MUTANTS = [
     Mutant(
         "presets: each interval for itself alone",
         "analysis/experiments/presets.py",
-        "each = 1.0 - (1.0 - CONFIDENCE) / (len(rivals) * different)",
+        "each = 1.0 - (1.0 - CONFIDENCE) / (different * (1 if score == AT_RIDGE else len(rivals)))",
         "each = CONFIDENCE",
         ("tests/analysis/experiments/test_presets.py",),
     ),

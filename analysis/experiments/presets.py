@@ -181,7 +181,7 @@ def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.
     rows = []
     for score, of_rival, rival in asked:
         different = len({items[point][score.split()[0]].tobytes() for point in points})
-        each = 1.0 - (1.0 - CONFIDENCE) / (len(rivals) * different)
+        each = 1.0 - (1.0 - CONFIDENCE) / (different * (1 if score == AT_RIDGE else len(rivals)))
         for point in points:
             ours, theirs = items[point][score.split()[0]], items[rival][of_rival]
             found = mean_interval(ours - theirs, group, each)
