@@ -23,10 +23,11 @@ from modtrans_core.device import default_device
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
-from modtrans_core.protocol import Facts, Method, Translator
+from modtrans_core.protocol import Facts, Method, Ranks, Translator
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict
+from modtrans_core.vectors import present, several
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
 GROUP = "modtrans.methods"
@@ -139,8 +140,9 @@ def fit(
     config : settings; their class is the method. Default: those of the preset.
     preset : name of a config, where none is given.
     settings : values that take the place of the preset's or the config's, such as `{"gamma": 0.5, "train.steps": 100}`.
-    validation : pairs that choose what there is to choose. Default: an eighth of `pairs`, whole groups. A closed form
-        is fitted to both in the end; a network learns from the training pairs alone.
+    validation : pairs that choose what there is to choose; a network learns from the others alone, a closed form is
+        fitted to both in the end. Default: an eighth of `pairs`, whole groups. `calibrated` needs none: it leaves
+        groups out in turn, and is fitted to all pairs.
     out : run folder, written as `modtrans train` writes it. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
     device : Default: a GPU when there is one.
@@ -175,22 +177,29 @@ def fit(
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
     place = torch.device(device) if device else default_device()
-    if validation is None:
+    chosen = method(name)
+    if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
     facts = Facts.of(pairs, source, target)
-    facts.refuse(validation)
+    parts = {"train": pairs} if validation is None else {"train": pairs, "validation": validation}
+    if validation is not None:
+        facts.refuse(validation)
+    if chosen.leaves_out and sum(map(len, parts.values())) < 2:
+        raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
     run = None
     if out is not None:
         more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
         run = runs.begin(out, name, facts.plain(), config, more, resume)
         if resume and runs.is_finished(out):
             return load(out, place)
-    seen = Seen.of({"train": pairs, "validation": validation}, (source, target), place)
+    seen = Seen.of(parts, (source, target), place)
     facts, speaks = facts._replace(seen=seen), distributed.is_main()
     with reporting(progress if speaks else silent, 1, "fit", "step") as report:
-        held = Pairing(validation, source, target)
-        translator = method(name).fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
-    skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"] if speaks else None
+        held = None if validation is None else Pairing(validation, source, target)
+        translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+    skill = None
+    if speaks and validation is not None and not chosen.leaves_out:
+        skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
     skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
     if run:
         run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
@@ -238,7 +247,8 @@ def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -
     Returns
     -------
     dict
-        Of `modtrans_core.scores.score`: the cosine beside its floor and ceiling, and recall beside the gallery's size.
+        Of `modtrans_core.scores.score`: the cosine beside its floor and ceiling, and recall, by three
+        rankings, beside the gallery's size.
 
     Warns
     -----
@@ -266,7 +276,23 @@ def translated_scores(translator: Translator, pairs: PairedEmbeddings, **setting
     predicted = translator.translate(np.asarray(pairing.c), **settings)
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
-    return score(predicted, targets, counts, mean=mean, item=item, independent=pairing.independent)
+    own = own_vectors(translator, pairing)
+    return score(predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own)
+
+
+def own_vectors(translator: Translator, pairing: Pairing) -> tuple[np.ndarray, np.ndarray] | None:
+    """Queries (N, D) and gallery (n, m, D) of a translator with a ranking of its own, None of any other.
+
+    Their inner product is the score; where an item has fewer than m targets, what stands in the others means nothing.
+    """
+    if not isinstance(translator, Ranks):
+        return None
+    targets, counts = several(np.asarray(pairing.targets), pairing.counts)
+    there = present(targets.shape[1], counts)
+    rows = translator.gallery_vectors(targets[there])
+    gallery = np.zeros((*targets.shape[:2], rows.shape[1]), dtype=np.float32)
+    gallery[there] = rows
+    return translator.search_vectors(np.asarray(pairing.c)), gallery
 
 
 _preset = preset

@@ -160,10 +160,26 @@ class Expects(Protocol):
         """The cosine (n,) that each translation is expected to have with its target."""
 
 
+@runtime_checkable
+class Ranks(Protocol):
+    """A translator that ranks a gallery by more than the cosine of its translation."""
+
+    def rank(
+        self, queries: Vectors, gallery: Vectors, k: int = 10, *, together: bool = False
+    ) -> tuple[Vectors, Vectors]:
+        """Numbers and scores (n, k) of the k vectors of the gallery (g, d) that belong to each query (n, k) most."""
+
+    def search_vectors(self, c: Vectors) -> Vectors:
+        """(n, D), whose inner product with `gallery_vectors` is the score."""
+
+    def gallery_vectors(self, z: Vectors) -> Vectors:
+        """(g, D) of the targets z (g, d)."""
+
+
 def able(translator: Translator, ability: Any) -> Any:
-    """The translator, if it has this ability: `HasParts`, `Draws` or `Expects`. A ValueError otherwise."""
+    """The translator, if it has this ability: `HasParts`, `Draws`, `Expects` or `Ranks`. A ValueError otherwise."""
     if not isinstance(translator, ability):
-        (verb,) = (name for name in vars(ability) if not name.startswith("_"))
+        verb = next(name for name in vars(ability) if not name.startswith("_"))
         raise ValueError(f"{verb}: method {translator.method!r} cannot do it, and a method that can is needed")
     return translator
 
@@ -185,6 +201,9 @@ class Method(NamedTuple):
     """(facts, config, tensors, device) -> the translator that was saved"""
     presets: Mapping[str, Any]
     """configs by name"""
+    leaves_out: bool = False
+    """whether it chooses by what it leaves out in turn, and is fitted to all pairs that it is given, those to validate
+    on too; the validation pairs are then None where none were named"""
 
 
 class Stored:
@@ -203,16 +222,29 @@ class Stored:
 
 def conditions(c: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:
     """c (n, k) as unit vectors, float32, on the device; bad ones are a ValueError."""
-    if isinstance(c, PairedEmbeddings):
-        raise ValueError(f"c: a pair set, its vectors are needed: pairs.modality({facts.source!r})")
-    rows = c if isinstance(c, Tensor) else torch.from_numpy(np.ascontiguousarray(c, dtype=np.float32))
+    return _unit(c, "c", facts.source, facts.k, device)
+
+
+def targets(z: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:
+    """z (n, d) as unit vectors, float32, on the device; bad ones are a ValueError."""
+    return _unit(z, "z", facts.target, facts.d, device)
+
+
+def _unit(
+    given: np.ndarray | Tensor | PairedEmbeddings, name: str, modality: str, dimension: int, device: torch.device
+) -> Tensor:
+    if isinstance(given, PairedEmbeddings):
+        raise ValueError(f"{name}: a pair set, its vectors are needed: pairs.modality({modality!r})")
+    rows = given if isinstance(given, Tensor) else torch.from_numpy(np.ascontiguousarray(given, dtype=np.float32))
     rows = rows.to(device, torch.float32)
-    if rows.ndim != 2 or rows.shape[1] != facts.k:
-        raise ValueError(f"c: shape {tuple(rows.shape)}, (n, {facts.k}) is needed ({facts.source} vectors)")
+    if rows.ndim != 2 or rows.shape[1] != dimension:
+        raise ValueError(f"{name}: shape {tuple(rows.shape)}, (n, {dimension}) is needed ({modality} vectors)")
     length = rows.norm(dim=1, keepdim=True)
     bad = ~(length.isfinite() & (length > 0)).flatten()
     if bad.any():
-        raise ValueError(f"c: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed")
+        raise ValueError(
+            f"{name}: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed"
+        )
     return rows / length
 
 

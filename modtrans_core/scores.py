@@ -6,9 +6,11 @@ Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from modtrans_core.vectors import present, unit, unit_targets
+from modtrans_core.vectors import present, several, unit, unit_targets
 
 RANKS = (1, 10)
 
@@ -110,22 +112,43 @@ def recall_at_k(
     array([1., 0.])
     """
     z, counts = unit_targets(gallery, counts)
-    n, m, d = z.shape
+    return hits(unit(predicted), z, counts, relevant, (k,))[0]
+
+
+def hits(
+    queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray, relevant: np.ndarray | None, ks: Sequence[int]
+) -> np.ndarray:
+    """`recall_at_k` (len(ks), q) by the inner product of queries (q, D) and gallery vectors (n, m, D) as they are.
+
+    Examples
+    --------
+    >>> hits(np.eye(2), np.array([[[1.0, 0.0]], [[2.0, 1.0]]]), np.array([1, 1]), None, (1, 2))
+    array([[0., 1.],
+           [1., 1.]])
+    """
+    n, m, d = gallery.shape
     relevant = np.arange(n) if relevant is None else relevant
     absent = ~present(m, counts)
-    queries = unit(predicted)
-    hit = np.empty(len(queries))
+    found = np.empty((len(ks), len(queries)))
     chunk = max(1, 2**25 // (n * m))  # similarities held at once: 128 MiB
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        similarity = (queries[rows] @ z.reshape(n * m, d).T).reshape(-1, n, m)
+        similarity = (queries[rows] @ gallery.reshape(n * m, d).T).reshape(-1, n, m)
         similarity[:, absent] = -np.inf
         best = similarity.max(2)
         own = np.take_along_axis(best, relevant[rows, None], 1)
         ahead = (best > own + 1e-6).sum(1)  # float32 dot products of unit vectors differ by about 1e-7
         tied = (np.abs(best - own) <= 1e-6).sum(1)
-        hit[rows] = np.clip((k - ahead) / tied, 0, 1)
-    return hit
+        for i, k in enumerate(ks):
+            found[i, rows] = np.clip((k - ahead) / tied, 0, 1)
+    return found
+
+
+def away_from(mean: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The direction (q, d) of zhat - mean, zhat (q, d) of its own length; zero where there is none."""
+    delta = (predicted - mean).astype(np.float32)
+    length = np.linalg.norm(delta, axis=1, keepdims=True)
+    return np.where(length > 1e-6, delta / np.maximum(length, 1e-30), 0)
 
 
 def score(
@@ -136,6 +159,7 @@ def score(
     mean: np.ndarray,
     item: np.ndarray | None = None,
     independent: bool = False,
+    own: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, float | int | None]:
     """All scores of the predictions.
 
@@ -148,12 +172,15 @@ def score(
     item : (q,) the item of each condition; an item's conditions share its weight. Default: one each.
     independent : whether an item's targets are independent of each other given the item; see
         `modtrans_core.pairs.PairedEmbeddings.independent`. Only then they have a ceiling.
+    own : of a translator with a ranking of its own, vectors (q, D) and (n, D) or (n, m, D) whose inner product it is.
+        Default: the cosine of zhat - mean, zhat of its own length, with z - mean.
 
     Returns
     -------
     `cosine`, `floor`, `ceiling` (None where no item has two independent targets), `skill` = (cosine - floor) / (ceiling
     - floor) with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
-    `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, and `gallery`, the number of items ranked.
+    `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, `own_recall_at_1`, `own_recall_at_10`, and
+    `gallery`, the number of items ranked.
 
     Examples
     --------
@@ -169,14 +196,14 @@ def score(
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts) if independent else None
     z, counts = unit_targets(targets, counts)
-    centered = unit(predicted) - mean
-    centered_targets = z - mean
     result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
     top = 1.0 if high is None else high
     result["skill"] = (value - low) / (top - low) if top > low else None
-    for k in RANKS:
-        result[f"recall_at_{k}"] = float(weight @ recall_at_k(predicted, z, counts, item, k))
-    for k in RANKS:
-        result[f"centered_recall_at_{k}"] = float(weight @ recall_at_k(centered, centered_targets, counts, item, k))
+    zhat, (centered, _) = unit(predicted), unit_targets(z - mean, counts)
+    queries, gallery = own or (away_from(mean, predicted), centered)
+    rankings = {"": (zhat, z), "centered_": (unit(zhat - mean), centered), "own_": (queries, several(gallery)[0])}
+    for ranking, (q, g) in rankings.items():
+        found = hits(q, g, counts, item, RANKS)
+        result |= {f"{ranking}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}
     result["gallery"] = n
     return result

@@ -26,9 +26,9 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") ->
             refuse_unless(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
             made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
         else:
-            expected = (int, float) if kind is float else kind if kind in (int, bool) else str
+            expected = (int, float) if kind is float else kind if kind in (int, bool, str | float) else str
             ok = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
-            refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text"))
+            refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text or a number"))
             made[item.name] = value
     return cls(**made)
 

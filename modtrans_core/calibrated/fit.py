@@ -1,16 +1,14 @@
-"""Fits the calibrated translator. The direction of its output decides which target is nearest; its length is the cosine
-to expect.
+"""Fits the calibrated translator: several ridge regressions, and two mixtures of them.
 
-A smaller ridge penalty keeps more of what tells one target from another, and makes delta too long. So its length is
-fitted anew, on validation pairs: a + b s is the least-squares prediction of <z - mean, delta/|delta|> from s = |delta|.
-The whole then gets the length that is its cosine to expect, a quadratic in its old length that is fitted to the same
-pairs. Whether M is a map of c or of phi(c), the bandwidth, the penalty and t are chosen on them too.
+Every regression is fitted to all pairs. What is chosen, the mixtures, the expected cosine and the law of the residual,
+is chosen by what the regressions say of conditions whose group was left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,36 +16,42 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length, rescaled
-from modtrans_core.calibrated.regression import Basis, Regression, features
+from modtrans_core import distributed
+from modtrans_core.calibrated import stack
+from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
+from modtrans_core.calibrated.regression import Basis, Regression, left_out
 from modtrans_core.calibrated.residual import residual_root
+from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts
+from modtrans_core.ranking import Trial, chosen
 from modtrans_core.run import Run
+from modtrans_core.vectors import unit
 
-BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 4.0)
-"""values of h tried, in units of the median squared distance of two training conditions"""
-PENALTIES = tuple(10.0 ** (power / 2) for power in range(-5, 7))
-"""ridge penalties tried, in units of the squared length of one training condition"""
-IDENTITIES = (0.0, 0.5, 1.0, 2.0, 4.0, 16.0)
-"""values of t tried where k = d, in units of the least-squares t of z - mean(z) on c - mean(c)"""
-SCOUTS, SCOUTED = 2048, 16384
-"""landmarks and training conditions, at most, with which the bandwidth is chosen, and whether there is one; penalty, t
-and length are chosen again with all"""
+LINEAR = (1.0,)
+"""penalties of the linear basis, in units of the squared length of a condition"""
+RADIAL = ((0.125, (0.3, 1.0)), (0.5, (0.1, 1.0)))
+"""bandwidths, in units of the median squared distance of two training conditions, and penalties of each"""
+LEFT_OUT = 4096
+"""conditions, at most, whose groups are left out in turn"""
+SPACED = 2048
+"""landmarks, at most, between which the median squared distance is taken"""
 COSINE_GIVEN_UP = 0.002
-"""validation cosine that `balanced` gives up, at most, for a better ranking"""
+"""cosine that `balanced` gives up, at most"""
+SHARES = 41
+"""points between the best cosine and the best ranking that `balanced` looks at"""
 ENOUGH = 100
-"""validation conditions from which on the expected cosine is fitted to them"""
-JUDGES = 1024
-"""validation conditions on which candidates are compared, at most"""
-PASSES = len(BANDWIDTHS) + 3
+"""conditions left out from which on the expected cosine is fitted to them"""
+BANK = 2048
+"""queries, at most, that rankings are corrected by"""
+PASSES = len(RADIAL) + 2
 """steps that `fit` reports"""
 
 
 def fit(
     pairing: Pairing,
-    validation: Pairing,
+    validation: Pairing | None,
     facts: Facts,
     config: CalibratedConfig,
     device: torch.device,
@@ -56,151 +60,241 @@ def fit(
 ) -> CalibratedTranslator:
     """The whole fit, in passes of bounded memory.
 
-    Everything is chosen on the validation pairs. Then the map is fitted once more, to the training and the validation
-    pairs together, with what was chosen.
-
     Parameters
     ----------
-    pairing, validation : pairs to fit to, and to choose on.
+    pairing, validation : pairs to fit to, all of them.
     run : not used; there are no steps to resume from.
     report : called with (passes done, `PASSES`).
     """
     rng = np.random.default_rng([config.seed, 3])
-    mean = torch.from_numpy(pairing.mean()).to(device)
-    held = _some(validation, JUDGES, rng)
-    judge = Judge.of(held, mean)
-    few = _some(pairing, SCOUTED, rng)
-    conditions = next(few.sums(device, len(few.pairs), (0, 1)))[0]
-    landmarks = conditions[torch.from_numpy(rng.permutation(len(conditions))[: config.landmarks]).to(device)]
-    scouts = landmarks[:SCOUTS]
-    spacing = (2 - 2 * scouts @ scouts.T).median().clamp_min(1e-6) if len(scouts) else mean.new_ones(())
+    parts = [pairing] if validation is None else [pairing, validation]
+    mean = _mean(parts).to(device)
+    held = Held.of(parts, mean.float(), rng)
+    landmarks = _landmarks(parts, config.landmarks, rng).to(device)
+    moment = torch.zeros(facts.d, facts.d, dtype=torch.float64, device=device)
+    bases = [Basis.at(landmarks[:0])]
+    if len(landmarks):
+        near = landmarks[:: -(-len(landmarks) // SPACED)]
+        spacing = (2 - 2 * near @ near.T).median().clamp_min(1e-6)
+        bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
 
-    found: list[Candidate] = []
-    for done, factor in enumerate((None, *(BANDWIDTHS if len(scouts) else ())), start=1):
-        basis = Basis.at(scouts[:0] if factor is None else scouts, (factor or 1) * spacing)
-        found += judge.candidates(_regression(few, basis, device), PENALTIES[1::2])
-        report(done, PASSES)
-    basis = best(found, config.goal).regression.basis
-    if len(basis.landmarks):
-        basis = Basis.at(landmarks, basis.bandwidth)
-    chosen = best(judge.candidates(_regression(pairing, basis, device), PENALTIES), config.goal)
+    maps: list[Map] = []
+    said: list[Tensor] = []  # what each says of z - mean where its group is left out
+    for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
+        regression = _regression(parts, basis, mean.float(), moment if number == 0 else None)
+        x = basis.coordinates(held.c)
+        for penalty in penalties:
+            found = regression.solve(penalty)
+            maps.append(Map(number, found.W.float()))
+            said.append(left_out(found, x, held.target, held.count, held.groups))
+        report(number + 1, PASSES)
+    if facts.k == facts.d:  # of two modalities in one space a condition itself is a guess
+        centre = _mean([Pairing(part.pairs, part.target, part.source) for part in parts]).to(device).float()
+        maps.append(Map(0, torch.cat([torch.eye(facts.k, device=device), -centre[None]])))
+        said.append(held.c - centre)
+
+    folds = stack.folds(said, held, mean.float(), moment, rng)
+    weights = [stack.to_score(folds)]
+    weights.append(stack.to_rank(folds, weights[0]))
+    scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
-    M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
-    bandwidth, scale = basis.bandwidth.float(), torch.tensor(chosen.scale, device=device)
-
-    def towards(c: Tensor) -> Tensor:
-        return mean.float() + rescaled(features(c, basis.landmarks, bandwidth) @ M, scale)
-
-    expected = judge.expected(towards(judge.c))
-    root = residual_root(few, held, lambda c: expected_length(towards(c), expected), device)
-    chosen.regression.add(validation.sums(device, share=(0, 1)))  # all pairs, at the settings that were chosen
-    M = chosen.regression.map(chosen.penalty, chosen.identity, mean).float()
+    share = _share(config.goal, held, mean.float(), scored, ranked)
+    zhat = mean.float() + torch.lerp(scored, ranked, share)
+    expected = expected_cosine(zhat, mean.float() + held.target)
+    scoring, N = _mixed(bases, maps, weights, stack.spectrum(moment))
+    bank, corrections = _corrections(folds, normalize(ranked, dim=1), rng)
+    translator = CalibratedTranslator(
+        facts, config, mean,
+        M=torch.lerp(scoring, N, share), N=N, landmarks=landmarks,
+        bandwidths=torch.tensor([float(basis.bandwidth) for basis in bases[1:]], device=device),
+        expected=expected, root=_root(held, expected_length(zhat, expected), folds[0].rows), bank=bank,
+        corrections=corrections,
+    )  # fmt: skip
     report(PASSES, PASSES)
-    return CalibratedTranslator(facts, config, mean, M, basis.landmarks, bandwidth, scale, expected, root)
+    return translator
 
 
-def _regression(pairing: Pairing, basis: Basis, device: torch.device) -> Regression:
-    """On all pairs, of which each process adds its share."""
-    regression = Regression(basis, pairing.d).add(pairing.sums(device))
-    regression.equations.all_reduce()
-    return regression
+class Map(NamedTuple):
+    """One regression, or the identity."""
 
-
-class Candidate(NamedTuple):
-    """One map and how it does on the validation pairs."""
-
-    cosine: float
-    """mean cosine"""
-    rank: float
-    """mean reciprocal rank of the own item, centered, among the validation items looked at"""
-    scale: tuple[float, float]
-    """(a, b)"""
-    regression: Regression
-    penalty: float
-    identity: float
-    """t"""
-
-
-def best(candidates: list[Candidate], goal: str) -> Candidate:
-    """The candidate of the best rank among those whose cosine is near enough to the best for the goal."""
-    most = max(candidate.cosine for candidate in candidates)
-    given_up = {"cosine": 0.0, "balanced": COSINE_GIVEN_UP, "retrieval": float("inf")}[goal]
-    return max((one for one in candidates if one.cosine >= most - given_up), key=lambda one: one.rank)
+    basis: int
+    """the number of its basis"""
+    W: Tensor
+    """(p + 1, d), of [x(c), 1]"""
 
 
 @dataclass(frozen=True)
-class Judge:
-    """What candidates are judged on."""
+class Held:
+    """Conditions whose groups are left out in turn, with all of their pairs."""
 
     c: Tensor
-    """validation conditions (V, k)"""
+    """(n, k), unit"""
+    target: Tensor
+    """z - mean (n, d), for the mean z of the unit targets of each"""
+    count: Tensor
+    """how many targets these are (n,)"""
+    item: Tensor
+    """(n,)"""
+    group: np.ndarray
+    """(n,)"""
+    groups: list[Tensor]
+    """the conditions of each group, the groups of one size together, (G, s)"""
     z: Tensor
-    """mean (V, d) of the unit targets of each"""
-    mean: Tensor
-    """that of the training targets (d,)"""
+    """the unit target of each pair (P, d)"""
+    of_c: Tensor
+    """the condition (P,) of each pair"""
 
     @staticmethod
-    def of(pairing: Pairing, mean: Tensor) -> Judge:
-        """All of the pairs."""
-        c, total, count = next(pairing.sums(mean.device, len(pairing.pairs), (0, 1)))
-        return Judge(c, total / count[:, None], mean.float())
-
-    def candidates(self, regression: Regression, penalties: Iterable[float]) -> list[Candidate]:
-        """Every penalty and t, judged."""
-        held = regression.basis.coordinates(self.c)[:, -regression.p - 1 : -1] - regression.at.float()
-        constant = regression.towards.float() - self.mean
-        identities = [0.0]
-        if regression.one_space:
-            identities = [factor * regression.least_squares_identity for factor in IDENTITIES]
-        found = []
-        for penalty in penalties:
-            of_z, of_c = (held[:, regression.used] @ W.float() for W in regression.solve(penalty))
-            for t in identities:
-                delta = of_z + constant
-                if t:
-                    delta += t * (held[:, : of_c.shape[1]] - of_c)
-                found.append(Candidate(*self(delta), regression, penalty, t))
-        return found
-
-    def __call__(self, delta: Tensor) -> tuple[float, float, tuple[float, float]]:
-        """Mean cosine, mean reciprocal rank of the own target by the cosine of centered vectors, and (a, b)."""
-        scale = self.scale(delta)
-        zhat = self._unit(delta, scale)
-        similarity = (zhat - self.mean) @ normalize(self.z - self.mean, dim=1).T
-        ahead = (similarity > similarity.diagonal()[:, None] + 1e-6).sum(1)
-        return self._cosine(zhat), float((1 / (1 + ahead)).mean()), scale
-
-    def scale(self, delta: Tensor) -> tuple[float, float]:
-        """(a, b) of the least-squares prediction of <z - mean, delta/|delta|> by |delta|; (0, 1) where it is better."""
-        s = delta.norm(dim=1).double().clamp_min(1e-30)
-        along = ((self.z - self.mean) * delta).sum(1) / s
-        spread = s.var(correction=0)
-        b = ((s - s.mean()) * along).mean() / spread if spread > 1e-12 * s.mean() ** 2 else s.new_zeros(())
-        fitted = float(along.mean() - b * s.mean()), float(b)
-        return max((0.0, 1.0), fitted, key=lambda scale: self._cosine(self._unit(delta, scale)))
-
-    def expected(self, zhat: Tensor) -> Tensor:
-        """(q0, q1, q2, low, high) of the least-squares quadratic in s = |zhat| that predicts the cosine, and the range
-        of s. With fewer than `ENOUGH` conditions the length itself is the prediction."""
-        s = zhat.double().norm(dim=1)
-        if len(s) < ENOUGH:
-            return zhat.new_tensor([0.0, 1.0, 0.0, 0.0, 1.0])
-        along = (self.z * zhat).sum(1).double() / s
-        at, y = (s - s.mean()).cpu().numpy(), along.cpu().numpy()
-        a, b, q2 = np.linalg.lstsq(np.stack([np.ones_like(at), at, at**2], 1), y, rcond=None)[0]
-        centre = float(s.mean())
-        q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
-        return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
-
-    def _unit(self, delta: Tensor, scale: tuple[float, float]) -> Tensor:
-        return normalize(self.mean + rescaled(delta, delta.new_tensor(scale)), dim=1)
-
-    def _cosine(self, zhat: Tensor) -> float:
-        return float((zhat * self.z).sum(1).mean())
+    def of(parts: Sequence[Pairing], mean: Tensor, rng: np.random.Generator) -> Held:
+        """Those of as many groups, drawn at random, as have `LEFT_OUT` conditions between them."""
+        label = _labels(parts)
+        chosen = _some_groups(np.concatenate([label[part][one.item] for part, one in enumerate(parts)]), rng)
+        held = [one.take(np.flatnonzero(np.isin(label[part], chosen))) for part, one in enumerate(parts)]
+        rows: list[tuple[Tensor, Tensor, Tensor]] = []
+        items, groups, z, of_c = [], [], [], []
+        for part, one in enumerate(held):
+            if not len(one.pairs):
+                continue
+            of_c.append(torch.from_numpy(one.of_c) + sum(int(found[0].shape[0]) for found in rows))
+            rows.append(next(one.sums(mean.device, len(one.pairs), (0, 1))))
+            items.append(one.item + sum(len(other.pairs) for other in held[:part]))
+            groups.append(label[part][np.isin(label[part], chosen)][one.item])
+            z.append(torch.from_numpy(unit(one.z[one.of_z])).to(mean.device))
+        c, total, count = (torch.cat([found[i] for found in rows]) for i in range(3))
+        item, group = np.concatenate(items), np.concatenate(groups)
+        if len(np.unique(group)) == 1:  # all belong together and can only be left out in parts
+            group = item
+        return Held(
+            c, total / count[:, None] - mean, count, torch.from_numpy(item).to(mean.device), group,
+            [rows.to(mean.device) for rows in _by_size(group)], torch.cat(z), torch.cat(of_c).to(mean.device),
+        )  # fmt: skip
 
 
-def _some(pairing: Pairing, conditions: int, rng: np.random.Generator) -> Pairing:
-    """The pairs of as many items, in their order, as have at most about `conditions` conditions between them."""
-    array, n = pairing.pairs.modality(pairing.source), len(pairing.pairs)
-    items = max(1, conditions // (array.shape[1] if array.ndim == 3 else 1))
-    return pairing if n <= items else pairing.take(np.sort(rng.choice(n, items, replace=False)))
+def _labels(parts: Sequence[Pairing]) -> list[np.ndarray]:
+    """The group of each part's items; items without one are groups of their own, numbered below zero."""
+    found, before = [], 0
+    for part in parts:
+        alone = -1 - before - np.arange(len(part.pairs))
+        found.append(alone if part.pairs.group is None else part.pairs.group)
+        before += len(part.pairs)
+    return found
+
+
+def _some_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Groups that have `LEFT_OUT` conditions between them at most, but one group at least, from that (n,) of each."""
+    names, sizes = np.unique(group, return_counts=True)
+    order = rng.permutation(len(names))
+    order = np.concatenate([order[sizes[order] <= LEFT_OUT], order[sizes[order] > LEFT_OUT]])
+    several = np.searchsorted(np.cumsum(sizes[order]), LEFT_OUT, side="right")
+    return names[order[: max(1, several)]]
+
+
+def _by_size(group: np.ndarray) -> list[Tensor]:
+    """The rows of each group, (G, s) for the groups of each size s."""
+    _, of, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    order, first = np.argsort(of, kind="stable"), np.cumsum(sizes) - sizes
+    return [
+        torch.from_numpy(order[first[sizes == size][:, None] + np.arange(size)]) for size in np.unique(sizes)
+    ]  # fmt: skip
+
+
+def _mean(parts: Sequence[Pairing]) -> Tensor:
+    """(d,) float64, of the unit targets of all items."""
+    items = [len(part.pairs) for part in parts]
+    return torch.from_numpy(np.average([part.mean() for part in parts], axis=0, weights=items))
+
+
+def _landmarks(parts: Sequence[Pairing], most: int, rng: np.random.Generator) -> Tensor:
+    """Some unit conditions (L, k), L = `most` or all."""
+    sizes = [len(part.c) for part in parts]
+    chosen = np.sort(rng.choice(sum(sizes), min(most, sum(sizes)), replace=False))
+    ends = np.cumsum(sizes)
+    rows = [
+        unit(part.c[chosen[(end - size <= chosen) & (chosen < end)] - (end - size)])
+        for part, size, end in zip(parts, sizes, ends, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(rows))
+
+
+def _regression(parts: Sequence[Pairing], basis: Basis, mean: Tensor, moment: Tensor | None) -> Regression:
+    """Of z - mean on all pairs, of which each process adds its share; also added up is `stack.moment` where wanted."""
+    regression = Regression(basis, len(mean))
+    for c, total, count in chain.from_iterable(part.sums(mean.device) for part in parts):
+        target = total - count[:, None] * mean
+        regression.add(c, target, count)
+        if moment is not None:
+            moment += gram(target / count.sqrt()[:, None])
+    regression.equations.all_reduce()
+    if moment is not None:
+        distributed.all_reduce(moment)
+    return regression
+
+
+def _share(goal: str | float, held: Held, mean: Tensor, scored: Tensor, ranked: Tensor) -> float:
+    """How far translations are on the way from the best cosine, 0, to the best ranking, 1."""
+    if goal != "balanced":
+        return {"cosine": 0.0, "retrieval": 1.0}[goal] if isinstance(goal, str) else goal
+    least, found = None, 0.0
+    for share in np.linspace(0, 1, SHARES):
+        zhat = normalize(mean + torch.lerp(scored, ranked, float(share)), dim=1)
+        cosine = float((zhat * (mean + held.target)).sum(1).mean())
+        least = cosine - COSINE_GIVEN_UP if least is None else least
+        if cosine < least:
+            break
+        found = float(share)
+    return found
+
+
+def expected_cosine(zhat: Tensor, z: Tensor) -> Tensor:
+    """(q0, q1, q2, low, high) of `expected_length`: the least-squares quadratic in s = |zhat| that predicts the cosine,
+    and the range of s. With fewer than `ENOUGH` conditions the length itself is the prediction.
+
+    Parameters
+    ----------
+    zhat : (n, d).
+    z : mean of the unit targets of each condition, (n, d).
+    """
+    s = zhat.double().norm(dim=1)
+    if len(s) < ENOUGH:
+        return zhat.new_tensor([0.0, 1.0, 0.0, 0.0, 1.0])
+    along = (z * zhat).sum(1).double() / s
+    at, y = (s - s.mean()).cpu().numpy(), along.cpu().numpy()
+    a, b, q2 = np.linalg.lstsq(np.stack([np.ones_like(at), at, at**2], 1), y, rcond=None)[0]
+    centre = float(s.mean())
+    q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
+    return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
+
+
+def _root(held: Held, m: Tensor, choosing: Tensor) -> Tensor:
+    """`residual_root` of the pairs of the conditions that were left out, to whose translations m (n, d) belong."""
+    chooses = torch.zeros(len(m), dtype=torch.bool, device=m.device)
+    chooses[choosing] = True
+    return residual_root(normalize(held.z - m[held.of_c], dim=1), chooses[held.of_c])
+
+
+def _mixed(bases: Sequence[Basis], maps: Sequence[Map], weights: Sequence[Tensor], V: Tensor) -> list[Tensor]:
+    """The maps of [c, phi_1(c), ..., phi_B(c), 1], (k + B L + 1, d), that are the mixtures of these weights (B, d)."""
+    rotated = [one.W @ V for one in maps]
+    found = []
+    for weight in weights:
+        blocks, constant = [], V.new_zeros(len(V), dtype=torch.float64)
+        for number, basis in enumerate(bases):
+            own = [W * w for one, W, w in zip(maps, rotated, weight, strict=True) if one.basis == number]
+            block = basis.on_features((torch.stack(own).sum(0) @ V.T).double())
+            blocks.append(block[:-1])
+            constant = constant + block[-1]
+        found.append(torch.cat([*blocks, constant[None]]).float())
+    return found
+
+
+def _corrections(folds: Sequence[stack.Fold], directions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The bank (Q, d), and kind and parameter of the corrections (2, 2), from the directions (n, d) ranked by."""
+    trials = []
+    for fold in folds:
+        others = torch.ones(len(directions), dtype=torch.bool, device=directions.device)
+        others[fold.rows] = False
+        wanted, own = stack.gallery(fold)
+        trials.append(Trial(directions[fold.rows], (fold.vectors @ wanted).T, own, directions[others][:BANK]))
+    corrections = [chosen(trials), chosen(trials, together=True)]
+    kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
+    return directions[kept], directions.new_tensor([list(one) for one in corrections])

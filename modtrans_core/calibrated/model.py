@@ -1,37 +1,35 @@
-"""The calibrated translator: the conditional mean m(c) = E[z|c] in closed form; its length is the cosine to expect.
+"""The calibrated translator: the conditional mean m(c) = E[z|c] in closed form, and a ranking of its own.
 
-    m(c) = expected_length(mean + rescaled(delta)),    delta = [c, phi(c), 1] M
+    m(c) = expected_length(mean + delta),    delta = [c, phi_1(c), ..., phi_B(c), 1] M
 
 For a unit target z, E cos(z, m) = |m| and E|z - m|^2 = 1 - |m|^2. So draws from p(z|c) are m + sqrt(1 - |m|^2) f with a
-unit vector f.
+unit vector f. The vector of the best cosine is not the one that ranks best: what is ranked is the direction of another
+map of the same features, against the targets less their mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from modtrans_core.calibrated.regression import features
-from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
-from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, targets
+from modtrans_core.ranking import Correction, nearest
 
-Goal = Literal["cosine", "balanced", "retrieval"]
-LEAST_SCALE = 0.1
-"""least value of the new length over the old, so that a translation is never the bare mean"""
+GOALS = ("cosine", "balanced", "retrieval")
 LEAST_COSINE = 1e-3
 """least cosine that a translation expects, so that it always has a direction"""
 
 
 @dataclass(frozen=True)
 class CalibratedConfig:
-    """How the map is chosen. The defaults are the preset `calibrated`.
+    """How the map is fitted. The defaults are the preset `calibrated`.
 
     Raises
     ------
@@ -39,17 +37,20 @@ class CalibratedConfig:
         A value out of its range; the message names the setting, the value and what is needed.
     """
 
-    landmarks: int = 6144
-    """radial basis functions at most, centred on training conditions; 0: the map is linear in the condition"""
-    goal: Goal = "balanced"
-    """what it is chosen by on validation pairs: the cosine, the centered ranking (retrieval), or the best ranking among
-    the maps that give up at most .002 of the cosine (balanced)"""
+    landmarks: int = 4096
+    """radial basis functions of each bandwidth at most, centred on training conditions; 0: the map is linear in the
+    condition"""
+    goal: str | float = "balanced"
+    """what a translation is good for; `rank` ranks best with any. cosine: the highest cosine. retrieval: rankings of
+    others, which have nothing but the translation. balanced: as far towards retrieval as .002 of the cosine allow. A
+    number from 0 (cosine) to 1 (retrieval) lies between them"""
     seed: int = 0
-    """of the choice of landmarks, and of what is looked at to choose the rest"""
+    """of the choice of landmarks, of what is left out to weigh them, and of its folds"""
 
     def __post_init__(self) -> None:
         refuse_unless(self.landmarks >= 0, "landmarks", self.landmarks, "at least 0")
-        refuse_unless_in("goal", self.goal, get_args(Goal))
+        known = self.goal in GOALS if isinstance(self.goal, str) else 0 <= self.goal <= 1
+        refuse_unless(known, "goal", self.goal, f"{', '.join(GOALS)} or a number from 0 to 1")
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
@@ -67,6 +68,9 @@ class CalibratedTranslator(Stored):
     CalibratedTranslator(image 4 -> text 3, balanced)
     >>> translator.translate(np.eye(4)).shape, translator.draw(np.eye(4), samples=5).shape
     ((4, 3), (4, 5, 3))
+    >>> nearest, scores = translator.rank(np.eye(4), pairs.modality("text"), k=2)
+    >>> nearest.shape, scores.shape
+    ((4, 2), (4, 2))
     """
 
     facts: Facts
@@ -74,17 +78,21 @@ class CalibratedTranslator(Stored):
     mean: Tensor
     """(d,) float64, of the unit training targets"""
     M: Tensor
-    """(k + L + 1, d)"""
+    """(k + B L + 1, d), of translations"""
+    N: Tensor
+    """(k + B L + 1, d), of rankings"""
     landmarks: Tensor
     """(L, k); L = 0 where the map is linear in the condition"""
-    bandwidth: Tensor
-    """h, a scalar"""
-    scale: Tensor
-    """(a, b) of `rescaled`"""
+    bandwidths: Tensor
+    """h of each phi_b, (B,)"""
     expected: Tensor
     """(q0, q1, q2, low, high) of `expected_length`"""
     root: Tensor
     """R (d, d) of the residual's direction, see `modtrans_core.calibrated.residual`"""
+    bank: Tensor
+    """(Q, d), directions that rankings look in at training conditions that were left out"""
+    corrections: Tensor
+    """(2, 2): kind and parameter of the `modtrans_core.ranking.Correction` of queries by themselves and together"""
 
     method = "calibrated"
 
@@ -96,10 +104,13 @@ class CalibratedTranslator(Stored):
         """Where it works."""
         return self.M.device
 
+    def features(self, c: Tensor) -> Tensor:
+        """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
+        return features(c, self.landmarks, self.bandwidths)
+
     def m(self, c: Tensor) -> Tensor:
         """m (n, d) of the unit conditions c (n, k)."""
-        delta = features(c, self.landmarks, self.bandwidth) @ self.M
-        return expected_length(self.mean.float() + rescaled(delta, self.scale), self.expected)
+        return expected_length(self.mean.float() + self.features(c) @ self.M, self.expected)
 
     def sample(self, c: Tensor, start: Tensor) -> Tensor:
         """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
@@ -155,19 +166,83 @@ class CalibratedTranslator(Stored):
 
         return like(in_pieces(drawn, conditions(c, self.facts, self.device), samples=samples), c)
 
+    @torch.inference_mode()
+    def rank(
+        self, queries: Vectors, gallery: Vectors, k: int = 10, *, together: bool = False
+    ) -> tuple[Vectors, Vectors]:
+        """The k vectors of the gallery that belong to each query most likely.
+
+        Parameters
+        ----------
+        queries : conditions (n, k), numpy or torch.
+        gallery : vectors (g, d) of the target modality.
+        k : 1 to g.
+        together : the queries are independent of each other, and of how the gallery was chosen, and may correct each
+            other's ranking: a gallery vector that is near to many of them is lowered for all. Ranked like this, a query
+            has another result beside other queries.
+
+        Returns
+        -------
+        Their numbers and their scores, best first, (n, k) each.
+
+        Raises
+        ------
+        ValueError
+            k out of range, vectors of another dimension, zero or not finite.
+        """
+        refuse_unless(1 <= k <= len(gallery), "k", k, f"a number from 1 to {len(gallery)}, the size of the gallery,")
+        c = conditions(queries, self.facts, self.device)
+        z = targets(gallery, self.facts, self.device)
+        q = in_pieces(self._directions, c)
+        found, scores = nearest(_with(q, 1.0), self._gallery(z, q if together else None), k)
+        return like(found, queries), like(scores, queries)
+
+    @torch.inference_mode()
+    def search_vectors(self, c: Vectors) -> Vectors:
+        """[q, 1], (n, d + 1), of the conditions c (n, k): the inner product with `gallery_vectors` is `rank`'s score.
+
+        q is the direction that the translator ranks by. In an index of inner products (faiss's `IndexFlatIP`, hnswlib's
+        space `ip`) that holds `gallery_vectors`, they find what `rank` finds.
+        """
+        return like(_with(in_pieces(self._directions, conditions(c, self.facts, self.device)), 1.0), c)
+
+    @torch.inference_mode()
+    def gallery_vectors(self, z: Vectors) -> Vectors:
+        """[g, -hubness(g)], (n, d + 1), of the targets z (n, d), g the direction of z/|z| - mean; see `search_vectors`.
+
+        The hubness is measured with training conditions, so that a vector does not depend on those beside it.
+        """
+        return like(self._gallery(targets(z, self.facts, self.device)), z)
+
+    def _directions(self, c: Tensor) -> Tensor:
+        return normalize(self.features(c) @ self.N, dim=1)
+
+    def _gallery(self, z: Tensor, together: Tensor | None = None) -> Tensor:
+        g = normalize(z - self.mean.float(), dim=1)
+        kind, parameter = self.corrections[0 if together is None else 1].tolist()
+        bank = self.bank if together is None else together
+        return _with(g, -Correction(int(kind), parameter).hubness(bank, g))
+
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""
         return {name: getattr(self, name) for name in TENSORS}
 
 
-TENSORS = ("mean", "M", "landmarks", "bandwidth", "scale", "expected", "root")
+TENSORS = ("mean", "M", "N", "landmarks", "bandwidths", "expected", "root", "bank", "corrections")
 """what is saved of a translator, by name"""
 
 
-def rescaled(delta: Tensor, scale: Tensor) -> Tensor:
-    """`delta` (n, d) with every row's length s replaced by a + b s, for `scale` = (a, b)."""
-    s = delta.norm(dim=1, keepdim=True).clamp_min(torch.finfo(delta.dtype).tiny)
-    return delta / s * torch.maximum(scale[0] + scale[1] * s, LEAST_SCALE * s)
+def features(c: Tensor, landmarks: Tensor, bandwidths: Tensor) -> Tensor:
+    """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
+    L = len(landmarks)
+    found = c.new_ones(len(c), c.shape[1] + len(bandwidths) * L + 1)
+    found[:, : c.shape[1]] = c
+    if L:
+        log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
+        for b, h in enumerate(bandwidths):
+            first = c.shape[1] + b * L
+            torch.exp(log / h, out=found[:, first : first + L])
+    return found
 
 
 def expected_length(zhat: Tensor, expected: Tensor) -> Tensor:
@@ -182,6 +257,12 @@ def expected_length(zhat: Tensor, expected: Tensor) -> Tensor:
     return zhat / s.clamp_min(torch.finfo(zhat.dtype).tiny) * length
 
 
+def _with(rows: Tensor, last: Tensor | float) -> Tensor:
+    """The rows (n, d) with one more coordinate."""
+    column = rows.new_full((len(rows),), last) if isinstance(last, float) else last
+    return torch.cat([rows, column[:, None]], dim=1)
+
+
 def restore(
     facts: Facts, config: CalibratedConfig, tensors: Mapping[str, Tensor], device: torch.device
 ) -> CalibratedTranslator:
@@ -189,9 +270,10 @@ def restore(
     if missing := [name for name in TENSORS if name not in tensors]:
         raise ValueError(f"{missing[0]}: missing among the tensors")
     made = CalibratedTranslator(facts, config, **{name: tensors[name].to(device) for name in TENSORS})
-    k, d, L = facts.k, facts.d, tensors["landmarks"].numel() // facts.k
-    shapes: dict[str, tuple[int, ...]] = {"mean": (d,), "landmarks": (L, k), "M": (k + L + 1, d), "bandwidth": ()}
-    shapes |= {"scale": (2,), "expected": (5,), "root": (d, d)}
+    k, d, L, B = facts.k, facts.d, tensors["landmarks"].numel() // facts.k, tensors["bandwidths"].numel()
+    p, Q = k + B * L + 1, tensors["bank"].numel() // d
+    shapes: dict[str, tuple[int, ...]] = {"mean": (d,), "landmarks": (L, k), "M": (p, d), "N": (p, d)}
+    shapes |= {"bandwidths": (B,), "expected": (5,), "root": (d, d), "bank": (Q, d), "corrections": (2, 2)}
     for name, shape in shapes.items():
         found = tuple(getattr(made, name).shape)
         refuse_unless(found == shape, name, found, f"shape {shape}")

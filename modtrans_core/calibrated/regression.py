@@ -1,16 +1,14 @@
-"""Ridge regression of targets on features of the condition, in closed form.
+"""Ridge regression of targets on features of the condition, in closed form, and what it says of groups left out.
 
-    delta = [c, phi(c), 1] M,    phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j and a bandwidth h
-
-The landmarks l_j are training conditions. M is the ridge regression of z - mean on phi or, without landmarks, on c: on
-phi it is kernel ridge regression where every condition is a landmark, and its Nystroem approximation (Williams and
-Seeger 2001) where there are more. It is shrunk towards t I on the coordinates of c where both spaces have one
-dimension, towards 0 elsewhere; the constant is not penalised.
+A basis is linear, x(c) = c, or radial: x(c) = R^-1 phi(c), phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j and a
+bandwidth h, with R R^T the kernel matrix of the landmarks. The landmarks are training conditions. Ridge regression on
+x(c) is then kernel ridge regression where every condition is a landmark, and its Nystroem approximation (Williams and
+Seeger 2001) where there are more. The constant is not penalised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,54 +21,63 @@ JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
 
 
-def features(c: Tensor, landmarks: Tensor, bandwidth: Tensor) -> Tensor:
-    """[c, phi(c), 1], (n, k + L + 1), of the unit conditions c (n, k), for L unit landmarks (L, k) and h > 0."""
-    phi = torch.exp((c @ landmarks.T - 1) / bandwidth)  # |c - l|^2 = 2 - 2 <c, l> for unit vectors
-    return torch.cat([c, phi, torch.ones_like(c[:, :1])], dim=1)
+def radial(c: Tensor, landmarks: Tensor, bandwidth: Tensor | float) -> Tensor:
+    """phi(c), (n, L), of the unit conditions c (n, k), for L unit landmarks (L, k) and h > 0."""
+    return torch.exp((c @ landmarks.T - 1) / bandwidth)  # |c - l|^2 = 2 - 2 <c, l> for unit vectors
 
 
 @dataclass(frozen=True)
 class Basis:
-    """Coordinates [c, psi(c), 1] in which ridge regression on psi is kernel ridge regression.
+    """Coordinates x(c) of a condition.
 
-    psi(c) = R^-1 phi(c), with R R^T the kernel matrix of the landmarks: where both are landmarks, <psi(c), psi(c')> is
-    the kernel exp(-|c - c'|^2 / (2 h)) itself.
+    Where both are landmarks, <x(c), x(c')> is the kernel exp(-|c - c'|^2 / (2 h)) itself.
     """
 
     landmarks: Tensor
-    bandwidth: Tensor
+    """(L, k); L = 0 for the linear basis"""
+    bandwidth: Tensor | float
+    """h; of no meaning for the linear basis"""
     root: Tensor
     """R (L, L), lower triangular, float64"""
 
     @staticmethod
-    def at(landmarks: Tensor, bandwidth: Tensor) -> Basis:
+    def at(landmarks: Tensor, bandwidth: Tensor | float = 1.0) -> Basis:
         """That of the unit landmarks (L, k), L = 0 or more, and the bandwidth."""
-        near = landmarks.double()
-        kernel = torch.exp((near @ near.T - 1) / bandwidth)
+        kernel = radial(landmarks.double(), landmarks.double(), bandwidth)
         kernel.diagonal().add_(JITTER)
         return Basis(landmarks, bandwidth, torch.linalg.cholesky(kernel))
 
+    @property
+    def p(self) -> int:
+        """How many coordinates there are."""
+        return len(self.landmarks) or self.landmarks.shape[1]
+
     def coordinates(self, c: Tensor) -> Tensor:
-        """[c, psi(c), 1], (n, k + L + 1)."""
-        found, k = features(c, self.landmarks, self.bandwidth.to(c.dtype)), c.shape[1]
-        psi = torch.linalg.solve_triangular(self.root.to(c.dtype), found[:, k:-1].T, upper=False)
-        found[:, k:-1] = psi.T
-        return found
+        """[x(c), 1], (n, p + 1)."""
+        x = c
+        if len(self.landmarks):
+            phi = radial(c, self.landmarks, self.bandwidth)
+            x = torch.linalg.solve_triangular(self.root.to(c.dtype), phi.T, upper=False).T
+        return torch.cat([x, torch.ones_like(c[:, :1])], dim=1)
+
+    def on_features(self, W: Tensor) -> Tensor:
+        """The map of [c, 1] or [phi(c), 1] that is the map W (p + 1, q) of [x(c), 1]."""
+        if not len(self.landmarks):
+            return W
+        return torch.cat([torch.linalg.solve_triangular(self.root.T, W[:-1], upper=True), W[-1:]])
 
 
-class Solved(NamedTuple):
-    """Ridge maps on the coordinates that are `Regression.used`."""
+class Ridge(NamedTuple):
+    """One penalty's solution."""
 
-    of_targets: Tensor
-    """W_z (q, d), the map of z"""
-    of_conditions: Tensor
-    """W_c (q, k), the map of c itself; no columns where the spaces differ in dimension"""
+    W: Tensor
+    """(p + 1, d), the map of [x(c), 1]; float64"""
+    factor: Tensor
+    """lower triangular (p + 1, p + 1), float32: the Cholesky factor of the penalised equations"""
 
 
 class Regression:
-    """The regression of z on c or, where there are landmarks, on psi(c), every pair weighing the same.
-
-    For shrinking towards t I, c stands in front of psi(c) where both spaces have one dimension.
+    """The regression of z on x(c), every pair weighing the same.
 
     Parameters
     ----------
@@ -78,64 +85,38 @@ class Regression:
     """
 
     def __init__(self, basis: Basis, d: int) -> None:
-        (L, k), device = basis.landmarks.shape, basis.root.device
-        self.basis, self.d = basis, d
-        self.p = L if L and k != d else k + L
-        self.one_space = k == d
-        """whether there is a t"""
-        self.used = slice(-L, None)
-        """what of the p coordinates z is regressed on: psi(c) where there are landmarks, else c"""
-        self.equations = NormalEquations(self.p + 1, d, device)
+        self.basis = basis
+        self.equations = NormalEquations(basis.p + 1, d, basis.root.device)
 
-    def add(self, sums: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Regression:
-        """Add the pairs whose `modtrans_core.pairing.Pairing.sums` these are, in one pass and bounded memory."""
-        for c, total, count in sums:
-            self.equations.add(self.basis.coordinates(c)[:, -self.p - 1 :], total, count)
-        return self
+    def add(self, c: Tensor, total: Tensor, count: Tensor) -> None:
+        """Add pairs: unit conditions (n, k), the sum (n, d) of what each is paired with, and of how many (n,)."""
+        self.equations.add(self.basis.coordinates(c), total, count)
 
-    @property
-    def at(self) -> Tensor:
-        """Mean (p,) of the coordinates."""
-        return self.equations.cc[-1, :-1] / self.equations.cc[-1, -1]
+    def solve(self, penalty: float) -> Ridge:
+        """The minimiser of sum |z - [x(c), 1] W|^2 + penalty |W|^2, the last row of W left out of the second sum."""
+        shifted = self.equations.cc.clone()
+        shifted.diagonal()[:-1].add_(penalty)
+        factor = torch.linalg.cholesky(shifted)
+        return Ridge(torch.cholesky_solve(self.equations.cz, factor), factor.float())
 
-    @property
-    def towards(self) -> Tensor:
-        """Mean (d,) of the targets."""
-        return self.equations.cz[-1] / self.equations.cc[-1, -1]
 
-    def gram(self, rows: slice, columns: slice) -> Tensor:
-        """The centred products of these coordinates, sum (x - mean x)(y - mean y)^T."""
-        cc = self.equations.cc
-        at = cc[-1, :-1]
-        return cc[:-1, :-1][rows, columns] - torch.outer(at[rows], at[columns]) / cc[-1, -1]
+def left_out(found: Ridge, x: Tensor, z: Tensor, count: Tensor, groups: Sequence[Tensor]) -> Tensor:
+    """What the regression would say of each group's conditions, (n, d), had it been fitted to all other groups.
 
-    def cross(self, rows: slice) -> Tensor:
-        """The centred products of these coordinates with the targets."""
-        cc, cz = self.equations.cc, self.equations.cz
-        return cz[:-1][rows] - torch.outer(cc[-1, :-1][rows], cz[-1]) / cc[-1, -1]
+    It is exact: with H the matrix that takes targets to fitted values, the residuals of a group g that is left out are
+    (I - H_gg)^-1 times its residuals in the fit (Cook and Weisberg 1982, section 2.2).
 
-    @property
-    def least_squares_identity(self) -> float:
-        """The t of least squares of z - mean(z) on t (c - mean(c))."""
-        first = slice(self.d)
-        return float(self.cross(first).diagonal().sum() / self.gram(first, first).diagonal().sum())
-
-    def solve(self, penalty: float) -> Solved:
-        """The ridge maps of z and of c: shrunk towards t I, the map of z is W_z + t (I - W_c)."""
-        shifted = self.gram(self.used, self.used)
-        shifted.diagonal().add_(penalty)
-        of_c = self.gram(self.used, slice(self.d if self.one_space else 0))
-        wanted = torch.cat([self.cross(self.used), of_c], dim=1)
-        solved = torch.cholesky_solve(wanted, torch.linalg.cholesky(shifted))
-        return Solved(solved[:, : self.d], solved[:, self.d :])
-
-    def map(self, penalty: float, t: float, mean: Tensor) -> Tensor:
-        """M (k + L + 1, d), float64, of delta = [c, phi(c), 1] M, which predicts z - mean."""
-        (L, k), found = self.basis.landmarks.shape, self.solve(penalty)
-        W = mean.new_zeros(k + L, self.d)
-        W[self.used] = found.of_targets - t * found.of_conditions if t else found.of_targets
-        if t:
-            W[:k].diagonal().add_(t)
-        constant = self.towards - mean - self.at @ W[-self.p :]
-        phi = torch.linalg.solve_triangular(self.basis.root.T, W[k:], upper=True)
-        return torch.cat([W[:k], phi, constant[None]])
+    Parameters
+    ----------
+    x : [x(c), 1] of the conditions, (n, p + 1); they are among those that it was fitted to.
+    z, count : the mean (n, d) of the targets that each condition is paired with, and how many these are (n,).
+    groups : the rows of each group, all its conditions; those of one size together, (G, s).
+    """
+    root = count.sqrt()[:, None]
+    residual = (z - x @ found.W.float()) * root
+    half = torch.linalg.solve_triangular(found.factor, (x * root).T, upper=False).T  # H = half half^T
+    for rows in groups:
+        part = half[rows]
+        inside = torch.eye(rows.shape[1], device=x.device) - part @ part.mT
+        residual[rows] = torch.linalg.solve(inside, residual[rows])
+    return z - residual / root

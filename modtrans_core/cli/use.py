@@ -230,5 +230,7 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
             f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items",
             f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
             "   ranked after subtracting the training mean",
+            f"  own        @1 {number('own_recall_at_1')}   @10 {number('own_recall_at_10')}"
+            "   the translator's own ranking (modtrans rank)",
         ]
     )

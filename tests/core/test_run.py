@@ -85,7 +85,7 @@ def test_a_calibrated_run_has_no_network_and_no_training(tmp_path):
     assert files(tmp_path) == ["model.safetensors", "seen.safetensors", "translator.json"]
     assert sorted(load_file(tmp_path / runs.MODEL)) == sorted(TENSORS)
     found = runs.description(tmp_path)
-    assert found["method"] == "calibrated" and found["config"] == {"landmarks": 6144, "goal": "balanced", "seed": 0}
+    assert found["method"] == "calibrated" and found["config"] == {"landmarks": 4096, "goal": "balanced", "seed": 0}
 
 
 @pytest.mark.parametrize("config", [SMALL, CalibratedConfig(20)], ids=["poster", "calibrated"])

@@ -67,7 +67,7 @@ def test_what_is_not_said_is_the_default():
         (lambda: PosterConfig(timesteps=4, steps=5), "steps: 5, 1 to timesteps = 4"),
         (lambda: PosterConfig(timesteps=4, reconstruction_steps=5), "reconstruction_steps: 5, 1 to timesteps = 4"),
         (lambda: CalibratedConfig(landmarks=-1), "landmarks: -1, at least 0"),
-        (lambda: CalibratedConfig(goal="both"), "goal: 'both', one of"),
+        (lambda: CalibratedConfig(goal="both"), "goal: 'both', cosine, balanced, retrieval or a number"),
         (lambda: CalibratedConfig(seed=-1), "seed: -1, an integer >= 0"),
         (lambda: from_dict(PosterConfig, {"gama": 1}), "gama: 1, a setting among gamma, width"),
         (lambda: from_dict(PosterConfig, {"width": "big"}), "width: 'big', int is needed"),

@@ -9,7 +9,7 @@ from modtrans_core import PairedEmbeddings, evaluate, load
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill", "recall_at_1", "recall_at_10",
-    "centered_recall_at_1", "centered_recall_at_10", "gallery",
+    "centered_recall_at_1", "centered_recall_at_10", "own_recall_at_1", "own_recall_at_10", "gallery",
 ]  # fmt: skip
 
 

@@ -1,0 +1,190 @@
+"""The spectral stack: predictions of several bases, weighed against each other along the spectrum of the targets.
+
+    delta = sum_b P_b V diag(w_b) V^T
+
+P_b (n, d) is what basis b predicts of z - mean, V has the eigenvectors of the targets' covariance, and w_b is a
+piecewise linear function of the logarithm of the eigenvalue's rank. A coordinate of much variance can be predicted from
+few conditions far apart, one of little variance from near ones or not at all: so each has its own mixture (Wolpert
+1992 and Breiman 1996 stack with one weight a prediction).
+
+The weights are fitted to predictions of groups that were left out. So that these are left out of V too, it is taken in
+folds: for each fold the eigenvectors of the targets of all others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+FOLDS = 5
+KNOTS = 3
+"""of w_b as a function of the logarithm of the rank"""
+SHRINKAGE = 1e-3
+"""penalty of the weights, in units of their mean squared feature"""
+QUERIES = 512
+"""conditions of a fold, at most, that are ranked against each other while weights are fitted to the ranking"""
+STEPS = 25
+"""of L-BFGS, at most"""
+TEMPERATURE = 1 / 20
+"""of the softmax, where its fit begins"""
+
+
+class LeftOut(Protocol):
+    """Conditions whose groups are left out in turn."""
+
+    @property
+    def target(self) -> Tensor:
+        """z - mean (n, d), for the mean z of the unit targets of each."""
+
+    @property
+    def count(self) -> Tensor:
+        """How many targets these are (n,)."""
+
+    @property
+    def item(self) -> Tensor:
+        """(n,)"""
+
+    @property
+    def group(self) -> np.ndarray:
+        """(n,)"""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Predictions for the conditions of some groups, in the eigenvectors of the other groups' targets."""
+
+    rows: Tensor
+    """which conditions these are (n,)"""
+    vectors: Tensor
+    """V (d, d), columns from the largest eigenvalue to the smallest"""
+    predicted: Tensor
+    """P V of every basis, (d, n, B)"""
+    target: Tensor
+    """(z - mean) V, (d, n), for the mean z of the unit targets of each condition"""
+    mean: Tensor
+    """mean V, (d, 1)"""
+    item: Tensor
+    """the item (n,) of each condition"""
+
+    def delta(self, weights: Tensor) -> Tensor:
+        """(d, n) of the weights (B, d)."""
+        return (self.predicted @ weights.T[:, :, None])[:, :, 0]
+
+    def at_most(self, conditions: int) -> Fold:
+        """All conditions, or so many, evenly spaced."""
+        n = len(self.rows)
+        if n <= conditions:
+            return self
+        part = torch.arange(conditions, device=self.rows.device) * n // conditions
+        return Fold(
+            self.rows[part], self.vectors, self.predicted[:, part], self.target[:, part], self.mean, self.item[part]
+        )
+
+
+def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, rng: np.random.Generator) -> list[Fold]:
+    """The conditions in `FOLDS` parts of whole groups.
+
+    Parameters
+    ----------
+    said : what each basis says of z - mean, (n, d) each.
+    mean : of the unit targets, (d,).
+    moment : sum (z - mean)(z - mean)^T (d, d) over all pairs, with the mean z of each condition.
+    rng : deals the groups out.
+    """
+    groups, of = np.unique(held.group, return_inverse=True)
+    dealt = torch.from_numpy((rng.permutation(len(groups)) % FOLDS)[of]).to(mean.device)
+    found = []
+    for fold in range(min(FOLDS, len(groups))):
+        rows = (dealt == fold).nonzero()[:, 0]
+        own = held.target[rows]
+        weighted = own * held.count[rows].sqrt()[:, None]
+        V = spectrum(moment - (weighted.T @ weighted).double() if len(groups) > 1 else moment)
+        predicted = torch.stack([(one[rows] @ V).T for one in said], dim=2)
+        found.append(Fold(rows, V, predicted, (own @ V).T.contiguous(), (mean @ V)[:, None], held.item[rows]))
+    return found
+
+
+def spectrum(moment: Tensor) -> Tensor:
+    """The eigenvectors (d, d), float32, columns from the largest eigenvalue to the smallest."""
+    return torch.linalg.eigh(moment)[1].flip(1).float()
+
+
+def knots(d: int) -> Tensor:
+    """(KNOTS, d): the piecewise linear functions of the logarithm of the rank that are 1 at one knot, 0 at others."""
+    at = torch.arange(1, d + 1).log() / max(math.log(d), 1e-30) * (KNOTS - 1)
+    return (1 - (at - torch.arange(KNOTS)[:, None]).abs()).clamp_min(0)
+
+
+def to_score(parts: Sequence[Fold]) -> Tensor:
+    """The weights (B, d) of least squares between delta and z - mean: the translation of the best cosine."""
+    d, _, B = parts[0].predicted.shape
+    at = knots(d).to(parts[0].predicted.device)
+    gram, cross = (torch.zeros(d, B, size, device=at.device) for size in (B, 1))
+    for part in parts:
+        gram += part.predicted.mT @ part.predicted
+        cross += part.predicted.mT @ part.target[:, :, None]
+    A = torch.einsum("ad,dbc,ed->bace", at, gram, at).reshape(B * KNOTS, B * KNOTS).double()
+    b = torch.einsum("ad,db->ba", at, cross[:, :, 0]).reshape(B * KNOTS, 1).double()
+    A.diagonal().add_(SHRINKAGE * A.diagonal().mean().clamp_min(1e-30))
+    return torch.linalg.solve(A, b).float().reshape(B, KNOTS) @ at
+
+
+def to_rank(parts: Sequence[Fold], start: Tensor) -> Tensor:
+    """The weights (B, d) whose delta ranks best: an item's target before all others, by the cosine with z - mean.
+
+    What is minimised is InfoNCE (van den Oord et al. 2018, arXiv 1807.03748), its temperature fitted too, less the mean
+    cosine of mean + delta with z, which gives delta its length.
+
+    Parameters
+    ----------
+    start : weights to begin with.
+    """
+    parts = [part.at_most(QUERIES) for part in parts]
+    at = knots(start.shape[1]).to(start.device)
+    first = start @ torch.linalg.pinv(at)  # w_b at the knots
+    size = first.square().mean().clamp_min(1e-30)
+    queries = sum(len(part.rows) for part in parts)
+    wanted = [(part.target + part.mean, *gallery(part)) for part in parts]
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        given = torch.tensor(values, dtype=torch.float32, device=start.device, requires_grad=True)
+        heights, sharpness = given[:-1].reshape(first.shape), given[-1].exp()
+        total = SHRINKAGE * (heights - first).square().mean() / size
+        for part, (z, directions, own) in zip(parts, wanted, strict=True):
+            delta = part.delta(heights @ at)
+            logits = sharpness * (normalize(delta, dim=0).T @ directions)
+            cosines = (normalize(part.mean + delta, dim=0) * z).sum(0)
+            total = total + (cross_entropy(logits, own, reduction="sum") - cosines.sum()) / queries
+        total.backward()
+        assert given.grad is not None
+        return total.item(), given.grad.double().cpu().numpy()
+
+    begin = np.append(first.double().cpu().numpy().ravel(), -math.log(TEMPERATURE))
+    with torch.enable_grad():
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    heights = torch.tensor(found.x[:-1], dtype=torch.float32, device=start.device).reshape(first.shape)
+    return heights @ at
+
+
+def gallery(part: Fold) -> tuple[Tensor, Tensor]:
+    """The directions (d, items) of the targets less their mean, each item once, and which is each condition's (n,)."""
+    _, own = torch.unique(part.item, return_inverse=True)
+    wanted = torch.zeros(len(part.target), int(own.max()) + 1, device=own.device)
+    return normalize(wanted.index_add(1, own, part.target), dim=0), own
+
+
+def left_out_deltas(parts: Sequence[Fold], weights: Tensor) -> Tensor:
+    """delta (n, d) of the conditions, in their order, of the weights (B, d)."""
+    n, d = sum(len(part.rows) for part in parts), len(parts[0].mean)
+    found = weights.new_zeros(n, d)
+    for part in parts:
+        found[part.rows] = (part.vectors @ part.delta(weights)).T
+    return found

@@ -1,0 +1,90 @@
+"""Rankings of a gallery, corrected for hubs: items that are near to any query are lowered by how near they are.
+
+A corrected score is <q, g> - hubness(g) for a unit query q and a unit gallery vector g. The hubness is measured with a
+bank of other queries, and does not depend on q. So the vectors [q, 1] and [g, -hubness(g)] have the corrected score as
+their inner product: what an index of inner products ranks by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+AT_ONCE = 2**25
+"""similarities that are held at once: 128 MiB"""
+KINDS = ("none", "CSLS", "inverted softmax")
+TIE = 1e-6
+"""below which two float32 cosines are the same"""
+
+
+class Correction(NamedTuple):
+    """How the hubness of a gallery vector is measured with a bank of queries."""
+
+    kind: int
+    """0: it is 0. 1: half the mean similarity of the k queries nearest to it, k the parameter (CSLS of Conneau et al.
+    2018, arXiv 1710.04087). 2: log mean exp(b s) / b over the similarities s of all queries, b the parameter (the
+    inverted softmax of Smith et al. 2017, arXiv 1702.03859)"""
+    parameter: float = 0.0
+
+    def __str__(self) -> str:
+        return KINDS[self.kind] if self.kind == 0 else f"{KINDS[self.kind]} {self.parameter:g}"
+
+    def hubness(self, bank: Tensor, gallery: Tensor) -> Tensor:
+        """Of the gallery vectors (g, d), (g,), by the queries of the bank (B, d), in bounded memory."""
+        if not self.kind or not len(bank):
+            return gallery.new_zeros(len(gallery))
+        return torch.cat([self._of(bank @ part.T) for part in gallery.split(max(1, AT_ONCE // len(bank)))])
+
+    def _of(self, similarity: Tensor) -> Tensor:
+        """Of the gallery vectors, (g,), from their similarity with each query of the bank (B, g)."""
+        if self.kind == 1:
+            return similarity.topk(min(int(self.parameter), len(similarity)), dim=0).values.mean(0) / 2
+        sharp = self.parameter * similarity
+        return (torch.logsumexp(sharp, 0) - math.log(len(similarity))) / self.parameter
+
+
+CANDIDATES = (Correction(0), Correction(1, 10), *(Correction(2, b) for b in (5.0, 10.0, 20.0, 40.0)))
+
+
+class Trial(NamedTuple):
+    """Queries whose item in a gallery is known."""
+
+    queries: Tensor
+    """(n, d), unit"""
+    gallery: Tensor
+    """(items, d), unit"""
+    own: Tensor
+    """the item (n,) of each query"""
+    bank: Tensor
+    """other queries, (B, d)"""
+
+    def reciprocal_ranks(self, correction: Correction, *, together: bool = False) -> Tensor:
+        """1 / rank (n,) of each query's item. Together: the queries themselves are the bank."""
+        hubness = correction.hubness(self.queries if together else self.bank, self.gallery)
+        similarity = self.queries @ self.gallery.T - hubness
+        reached = similarity.gather(1, self.own[:, None])
+        return 1 / (1 + (similarity > reached + TIE).sum(1))
+
+
+def chosen(trials: Sequence[Trial], *, together: bool = False) -> Correction:
+    """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
+
+    def score(correction: Correction) -> float:
+        return float(torch.cat([trial.reciprocal_ranks(correction, together=together) for trial in trials]).mean())
+
+    return max(CANDIDATES, key=score)
+
+
+def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k gallery vectors (g, d) of the largest inner product with each query (n, d), in bounded memory.
+
+    Returns
+    -------
+    Their numbers and the products, best first, (n, k) each.
+    """
+    found = [(part @ gallery.T).topk(k, dim=1) for part in queries.split(max(1, AT_ONCE // len(gallery)))]
+    return torch.cat([one.indices for one in found]), torch.cat([one.values for one in found])
