@@ -10,22 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from modtrans_core.ranking import Correction
 
 from analysis.experiments.trial import Trial, every_trial
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
 from analysis.translators import SIMPLE, SLOWER, applicable
 from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
+from modtrans_core.ranking import Correction
 from modtrans_core.scores import RANKS, away_from, cosine, hits
 from modtrans_core.vectors import present, unit, unit_targets
 
-GOALS = ("cosine", "balanced", "retrieval")
-"""the points of the front of `calibrated` that are fitted, the best cosine first"""
 RIVALS = (*SIMPLE, *SLOWER)
 """presets that it is compared with, where they apply"""
 JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import INK, LABELS, PAGE, RULE, point
+from analysis.plots.style import INK, LABELS, NOTE, PAGE, RULE, point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,13 +60,13 @@ def front(table: pd.DataFrame, ax: Axes | None = None, methods: list[str] | None
         look = {"label": row["method"], "elinewidth": 0.5, **point(methods.index(row["method"]), False)}
         ax.errorbar(max(row[X], edge), row[Y], xerr=row[f"{X}_sd"], yerr=row[f"{Y}_sd"], **look)
         if row[X] < edge:
-            ax.annotate(f"at {row[X]:.2f}", (edge, row[Y]), (4, 3), textcoords="offset points", fontsize=6)
+            ax.annotate(f"at {row[X]:.2f}", (edge, row[Y]), (4, 3), textcoords="offset points", fontsize=NOTE)
     front = drawn[ours].sort_values(X)
     look = {"label": OURS, "color": INK, "marker": "o", "linewidth": 1.1, "elinewidth": 0.5, "zorder": 4}
     ax.errorbar(front[X], front[Y], xerr=front[f"{X}_sd"], yerr=front[f"{Y}_sd"], **look)
-    for x, y, name in zip(front[X], front[Y], front["method"], strict=True):
-        goal = name.removeprefix(f"{OURS}, ")
-        ax.annotate(goal, (x, y), (4, 4), textcoords="offset points", fontsize=6, color=INK)
+    for number, row in enumerate(front.to_dict("records")):
+        goal, above = row["method"].removeprefix(f"{OURS}, "), 4 if number % 2 == 0 else -9
+        ax.annotate(goal, (row[X], row[Y]), (4, above), textcoords="offset points", fontsize=NOTE, color=INK)
     ax.axvline(floor, linestyle="--", **RULE)
     for y in table.loc[table["method"] == "identity", Y]:
         ax.axhline(y, linestyle=":", label="the condition itself", **RULE)
