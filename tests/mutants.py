@@ -837,7 +837,7 @@ MUTANTS = [
         ("tests/analysis/experiments/test_presets.py",),
     ),
     Mutant(
-        "presets: a ranking by the point that ranks best, whatever its cosine",
+        "presets: points of any cosine are comparable",
         "analysis/experiments/presets.py",
         "near = ours[ours >= theirs[level] - WITHIN]",
         "near = ours[ours >= -1.0]",
@@ -846,8 +846,8 @@ MUTANTS = [
     Mutant(
         "presets: a rival is given its worst ranking",
         "analysis/experiments/presets.py",
-        "max(ways, key=np.mean)",
-        "min(ways, key=np.mean)",
+        "max(recalls, key=np.mean)",
+        "min(recalls, key=np.mean)",
         ("tests/analysis/experiments/test_presets.py",),
     ),
     Mutant(
