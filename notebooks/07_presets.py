@@ -9,7 +9,7 @@ out: str = "results/07_presets"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
 source: str = "image"  # one modality; both routes are run
 target: str = "text"  # the other modality
-seeds: int = 5  # splits, each with its own seed
+seeds: int = 3  # splits, each with its own seed
 items: int = 0  # use at most this many items, evenly spaced; 0: all
 
 # %%
@@ -26,9 +26,10 @@ from analysis.plots.style import paper_style, save_figure
 
 # %% [markdown]
 # ## How good is every method?
-# Every method is given the training and the validation part, and chooses what it has to choose there. `calibrated` is
-# fitted at points of its front: the best cosine, more and more weight on the ranking, the best ranking. What is printed
-# is the test part. `ranked` is the recall by its own ranking; a rival is given the best of three.
+# Every method is given the training and the validation part, and chooses what it has to choose there; `calibrated` is
+# fitted by each of its goals. What is printed is the test part. `own` is the recall of what a method adds to the mean
+# or, of `calibrated`, that of `rank`. `ranked` is the same of `calibrated`; of a rival it is the best of six rankings:
+# plain, centered and own, each with and without a correction for hubs.
 
 # %%
 path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
@@ -44,14 +45,14 @@ with paper_style():
     save_figure(fronts(table), out, "front")
 
 # %% [markdown]
-# Full dots are `calibrated`, its points joined, open ones its rivals: what lies to the right of the line and above it
+# Full dots are `calibrated`, its goals joined, open ones its rivals: what lies to the right of the line and above it
 # would be better in both scores.
 #
 # ## Is a point of the front ahead of each rival?
 # Both translate the same test items, and the interval of their mean difference is over groups of items, for all points
 # and rivals together. Splits share items, so that more of them make no narrower interval: the margin is the mean of
-# theirs. In the cosine each rival meets the point of the best cosine. In the ranking it meets the lowest point that
-# gives up at most .01 of the rival's cosine.
+# theirs. In the cosine each rival meets the point of the best cosine. In the ranking it meets the one that ranks best
+# of those that give up at most .01 of the rival's cosine.
 
 # %%
 judged = duels(gains)
@@ -64,7 +65,8 @@ save_table(reached, out, "verdicts")
 reached[["route", "score", "verdict", "reached", "not_ahead"]]
 
 # %% [markdown]
-# **Answer.** No one point, but one front: ...
+# **Answer.** No one vector, but one translator: `calibrated` ranks by a map of its own, whatever its goal, so that its
+# translation can have the best cosine. The goal matters to those who rank by the vector alone.
 
 # %%
 gallery = int(scores["gallery"].iloc[0])
@@ -74,7 +76,7 @@ for rows in metrics["routes"].values():
     points = [rows[f"calibrated, {goal}"] for goal in GOALS]
     assert points[0]["cosine"] > rows["constant mean"]["cosine"], "a translator must beat the mean"
     assert points[0]["cosine"] > rows["ridge"]["cosine"] - 0.01, "bending must not harm the cosine"
-    best = max(point["ranked_recall_at_1"] for point in points)
-    assert gallery < 500 or points[-1]["ranked_recall_at_1"] > best - 0.03, "retrieval is chosen by its ranking"
+    assert len({point["ranked_recall_at_1"] for point in points}) == 1, "a goal is of the vector, not of the ranking"
+    assert gallery < 500 or points[0]["ranked_recall_at_1"] > rows["ridge"]["ranked_recall_at_1"], "it ranks better"
 assert gallery < 500 or "behind" not in set(reached["verdict"]), "no rival is surely better where it is comparable"
 write_metrics(out, metrics)
