@@ -290,7 +290,8 @@ def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
             mean, spread = rows.mean(numeric_only=True), rows["cosine"].std()
             recalls = [[mean[f"{way}recall_at_{k}"] for k in RANKS] for way in [*WAYS.values(), "ranked_"]]
             shown = "".join(f"{one:>8.3f} {ten:.3f}" for one, ten in recalls)
-            lines.append(f"{method:22}{mean['cosine']:>6.3f} ± {spread:.3f}{shown}{mean['seconds']:>9.1f}")
+            about = f" ± {spread:.3f}" if len(rows) > 1 else f"{'':8}"
+            lines.append(f"{method:22}{mean['cosine']:>6.3f}{about}{shown}{mean['seconds']:>9.1f}")
         mine = judged[judged["route"] == route]
         for verdict in verdicts(mine).to_dict("records"):
             of = mine[(mine["score"] == verdict["score"]) & mine["comparable"]]
