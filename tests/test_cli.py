@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
+from analysis.experiments.presets import GOALS
 from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import run
 
@@ -190,3 +191,45 @@ def test_bound_prints_what_was_derived_by_hand(capsys):
         assert result["probability"] == pytest.approx(expected, abs=5e-5)
         assert result["beta"] == pytest.approx((0.5 * (0.49 + 1) ** 0.5 - 0.49) / 0.51**0.5)
     assert "uniformly random" in modtrans(capsys, "bound", *arguments[:-1])[1]
+
+
+class TestCompare:
+    def test_it_prints_every_method_and_what_is_reached(self, folder, capsys):
+        rng = np.random.default_rng(2)
+        c = rng.normal(size=(120, 6))
+        PairedEmbeddings({"place": c, "name": c @ rng.normal(size=(6, 5)) + 0.1 * rng.normal(size=(120, 5))}).save(
+            "other.npz"
+        )
+        arguments = ["--seeds", 2, "--items", 100, "--rivals", "ridge", "identity", "--out", "compared"]
+        status, out, err = modtrans(capsys, "compare", "pairs.npz", "other.npz", *arguments)
+        assert status == 0, err
+        for route in ("pairs, image → text", "pairs, text → image", "other, place → name", "other, name → place"):
+            assert f"{route}: floor" in out
+        assert out.count("\nridge ") == 4 and "\nidentity" not in out and out.count("\ncalibrated, cosine ") == 4
+        assert out.count("cosine ahead of every rival's\n") == 4 and "gallery 20, splits 2" in out
+        assert out == (folder / "compared" / "compare.txt").read_text(encoding="utf-8") + "\n"
+        for name in ("figures/front.pdf", "figures/front.png", "tables/presets.csv", "tables/duels.csv"):
+            assert (folder / "compared" / name).stat().st_size > 100
+        runs = (folder / "compared" / "tables" / "runs.csv").read_text(encoding="utf-8").splitlines()
+        assert len(runs) == 1 + 4 * 2 * (1 + len(GOALS)) and "compared: done" in err
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["missing.npz"], "missing.npz"),
+            (
+                ["pairs.npz", "--source", "image"],
+                "source, target: 'image, ', two of the modalities image, text is needed",
+            ),
+            (["pairs.npz", "--seeds", "0"], "seeds: 0, at least 1 is needed"),
+            (["pairs.npz", "--items", "-1"], "items: -1, at least 0 is needed"),
+            (["pairs.npz", "--rivals", "rigde"], "rivals: 'rigde', one of constant mean, "),
+            (["pairs.npz", "pairs.npz"], "pairs: 'pairs pairs', a name of its own for each set is needed"),
+        ],
+    )
+    def test_bad_input_is_one_line_and_nothing_is_left_behind(self, folder, capsys, arguments, words):
+        status, out, err = modtrans(capsys, "compare", *arguments)
+        assert (
+            status == 1 and not out and words in err and err.startswith("modtrans compare: ") and err.count("\n") == 1
+        )
+        assert [path.name for path in folder.iterdir()] == ["pairs.npz"]

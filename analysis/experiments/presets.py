@@ -1,34 +1,88 @@
-"""Which translator to choose: the cosine and the centered ranking side by side, and who wins both."""
+"""One protocol for every translator: its scores on held-out items, and of which rivals `calibrated` is ahead."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
+import torch
 
-from analysis.experiments.trial import Trial
+from analysis.experiments.trial import Trial, every_trial
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
-from analysis.translators import applicable
-from modtrans_core import preset
+from analysis.translators import SIMPLE, SLOWER, applicable
+from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.calibrated.model import GOALS
-from modtrans_core.scores import cosine, recall_at_k, unit_targets
-from modtrans_core.vectors import unit
+from modtrans_core.checks import refuse_unless
+from modtrans_core.methods import own_vectors
+from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Translator
+from modtrans_core.ranking import Correction
+from modtrans_core.scores import RANKS, away_from, cosine, hits
+from modtrans_core.vectors import present, unit, unit_targets
 
-DEFAULT = "calibrated, balanced"
-"""the method that is judged"""
-RIVALS = ("ridge", "ridge towards tI", "kernel ridge", "MLP")
-"""the methods that it has to win against"""
-BOTH = ("cosine", "centered_recall_at_10")
-"""the two scores of the front"""
-JUDGED = ("cosine", "centered_recall_at_1", "centered_recall_at_10")
+RIVALS = (*SIMPLE, *SLOWER)
+"""presets that it is compared with, where they apply"""
+JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))
+CORRECTION = Correction(1, 10)
+"""for hubs, that rivals can rank with: CSLS of ten neighbours, as published"""
+BANK = 2048
+"""training conditions, at most, whose translations it looks at"""
+WITHIN = 0.01
+"""of cosine, that a point may give up to a rival and still be compared with its ranking"""
+WAYS = {"plain": "", "centered": "centered_", "own": "own_"}
+"""rankings -> what their scores begin with"""
 CONFIDENCE = 0.95
 """that one verdict is right"""
+AT_RIDGE = "ranked_recall_at_1 at ridge's cosine"
+"""the score in which the rival is the condition itself, ranked by cosine, where both modalities share a space"""
+AIMS = {
+    "cosine": "cosine ahead of every rival's",
+    "ranked_recall_at_1": f"R@1 ahead of every rival's of comparable cosine (within {WITHIN:g})",
+    "ranked_recall_at_10": f"R@10 ahead of every rival's of comparable cosine (within {WITHIN:g})",
+    AT_RIDGE: "at ridge's cosine, R@1 at least that of the condition itself, by cosine",
+}
+"""score -> what is to be reached"""
 
 
-def presets(
-    trial: Trial, rivals: tuple[str, ...] = ("constant mean", "identity", "mean shift", *RIVALS)
-) -> pd.DataFrame:
-    """Rivals, and `calibrated` by each goal.
+class Compared(NamedTuple):
+    """What was measured: every method's scores, and the gains of every point of the front over every rival."""
+
+    scores: pd.DataFrame
+    gains: pd.DataFrame
+
+
+def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[tuple[str, str]]:
+    """Both directions between two modalities: those named; else image and text; else the only two there are.
+
+    Raises
+    ------
+    ValueError
+        One is named and not the other, or the two are not there, or are one.
+    """
+    names = list(pairs.arrays)
+    one, other = source, target
+    if not source and not target and len(names) > 1:
+        one, other = ("image", "text") if {"image", "text"} <= set(names) else names if len(names) == 2 else ("", "")
+    ok = {one, other} <= set(names) and one != other
+    refuse_unless(ok, "source, target", f"{one}, {other}", f"two of the modalities {', '.join(names)}")
+    return [(one, other), (other, one)]
+
+
+def compare(
+    pairs: Path, both: Sequence[tuple[str, str]], seeds: int, report: Progress = silent, **options: Any
+) -> Compared:
+    """`presets`, with its options, on every route and split of a pair set; see `every_trial`."""
+    found = every_trial(partial(presets, **options), pairs, both, seeds, report)
+    return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
+
+
+def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS) -> Compared:
+    """Rivals, and `calibrated` by each goal, on one split.
 
     Parameters
     ----------
@@ -37,72 +91,125 @@ def presets(
 
     Returns
     -------
-    One row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, and `seconds`, the time of its
-    fit. In the rows of `RIVALS` also `<score>_gain` of each of `JUDGED`, how much higher `DEFAULT` scores on the same
-    test items, and `<score>_margin`, half the width of its interval (`gains`).
+    scores : one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds`, the time of
+        its fit, and `ranked_recall_at_1` and `_10`, see `item_scores`.
+    gains : see `gains`.
     """
-    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, rivals)}
-    for goal in GOALS:
-        configs[f"calibrated, {goal}"] = preset("calibrated", {"goal": goal, "seed": trial.seed})
-    fitted = trial.race(configs)
-    judged = [name for name in fitted if name in (DEFAULT, *RIVALS)]
-    scores = {name: item_scores(trial, fitted[name].translate(np.asarray(trial.test.c))) for name in judged}
-    return trial.table().merge(gains(scores, trial.test.pairs.labels), on="method", how="left")
+    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, tuple(rivals))}
+    points = {f"calibrated, {goal}": preset("calibrated", {"goal": goal, "seed": trial.seed}) for goal in goals}
+    fitted = trial.race(configs | points)
+    items = {name: item_scores(trial, one) for name, one in fitted.items()}
+    found = trial.table()
+    for k in RANKS:
+        name = f"ranked_recall_at_{k}"
+        found[name] = [items[method][name].mean() for method in found["method"]]
+    named = {"route": trial.route, "seed": trial.seed}
+    return Compared(found, gains(items, list(points), trial.test.pairs.labels).assign(**named))
 
 
-def item_scores(trial: Trial, zhat: np.ndarray) -> dict[str, Floats]:
-    """`JUDGED` of each test item (n,), the mean over its conditions; their means over items are those of `Trial.score`.
+def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:
+    """`JUDGED` and the plain `recall_at_1` of each test item (n,), the mean over its conditions.
 
-    Parameters
-    ----------
-    zhat : (N, d) translations of the test part's conditions.
+    `calibrated` ranks by its own ranking. A rival is given that of `rankings` which finds the most on this test part:
+    an advantage, as nobody knows it before.
     """
-    item = trial.test.item
+    item, zhat = trial.test.item, translator.translate(np.asarray(trial.test.c))
     z, counts = unit_targets(np.asarray(trial.test.targets), trial.test.counts)
-    found = {"cosine": cosine(zhat, z[item], counts[item])}
-    for k in (1, 10):
-        found[f"centered_recall_at_{k}"] = recall_at_k(unit(zhat) - trial.mean, z - trial.mean, counts, item, k)
-    return {name: np.bincount(item, values) / np.bincount(item) for name, values in found.items()}
+    several = np.bincount(item)
+    found = {"cosine": np.bincount(item, cosine(zhat, z[item], counts[item])) / several}
+    ways = [hits(*way, counts, item, RANKS) for way in rankings(trial, translator, zhat, z, counts)]
+    found["recall_at_1"] = np.bincount(item, hits(unit(zhat), z, counts, item, (1,))[0]) / several
+    for place, k in enumerate(RANKS):
+        recalls = [np.bincount(item, way[place]) / several for way in ways]
+        found[f"ranked_recall_at_{k}"] = max(recalls, key=np.mean)
+    return found
 
 
-def gains(scores: dict[str, dict[str, Floats]], group: np.ndarray) -> pd.DataFrame:
-    """How much higher than each rival `DEFAULT` scores on the same items, with intervals that respect their groups.
+def rankings(
+    trial: Trial, translator: Translator, zhat: np.ndarray, z: np.ndarray, counts: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Queries (N, D) and gallery (n, m, D) of each way to rank the unit targets z (n, m, d), by inner product.
+
+    A translator with a ranking of its own has that. Any other can rank by zhat itself (plain), by its direction less
+    the mean (centered), and by what it adds to the mean (own), and correct each for hubs by `CORRECTION`, with its
+    translations of training conditions as the bank.
+    """
+    if vectors := own_vectors(translator, trial.test):
+        return [vectors]
+    there, mean = present(z.shape[1], counts), trial.mean
+    centered = np.zeros_like(z)
+    centered[there] = unit(z[there] - mean)
+    bank = translator.translate(np.asarray(trial.train.c[:: -(-len(trial.train.c) // BANK)]))
+    directions: tuple[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray], ...] = (
+        (unit, z), (lambda x: unit(unit(x) - mean), centered), (partial(away_from, mean), centered)
+    )  # fmt: skip
+    ways = []
+    for direction, gallery in directions:
+        lower = np.zeros(there.shape, dtype=np.float32)
+        of, to = (torch.from_numpy(rows) for rows in (direction(bank).astype(np.float32), gallery[there]))
+        lower[there] = CORRECTION.hubness(of, to).numpy()
+        queries = direction(zhat).astype(np.float32)
+        ways += [(queries, gallery), (_with(queries, np.ones(len(queries))), _with(gallery, -lower))]
+    return ways
+
+
+def _with(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The rows (..., D) with one more coordinate."""
+    return np.concatenate([rows, last[..., None].astype(np.float32)], axis=-1)
+
+
+def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.ndarray) -> pd.DataFrame:
+    """How much higher than each rival each point scores on the same items, with intervals that respect their groups.
 
     Parameters
     ----------
-    scores : method -> score -> (n,), one number an item.
+    items : method -> score -> (n,), one number an item.
+    points : the methods that are ours; the others are rivals.
     group : (n,) of the items.
 
     Returns
     -------
-    One row a rival: `method`, and of each score `<score>_gain`, the item mean of the paired differences, and
-    `<score>_margin`, half the width of `mean_interval` at such a confidence that the intervals of all rivals hold
-    together with `CONFIDENCE` (Bonferroni). The margin is NaN where there is one group.
+    One row a score, point and rival: `score`, `point`, `rival`, `of_point` and `of_rival`, the item means, `gain`, the
+    mean of the paired differences, and `margin`, half the width of `mean_interval` at such a confidence that the
+    intervals of a score hold for all points and rivals together with `CONFIDENCE` (Bonferroni; points that score the
+    same on every item are one). The margin is NaN where there is one group.
     """
-    rivals = [name for name in scores if name != DEFAULT]
-    each = 1.0 - (1.0 - CONFIDENCE) / max(len(rivals), 1)
+    rivals = [name for name in items if name not in points]
+    asked = [(score, score, rival) for score in JUDGED for rival in rivals]
+    asked += [(AT_RIDGE, "recall_at_1", "identity")] if "identity" in rivals else []
     rows = []
-    for rival in rivals:
-        row: dict[str, float | str] = {"method": rival}
-        for name in JUDGED:
-            found = mean_interval(scores[DEFAULT][name] - scores[rival][name], group, each)
-            row |= {f"{name}_gain": found.value, f"{name}_margin": (found.high - found.low) / 2.0}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["method", *(f"{name}_{of}" for name in JUDGED for of in ("gain", "margin"))])
+    for score, of_rival, rival in asked:
+        different = len({items[point][score.split()[0]].tobytes() for point in points})
+        each = 1.0 - (1.0 - CONFIDENCE) / (different * (1 if score == AT_RIDGE else len(rivals)))
+        for point in points:
+            ours, theirs = items[point][score.split()[0]], items[rival][of_rival]
+            found = mean_interval(ours - theirs, group, each)
+            row = {
+                "score": score,
+                "point": point,
+                "rival": rival,
+                "of_point": ours.mean(),
+                "of_rival": theirs.mean(),
+            }
+            rows.append({**row, "gain": found.value, "margin": (found.high - found.low) / 2.0})
+    return pd.DataFrame(rows)
 
 
-def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
-    """Whether `DEFAULT` is at least as good as all of `RIVALS`, by each of `JUDGED`, on new items.
+def duels(gains: pd.DataFrame) -> pd.DataFrame:
+    """Each rival against the point of the front that it is comparable with, on new items.
 
     Parameters
     ----------
-    scores : rows of `presets`, of any number of seeds.
+    gains : those of `presets`, of any number of seeds.
 
     Returns
     -------
-    One row a route and score: `route`, `score`, `calibrated`, `rival`, the one of the best mean, `best` (its mean),
-    `difference`, `low` and `high`, the interval of the latter, and `verdict`: ahead (of every rival), behind (at
-    least one), or level.
+    One row a route, score and rival: `route`, `score`, `rival`, its mean score `best` and `cosine`; `point`, its
+    `calibrated` and `point_cosine`; `difference`, `low` and `high`, the interval of the latter; `verdict`: ahead,
+    behind, or level; and `comparable`. In the cosine the point is that of the best cosine. In a ranking it is,
+    of those whose cosine is at most `WITHIN` below the rival's, the one that ranks best. A rival is comparable unless
+    every point is that far above it or below it. `AT_RIDGE` sets the condition itself against a point that is
+    comparable with ridge.
 
     Notes
     -----
@@ -116,46 +223,93 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     corrected variance of Nadeau and Bengio [1]_ is about that, but needs several seeds, and an assumption on how much
     these correlate.) A recall is that in the galleries at hand.
 
-    The intervals hold for all rivals together, so that it does not matter that the best one was found on the same
-    items: ahead if the interval is above 0 for every rival, behind if it is below 0 for one, level otherwise. Each
-    verdict has its own `CONFIDENCE`.
+    The intervals of a score hold for all points and rivals together, so that it does not matter that the point was
+    found on the same items.
 
     References
     ----------
     .. [1] C. Nadeau and Y. Bengio, Inference for the generalization error, Machine Learning 52 (2003).
     """
     rows = []
-    unknown = {f"{name}_margin": np.inf for name in JUDGED}
-    for route, part in scores.fillna(unknown).groupby("route", sort=False):
-        means = part.groupby("method", sort=False).mean(numeric_only=True)
-        rivals = means.loc[[rival for rival in RIVALS if rival in means.index]]
-        for name in JUDGED:
-            gain, margin = rivals[f"{name}_gain"], rivals[f"{name}_margin"]
-            best = str(rivals[name].idxmax())
-            behind, ahead = (gain + margin < 0.0).any(), (gain - margin > 0.0).all()
-            rows.append(
-                {
-                    "route": route,
-                    "score": name,
-                    "calibrated": means.loc[DEFAULT, name],
-                    "rival": best,
-                    "best": rivals.loc[best, name],
-                    "difference": gain[best],
-                    "low": gain[best] - margin[best],
-                    "high": gain[best] + margin[best],
-                    "verdict": "ahead" if ahead else "behind" if behind else "level",
-                }
-            )
+    for route, part in gains.fillna({"margin": np.inf}).groupby("route", sort=False):
+        means = part.groupby(["score", "rival", "point"], sort=False)[["of_point", "of_rival", "gain", "margin"]].mean()
+        ours, theirs = (means.loc["cosine"][f"of_{of}"].groupby(of, sort=False).first() for of in ("point", "rival"))
+        asked = [(score, rival, rival) for score in JUDGED for rival in theirs.index]
+        asked += [(AT_RIDGE, "identity", "ridge")] if {"identity", "ridge"} <= set(theirs.index) else []
+        for score, rival, level in asked:
+            near = ours[ours >= theirs[level] - WITHIN]
+            ranked = means.loc[score, rival]["of_point"][(ours if near.empty else near).index]
+            point = (ours if score == "cosine" else ranked).idxmax()
+            found = means.loc[score, rival, point]
+            low, high = found["gain"] - found["margin"], found["gain"] + found["margin"]
+            comparable = score == "cosine" or ours.min() - WITHIN <= theirs[level] <= ours.max() + WITHIN
+            row = {"route": route, "score": score, "rival": rival, "best": found["of_rival"], "cosine": theirs[rival]}
+            row |= {"point": point, "calibrated": found["of_point"], "point_cosine": ours[point]}
+            row |= {"difference": found["gain"], "low": low, "high": high, "comparable": comparable}
+            rows.append(row | {"verdict": "ahead" if low > 0.0 else "behind" if high < 0.0 else "level"})
     return pd.DataFrame(rows)
 
 
-def on_front(table: pd.DataFrame) -> pd.Series:
-    """For each row of a table of means: whether none of its route is as good by `BOTH` scores and better by one.
+def verdicts(duels: pd.DataFrame) -> pd.DataFrame:
+    """Whether what is aimed at is reached, on each route: ahead of every comparable rival in every score.
 
-    These are the translators among which the task has to choose: the Pareto front.
+    Returns
+    -------
+    One row a route and score: the columns of `duels` of the rival whose interval reaches lowest; `verdict`: ahead (of
+    every comparable rival), behind (at least one), or level; `not_ahead`, the rivals that `calibrated` is not ahead of;
+    and `reached`: the verdict is ahead or, of `AT_RIDGE`, the difference is not negative. Each verdict has its own
+    `CONFIDENCE`.
     """
-    values = table[list(BOTH)].to_numpy()
-    same = table["route"].to_numpy()[:, None] == table["route"].to_numpy()
-    no_worse = (values[None] >= values[:, None]).all(2) & same
-    better = (values[None] > values[:, None]).any(2)
-    return table["route"].notna() & ~(no_worse & better).any(1)
+    rows = []
+    for (_, score), part in duels[duels["comparable"]].groupby(["route", "score"], sort=False):
+        worst, found = part.loc[part["low"].idxmin()], set(part["verdict"])
+        verdict = "behind" if "behind" in found else "level" if "level" in found else "ahead"
+        reached = worst["difference"] >= 0.0 if score == AT_RIDGE else verdict == "ahead"
+        missed = ", ".join(part.loc[part["verdict"] != "ahead", "rival"])
+        rows.append({**worst, "verdict": verdict, "not_ahead": missed, "reached": bool(reached)})
+    return pd.DataFrame(rows).drop(columns="comparable")
+
+
+def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
+    """Every method's mean scores, and of each aim whether it is reached; what is not, with its numbers.
+
+    Parameters
+    ----------
+    scores : those of `presets`.
+    judged : `duels` of its gains.
+    """
+    lines = []
+    for route, part in scores.groupby("route", sort=False):
+        first = part.iloc[0]
+        lines += [
+            f"{route}: floor {part['floor'].mean():.3f}, gallery {first['gallery']}, splits {part['seed'].nunique()}"
+        ]
+        lines += [f"{'':22}{'cosine':>14}" + "".join(f"{way:>14}" for way in WAYS) + f"{'ranked':>14}{'seconds':>9}"]
+        lines += [f"{'':22}{'mean ± sd':>14}" + f"{'R@1  R@10':>14}" * (len(WAYS) + 1)]
+        for method, rows in part.groupby("method", sort=False):
+            mean, spread = rows.mean(numeric_only=True), rows["cosine"].std()
+            recalls = [[mean[f"{way}recall_at_{k}"] for k in RANKS] for way in [*WAYS.values(), "ranked_"]]
+            shown = "".join(f"{one:>8.3f} {ten:.3f}" for one, ten in recalls)
+            about = f" ± {spread:.3f}" if len(rows) > 1 else f"{'':8}"
+            lines.append(f"{method:22}{mean['cosine']:>6.3f}{about}{shown}{mean['seconds']:>9.1f}")
+        mine = judged[judged["route"] == route]
+        for verdict in verdicts(mine).to_dict("records"):
+            of = mine[(mine["score"] == verdict["score"]) & mine["comparable"]]
+            lines.append(f"{'REACHED' if verdict['reached'] else 'not reached'}: {AIMS[verdict['score']]}")
+            short = of if verdict["score"] == AT_RIDGE else of[of["verdict"] != "ahead"]
+            lines += map(_in_words, [verdict] if short.empty else short.to_dict("records"))
+        others = mine[~mine["comparable"] & (mine["verdict"] != "ahead")]
+        lines += ["not ahead of these rivals' rankings, whose cosines are others:"] if len(others) else []
+        lines += map(_in_words, others.to_dict("records"))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _in_words(duel: dict[str, Any]) -> str:
+    """A line of numbers."""
+    cosines = f"at cosines {duel['point_cosine']:.3f} and {duel['cosine']:.3f}"
+    what = "cosine" if duel["score"] == "cosine" else f"R@{duel['score'].split('_')[3].split()[0]}, {cosines}"
+    return (
+        f"    {duel['point']} {duel['calibrated']:.3f}, {duel['rival']} {duel['best']:.3f} ({what}):"
+        f" {duel['difference']:+.3f}, {duel['low']:+.3f} to {duel['high']:+.3f}, {duel['verdict']}"
+    )

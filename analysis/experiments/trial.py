@@ -21,12 +21,14 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import score
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill",
-    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "gallery",
+    "recall_at_1", "recall_at_10", "centered_recall_at_1", "centered_recall_at_10", "own_recall_at_1",
+    "own_recall_at_10", "gallery",
 ]  # fmt: skip
 """what a row says of a translation; see `modtrans_core.scores.score`"""
 Result = TypeVar("Result")
@@ -74,7 +76,12 @@ class Trial:
             return fit(*parts, config, validation=None if unseen else held, progress=silent)
 
     def score(
-        self, zhat: np.ndarray, *, part: Pairing | None = None, mean: np.ndarray | None = None
+        self,
+        zhat: np.ndarray,
+        *,
+        part: Pairing | None = None,
+        mean: np.ndarray | None = None,
+        own: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> dict[str, float | int | None]:
         """`SCORES` of the translations zhat (N, d) of a part's conditions.
 
@@ -82,15 +89,16 @@ class Trial:
         ----------
         part : Default: `test`.
         mean : (d,) of the targets that the translator knows. Default: of this trial's training targets.
+        own : vectors of the translator's own ranking, see `modtrans_core.scores.score`.
         """
         part, mean = part or self.test, self.mean if mean is None else mean
         targets, counts, item = np.asarray(part.targets), part.counts, part.item
-        return score(zhat, targets, counts, mean=mean, item=item, independent=part.independent)
+        return score(zhat, targets, counts, mean=mean, item=item, independent=part.independent, own=own)
 
-    def add(self, method: str, zhat: np.ndarray, *, mean: np.ndarray | None = None, **facts: Any) -> None:
+    def add(self, method: str, zhat: np.ndarray, *, mean: Any = None, own: Any = None, **facts: Any) -> None:
         """One row: `route`, `method`, `seed`, the `score` of zhat (N, d) on the test part, and the facts given."""
         named = {"route": self.route, "method": method, "seed": self.seed}
-        self.rows.append({**named, **self.score(zhat, mean=mean), **facts})
+        self.rows.append({**named, **self.score(zhat, mean=mean, own=own), **facts})
 
     def race(self, configs: Mapping[str, Any], **facts: Any) -> dict[str, Translator]:
         """Fit every config, and add a row with the `seconds` that its fit took.
@@ -104,7 +112,8 @@ class Trial:
             started = time.perf_counter()
             fitted[name] = self.fit(config)
             seconds = time.perf_counter() - started
-            self.add(name, fitted[name].translate(np.asarray(self.test.c)), **facts, seconds=seconds)
+            zhat, own = fitted[name].translate(np.asarray(self.test.c)), own_vectors(fitted[name], self.test)
+            self.add(name, zhat, own=own, **facts, seconds=seconds)
         return fitted
 
     def table(self) -> pd.DataFrame:

@@ -6,33 +6,71 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, LABELS, RULE, point
+from analysis.plots.style import INK, LABELS, NOTE, PAGE, RULE, point
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+X, Y = "cosine", "ranked_recall_at_1"
+OURS = "calibrated"
 NOT_DRAWN = ("constant mean", "identity")
-"""what would leave no room for the others: the constant mean is the dashed line"""
+"""what would leave no room for the others: the dashed line and, where there is one, the dotted line"""
 
 
-def front(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Mean cosine against mean centered recall@10 of every method, bars one standard deviation, the front joined.
+def fronts(table: pd.DataFrame) -> Figure:
+    """`front` of every route, two beside each other, with one legend.
 
-    `table` is that of one route from `analysis.paper.tables.mean_and_spread`, with `on_front` beside it;
-    `calibrated` is drawn full, its rivals open.
+    `table` is that of `analysis.paper.tables.mean_and_spread` by route and method.
+    """
+    routes = list(table["route"].unique())
+    height = (len(routes) + 1) // 2
+    figure, axes = plt.subplots(height, min(2, len(routes)), figsize=(PAGE, 2.3 * height + 0.8), squeeze=False)
+    methods = [name for name in table["method"].unique() if name not in NOT_DRAWN]
+    for ax, route in zip(axes.flat, routes, strict=False):
+        front(table[table["route"] == route], ax, methods)
+    for ax in axes.flat[len(routes) :]:
+        ax.set_axis_off()
+    handles: dict[str, Artist] = {}
+    for ax in axes.flat:
+        handles |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def front(table: pd.DataFrame, ax: Axes | None = None, methods: list[str] | None = None) -> Axes:
+    """Mean cosine against mean recall@1 of every method, bars one standard deviation over splits.
+
+    `table` is that of one route. `calibrated` is drawn full, its points joined, its rivals open. A rival far to the
+    left is drawn at the edge with its cosine beside it.
+
+    Parameters
+    ----------
+    methods : their order gives the marks. Default: that of the table.
     """
     ax = ax or plt.gca()
-    x, y = "cosine", "centered_recall_at_10"
     drawn = table[~table["method"].isin(NOT_DRAWN)]
-    for index, row in enumerate(drawn.to_dict("records")):
-        look = {"label": row["method"], "elinewidth": 0.5, **point(index, row["method"].startswith("calibrated"))}
-        ax.errorbar(row[x], row[y], xerr=row[f"{x}_sd"], yerr=row[f"{y}_sd"], **look)
-    best = drawn[drawn["on_front"]].sort_values(x)
-    ax.plot(best[x], best[y], color=GREY, linestyle=":", linewidth=0.8, zorder=0)
-    ax.axvline(table["floor"].mean(), linestyle="--", **RULE)
-    ax.set_xlabel(f"{LABELS[x]} (dashed: floor; full: calibrated, by goal)")
-    ax.set_ylabel(f"{LABELS[y]} of {table['gallery'].mean():.0f}")
-    ax.set_title(f"{table['route'].iloc[0]}, seeds: {table['runs'].iloc[0]}")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)
+    methods = methods or list(drawn["method"])
+    ours = drawn["method"].str.startswith(OURS)
+    floor, best = table["floor"].mean(), drawn[X].max()
+    edge = floor - 0.15 * (best - floor)
+    for row in drawn[~ours].to_dict("records"):
+        look = {"label": row["method"], "elinewidth": 0.5, **point(methods.index(row["method"]), False)}
+        ax.errorbar(max(row[X], edge), row[Y], xerr=row[f"{X}_sd"], yerr=row[f"{Y}_sd"], **look)
+        if row[X] < edge:
+            ax.annotate(f"at {row[X]:.2f}", (edge, row[Y]), (4, 3), textcoords="offset points", fontsize=NOTE)
+    front = drawn[ours].sort_values(X)
+    look = {"label": OURS, "color": INK, "marker": "o", "linewidth": 1.1, "elinewidth": 0.5, "zorder": 4}
+    ax.errorbar(front[X], front[Y], xerr=front[f"{X}_sd"], yerr=front[f"{Y}_sd"], **look)
+    for number, row in enumerate(front.to_dict("records")):
+        goal, above = row["method"].removeprefix(f"{OURS}, "), 4 if number % 2 == 0 else -9
+        ax.annotate(goal, (row[X], row[Y]), (4, above), textcoords="offset points", fontsize=NOTE, color=INK)
+    ax.axvline(floor, linestyle="--", **RULE)
+    for y in table.loc[table["method"] == "identity", Y]:
+        ax.axhline(y, linestyle=":", label="the condition itself", **RULE)
+    ax.set_xlabel(f"{LABELS[X]} (dashed: floor)")
+    ax.set_ylabel(f"{LABELS[Y]} of {table['gallery'].mean():.0f}")
+    ax.set_title(f"{table['route'].iloc[0]}, splits: {table['runs'].iloc[0]}")
     return ax

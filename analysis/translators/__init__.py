@@ -8,7 +8,7 @@ from __future__ import annotations
 
 SIMPLE = ("constant mean", "identity", "mean shift", "procrustes", "ridge")
 """presets that fit in seconds, each with all that the one before it can do, where it applies"""
-SLOWER = ("ridge towards tI", "kernel ridge", "MLP")
+SLOWER = ("ridge towards tI", "low-rank affine", "kernel ridge", "residual MLP", "MLP", "MLP InfoNCE")
 """presets that take up to a minute on one core"""
 NEED_ONE_DIMENSION = ("identity", "mean shift", "ridge towards tI")
 """presets that need one dimension for both modalities"""

@@ -9,7 +9,8 @@ import numpy as np
 
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.vectors import unit
+from modtrans_core.scores import recall_at_k
+from modtrans_core.vectors import unit, unit_targets
 
 Setting = TypeVar("Setting")
 
@@ -72,6 +73,18 @@ def judge(validation: Pairing) -> Callable[[Translates], float]:
         return float(np.average(cosine, weights=share))
 
     return mean_cosine
+
+
+def judge_ranking(validation: Pairing) -> Callable[[Translates], float]:
+    """Recall@10 among the validation items, of a translator, every item weighing the same."""
+    z, counts = unit_targets(np.asarray(validation.targets), validation.counts)
+    c, item = unit(validation.c), validation.item
+    share = 1 / np.bincount(item)[item]
+
+    def mean_recall(translator: Translates) -> float:
+        return float(np.average(recall_at_k(translator.translate(c), z, counts, item, 10), weights=share))
+
+    return mean_recall
 
 
 def chosen(

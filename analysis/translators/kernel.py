@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg import solve
 from scipy.spatial.distance import pdist
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
@@ -110,7 +110,7 @@ def fit(
     -----
     The kernel is exp(-|c - c'|^2 / (2 h^2)). Settings are chosen, and larger sets solved, among functions
     f = sum_j k(., l_j) w_j of some training conditions l_j drawn at random, the landmarks [1]_ [2]_: scikit-learn's
-    `Nystroem` maps c to K^-1/2 (k(c, l_j))_j, K the kernel matrix of the landmarks, and its `Ridge` is fitted to that.
+    `Nystroem` maps c to K^-1/2 (k(c, l_j))_j, K the kernel matrix of the landmarks, and a ridge map is fitted to that.
     Up to `exact` conditions the solution is scikit-learn's `KernelRidge`, whose landmarks are all conditions.
 
     References
@@ -128,32 +128,34 @@ def fit(
         unit_of_width = median_distance(rows.c, config.seed)
 
         @lru_cache(maxsize=1)
-        def features(width: float) -> tuple[Nystroem, np.ndarray]:
-            """The map to features, and those of all rows."""
+        def features(width: float) -> tuple[Nystroem, np.ndarray, np.ndarray]:
+            """The map to features phi, and the sums of phi^T phi and phi^T (z - mean(z)) over all pairs."""
             components = min(config.landmarks, len(rows.c))
             nystroem = Nystroem(gamma=0.5 / width**2, n_components=components, random_state=config.seed).fit(rows.c)
-            return nystroem, nystroem.transform(rows.c)
+            phi = nystroem.transform(rows.c)
+            weighted = phi.T * rows.weight
+            return nystroem, weighted @ phi, weighted @ (rows.z - rows.mean_z())
 
-        def solve(setting: Setting) -> KernelTranslator:
+        def at(setting: Setting) -> KernelTranslator:
             width = setting[0] * unit_of_width
-            nystroem, phi = features(width)
-            ridge = Ridge(alpha=setting[1], fit_intercept=False).fit(phi, rows.z - rows.mean_z(), rows.weight)
-            w = nystroem.normalization_.T @ np.reshape(ridge.coef_, (facts.d, -1)).T
+            nystroem, gram, cross = features(width)
+            coefficients = solve(gram + setting[1] * np.eye(len(gram)), cross, assume_a="pos")
+            w = nystroem.normalization_.T @ coefficients
             return translator(setting[1], rows, nystroem.components_, w, width)
 
-        return solve
+        return at
 
     def final(rows: Rows) -> Callable[[Setting], KernelTranslator]:
         if len(rows.c) > config.exact:
             return approximate(rows)
 
-        def solve(setting: Setting) -> KernelTranslator:
+        def at(setting: Setting) -> KernelTranslator:
             width = setting[0] * median_distance(rows.c, config.seed)
             solution = KernelRidge(alpha=setting[1], kernel="rbf", gamma=0.5 / width**2)
             solution.fit(rows.c, rows.z - rows.mean_z(), rows.weight)
             return translator(setting[1], rows, rows.c, np.reshape(solution.dual_coef_, (-1, facts.d)), width)
 
-        return solve
+        return at
 
     bandwidths = [config.bandwidth] if config.bandwidth else BANDWIDTHS
     penalties = [config.penalty] if config.penalty else PENALTIES

@@ -49,12 +49,13 @@ def fit(
     For centred C and Z, Q maximises trace(Q^T C^T Z) over all Q with orthonormal rows or columns, and
     t = trace(Q^T C^T Z) / |C Q|_F^2 is the least-squares dilation for this Q [1]_ [2]_. For k <= d, (Q, t) minimises
     the squared error over all such maps. For k > d, Q projects and |C Q|_F depends on Q, so that the pair is no longer
-    the minimiser but stays well defined.
+    the minimiser but stays well defined. Drift-Adapter's is the Q of vectors that are not centred, alone [3]_.
 
     References
     ----------
     .. [1] Schoenemann 1966, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31.
     .. [2] Gower and Dijksterhuis 2004, Procrustes problems, Oxford University Press.
+    .. [3] Vejendla 2025, Drift-Adapter, arXiv:2509.23471.
     """
     mean_c, mean_z, C, Z = Rows.of(pairing, validation).centred()
     Q, P = polar(C.T @ Z)  # C^T Z = Q P: the orthogonal factor has the greatest trace

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import modtrans_core as mt
-from analysis.translators.choose import Rows, chosen, grid, judge
+from analysis.translators.choose import Rows, chosen, grid, judge, judge_ranking
 from modtrans_core.pairing import Pairing
 from modtrans_core.vectors import unit
 
@@ -74,6 +74,17 @@ class TestJudge:
             mean=pairing.mean(), item=pairing.item,
         )  # fmt: skip
         assert judge(pairing)(line) == pytest.approx(scored["cosine"], abs=1e-6)
+
+    @pytest.mark.parametrize(("source", "target"), [("image", "text"), ("text", "image")])
+    def test_a_ranking_is_judged_by_the_recall_that_it_is_scored_with(self, rng, source, target):
+        c, z, counts = several(rng)
+        pairing = Pairing(mt.PairedEmbeddings({"image": c, "text": z}, {"text": counts}), source, target)
+        line = Line(rng.normal(size=(pairing.k, pairing.d)))
+        scored = mt.score(
+            line.translate(unit(pairing.c)), np.asarray(pairing.targets), pairing.counts,
+            mean=pairing.mean(), item=pairing.item,
+        )  # fmt: skip
+        assert judge_ranking(pairing)(line) == pytest.approx(scored["recall_at_10"], abs=1e-9)
 
 
 class TestChosen:
