@@ -164,16 +164,11 @@ class Expects(Protocol):
 class Ranks(Protocol):
     """A translator that ranks a gallery by more than the cosine of its translation."""
 
-    def rank(
-        self, queries: Vectors, gallery: Vectors, k: int = 10, *, together: bool = False
-    ) -> tuple[Vectors, Vectors]:
-        """Numbers and scores (n, k) of the k vectors of the gallery (g, d) that belong to each query (n, k) most."""
-
     def search_vectors(self, c: Vectors) -> Vectors:
         """(n, D), whose inner product with `gallery_vectors` is the score."""
 
-    def gallery_vectors(self, z: Vectors) -> Vectors:
-        """(g, D) of the targets z (g, d)."""
+    def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
+        """(g, D) of the targets z (g, d); corrected with the search vectors (n, D) of queries that are used together."""
 
 
 def able(translator: Translator, ability: Any) -> Any:
