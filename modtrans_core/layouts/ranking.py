@@ -75,9 +75,7 @@ def ranking_rows(queries: Named, gallery: Named, indices: np.ndarray, scores: np
             yield *query, place, gallery.names[item], f"{score:.6f}"
 
 
-def write_ranking(
-    path: str | Path, queries: Named, gallery: Named, indices: np.ndarray, scores: np.ndarray
-) -> None:
+def write_ranking(path: str | Path, queries: Named, gallery: Named, indices: np.ndarray, scores: np.ndarray) -> None:
     """Write a ranking, whole or not at all.
 
     Parameters
@@ -110,19 +108,15 @@ def write_vectors(
     -------
     D.
     """
-    with (
-        replacing_folder(folder) as temporary,
-        reporting(progress, len(queries.item) + len(gallery.item), "vectors", "vector", delay=2) as report,
-    ):
-        c = np.asarray(queries.vectors)
-        q = search_vectors(translator, c)
+    total = len(queries.item) + len(gallery.item)
+    with replacing_folder(folder) as temporary, reporting(progress, total, "vectors", "vector", delay=2) as report:
+        q = search_vectors(translator, np.asarray(queries.vectors), lambda done, _: report(done, total))
 
         def pieces() -> Iterator[np.ndarray]:
             for start in range(0, len(gallery.item), ROWS):
-                report(len(q) + start, len(q) + len(gallery.item))
                 piece = np.asarray(gallery.vectors[start : start + ROWS])
                 yield gallery_vectors(translator, piece, q if together else None)
-            report(len(q) + len(gallery.item), len(q) + len(gallery.item))
+                report(len(q) + start + len(piece), total)
 
         write_npy(temporary / "queries.npy", q.shape, np.float32, [q])
         write_npy(temporary / "gallery.npy", (len(gallery.item), q.shape[1]), np.float32, pieces())
