@@ -11,6 +11,8 @@ identity behind the James-Stein estimator, and the moment -1/2 of the non-centra
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import gammaln, hyp1f1
 
@@ -55,6 +57,50 @@ def synthetic_pairs(
     arrays = {"image": condition, "text": target if captions > 1 else target[:, 0]}
     pairs = PairedEmbeddings(arrays, metadata={"independent": ["text"]})
     return pairs, signal / length * mean_length(length / sigma, d)
+
+
+def mirrored_pairs(
+    n: int, k: int, noise: float, rng: np.random.Generator
+) -> tuple[PairedEmbeddings, Callable[[np.ndarray, int], np.ndarray]]:
+    """Pairs `image` (n, k) -> `text` (n, k + 2) whose residuals have two opposite directions given the condition.
+
+    A condition c is a random unit vector, and its target is z = normalize((u, s c) + noise eps / sqrt(d)): u is the
+    direction of the first two coordinates of c, s is -1 or 1 with the same probability, and eps standard normal. No
+    function of c knows s, so that E[z|c] lies along u, and all else that z says of c is in the residual: it points
+    along c or away from it. Over all conditions the residuals prefer none of these directions, so that only a law of F
+    that follows c is near them.
+
+    Parameters
+    ----------
+    n, k : sizes, at least 1; k at least 2.
+    noise : at least 0.
+    rng : draws all that is random.
+
+    Returns
+    -------
+    pairs : unit vectors; every item is its own group.
+    draw : (c (n, k), samples) -> targets (n, samples, k + 2) of unit conditions, by the true law.
+
+    Raises
+    ------
+    ValueError
+        A size or a noise out of range.
+    """
+    for name, size, least in (("n", n, 1), ("k", k, 2)):
+        if size < least:
+            raise ValueError(f"{name}: {size}, allowed is at least {least}")
+    if not 0.0 <= noise < np.inf:
+        raise ValueError(f"noise: {noise}, allowed is a finite number, at least 0")
+
+    def draw(c: np.ndarray, samples: int) -> np.ndarray:
+        shape = (len(c), samples)
+        sign = rng.choice([-1.0, 1.0], size=(*shape, 1))
+        known = np.broadcast_to(_normalise(c[:, None, :2]), (*shape, 2))
+        signal = np.concatenate([known, sign * c[:, None]], axis=2)
+        return _normalise(signal + noise / np.sqrt(k + 2) * rng.standard_normal((*shape, k + 2)))
+
+    c = _normalise(rng.standard_normal((n, k)))
+    return PairedEmbeddings({"image": c, "text": draw(c, 1)[:, 0]}), draw
 
 
 def mean_length(kappa: np.ndarray, d: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Figures of the residual's role: does the expected cosine come true, and what draws add to the mean."""
+"""Figures of the residual's role: does the expected cosine come true, and what a law of F adds to the simplest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import COLOURS, LABELS, RULE, point
+from analysis.plots.style import COLOURS, LABELS, RULE, ZERO, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,16 +34,20 @@ def reliability_diagram(found: Reliability, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def measured_against(scores: pd.DataFrame, x: str, y: str, ax: Axes | None = None) -> Axes:
-    """Two measures against each other, a marker a law of F: each seed small and open, the mean filled.
+def differences(table: pd.DataFrame, measure: str, ax: Axes | None = None) -> Axes:
+    """How far each law of F is from the Gaussian one, with its interval: a row a law, a colour a route.
 
-    `scores` has `law`, `x` and `y`; a law without one of the two is left out.
+    `table` is of `analysis.experiments.residual_role.compared`; every law in it has its row, whatever was measured.
     """
     ax = ax or plt.gca()
-    for index, (law, part) in enumerate(scores.groupby("law", sort=False)):
-        if part[[x, y]].isna().any(axis=None):
-            continue
-        ax.plot(part[x], part[y], markersize=2.5, markeredgewidth=0.5, **point(index, full=False))
-        ax.plot(part[x].mean(), part[y].mean(), markersize=5, label=law, **point(index))
-    ax.set(xlabel=LABELS.get(x, x), ylabel=LABELS.get(y, y))
+    laws, found = list(table["law"].unique()), table[table["measure"] == measure]
+    routes = list(found["route"].unique())
+    for index, route in enumerate(routes):
+        part = found[found["route"] == route].set_index("law").reindex(laws)
+        y = np.arange(len(laws)) + 0.22 * (index - (len(routes) - 1) / 2)
+        reach = [part["difference"] - part["low"], part["high"] - part["difference"]]
+        ax.errorbar(part["difference"], y, xerr=reach, elinewidth=0.8, label=route, **point(index))
+    ax.axvline(0.0, **ZERO)
+    rows(ax, laws)
+    ax.set_xlabel(f"{LABELS.get(measure, measure)},\nless the Gaussian law's")
     return ax

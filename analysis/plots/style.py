@@ -34,12 +34,10 @@ LABELS = {
     "cosine": "test cosine",
     "centered_recall_at_10": "centered recall@10",
     "agreement": "cosine of two samples",
-    "precision": "precision: draws nearest to an own target",
-    "coverage": "coverage of own targets",
-    "similarity": "mean cosine of two draws",
-    "nearest": "cosine of a draw and the nearest target",
-    "energy": "energy score (lower is better)",
-    "energy_leading": "energy score, 16 leading directions",
+    "energy": "energy score",
+    "energy_leading": "energy score, 16 directions",
+    "best_recall_at_10": "recall@10 of the best draw",
+    "set_size": "share of the gallery in a set",
 }
 """score -> what it is called on an axis"""
 

@@ -12,10 +12,8 @@ from analysis.theory.arrays import Floats
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import present, several, unit, unit_targets
 
-MEASURES = [
-    "cosine", "cosine_of_mean", "energy", "similarity", "nearest", "recall_at_1", "recall_at_10",
-    "best_recall_at_1", "best_recall_at_10", "coverage", "precision",
-]  # fmt: skip
+MEASURES = ["cosine", "cosine_of_mean", "energy", "best_recall_at_1", "best_recall_at_10"]
+"""what `measure` says of an item"""
 
 
 def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> Floats:
@@ -99,9 +97,13 @@ def similarity(draws: np.ndarray, counts: np.ndarray | None = None) -> Floats:
 
 
 def measure(
-    draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None, centre: np.ndarray | float = 0.0
-) -> dict[str, float]:
-    """Every measure of the draws, as means over items.
+    draws: np.ndarray,
+    targets: np.ndarray,
+    counts: np.ndarray | None = None,
+    centre: np.ndarray | float = 0.0,
+    lists: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Every measure of each item's draws.
 
     Parameters
     ----------
@@ -112,168 +114,74 @@ def measure(
     counts : (n,) array, optional
         How many of the m targets each item has; None: all.
     centre : (d,) array, optional
-        Subtracted from the unit vectors on both sides before they are ranked by cosine.
+        Subtracted from the draws and from the unit targets before they are ranked by cosine.
+    lists : int, optional
+        How many lists of k candidates the K draws have together, a multiple of K. None: each has one of its own.
 
     Returns
     -------
-    dict of float
-        `cosine` of one draw and `cosine_of_mean`; `energy`, the energy score; `similarity` of two draws; `nearest`, the
-        cosine of a draw and the gallery's nearest target; the recall of one draw (`recall_at_1`, `_10`) and of the best
-        of K (`best_recall_at_1`, `_10`); `coverage`, the share of an item's targets that are the nearest of some draw;
-        `precision`, the share of draws whose nearest target is one of their item's.
+    dict of (n,) arrays
+        `cosine` of one draw and `cosine_of_mean`; `energy`, the energy score; whether the own item is on a draw's list
+        (`best_recall_at_1`, `_10`). So a single vector with K lists, which names the K k items nearest to it, has as
+        many candidates as K draws.
 
     Examples
     --------
-    >>> z = np.eye(3)[:, None]  # three items with one target each, and its best draws
-    >>> found = measure(np.repeat(z, 2, axis=1), z)
-    >>> print(found["cosine"], found["recall_at_1"], found["coverage"], found["precision"])
-    1.0 1.0 1.0 1.0
+    >>> found = measure(np.repeat(np.eye(3)[:, None], 2, axis=1), np.eye(3))  # the best draws of three items
+    >>> print(found["cosine"], found["best_recall_at_1"])
+    [1. 1. 1.] [ True  True  True]
     """
     n, K, _ = draws.shape
     targets, counts = several(targets, counts)
     z = unit(targets[present(targets.shape[1], counts)])
-    first = np.cumsum(counts) - counts
-    of = np.repeat(np.arange(n), counts)
-    right, covered = np.empty((n, K), dtype=bool), np.empty(n)
-    own, nearest, rank = np.empty((3, n, K))
-    directions, gallery = unit(draws), unit(z - centre)
+    first, of = np.cumsum(counts) - counts, np.repeat(np.arange(n), counts)
+    own, rank = np.empty((n, K)), np.empty((n, K))
+    directions, towards, gallery = unit(draws), unit(draws - centre), unit(z - centre)
     for i in range(n):
-        seen = directions[i] @ z.T
-        own[i], nearest[i] = seen[:, of == i].mean(1), seen.max(1)
-        seen = unit(directions[i] - centre) @ gallery.T
-        best = np.maximum.reduceat(seen, first, axis=1)  # an item ranks by its best target
+        own[i] = (directions[i] @ z[of == i].T).mean(1)
+        best = np.maximum.reduceat(towards[i] @ gallery.T, first, axis=1)  # an item ranks by its best target
         rank[i] = (best > best[:, i, None] + 1e-6).sum(1)
-        closest = seen.argmax(1)
-        right[i] = of[closest] == i
-        covered[i] = len(np.unique(closest[right[i]])) / counts[i]
-    values = {
-        "cosine": own,
+    each = (lists or K) // K
+    return {
+        "cosine": own.mean(1),
         "cosine_of_mean": cosine(draws.mean(1), targets, counts),
         "energy": energy_score(draws, unit_targets(targets, counts)[0], counts),
-        "similarity": similarity(draws) if K > 1 else np.nan,
-        "nearest": nearest,
-        "coverage": covered,
-        "precision": right,
-    }
-    for k in (1, 10):
-        values |= {f"recall_at_{k}": rank < k, f"best_recall_at_{k}": rank.min(1) < k}
-    return {name: float(np.mean(values[name])) for name in MEASURES}
-
-
-def listed(
-    m: np.ndarray, K: int, targets: np.ndarray, counts: np.ndarray | None = None, centre: np.ndarray | float = 0.0
-) -> dict[str, float]:
-    """What one translation can do in place of K draws: name the K targets, and the items, that are nearest to it.
-
-    Parameters
-    ----------
-    m : (n, d) array
-        One translation an item, of any length.
-    K : int
-        How many draws it stands for.
-    targets, counts, centre
-        As for `measure`.
-
-    Returns
-    -------
-    dict of float
-        `coverage` and `precision` of the K nearest targets, and `best_recall_at_k` of the K k nearest items: as many
-        candidates as the best of K draws has.
-
-    Examples
-    --------
-    >>> print(listed(np.eye(3), 1, np.eye(3))["coverage"])
-    1.0
-    """
-    targets, counts = several(targets, counts)
-    n = len(targets)
-    z, of = unit(targets[present(targets.shape[1], counts)]), np.repeat(np.arange(n), counts)
-    seen = unit(unit(m) - centre) @ unit(z - centre).T
-    K = min(K, len(z))
-    right = of[np.argpartition(-seen, K - 1, axis=1)[:, :K]] == np.arange(n)[:, None]
-    best = np.maximum.reduceat(seen, np.cumsum(counts) - counts, axis=1)
-    rank = (best > best.diagonal()[:, None] + 1e-6).sum(1)
-    return {
-        "coverage": float((right.sum(1) / counts).mean()),
-        "precision": float(right.mean()),
-        **{f"best_recall_at_{k}": float((rank < K * k).mean()) for k in (1, 10)},
+        **{f"best_recall_at_{k}": rank.min(1) < k * each for k in (1, 10)},
     }
 
 
-def siblings(targets: np.ndarray, counts: np.ndarray) -> dict[str, float]:
-    """What a perfect sampler of p(z | item) scores: another target of the same item, where there are two or more.
+def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | float = 0.0) -> np.ndarray:
+    """The cosine of each vector and the nearest of the K draws of each item.
+
+    Vectors for which it is at least r lie in one of K caps about the draws. With r from held-out pairs, as
+    `analysis.theory.conformal` finds it, these caps are a set that holds the target with a given probability, whatever
+    the draws are.
 
     Parameters
     ----------
-    targets : (n, m, d) array
+    draws : (n, K, d) array
         Of any length.
-    counts : (n,) array
-        How many of the m targets each item has.
+    vectors : (g, d) array
+        Of any length.
+    centre : (d,) array, optional
+        Subtracted from the draws and from the unit vectors.
 
     Returns
     -------
-    dict of float
-        `cosine` and `similarity`, which are equal; `energy`; `nearest`, the cosine of a target and the nearest other
-        one, of any item. Empty where no item has two targets.
-
-    Notes
-    -----
-    The energy score of the true law comes to half the mean distance of two targets.
-
-    Examples
-    --------
-    >>> print(round(siblings(np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.array([2]))["energy"], 4))  # sqrt(2) / 2
-    0.7071
-    """
-    repeated = counts > 1
-    if not repeated.any():
-        return {}
-    every = unit(targets[present(targets.shape[1], counts)])
-    chunks = np.array_split(every, len(every) // 1024 + 1)
-    nearest = [np.partition(rows @ every.T, -2, axis=1)[:, -2] for rows in chunks]  # the nearest is the target itself
-    z, counts = unit_targets(targets, counts)[0][repeated], counts[repeated]
-    distance = np.zeros(len(z))
-    for i in range(z.shape[1]):
-        for j in range(i):
-            distance += np.where(i < counts, np.linalg.norm(z[:, i] - z[:, j], axis=1), 0.0)
-    alike = float(similarity(z, counts).mean())
-    energy = float((distance / (counts * (counts - 1))).mean())
-    return {
-        "cosine": alike,
-        "similarity": alike,
-        "energy": energy,
-        "nearest": float(np.concatenate(nearest).mean()),
-    }
-
-
-def direction_score(root: np.ndarray, directions: np.ndarray) -> Floats:
-    """Log density of unit directions under the law of g R / |g R|, relative to the uniform law; g a normal vector.
-
-    Parameters
-    ----------
-    root : (d, d) array
-        R, invertible.
-    directions : (n, d) array
-        Unit vectors f.
-
-    Returns
-    -------
-    (n,) array
-        In nats. Where its mean is above 0, R says more about these directions than that all are alike.
-
-    Notes
-    -----
-    With S = R^T R the density of the angular central Gaussian law is -log|S|/2 - (d/2) log(f S^-1 f).
+    (n, g) array
 
     References
     ----------
-    D. E. Tyler, Statistical analysis for the angular central Gaussian distribution on the sphere, Biometrika 74 (1987).
+    Z. Wang, R. Gao, M. Yin, M. Zhou and D. Blei, Probabilistic conformal prediction using conditional random samples,
+    arXiv:2206.06584.
 
     Examples
     --------
-    >>> print(direction_score(np.diag([2.0, 1.0]), np.eye(2)).round(3))  # log 2 more and log 2 less likely
-    [ 0.693 -0.693]
+    >>> print(nearest_draw(np.eye(2)[None], np.array([[3.0, 4.0], [-1.0, 0.0]])).round(6))
+    [[0.8 0. ]]
     """
-    d = root.shape[1]
-    whitened = np.linalg.solve(root.astype(np.float64).T, directions.astype(np.float64).T)
-    return -np.linalg.slogdet(root.astype(np.float64))[1] - d / 2.0 * np.log(np.square(whitened).sum(0))
+    towards, gallery = unit(draws - centre), unit(unit(vectors) - centre)
+    found = towards[:, 0] @ gallery.T
+    for k in range(1, draws.shape[1]):
+        np.maximum(found, towards[:, k] @ gallery.T, out=found)
+    return np.asarray(found)

@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from modtrans_core import distributed
 from modtrans_core.calibrated import stack
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
-from modtrans_core.calibrated.regression import Basis, Regression, left_out
+from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out
 from modtrans_core.calibrated.residual import residual_root
 from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
@@ -29,10 +29,6 @@ from modtrans_core.ranking import Trial, chosen
 from modtrans_core.run import Run
 from modtrans_core.vectors import unit
 
-LINEAR = (1.0,)
-"""penalties of the linear basis, in units of the squared length of a condition"""
-RADIAL = ((0.125, (0.3, 1.0)), (0.5, (0.1, 1.0)))
-"""bandwidths, in units of the median squared distance of two training conditions, and penalties of each"""
 LEFT_OUT = 4096
 """conditions, at most, whose groups are left out in turn"""
 SPACED = 2048
@@ -45,7 +41,7 @@ ENOUGH = 100
 """conditions left out from which on the expected cosine is fitted to them"""
 BANK = 2048
 """queries, at most, that rankings are corrected by"""
-PASSES = len(RADIAL) + 2
+PASSES = len(RADIAL) + 3
 """steps that `fit` reports"""
 
 
@@ -98,14 +94,16 @@ def fit(
     weights.append(stack.to_rank(folds, weights[0]))
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
-    share = _share(config.goal, held, mean.float(), scored, ranked)
-    zhat = mean.float() + torch.lerp(scored, ranked, share)
-    expected = expected_cosine(zhat, mean.float() + held.target)
-    scoring, N = _mixed(bases, maps, weights, stack.spectrum(moment))
+    z, scored = held.target + mean.float(), scored + mean.float()
+    share = _share(config.goal, scored, ranked, z)
+    zhat = torch.lerp(scored, ranked, share)
+    expected = expected_cosine(zhat, z)
+    M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
+    M[-1] += mean.float()
     bank, corrections = _corrections(folds, normalize(ranked, dim=1), rng)
     translator = CalibratedTranslator(
         facts, config, mean,
-        M=torch.lerp(scoring, N, share), N=N, landmarks=landmarks,
+        M=torch.lerp(M, N, share), N=N, landmarks=landmarks,
         bandwidths=torch.tensor([float(basis.bandwidth) for basis in bases[1:]], device=device),
         expected=expected, root=_root(held, expected_length(zhat, expected), folds[0].rows), bank=bank,
         corrections=corrections,
@@ -230,14 +228,19 @@ def _regression(parts: Sequence[Pairing], basis: Basis, mean: Tensor, moment: Te
     return regression
 
 
-def _share(goal: str | float, held: Held, mean: Tensor, scored: Tensor, ranked: Tensor) -> float:
-    """How far translations are on the way from the best cosine, 0, to the best ranking, 1."""
+def _share(goal: str | float, scored: Tensor, ranked: Tensor, z: Tensor) -> float:
+    """How far translations are on the way from the best cosine, 0, to the best ranking, 1.
+
+    Parameters
+    ----------
+    scored, ranked : the translations of both ends (n, d).
+    z : mean of the unit targets of each condition (n, d).
+    """
     if goal != "balanced":
         return {"cosine": 0.0, "retrieval": 1.0}[goal] if isinstance(goal, str) else goal
     least, found = None, 0.0
     for share in np.linspace(0, 1, SHARES):
-        zhat = normalize(mean + torch.lerp(scored, ranked, float(share)), dim=1)
-        cosine = float((zhat * (mean + held.target)).sum(1).mean())
+        cosine = float((normalize(torch.lerp(scored, ranked, float(share)), dim=1) * z).sum(1).mean())
         least = cosine - COSINE_GIVEN_UP if least is None else least
         if cosine < least:
             break

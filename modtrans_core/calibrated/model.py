@@ -1,10 +1,10 @@
 """The calibrated translator: the conditional mean m(c) = E[z|c] in closed form, and a ranking of its own.
 
-    m(c) = expected_length(mean + delta),    delta = [c, phi_1(c), ..., phi_B(c), 1] M
+    m(c) = expected_length([c, phi_1(c), ..., phi_B(c), 1] M)
 
 For a unit target z, E cos(z, m) = |m| and E|z - m|^2 = 1 - |m|^2. So draws from p(z|c) are m + sqrt(1 - |m|^2) f with a
-unit vector f. The vector of the best cosine is not the one that ranks best: what is ranked is the direction of another
-map of the same features, against the targets less their mean.
+unit vector f. The vector of the best cosine is not the one that ranks best: what is ranked by is the direction of
+[c, phi_1(c), ..., phi_B(c), 1] N, against the targets less their mean.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from modtrans_core.calibrated.regression import RADIAL
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, targets
@@ -42,9 +43,9 @@ class CalibratedConfig:
     """radial basis functions of each bandwidth at most, centred on training conditions; 0: the map is linear in the
     condition"""
     goal: str | float = "balanced"
-    """what a translation is good for; `rank` ranks best with any. cosine: the highest cosine. retrieval: rankings of
-    others, which have nothing but the translation. balanced: as far towards retrieval as .002 of the cosine allow. A
-    number from 0 (cosine) to 1 (retrieval) lies between them"""
+    """what a translation is good for; `rank` ranks best with any. cosine: the highest cosine. retrieval: it is the
+    direction that `rank` ranks by, for those who have nothing but the translation. balanced: as far towards retrieval
+    as .002 of the cosine allow. A number from 0 (cosine) to 1 (retrieval) lies between them"""
     seed: int = 0
     """of the choice of landmarks, of what is left out to weigh them, and of its folds"""
 
@@ -111,7 +112,7 @@ class CalibratedTranslator(Stored):
 
     def m(self, c: Tensor) -> Tensor:
         """m (n, d) of the unit conditions c (n, k)."""
-        return expected_length(self.mean.float() + self.features(c) @ self.M, self.expected)
+        return expected_length(self.features(c) @ self.M, self.expected)
 
     def sample(self, c: Tensor, start: Tensor) -> Tensor:
         """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
@@ -263,8 +264,9 @@ def restore(
     if missing := [name for name in TENSORS if name not in tensors]:
         raise ValueError(f"{missing[0]}: missing among the tensors")
     made = CalibratedTranslator(facts, config, **{name: tensors[name].to(device) for name in TENSORS})
-    k, d, L, B = facts.k, facts.d, tensors["landmarks"].numel() // facts.k, tensors["bandwidths"].numel()
-    p, Q = k + B * L + 1, tensors["bank"].numel() // d
+    k, d, L, Q = facts.k, facts.d, tensors["landmarks"].numel() // facts.k, tensors["bank"].numel() // facts.d
+    B = len(RADIAL) if L else 0
+    p = k + B * L + 1
     shapes: dict[str, tuple[int, ...]] = {"mean": (d,), "landmarks": (L, k), "M": (p, d), "N": (p, d)}
     shapes |= {"bandwidths": (B,), "expected": (5,), "root": (d, d), "bank": (Q, d), "corrections": (2, 2)}
     for name, shape in shapes.items():

@@ -17,6 +17,10 @@ from torch import Tensor
 
 from modtrans_core.linear import NormalEquations
 
+LINEAR = (1.0,)
+"""penalties of the linear basis, in units of the squared length of a condition"""
+RADIAL = ((0.125, (0.3, 1.0)), (0.5, (0.1, 1.0)))
+"""bandwidths of the radial bases, in units of the median squared distance of two conditions, and penalties of each"""
 JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
 

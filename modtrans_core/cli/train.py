@@ -46,9 +46,9 @@ class Train:
     """settings to start from: calibrated (the conditional mean in closed form), poster (a linear map and a diffusion
     model), or that of another method, such as ridge; an unknown name lists them all"""
     goal: Literal["cosine", "balanced", "retrieval"] | float | None = None
-    """what a translation of `calibrated` is good for: the highest cosine, rankings by others that have nothing but the
-    translation (retrieval), the latter as far as .002 of the cosine allow (balanced, the default), or a number from 0
-    (cosine) to 1 (retrieval). `modtrans rank` ranks best with any"""
+    """what a translation of `calibrated` is good for: the highest cosine; a plain ranking, for those who have nothing
+    but the translation (retrieval); the latter as far as .002 of the cosine allow (balanced, the default); or a number
+    from 0 (cosine) to 1 (retrieval). `modtrans rank` ranks best with any"""
     train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
     """optimiser steps, where there are any. Default: the preset's"""
     seed: int = 0

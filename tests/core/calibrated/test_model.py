@@ -1,12 +1,15 @@
 """The calibrated translator: its mean, its draws, and the cosine that it expects of itself."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 
 from modtrans_core import CalibratedConfig, CalibratedTranslator, PairedEmbeddings, fit
-from modtrans_core.calibrated.model import LEAST_COSINE, LEAST_SCALE, TENSORS, expected_length, rescaled, restore
-from modtrans_core.protocol import Draws, Expects, Facts, HasParts
+from modtrans_core.calibrated.model import LEAST_COSINE, TENSORS, expected_length, restore
+from modtrans_core.protocol import Draws, Expects, Facts, HasParts, Ranks
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 
@@ -48,19 +51,57 @@ def from_the_true_spread(translator, F):
 
 
 def test_a_translation_is_the_formula_by_hand(calibrated, c):
-    """m = expected length of mean + rescaled delta, delta = [c, phi(c), 1] M."""
-    M, landmarks, h = (calibrated.tensors()[name].double().numpy() for name in ("M", "landmarks", "bandwidth"))
-    (a, b), (q0, q1, q2, low, high) = calibrated.scale.tolist(), calibrated.expected.tolist()
-    assert len(landmarks) == 64
-    phi = np.exp(-np.square(c[:, None] - landmarks).sum(2) / (2 * h))
-    delta = np.hstack([c, phi, np.ones((50, 1))]) @ M
-    s = np.linalg.norm(delta, axis=1, keepdims=True)
-    zhat = calibrated.mean.numpy() + delta / s * np.maximum(a + b * s, LEAST_SCALE * s)
+    """m = expected length of [c, phi_1(c), phi_2(c), 1] M; rankings by the direction of [...] N."""
+    M, N, landmarks = (calibrated.tensors()[name].double().numpy() for name in ("M", "N", "landmarks"))
+    q0, q1, q2, low, high = calibrated.expected.tolist()
+    assert len(landmarks) == 64 and len(calibrated.bandwidths) == 2
+    phi = [np.exp(-np.square(c[:, None] - landmarks).sum(2) / (2 * h)) for h in calibrated.bandwidths.tolist()]
+    x = np.hstack([c, *phi, np.ones((50, 1))])
+    zhat = x @ M
     s = np.linalg.norm(zhat, axis=1, keepdims=True)
     at = s.clip(low, high)
     expected = zhat / s * (q0 + q1 * at + q2 * at**2).clip(LEAST_COSINE, 1)
-    np.testing.assert_allclose(calibrated.translate(c), expected, atol=2e-4)  # M is long
-    np.testing.assert_allclose(calibrated.translate(7 * c), expected, atol=2e-4)
+    np.testing.assert_allclose(calibrated.translate(c), expected, atol=5e-4)  # M is long
+    np.testing.assert_allclose(calibrated.translate(7 * c), expected, atol=5e-4)
+    np.testing.assert_allclose(calibrated.search_vectors(c), np.hstack([unit(x @ N), np.ones((50, 1))]), atol=2e-3)
+
+
+def test_a_ranking_is_the_inner_product_of_the_vectors_for_an_index(calibrated, c):
+    z = pairs(40, 4).modality("text")[:, 0]
+    found, scores = calibrated.rank(c, 3 * z, k=5)
+    product = calibrated.search_vectors(c) @ calibrated.gallery_vectors(z).T
+    np.testing.assert_allclose(scores, -np.sort(-product, axis=1)[:, :5], atol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(product, found, 1), scores, atol=1e-5)
+    alone = [calibrated.rank(c[:1], z, k=40)[1], calibrated.rank(c, z, k=40)[1][:1]]
+    np.testing.assert_allclose(*alone, atol=1e-6)  # a query's ranking does not depend on those beside it
+    assert np.square(calibrated.gallery_vectors(z)[:, :-1]).sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_queries_together_correct_each_other(calibrated, c):
+    """By the inverted softmax over the queries themselves, computed by hand."""
+    both = dataclasses.replace(calibrated, corrections=torch.tensor([[0.0, 0.0], [2.0, 20.0]]))
+    z = pairs(40, 4).modality("text")[:, 0]
+    similarity = both.search_vectors(c)[:, :-1] @ both.gallery_vectors(z)[:, :-1].T
+    corrected = similarity - (logsumexp(20 * similarity, axis=0) - np.log(50)) / 20
+    _, scores = both.rank(c, z, k=40, together=True)
+    np.testing.assert_allclose(scores, -np.sort(-corrected, axis=1), atol=1e-5)
+    _, scores = both.rank(c, z, k=40)
+    np.testing.assert_allclose(scores, -np.sort(-similarity, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (lambda one, c, z: one.rank(c, z, k=0), "^k: 0, a number from 1 to 3, the size of the gallery, is needed$"),
+        (lambda one, c, z: one.rank(c, z, k=4), "^k: 4, a number from 1 to 3"),
+        (lambda one, c, z: one.rank(c, z[:, :-1], k=1), r"^z: shape \(3, 7\), \(n, 8\) is needed \(text vectors\)$"),
+        (lambda one, c, z: one.gallery_vectors(0 * z), "^z: zero, NaN or infinite in row 0"),
+        (lambda one, c, z: one.search_vectors(c[:, 1:]), "^c: shape"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(calibrated, c, work, words):
+    with pytest.raises(ValueError, match=words):
+        work(calibrated, c, unit(np.ones((3, D)) + np.eye(3, D)))
 
 
 def test_a_translation_is_the_mean_and_draws_lie_about_it(calibrated, c):
@@ -121,23 +162,23 @@ def test_results_are_of_the_kind_that_came_in_and_never_above_one(calibrated, c)
         result = work(given)
         assert isinstance(result, torch.Tensor) and len(result) == 50
         np.testing.assert_array_equal(result.numpy(), work(c))
-    ones = {"mean": torch.ones(D, dtype=torch.float64), "M": torch.ones(K + 1, D), "landmarks": torch.zeros(0, K)}
-    ones |= {"bandwidth": torch.tensor(1.0), "scale": torch.tensor([0.0, 1.0]), "root": torch.eye(D)}
+    ones = {"mean": torch.ones(D, dtype=torch.float64), "M": torch.ones(K + 1, D), "N": torch.ones(K + 1, D)}
+    ones |= {"landmarks": torch.zeros(0, K), "bandwidths": torch.zeros(0), "root": torch.eye(D)}
     ones |= {"expected": torch.tensor([0.0, 1.0, 0.0, 0.0, 9.0])}
+    ones |= {"bank": torch.zeros(0, D), "corrections": torch.zeros(2, 2)}
     long = restore(calibrated.facts, CalibratedConfig(), ones, CPU)
     assert long.expected_cosine(c).max() == 1 and np.isfinite(long.draw(c, 2)).all()
 
 
 def test_a_length_is_never_zero_or_negative():
     delta = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(rescaled(delta, torch.tensor([-9.0, 0.2])), LEAST_SCALE * delta)
     short = expected_length(delta, torch.tensor([-5.0, 0.0, 0.0, 0.0, 9.0]))
     torch.testing.assert_close(short.norm(dim=1), torch.full((50,), LEAST_COSINE))
-    assert rescaled(torch.zeros(1, 4), torch.tensor([0.3, 1.0])).isfinite().all()
 
 
 def test_what_it_can(calibrated):
-    assert isinstance(calibrated, Draws) and isinstance(calibrated, Expects) and not isinstance(calibrated, HasParts)
+    assert isinstance(calibrated, Draws) and isinstance(calibrated, Expects) and isinstance(calibrated, Ranks)
+    assert not isinstance(calibrated, HasParts)
     assert repr(calibrated) == "CalibratedTranslator(image 6 -> text 8, balanced)"
     assert (calibrated.method, calibrated.row_by_row) == ("calibrated", True)
 
