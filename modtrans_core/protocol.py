@@ -220,13 +220,18 @@ def conditions(c: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: 
     return _unit(c, "c", facts.source, facts.k, device)
 
 
-def targets(z: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:
-    """z (n, d) as unit vectors, float32, on the device; bad ones are a ValueError."""
-    return _unit(z, "z", facts.target, facts.d, device)
+def targets(z: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device, first: int = 0) -> Tensor:
+    """z (n, d), rows from `first` on, as unit vectors, float32, on the device; bad ones are a ValueError."""
+    return _unit(z, "z", facts.target, facts.d, device, first)
 
 
 def _unit(
-    given: np.ndarray | Tensor | PairedEmbeddings, name: str, modality: str, dimension: int, device: torch.device
+    given: np.ndarray | Tensor | PairedEmbeddings,
+    name: str,
+    modality: str,
+    dimension: int,
+    device: torch.device,
+    first: int = 0,
 ) -> Tensor:
     if isinstance(given, PairedEmbeddings):
         raise ValueError(f"{name}: a pair set, its vectors are needed: pairs.modality({modality!r})")
@@ -238,7 +243,7 @@ def _unit(
     bad = ~(length.isfinite() & (length > 0)).flatten()
     if bad.any():
         raise ValueError(
-            f"{name}: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed"
+            f"{name}: zero, NaN or infinite in row {first + int(bad.nonzero()[0])}; finite non-zero vectors are needed"
         )
     return rows / length
 

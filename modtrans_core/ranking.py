@@ -92,9 +92,9 @@ def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None
     -------
     Their numbers and the products, best first, (n, k) each, in bounded memory.
     """
-    items = len(gallery) if item is None or not len(item) else int(item[-1]) + 1
+    items = len(gallery) if item is None else int(item[-1]) + 1
     found = []
-    for part in queries.split(max(1, AT_ONCE // max(1, len(gallery)))):
+    for part in queries.split(max(1, AT_ONCE // len(gallery))):
         score = part @ gallery.T
         if item is not None and items < len(gallery):
             best = score.new_full((len(part), items), -torch.inf)

@@ -113,12 +113,13 @@ def rank(
     items = int(gaps.sum())
     refuse_unless(1 <= k <= items, "k", k, f"a number from 1 to {items}, the size of the gallery,")
     c = conditions(queries, facts, device)
-    z = gallery if isinstance(gallery, MappedRows) else targets(gallery, facts, device)
+    if not isinstance(gallery, MappedRows) and getattr(gallery, "shape", ())[1:] != (facts.d,):
+        targets(gallery, facts, device)  # says what is wrong
     total = len(c) + len(item)
     q = search_vectors(translator, c, lambda done, _: report(done, total))
     indices, scores = q.new_empty((len(q), 0), dtype=torch.int64), q.new_empty((len(q), 0))
     for rows in _whole_items(item):
-        g = gallery_vectors(translator, targets(z[rows], facts, device), q if together else None)
+        g = gallery_vectors(translator, targets(gallery[rows], facts, device, rows.start), q if together else None)
         first, own = int(item[rows.start]), torch.from_numpy(item[rows]).to(device)
         nearer, higher = nearest(q, g, k, own - first)
         scores, indices = torch.cat([scores, higher], 1), torch.cat([indices, nearer + first], 1)
