@@ -6,7 +6,7 @@ is chosen by what the regressions say of conditions whose group was left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -67,7 +67,7 @@ def fit(
     mean = _mean(parts).to(device)
     held = Held.of(parts, mean.float(), rng)
     landmarks = _landmarks(parts, config.landmarks, rng).to(device)
-    moment = torch.zeros(facts.d, facts.d, dtype=torch.float64, device=device)
+    moment = gram(held.target * held.count.sqrt()[:, None]).double() if held.all else _moment(parts, mean.float())
     bases = [Basis.at(landmarks[:0])]
     if len(landmarks):
         near = landmarks[:: -(-len(landmarks) // SPACED)]
@@ -77,8 +77,12 @@ def fit(
     maps: list[Map] = []
     said: list[Tensor] = []  # what each says of z - mean where its group is left out
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
-        regression = _regression(parts, basis, mean.float(), moment if number == 0 else None)
         x = basis.coordinates(held.c)
+        regression = Regression(basis, facts.d)
+        if held.all:
+            regression.add(x, held.target * held.count[:, None], held.count)
+        else:
+            _add(regression, parts, mean.float())
         for penalty in penalties:
             found = regression.solve(penalty)
             maps.append(Map(number, found.W.float()))
@@ -141,6 +145,8 @@ class Held:
     """the unit target of each pair (P, d)"""
     of_c: Tensor
     """the condition (P,) of each pair"""
+    all: bool
+    """whether these are all conditions that there are"""
 
     @staticmethod
     def of(parts: Sequence[Pairing], mean: Tensor, rng: np.random.Generator) -> Held:
@@ -165,6 +171,7 @@ class Held:
         return Held(
             c, total / count[:, None] - mean, count, torch.from_numpy(item).to(mean.device), group,
             [rows.to(mean.device) for rows in _by_size(group)], torch.cat(z), torch.cat(of_c).to(mean.device),
+            len(c) == sum(len(part.c) for part in parts),
         )  # fmt: skip
 
 
@@ -214,18 +221,26 @@ def _landmarks(parts: Sequence[Pairing], most: int, rng: np.random.Generator) ->
     return torch.from_numpy(np.concatenate(rows))
 
 
-def _regression(parts: Sequence[Pairing], basis: Basis, mean: Tensor, moment: Tensor | None) -> Regression:
-    """Of z - mean on all pairs, of which each process adds its share; also added up is `stack.moment` where wanted."""
-    regression = Regression(basis, len(mean))
-    for c, total, count in chain.from_iterable(part.sums(mean.device) for part in parts):
-        target = total - count[:, None] * mean
-        regression.add(c, target, count)
-        if moment is not None:
-            moment += gram(target / count.sqrt()[:, None])
+def _add(regression: Regression, parts: Sequence[Pairing], mean: Tensor) -> None:
+    """All pairs, their targets less the mean, of which each process adds its share."""
+    for c, total, count in _sums(parts, mean):
+        regression.add(regression.basis.coordinates(c), total, count)
     regression.equations.all_reduce()
-    if moment is not None:
-        distributed.all_reduce(moment)
-    return regression
+
+
+def _moment(parts: Sequence[Pairing], mean: Tensor) -> Tensor:
+    """sum (z - mean)(z - mean)^T (d, d), float64, over all pairs, with the mean z of each condition."""
+    moment = mean.new_zeros(len(mean), len(mean), dtype=torch.float64)
+    for _, total, count in _sums(parts, mean):
+        moment += gram(total / count.sqrt()[:, None])
+    distributed.all_reduce(moment)
+    return moment
+
+
+def _sums(parts: Sequence[Pairing], mean: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """`Pairing.sums` of this process' share of all parts, of z - mean."""
+    for c, total, count in chain.from_iterable(part.sums(mean.device) for part in parts):
+        yield c, total - count[:, None] * mean, count
 
 
 def _share(goal: str | float, scored: Tensor, ranked: Tensor, z: Tensor) -> float:

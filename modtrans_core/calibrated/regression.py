@@ -47,7 +47,7 @@ class Basis:
     @staticmethod
     def at(landmarks: Tensor, bandwidth: Tensor | float = 1.0) -> Basis:
         """That of the unit landmarks (L, k), L = 0 or more, and the bandwidth."""
-        kernel = radial(landmarks.double(), landmarks.double(), bandwidth)
+        kernel = radial(landmarks, landmarks, bandwidth).double()
         kernel.diagonal().add_(JITTER)
         return Basis(landmarks, bandwidth, torch.linalg.cholesky(kernel))
 
@@ -92,9 +92,9 @@ class Regression:
         self.basis = basis
         self.equations = NormalEquations(basis.p + 1, d, basis.root.device)
 
-    def add(self, c: Tensor, total: Tensor, count: Tensor) -> None:
-        """Add pairs: unit conditions (n, k), the sum (n, d) of what each is paired with, and of how many (n,)."""
-        self.equations.add(self.basis.coordinates(c), total, count)
+    def add(self, x: Tensor, total: Tensor, count: Tensor) -> None:
+        """Add pairs: [x(c), 1] (n, p + 1), the sum (n, d) of what each condition is paired with, of how many (n,)."""
+        self.equations.add(x, total, count)
 
     def solve(self, penalty: float) -> Ridge:
         """The minimiser of sum |z - [x(c), 1] W|^2 + penalty |W|^2, the last row of W left out of the second sum."""

@@ -121,6 +121,20 @@ def test_only_so_many_conditions_are_left_out_and_their_groups_are_whole(monkeyp
     assert len(np.unique(Held.of([one], torch.zeros(5), np.random.default_rng(0)).group)) == 120
 
 
+def test_pairs_in_pieces_are_as_good_as_all_at_once(monkeypatch):
+    """Where some are never left out the sums are gathered chunk by chunk; with these it is the same map."""
+    pairs, fresh = data(), data(20, seed=1).modality("image")
+    whole = fit(pairs)
+    monkeypatch.setattr(module, "LEFT_OUT", 119)
+    np.testing.assert_allclose(fit(pairs).translate(fresh), whole.translate(fresh), atol=0.05)
+    held = Held.of([Pairing(pairs, "image", "text")], torch.zeros(5), np.random.default_rng(0))
+    assert len(held.c) == 119 and not held.all
+    sums = [torch.zeros(()), torch.zeros(())]
+    for _, total, count in module._sums([Pairing(pairs, "image", "text")], torch.zeros(5)):
+        sums = [sums[0] + count.sum(), sums[1] + total.sum()]
+    np.testing.assert_allclose(sums, [120, pairs.modality("text").sum()], rtol=1e-5)
+
+
 def test_items_without_groups_in_two_parts_are_not_taken_for_each_other():
     parts = [Pairing(data(30, seed=seed), "image", "text") for seed in (0, 1)]
     held = Held.of(parts, torch.zeros(5), np.random.default_rng(0))

@@ -26,8 +26,9 @@ def regression(c, z, landmarks, count=None, bandwidth=0.7):
     found = Regression(basis, z.shape[1])
     count = np.ones(len(c)) if count is None else count
     for rows in np.array_split(np.arange(len(c)), 3):
-        given = c[rows], count[rows, None] * z[rows], count[rows]
-        found.add(*(torch.from_numpy(array).float() for array in given))
+        given = (torch.from_numpy(array[rows]).float() for array in (c, count[:, None] * z, count))
+        x, total, counts = basis.coordinates(next(given)), *given
+        found.add(x, total, counts)
     return found
 
 
