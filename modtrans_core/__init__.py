@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modtrans_core.poster.model import PosterTranslator
     from modtrans_core.protocol import Draws, Expects, HasParts, Translator
     from modtrans_core.scores import score
+    from modtrans_core.search import rank
     from modtrans_core.train import TrainConfig
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "fit",
     "load",
     "preset",
+    "rank",
     "score",
 ]
 
@@ -56,6 +58,7 @@ _WHERE = {
     "fit": "methods",
     "load": "methods",
     "preset": "methods",
+    "rank": "search",
     "score": "scores",
 }
 

@@ -164,16 +164,11 @@ class Expects(Protocol):
 class Ranks(Protocol):
     """A translator that ranks a gallery by more than the cosine of its translation."""
 
-    def rank(
-        self, queries: Vectors, gallery: Vectors, k: int = 10, *, together: bool = False
-    ) -> tuple[Vectors, Vectors]:
-        """Numbers and scores (n, k) of the k vectors of the gallery (g, d) that belong to each query (n, k) most."""
-
     def search_vectors(self, c: Vectors) -> Vectors:
         """(n, D), whose inner product with `gallery_vectors` is the score."""
 
-    def gallery_vectors(self, z: Vectors) -> Vectors:
-        """(g, D) of the targets z (g, d)."""
+    def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
+        """(g, D) of the targets z (g, d); `together` are search vectors (n, D) of queries that correct each other."""
 
 
 def able(translator: Translator, ability: Any) -> Any:
@@ -225,13 +220,18 @@ def conditions(c: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: 
     return _unit(c, "c", facts.source, facts.k, device)
 
 
-def targets(z: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:
-    """z (n, d) as unit vectors, float32, on the device; bad ones are a ValueError."""
-    return _unit(z, "z", facts.target, facts.d, device)
+def targets(z: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device, first: int = 0) -> Tensor:
+    """z (n, d), rows from `first` on, as unit vectors, float32, on the device; bad ones are a ValueError."""
+    return _unit(z, "z", facts.target, facts.d, device, first)
 
 
 def _unit(
-    given: np.ndarray | Tensor | PairedEmbeddings, name: str, modality: str, dimension: int, device: torch.device
+    given: np.ndarray | Tensor | PairedEmbeddings,
+    name: str,
+    modality: str,
+    dimension: int,
+    device: torch.device,
+    first: int = 0,
 ) -> Tensor:
     if isinstance(given, PairedEmbeddings):
         raise ValueError(f"{name}: a pair set, its vectors are needed: pairs.modality({modality!r})")
@@ -243,7 +243,7 @@ def _unit(
     bad = ~(length.isfinite() & (length > 0)).flatten()
     if bad.any():
         raise ValueError(
-            f"{name}: zero, NaN or infinite in row {int(bad.nonzero()[0])}; finite non-zero vectors are needed"
+            f"{name}: zero, NaN or infinite in row {first + int(bad.nonzero()[0])}; finite non-zero vectors are needed"
         )
     return rows / length
 

@@ -79,12 +79,25 @@ def chosen(trials: Sequence[Trial], *, together: bool = False) -> Correction:
     return max(CANDIDATES, key=score)
 
 
-def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k gallery vectors (g, d) of the largest inner product with each query (n, d), in bounded memory.
+def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The k items, all of them where there are fewer, of the largest inner product with each query (n, d).
+
+    Parameters
+    ----------
+    gallery : vectors (g, d).
+    item : the item (g,) of each, ascending from 0 without a gap; an item scores by its best vector. Default: each its
+        own.
 
     Returns
     -------
-    Their numbers and the products, best first, (n, k) each.
+    Their numbers and the products, best first, (n, k) each, in bounded memory.
     """
-    found = [(part @ gallery.T).topk(k, dim=1) for part in queries.split(max(1, AT_ONCE // len(gallery)))]
+    items = len(gallery) if item is None else int(item[-1]) + 1
+    found = []
+    for part in queries.split(max(1, AT_ONCE // len(gallery))):
+        score = part @ gallery.T
+        if item is not None and items < len(gallery):
+            best = score.new_full((len(part), items), -torch.inf)
+            score = best.scatter_reduce_(1, item.expand(len(part), -1), score, "amax")
+        found.append(score.topk(min(k, items), dim=1))
     return torch.cat([one.indices for one in found]), torch.cat([one.values for one in found])

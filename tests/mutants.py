@@ -45,6 +45,34 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "search: the mean is left in the queries",
+        "modtrans_core/search.py",
+        "away_from(translator.mean.cpu().numpy(), rows)",
+        "away_from(0 * translator.mean.cpu().numpy(), rows)",
+        ("tests/core/test_search.py", "tests/core/cli/test_rank.py"),
+    ),
+    Mutant(
+        "search: queries together do not correct each other",
+        "modtrans_core/search.py",
+        "return translator.gallery_vectors(z, together)",
+        "return translator.gallery_vectors(z)",
+        ("tests/core/test_search.py",),
+    ),
+    Mutant(
+        "search: items of a later piece are numbered from 0",
+        "modtrans_core/search.py",
+        "nearer + first",
+        "nearer",
+        ("tests/core/test_search.py",),
+    ),
+    Mutant(
+        "ranking: an item scores by its worst vector",
+        "modtrans_core/ranking.py",
+        'score, "amax")',
+        'score, "amin", include_self=False)',
+        ("tests/core/test_search.py", "tests/core/cli/test_rank.py"),
+    ),
+    Mutant(
         "sphere: the law of one dimension more",
         f"{THEORY}/sphere.py",
         "self._nu = (self.n - 1.0) / 2.0",
@@ -877,6 +905,8 @@ MUTANTS = [
         "float(min(rate / operations",
         "float(max(rate / operations",
         ("tests/analysis/bench/test_run.py",),
+    ),
+    Mutant(
         "low-rank: the least directions in place of the leading ones",
         "analysis/translators/low_rank.py",
         "return R, eigh(R.T @ cross)[1][:, ::-1]",

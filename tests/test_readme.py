@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import modtrans_core
 from analysis import cli
 from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.cli.verb import run
@@ -43,6 +44,16 @@ def test_how_far_to_believe_one_translation():
     names = {"translator": fit(train), "test": test}
     exec(next(block for block in python(CORE) if "expected_cosine" in block), names)
     assert names["expected"].shape == (len(test),) and names["likely"].shape == (len(test), 10, 6)
+
+
+def test_which_item_is_it():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(200, 8))
+    pairs = PairedEmbeddings({"image": image, "text": image[:, :6] + 1})
+    train, test = pairs.split(seed=0, fractions=(0.8, 0.2))
+    names = {"translator": fit(train), "test": test, "mt": modtrans_core, "np": np}
+    exec(next(block for block in python(CORE) if "search_vectors" in block), names)
+    assert names["indices"].shape == names["scores"].shape == (len(test), 10)
 
 
 def test_the_property_test_that_a_reader_can_paste():

@@ -25,7 +25,8 @@ from modtrans_core.calibrated.regression import RADIAL
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, restored, targets
-from modtrans_core.ranking import Correction, nearest
+from modtrans_core.ranking import Correction
+from modtrans_core.search import rank
 
 GOALS = ("cosine", "balanced", "retrieval")
 LEAST_COSINE = 1e-3
@@ -182,7 +183,6 @@ class CalibratedTranslator(Stored):
 
         return like(in_pieces(drawn, conditions(c, self.facts, self.device), samples=samples), c)
 
-    @torch.inference_mode()
     def rank(
         self, queries: Vectors, gallery: Vectors, k: int = 10, *, together: bool = False
     ) -> tuple[Vectors, Vectors]:
@@ -206,12 +206,7 @@ class CalibratedTranslator(Stored):
         ValueError
             k out of range, vectors of another dimension, zero or not finite.
         """
-        refuse_unless(1 <= k <= len(gallery), "k", k, f"a number from 1 to {len(gallery)}, the size of the gallery,")
-        c = conditions(queries, self.facts, self.device)
-        z = targets(gallery, self.facts, self.device)
-        q = in_pieces(self._directions, c)
-        found, scores = nearest(_with(q, 1.0), self._gallery(z, q if together else None), k)
-        return like(found, queries), like(scores, queries)
+        return rank(self, queries, gallery, k, together=together)
 
     @torch.inference_mode()
     def search_vectors(self, c: Vectors) -> Vectors:
@@ -223,21 +218,19 @@ class CalibratedTranslator(Stored):
         return like(_with(in_pieces(self._directions, conditions(c, self.facts, self.device)), 1.0), c)
 
     @torch.inference_mode()
-    def gallery_vectors(self, z: Vectors) -> Vectors:
+    def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
         """[g, -hubness(g)], (n, d + 1), of the targets z (n, d), g the direction of z/|z| - mean; see `search_vectors`.
 
-        The hubness is measured with training conditions, so that a vector does not depend on those beside it.
+        The hubness is measured with training conditions, so that a vector does not depend on those beside it; or with
+        the search vectors (q, d + 1) of queries that are used `together`.
         """
-        return like(self._gallery(targets(z, self.facts, self.device)), z)
+        bank, which = (self.bank, 0) if together is None else (torch.as_tensor(together, device=self.device)[:, :-1], 1)
+        kind, parameter = self.corrections[which].tolist()
+        g = normalize(targets(z, self.facts, self.device) - self.mean.float(), dim=1)
+        return like(_with(g, -Correction(int(kind), parameter).hubness(bank, g)), z)
 
     def _directions(self, c: Tensor) -> Tensor:
         return normalize(self.features(c) @ self.N, dim=1)
-
-    def _gallery(self, z: Tensor, together: Tensor | None = None) -> Tensor:
-        g = normalize(z - self.mean.float(), dim=1)
-        kind, parameter = self.corrections[0 if together is None else 1].tolist()
-        bank = self.bank if together is None else together
-        return _with(g, -Correction(int(kind), parameter).hubness(bank, g))
 
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""

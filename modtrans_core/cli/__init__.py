@@ -1,10 +1,11 @@
-"""The core's verbs: embed, train, translate, evaluate, convert. Also `python -m modtrans_core`."""
+"""The core's verbs: embed, train, translate, rank, evaluate, convert. Also `python -m modtrans_core`."""
 
 from __future__ import annotations
 
 import sys
 
 from modtrans_core.cli.data import Convert, Embed
+from modtrans_core.cli.rank import Rank
 from modtrans_core.cli.train import Train
 from modtrans_core.cli.use import Evaluate, Translate
 from modtrans_core.cli.verb import run
@@ -13,6 +14,7 @@ VERBS: dict[str, type] = {
     "embed": Embed,
     "train": Train,
     "translate": Translate,
+    "rank": Rank,
     "evaluate": Evaluate,
     "convert": Convert,
 }

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def load_conditions(path: str | Path, translator: Translator) -> PairedEmbeddings:
-    """The conditions of a translator: a pair set in any layout, or the one of a `.npy` array (n, k) or (n, m, k).
+    """The conditions of a translator; see `load_modality`."""
+    return load_modality(path, translator, translator.facts.source)
+
+
+def load_modality(path: str | Path, translator: Translator, modality: str) -> PairedEmbeddings:
+    """The source or target modality: a pair set in any layout, or the one of a `.npy` array (n, k) or (n, m, k).
 
     Raises
     ------
@@ -34,11 +39,11 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
         trained on.
     """
     path = Path(path)
-    source = translator.facts.source
-    pairs = PairedEmbeddings.load_npy(path, source) if path.suffix == ".npy" else PairedEmbeddings.load(path)
-    if source not in pairs.arrays:
-        raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {source}, which the run translates")
-    translator.facts.refuse(pairs, source)
+    pairs = PairedEmbeddings.load_npy(path, modality) if path.suffix == ".npy" else PairedEmbeddings.load(path)
+    if modality not in pairs.arrays:
+        verb = "translates" if modality == translator.facts.source else "ranks"
+        raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {modality}, which the run {verb}")
+    translator.facts.refuse(pairs, modality)
     return pairs
 
 
