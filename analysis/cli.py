@@ -244,7 +244,7 @@ class Bench:
 class Compare:
     """Example: modtrans compare openmoji.npz coco.npz --seeds 5 --out results/compare
 
-    Compare `calibrated`, at the points of its front, with its rivals: every method is fitted to the same training and
+    Compare `calibrated`, by each of its goals, with its rivals: every method is fitted to the same training and
     validation items of each split, in both directions, and scored on the test items. Printed are cosine and recall, of
     which rivals it is surely ahead, and what is not reached. An item is a row of the pair set.
     """
@@ -263,6 +263,8 @@ class Compare:
     """presets to compare with. Default: all simple and published ones"""
     out: Path = Path("results/compare")
     """folder for tables/*.csv, figures/front.pdf and .png, and compare.txt"""
+    overwrite: bool = False
+    """compare anew where --out holds a comparison"""
 
     def run(self) -> None:
         from analysis.experiments.presets import RIVALS, as_text, duels, routes
@@ -270,12 +272,14 @@ class Compare:
         from analysis.plots.presets import fronts
         from analysis.plots.style import paper_style, save_figure
         from modtrans_core import PairedEmbeddings
-        from modtrans_core.store.files import replacing
+        from modtrans_core.store.files import refuse_existing, replacing
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
+        refuse_existing(self.out / "compare.txt", self.overwrite)
         names = [path.stem for path in self.pairs]
-        refuse_unless(len(set(names)) == len(names) > 0, "pairs", " ".join(names), "a name of its own for each set")
+        refuse_unless(len(names) > 0, "pairs", "none", "a pair set")
+        refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
             refuse_unless_in("rivals", rival, RIVALS)
         sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}

@@ -211,6 +211,8 @@ class TestCompare:
         for name in ("figures/front.pdf", "figures/front.png", "tables/presets.csv", "tables/duels.csv"):
             assert (folder / "compared" / name).stat().st_size > 100
         runs = (folder / "compared" / "tables" / "runs.csv").read_text(encoding="utf-8").splitlines()
+        status, _, refused = modtrans(capsys, "compare", "other.npz", *arguments)
+        assert status == 1 and "compare.txt: exists; choose another name or add --overwrite" in refused
         assert len(runs) == 1 + 4 * 2 * (1 + len(GOALS)) and "compared: done" in err
 
     @pytest.mark.parametrize(
@@ -221,6 +223,7 @@ class TestCompare:
                 ["pairs.npz", "--source", "image"],
                 "source, target: 'image, ', two of the modalities image, text is needed",
             ),
+            ([], "pairs: 'none', a pair set is needed"),
             (["pairs.npz", "--seeds", "0"], "seeds: 0, at least 1 is needed"),
             (["pairs.npz", "--items", "-1"], "items: -1, at least 0 is needed"),
             (["pairs.npz", "--rivals", "rigde"], "rivals: 'rigde', one of constant mean, "),

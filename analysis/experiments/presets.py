@@ -47,10 +47,15 @@ AIMS = {
     AT_RIDGE: "at ridge's cosine, R@1 at least that of the condition itself, by cosine",
 }
 """score -> what is to be reached"""
+RANKED = (
+    "ranked: `calibrated` by its own ranking; a rival by the best on these test items of plain, centered and own, each\n"
+    "with and without a correction for hubs"
+)
+"""the ranking that is judged"""
 
 
 class Compared(NamedTuple):
-    """What was measured: every method's scores, and the gains of every point of the front over every rival."""
+    """What was measured: every method's scores, and the gains of `calibrated` by every goal over every rival."""
 
     scores: pd.DataFrame
     gains: pd.DataFrame
@@ -196,7 +201,7 @@ def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.
 
 
 def duels(gains: pd.DataFrame) -> pd.DataFrame:
-    """Each rival against the point of the front that it is comparable with, on new items.
+    """Each rival against the goal of `calibrated` whose cosine is comparable with its own, on new items.
 
     Parameters
     ----------
@@ -302,7 +307,7 @@ def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
         lines += ["not ahead of these rivals' rankings, whose cosines are others:"] if len(others) else []
         lines += map(_in_words, others.to_dict("records"))
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, RANKED])
 
 
 def _in_words(duel: dict[str, Any]) -> str:

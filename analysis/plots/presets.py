@@ -43,8 +43,8 @@ def fronts(table: pd.DataFrame) -> Figure:
 def front(table: pd.DataFrame, ax: Axes | None = None, methods: list[str] | None = None) -> Axes:
     """Mean cosine against mean recall@1 of every method, bars one standard deviation over splits.
 
-    `table` is that of one route. `calibrated` is drawn full, its points joined, its rivals open. A rival far to the
-    left is drawn at the edge with its cosine beside it.
+    `table` is that of one route. `calibrated` is drawn full, its goals joined, its rivals open. What is far to the left
+    is drawn at the edge with its cosine beside it, and without its bar.
 
     Parameters
     ----------
@@ -58,15 +58,18 @@ def front(table: pd.DataFrame, ax: Axes | None = None, methods: list[str] | None
     edge = floor - 0.15 * (best - floor)
     for row in drawn[~ours].to_dict("records"):
         look = {"label": row["method"], "elinewidth": 0.5, **point(methods.index(row["method"]), False)}
-        ax.errorbar(max(row[X], edge), row[Y], xerr=row[f"{X}_sd"], yerr=row[f"{Y}_sd"], **look)
+        xerr = row[f"{X}_sd"] if row[X] >= edge else None
+        ax.errorbar(max(row[X], edge), row[Y], xerr=xerr, yerr=row[f"{Y}_sd"], **look)
         if row[X] < edge:
             ax.annotate(f"at {row[X]:.2f}", (edge, row[Y]), (4, 3), textcoords="offset points", fontsize=NOTE)
     front = drawn[ours].sort_values(X)
     look = {"label": OURS, "color": INK, "marker": "o", "linewidth": 1.1, "elinewidth": 0.5, "zorder": 4}
-    ax.errorbar(front[X], front[Y], xerr=front[f"{X}_sd"], yerr=front[f"{Y}_sd"], **look)
+    at, xerr = front[X].clip(lower=edge), front[f"{X}_sd"].where(front[X] >= edge, 0)
+    ax.errorbar(at, front[Y], xerr=xerr, yerr=front[f"{Y}_sd"], **look)
     for number, row in enumerate(front.to_dict("records")):
         goal, above = row["method"].removeprefix(f"{OURS}, "), 4 if number % 2 == 0 else -9
-        ax.annotate(goal, (row[X], row[Y]), (4, above), textcoords="offset points", fontsize=NOTE, color=INK)
+        goal += f" at {row[X]:.2f}" if row[X] < edge else ""
+        ax.annotate(goal, (max(row[X], edge), row[Y]), (4, above), textcoords="offset points", fontsize=NOTE, color=INK)
     ax.axvline(floor, linestyle="--", **RULE)
     for y in table.loc[table["method"] == "identity", Y]:
         ax.axhline(y, linestyle=":", label="the condition itself", **RULE)

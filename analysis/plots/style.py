@@ -34,7 +34,7 @@ LABELS = {
     "cosine": "test cosine",
     "centered_recall_at_1": "centered recall@1",
     "centered_recall_at_10": "centered recall@10",
-    "ranked_recall_at_1": "own recall@1",
+    "ranked_recall_at_1": "ranked recall@1",
     "agreement": "cosine of two samples",
     "energy": "energy score",
     "energy_leading": "energy score, 16 directions",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from tyro.conf import Positional
@@ -45,10 +45,10 @@ class Train:
     preset: str = "calibrated"
     """settings to start from: calibrated (the conditional mean in closed form), poster (a linear map and a diffusion
     model), or that of another method, such as ridge; an unknown name lists them all"""
-    goal: Literal["cosine", "balanced", "retrieval"] | float | None = None
-    """what a translation of `calibrated` is good for: the highest cosine; a plain ranking, for those who have nothing
-    but the translation (retrieval); the latter as far as .002 of the cosine allow (balanced, the default); or a number
-    from 0 (cosine) to 1 (retrieval). `modtrans rank` ranks best with any"""
+    goal: str | None = None
+    """what a translation of `calibrated` is good for. cosine: the highest cosine. retrieval: a plain ranking, for those
+    who have nothing but the translation. balanced: the latter, as far as .002 of the cosine allow. Or a number from 0
+    (cosine) to 1 (retrieval). `modtrans rank` ranks best with any. Default: balanced"""
     train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
     """optimiser steps, where there are any. Default: the preset's"""
     seed: int = 0
@@ -126,7 +126,7 @@ class Train:
         settings = parsed(self.set)
         if self.goal is not None:
             refuse_unless("goal" in known, "goal", self.goal, "--preset calibrated")
-            settings["goal"] = self.goal
+            settings |= parsed([f"goal={self.goal}"])
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             settings["train.steps"] = self.train_steps

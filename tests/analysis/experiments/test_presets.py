@@ -154,6 +154,7 @@ class TestVerdicts:
         assert other.startswith(
             "    b 0.600, MLP 0.800 (R@1, at cosines 0.600 and 0.200): -0.200, -0.215 to -0.185, behind"
         )
+        assert "a rival by the best" in text.splitlines()[-2]
         assert "splits 2" in text and "gallery 100" in text and text.count("ridge 0.400") == 0
 
 
@@ -303,5 +304,15 @@ class TestCompared:
         assert written == {"ridge", "ridge towards tI", "kernel ridge", "calibrated", "the condition itself"}
         assert [ax.get_title().split(",")[0] for ax in drawn.axes] == ["image → text", "other"]
         for goal in GOALS:
-            assert goal in [text.get_text() for text in drawn.axes[0].texts]
+            assert goal in [text.get_text().split(" at ")[0] for text in drawn.axes[0].texts]
+        plt.close("all")
+
+    def test_what_is_far_to_the_left_is_drawn_at_the_edge_with_its_cosine(self, compared):
+        away = compared.scores["method"].isin(["calibrated, retrieval", "kernel ridge"])
+        low = compared.scores.assign(cosine=compared.scores["cosine"].mask(away, -0.9))
+        table = mean_and_spread(pd.concat([low, low]), ["route", "method"], [*SCORES, *JUDGED[1:], "seconds"])
+        (drawn, *_) = figure.fronts(table).axes
+        written = {text.get_text() for text in drawn.texts}
+        assert {"retrieval at -0.90", "at -0.90"} <= written and "cosine" in written
+        assert drawn.get_xlim()[0] > -0.8
         plt.close("all")

@@ -29,11 +29,11 @@ def test_the_other_direction_and_other_modalities(folder, modtrans, poster):
 
 
 def test_each_goal_trains(folder, modtrans):
-    for goal in ("cosine", "retrieval"):
+    for goal, kept in (("cosine", "cosine"), ("retrieval", "retrieval"), ("0.3", 0.3)):
         assert modtrans("train", "pairs.npz", "--goal", goal, "--out", goal, "--device", "cpu")[0] == 0
-        assert runs.description(goal)["config"]["goal"] == goal
+        assert runs.description(goal)["config"]["goal"] == kept
     assert modtrans("train", "pairs.npz", "--set", "goal=cosine", "landmarks=9", "--out", "set")[0] == 0
-    assert runs.description("set")["config"] == {"landmarks": 9, "goal": "cosine", "seed": 0}
+    assert runs.description("set")["config"] == {"landmarks": 9, "goal": "cosine", "network": True, "seed": 0}
 
 
 @pytest.mark.parametrize("option", ["--train-steps", "--steps"])

@@ -25,7 +25,7 @@ from modtrans_core.cli.verb import run
         (["train", "pairs.npz", "--out", "new", "--set", "landmarks=-1"], 1, "landmarks: -1, at least 0 is needed"),
         (["train", "pairs.npz", "--out", "new", "--preset", "poster", "--set", "gamma=-1"], 1, "gamma: -1"),
         (["train", "pairs.npz", "--out", "new", "--preset", "poster", "--goal", "cosine"], 1, "--preset calibrated is"),
-        (["train", "pairs.npz", "--out", "new", "--goal", "fame"], 2, "fame"),
+        (["train", "pairs.npz", "--out", "new", "--goal", "fame"], 1, "goal: 'fame', cosine, balanced, retrieval or a"),
         (["train", "pairs.npz", "--out", "new", "--train-steps", "3"], 1, "train-steps: 3, a preset with steps"),
         (["train", "pairs.npz", "--out", "new", "--fractions", "0.9", "0.2", "0"], 1, "fractions: (0.9, 0.2)"),
         (["train", "pairs.npz", "--out", "new", "--fractions", "0.9", "0.1"], 2, "fractions"),
