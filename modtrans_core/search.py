@@ -136,7 +136,7 @@ def _whole_items(item: np.ndarray) -> Iterator[slice]:
 
 
 def _refuse_together(translator: Translator, together: bool) -> None:
-    wanted = "a method with a ranking of its own, such as calibrated,"
+    wanted = "a method that has search_vectors, such as calibrated,"
     refuse_unless(not together or isinstance(translator, Ranks), "together", translator.method, wanted)
 
 

@@ -48,7 +48,7 @@ with paper_style():
 # Full dots are `calibrated`, its goals joined, open ones its rivals: what lies to the right of the line and above it
 # would be better in both scores.
 #
-# ## Is a point of the front ahead of each rival?
+# ## Is `calibrated` ahead of each rival?
 # Both translate the same test items, and the interval of their mean difference is over groups of items, for all points
 # and rivals together. Splits share items, so that more of them make no narrower interval: the margin is the mean of
 # theirs. In the cosine each rival meets the point of the best cosine. In the ranking it meets the one that ranks best

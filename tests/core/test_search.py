@@ -187,5 +187,5 @@ def test_bad_input_is_refused(monkeypatch, translator, change, words):
 
 def test_together_needs_a_ranking_of_its_own():
     translator = Linear(np.eye(8, 6), np.full(6, 0.3))
-    with pytest.raises(ValueError, match="together: 'linear', a method with a ranking of its own, such as calibrated,"):
+    with pytest.raises(ValueError, match="together: 'linear', a method that has search_vectors, such as calibrated,"):
         rank(translator, np.eye(8), np.eye(6), 1, together=True)

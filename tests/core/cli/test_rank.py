@@ -114,7 +114,7 @@ def test_every_method_ranks(sets, modtrans, poster):
         np.testing.assert_allclose(found["scores"], -np.sort(-best), atol=1e-5)
         np.testing.assert_allclose(np.take_along_axis(best, found["indices"], 1), found["scores"], atol=1e-5)
     status, _, err = modtrans("rank", "poster", "q.npz", "g.npz", "--together")
-    assert status == 1 and "together: 'poster', a method with a ranking of its own, such as calibrated, is" in err
+    assert status == 1 and "together: 'poster', a method that has search_vectors, such as calibrated, is" in err
 
 
 def test_another_encoder_is_refused(folder, modtrans):
