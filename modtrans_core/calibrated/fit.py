@@ -29,8 +29,8 @@ from modtrans_core.ranking import Trial, chosen
 from modtrans_core.run import Run
 from modtrans_core.vectors import unit
 
-LEFT_OUT = 4096
-"""conditions, at most, whose groups are left out in turn"""
+LEFT_OUT, FOLDS = 4096, 8
+"""conditions, at most, whose groups are left out, and in how many folds"""
 SPACED = 2048
 """landmarks, at most, between which the median squared distance is taken"""
 COSINE_GIVEN_UP = 0.002
@@ -86,14 +86,14 @@ def fit(
         for penalty in penalties:
             found = regression.solve(penalty)
             maps.append(Map(number, found.W.float()))
-            said.append(left_out(found, x, held.target, held.count, held.groups))
+            said.append(left_out(found, x, held.target, held.count, held.folds))
         report(number + 1, PASSES)
     if facts.k == facts.d:  # of two modalities in one space a condition itself is a guess
         centre = _mean([Pairing(part.pairs, part.target, part.source) for part in parts]).to(device).float()
         maps.append(Map(0, torch.cat([torch.eye(facts.k, device=device), -centre[None]])))
         said.append(held.c - centre)
 
-    folds = stack.folds(said, held, mean.float(), moment, rng)
+    folds = stack.folds(said, held, mean.float(), moment)
     weights = [stack.to_score(folds)]
     weights.append(stack.to_rank(folds, weights[0]))
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
@@ -152,7 +152,7 @@ class Map(NamedTuple):
 
 @dataclass(frozen=True)
 class Held:
-    """Conditions whose groups are left out in turn, with all of their pairs."""
+    """Conditions whose groups are left out, a fold at a time, with all of their pairs."""
 
     c: Tensor
     """(n, k), unit"""
@@ -164,8 +164,8 @@ class Held:
     """(n,)"""
     group: np.ndarray
     """(n,)"""
-    groups: list[Tensor]
-    """the conditions of each group, the groups of one size together, (G, s)"""
+    folds: list[Tensor]
+    """the conditions of each of `FOLDS` parts of whole groups, which are left out in turn"""
     z: Tensor
     """the unit target of each pair (P, d)"""
     of_c: Tensor
@@ -195,7 +195,7 @@ class Held:
             group = item
         return Held(
             c, total / count[:, None] - mean, count, torch.from_numpy(item).to(mean.device), group,
-            [rows.to(mean.device) for rows in _by_size(group)], torch.cat(z), torch.cat(of_c).to(mean.device),
+            [rows.to(mean.device) for rows in _folds(group, rng)], torch.cat(z), torch.cat(of_c).to(mean.device),
             len(c) == sum(len(part.c) for part in parts),
         )  # fmt: skip
 
@@ -219,13 +219,11 @@ def _some_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return names[order[: max(1, several)]]
 
 
-def _by_size(group: np.ndarray) -> list[Tensor]:
-    """The rows of each group, (G, s) for the groups of each size s."""
-    _, of, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    order, first = np.argsort(of, kind="stable"), np.cumsum(sizes) - sizes
-    return [
-        torch.from_numpy(order[first[sizes == size][:, None] + np.arange(size)]) for size in np.unique(sizes)
-    ]  # fmt: skip
+def _folds(group: np.ndarray, rng: np.random.Generator) -> list[Tensor]:
+    """The rows of each fold, whole groups dealt out."""
+    groups, of = np.unique(group, return_inverse=True)
+    dealt = (rng.permutation(len(groups)) % FOLDS)[of]
+    return [torch.from_numpy(np.flatnonzero(dealt == fold)) for fold in range(min(FOLDS, len(groups)))]
 
 
 def _mean(parts: Sequence[Pairing]) -> Tensor:
@@ -331,13 +329,19 @@ def _mixed(bases: Sequence[Basis], maps: Sequence[Map], weights: Sequence[Tensor
 
 
 def _corrections(folds: Sequence[stack.Fold], directions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The bank (Q, d), and kind and parameter of the corrections (2, 2), from the directions (n, d) ranked by."""
-    trials = []
+    """The bank (Q, d), and kind and parameter of the corrections (2, 2), from the directions (n, d) ranked by.
+
+    A fold's targets are a gallery that its queries' maps have not seen. Alone, half of its items are ranked, and the
+    queries of the other half are the bank: one that none of the gallery belongs to, as it is with new pairs.
+    """
+    alone, together = [], []
     for fold in folds:
-        others = torch.ones(len(directions), dtype=torch.bool, device=directions.device)
-        others[fold.rows] = False
         wanted, own = stack.gallery(fold)
-        trials.append(Trial(directions[fold.rows], (fold.vectors @ wanted).T, own, directions[others][:BANK]))
-    corrections = [chosen(trials), chosen(trials, together=True)]
+        gallery, queries = (fold.vectors @ wanted).T, directions[fold.rows]
+        together.append(Trial(queries, gallery, own, queries))
+        for first in (0, 1):
+            half = own % 2 == first
+            alone.append(Trial(queries[half], gallery[first::2], own[half] // 2, queries[~half]))
+    corrections = [chosen(alone), chosen(together, together=True)]
     kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
     return directions[kept], directions.new_tensor([list(one) for one in corrections])

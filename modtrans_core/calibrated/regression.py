@@ -104,23 +104,22 @@ class Regression:
         return Ridge(torch.cholesky_solve(self.equations.cz, factor), factor.float())
 
 
-def left_out(found: Ridge, x: Tensor, z: Tensor, count: Tensor, groups: Sequence[Tensor]) -> Tensor:
-    """What the regression would say of each group's conditions, (n, d), had it been fitted to all other groups.
+def left_out(found: Ridge, x: Tensor, z: Tensor, count: Tensor, folds: Sequence[Tensor]) -> Tensor:
+    """What the regression would say of each fold's conditions, (n, d), had it been fitted to all pairs but the fold's.
 
-    It is exact: with H the matrix that takes targets to fitted values, the residuals of a group g that is left out are
-    (I - H_gg)^-1 times its residuals in the fit (Cook and Weisberg 1982, section 2.2).
+    It is exact: with H the matrix that takes targets to fitted values, the residuals of a fold f that is left out are
+    (I - H_ff)^-1 times its residuals in the fit (Cook and Weisberg 1982, section 2.2).
 
     Parameters
     ----------
     x : [x(c), 1] of the conditions, (n, p + 1); they are among those that it was fitted to.
     z, count : the mean (n, d) of the targets that each condition is paired with, and how many these are (n,).
-    groups : the rows of each group, all its conditions; those of one size together, (G, s).
+    folds : the rows of each fold.
     """
     root = count.sqrt()[:, None]
     residual = (z - x @ found.W.float()) * root
     half = torch.linalg.solve_triangular(found.factor, (x * root).T, upper=False).T  # H = half half^T
-    for rows in groups:
-        part = half[rows]
-        inside = torch.eye(rows.shape[1], device=x.device) - part @ part.mT
+    for rows in folds:
+        inside = torch.eye(len(rows), device=x.device) - half[rows] @ half[rows].T
         residual[rows] = torch.linalg.solve(inside, residual[rows])
     return z - residual / root

@@ -7,8 +7,9 @@ piecewise linear function of the logarithm of the eigenvalue's rank. A coordinat
 few conditions far apart, one of little variance from near ones or not at all: so each has its own mixture (Wolpert
 1992 and Breiman 1996 stack with one weight a prediction).
 
-The weights are fitted to predictions of groups that were left out. So that these are left out of V too, it is taken in
-folds: for each fold the eigenvectors of the targets of all others.
+The weights are fitted to predictions of conditions that were left out, a fold of whole groups at a time. V has the
+eigenvectors of the targets that were not. Left out one by one, queries would be ranked among targets that their maps
+have seen, which gives other weights than targets that nobody has seen.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-FOLDS = 5
 KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
 SHRINKAGE = 1e-3
@@ -38,7 +38,7 @@ TEMPERATURE = 1 / 20
 
 
 class LeftOut(Protocol):
-    """Conditions whose groups are left out in turn."""
+    """Conditions whose groups are left out, a fold at a time."""
 
     @property
     def target(self) -> Tensor:
@@ -53,13 +53,13 @@ class LeftOut(Protocol):
         """(n,)"""
 
     @property
-    def group(self) -> np.ndarray:
-        """(n,)"""
+    def folds(self) -> Sequence[Tensor]:
+        """The rows of each fold."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Predictions for the conditions of some groups, in the eigenvectors of the other groups' targets."""
+    """Predictions for conditions that are left out together, in the eigenvectors of all other targets."""
 
     rows: Tensor
     """which conditions these are (n,)"""
@@ -89,24 +89,20 @@ class Fold:
         )
 
 
-def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, rng: np.random.Generator) -> list[Fold]:
-    """The conditions in `FOLDS` parts of whole groups.
+def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor) -> list[Fold]:
+    """The conditions, fold by fold.
 
     Parameters
     ----------
-    said : what each basis says of z - mean, (n, d) each.
+    said : what each basis says of z - mean, (n, d) each, where the fold is left out.
     mean : of the unit targets, (d,).
     moment : sum (z - mean)(z - mean)^T (d, d) over all pairs, with the mean z of each condition.
-    rng : deals the groups out.
     """
-    groups, of = np.unique(held.group, return_inverse=True)
-    dealt = torch.from_numpy((rng.permutation(len(groups)) % FOLDS)[of]).to(mean.device)
     found = []
-    for fold in range(min(FOLDS, len(groups))):
-        rows = (dealt == fold).nonzero()[:, 0]
+    for rows in held.folds:
         own = held.target[rows]
         weighted = own * held.count[rows].sqrt()[:, None]
-        V = spectrum(moment - (weighted.T @ weighted).double() if len(groups) > 1 else moment)
+        V = spectrum(moment - (weighted.T @ weighted).double() if len(held.folds) > 1 else moment)
         predicted = torch.stack([(one[rows] @ V).T for one in said], dim=2)
         found.append(Fold(rows, V, predicted, (own @ V).T.contiguous(), (mean @ V)[:, None], held.item[rows]))
     return found
@@ -114,7 +110,7 @@ def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, r
 
 def spectrum(moment: Tensor) -> Tensor:
     """The eigenvectors (d, d), float32, columns from the largest eigenvalue to the smallest."""
-    return torch.linalg.eigh(moment)[1].flip(1).float()
+    return torch.linalg.eigh(moment.float())[1].flip(1)
 
 
 def knots(d: int) -> Tensor:

@@ -54,14 +54,14 @@ def test_every_pair_counts(monkeypatch):
 
 
 def test_what_is_left_out_says_what_new_pairs_will_show():
-    """The cosine that is chosen by is that of new pairs; the cosine on the pairs of the fit is far above both."""
+    """The cosine that is chosen by is that of new pairs, and that on the pairs of the fit is above both."""
     pairs, new = data(300, k=30, d=20), data(3000, k=30, d=20, seed=5)
     fitted = fit(pairs)
     seen, unseen = (
         cosine(fitted.translate(part.modality("image")), part.modality("text")).mean() for part in (pairs, new)
     )
     said = fitted.expected_cosine(new.modality("image")).mean()
-    assert abs(said - unseen) < 0.015 and seen > unseen + 0.03
+    assert abs(said - unseen) < 0.015 and seen > unseen + 0.01
 
 
 def test_it_bends_where_a_linear_map_cannot():
@@ -116,7 +116,8 @@ def test_only_so_many_conditions_are_left_out_and_their_groups_are_whole(monkeyp
     assert 40 < len(held.c) <= 50 and 0 not in held.group  # the group of 60 does not fit
     for label in np.unique(held.group):
         assert (held.group == label).sum() == (group == label).sum()
-    assert sorted(torch.cat([rows.flatten() for rows in held.groups]).tolist()) == list(range(len(held.c)))
+    assert sorted(torch.cat(held.folds).tolist()) == list(range(len(held.c)))
+    assert sum(len(np.unique(held.group[rows])) for rows in held.folds) == len(np.unique(held.group))  # none is split
     one = Pairing(PairedEmbeddings(data().arrays, group=np.zeros(120, dtype=int)), "image", "text")
     assert len(np.unique(Held.of([one], torch.zeros(5), np.random.default_rng(0)).group)) == 120
 

@@ -17,16 +17,18 @@ class LeftOut:
     target: torch.Tensor
     count: torch.Tensor
     item: torch.Tensor
-    group: np.ndarray
+    folds: list
 
 
-def made(target, said, group=None, item=None, seed=0):
+def made(target, said, item=None, folds=5):
     n = len(target)
     item = np.arange(n) if item is None else item
-    held = LeftOut(target, torch.ones(n), torch.from_numpy(item), item if group is None else group)
+    dealt = np.random.default_rng(0).permutation(item.max() + 1)[item] % folds
+    rows = [torch.from_numpy(np.flatnonzero(dealt == fold)) for fold in range(folds)]
+    held = LeftOut(target, torch.ones(n), torch.from_numpy(item), rows)
     mean = torch.full((D,), 0.1)
     moment = (target.T @ target).double()
-    return stack.folds(said, held, mean, moment, np.random.default_rng(seed)), held
+    return stack.folds(said, held, mean, moment)
 
 
 def truth(n=600, seed=0):
@@ -43,7 +45,7 @@ def truth(n=600, seed=0):
 
 def test_each_coordinate_takes_the_prediction_that_knows_it():
     z, said = truth()
-    parts, _ = made(z, said)
+    parts = made(z, said)
     weights = stack.to_score(parts)
     assert weights.shape == (2, D)
     assert weights[0, 0] > 0.9 > 0.1 > weights[1, 0] and weights[1, -1] > 0.6 > 0.4 > weights[0, -1]
@@ -57,7 +59,7 @@ def test_the_weights_are_those_of_least_squares(monkeypatch):
     """Against numpy's lstsq of the whole design: every hat function of the rank times every prediction."""
     monkeypatch.setattr(stack, "SHRINKAGE", 1e-9)
     z, said = truth(60)
-    parts, _ = made(z, said)
+    parts = made(z, said)
     at = stack.knots(D).numpy()
     design = np.concatenate(
         [np.einsum("dnb,kd->dnbk", part.predicted, at).reshape(-1, 2 * stack.KNOTS) for part in parts]
@@ -75,15 +77,13 @@ def test_hat_functions_add_up_to_one_and_are_one_at_their_knots():
     assert abs(float(stack.knots(385)[1, 18]) - 1) < 0.02  # rank 19 of 385 is half way on the logarithm
 
 
-def test_folds_keep_groups_whole_and_their_eigenvectors_do_not_know_them():
+def test_the_eigenvectors_of_a_fold_do_not_know_its_targets():
     z, said = truth(100)
-    group = np.arange(100) // 7
-    parts, _ = made(z, said, group)
+    parts = made(z, said)
     assert sorted(torch.cat([part.rows for part in parts]).tolist()) == list(range(100))
     for part in parts:
         rows = part.rows.numpy()
         others = np.setdiff1d(np.arange(100), rows)
-        assert not set(group[rows]) & set(group[others])
         moment = z[others].double().T @ z[others].double()
         rotated = part.vectors.double().T @ moment @ part.vectors.double()
         values = torch.linalg.eigvalsh(moment).flip(0)
@@ -97,7 +97,7 @@ def test_the_ranking_takes_what_tells_targets_apart():
     generator = torch.Generator().manual_seed(0)
     noise = 0.3 * torch.randn(z.shape, generator=generator) * z.std(0)
     said = [z + noise, (z + noise) * (torch.arange(D) < 2)]
-    parts, _ = made(z, said)
+    parts = made(z, said)
     scoring = stack.to_score(parts)
     ranking = stack.to_rank(parts, scoring)
 
@@ -116,7 +116,7 @@ def test_an_item_is_no_rival_of_itself():
     z, said = truth(40)
     item = np.arange(200) // 5
     several = [one[item] for one in (z, *said)]
-    parts, _ = made(several[0], several[1:], item, item)
+    parts = made(several[0], several[1:], item)
     for part in parts:
         wanted, own = stack.gallery(part)
         assert wanted.shape == (D, len(np.unique(part.item)))
@@ -127,13 +127,13 @@ def test_an_item_is_no_rival_of_itself():
 
 def test_conditions_at_most_are_spread_over_all():
     z, said = truth(300)
-    (part, *_), _ = made(z, said)
+    part, *_ = made(z, said)
     few = part.at_most(10)
     assert len(few.rows) == 10 and few.rows[0] == part.rows[0] and few.rows[-1] > part.rows[-10]
     assert few.predicted.shape == (D, 10, 2) and part.at_most(1000) is part
 
 
-def test_two_groups_and_one_dimension_are_enough():
+def test_two_folds_are_enough():
     z = torch.from_numpy(unit(np.random.default_rng(0).standard_normal((6, D))))
-    parts, _ = made(z, [z], np.array([0, 0, 0, 1, 1, 1]))
+    parts = made(z, [z], folds=2)
     assert len(parts) == 2 and torch.isfinite(stack.to_rank(parts, stack.to_score(parts))).all()
