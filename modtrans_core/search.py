@@ -47,7 +47,7 @@ def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None
     Raises
     ------
     ValueError
-        Together, by a translator without a ranking of its own.
+        Together, by a translator that has no `search_vectors`.
     """
     if isinstance(translator, Ranks):
         return translator.gallery_vectors(z, together)
@@ -88,7 +88,7 @@ def rank(
     ------
     ValueError
         k out of range; vectors of another dimension, zero or not finite; items that are not numbered from 0 without a
-        gap; together, by a translator without a ranking of its own.
+        gap; together, by a translator that has no `search_vectors`.
 
     Examples
     --------

@@ -48,8 +48,8 @@ AIMS = {
 }
 """score -> what is to be reached"""
 RANKED = (
-    "ranked: `calibrated` by its own ranking; a rival by the best on these test items of plain, centered and own, each\n"
-    "with and without a correction for hubs"
+    "ranked: `calibrated` by its own ranking; a rival by the best on these test items of plain, centered and own,\n"
+    "each with and without a correction for hubs"
 )
 """the ranking that is judged"""
 

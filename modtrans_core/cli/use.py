@@ -227,7 +227,8 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
             f"  cosine     {number('cosine')}   between floor {number('floor')} (the training mean, whatever the input)"
             f" and {top}",
             f"  skill      {number('skill')}   share of the way from floor to {way}",
-            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items, by plain cosine",
+            f"  recall     @1 {number('recall_at_1')}   @10 {number('recall_at_10')}   of {scores['gallery']} items,"
+            " by plain cosine",
             f"  centered   @1 {number('centered_recall_at_1')}   @10 {number('centered_recall_at_10')}"
             "   ranked after subtracting the training mean",
             f"  own        @1 {number('own_recall_at_1')}   @10 {number('own_recall_at_10')}"
