@@ -276,12 +276,12 @@ class Compare:
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
-        refuse_existing(self.out / "compare.txt", self.overwrite)
         names = [path.stem for path in self.pairs]
         refuse_unless(len(names) > 0, "pairs", "none", "a pair set")
         refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
             refuse_unless_in("rivals", rival, RIVALS)
+        refuse_existing(self.out / "compare.txt", self.overwrite)
         sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}
         found = self.compared(sets)
         judged = duels(found.gains)

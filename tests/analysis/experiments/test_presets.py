@@ -315,4 +315,6 @@ class TestCompared:
         written = {text.get_text() for text in drawn.texts}
         assert {"retrieval at -0.90", "at -0.90"} <= written and "cosine" in written
         assert drawn.get_xlim()[0] > -0.8
+        barred = {bar.get_label(): bar.has_xerr for bar in drawn.containers}
+        assert barred["ridge"] and not barred["kernel ridge"], "a bar is not where its cosine is"
         plt.close("all")
