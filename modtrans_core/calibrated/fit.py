@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from modtrans_core import distributed
 from modtrans_core.calibrated import network, stack
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
-from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out
+from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out, squared_distances
 from modtrans_core.calibrated.residual import residual_root
 from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
@@ -33,6 +33,8 @@ LEFT_OUT = 4096
 """conditions, at most, whose groups are left out in turn"""
 SPACED = 2048
 """landmarks, at most, between which the median squared distance is taken"""
+SAME = 1e-12
+"""squared distance up to which two unit conditions, float32, are the same"""
 COSINE_GIVEN_UP = 0.002
 """cosine that `balanced` gives up, at most"""
 SHARES = 41
@@ -71,11 +73,13 @@ def fit(
     bases = [Basis.at(landmarks[:0])]
     if len(landmarks):
         near = landmarks[:: -(-len(landmarks) // SPACED)]
-        spacing = (2 - 2 * near @ near.T).median().clamp_min(1e-6)
+        apart = squared_distances(near, near)
+        apart = apart[apart > SAME]
+        spacing = float(apart.median()) if len(apart) else 1.0
         bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
-    said: list[Tensor] = []  # what each says of z - mean where its group is left out
+    said: list[Tensor] = []  # what each says of z, less the mean of all other groups, where its group is left out
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
         x = basis.coordinates(held.c)
         regression = Regression(basis, facts.d)
@@ -86,19 +90,20 @@ def fit(
         for penalty in penalties:
             found = regression.solve(penalty)
             maps.append(Map(number, found.W.float()))
-            said.append(left_out(found, x, held.target, held.count, held.groups))
+            said.append(left_out(found, x, held.target, held.count, held.groups) - held.others)
         report(number + 1, PASSES)
     if facts.k == facts.d:  # of two modalities in one space a condition itself is a guess
         centre = _mean([Pairing(part.pairs, part.target, part.source) for part in parts]).to(device).float()
         maps.append(Map(0, torch.cat([torch.eye(facts.k, device=device), -centre[None]])))
         said.append(held.c - centre)
 
+    without = mean.float() + held.others
     folds = stack.folds(said, held, mean.float(), moment, rng)
     weights = [stack.to_score(folds)]
     weights.append(stack.to_rank(folds, weights[0]))
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
-    z, scored = held.target + mean.float(), scored + mean.float()
+    z, scored = held.target + mean.float(), scored + without
     share = _share(config.goal, scored, ranked, z)
     zhat = torch.lerp(scored, ranked, share)
     learned = None
@@ -158,6 +163,9 @@ class Held:
     """(n, k), unit"""
     target: Tensor
     """z - mean (n, d), for the mean z of the unit targets of each"""
+    others: Tensor
+    """the mean of the unit targets of all other groups, less that of all (n, d): with its own targets in the mean, a
+    prediction that leaves them out differs from it the more the further they are from it, and would tell them"""
     count: Tensor
     """how many targets these are (n,)"""
     item: Tensor
@@ -193,11 +201,23 @@ class Held:
         item, group = np.concatenate(items), np.concatenate(groups)
         if len(np.unique(group)) == 1:  # all belong together and can only be left out in parts
             group = item
+        target = total / count[:, None] - mean
         return Held(
-            c, total / count[:, None] - mean, count, torch.from_numpy(item).to(mean.device), group,
+            c, target, _others(target, item, group, sum(len(part.pairs) for part in parts)), count, torch.from_numpy(item).to(mean.device), group,
             [rows.to(mean.device) for rows in _by_size(group)], torch.cat(z), torch.cat(of_c).to(mean.device),
             len(c) == sum(len(part.c) for part in parts),
         )  # fmt: skip
+
+
+def _others(target: Tensor, item: np.ndarray, group: np.ndarray, items: int) -> Tensor:
+    """`Held.others` of the targets (n, d) of conditions, their items and groups (n,), and how many items there are."""
+    _, of, conditions = np.unique(item, return_inverse=True, return_counts=True)
+    share = torch.from_numpy(1 / conditions[of]).to(target)
+    _, of = np.unique(group, return_inverse=True)
+    own = torch.from_numpy(of).to(target.device)
+    total = target.new_zeros(int(of.max()) + 1, target.shape[1]).index_add(0, own, target * share[:, None])
+    number = target.new_zeros(len(total)).index_add(0, own, share)
+    return (-total / (items - number)[:, None])[own]
 
 
 def _labels(parts: Sequence[Pairing]) -> list[np.ndarray]:

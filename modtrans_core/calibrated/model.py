@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.network import WIDTH, Network
-from modtrans_core.calibrated.regression import RADIAL
+from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, restored, targets
@@ -254,7 +254,10 @@ def features(c: Tensor, landmarks: Tensor, bandwidths: Tensor) -> Tensor:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            torch.exp(log / h, out=found[:, first : first + L])
+            if h > NARROW:
+                torch.exp(log / h, out=found[:, first : first + L])
+            else:
+                found[:, first : first + L] = radial(c, landmarks, h)
     return found
 
 

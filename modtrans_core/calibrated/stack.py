@@ -45,6 +45,10 @@ class LeftOut(Protocol):
         """z - mean (n, d), for the mean z of the unit targets of each."""
 
     @property
+    def others(self) -> Tensor:
+        """The mean of the unit targets of all other groups, less that of all (n, d)."""
+
+    @property
     def count(self) -> Tensor:
         """How many targets these are (n,)."""
 
@@ -70,7 +74,7 @@ class Fold:
     target: Tensor
     """(z - mean) V, (d, n), for the mean z of the unit targets of each condition"""
     mean: Tensor
-    """mean V, (d, 1)"""
+    """mean V, (d, n), of the targets of all groups but the condition's own"""
     item: Tensor
     """the item (n,) of each condition"""
 
@@ -85,7 +89,12 @@ class Fold:
             return self
         part = torch.arange(conditions, device=self.rows.device) * n // conditions
         return Fold(
-            self.rows[part], self.vectors, self.predicted[:, part], self.target[:, part], self.mean, self.item[part]
+            self.rows[part],
+            self.vectors,
+            self.predicted[:, part],
+            self.target[:, part],
+            self.mean[:, part],
+            self.item[part],
         )
 
 
@@ -94,7 +103,7 @@ def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, r
 
     Parameters
     ----------
-    said : what each basis says of z - mean, (n, d) each.
+    said : what each basis says of z, less the mean of all other groups' targets, (n, d) each.
     mean : of the unit targets, (d,).
     moment : sum (z - mean)(z - mean)^T (d, d) over all pairs, with the mean z of each condition.
     rng : deals the groups out.
@@ -108,7 +117,9 @@ def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, r
         weighted = own * held.count[rows].sqrt()[:, None]
         V = spectrum(moment - (weighted.T @ weighted).double() if len(groups) > 1 else moment)
         predicted = torch.stack([(one[rows] @ V).T for one in said], dim=2)
-        found.append(Fold(rows, V, predicted, (own @ V).T.contiguous(), (mean @ V)[:, None], held.item[rows]))
+        others = held.others[rows]
+        target, without = ((part @ V).T.contiguous() for part in (own - others, mean + others))
+        found.append(Fold(rows, V, predicted, target, without, held.item[rows]))
     return found
 
 
