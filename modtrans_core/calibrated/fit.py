@@ -134,9 +134,9 @@ def _network(
     ----------
     label : the group (n,) of each condition that is held out.
     """
-    device = held.c.device
-    rest = pairing.take(np.flatnonzero(~np.isin(_labels([pairing])[0], label)))
-    if len(np.unique(rest.pairs.labels)) < 2:
+    device, known = held.c.device, _labels([pairing])[0]
+    rest = pairing.take(np.flatnonzero(~np.isin(known, label)))
+    if not np.isin(known, label).any() or len(np.unique(rest.pairs.labels)) < 2:
         return None
 
     def base(part: Pairing) -> network.Predict:
@@ -186,6 +186,9 @@ class Held:
         """Those of as many groups, drawn at random, as have `LEFT_OUT` conditions between them."""
         label = _labels(parts)
         chosen = _some_groups(np.concatenate([label[part][one.item] for part, one in enumerate(parts)]), rng)
+        if len(chosen) < 2:  # as good as all belong together, and can only be left out in parts
+            label = _labels([replace(one, pairs=replace(one.pairs, group=None)) for one in parts])
+            chosen = _some_groups(np.concatenate([label[part][one.item] for part, one in enumerate(parts)]), rng)
         held = [one.take(np.flatnonzero(np.isin(label[part], chosen))) for part, one in enumerate(parts)]
         rows: list[tuple[Tensor, Tensor, Tensor]] = []
         items, groups, z, of_c = [], [], [], []
@@ -199,11 +202,9 @@ class Held:
             z.append(torch.from_numpy(unit(one.z[one.of_z])).to(mean.device))
         c, total, count = (torch.cat([found[i] for found in rows]) for i in range(3))
         item, group = np.concatenate(items), np.concatenate(groups)
-        if len(np.unique(group)) == 1:  # all belong together and can only be left out in parts
-            group = item
-        target = total / count[:, None] - mean
+        target, items_in_all = total / count[:, None] - mean, sum(len(part.pairs) for part in parts)
         return Held(
-            c, target, _others(target, item, group, sum(len(part.pairs) for part in parts)), count, torch.from_numpy(item).to(mean.device), group,
+            c, target, _others(target, item, group, items_in_all), count, torch.from_numpy(item).to(mean.device), group,
             [rows.to(mean.device) for rows in _by_size(group)], torch.cat(z), torch.cat(of_c).to(mean.device),
             len(c) == sum(len(part.c) for part in parts),
         )  # fmt: skip
@@ -309,23 +310,28 @@ def _share(goal: str | float, scored: Tensor, ranked: Tensor, z: Tensor) -> floa
 
 
 def expected_cosine(zhat: Tensor, z: Tensor) -> Tensor:
-    """(q0, q1, q2, low, high) of `expected_length`: the least-squares quadratic in s = |zhat| that predicts the cosine,
-    and the range of s. With fewer than `ENOUGH` conditions the length itself is the prediction.
+    """(q0, q1, q2, low, high) of `expected_length`: the cosine by least squares as a quadratic of s = |zhat|, and the
+    range of s. A longer translation is never expected to be worse: where the quadratic falls somewhere in this range,
+    it is the line, and where that falls, the mean. With fewer than `ENOUGH` conditions it is a multiple of s.
 
     Parameters
     ----------
     zhat : (n, d).
     z : mean of the unit targets of each condition, (n, d).
     """
-    s = zhat.double().norm(dim=1)
+    s = zhat.double().norm(dim=1).clamp_min(1e-30)
+    y = ((z * zhat).sum(1).double() / s).cpu().numpy()
+    low, high, centre = float(s.min()), float(s.max()), float(s.mean())
     if len(s) < ENOUGH:
-        return zhat.new_tensor([0.0, 1.0, 0.0, 0.0, 1.0])
-    along = (z * zhat).sum(1).double() / s
-    at, y = (s - s.mean()).cpu().numpy(), along.cpu().numpy()
-    a, b, q2 = np.linalg.lstsq(np.stack([np.ones_like(at), at, at**2], 1), y, rcond=None)[0]
-    centre = float(s.mean())
+        at = s.cpu().numpy()
+        return zhat.new_tensor([0.0, float(y @ at / (at @ at)), 0.0, low, high])
+    at = (s - centre).cpu().numpy()
+    for degree in (2, 1, 0):
+        a, b, q2 = np.append(np.linalg.lstsq(at[:, None] ** np.arange(degree + 1), y, rcond=None)[0], np.zeros(2))[:3]
+        if min(b + 2 * q2 * (end - centre) for end in (low, high)) >= 0:
+            break
     q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
-    return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
+    return zhat.new_tensor([q0, q1, q2, low, high])
 
 
 def _root(held: Held, m: Tensor, choosing: Tensor) -> Tensor:
@@ -357,7 +363,9 @@ def _corrections(folds: Sequence[stack.Fold], directions: Tensor, rng: np.random
         others = torch.ones(len(directions), dtype=torch.bool, device=directions.device)
         others[fold.rows] = False
         wanted, own = stack.gallery(fold)
-        trials.append(Trial(directions[fold.rows], (fold.vectors @ wanted).T, own, directions[others][:BANK]))
+        bank = directions[others]
+        bank = bank[:: max(1, -(-len(bank) // BANK))]
+        trials.append(Trial(directions[fold.rows], (fold.vectors @ wanted).T, own, bank))
     corrections = [chosen(trials), chosen(trials, together=True)]
     kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
     return directions[kept], directions.new_tensor([list(one) for one in corrections])

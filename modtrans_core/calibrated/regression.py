@@ -36,7 +36,8 @@ def radial(c: Tensor, landmarks: Tensor, bandwidth: Tensor | float) -> Tensor:
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """|a - b|^2 of every two rows, (n, k) and (m, k) -> (n, m), float64."""
-    a, b = a.double(), b.double()
+    centre = b.double().mean(0)
+    a, b = a.double() - centre, b.double() - centre
     return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
 
 

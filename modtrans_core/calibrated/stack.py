@@ -29,6 +29,9 @@ KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
 SHRINKAGE = 1e-3
 """penalty of the weights, in units of their mean squared feature"""
+FEW = 10.0
+"""conditions' worth of penalty besides: of the weights' squares by what a target's coordinate has in the mean, and of
+their distance from the weights of least squares in the ranking; of few conditions it counts, of many it does not"""
 QUERIES = 512
 """conditions of a fold, at most, that are ranked against each other while weights are fitted to the ranking"""
 STEPS = 25
@@ -139,12 +142,13 @@ def to_score(parts: Sequence[Fold]) -> Tensor:
     d, _, B = parts[0].predicted.shape
     at = knots(d).to(parts[0].predicted.device)
     gram, cross = (torch.zeros(d, B, size, device=at.device) for size in (B, 1))
+    square = sum(float(part.target.square().sum()) for part in parts) / (d * sum(len(part.rows) for part in parts))
     for part in parts:
         gram += part.predicted.mT @ part.predicted
         cross += part.predicted.mT @ part.target[:, :, None]
     A = torch.einsum("ad,dbc,ed->bace", at, gram, at).reshape(B * KNOTS, B * KNOTS).double()
     b = torch.einsum("ad,db->ba", at, cross[:, :, 0]).reshape(B * KNOTS, 1).double()
-    A.diagonal().add_(SHRINKAGE * A.diagonal().mean().clamp_min(1e-30))
+    A.diagonal().add_(max(SHRINKAGE * float(A.diagonal().mean()) + FEW * square, 1e-30))
     return torch.linalg.solve(A, b).float().reshape(B, KNOTS) @ at
 
 
@@ -168,7 +172,7 @@ def to_rank(parts: Sequence[Fold], start: Tensor) -> Tensor:
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         given = torch.tensor(values, dtype=torch.float32, device=start.device, requires_grad=True)
         heights, sharpness = given[:-1].reshape(first.shape), given[-1].exp()
-        total = SHRINKAGE * (heights - first).square().mean() / size
+        total = (SHRINKAGE + FEW / queries) * (heights - first).square().mean() / size
         for part, (z, directions, own) in zip(parts, wanted, strict=True):
             delta = part.delta(heights @ at)
             logits = sharpness * (normalize(delta, dim=0).T @ directions)
