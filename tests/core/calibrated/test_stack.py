@@ -15,6 +15,7 @@ D = 16
 @dataclass
 class LeftOut:
     target: torch.Tensor
+    others: torch.Tensor
     count: torch.Tensor
     item: torch.Tensor
     group: np.ndarray
@@ -23,7 +24,9 @@ class LeftOut:
 def made(target, said, group=None, item=None, seed=0):
     n = len(target)
     item = np.arange(n) if item is None else item
-    held = LeftOut(target, torch.ones(n), torch.from_numpy(item), item if group is None else group)
+    held = LeftOut(
+        target, torch.zeros_like(target), torch.ones(n), torch.from_numpy(item), item if group is None else group
+    )
     mean = torch.full((D,), 0.1)
     moment = (target.T @ target).double()
     return stack.folds(said, held, mean, moment, np.random.default_rng(seed)), held
@@ -56,6 +59,7 @@ def test_each_coordinate_takes_the_prediction_that_knows_it():
 def test_the_weights_are_those_of_least_squares(monkeypatch):
     """Against numpy's lstsq of the whole design: every hat function of the rank times every prediction."""
     monkeypatch.setattr(stack, "SHRINKAGE", 1e-9)
+    monkeypatch.setattr(stack, "FEW", 0)
     z, said = truth(60)
     parts, _ = made(z, said)
     at = stack.knots(D).numpy()
