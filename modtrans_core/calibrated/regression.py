@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from modtrans_core.linear import NormalEquations
+from modtrans_core.linear import NormalEquations, gram
 
 LINEAR = (1.0,)
 """penalties of the linear basis, in units of the squared length of a condition"""
@@ -36,9 +36,11 @@ def radial(c: Tensor, landmarks: Tensor, bandwidth: Tensor | float) -> Tensor:
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """|a - b|^2 of every two rows, (n, k) and (m, k) -> (n, m), float64."""
-    centre = b.double().mean(0)
-    a, b = a.double() - centre, b.double() - centre
-    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
+    centre, same = b.double().mean(0), a is b
+    b = b.double() - centre
+    a = b if same else a.double() - centre
+    products = gram(a.T) if same else a @ b.T
+    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * products).clamp_min(0)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_each_goal_trains(folder, modtrans):
         assert modtrans("train", "pairs.npz", "--goal", goal, "--out", goal, "--device", "cpu")[0] == 0
         assert runs.description(goal)["config"]["goal"] == goal
     assert modtrans("train", "pairs.npz", "--set", "goal=cosine", "landmarks=9", "--out", "set")[0] == 0
-    assert runs.description("set")["config"] == {"landmarks": 9, "goal": "cosine", "seed": 0}
+    assert runs.description("set")["config"] == {"landmarks": 9, "goal": "cosine", "network": True, "seed": 0}
 
 
 @pytest.mark.parametrize("option", ["--train-steps", "--steps"])
