@@ -14,6 +14,7 @@ from modtrans_core import (
     CalibratedConfig,
     CalibratedTranslator,
     PairedEmbeddings,
+    Pairing,
     PosterConfig,
     PosterTranslator,
     TrainConfig,
