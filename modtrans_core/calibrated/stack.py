@@ -102,7 +102,7 @@ class Fold:
 
 
 def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor, rng: np.random.Generator) -> list[Fold]:
-    """The conditions in `FOLDS` parts of whole groups.
+    """The conditions in `FOLDS` parts of whole groups, as many parts as there are groups where these are fewer.
 
     Parameters
     ----------
