@@ -145,9 +145,9 @@ def hits(
 
 
 def away_from(mean: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The direction (q, d) of zhat - mean, zhat (q, d) of its own length; zero where there is none."""
+    """The direction (..., d) of zhat - mean, zhat (..., d) of its own length; zero where there is none."""
     delta = (predicted - mean).astype(np.float32)
-    length = np.linalg.norm(delta, axis=1, keepdims=True)
+    length = np.linalg.norm(delta, axis=-1, keepdims=True)
     return np.where(length > 1e-6, delta / np.maximum(length, 1e-30), 0)
 
 
@@ -199,9 +199,9 @@ def score(
     result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
     top = 1.0 if high is None else high
     result["skill"] = (value - low) / (top - low) if top > low else None
-    zhat, (centered, _) = unit(predicted), unit_targets(z - mean, counts)
+    zhat, centered = unit(predicted), away_from(mean, z)
     queries, gallery = own or (away_from(mean, predicted), centered)
-    rankings = {"": (zhat, z), "centered_": (unit(zhat - mean), centered), "own_": (queries, several(gallery)[0])}
+    rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
     for ranking, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)
         result |= {f"{ranking}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}

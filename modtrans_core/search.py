@@ -75,7 +75,7 @@ def rank(
     k : 1 to the number of items in the gallery.
     together : the queries are independent of each other, and of how the gallery was chosen, and may correct each
         other's ranking: a gallery vector that is near to many of them is lowered for all. Ranked like this, a query
-        has another result beside other queries.
+        has another result beside other queries; of a few each is ranked by itself.
     item : the item (g,) of each gallery vector, ascending, as `PairedEmbeddings.rows` gives it; an item scores by its
         best vector. Default: each its own.
     report : called with (vectors done, queries and gallery vectors in all).

@@ -15,6 +15,7 @@ Settings = TypeVar("Settings")
 def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") -> Settings:
     """The inverse of `dataclasses.asdict`; an unknown or ill-typed setting is a ValueError that names it."""
     known = get_type_hints(cls)
+    expected_types = {float: (int, float), str | float: (str, int, float), int: (int,), bool: (bool,)}
     for name in values:
         refuse_unless(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
     made: dict[str, Any] = {}
@@ -26,8 +27,7 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") ->
             refuse_unless(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
             made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
         else:
-            expected = (int, float) if kind is float else kind if kind in (int, bool, str | float) else str
-            ok = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
+            ok = isinstance(value, expected_types.get(kind, (str,))) and (kind is bool or not isinstance(value, bool))
             refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text or a number"))
             made[item.name] = value
     return cls(**made)

@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from modtrans_core import distributed
 from modtrans_core.calibrated import network, stack
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
-from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out
+from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out, squared_distances
 from modtrans_core.calibrated.residual import residual_root
 from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
@@ -33,6 +33,8 @@ LEFT_OUT, FOLDS = 4096, 8
 """conditions, at most, whose groups are left out, and in how many folds"""
 SPACED = 2048
 """landmarks, at most, between which the median squared distance is taken"""
+SAME = 1e-12
+"""squared distance up to which two unit conditions, float32, are the same"""
 COSINE_GIVEN_UP = 0.002
 """cosine that `balanced` gives up, at most"""
 SHARES = 41
@@ -71,11 +73,13 @@ def fit(
     bases = [Basis.at(landmarks[:0])]
     if len(landmarks):
         near = landmarks[:: -(-len(landmarks) // SPACED)]
-        spacing = (2 - 2 * near @ near.T).median().clamp_min(1e-6)
+        apart = squared_distances(near, near)
+        apart = apart[apart > SAME]
+        spacing = float(apart.median()) if len(apart) else 1.0
         bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
-    said: list[Tensor] = []  # what each says of z - mean where its group is left out
+    said: list[Tensor] = []  # what each says of z, less the mean of all other groups, where its group is left out
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
         x = basis.coordinates(held.c)
         regression = Regression(basis, facts.d)
@@ -86,19 +90,20 @@ def fit(
         for penalty in penalties:
             found = regression.solve(penalty)
             maps.append(Map(number, found.W.float()))
-            said.append(left_out(found, x, held.target, held.count, held.folds))
+            said.append(left_out(found, x, held.target, held.count, held.folds) - held.others)
         report(number + 1, PASSES)
     if facts.k == facts.d:  # of two modalities in one space a condition itself is a guess
         centre = _mean([Pairing(part.pairs, part.target, part.source) for part in parts]).to(device).float()
         maps.append(Map(0, torch.cat([torch.eye(facts.k, device=device), -centre[None]])))
         said.append(held.c - centre)
 
+    without = mean.float() + held.others
     folds = stack.folds(said, held, mean.float(), moment)
     weights = [stack.to_score(folds)]
     weights.append(stack.to_rank(folds, weights[0]))
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
-    z, scored = held.target + mean.float(), scored + mean.float()
+    z, scored = held.target + mean.float(), scored + without
     share = _share(config.goal, scored, ranked, z)
     zhat = torch.lerp(scored, ranked, share)
     learned = None
@@ -129,9 +134,9 @@ def _network(
     ----------
     label : the group (n,) of each condition that is held out.
     """
-    device = held.c.device
-    rest = pairing.take(np.flatnonzero(~np.isin(_labels([pairing])[0], label)))
-    if len(np.unique(rest.pairs.labels)) < 2:
+    device, known = held.c.device, _labels([pairing])[0]
+    rest = pairing.take(np.flatnonzero(~np.isin(known, label)))
+    if not np.isin(known, label).any() or len(np.unique(rest.pairs.labels)) < 2:
         return None
 
     def base(part: Pairing) -> network.Predict:
@@ -158,6 +163,9 @@ class Held:
     """(n, k), unit"""
     target: Tensor
     """z - mean (n, d), for the mean z of the unit targets of each"""
+    others: Tensor
+    """the mean of the unit targets of all other folds, less that of all (n, d): with its own targets in the mean, a
+    prediction that leaves them out differs from it the more the further they are from it, and would tell them"""
     count: Tensor
     """how many targets these are (n,)"""
     item: Tensor
@@ -178,6 +186,9 @@ class Held:
         """Those of as many groups, drawn at random, as have `LEFT_OUT` conditions between them."""
         label = _labels(parts)
         chosen = _some_groups(np.concatenate([label[part][one.item] for part, one in enumerate(parts)]), rng)
+        if len(chosen) < 2:  # as good as all belong together, and can only be left out in parts
+            label = _labels([replace(one, pairs=replace(one.pairs, group=None)) for one in parts])
+            chosen = _some_groups(np.concatenate([label[part][one.item] for part, one in enumerate(parts)]), rng)
         held = [one.take(np.flatnonzero(np.isin(label[part], chosen))) for part, one in enumerate(parts)]
         rows: list[tuple[Tensor, Tensor, Tensor]] = []
         items, groups, z, of_c = [], [], [], []
@@ -191,13 +202,23 @@ class Held:
             z.append(torch.from_numpy(unit(one.z[one.of_z])).to(mean.device))
         c, total, count = (torch.cat([found[i] for found in rows]) for i in range(3))
         item, group = np.concatenate(items), np.concatenate(groups)
-        if len(np.unique(group)) == 1:  # all belong together and can only be left out in parts
-            group = item
+        target, items_in_all = total / count[:, None] - mean, sum(len(part.pairs) for part in parts)
+        folds = [rows.to(mean.device) for rows in _folds(group, rng)]
         return Held(
-            c, total / count[:, None] - mean, count, torch.from_numpy(item).to(mean.device), group,
-            [rows.to(mean.device) for rows in _folds(group, rng)], torch.cat(z), torch.cat(of_c).to(mean.device),
+            c, target, _others(target, item, folds, items_in_all), count, torch.from_numpy(item).to(mean.device),
+            group, folds, torch.cat(z), torch.cat(of_c).to(mean.device),
             len(c) == sum(len(part.c) for part in parts),
         )  # fmt: skip
+
+
+def _others(target: Tensor, item: np.ndarray, folds: Sequence[Tensor], items: int) -> Tensor:
+    """`Held.others` of the targets (n, d) of conditions, the item of each (n,), and how many items there are in all."""
+    _, of, conditions = np.unique(item, return_inverse=True, return_counts=True)
+    share = torch.from_numpy(1 / conditions[of]).to(target)  # an item's conditions share its weight
+    found = torch.empty_like(target)
+    for rows in folds:
+        found[rows] = -(share[rows] @ target[rows]) / (items - share[rows].sum())
+    return found
 
 
 def _labels(parts: Sequence[Pairing]) -> list[np.ndarray]:
@@ -287,23 +308,28 @@ def _share(goal: str | float, scored: Tensor, ranked: Tensor, z: Tensor) -> floa
 
 
 def expected_cosine(zhat: Tensor, z: Tensor) -> Tensor:
-    """(q0, q1, q2, low, high) of `expected_length`: the least-squares quadratic in s = |zhat| that predicts the cosine,
-    and the range of s. With fewer than `ENOUGH` conditions the length itself is the prediction.
+    """(q0, q1, q2, low, high) of `expected_length`: the cosine by least squares as a quadratic of s = |zhat|, and the
+    range of s. A longer translation is never expected to be worse: where the quadratic falls somewhere in this range,
+    it is the line, and where that falls, the mean. With fewer than `ENOUGH` conditions it is a multiple of s.
 
     Parameters
     ----------
     zhat : (n, d).
     z : mean of the unit targets of each condition, (n, d).
     """
-    s = zhat.double().norm(dim=1)
+    s = zhat.double().norm(dim=1).clamp_min(1e-30)
+    y = ((z * zhat).sum(1).double() / s).cpu().numpy()
+    low, high, centre = float(s.min()), float(s.max()), float(s.mean())
     if len(s) < ENOUGH:
-        return zhat.new_tensor([0.0, 1.0, 0.0, 0.0, 1.0])
-    along = (z * zhat).sum(1).double() / s
-    at, y = (s - s.mean()).cpu().numpy(), along.cpu().numpy()
-    a, b, q2 = np.linalg.lstsq(np.stack([np.ones_like(at), at, at**2], 1), y, rcond=None)[0]
-    centre = float(s.mean())
+        at = s.cpu().numpy()
+        return zhat.new_tensor([0.0, float(y @ at / (at @ at)), 0.0, low, high])
+    at = (s - centre).cpu().numpy()
+    for degree in (2, 1, 0):
+        a, b, q2 = np.append(np.linalg.lstsq(at[:, None] ** np.arange(degree + 1), y, rcond=None)[0], np.zeros(2))[:3]
+        if min(b + 2 * q2 * (end - centre) for end in (low, high)) >= 0:
+            break
     q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
-    return zhat.new_tensor([q0, q1, q2, float(s.min()), float(s.max())])
+    return zhat.new_tensor([q0, q1, q2, low, high])
 
 
 def _root(held: Held, m: Tensor, choosing: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.network import WIDTH, Network
-from modtrans_core.calibrated.regression import RADIAL
+from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, restored, targets
@@ -29,6 +29,8 @@ from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
 
 GOALS = ("cosine", "balanced", "retrieval")
+TOGETHER = 25
+"""queries, at least, that correct each other's ranking: of one alone what is near to it would be lowered for that"""
 LEAST_COSINE = 1e-3
 """least cosine that a translation expects, so that it always has a direction"""
 
@@ -195,7 +197,7 @@ class CalibratedTranslator(Stored):
         k : 1 to g.
         together : the queries are independent of each other, and of how the gallery was chosen, and may correct each
             other's ranking: a gallery vector that is near to many of them is lowered for all. Ranked like this, a query
-            has another result beside other queries.
+            has another result beside other queries. Of fewer than `TOGETHER` each is ranked by itself.
 
         Returns
         -------
@@ -222,9 +224,11 @@ class CalibratedTranslator(Stored):
         """[g, -hubness(g)], (n, d + 1), of the targets z (n, d), g the direction of z/|z| - mean; see `search_vectors`.
 
         The hubness is measured with training conditions, so that a vector does not depend on those beside it; or with
-        the search vectors (q, d + 1) of queries that are used `together`.
+        the search vectors (q, d + 1) of queries that are used `together`, if these are `TOGETHER` or more.
         """
-        bank, which = (self.bank, 0) if together is None else (torch.as_tensor(together, device=self.device)[:, :-1], 1)
+        bank, which = self.bank, 0
+        if together is not None and len(together) >= TOGETHER:
+            bank, which = torch.as_tensor(together, device=self.device)[:, :-1], 1
         kind, parameter = self.corrections[which].tolist()
         g = normalize(targets(z, self.facts, self.device) - self.mean.float(), dim=1)
         return like(_with(g, -Correction(int(kind), parameter).hubness(bank, g)), z)
@@ -254,7 +258,10 @@ def features(c: Tensor, landmarks: Tensor, bandwidths: Tensor) -> Tensor:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            torch.exp(log / h, out=found[:, first : first + L])
+            if h > NARROW:
+                torch.exp(log / h, out=found[:, first : first + L])
+            else:
+                found[:, first : first + L] = radial(c, landmarks, h)
     return found
 
 

@@ -15,19 +15,32 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from modtrans_core.linear import NormalEquations
+from modtrans_core.linear import NormalEquations, gram
 
 LINEAR = (1.0,)
 """penalties of the linear basis, in units of the squared length of a condition"""
 RADIAL = ((0.125, (0.3, 1.0)), (0.5, (0.1, 1.0)))
 """bandwidths of the radial bases, in units of the median squared distance of two conditions, and penalties of each"""
+NARROW = 0.01
+"""bandwidth up to which distances are taken in float64: float32 inner products of unit vectors err by about 1e-7"""
 JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
 
 
 def radial(c: Tensor, landmarks: Tensor, bandwidth: Tensor | float) -> Tensor:
     """phi(c), (n, L), of the unit conditions c (n, k), for L unit landmarks (L, k) and h > 0."""
-    return torch.exp((c @ landmarks.T - 1) / bandwidth)  # |c - l|^2 = 2 - 2 <c, l> for unit vectors
+    if bandwidth > NARROW:
+        return torch.exp((c @ landmarks.T - 1) / bandwidth)  # |c - l|^2 = 2 - 2 <c, l> for unit vectors
+    return torch.exp(-squared_distances(c, landmarks) / (2 * bandwidth)).to(c.dtype)
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|^2 of every two rows, (n, k) and (m, k) -> (n, m), float64."""
+    centre, same = b.double().mean(0), a is b
+    b = b.double() - centre
+    a = b if same else a.double() - centre
+    products = gram(a.T) if same else a @ b.T
+    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * products).clamp_min(0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class Basis:
     @staticmethod
     def at(landmarks: Tensor, bandwidth: Tensor | float = 1.0) -> Basis:
         """That of the unit landmarks (L, k), L = 0 or more, and the bandwidth."""
-        kernel = radial(landmarks, landmarks, bandwidth).double()
+        kernel = torch.exp(-squared_distances(landmarks, landmarks) / (2 * bandwidth))
         kernel.diagonal().add_(JITTER)
         return Basis(landmarks, bandwidth, torch.linalg.cholesky(kernel))
 

@@ -29,6 +29,9 @@ KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
 SHRINKAGE = 1e-3
 """penalty of the weights, in units of their mean squared feature"""
+FEW = 10.0
+"""conditions' worth of penalty besides: of the weights' squares by what a target's coordinate has in the mean, and of
+their distance from the weights of least squares in the ranking; of few conditions it counts, of many it does not"""
 QUERIES = 512
 """conditions of a fold, at most, that are ranked against each other while weights are fitted to the ranking"""
 STEPS = 25
@@ -43,6 +46,10 @@ class LeftOut(Protocol):
     @property
     def target(self) -> Tensor:
         """z - mean (n, d), for the mean z of the unit targets of each."""
+
+    @property
+    def others(self) -> Tensor:
+        """The mean of the unit targets of all other groups, less that of all (n, d)."""
 
     @property
     def count(self) -> Tensor:
@@ -70,7 +77,7 @@ class Fold:
     target: Tensor
     """(z - mean) V, (d, n), for the mean z of the unit targets of each condition"""
     mean: Tensor
-    """mean V, (d, 1)"""
+    """mean V, (d, n), of the targets of all groups but the condition's own"""
     item: Tensor
     """the item (n,) of each condition"""
 
@@ -85,7 +92,12 @@ class Fold:
             return self
         part = torch.arange(conditions, device=self.rows.device) * n // conditions
         return Fold(
-            self.rows[part], self.vectors, self.predicted[:, part], self.target[:, part], self.mean, self.item[part]
+            self.rows[part],
+            self.vectors,
+            self.predicted[:, part],
+            self.target[:, part],
+            self.mean[:, part],
+            self.item[part],
         )
 
 
@@ -94,7 +106,7 @@ def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor) -
 
     Parameters
     ----------
-    said : what each basis says of z - mean, (n, d) each, where the fold is left out.
+    said : what each basis says of z where the fold is left out, less the mean of all other targets, (n, d) each.
     mean : of the unit targets, (d,).
     moment : sum (z - mean)(z - mean)^T (d, d) over all pairs, with the mean z of each condition.
     """
@@ -104,7 +116,9 @@ def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor) -
         weighted = own * held.count[rows].sqrt()[:, None]
         V = spectrum(moment - (weighted.T @ weighted).double() if len(held.folds) > 1 else moment)
         predicted = torch.stack([(one[rows] @ V).T for one in said], dim=2)
-        found.append(Fold(rows, V, predicted, (own @ V).T.contiguous(), (mean @ V)[:, None], held.item[rows]))
+        others = held.others[rows]
+        target, without = ((part @ V).T.contiguous() for part in (own - others, mean + others))
+        found.append(Fold(rows, V, predicted, target, without, held.item[rows]))
     return found
 
 
@@ -124,12 +138,13 @@ def to_score(parts: Sequence[Fold]) -> Tensor:
     d, _, B = parts[0].predicted.shape
     at = knots(d).to(parts[0].predicted.device)
     gram, cross = (torch.zeros(d, B, size, device=at.device) for size in (B, 1))
+    square = sum(float(part.target.square().sum()) for part in parts) / (d * sum(len(part.rows) for part in parts))
     for part in parts:
         gram += part.predicted.mT @ part.predicted
         cross += part.predicted.mT @ part.target[:, :, None]
     A = torch.einsum("ad,dbc,ed->bace", at, gram, at).reshape(B * KNOTS, B * KNOTS).double()
     b = torch.einsum("ad,db->ba", at, cross[:, :, 0]).reshape(B * KNOTS, 1).double()
-    A.diagonal().add_(SHRINKAGE * A.diagonal().mean().clamp_min(1e-30))
+    A.diagonal().add_(max(SHRINKAGE * float(A.diagonal().mean()) + FEW * square, 1e-30))
     return torch.linalg.solve(A, b).float().reshape(B, KNOTS) @ at
 
 
@@ -153,7 +168,7 @@ def to_rank(parts: Sequence[Fold], start: Tensor) -> Tensor:
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         given = torch.tensor(values, dtype=torch.float32, device=start.device, requires_grad=True)
         heights, sharpness = given[:-1].reshape(first.shape), given[-1].exp()
-        total = SHRINKAGE * (heights - first).square().mean() / size
+        total = (SHRINKAGE + FEW / queries) * (heights - first).square().mean() / size
         for part, (z, directions, own) in zip(parts, wanted, strict=True):
             delta = part.delta(heights @ at)
             logits = sharpness * (normalize(delta, dim=0).T @ directions)

@@ -14,6 +14,7 @@ from modtrans_core import (
     CalibratedConfig,
     CalibratedTranslator,
     PairedEmbeddings,
+    Pairing,
     PosterConfig,
     PosterTranslator,
     TrainConfig,
@@ -25,7 +26,7 @@ from modtrans_core import (
 from modtrans_core import run as runs
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run as run_verb
-from modtrans_core.methods import NO_SKILL, method, names, presets, translated_scores
+from modtrans_core.methods import NO_SKILL, method, names, own_vectors, presets, translated_scores
 from modtrans_core.scores import score
 from modtrans_core.vectors import mean_of_unit
 
@@ -168,7 +169,7 @@ def test_evaluate_scores_every_condition_against_its_items_targets():
         rows, item = pairs.rows(source)
         expected = score(
             fitted.translate(rows), pairs.modality(target), pairs.counts.get(target),
-            mean=fitted.mean.numpy(), item=item,
+            mean=fitted.mean.numpy(), item=item, own=own_vectors(fitted, Pairing(pairs, source, target)),
         )  # fmt: skip
         assert translated_scores(fitted, pairs) == expected
     with pytest.raises(ValueError, match="image: dimension 9"):

@@ -109,3 +109,8 @@ def test_settings_are_changed_by_dotted_paths():
 def test_settings_from_the_command_line():
     found = parsed(["train.batch=64", "gamma=0.5", "prediction=eps", "name=a=b", "open=true", "text="])
     assert found == {"train.batch": 64, "gamma": 0.5, "prediction": "eps", "name": "a=b", "open": True, "text": ""}
+
+
+@pytest.mark.parametrize("goal", ["cosine", 0, 1, 0.3])
+def test_a_goal_is_a_text_or_any_number(goal):
+    assert changed(CalibratedConfig(), {"goal": goal}).goal == goal

@@ -119,7 +119,72 @@ def test_only_so_many_conditions_are_left_out_and_their_groups_are_whole(monkeyp
     assert sorted(torch.cat(held.folds).tolist()) == list(range(len(held.c)))
     assert sum(len(np.unique(held.group[rows])) for rows in held.folds) == len(np.unique(held.group))  # none is split
     one = Pairing(PairedEmbeddings(data().arrays, group=np.zeros(120, dtype=int)), "image", "text")
-    assert len(np.unique(Held.of([one], torch.zeros(5), np.random.default_rng(0)).group)) == 120
+    parts = Held.of([one], torch.zeros(5), np.random.default_rng(0))
+    assert len(parts.c) == len(np.unique(parts.group)) == 50  # one group, and its items are left out
+
+
+def test_a_mean_that_leaves_a_fold_out_is_that_of_all_others():
+    """Every item weighing the same, whatever its conditions and targets."""
+    rng = np.random.default_rng(0)
+    arrays = {"image": rng.standard_normal((40, 3, 6)), "text": rng.standard_normal((40, 2, 5)) + 1}
+    counts, group = {"image": rng.integers(1, 4, 40), "text": rng.integers(1, 3, 40)}, np.arange(40) // 3
+    pairing = Pairing(PairedEmbeddings(arrays, counts, group=group), "image", "text")
+    mean = torch.from_numpy(pairing.mean()).float()
+    held = Held.of([pairing], mean, np.random.default_rng(0))
+    for rows in held.folds:
+        rest = pairing.take(np.setdiff1d(np.arange(40), held.item[rows])).mean()
+        np.testing.assert_allclose(mean + held.others[rows], np.tile(rest, (len(rows), 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [100, 400])
+def test_nothing_is_made_of_nothing(n):
+    """Targets without a condition: one that is in the mean could be told from what leaves it out."""
+    rng = np.random.default_rng(0)
+    made = {"image": rng.standard_normal((n + 1000, 32)), "text": rng.standard_normal((n + 1000, 24)) + 0.8}
+    pairs = PairedEmbeddings(made)
+    fitted, new = fit(pairs.take(np.arange(n)), "balanced"), pairs.take(np.arange(n, n + 1000))
+    found = modtrans_core.evaluate(fitted, new)
+    assert found["cosine"] > found["floor"] - 0.03
+    assert abs(fitted.expected_cosine(new.modality("image")).mean() - found["cosine"]) < 0.03
+
+
+@pytest.mark.parametrize("labels", [1, 2])
+def test_few_conditions_that_repeat_say_the_mean_of_theirs(labels):
+    rng = np.random.default_rng(0)
+    c, z = rng.standard_normal((labels, 64))[np.arange(300) % labels], rng.standard_normal((300, 8)) + 1
+    fitted = fit(PairedEmbeddings({"image": c, "text": z}), "balanced")
+    found = modtrans_core.evaluate(fitted, PairedEmbeddings({"image": c, "text": z}))
+    assert found["cosine"] > found["floor"] - 0.01
+    assert abs(fitted.expected_cosine(c).mean() - found["cosine"]) < 0.02
+
+
+@pytest.mark.parametrize("spread", [0.1, 1e-2, 1e-3, 1e-4])
+def test_conditions_in_a_narrow_cone(spread):
+    """Places of one city, as directions in space: their squared distances are below what float32 products tell."""
+    rng = np.random.default_rng(0)
+    at = rng.standard_normal((900, 3))
+    z = np.tanh(at @ rng.standard_normal((3, 8))) + 0.3 * rng.standard_normal((900, 8))
+    pairs = PairedEmbeddings({"image": np.array([1.0, 2.0, 3.0]) + spread * at, "text": z})
+    fitted, new = fit(pairs.take(np.arange(600)), "balanced"), pairs.take(np.arange(600, 900))
+    found = modtrans_core.evaluate(fitted, new)["cosine"]
+    assert found > 0.5
+    assert abs(fitted.expected_cosine(new.modality("image")).mean() - found) < 0.03
+
+
+def test_no_longer_translation_is_expected_to_be_worse():
+    """Cosines that fall with the length, by chance or not: the mean of all is expected of each."""
+    rng = np.random.default_rng(0)
+    u, s = unit(rng.standard_normal((300, 20))), torch.from_numpy(rng.uniform(0.3, 0.9, (300, 1))).float()
+    u = torch.from_numpy(u)
+    np.testing.assert_allclose(expected_cosine(s * u, (1 - s) * u)[:3], [1 - s.mean(), 0, 0], atol=1e-5)
+    _, q1, q2, low, high = expected_cosine(s * u, (0.3 + s - s**2) * u).tolist()  # falls from .5 on
+    assert q2 == 0 and q1 >= 0 and low < high
+
+
+def test_targets_that_equal_the_mean_are_scored():
+    pairs = PairedEmbeddings({"image": np.random.default_rng(0).standard_normal((60, 4)), "text": np.ones((60, 3))})
+    found = modtrans_core.evaluate(fit(pairs), pairs)
+    assert found["cosine"] == pytest.approx(1) and found["own_recall_at_1"] == pytest.approx(1 / 60)
 
 
 def test_pairs_in_pieces_are_as_good_as_all_at_once(monkeypatch):
@@ -157,7 +222,9 @@ def test_the_length_of_the_whole_is_the_cosine_to_expect():
     at = np.array([0.5, s.max(), s.min()])
     np.testing.assert_allclose(far.norm(dim=1), 0.2 + 1.2 * at - 0.6 * at**2, atol=1e-5)
     few = slice(ENOUGH - 1)
-    np.testing.assert_array_equal(expected_cosine(zhat[few], z[few]), [0, 1, 0, 0, 1])
+    at, y = s[few], cosines[few]
+    once = [0, (at @ y) / (at @ at), 0, at.min(), at.max()]
+    np.testing.assert_allclose(expected_cosine(zhat[few], z[few]), once, atol=1e-5)
 
 
 def test_one_length_for_all_expects_the_mean_cosine():
