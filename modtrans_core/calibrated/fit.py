@@ -113,7 +113,7 @@ def fit(
     expected = expected_cosine(zhat, z)
     M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
     M[-1] += mean.float()
-    bank, corrections = _corrections(folds, normalize(ranked, dim=1), rng)
+    bank, corrections = _corrections(held, folds, normalize(ranked, dim=1), rng)
     translator = CalibratedTranslator(
         facts, config, mean,
         M=torch.lerp(M, N, share), N=N, landmarks=landmarks,
@@ -354,10 +354,12 @@ def _mixed(bases: Sequence[Basis], maps: Sequence[Map], weights: Sequence[Tensor
     return found
 
 
-def _corrections(folds: Sequence[stack.Fold], directions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _corrections(
+    held: Held, folds: Sequence[stack.Fold], directions: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """The bank (Q, d), and kind and parameter of the corrections (2, 2), from the directions (n, d) ranked by.
 
-    A fold's targets are a gallery that its queries' maps have not seen. Alone, half of its items are ranked, and the
+    A fold's targets are a gallery that its queries' maps have not seen. Alone, half of its groups are ranked, and the
     queries of the other half are the bank: one that none of the gallery belongs to, as it is with new pairs.
     """
     alone, together = [], []
@@ -365,9 +367,11 @@ def _corrections(folds: Sequence[stack.Fold], directions: Tensor, rng: np.random
         wanted, own = stack.gallery(fold)
         gallery, queries = (fold.vectors @ wanted).T, directions[fold.rows]
         together.append(Trial(queries, gallery, own, queries))
-        for first in (0, 1):
-            half = own % 2 == first
-            alone.append(Trial(queries[half], gallery[first::2], own[half] // 2, queries[~half]))
+        _, group = np.unique(held.group[fold.rows.cpu().numpy()], return_inverse=True)
+        odd = torch.from_numpy(group % 2 == 1).to(own.device)
+        for half in (odd, ~odd):
+            items, found = torch.unique(own[half], return_inverse=True)
+            alone.append(Trial(queries[half], gallery[items], found, queries[~half]))
     corrections = [chosen(alone), chosen(together, together=True)]
     kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
     return directions[kept], directions.new_tensor([list(one) for one in corrections])
