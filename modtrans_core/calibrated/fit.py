@@ -309,8 +309,8 @@ def _share(goal: str | float, scored: Tensor, ranked: Tensor, z: Tensor) -> floa
 
 def expected_cosine(zhat: Tensor, z: Tensor) -> Tensor:
     """(q0, q1, q2, low, high) of `expected_length`: the cosine by least squares as a quadratic of s = |zhat|, and the
-    range of s. A longer translation is never expected to be worse: where the quadratic falls somewhere in this range,
-    it is the line, and where that falls, the mean. With fewer than `ENOUGH` conditions it is a multiple of s.
+    range of s. A longer translation is never expected to be worse: the quadratic is level where it would fall, or it is
+    the line or the mean where that is nearer. With fewer than `ENOUGH` conditions it is a multiple of s.
 
     Parameters
     ----------
@@ -319,17 +319,21 @@ def expected_cosine(zhat: Tensor, z: Tensor) -> Tensor:
     """
     s = zhat.double().norm(dim=1).clamp_min(1e-30)
     y = ((z * zhat).sum(1).double() / s).cpu().numpy()
-    low, high, centre = float(s.min()), float(s.max()), float(s.mean())
+    low, high = float(s.min()), float(s.max())
     if len(s) < ENOUGH:
         at = s.cpu().numpy()
         return zhat.new_tensor([0.0, float(y @ at / (at @ at)), 0.0, low, high])
-    at = (s - centre).cpu().numpy()
-    for degree in (2, 1, 0):
-        a, b, q2 = np.append(np.linalg.lstsq(at[:, None] ** np.arange(degree + 1), y, rcond=None)[0], np.zeros(2))[:3]
-        if min(b + 2 * q2 * (end - centre) for end in (low, high)) >= 0:
-            break
-    q0, q1 = a - b * centre + q2 * centre**2, b - 2 * q2 * centre
-    return zhat.new_tensor([q0, q1, q2, low, high])
+    at, found = s.cpu().numpy(), []
+    for degree in (2, 1) if high - low > 1e-6 else ():
+        q0, q1, q2 = np.append(np.polynomial.Polynomial.fit(at, y, degree).convert().coef, np.zeros(2))[:3]
+        peak = -q1 / (2 * q2) if q2 else np.inf
+        ends = (low, min(high, peak)) if q2 < 0 else (max(low, peak) if q2 else low, high)
+        if ends[0] >= ends[1] or q1 + q2 * sum(ends) < 0:  # it falls all the way
+            continue
+        left = y - np.polynomial.Polynomial([q0, q1, q2])(at.clip(*ends))
+        found.append((float(left.var()), (q0 + float(left.mean()), q1, q2, *ends)))
+    found.append((float(y.var()), (float(y.mean()), 0.0, 0.0, low, high)))
+    return zhat.new_tensor(min(found)[1])
 
 
 def _root(held: Held, m: Tensor, choosing: Tensor) -> Tensor:

@@ -177,8 +177,11 @@ def test_no_longer_translation_is_expected_to_be_worse():
     u, s = unit(rng.standard_normal((300, 20))), torch.from_numpy(rng.uniform(0.3, 0.9, (300, 1))).float()
     u = torch.from_numpy(u)
     np.testing.assert_allclose(expected_cosine(s * u, (1 - s) * u)[:3], [1 - s.mean(), 0, 0], atol=1e-5)
-    _, q1, q2, low, high = expected_cosine(s * u, (0.3 + s - s**2) * u).tolist()  # falls from .5 on
-    assert q2 == 0 and q1 >= 0 and low < high
+    y = 0.3 + 1.2 * s - s**2  # falls from .6 on
+    _, q1, q2, low, high = found = expected_cosine(s * u, y * u).tolist()
+    assert min(q1 + 2 * q2 * end for end in (low, high)) >= -1e-5 and high == pytest.approx(0.6, abs=0.01)
+    lengths = expected_length(s * u, torch.tensor(found)).norm(dim=1)
+    assert float(lengths.mean()) == pytest.approx(float(y.mean()), abs=1e-5)
 
 
 def test_targets_that_equal_the_mean_are_scored():
