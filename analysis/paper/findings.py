@@ -42,6 +42,10 @@ def taken(numbers: Mapping[str, Any]) -> dict[str, Any]:
             "limit": bound["limits"][1],
         },
         "enough": numbers["13_cosine_to_recall"]["enough_at_1"],
+        "calibrated": {
+            route: {score: rows["calibrated, cosine"][score] for score in ("cosine", "own_recall_at_10")}
+            for route, rows in numbers["07_presets"]["routes"].items()
+        },
     }
 
 
@@ -55,6 +59,9 @@ def findings(of: Mapping[str, Any]) -> str:
     apart &= two["ridge"]["centered_recall_at_10"] < two["procrustes"]["centered_recall_at_10"]
     over = of["overstated"]
     verdict = "not" if apart else "also"
+    ours = of["calibrated"][second]
+    best = [max(row[score] for row in two.values()) for score in ("cosine", "centered_recall_at_10")]
+    has = "has" if ours["cosine"] > best[0] and ours["own_recall_at_10"] > best[1] else "has not"
     cosines, recalls = (
         [_bare(two[name][score]) for name in ("ridge", "procrustes")] for score in ("cosine", "centered_recall_at_10")
     )
@@ -72,8 +79,9 @@ def findings(of: Mapping[str, Any]) -> str:
         f"- **At its best length *F* adds {gains} of cosine** to the ridge map, by route. {_link('04_translation')}",
         f"- **The best cosine is {verdict} the best ranking.** {second.capitalize()}, the ridge map has"
         f" {cosines[0]} and centered R@10 {recalls[0]}, Procrustes {cosines[1]} and {recalls[1]}."
-        f" {_link('04_translation')} A cosine of .8 ensures rank 1 for {of['enough']:.2%} of the items."
-        f" {_link('13_cosine_to_recall')}",
+        f" {_link('04_translation')} `calibrated` {has} both: {_bare(ours['cosine'])} and, by its own ranking,"
+        f" {_bare(ours['own_recall_at_10'])}. {_link('07_presets')} A cosine of .8 ensures rank 1 for"
+        f" {of['enough']:.2%} of items. {_link('13_cosine_to_recall')}",
     ]
     head, *rest = (
         fill(line, 120, subsequent_indent="  " * line.startswith("-"), break_long_words=False, break_on_hyphens=False)

@@ -117,7 +117,7 @@ def fit(
     translator = CalibratedTranslator(
         facts, config, mean,
         M=torch.lerp(M, N, share), N=N, landmarks=landmarks,
-        bandwidths=torch.tensor([float(basis.bandwidth) for basis in bases[1:]], device=device),
+        bandwidths=torch.tensor([basis.bandwidth for basis in bases[1:]], device=device),
         expected=expected, root=_root(held, expected_length(zhat, expected), folds[0].rows), bank=bank,
         corrections=corrections, network=learned,
     )  # fmt: skip

@@ -12,8 +12,9 @@ unit vector f. The vector of the best cosine is not the one that ranks best: wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -113,6 +114,12 @@ class CalibratedTranslator(Stored):
         with_network = "" if self.network is None else ", with a network"
         return f"{type(self).__name__}({self.facts}, {self.config.goal}{with_network})"
 
+    @cached_property
+    def widths(self) -> list[float]:
+        """`bandwidths` as numbers, read back from the device once."""
+        found: list[float] = self.bandwidths.tolist()
+        return found
+
     @property
     def device(self) -> torch.device:
         """Where it works."""
@@ -120,7 +127,7 @@ class CalibratedTranslator(Stored):
 
     def features(self, c: Tensor) -> Tensor:
         """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
-        return features(c, self.landmarks, self.bandwidths)
+        return features(c, self.landmarks, self.widths)
 
     def base(self, c: Tensor) -> Tensor:
         """What the closed form says, (n, d), of the unit conditions c (n, k)."""
@@ -249,7 +256,7 @@ TENSORS = ("mean", "M", "N", "landmarks", "bandwidths", "expected", "root", "ban
 """what is saved of a translator, by name"""
 
 
-def features(c: Tensor, landmarks: Tensor, bandwidths: Tensor) -> Tensor:
+def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
     L = len(landmarks)
     found = c.new_ones(len(c), c.shape[1] + len(bandwidths) * L + 1)

@@ -27,7 +27,7 @@ JITTER = 1e-4
 """added to the diagonal of the landmarks' kernel matrix, of diagonal 1, before it is factorised"""
 
 
-def radial(c: Tensor, landmarks: Tensor, bandwidth: Tensor | float) -> Tensor:
+def radial(c: Tensor, landmarks: Tensor, bandwidth: float) -> Tensor:
     """phi(c), (n, L), of the unit conditions c (n, k), for L unit landmarks (L, k) and h > 0."""
     if bandwidth > NARROW:
         return torch.exp((c @ landmarks.T - 1) / bandwidth)  # |c - l|^2 = 2 - 2 <c, l> for unit vectors
@@ -52,13 +52,13 @@ class Basis:
 
     landmarks: Tensor
     """(L, k); L = 0 for the linear basis"""
-    bandwidth: Tensor | float
+    bandwidth: float
     """h; of no meaning for the linear basis"""
     root: Tensor
     """R (L, L), lower triangular, float64"""
 
     @staticmethod
-    def at(landmarks: Tensor, bandwidth: Tensor | float = 1.0) -> Basis:
+    def at(landmarks: Tensor, bandwidth: float = 1.0) -> Basis:
         """That of the unit landmarks (L, k), L = 0 or more, and the bandwidth."""
         kernel = torch.exp(-squared_distances(landmarks, landmarks) / (2 * bandwidth))
         kernel.diagonal().add_(JITTER)

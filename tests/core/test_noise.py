@@ -32,10 +32,12 @@ def poster():
 def calibrated():
     g = torch.Generator().manual_seed(0)
     landmarks = torch.nn.functional.normalize(torch.randn(5, K, generator=g), dim=1)
-    M, root = 0.1 * torch.randn(K + 6, D, generator=g), torch.randn(D, D, generator=g)
-    mean = torch.full((D,), 0.1, dtype=torch.float64)
-    scale, expected = torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0, 0.0, 0.0, 0.9])
-    return CalibratedTranslator(FACTS, CalibratedConfig(), mean, M, landmarks, torch.tensor(0.5), scale, expected, root)
+    M, root = 0.1 * torch.randn(K + 11, D, generator=g), torch.randn(D, D, generator=g)
+    mean, bandwidths = torch.full((D,), 0.1, dtype=torch.float64), torch.tensor([0.2, 0.8])
+    expected, bank, corrections = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.9]), torch.zeros(0, D), torch.zeros(2, 2)
+    return CalibratedTranslator(
+        FACTS, CalibratedConfig(), mean, M, M, landmarks, bandwidths, expected, root, bank, corrections
+    )
 
 
 @pytest.fixture(scope="module")

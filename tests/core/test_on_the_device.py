@@ -118,9 +118,12 @@ def test_the_posters_samples(steps, guidance):
 
 
 def test_the_calibrated_translators_mean_and_draws():
-    shapes = {"mean": (D,), "M": (K + 5 + 1, D), "landmarks": (5, K), "bandwidth": (), "scale": (2,), "expected": (5,)}
-    tensors = {name: torch.zeros(shape, device=META) for name, shape in (shapes | {"root": (D, D)}).items()}
-    translator = CalibratedTranslator(FACTS, CalibratedConfig(), **tensors)
+    shapes = {"mean": (D,), "M": (K + 2 * 5 + 1, D), "N": (K + 2 * 5 + 1, D), "landmarks": (5, K), "expected": (5,)}
+    shapes |= {"root": (D, D), "bank": (7, D)}
+    tensors = {name: torch.zeros(shape, device=META) for name, shape in shapes.items()}
+    few = {"bandwidths": torch.ones(2), "corrections": torch.zeros(2, 2)}  # read back once
+    translator = CalibratedTranslator(FACTS, CalibratedConfig(), **tensors, **few)
+    assert translator.widths == [1, 1]
     c = torch.zeros(N, K, device=META)
     start = normal(keys(c), (3, D))  # the tables of `keys` are made, and moved, once
     with NothingCrosses() as mode:
@@ -133,10 +136,12 @@ def test_the_calibrated_translators_mean_and_draws():
 def test_the_sums_of_the_closed_form_between_chunks(landmarks):
     basis = Basis(
         torch.zeros(landmarks, K, device=META),
-        torch.ones((), device=META),
+        1.0,
         torch.zeros(landmarks, landmarks, device=META),
     )
     chunk = [torch.zeros(shape, device=META) for shape in ((N, K), (N, D), (N,))]
     with NothingCrosses() as mode:
-        Regression(basis, D).add([chunk, chunk])
-    assert mode.seen["aten.mm.default"] == 6  # the features, and the two sums, of each chunk
+        c, total, count = chunk
+        Regression(basis, D).add(basis.coordinates(c), total, count)
+    products = 3 if landmarks else 2
+    assert mode.seen["aten.mm.default"] == products  # the features, where there are landmarks, and the two sums

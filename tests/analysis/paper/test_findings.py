@@ -25,6 +25,9 @@ def test_other_numbers_make_other_sentences(of):
     words = " ".join(findings(of).split())
     assert "One step beats many" not in words and "The best cosine is also the best ranking" in words
     assert "to .99 is observed" in words
+    assert "`calibrated` has both" in " ".join(findings(of).split())
+    of["calibrated"][list(of["routes"])[1]]["own_recall_at_10"] = 0.001
+    assert "`calibrated` has not both" in " ".join(findings(of).split())
 
 
 def test_what_is_taken_is_what_the_notebooks_wrote(of):
@@ -41,7 +44,14 @@ def test_what_is_taken_is_what_the_notebooks_wrote(of):
             "certificates": [{"bound": 0.1, "observed_pairs": 0.3}],
         },
         "13_cosine_to_recall": {"enough_at_1": 0.001},
+        "07_presets": {
+            "routes": {
+                route: {"calibrated, cosine": {"cosine": 0.6, "own_recall_at_10": 0.3, "skill": 1.0}}
+                for route in ("a → b", "b → a")
+            }
+        },
     }  # fmt: skip
     found = taken(numbers)
+    assert found["calibrated"]["b → a"] == {"cosine": 0.6, "own_recall_at_10": 0.3}
     assert found["overstated"] == {"gamma": 1.0, "uniform": 0.06, "limit": 0.05} and found["trained"] == [[0.1, 0.3]]
     assert found.keys() == of.keys() and "up to .060 at" in " ".join(findings(found).split())
