@@ -112,9 +112,9 @@ summary.round(4)
 
 # %% [markdown]
 # Draws are a far better forecast than m, and the Gaussian law is better than the isotropic one where targets vary most.
-# Training adds next to nothing: validation pairs stop it at its start or soon after, and flow matching gains about a
-# hundredth in the 16 directions. The sets and the lists about m alone are the best, since draws blur both. On the
-# mirrored pairs flow matching, of the same kind, has the best forecast and small sets: it finds what there is.
+# Training adds next to nothing: validation pairs stop it at its start or soon after. The sets and lists about m alone
+# are the best, since draws blur both. On the mirrored pairs flow matching, of the same kind, has the best forecast and
+# small sets: it finds what there is.
 
 # %%
 laws = {route: part.set_index("law") for route, part in summary.groupby("route", sort=False)}
