@@ -60,21 +60,20 @@ class Trial(NamedTuple):
     own: Tensor
     """the item (n,) of each query"""
     bank: Tensor
-    """other queries, (B, d)"""
+    """other queries, (B, d), or the queries themselves where they correct each other"""
 
-    def reciprocal_ranks(self, correction: Correction, *, together: bool = False) -> Tensor:
-        """1 / rank (n,) of each query's item. Together: the queries themselves are the bank."""
-        hubness = correction.hubness(self.queries if together else self.bank, self.gallery)
-        similarity = self.queries @ self.gallery.T - hubness
+    def reciprocal_ranks(self, correction: Correction) -> Tensor:
+        """1 / rank (n,) of each query's item."""
+        similarity = self.queries @ self.gallery.T - correction.hubness(self.bank, self.gallery)
         reached = similarity.gather(1, self.own[:, None])
         return 1 / (1 + (similarity > reached + TIE).sum(1))
 
 
-def chosen(trials: Sequence[Trial], *, together: bool = False) -> Correction:
+def chosen(trials: Sequence[Trial]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
 
     def score(correction: Correction) -> float:
-        return float(torch.cat([trial.reciprocal_ranks(correction, together=together) for trial in trials]).mean())
+        return float(torch.cat([trial.reciprocal_ranks(correction) for trial in trials]).mean())
 
     return max(CANDIDATES, key=score)
 

@@ -1,7 +1,7 @@
 """Fits the calibrated translator: several ridge regressions, and two mixtures of them.
 
 Every regression is fitted to all pairs. What is chosen, the mixtures, the expected cosine and the law of the residual,
-is chosen by what the regressions say of conditions whose group was left out.
+is chosen by what the regressions say of conditions that were left out, a fold of whole groups at a time.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def fit(
         bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
-    said: list[Tensor] = []  # what each says of z, less the mean of all other groups, where its group is left out
+    said: list[Tensor] = []  # what each says of z where its fold is left out, less the mean of the others
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
         x = basis.coordinates(held.c)
         regression = Regression(basis, facts.d)
@@ -370,12 +370,12 @@ def _corrections(
     for fold in folds:
         wanted, own = stack.gallery(fold)
         gallery, queries = (fold.vectors @ wanted).T, directions[fold.rows]
-        together.append(Trial(queries, gallery, own, queries))
+        together.append(Trial(queries, gallery, own, bank=queries))
         _, group = np.unique(held.group[fold.rows.cpu().numpy()], return_inverse=True)
         odd = torch.from_numpy(group % 2 == 1).to(own.device)
         for half in (odd, ~odd):
             items, found = torch.unique(own[half], return_inverse=True)
             alone.append(Trial(queries[half], gallery[items], found, queries[~half]))
-    corrections = [chosen(alone), chosen(together, together=True)]
+    corrections = [chosen(alone), chosen(together)]
     kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
     return directions[kept], directions.new_tensor([list(one) for one in corrections])

@@ -59,7 +59,7 @@ class Held(NamedTuple):
     z: Tensor
     """the mean (n, d) of the unit targets of each"""
     m: Tensor
-    """what the base says of each where its group is left out (n, d)"""
+    """what the base says of each where its fold is left out (n, d)"""
 
 
 class Network(nn.Module):

@@ -1,4 +1,4 @@
-"""Ridge regression of targets on features of the condition, in closed form, and what it says of groups left out.
+"""Ridge regression of targets on features of the condition, in closed form, and what it says of folds left out.
 
 A basis is linear, x(c) = c, or radial: x(c) = R^-1 phi(c), phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j and a
 bandwidth h, with R R^T the kernel matrix of the landmarks. The landmarks are training conditions. Ridge regression on

@@ -49,7 +49,7 @@ class LeftOut(Protocol):
 
     @property
     def others(self) -> Tensor:
-        """The mean of the unit targets of all other groups, less that of all (n, d)."""
+        """The mean of the unit targets of all other folds, less that of all (n, d)."""
 
     @property
     def count(self) -> Tensor:
@@ -77,7 +77,7 @@ class Fold:
     target: Tensor
     """(z - mean) V, (d, n), for the mean z of the unit targets of each condition"""
     mean: Tensor
-    """mean V, (d, n), of the targets of all groups but the condition's own"""
+    """mean V, (d, n), of the targets of all other folds"""
     item: Tensor
     """the item (n,) of each condition"""
 

@@ -59,14 +59,6 @@ def test_a_correction_is_chosen_where_there_are_hubs_and_none_where_it_does_not_
     assert chosen([Trial(same, same, torch.arange(50), vectors(50, seed=1))]) == Correction(0)
 
 
-def test_queries_together_are_their_own_bank():
-    q, g = hubs(200, 0)
-    trial = Trial(q, g, torch.arange(200), q[:0])
-    for correction in CANDIDATES:
-        other = Trial(q, g, torch.arange(200), q).reciprocal_ranks(correction)
-        torch.testing.assert_close(trial.reciprocal_ranks(correction, together=True), other)
-
-
 def test_reciprocal_ranks_by_hand():
     g = torch.eye(3)
     q = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
