@@ -42,7 +42,7 @@ def write_set(count: int, largest: int, path: Path) -> Path:
 
 
 def growth(trial: Trial, landmarks: int = 512) -> pd.DataFrame:
-    """Ridge, an MLP, `calibrated`, and a network on top of it, for every number of pairs that the trial has.
+    """Ridge, an MLP, `calibrated` without and with a network on top, for every number of pairs that the trial has.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def growth(trial: Trial, landmarks: int = 512) -> pd.DataFrame:
         at = Trial.between(trial.seed, trial.train.take(np.arange(pairs)), held, tested)
         steps = {"train.batch": 512, "train.steps": int(np.clip(20 * pairs // 512, *STEPS)), "train.seed": trial.seed}
         mlp = preset("MLP", {"width": 256, "dropout": 0.1, "every": 100, **steps})
-        calibrated = preset("calibrated", {"landmarks": landmarks, "goal": "cosine", "seed": trial.seed})
+        alone = {"landmarks": landmarks, "goal": "cosine", "network": False, "seed": trial.seed}
+        calibrated = preset("calibrated", alone)
         fitted = at.race({"ridge": preset("ridge"), "MLP": mlp, CLOSED: calibrated})
         started = time.perf_counter()
         translate, gain = with_network(at, calibrated, fitted[CLOSED].translate)

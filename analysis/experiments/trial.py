@@ -67,8 +67,8 @@ class Trial:
 
         Parameters
         ----------
-        unseen : keep the validation part from it, and choose on an eighth of the training part. A closed form is fitted
-            to all the pairs that it is given, so that what is to be chosen on the validation part needs this one.
+        unseen : keep the validation part from it, so that it chooses on training pairs. A closed form is fitted to all
+            the pairs that it is given, so that what is to be chosen on the validation part needs this one.
         """
         parts, held = (self.train.pairs, self.train.source, self.train.target), self.validation.pairs
         with warnings.catch_warnings():

@@ -81,3 +81,12 @@ def test_the_figure_has_a_row_a_set_and_the_best_cosine(table):
     assert [ax.get_title() for ax in figure.axes] == ["few", "", "", "many", "", ""]
     for ax in (figure.axes[0], figure.axes[1]):
         assert any(set(line.get_ydata()) == {0.9} for line in ax.lines)
+
+
+def test_the_base_has_no_network_of_its_own(trial, monkeypatch):
+    """From 65,536 conditions on it would have one, and the network beside it would be on top of that."""
+    configs, race = {}, Trial.race
+    monkeypatch.setattr(growth, "SIZES", (200,))
+    monkeypatch.setattr(Trial, "race", lambda self, given, **facts: configs.update(given) or race(self, given, **facts))
+    growth.growth(trial, landmarks=8)
+    assert configs[growth.CLOSED].network is False
