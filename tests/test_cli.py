@@ -126,7 +126,7 @@ def test_certify_selects_and_gives_a_floor(folder, capsys):
     assert f"at least {chosen['threshold']:.4g}." in text and "How good is each translation at least" in text
     status, _, err = modtrans(capsys, "translate", "run", "large.npz", "z.npz", "--accept", chosen["threshold"])
     assert status == 0 and "of 900 items are accepted" in err
-    begun = json.loads(modtrans(capsys, "certify", "run", "large.npz", *options, "--start", 0.05, "--json")[1])
+    begun = json.loads(modtrans(capsys, "certify", "run", "large.npz", *options, "--start", 0.001, "--json")[1])
     assert begun["statements"]["selection"]["threshold"] is None  # all are accepted there, and too many miss
     status, out, _ = modtrans(capsys, "certify", "run", "grouped.npz", *options, "--json")
     said = json.loads(out)["statements"]
