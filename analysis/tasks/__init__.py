@@ -1,0 +1,1 @@
+"""What a translation is used for: retrieval, classification, captions, pictures. One file a task."""
