@@ -13,7 +13,7 @@ from modtrans_core.ahead import ahead
 from modtrans_core.embed.encoders import Encoder, NonFiniteEmbedding, load_encoder
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.sources import Item, Shard, Skipped
-from modtrans_core.embed.sources.reading import read
+from modtrans_core.embed.sources.reading import kind_of, read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
 from modtrans_core.store.contents import INDEPENDENT
@@ -37,7 +37,7 @@ class ShardEncoder:
     def __init__(self, job: Job, device: str | None) -> None:
         self.job = job
         self.encoders: dict[str, Encoder] = {
-            modality: load_encoder(name, modality, device) for modality, name in job.encoders.items()
+            modality: load_encoder(name, kind_of(modality), device) for modality, name in job.encoders.items()
         }
         for encoder in self.encoders.values():
             encoder.check_length(job.entries())
@@ -131,16 +131,17 @@ class ShardEncoder:
             return entry, {
                 modality: [encoder.prepare((place, entry.key))]
                 if encoder.precomputed
-                else [encoder.prepare(read(modality, value)) for value in _several(entry.values[modality], modality)]
+                else [encoder.prepare(read(kind, value)) for value in _several(entry.values[modality], kind)]
                 for modality, encoder in self.encoders.items()
+                for kind in [kind_of(modality)]
             }
         except ValueError as error:
             return Skipped(entry.key, str(error)), {}
 
 
-def _several(value: Any, modality: str) -> tuple[Any, ...]:
+def _several(value: Any, kind: str) -> tuple[Any, ...]:
     """The values of an item in a modality; a location is one value although it is a tuple."""
-    return value if isinstance(value, tuple) and modality != "location" else (value,)
+    return value if isinstance(value, tuple) and kind != "location" else (value,)
 
 
 def _encoded(encoder: Encoder, keys: list[str], values: list[list[Any]]) -> np.ndarray:

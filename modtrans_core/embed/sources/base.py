@@ -28,7 +28,7 @@ class Item:
     values : one entry a modality: a value, or a tuple of one or more (the captions of a picture). Values are
         image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
         text: `str` with more than blanks in it; audio: a path, the bytes of a file, or such a function; location:
-        (latitude, longitude) in degrees.
+        (latitude, longitude) in degrees. Of modalities that are alike the last word is one of these: `old-text`.
     group : items of one group are variants of one thing and are never split apart. -1: a group of its own.
     split : the part that the data set itself puts the item in, one of `SPLITS`; None where it has no parts.
     """

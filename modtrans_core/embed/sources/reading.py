@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 
+def kind_of(modality: str) -> str:
+    """What a modality's values are: its name, or the last word of it where several are alike.
+
+    Examples
+    --------
+    >>> kind_of("text"), kind_of("old-text"), kind_of("new-text")
+    ('text', 'text', 'text')
+    """
+    return modality.rpartition("-")[2]
+
+
 def read(modality: str, value: Any) -> Any:
     """What an encoder of this modality prepares.
 
