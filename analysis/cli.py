@@ -314,7 +314,85 @@ class Compare:
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
 
 
-VERBS_HERE = {**VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench, "compare": Compare}
+@dataclass(frozen=True)
+class Migrate:
+    """Example: modtrans migrate old.npy new.npy --pairs reembedded.npz --queries queries.npz
+
+    Change the encoder of an index without embedding it again: fit a translator to documents that were re-embedded, say
+    what it keeps of the recall that a full re-embedding would have, and write the translated index unless that may be
+    less than --retain. Documents are rows of OLD. reembedded.npz holds `row`, which documents (m,), and `new`, their
+    vectors by the new encoder (m, d); a few thousand, drawn at random. queries.npz holds `new`, vectors of queries by
+    the new encoder (n, d), and `row`, the document that answers each; some hundreds, like those to come. It may hold
+    `group`, equal for queries that depend on each other. Where the limit is low since too little is known of the new
+    ranking, re-embed the documents that --wanted names, add them to reembedded.npz with `fit` (m,) False for these, and
+    run again.
+    """
+
+    old: Annotated[Positional[Path], tyro.conf.arg(metavar="OLD")]
+    """the index: a .npy array (N, k), left on disk, or a pair set or folder with one modality"""
+    new: Annotated[Positional[Path], tyro.conf.arg(metavar="NEW.npy")]
+    """the translated index to write: unit vectors (N, d), float32"""
+    pairs: Path
+    """.npz of the re-embedded documents, as above"""
+    queries: Path
+    """.npz of the queries, as above"""
+    retain: float = 0.9
+    """write nothing unless at least this share of the recall is surely kept; choose it before you look"""
+    k: int = 10
+    """the recall is that among so many nearest"""
+    confidence: float = 0.95
+    """probability with which the certificate holds"""
+    preset: str = "ridge"
+    """the translator, as in `modtrans train`; rows of one that draws are not independent"""
+    largest_group: int | None = None
+    """how many queries a group can have at most, among new ones too. Default: as many as the largest here"""
+    wanted: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None
+    """also write which documents to re-embed for a sharper certificate, (w,)"""
+    overwrite: bool = False
+    """replace NEW.npy, and FILE.npy, when they are there"""
+    json: bool = False
+    """print one JSON object"""
+
+    def run(self) -> None:
+        import numpy as np
+
+        from analysis.tasks import migration
+        from analysis.theory.words import at_least
+        from modtrans_core import fit
+        from modtrans_core.cli.train import warnings_said
+        from modtrans_core.progress import reporting
+        from modtrans_core.store.files import refuse_existing, write_npy
+
+        for name, share in (("retain", self.retain), ("confidence", self.confidence)):
+            refuse_unless(0 < share < 1, name, share, "a share strictly between 0 and 1")
+        refuse_unless(self.k >= 1, "k", self.k, "at least 1")
+        for file in (self.new, *([self.wanted] if self.wanted else [])):
+            refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
+            refuse_existing(file, self.overwrite)
+        index = migration.load_index(self.old)
+        documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
+        queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), ("new", "row", "group")))
+        with warnings_said():
+            translator = fit(documents.pairs(index, queries), "old", "new", preset=self.preset)
+        with reporting(None, len(index), "rank", "document") as report:
+            found = migration.ranked(translator.translate, index, queries, documents, self.k, report)
+        sizes = len(index), len(documents.row)
+        said = migration.retained(found, queries, sizes, self.k, self.confidence, self.largest_group)
+        print(json.dumps(said.to_dict()) if self.json else "\n".join(said.lines()), flush=True)
+        if self.wanted is not None:
+            write_npy(self.wanted, (len(found.wanted),), np.int64, [found.wanted])
+            say(f"{self.wanted}: {len(found.wanted)} documents to re-embed for a sharper certificate")
+        if said.limit < self.retain:
+            short = at_least(said.limit)
+            raise ValueError(f"retain: {short} is sure, {self.retain:g} is needed; {self.new} was not written")
+        with reporting(None, len(index), "translate", "document") as report:
+            shape = migration.write_translated(translator, index, self.new, report)
+        say(f"{self.new}: {shape[0]} vectors of dimension {shape[1]}, unit norm")
+
+
+VERBS_HERE = {
+    **VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench, "compare": Compare, "migrate": Migrate
+}  # fmt: skip
 
 
 def main() -> None:
