@@ -54,7 +54,8 @@ work = partial(migration, queries=files[1], landmarks=landmarks, steps=steps)
 scores = pd.concat(every_trial(work, files[0], [(OLD, NEW), (NEW, OLD)], seeds, tell), ignore_index=True)
 save_table(scores, out, "runs")
 measured = ["recall_at_10", *scores.filter(like="retained_").columns, "agreement", "seconds", "gallery", "queries"]
-table = mean_and_spread(scores.fillna({"pairs": 0}), ["way", "route", "method", "pairs"], measured)
+scores["pairs"] = scores["pairs"].fillna(0).astype(int)
+table = mean_and_spread(scores, ["way", "route", "method", "pairs"], measured)
 save_table(table, out, "retained")
 with paper_style():
     save_figure(every_change(scores), out, "retained")
@@ -102,5 +103,6 @@ assert valid["limit"].is_monotonic_decreasing, "the more is re-embedded, the sha
 gain = rows.loc["at random and competitors", "limit"] - rows.loc["at random", "limit"]
 assert gain > 0.5 * (rows.loc["all re-embedded", "limit"] - rows.loc["at random", "limit"])
 assert rows.loc["small gallery", "limit"] > rows.loc["all re-embedded", "limit"], "a small gallery flatters"
-metrics = {"retained": nested(table, "way", "route", "method", "pairs"), "seeds": seeds}
+by_name = table.assign(pairs=table["pairs"].astype(str))
+metrics = {"retained": nested(by_name, "way", "route", "method", "pairs"), "seeds": seeds}
 write_metrics(out, {**metrics, "certificates": certified.coverage.to_dict("records")})

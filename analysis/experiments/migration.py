@@ -268,11 +268,11 @@ def wordnet(folder: str | Path, items: int, asked: int, progress: Progress | Non
     return made[0], made[1]
 
 
-def stand_in(folder: str | Path, items: int = 6_000, asked: int = 3_000, seed: int = 0) -> tuple[Path, Path]:
+def stand_in(folder: str | Path, items: int = 4_000, asked: int = 2_000, seed: int = 0) -> tuple[Path, Path]:
     """Documents and queries by two made-up encoders, where no text is at hand.
 
-    A document is a vector u of normal numbers, and a query of it u + .6 noise. An encoder is a linear map of u and a
-    network that bends it, with noise of its own, about a mean that is not zero.
+    A document is a vector u of 24 normal numbers, and a query of it u + .9 noise. The old encoder hears the first 22 of
+    them and the new one the last 22, by a linear map and a network that bends it, about a mean that is not zero.
 
     Returns
     -------
@@ -280,13 +280,13 @@ def stand_in(folder: str | Path, items: int = 6_000, asked: int = 3_000, seed: i
     """
     rng = np.random.default_rng(seed)
     u = rng.standard_normal((items, 24))
-    q = u[:asked] + 0.6 * rng.standard_normal((asked, 24))
+    q = u[:asked] + 0.9 * rng.standard_normal((asked, 24))
     arrays: list[dict[str, np.ndarray]] = [{}, {}]
-    for name, d in ((OLD, 64), (NEW, 48)):
-        linear, inner, outer = (rng.standard_normal(shape) for shape in ((24, d), (24, 96), (96, d)))
-        for place, x in enumerate((u, q)):
-            vectors = 1.5 + x @ linear / 5 + 2 * np.tanh(x @ inner / 3) @ outer / 10
-            arrays[place][name] = unit(vectors + 0.15 * rng.standard_normal(vectors.shape))
+    for name, d, heard in ((OLD, 64, slice(0, 22)), (NEW, 48, slice(2, 24))):
+        linear, inner, outer = (rng.standard_normal(shape) for shape in ((22, d), (22, 96), (96, d)))
+        for place, x in enumerate((u[:, heard], q[:, heard])):
+            vectors = 1.5 + x @ linear / 5 + np.tanh(x @ inner / 3) @ outer / 5
+            arrays[place][name] = unit(vectors + 0.1 * rng.standard_normal(vectors.shape))
     files = Path(folder) / "documents.npz", Path(folder) / "queries.npz"
     for file, part in zip(files, arrays, strict=True):
         PairedEmbeddings(part, key=np.arange(len(part[OLD])).astype(str)).save(file)

@@ -54,9 +54,9 @@ def limits(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         found = table.loc[table["kind"] == kind, "limit"]
         low, middle, high = found.quantile([0.05, 0.5, 0.95])
         shade = GREY if kind == KINDS[-1] else colour(0)
-        ax.plot([low, high], [index, index], color=shade)
+        ax.plot([low, high], [index, index], "-", color=shade)
         ax.plot(middle, index, "o", color=shade)
     ax.axvline(table["truth"].iloc[0], linestyle="--", color=INK, linewidth=0.8)
     rows(ax, list(KINDS))
-    ax.set_xlabel("lower limit of the retained recall@10 (dashed: the truth)")
+    ax.set_xlabel("limit of the retained recall@10; dashed: the truth", loc="right")
     return ax
