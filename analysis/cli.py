@@ -329,9 +329,10 @@ class Migrate:
     less than --retain. Documents are rows of OLD. reembedded.npz holds `row`, which documents (m,), and `new`, their
     vectors by the new encoder (m, d); a few thousand, drawn at random. queries.npz holds `new`, vectors of queries by
     the new encoder (n, d), and `row`, the document that answers each; some hundreds, like those to come. It may hold
-    `group`, equal for queries that depend on each other. Where the limit is low since too little is known of the new
-    ranking, re-embed the documents that --wanted names, add them to reembedded.npz with `fit` (m,) False for these, and
-    run again.
+    `group`, equal for queries that depend on each other, and `mean` (d,), of the unit vectors of other queries: NEW.npy
+    is then less its own mean, for queries less that one, which often finds more. Where the limit is low since too
+    little is known of the new ranking, re-embed the documents that --wanted names, add them to reembedded.npz with
+    `fit` (m,) False for these, and run again.
     """
 
     old: Annotated[Positional[Path], tyro.conf.arg(metavar="OLD")]
@@ -377,11 +378,14 @@ class Migrate:
             refuse_existing(file, self.overwrite)
         index = migration.load_index(self.old)
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
-        queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), ("new", "row", "group")))
+        known = ("new", "row", "group", "mean")
+        queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), known))
+        pairs = documents.pairs(index, queries)
         with warnings_said():
-            translator = fit(documents.pairs(index, queries), "old", "new", preset=self.preset)
+            translator = fit(pairs, "old", "new", preset=self.preset)
+        translate = migration.to_unit(translator, None if queries.mean is None else pairs.modality("old"))
         with reporting(None, len(index), "rank", "document") as report:
-            found = migration.ranked(translator.translate, index, queries, documents, self.k, report)
+            found = migration.ranked(translate, index, queries, documents, self.k, report)
         sizes = len(index), len(documents.row)
         said = migration.retained(found, queries, sizes, self.k, self.confidence, self.largest_group)
         print(json.dumps(said.to_dict()) if self.json else "\n".join(said.lines()), flush=True)
@@ -392,7 +396,7 @@ class Migrate:
             short = at_least(said.limit)
             raise ValueError(f"retain: {short} is sure, {self.retain:g} is needed; {self.new} was not written")
         with reporting(None, len(index), "translate", "document") as report:
-            shape = migration.write_translated(translator, index, self.new, report)
+            shape = migration.write_translated(translate, index, self.new, report)
         say(f"{self.new}: {shape[0]} vectors of dimension {shape[1]}, unit norm")
 
 

@@ -10,6 +10,10 @@ encoder a to b, fitted to some documents that have both vectors, serves two chan
 What is retained is a recall or a mean reciprocal rank, of the right document, over that of the full re-embedding: what
 a user notices. `agreement`, the share of its first ten that are also among the first ten here, says how much of the
 list is the same; it needs no answers, and it is lower, as another list can be as good.
+
+Queries are texts of another kind than documents, and so lie about another mean. `centered` scores rank unit vectors
+less their mean: documents less that of the index, queries less that of other queries (of those whose document is not in
+the test part). They are over the same recall as the others, that of the full re-embedding by plain cosine.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ from scipy import stats
 
 from analysis.experiments.packages import find
 from analysis.experiments.trial import Trial
-from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, retained
+from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, retained, to_unit
 from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.embed.pair_set import embed
 from modtrans_core.progress import Progress
@@ -54,20 +59,30 @@ class Search(NamedTuple):
     """encoder -> unit vectors (n, d)"""
     row: np.ndarray
     """(n,) the document that answers each query"""
+    others: dict[str, np.ndarray]
+    """encoder -> unit vectors of queries that are not these"""
 
     @staticmethod
     def of(trial: Trial, asked: PairedEmbeddings) -> Search:
         """All documents of a trial are the gallery; queries are those of `asked` whose document is in the test part."""
         parts = [part.pairs for part in (trial.train, trial.validation, trial.test)]
         gallery = {name: unit(np.concatenate([part.modality(name) for part in parts])) for name in (OLD, NEW)}
-        keys = [part.key for part in parts]
-        assert asked.key is not None and all(key is not None for key in keys)
-        place = {key: at for at, key in enumerate(np.concatenate(keys).tolist())}
+        keys = [key for part in parts for key in ([] if part.key is None else part.key.tolist())]
+        refuse_unless(len(keys) > 0 and asked.key is not None, "key", "none", "names of documents and queries")
+        assert asked.key is not None
+        place = {key: at for at, key in enumerate(keys)}
         first = len(parts[0]) + len(parts[1])
         row = np.array([place.get(key, -1) for key in asked.key.tolist()])
-        chosen = np.flatnonzero(row >= first)
-        queries = {name: unit(asked.modality(name)[chosen]) for name in (OLD, NEW)}
-        return Search(gallery, queries, row[chosen])
+        tested, other = np.flatnonzero(row >= first), np.flatnonzero(row < first)
+        queries, others = ({name: unit(asked.modality(name)[at]) for name in (OLD, NEW)} for at in (tested, other))
+        return Search(gallery, queries, row[tested], others)
+
+    def scores(self, queries: np.ndarray, documents: np.ndarray, others: np.ndarray) -> tuple[dict[str, Any], Any]:
+        """What a ranking by unit vectors finds, plain and centered, and the K nearest documents (n, K), plain."""
+        rank, nearest = self.found(queries, documents)
+        less_mean = unit(queries - others.mean(axis=0)), unit(documents - documents.mean(axis=0))
+        centered = scored(self.found(*less_mean)[0])
+        return {**scored(rank), **{f"centered_{name}": value for name, value in centered.items()}}, nearest
 
     def found(self, queries: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rank of each answer (n,), and the K nearest documents (n, K), by unit vectors."""
@@ -88,7 +103,7 @@ def configs(trial: Trial, landmarks: int, steps: int) -> dict[str, Any]:
 
 
 def migration(
-    trial: Trial, queries: str | Path, sizes: Sequence[int] = SIZES, landmarks: int = 512, steps: int = 600
+    trial: Trial, queries: str | Path, sizes: Sequence[int] = SIZES, landmarks: int = 256, steps: int = 600
 ) -> pd.DataFrame:
     """What every method retains, from every number of pairs that the training part has.
 
@@ -96,24 +111,25 @@ def migration(
     ----------
     trial : of documents by `old-text` and `new-text`, with keys.
     queries : pair set of the same modalities; a query has the key of the document that answers it.
+    sizes : numbers of pairs.
     landmarks, steps : of `calibrated` and of the residual MLP.
 
     Returns
     -------
     One row a `way` (index or queries), `method` and number of `pairs`: `route`, `seed`, `recall_at_1`, `recall_at_10`,
-    `mrr`, the same over those of `FULL` as `retained_...`, `agreement`, `gallery`, `queries`, `seconds` of the fit.
+    `mrr`, these with `centered_` before, each over that of `FULL` as `retained_...`,
+    `agreement`, `gallery`, `queries`, `seconds` of the fit.
     """
     search = Search.of(trial, PairedEmbeddings.load(queries))
     a, b = trial.test.source, trial.test.target
-    full = {name: search.found(search.queries[name], search.documents[name]) for name in (a, b)}
+    full = {name: search.scores(search.queries[name], search.documents[name], search.others[name]) for name in (a, b)}
     facts = {"route": trial.route, "seed": trial.seed, "gallery": len(search.documents[a]), "queries": len(search.row)}
     rows = []
 
-    def add(way: str, method: str, found: tuple[np.ndarray, np.ndarray], **more: Any) -> None:
-        reference = full[b if way == "index" else a]
-        scores, against = scored(found[0]), scored(reference[0])
-        same = [len(np.intersect1d(*both)) / K for both in zip(found[1], reference[1], strict=True)]
-        kept = {f"retained_{name}": value / against[name] for name, value in scores.items()}
+    def add(way: str, method: str, found: tuple[dict[str, Any], np.ndarray], **more: Any) -> None:
+        (scores, nearest), (against, wanted) = found, full[b if way == "index" else a]
+        same = [len(np.intersect1d(*both)) / K for both in zip(nearest, wanted, strict=True)]
+        kept = {f"retained_{name}": value / against[name.removeprefix("centered_")] for name, value in scores.items()}
         rows.append({**facts, "way": way, "method": method, **scores, **kept, "agreement": np.mean(same), **more})
 
     for way, (new, old) in {"index": (b, a), "queries": (a, b)}.items():
@@ -127,8 +143,10 @@ def migration(
             started = time.perf_counter()
             translate = fit()
             more = {"pairs": pairs, "seconds": time.perf_counter() - started}
-            add("index", method, search.found(search.queries[b], unit(translate(search.documents[a]))), **more)
-            add("queries", method, search.found(unit(translate(search.queries[a])), search.documents[b]), **more)
+            index = unit(translate(search.documents[a]))
+            add("index", method, search.scores(search.queries[b], index, search.others[b]), **more)
+            asked, others = (unit(translate(vectors[a])) for vectors in (search.queries, search.others))
+            add("queries", method, search.scores(asked, search.documents[b], others), **more)
     return pd.DataFrame(rows)
 
 
@@ -206,7 +224,7 @@ def certificates(
     rows = np.sort(rng.permutation(len(trial.train.pairs))[:pairs])
     held = len(rows) // 8
     fitted, chosen = trial.train.take(rows[held:]), trial.train.take(rows[:held])
-    translate = Trial.between(trial.seed, fitted, chosen, trial.test).fit(preset(method)).translate
+    translate = to_unit(Trial.between(trial.seed, fitted, chosen, trial.test).fit(preset(method)))
     index, new = search.documents[a], search.documents[b]
     asked = Queries.of(search.queries[b], search.row)
 

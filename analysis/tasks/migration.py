@@ -52,16 +52,21 @@ class Queries(NamedTuple):
     """(n,) the document of the index that answers each"""
     group: np.ndarray
     """(n,) labels of queries that are not independent of each other"""
+    mean: np.ndarray | None = None
+    """(d,) of unit vectors of other queries: where it is given, the translated index is ranked less its mean, by
+    queries less this one"""
 
     @staticmethod
-    def of(new: Any, row: Any, group: Any = None) -> Queries:
+    def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
         """Checked; queries of one answer are one group where no groups are given."""
         new, row = np.asarray(new), np.asarray(row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")
         group = row if group is None else np.asarray(group)
         for name, values in (("row", row), ("group", group)):
             refuse_unless(values.shape == (len(new),), name, values.shape, f"one number a query, ({len(new)},),")
-        return Queries(unit(new), _whole("row", row), group)
+        mean = None if mean is None else np.asarray(mean, dtype=np.float32)
+        refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
+        return Queries(unit(new), _whole("row", row), group, mean)
 
 
 class Reembedded(NamedTuple):
@@ -189,6 +194,14 @@ def ranks(
     return 1 + ahead, at
 
 
+def to_unit(translator: Translator, old: np.ndarray | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """Old vectors (b, k) to unit vectors (b, d) of the new space; less the mean of those of `old` (m, k), if given."""
+    if old is None:
+        return lambda rows: unit(translator.translate(rows))
+    mean = unit(translator.translate(old)).mean(axis=0)
+    return lambda rows: unit(unit(translator.translate(rows)) - mean)
+
+
 def ranked(
     translate: Callable[[np.ndarray], np.ndarray],
     index: Index,
@@ -201,7 +214,7 @@ def ranked(
 
     Parameters
     ----------
-    translate : old vectors (b, k) to new ones (b, d), row by row.
+    translate : old vectors (b, k) to unit vectors (b, d) of the new space, row by row; see `to_unit`.
     report : called with (documents ranked, in all).
 
     Raises
@@ -217,15 +230,16 @@ def ranked(
     d = reembedded.new.shape[1]
     refuse_unless(queries.new.shape[1] == d, "new", queries.new.shape, f"queries of dimension {d}, as the documents'")
     answers, place = np.unique(queries.row, return_inverse=True)
-    own = np.einsum("nd,nd->n", queries.new, unit(translate(np.asarray(index[answers])))[place])
+    asked = queries.new if queries.mean is None else unit(queries.new - queries.mean)
+    own = np.einsum("nd,nd->n", asked, translate(np.asarray(index[answers]))[place])
     step = max(1, min(ROWS, AT_ONCE // len(queries.new)))
 
     def translated() -> Iterator[tuple[int, np.ndarray]]:
         for start in range(0, n, step):
-            yield start, unit(translate(np.asarray(index[start : start + step])))
+            yield start, translate(np.asarray(index[start : start + step]))
             report(min(start + step, n), n)
 
-    by_translation, near = ranks(queries.new, own, translated(), COMPETITORS * k)
+    by_translation, near = ranks(asked, own, translated(), COMPETITORS * k)
     order = np.argsort(reembedded.row)
     place = np.searchsorted(reembedded.row, queries.row, sorter=order).clip(max=len(order) - 1)
     known = reembedded.row[order[place]] == queries.row
@@ -265,14 +279,24 @@ def retained(
 
 
 def write_translated(
-    translator: Translator, index: Index, out: str | Path, report: Progress = silent
-) -> tuple[int, int]:
-    """Write the translated index as unit vectors (N, d), float32, whole or not at all, a piece in memory at a time."""
-    n, shape = len(index), (len(index), translator.facts.d)
+    translate: Callable[[np.ndarray], np.ndarray], index: Index, out: str | Path, report: Progress = silent
+) -> tuple[int, ...]:
+    """Write the translated index (N, d), float32, whole or not at all, a piece in memory at a time.
+
+    Parameters
+    ----------
+    translate : as for `ranked`.
+
+    Returns
+    -------
+    The shape of what was written.
+    """
+    n = len(index)
+    shape = n, translate(np.asarray(index[:1])).shape[1]
 
     def pieces() -> Iterator[np.ndarray]:
         for start in range(0, n, ROWS):
-            yield unit(translator.translate(np.asarray(index[start : start + ROWS])))
+            yield translate(np.asarray(index[start : start + ROWS]))
             report(min(start + ROWS, n), n)
 
     write_npy(out, shape, np.float32, pieces())
