@@ -45,8 +45,9 @@ print(documents, questions, sep="\n")
 # %% [markdown]
 # ## What is retained
 # A translator is fitted to some documents with both vectors. The index is translated to the new encoder's space, or the
-# queries to the old one's. The recall is that of a query's own document; 1 is the recall of the full re-embedding, the
-# dotted line what the old encoder finds in its own index. Bands: range over seeds.
+# queries to the old one's. The recall is that of a query's own document; 1 is the recall of the full re-embedding by
+# plain cosine, the dotted line what the old encoder finds in its own index. Bands: range over seeds. Centered, vectors
+# are ranked less their mean: documents less that of the index, queries less that of other queries.
 
 # %%
 tell = partial(report, out, text="fitting")
@@ -63,8 +64,9 @@ most = table[table["pairs"].isin([0, table["pairs"].max()])]
 most.drop(columns=[name for name in table if name.endswith("_sd") or name in ("gallery", "queries")]).round(3)
 
 # %% [markdown]
-# `agreement`, the share of the full re-embedding's first ten that are among the first ten here, is far lower than what
-# is retained: another list can be as good. Translated queries are not documents, which the map was fitted to.
+# `agreement`, the share of the full re-embedding's first ten that are among the first ten here, is lower than what is
+# retained: another list can be as good. Queries are texts of another kind, about another mean, so that both means
+# matter, most where queries are translated: the map was fitted to documents.
 #
 # ## A certificate, before switching
 # The limit is computed from 500 queries whose answers are known. The translated index is ranked as a whole; for the
@@ -79,6 +81,10 @@ with paper_style():
     figure, ax = plt.subplots(figsize=(COLUMN, 1.5))
     limits(certified.limits, ax)
     save_figure(figure, out, "certificate")
+in_the_index = certified.coverage.query("kind != 'small gallery'")
+assert (in_the_index["p"] > 1e-4).all(), "limits are above the truth more often than granted"
+assert in_the_index["limit"].is_monotonic_decreasing, "the more is re-embedded, the sharper"
+assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery flatters"
 certified.coverage.round(3)
 
 # %% [markdown]
@@ -86,23 +92,20 @@ certified.coverage.round(3)
 # in it. Its limit is one of another number, valid there and not in the index. Re-embedding the competitors that
 # `modtrans migrate --wanted` names makes the bound in the whole index nearly as sharp as if all were re-embedded.
 #
-# **Answer.** Yes, as far as the certificate says: it holds in the whole index, and what is retained grows with the
-# re-embedded documents and stays below a full re-embedding.
+# **Answer.** As far as the certificate says, and it holds in the whole index: what is retained grows with the
+# re-embedded documents, and queries less their own mean find more.
 
 # %%
-by = table.set_index(["way", "route", "method", "pairs"])["retained_recall_at_10"]
-fitted = by[~by.index.get_level_values("method").isin([FULL, STALE])]
-for key, part in fitted.groupby(level=["way", "route", "method"]):
-    part = part.droplevel(["way", "route", "method"]).sort_index()
-    assert part.iloc[-1] > part.iloc[0], f"{key}: more pairs must retain more"
-assert (by.xs(FULL, level="method") == 1).all(), "a full re-embedding retains all"
-rows = certified.coverage.set_index("kind")
-valid = rows.drop("small gallery")
-assert (valid["p"] > 1e-4).all(), "limits are above the truth more often than granted"
-assert valid["limit"].is_monotonic_decreasing, "the more is re-embedded, the sharper"
-gain = rows.loc["at random and competitors", "limit"] - rows.loc["at random", "limit"]
-assert gain > 0.5 * (rows.loc["all re-embedded", "limit"] - rows.loc["at random", "limit"])
-assert rows.loc["small gallery", "limit"] > rows.loc["all re-embedded", "limit"], "a small gallery flatters"
+by = table.set_index(["way", "route", "method", "pairs"])[["retained_recall_at_10", "retained_centered_recall_at_10"]]
+assert (by.xs(FULL, level="method")["retained_recall_at_10"] == 1).all(), "a full re-embedding retains all"
+for key, part in by.drop([FULL, STALE], level="method").groupby(level=["way", "route", "method"]):
+    plain = part.reset_index().sort_values("pairs")["retained_recall_at_10"]
+    assert plain.iloc[-1] > plain.iloc[0], f"{key}: more pairs must retain more"
+linear = by.xs("ridge", level="method").mean()
+assert linear.iloc[1] > linear.iloc[0], "queries less their own mean must find more"
+limit = certified.coverage.set_index("kind")["limit"]
+gain = limit["all re-embedded"] - limit["at random"]
+assert limit["at random and competitors"] - limit["at random"] > 0.5 * gain, "competitors make it sharp"
 by_name = table.assign(pairs=table["pairs"].astype(str))
 metrics = {"retained": nested(by_name, "way", "route", "method", "pairs"), "seeds": seeds}
 write_metrics(out, {**metrics, "certificates": certified.coverage.to_dict("records")})

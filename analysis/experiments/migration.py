@@ -290,7 +290,8 @@ def stand_in(folder: str | Path, items: int = 4_000, asked: int = 2_000, seed: i
     """Documents and queries by two made-up encoders, where no text is at hand.
 
     A document is a vector u of 24 normal numbers, and a query of it u + .9 noise. The old encoder hears the first 22 of
-    them and the new one the last 22, by a linear map and a network that bends it, about a mean that is not zero.
+    them and the new one the last 22, by a linear map and a network that bends it. Documents lie about one mean and
+    queries about another.
 
     Returns
     -------
@@ -302,8 +303,9 @@ def stand_in(folder: str | Path, items: int = 4_000, asked: int = 2_000, seed: i
     arrays: list[dict[str, np.ndarray]] = [{}, {}]
     for name, d, heard in ((OLD, 64, slice(0, 22)), (NEW, 48, slice(2, 24))):
         linear, inner, outer = (rng.standard_normal(shape) for shape in ((22, d), (22, 96), (96, d)))
+        means = 1.5 + np.outer([0.0, 0.7], rng.standard_normal(d))
         for place, x in enumerate((u[:, heard], q[:, heard])):
-            vectors = 1.5 + x @ linear / 5 + np.tanh(x @ inner / 3) @ outer / 5
+            vectors = means[place] + x @ linear / 5 + np.tanh(x @ inner / 3) @ outer / 5
             arrays[place][name] = unit(vectors + 0.1 * rng.standard_normal(vectors.shape))
     files = Path(folder) / "documents.npz", Path(folder) / "queries.npz"
     for file, part in zip(files, arrays, strict=True):

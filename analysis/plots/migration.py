@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SCORES = {
+    "retained_recall_at_10": "retained recall@10",
+    "retained_centered_recall_at_10": "retained recall@10, centered",
+}
 SAID = {"index": "index translated", "queries": "queries translated"}
 
 
@@ -21,7 +25,7 @@ def against_pairs(table: pd.DataFrame, score: str = "retained_recall_at_10", ax:
     """A score against the number of pairs, a line a method, the range over seeds behind.
 
     `table` holds the rows of `analysis.experiments.migration.migration` of one way and route. A line at 1 is the full
-    re-embedding; the dotted one is what the old encoder finds in its own index.
+    re-embedding, ranked plainly; the dotted one is what the old encoder finds in its own index.
     """
     ax = ax or plt.gca()
     ax.axhline(1.0, **ZERO)
@@ -33,13 +37,17 @@ def against_pairs(table: pd.DataFrame, score: str = "retained_recall_at_10", ax:
     return ax
 
 
-def every_change(table: pd.DataFrame, score: str = "retained_recall_at_10") -> Figure:
-    """A panel for each way and route, on one axis."""
+def every_change(table: pd.DataFrame) -> Figure:
+    """A column for each way and route, plain rankings above and centered ones below."""
     panels = list(table.groupby(["way", "route"], sort=False))
-    figure, axes = plt.subplots(1, len(panels), figsize=(PAGE, 2.5), sharey=True, squeeze=False)
-    for ax, ((way, route), part) in zip(axes[0], panels, strict=True):
-        against_pairs(part, score, ax).set_title(f"{SAID[str(way)]},\n{route}")
-    axes[0, 0].set_ylabel(score.replace("retained_", "retained ").replace("recall_at_", "recall@"))
+    figure, axes = plt.subplots(len(SCORES), len(panels), figsize=(PAGE, 4.2), sharex=True, sharey=True, squeeze=False)
+    for column, ((way, route), part) in enumerate(panels):
+        for ax, score in zip(axes[:, column], SCORES, strict=True):
+            against_pairs(part, score, ax)
+        axes[0, column].set_title(f"{SAID[str(way)]},\n{route}")
+        axes[0, column].set_xlabel("")
+    for ax, name in zip(axes[:, 0], SCORES.values(), strict=True):
+        ax.set_ylabel(name)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 

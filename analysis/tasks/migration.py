@@ -195,7 +195,14 @@ def ranks(
 
 
 def to_unit(translator: Translator, old: np.ndarray | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """Old vectors (b, k) to unit vectors (b, d) of the new space; less the mean of those of `old` (m, k), if given."""
+    """Old vectors (b, k) to unit vectors (b, d) of the new space; less the mean of those of `old` (m, k), if given.
+
+    Raises
+    ------
+    ValueError
+        A translator whose rows depend on those beside them: what is ranked would not be what is written.
+    """
+    refuse_unless(translator.row_by_row, "preset", translator.method, "a translator of independent rows")
     if old is None:
         return lambda rows: unit(translator.translate(rows))
     mean = unit(translator.translate(old)).mean(axis=0)
