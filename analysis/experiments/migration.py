@@ -81,14 +81,14 @@ class Search(NamedTuple):
         """What a ranking by unit vectors finds, plain and centered, and the K nearest documents (n, K), plain."""
         rank, nearest = self.found(queries, documents)
         less_mean = unit(queries - others.mean(axis=0)), unit(documents - documents.mean(axis=0))
-        centered = scored(self.found(*less_mean)[0])
+        centered = scored(self.found(*less_mean, nearest=0)[0])
         return {**scored(rank), **{f"centered_{name}": value for name, value in centered.items()}}, nearest
 
-    def found(self, queries: np.ndarray, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rank of each answer (n,), and the K nearest documents (n, K), by unit vectors."""
+    def found(self, queries: np.ndarray, documents: np.ndarray, nearest: int = K) -> tuple[np.ndarray, np.ndarray]:
+        """Rank of each answer (n,), and the nearest documents (n, nearest), by unit vectors."""
         own = np.einsum("nd,nd->n", queries, documents[self.row])
         pieces = ((start, documents[start : start + ROWS]) for start in range(0, len(documents), ROWS))
-        return ranks(queries, own, pieces, K)
+        return ranks(queries, own, pieces, nearest)
 
 
 def configs(trial: Trial, landmarks: int, steps: int) -> dict[str, Any]:
