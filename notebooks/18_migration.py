@@ -13,7 +13,7 @@ items: int = 6000  # documents of WordNet, at most
 asked: int = 4000  # of how many the lemmas are queries
 seeds: int = 2  # splits and fits, each with its own seed
 landmarks: int = 256  # radial basis functions of `calibrated`, at most
-steps: int = 300  # of the residual MLP, at most
+steps: int = 600  # of the residual MLP, at most
 draws: int = 300  # certificates of each kind
 
 # %%
