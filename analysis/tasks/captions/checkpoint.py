@@ -52,6 +52,11 @@ class Decoder:
     stop: tuple[int, ...] = STOPS
     unit: bool = True
 
+    @property
+    def dimension(self) -> int:
+        """Of the embeddings."""
+        return next(layer.in_features for layer in self.mapper.modules() if isinstance(layer, nn.Linear))
+
     def caption(
         self, embeddings: np.ndarray, *, width: int = 5, longest: int = LONGEST, length: float | None = None
     ) -> list[str]:
