@@ -39,7 +39,8 @@ def command(folder, out, *more, decoder="transformer"):
     return run(VERBS_HERE, "modtrans", "", ["caption", *where, *how, *more])
 
 
-def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp_path, capsys, small):
+def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("analysis.tasks.captions.write.has_java", lambda: False)  # METEOR takes seconds to start
     out = tmp_path / "captions.csv"
     assert command(folder, out, "--beam", "2", "--json") == 0
     rows = list(csv.reader(out.open()))
