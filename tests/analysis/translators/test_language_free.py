@@ -126,7 +126,7 @@ class TestPosterior:
     def test_it_needs_no_pair_to_come_near_what_pairs_give(self, fit, mean_cosine):
         """Where the model holds, ridge on pairs is a little better, and the mean shift is far behind."""
         c, z = (unit(np.c_[rows, np.full(len(rows), height)])
-                for rows, height in zip(model(600, 0.05), (1.0, -0.5), strict=True))  # fmt: skip
+                for rows, height in zip(model(600, 0.2), (1.0, -0.5), strict=True))  # fmt: skip
         free, ridge, shift = (
             mean_cosine(fit(config, c[:400], z[:400]), c[400:], z[400:])
             for config in (GaussianConfig(), RidgeConfig(), MoveConfig())
