@@ -367,12 +367,62 @@ class Caption:
         if not references:
             return
         found = scores(captions, references)
-        lines = [f"{name:8} {value:.4f}" if isinstance(value, float) else f"{name:8} {value}" for name, value in found.items()]
-        print(json.dumps(found) if self.json else "\n".join(lines))
+        shown = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in found.items()}
+        print(json.dumps(found) if self.json else "\n".join(f"{name:8} {value}" for name, value in shown.items()))
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Example: modtrans generate runs/first pairs.npz pictures/ --model karlo-v1-alpha-image-variations --limit 8
+
+    Draw what a translation shows. The conditions of a pair set are translated into image embeddings, and a diffusion
+    model that reads those draws each: Karlo or Stable unCLIP, of the CLIP that the run translates into. A picture is
+    the same wherever its item stands.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """folder for 000000.png, ... and pictures.csv, which names their items"""
+    model: Path
+    """folder of kakaobrain/karlo-v1-alpha-image-variations, or of a Stable unCLIP for image variations"""
+    length: float | None = None
+    """of raw embeddings, which translations are brought to. Default: from --prior, or from the model's normalizer"""
+    prior: Path | None = None
+    """folder of kakaobrain/karlo-v1-alpha, whose prior knows the length"""
+    steps: int | None = None
+    """denoising steps. Default: the model's"""
+    seed: int = 0
+    """of the noise"""
+    limit: int | None = None
+    """at most so many items, evenly spaced. Default: all"""
+    batch: int = 4
+    """pictures at once"""
+    device: str = "cpu"
+    """cpu or cuda"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from analysis.tasks.generation import draw_items, load_generator, raw_length
+        from modtrans_core import load
+        from modtrans_core.store.files import refuse_existing
+
+        refuse_existing(self.output, self.overwrite)
+        length = raw_length(self.prior or self.model) if self.length is None else self.length
+        pipeline = load_generator(self.model, self.device)
+        drawn = draw_items(
+            load(self.run_folder), pipeline, self.pairs, self.output, length,
+            steps=self.steps, seed=self.seed, limit=self.limit, batch=self.batch,
+        )  # fmt: skip
+        say(f"{self.output}: {drawn} pictures, of embeddings of length {length:.2f}")
 
 
 VERBS_HERE = {
     **VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench, "compare": Compare, "caption": Caption,
+    "generate": Generate,
 }  # fmt: skip
 
 

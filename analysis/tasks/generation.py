@@ -1,13 +1,14 @@
 """Pictures of translations, by diffusion models that read an image embedding of CLIP.
 
-Karlo (Lee et al. 2022, github.com/kakaobrain/karlo) is unCLIP (Ramesh et al. 2022, arXiv 2204.06125): an embedding of
-CLIP ViT-L/14 becomes four words of context and a part of the time embedding of a decoder at 64 pixels, whose picture two
-networks enlarge to 256. Stable unCLIP is Stable Diffusion 2.1 with the same entry. Both read the embedding as CLIP gives
-it, not scaled to length 1, so that a translation is brought to that length first.
+Karlo (github.com/kakaobrain/karlo) is an unCLIP (Ramesh et al. 2022, arXiv 2204.06125): an embedding of CLIP ViT-L/14
+becomes four words of context and a part of the time embedding of a decoder at 64 pixels, and two networks enlarge its
+picture to 256. Stable unCLIP is Stable Diffusion 2.1 with the same entry. Both read the embedding as CLIP gives it, not
+scaled to length 1, so that a translation is brought to that length first.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,10 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from analysis.tasks.items import translated
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.extras import require
 from modtrans_core.noise import keys
-from modtrans_core.store.files import read_json
+from modtrans_core.protocol import Translator
+from modtrans_core.store.files import read_json, replacing_folder
 from modtrans_core.vectors import unit
 
 KARLO, STABLE = "UnCLIPImageVariationPipeline", "StableUnCLIPImg2ImgPipeline"
@@ -38,6 +41,8 @@ PARTS = {
 """subfolder -> class; the tenth part, `text_proj`, has a class that diffusers does not export"""
 ENTRY = {KARLO: "image_embeddings", STABLE: "image_embeds"}
 """what each pipeline calls an image embedding"""
+STEPS = {KARLO: "decoder_num_inference_steps", STABLE: "num_inference_steps"}
+"""and its denoising steps"""
 
 
 def load_generator(folder: str | Path, device: str | torch.device = "cpu", **options: Any) -> Any:
@@ -70,7 +75,8 @@ def load_generator(folder: str | Path, device: str | torch.device = "cpu", **opt
         pipeline = diffusers.UnCLIPImageVariationPipeline
         beside = import_module(pipeline.__module__.rpartition(".")[0] + ".text_proj")  # where, depends on the version
         classes = {part: _class(name) for part, name in PARTS.items()} | {"text_proj": beside.UnCLIPTextProjModel}
-        return pipeline(**{part: of.from_pretrained(folder / part, **options) for part, of in classes.items()}).to(device)
+        parts = {part: of.from_pretrained(folder / part, **options) for part, of in classes.items()}
+        return pipeline(**parts).to(device)
 
 
 def raw_length(folder: str | Path) -> float:
@@ -88,8 +94,12 @@ def raw_length(folder: str | Path) -> float:
             from safetensors import safe_open
 
             with safe_open(files[0], framework="np") as file:
-                return float(np.hypot(*(np.linalg.norm(file.get_tensor(name).astype(np.float64)) for name in (mean, std))))
-    raise ValueError(f"length: none given, and {folder} has no prior or image_normalizer in safetensors to take it from")
+                return float(
+                    np.hypot(*(np.linalg.norm(file.get_tensor(name).astype(np.float64)) for name in (mean, std)))
+                )
+    raise ValueError(
+        f"length: none given, and {folder} has no prior or image_normalizer in safetensors to take it from"
+    )
 
 
 def pictures(
@@ -106,7 +116,7 @@ def pictures(
     embeddings : image embeddings of the CLIP that the pipeline reads, of any length.
     length : which they are brought to, that of raw embeddings; see `raw_length`.
     batch : pictures at once.
-    settings : of the pipeline, such as `decoder_num_inference_steps` of Karlo or `num_inference_steps` of Stable unCLIP.
+    settings : of the pipeline, such as the steps that `STEPS` names.
     """
     refuse_unless(np.isfinite(length) and length > 0, "length", length, "a positive number")
     entry, directions = ENTRY[type(pipeline).__name__], torch.from_numpy(unit(embeddings))
@@ -121,6 +131,47 @@ def pictures(
         raw = (part * length).to(pipeline.device, weights)
         for picture in pipeline(**{entry: raw}, generator=own, output_type="np", **given).images:
             yield (255 * picture).round().astype(np.uint8)
+
+
+def draw_items(
+    translator: Translator,
+    pipeline: Any,
+    pairs: str | Path,
+    folder: str | Path,
+    length: float,
+    *,
+    steps: int | None = None,
+    limit: int | None = None,
+    **options: Any,
+) -> int:
+    """Write the picture of each item's translation, `000000.png` and on, and `pictures.csv`, which names their items.
+
+    Parameters
+    ----------
+    pairs : conditions, one vector an item; see `analysis.tasks.items.translated`.
+    folder : to write, whole or not at all.
+    steps : of the (first) denoising. Default: the pipeline's.
+    limit : at most so many items, evenly spaced.
+    options : of `pictures`.
+
+    Returns
+    -------
+    How many pictures.
+    """
+    from PIL import Image
+
+    wanted = getattr(pipeline.image_encoder.config, "projection_dim", translator.facts.d)
+    keys, zhat = translated(translator, pairs, wanted, limit)
+    if steps is not None:
+        options[STEPS[type(pipeline).__name__]] = steps
+    with replacing_folder(folder) as temporary:
+        for number, picture in enumerate(pictures(pipeline, zhat, length, **options)):
+            Image.fromarray(picture).save(temporary / f"{number:06}.png")
+        with open(temporary / "pictures.csv", "w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow(["picture", "key"])
+            lines.writerows((f"{number:06}.png", key) for number, key in enumerate(keys))
+    return len(keys)
 
 
 def _class(name: str) -> Any:

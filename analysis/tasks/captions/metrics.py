@@ -48,7 +48,9 @@ def score_captions(
     (True, 1.0, 'given')
     """
     refuse_unless(len(captions) > 0, "captions", 0, "at least 1")
-    refuse_unless(len(references) == len(captions), "references", len(references), f"one list a caption, {len(captions)},")
+    refuse_unless(
+        len(references) == len(captions), "references", len(references), f"one list a caption, {len(captions)},"
+    )
     for item, several in enumerate(references):
         refuse_unless(len(several) > 0, "references", f"none of item {item}", "at least 1")
     refuse_unless(not meteor or has_java(), "meteor", True, "Java")

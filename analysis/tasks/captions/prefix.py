@@ -77,7 +77,9 @@ class _Texts(Batches):
         self, pairing: Pairing, texts: Sequence[str], tokenizer: Any, config: TrainConfig, device: torch.device
     ) -> None:
         super().__init__(pairing, config.batch, config.seed, device)
-        self.tokens = [[*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for text in texts]
+        self.tokens = [
+            [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for text in texts
+        ]
 
     def iterate(self, steps: range, mine: slice = slice(None)) -> Iterator[tuple[Tensor, Tensor]]:
         for step, (c, _) in zip(steps, super().iterate(steps, mine), strict=True):

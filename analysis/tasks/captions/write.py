@@ -6,15 +6,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from analysis.tasks.captions.checkpoint import Decoder
 from analysis.tasks.captions.metrics import has_java, score_captions
-from modtrans_core.layouts.translate import load_conditions
+from analysis.tasks.items import translated
 from modtrans_core.protocol import Translator
 from modtrans_core.store.files import read_json, replacing
 from modtrans_core.store.names import read_items
-from modtrans_core.vectors import ROWS
 
 
 def caption_items(
@@ -30,28 +27,11 @@ def caption_items(
 
     Parameters
     ----------
-    pairs : conditions, one vector an item: a pair set or a `.npy` array; see `modtrans_core.layouts.translate`.
+    pairs, limit : see `analysis.tasks.items.translated`.
     width, length : see `Decoder.caption`.
-    limit : at most so many items, evenly spaced.
-
-    Raises
-    ------
-    ValueError
-        Several conditions an item; a decoder of embeddings of another dimension than the translations.
     """
-    items = load_conditions(pairs, translator)
-    items = items if limit is None else items.at_most(limit)
-    source, facts = items.modality(translator.facts.source), translator.facts
-    if source.ndim != 2:
-        raise ValueError(f"{pairs}: {facts.source} is {source.shape}; one vector an item is needed")
-    if decoder.dimension != facts.d:
-        raise ValueError(f"decoder: of dimension {decoder.dimension}, {facts.d}, that of the translations, is needed")
-    keys = np.arange(len(items)).astype(str) if items.key is None else items.key
-    said: list[str] = []
-    for start in range(0, len(items), ROWS):
-        zhat = translator.translate(np.asarray(source[start : start + ROWS]))
-        said += decoder.caption(zhat, width=width, length=length)
-    return dict(zip(keys.tolist(), said, strict=True))
+    keys, zhat = translated(translator, pairs, decoder.dimension, limit)
+    return dict(zip(keys, decoder.caption(zhat, width=width, length=length), strict=True))
 
 
 def write_captions(path: str | Path, captions: Mapping[str, str]) -> None:

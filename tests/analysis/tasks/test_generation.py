@@ -1,5 +1,6 @@
 """Pipelines of small random parts: loaded as published ones are, and a picture that is a function of its embedding."""
 
+import csv
 import json
 from importlib import import_module
 
@@ -9,8 +10,12 @@ import pytest
 import torch
 import transformers
 from diffusers import UnCLIPImageVariationPipeline
+from PIL import Image
 
+import modtrans_core as mt
+from analysis.cli import VERBS_HERE
 from analysis.tasks.generation import KARLO, PARTS, STABLE, load_generator, pictures, raw_length
+from modtrans_core.cli.verb import run
 
 D = 16
 EMBEDDINGS = np.random.default_rng(0).normal(size=(3, D)).astype(np.float32)
@@ -158,7 +163,8 @@ def test_stable_unclip_takes_the_same_embeddings(tmp_path):
     normalizer.mean.data.fill_(0.5)
     vae = diffusers.AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, sample_size=8)
     pipeline = diffusers.StableUnCLIPImg2ImgPipeline(
-        **clip(transformers.CLIPTextModel), tokenizer=tokenizer(tmp_path / "words"), unet=unet, vae=vae, image_normalizer=normalizer,
+        **clip(transformers.CLIPTextModel), tokenizer=tokenizer(tmp_path / "words"), unet=unet, vae=vae,
+        image_normalizer=normalizer,
         scheduler=diffusers.DDIMScheduler(), image_noising_scheduler=diffusers.DDPMScheduler(),
     )  # fmt: skip
     pipeline.save_pretrained(tmp_path / "model")
@@ -170,6 +176,27 @@ def test_stable_unclip_takes_the_same_embeddings(tmp_path):
     assert np.array_equal(*found) and found[0].std() > 1
     alone = next(pictures(loaded, EMBEDDINGS[2:], 5.0, **options)).astype(int)
     assert np.abs(alone - found[0][2]).max() <= 1
+
+
+def test_the_command_writes_a_picture_of_each_item(folder, tmp_path, capsys):
+    z = np.random.default_rng(0).normal(size=(30, D))
+    pairs = mt.PairedEmbeddings({"text": z[:, :8], "image": z}, key=np.array([f"item {i}" for i in range(30)]))
+    pairs.save(tmp_path / "pairs.npz")
+    translator = mt.fit(pairs, "text", "image", preset="ridge")
+    translator.save(tmp_path / "run")
+
+    def command(*more):
+        where = [str(tmp_path / name) for name in ("run", "pairs.npz", "out")]
+        return run(VERBS_HERE, "modtrans", "", ["generate", *where, "--model", str(folder[0]), *more])
+
+    assert command("--length", "5", "--limit", "2", "--steps", "2") == 0
+    rows = [*csv.reader((tmp_path / "out" / "pictures.csv").open())]
+    assert rows == [["picture", "key"], ["000000.png", "item 0"], ["000001.png", "item 29"]]
+    made = np.array(Image.open(tmp_path / "out" / "000001.png")).astype(int)
+    zhat, pipeline = translator.translate(pairs.modality("text")), load_generator(folder[0])
+    alone = next(pictures(pipeline, zhat[29:], 5.0, decoder_num_inference_steps=2)).astype(int)
+    assert np.abs(made - alone).max() <= 1
+    assert command("--limit", "2", "--overwrite") == 1 and "length: none given" in capsys.readouterr().err
 
 
 def test_what_is_no_such_folder_is_refused(folder, tmp_path):

@@ -68,7 +68,9 @@ def test_every_candidate_has_its_own_score_and_a_narrow_beam_no_better_one():
 @pytest.mark.parametrize("seed", range(8))
 def test_a_beam_of_one_is_greedy(seed):
     words = greedy(Table(seed), STOP, LONGEST)
-    assert beam(Table(seed), STOP, width=1, longest=LONGEST) == [(words, pytest.approx(Table(seed).score(tuple(words))))]
+    assert beam(Table(seed), STOP, width=1, longest=LONGEST) == [
+        (words, pytest.approx(Table(seed).score(tuple(words))))
+    ]
     assert len(words) == LONGEST or words[-1] in STOP
 
 

@@ -50,7 +50,9 @@ def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp
     assert found["items"] == 4 and found["bleu_1"] < 1e-6
     assert command(folder, out) == 1 and "exists" in capsys.readouterr().err
     (tmp_path / "true.json").write_text(json.dumps({KEYS[13]: [rows[2][1]]}))
-    assert command(folder, out, "--beam", "2", "--overwrite", "--json", "--references", str(tmp_path / "true.json")) == 0
+    assert (
+        command(folder, out, "--beam", "2", "--overwrite", "--json", "--references", str(tmp_path / "true.json")) == 0
+    )
     found = json.loads(capsys.readouterr().out)
     assert found["items"] == 1 and found["bleu_1"] > 0.999
 
@@ -68,7 +70,7 @@ def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):
     state["clip_project.linear.weight"] = torch.zeros(512, 7)
     torch.save(state, folder / "other.pt")
     assert command(folder, tmp_path / "a.csv", decoder="other") == 1
-    assert "decoder: of dimension 7, 6, that of the translations, is needed" in capsys.readouterr().err
+    assert "translated into 6 dimensions, 7 are needed" in capsys.readouterr().err
 
 
 def test_references_are_read_from_pair_sets_and_json(folder, tmp_path):
