@@ -131,24 +131,24 @@ def hits(
     array([[0., 1.],
            [1., 1.]])
     """
-    relevant = np.arange(len(gallery)) if relevant is None else relevant
+    relevant = np.arange(len(queries)) if relevant is None else relevant
     placed = [_placed(best, relevant[rows]) for rows, best in blocks(queries, gallery, counts)]
     ahead, tied = np.concatenate(placed, axis=1)
     return np.array([_found(ahead, tied, k) for k in ks])
 
 
 def blocks(
-    queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray, at_once: int = AT_ONCE
+    queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray, at_once: int = 0
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows of the queries (q, D), and their scores (rows, n) with the items (n, m, D), each by its best vector.
 
     Parameters
     ----------
-    at_once : products that are held at once, or those of one query.
+    at_once : products that are held at once, or those of one query. Default: `AT_ONCE`.
     """
     n, m, d = gallery.shape
     absent = ~present(m, counts)
-    chunk = max(1, at_once // (n * m))
+    chunk = max(1, (at_once or AT_ONCE) // (n * m))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
         similarity = (queries[rows] @ gallery.reshape(n * m, d).T).reshape(-1, n, m)
@@ -254,7 +254,7 @@ def ranking_scores(
     """
     z, counts = several(gallery, counts)
     n = len(z)
-    relevant = np.arange(n) if relevant is None else relevant
+    relevant = np.arange(len(queries)) if relevant is None else relevant
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     occurrence, per_query = np.zeros(n, dtype=np.int64), []
     for rows, best in blocks(queries, z, counts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,11 +10,9 @@ import pandas as pd
 
 from analysis.experiments.trial import Trial
 from analysis.tasks.retrieval import bank_of, chosen, measured, rank
-from modtrans_core import Pairing, PairedEmbeddings, preset
+from modtrans_core import PairedEmbeddings, Translator, preset
 from modtrans_core.methods import own_vectors
 from modtrans_core.scores import ranking_scores
-from modtrans_core.store.contents import differing
-from modtrans_core.vectors import unit
 
 METHODS = ("ridge", "procrustes", "calibrated")
 WAYS = (
@@ -26,49 +25,80 @@ MEASURES = [
     "gallery",
 ]  # fmt: skip
 """of `modtrans_core.scores.ranking_scores`"""
-SHEET = (("translated", "cosine"), ("centered", "centered"), ("corrected", "inverted"))
-"""rows of the contact sheet, and their scores"""
+SHEET = (("translated", "cosine", False), ("centered", "centered", True), ("corrected", "inverted", True))
+"""rows of the contact sheet: their names, their scores, and whether both sides are centered"""
 
 
 def retrieval(trial: Trial, methods: tuple[str, ...] = METHODS, landmarks: int = 256) -> pd.DataFrame:
-    """Every method by every score of `WAYS`, its parameter chosen on the validation part.
+    """Every method by every score of `WAYS`.
 
     Parameters
     ----------
-    methods : presets; also `identity`, the condition itself, is ranked where both modalities share a space.
+    methods : presets. Where both modalities share a space, `identity`, the condition itself, is ranked as well.
     landmarks : of `calibrated`, at most.
 
     Returns
     -------
     One row a method and score: `route`, `seed`, `method`, `score` ("csls, centered", and "own" of a method that has a
-    ranking of its own), `parameter`, `transductive` and `MEASURES`. The parameter is chosen with a translator that has
-    not seen the validation part; what is measured is the translator of both parts. For mAP an item's variants, those of
-    its group, are correct too.
+    ranking of its own), `parameter`, `transductive` and `MEASURES`. The translator is fitted to the training part
+    alone, the parameter chosen on the validation part. For mAP an item's variants, those of its group, are correct too.
     """
     rows: list[dict[str, Any]] = []
-    train, validation, test = trial.train, trial.validation, trial.test
-    alike = test.pairs.labels
+    validation, test, alike = trial.validation, trial.test, trial.test.pairs.labels
     names = (*methods, *(["identity"] if shared_space(test.pairs, test.source, test.target) else []))
     for name in names:
-        config = preset(name, {"seed": trial.seed, "landmarks": landmarks} if name == "calibrated" else {})
-        translator, unseen = trial.fit(config), trial.fit(config, unseen=True)
-        zhat, bank = translator.translate(np.asarray(test.c)), bank_of(translator, train.c)
-        held, others = unseen.translate(np.asarray(validation.c)), bank_of(unseen, train.c)
+        settings = {"seed": trial.seed, "landmarks": landmarks} if name == "calibrated" else {}
+        translator = trial.fit(preset(name, settings), unseen=True)
+        held, zhat = (translator.translate(np.asarray(part.c)) for part in (validation, test))
         facts = {"route": trial.route, "seed": trial.seed, "method": name}
         for score, centered in WAYS:
-            mean, banked = trial.mean if centered else None, score in ("csls", "inverted")
-            best = chosen(
-                held, np.asarray(validation.targets), score,
-                counts=validation.counts, item=validation.item, bank=others if banked else None, mean=mean,
-            )  # fmt: skip
-            found = measured(
-                zhat, np.asarray(test.targets), score, counts=test.counts, item=test.item, alike=alike,
-                bank=bank if banked else None, mean=mean, parameter=best,
-            )  # fmt: skip
+            needs = needed(trial, translator, score, centered)
+            targets, own = np.asarray(validation.targets), {"counts": validation.counts, "item": validation.item}
+            needs["parameter"] = chosen(held, targets, score, **own, **needs)
+            targets, own = np.asarray(test.targets), {"counts": test.counts, "item": test.item}
+            found = measured(zhat, targets, score, alike=alike, **own, **needs)
             rows.append({**facts, **found, "score": score + ", centered" * (centered and score != "centered")})
-        if own := own_vectors(translator, test):
-            found = ranking_scores(*own, test.counts, test.item, alike)
+        if vectors := own_vectors(translator, test):
+            found = ranking_scores(*vectors, test.counts, test.item, alike)
             rows.append({**facts, "score": "own", "parameter": 0.0, "transductive": False, **found})
+    return pd.DataFrame(rows)
+
+
+def needed(trial: Trial, translator: Translator, score: str, centered: bool) -> dict[str, Any]:
+    """The `bank` and the `mean` that a score takes; the bank are translations of training conditions."""
+    found: dict[str, Any] = {"mean": trial.mean} if centered else {}
+    return found | ({"bank": bank_of(translator, trial.train.c)} if score in ("csls", "inverted") else {})
+
+
+def gains(found: pd.DataFrame, maps: Sequence[str] = METHODS) -> pd.DataFrame:
+    """What another score is worth, and what another map is, by scores that every map has and that need no other query.
+
+    Parameters
+    ----------
+    found : rows of `retrieval`, of any number of seeds.
+    maps : methods that are compared.
+
+    Returns
+    -------
+    One row a route and measure (`recall_at_1`, `recall_at_10`, `mrr`): `of_score`, the least that any map gains by its
+    best score over its cosine, and `of_map`, the most that the best map is above the worst by one score; means over
+    seeds, and `_sd`, their standard deviations. Best and worst are those of the means.
+    """
+    rows = []
+    kept = found[found["method"].isin(maps) & ~found["transductive"] & (found["score"] != "own")]
+    for route, part in kept.groupby("route", sort=False):
+        for measure in ("recall_at_1", "recall_at_10", "mrr"):
+            every = part.pivot_table(measure, "seed", ["method", "score"])
+            mean = every.mean()
+            scores = {name: every[name][mean[name].idxmax()] - every[name]["cosine"] for name in maps}
+            methods = {}
+            for score in part["score"].unique():
+                by = every.xs(score, axis=1, level="score")
+                methods[score] = by[by.mean().idxmax()] - by[by.mean().idxmin()]
+            least = min(scores.values(), key=np.mean)
+            most = max(methods.values(), key=np.mean)
+            row = {"route": route, "measure": measure, "of_score": least.mean(), "of_map": most.mean()}
+            rows.append({**row, "of_score_sd": least.std(), "of_map_sd": most.std()})
     return pd.DataFrame(rows)
 
 
@@ -88,26 +118,26 @@ class Sheet(NamedTuple):
     """way -> keys (queries, k) of the first results, best first"""
 
 
-def sheet(trial: Trial, method: str = "calibrated", queries: int = 4, k: int = 8, **settings: Any) -> Sheet:
-    """The first results of evenly spaced test items, plain and corrected, and raw where the spaces are shared.
+def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **settings: Any) -> Sheet:
+    """The first results of a few test items, evenly spaced over their groups, plain and corrected, and raw where the spaces are shared.
 
     Parameters
     ----------
     method : preset, with the settings.
     queries, k : how many, and the results of each.
     """
-    test, key = trial.test, np.asarray(trial.test.pairs.key)
-    translator = trial.fit(preset(method, settings))
-    c, first = np.asarray(test.c), np.searchsorted(test.item, np.arange(len(test.pairs)))
+    validation, test, key = trial.validation, trial.test, np.asarray(trial.test.pairs.key)
+    translator = trial.fit(preset(method, settings), unseen=True)
+    held, targets = translator.translate(np.asarray(validation.c)), np.asarray(validation.targets)
+    first = np.sort(np.unique(test.pairs.labels, return_index=True)[1])  # one item of each group
+    asked = first[np.linspace(0, len(first) - 1, queries + 2).astype(int)[1:-1]]
+    c = np.asarray(test.c)[np.searchsorted(test.item, asked)]
     gallery, item = test.pairs.rows(test.target)
-    asked = np.linspace(0, len(test.pairs) - 1, queries + 2).astype(int)[1:-1]
-    zhat, bank = translator.translate(c[first[asked]]), bank_of(translator, trial.train.c)
-    needs: dict[str, dict[str, Any]] = {
-        "cosine": {}, "centered": {"mean": trial.mean}, "inverted": {"mean": trial.mean, "bank": bank}
-    }  # fmt: skip
     results = {}
     if shared_space(test.pairs, test.source, test.target):
-        results["raw"] = key[rank(c[first[asked]], gallery, k=k, item=item).items]
-    for name, score in SHEET:
-        results[name] = key[rank(zhat, gallery, score, k, item=item, **needs[score]).items]
+        results["raw"] = key[rank(c, gallery, k=k, item=item).items]
+    for name, score, centered in SHEET:
+        needs = needed(trial, translator, score, centered)
+        needs["parameter"] = chosen(held, targets, score, counts=validation.counts, item=validation.item, **needs)
+        results[name] = key[rank(translator.translate(c), gallery, score, k, item=item, **needs).items]
     return Sheet(key[asked].tolist(), results)

@@ -10,7 +10,7 @@ by more than 2 max|delta|, that item is first for all queries. The scores differ
 inner product of a unit query q and a unit gallery vector g:
 
     cosine     s
-    centered   the cosine of q - m and g - m
+    centered   the cosine of zhat - m, zhat of its own length, and g - m: what is left is delta
     csls       s - r(g)/2, r(g) the mean s of g and the k queries of a bank that are nearest to it [1]_
     inverted   s - log(mean exp(b s))/b over the queries of a bank: the order of exp(b s) / sum exp(b s') [2]_
     dual       inverted, its bank the queries themselves [3]_: **transductive**, a query is ranked otherwise beside others
@@ -39,7 +39,7 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.protocol import Translator
 from modtrans_core.ranking import Correction, nearest
 from modtrans_core.scores import away_from, ranking_scores
-from modtrans_core.vectors import ROWS, present, several, unit
+from modtrans_core.vectors import ROWS, present, refuse_bad_rows, several, unit
 
 SHARPNESS = (5.0, 10.0, 20.0, 40.0, 80.0)
 CANDIDATES = {
@@ -83,7 +83,8 @@ def rank(
 
     Parameters
     ----------
-    queries : (n, d), such as translations; only their directions are meant.
+    queries : (n, d), such as translations. Where they are centered their lengths count, as the mean's part of a
+        translation is the mean itself; give unit vectors where the lengths mean nothing.
     gallery : (g, d).
     score : one of `SCORES`.
     k : 1 to the number of items.
@@ -103,12 +104,12 @@ def rank(
     --------
     One item lies along the mean, and is the nearest of every query:
 
-    >>> m, e = np.array([2.0, 0, 0]), np.eye(3)
-    >>> gallery = np.array([m, m + 2 * e[1], m + 2 * e[2]])
-    >>> queries = np.array([m + 0.5 * e[1], m + 0.5 * e[2]])
+    >>> m, e = np.array([0.8, 0, 0]), np.eye(3)
+    >>> gallery = np.array([e[0], m + 0.6 * e[1], m + 0.6 * e[2]])
+    >>> queries = np.array([m + 0.1 * e[1], m + 0.1 * e[2]])
     >>> rank(queries, gallery, k=1).items.ravel()
     array([0, 0])
-    >>> rank(queries, gallery, "centered", k=1, mean=0.9 * e[0]).items.ravel()
+    >>> rank(queries, gallery, "centered", k=1, mean=m).items.ravel()
     array([1, 2])
     """
     q, g = vectors(queries, gallery, score, bank=bank, mean=mean, parameter=parameter)
@@ -152,8 +153,9 @@ def vectors(
         refuse_unless(given is None or taken, name, "an array", f"nothing, for the score {score!r},")
     refuse_unless(not kind or number > 0 and (kind == 2 or number == int(number)), "parameter", parameter,
                   "a positive number" if kind == 2 else "a whole number of neighbours")  # fmt: skip
-    q, g = _directions(queries, mean), _directions(gallery, mean, counts)
-    others = q if score == "dual" else None if bank is None else _directions(bank, mean)
+    own = np.full(len(gallery), gallery.shape[1]) if gallery.ndim == 3 and counts is None else counts
+    q, g = _directions("queries", queries, mean), _directions("gallery", gallery, mean, own, scaled=True)
+    others = q if score == "dual" else None if bank is None else _directions("bank", bank, mean)
     return corrected(q, g, others, Correction(kind, number), counts) if kind else (q, g)
 
 
@@ -233,14 +235,23 @@ def bank_of(translator: Translator, c: np.ndarray, most: int = BANK) -> np.ndarr
     return translator.translate(np.asarray(c[:: -(-len(c) // most)]))
 
 
-def _directions(rows: np.ndarray, mean: np.ndarray | None, counts: np.ndarray | None = None) -> np.ndarray:
-    """The directions of rows (..., d), of a few at a time; centered where there is a mean; zero where none is there."""
+def _directions(
+    name: str, rows: np.ndarray, mean: np.ndarray | None, counts: np.ndarray | None = None, scaled: bool = False
+) -> np.ndarray:
+    """The directions of rows (..., d), of a few at a time; less the mean where there is one; zero where none is there.
+
+    Parameters
+    ----------
+    scaled : to unit length before the mean is subtracted.
+    """
     found = np.zeros(rows.shape, dtype=np.float32)
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
         there = np.ones(rows[part].shape[:-1], bool) if counts is None else present(rows.shape[1], counts[part])
-        directions = unit(np.asarray(rows[part])[there])
-        found[part][there] = directions if mean is None else away_from(mean, directions)
+        own = np.asarray(rows[part])[there]
+        refuse_bad_rows(name, own, rows=np.nonzero(there)[0] + start)
+        own = unit(own) if scaled or mean is None else own
+        found[part][there] = own if mean is None else away_from(mean, own)
     return found
 
 
