@@ -93,6 +93,18 @@ def stamps_read_aloud(folder: str | Path, items: int | None = None, progress: Pr
     return embed(f"tuxpaint:{find('tuxpaint', folder)}", limit=items, settings=settings, progress=progress)
 
 
+def shapes_with_questions(
+    items: int | None = None, progress: Progress | None = None
+) -> tuple[PairedEmbeddings, dict[str, tuple[str, ...]]]:
+    """Easy-VQA's pictures with its questions and answers through MiniLM, cached; and what these are, by key."""
+    from modtrans_core.embed.pair_set import embed
+    from modtrans_core.embed.sources import load_source
+
+    pairs = PairedEmbeddings.load(embed("easy-vqa", limit=items, progress=progress))
+    listed = load_source("easy-vqa").items  # type: ignore[attr-defined]  # a listing
+    return pairs, {item.key: item.values["text"] for item in listed}
+
+
 def languages(
     pairs: str | Path, source: str = f"text-{LOCALES[0]}", *, seeds: int = 5, report: Progress = silent
 ) -> pd.DataFrame:
@@ -220,7 +232,9 @@ def _answered(trial: Trial, texts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         if name:
             fitted = one.fit(_preset(name, trial.seed), unseen=True)
             deltas = (
-                (fitted.translate(np.asarray(part.c)) - one.mean)[np.searchsorted(part.item, part.pairs.rows("text")[1])]
+                (fitted.translate(np.asarray(part.c)) - one.mean)[
+                    np.searchsorted(part.item, part.pairs.rows("text")[1])
+                ]
                 for part in (trial.validation, trial.test)
             )
             on_validation, delta = deltas

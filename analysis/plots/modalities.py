@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, point, rows
+from analysis.plots.style import GREY, LABELS, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def controls(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Recall@10 by pairs as they are (full) and shuffled (open), a row a route and split; the cross is chance.
+    """Centered recall@10 by pairs as they are (full) and shuffled (open), a row a route and split; the cross is chance.
 
     `scores` is that of `analysis.experiments.modalities.controlled`; bars are the standard deviation over seeds.
     """
@@ -26,10 +26,10 @@ def controls(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for (method, training), own in cell.groupby(["method", "training"], sort=False):
             index, full = methods.index(method), training == "paired"
             label = method if y == 0 and full else None
-            _point(own["recall_at_10"], y + _apart(index, len(methods)), index, full, label, ax)
+            _point(own["centered_recall_at_10"], y + _apart(index, len(methods)), index, full, label, ax)
     rows(ax, [f"{route}\n{split}, gallery {cell['gallery'].mean():.0f}" for (route, split), cell in cells])
     ax.set_xlim(left=0)
-    ax.set_xlabel("recall@10 (open: shuffled pairs)")
+    ax.set_xlabel(f"{LABELS['centered_recall_at_10']} (open: shuffled pairs)")
     return ax
 
 

@@ -22,7 +22,9 @@ def in_this_process(monkeypatch):
         return [work(Trial.of(loaded, *route, seed)) for seed in range(seeds) for route in routes]
 
     monkeypatch.setattr(modalities, "every_trial", alone)
-    monkeypatch.setattr(modalities, "_preset", lambda name, *_: preset(name, {"landmarks": 0} if name == "calibrated" else {}))
+    monkeypatch.setattr(
+        modalities, "_preset", lambda name, *_: preset(name, {"landmarks": 0} if name == "calibrated" else {})
+    )
 
 
 def test_one_space_is_found_and_another_is_not(tmp_path):
@@ -59,7 +61,9 @@ def test_what_is_learned_by_group_is_no_leak():
     c = np.repeat(rng.normal(size=(60, 6)), 4, axis=0) + 0.5 * rng.normal(size=(240, 6))
     z = c @ rng.normal(size=(6, 6))
     pairs = PairedEmbeddings({"audio": c, "text": z}, group=np.repeat(np.arange(60), 4))
-    found = controlled(pairs, "audio", "text", seeds=2, methods=["ridge"]).groupby(["split", "training"])["recall_at_10"]
+    found = controlled(pairs, "audio", "text", seeds=2, methods=["ridge"]).groupby(["split", "training"])[
+        "recall_at_10"
+    ]
     assert found.mean()["by group", "paired"] > 0.95
     assert found.mean()["by group", "shuffled"] < 0.45
 
@@ -81,7 +85,9 @@ def shown(rng, n=240, informative=True):
     """Pictures of a color and a shape, two questions each; yes and no lie where they lie whatever is asked."""
     colors, shapes = np.array(["red", "blue", "green"]), np.array(["circle", "square"])
     color, shape = rng.integers(3, size=n), rng.integers(2, size=n)
-    image = np.concatenate([np.eye(3)[color], np.eye(2)[shape], np.ones((n, 1))], axis=1) + 0.1 * rng.normal(size=(n, 6))
+    image = np.concatenate([np.eye(3)[color], np.eye(2)[shape], np.ones((n, 1))], axis=1) + 0.1 * rng.normal(
+        size=(n, 6)
+    )
     place = {word: rng.normal(size=16) for word in ("what color?", "what shape?", "is it red?", *colors, *shapes)}
     place |= {"yes": np.zeros(16), "no": np.zeros(16)}
     texts, vectors = {}, []

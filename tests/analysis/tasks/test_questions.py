@@ -10,7 +10,11 @@ from analysis.tasks.questions import WEIGHTS, Answers, weight_of
 def asked():
     rng = np.random.default_rng(0)
     question = rng.choice(["what color?", "what shape?", "is it red?"], 300)
-    possible = {"what color?": ["red", "blue", "green"], "what shape?": ["circle", "square"], "is it red?": ["no", "yes"]}
+    possible = {
+        "what color?": ["red", "blue", "green"],
+        "what shape?": ["circle", "square"],
+        "is it red?": ["no", "yes"],
+    }
     answer = np.array([rng.choice(possible[one]) for one in question])
     place = {text: rng.normal(size=6) for text in sorted({f"{q} {a}" for q, a in zip(question, answer, strict=True)})}
     vectors = np.array([place[f"{q} {a}"] for q, a in zip(question, answer, strict=True)])

@@ -294,7 +294,11 @@ def test_questions_with_answers_are_captions(tmp_path, monkeypatch):
     import types
 
     package = types.ModuleType("easy_vqa")
-    package.get_train_questions = lambda: (["is it red?", "what shape?", "is it red?"], ["no", "circle", "no"], [1, 1, 1])
+    package.get_train_questions = lambda: (
+        ["is it red?", "what shape?", "is it red?"],
+        ["no", "circle", "no"],
+        [1, 1, 1],
+    )
     package.get_test_questions = lambda: (["what shape?"], ["square"], [1])
     package.get_train_image_paths = package.get_test_image_paths = lambda: {1: str(tmp_path / "1.png")}
     monkeypatch.setitem(sys.modules, "easy_vqa", package)
@@ -314,7 +318,9 @@ def test_one_encoder_serves_all_modalities_of_its_kind(names, tmp_path):
 
     rng = np.random.default_rng(0)
     for name in ("both", "french"):
-        np.savez(tmp_path / f"{name}.npz", key=np.array(["270B", "270B-1F3FB", "2764"]), vectors=rng.normal(size=(3, 4)))
+        np.savez(
+            tmp_path / f"{name}.npz", key=np.array(["270B", "270B-1F3FB", "2764"]), vectors=rng.normal(size=(3, 4))
+        )
     both, french = (f"array:{tmp_path / name}.npz" for name in ("both", "french"))
     out = embed(f"emojibase:{names}", tmp_path / "pairs.npz", {"text": both, "text-fr": french})
     pairs = PairedEmbeddings.load(out)
