@@ -203,9 +203,8 @@ def judged(method: str, part: pd.DataFrame) -> tuple[bool, str]:
         return abs(mean[method] - RATIO * identity) <= NEAR, f"the identity / sqrt(10) is {RATIO * identity:.4f}"
     if method == "CLIP-GEN":
         below = identity < floor
-        return bool(
-            below
-        ), f"the condition itself, {'below' if below else 'above'} what a constant reaches, {floor:.3f}"
+        than = "below" if below else "above"
+        return bool(below), f"the condition itself, {than} what a constant reaches, {floor:.3f}"
     if method == "VDLGAN":
         why = f"its code is not public; a linear Gaussian model after its idea, without pairs; ridge has {ridge:.3f}"
         return False, why

@@ -59,9 +59,5 @@ def judged(row: Row, above: bool, random: bool) -> tuple[bool, str]:
         return above, f"two encoders that share nothing; {'above' if above else 'not above'} the floor in every split"
     assert row.floor is not None and row.ours is not None
     narrow = row.floor > NARROW
-    said = (
-        "targets of random weights lie close together: the cosine is the floor"
-        if narrow
-        else "conditions that know little"
-    )
-    return narrow and abs(row.ours - row.floor) < 0.05, said
+    said = "targets lie close together, and the cosine is the floor" if narrow else "of the conditions"
+    return narrow and abs(row.ours - row.floor) < AT_FLOOR, f"random weights: {said}"
