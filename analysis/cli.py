@@ -315,6 +315,58 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Tables:
+    """Example: modtrans tables 2 3 --pairs coco.npz --data packages --seeds 5
+
+    Print the poster's Tables 2 to 6: its number, ours on data that are here, floor, ceiling and recall, and one word:
+    reproduced, reproduced in mechanism, or could not be, with the reason. Rows whose data are missing say what
+    they take; `analysis.experiments.packages` lists what --data may hold.
+    """
+
+    numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
+    """tables. Default: all"""
+    data: Path | None = None
+    """folder of packages from npm and Debian. Default: what needs none"""
+    pairs: tuple[Path, ...] = ()
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; a name with COCO or CC3M in
+    it says that it is the poster's data"""
+    seeds: int = 5
+    """splits, each with its own seed"""
+    out: Path = Path("results/tables")
+    """folder for tables/poster.csv, figures/poster.pdf and .png, and tables.txt"""
+    overwrite: bool = False
+    """measure anew where --out holds tables"""
+
+    def run(self) -> None:
+        from analysis.experiments.poster_tables import REGISTRY, as_frame, as_text, table
+        from analysis.paper.tables import save_table
+        from analysis.plots.poster_tables import beside
+        from analysis.plots.style import paper_style, save_figure
+        from modtrans_core.progress import reporting
+        from modtrans_core.store.files import refuse_existing, replacing
+
+        refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
+        for path in self.pairs:
+            refuse_unless(path.exists(), "pairs", str(path), "a pair set")
+        chosen = self.numbers or tuple(REGISTRY)
+        refuse_unless(not self.pairs or 2 in chosen, "pairs", str(self.pairs[:1]), "Table 2 among the tables")
+        refuse_existing(self.out / "tables.txt", self.overwrite)
+        rows = []
+        for number in chosen:
+            with reporting(None, 1, f"Table {number}", "part") as report:
+                options = {"pairs": self.pairs} if number == 2 else {}
+                rows += table(number, self.data, self.seeds, report, **options)
+        save_table(as_frame(rows), self.out, "poster")
+        with paper_style():
+            save_figure(beside(as_frame(rows)), self.out, "poster")
+        with replacing(self.out / "tables.txt") as temporary:
+            temporary.write_text(as_text(rows), encoding="utf-8")
+        print(as_text(rows))
+        say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
+
+
+@dataclass(frozen=True)
 class Caption:
     """Example: modtrans caption runs/first pairs.npz captions.csv --decoder coco_weights.pt --length 10
 
@@ -421,9 +473,16 @@ class Generate:
 
 
 VERBS_HERE = {
-    **VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench, "compare": Compare, "caption": Caption,
+    **VERBS,
+    "bound": Bound,
+    "certify": Certify,
+    "paper": Paper,
+    "bench": Bench,
+    "compare": Compare,
+    "tables": Tables,
+    "caption": Caption,
     "generate": Generate,
-}  # fmt: skip
+}
 
 
 def main() -> None:

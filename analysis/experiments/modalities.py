@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.cross_domain import MENDED, cross_domain
 from analysis.experiments.domains import Crossings
-from analysis.experiments.packages import find
+from analysis.experiments.packages import PACKAGES, find
+from analysis.experiments.poster_tables import Row
+from analysis.experiments.translation import ONE
 from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.questions import Answers, weight_of
 from modtrans_core import PairedEmbeddings, Pairing, preset
@@ -31,12 +34,16 @@ SPOKEN = "fr"
 """the language of which most captions are read aloud"""
 METHODS = ("identity", "ridge", "ridge towards tI", "calibrated")
 """presets that are raced where both modalities have one encoder; else the identity and what is drawn to it are not"""
+TABLED = (ONE, MENDED)
+"""methods beside the poster's Table 4: its own, and `calibrated`"""
 KINDS = ("all", "what", "yes/no")
 """of questions"""
 
 
 def emoji_by_artist(folder: str | Path, items: int = 0, progress: Progress | None = None) -> Crossings:
-    """OpenMoji to each other set of emoji in the folder, and back: the same things and names, other pictures. Cached.
+    """OpenMoji to other pictures of the same emoji, and back: its own line drawings, and other artists'. Cached.
+
+    Keys, groups and names are the same in all of them, so that `cross` trains on no emoji that it tests on.
 
     Parameters
     ----------
@@ -50,28 +57,24 @@ def emoji_by_artist(folder: str | Path, items: int = 0, progress: Progress | Non
         return pairs.at_most(items) if items else pairs
 
     openmoji = loaded(cached_openmoji(progress=progress))
-    crossings: Crossings = {}
+    others = {"lines": loaded(embed("openmoji", settings={"style": "black"}, progress=progress))}
     for name in there(ARTISTS, folder):
-        other = loaded(embed(f"iconify:{find(name, folder)}", progress=progress))
-        crossings[f"OpenMoji → {ARTISTS[name]}"] = openmoji, other
-        crossings[f"{ARTISTS[name]} → OpenMoji"] = other, openmoji
+        others[ARTISTS[name]] = loaded(embed(f"iconify:{find(name, folder)}", progress=progress))
+    crossings: Crossings = {}
+    for name, other in others.items():
+        crossings |= {f"OpenMoji to {name}": (openmoji, other), f"{name} to OpenMoji": (other, openmoji)}
     return crossings
 
 
 def there(names: Iterable[str], folder: str | Path) -> list[str]:
-    """Those of the packages that lie in the folder; none in the folder ""."""
-    return [name for name in names if not lacking([name], folder)]
+    """Those of the packages that lie in the folder; none where the folder is ""."""
+    return [name for name in names if folder and any(Path(folder).glob(PACKAGES[name].pattern))]
 
 
-def lacking(names: Iterable[str], folder: str | Path) -> list[str]:
-    """What fetches each of the packages that do not lie in the folder; of all of them in the folder ""."""
-    found = []
-    for name in names:
-        try:
-            find(name, folder or "(no folder)")
-        except FileNotFoundError as error:
-            found.append(str(error))
-    return found
+def left_out(names: Sequence[str], folder: str | Path) -> dict[str, str]:
+    """The packages that do not lie in the folder, each with the command that fetches it."""
+    found = there(names, folder)
+    return {name: PACKAGES[name].command for name in names if name not in found}
 
 
 def names_by_locale(folder: str | Path, items: int | None = None, progress: Progress | None = None) -> Path:
@@ -88,6 +91,18 @@ def stamps_read_aloud(folder: str | Path, items: int | None = None, progress: Pr
 
     settings = {"modalities": f"image,text-en,text-{SPOKEN},audio-{SPOKEN}"}
     return embed(f"tuxpaint:{find('tuxpaint', folder)}", limit=items, settings=settings, progress=progress)
+
+
+def shapes_with_questions(
+    items: int | None = None, progress: Progress | None = None
+) -> tuple[PairedEmbeddings, dict[str, tuple[str, ...]]]:
+    """Easy-VQA's pictures with its questions and answers through MiniLM, cached; and what these are, by key."""
+    from modtrans_core.embed.pair_set import embed
+    from modtrans_core.embed.sources import load_source
+
+    pairs = PairedEmbeddings.load(embed("easy-vqa", limit=items, progress=progress))
+    listed = load_source("easy-vqa").items  # type: ignore[attr-defined]  # a listing
+    return pairs, {item.key: item.values["text"] for item in listed}
 
 
 def languages(
@@ -124,12 +139,19 @@ def controlled(
     *,
     seeds: int = 5,
     methods: Sequence[str] = ("ridge", "calibrated"),
+    landmarks: int = 512,
     report: Progress = silent,
 ) -> pd.DataFrame:
     """Groups kept together and torn apart, each with the pairs of the training part as they are and shuffled.
 
     Near-copies on both sides of a split can be recognised and need no translation: what is better by item than by group
     is that leak. Of shuffled pairs nothing can be learned but the mean, so that they must rank at chance.
+
+    Parameters
+    ----------
+    methods : names of presets.
+    landmarks : radial basis functions of `calibrated`, at most.
+    report : called with (ways to split done, in all).
 
     Returns
     -------
@@ -141,7 +163,7 @@ def controlled(
         for done, (name, one) in enumerate({"by group": pairs, "by item": replace(pairs, group=None)}.items()):
             path = Path(folder) / f"{done}.npz"
             one.save(path)
-            work = partial(_paired_and_shuffled, methods=methods)
+            work = partial(_paired_and_shuffled, methods=methods, landmarks=landmarks)
             tables = every_trial(work, path, [(source, target)], seeds)
             found += [table.assign(split=name) for table in tables]
             report(done + 1, 2)
@@ -149,12 +171,12 @@ def controlled(
     return table.assign(chance=np.minimum(1.0, 10 / table["gallery"]))
 
 
-def _paired_and_shuffled(trial: Trial, methods: Sequence[str]) -> pd.DataFrame:
+def _paired_and_shuffled(trial: Trial, methods: Sequence[str], landmarks: int) -> pd.DataFrame:
     rng = np.random.default_rng([trial.seed, 1])
     parts = trial.train, trial.validation
     shuffled = Trial.between(trial.seed, *(shuffle(part, rng) for part in parts), trial.test)
     for name, one in {"paired": trial, "shuffled": shuffled}.items():
-        one.race({method: _preset(method, trial.seed) for method in methods}, training=name)
+        one.race({method: _preset(method, trial.seed, landmarks) for method in methods}, training=name)
     return pd.concat([trial.table(), shuffled.table()], ignore_index=True)
 
 
@@ -166,8 +188,8 @@ def shuffle(pairing: Pairing, rng: np.random.Generator) -> Pairing:
     return Pairing(replace(pairs, arrays=arrays, counts=counts), pairing.source, target)
 
 
-def _preset(name: str, seed: int) -> Any:
-    return preset(name, {"seed": seed} if name == "calibrated" else {})
+def _preset(name: str, seed: int, landmarks: int = 512) -> Any:
+    return preset(name, {"seed": seed, "landmarks": landmarks} if name == "calibrated" else {})
 
 
 def questions(
@@ -210,7 +232,9 @@ def _answered(trial: Trial, texts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         if name:
             fitted = one.fit(_preset(name, trial.seed), unseen=True)
             deltas = (
-                (fitted.translate(np.asarray(part.c)) - one.mean)[np.searchsorted(part.item, part.pairs.rows("text")[1])]
+                (fitted.translate(np.asarray(part.c)) - one.mean)[
+                    np.searchsorted(part.item, part.pairs.rows("text")[1])
+                ]
                 for part in (trial.validation, trial.test)
             )
             on_validation, delta = deltas
@@ -229,3 +253,34 @@ def _asked(part: Pairing, texts: Mapping[str, Sequence[str]]) -> tuple[list[str]
     assert part.pairs.key is not None
     both = [text.rpartition(" ") for key in part.pairs.key for text in texts[str(key)]]
     return [question for question, _, _ in both], [answer for _, _, answer in both]
+
+
+def table4_rows(folder: Path | None, seeds: int, report: Progress = silent, items: int = 2000) -> list[Row]:
+    """Beside the poster's Table 4: one set of emoji to train on, another to test on, both ways.
+
+    Parameters
+    ----------
+    folder : where packages were fetched to; None: OpenMoji in colour and its line drawings alone.
+    report : called with (crossings done, in all).
+    items : of each set, at most.
+
+    Returns
+    -------
+    A row a crossing, method and score: `Sim_txt` of pictures to texts, `Sim_img` of texts to pictures. The floor is the
+    cosine of the mean of the targets that were trained on.
+    """
+    crossings = emoji_by_artist(folder or "", items)
+    routes = {("image", "text"): "Sim_txt", ("text", "image"): "Sim_img"}
+    scores = cross_domain(crossings, list(routes), seeds, report=report, steps=150)
+    rows = []
+    for (crossing, method, route), own in scores.groupby(["crossing", "method", "route"], sort=False):
+        if method not in TABLED:
+            continue
+        away, home = (own[own["trained"] == where] for where in ("away", "home"))
+        facts = {"floor": float(away["floor"].mean()), "gallery": int(away["gallery"].mean())}
+        facts["recall_at_10"] = float(away["centered_recall_at_10"].mean())
+        score = next(score for pair, score in routes.items() if " → ".join(pair) == route)
+        why = f"trained at home {home['cosine'].mean():.3f}, centered R@10 {home['centered_recall_at_10'].mean():.3f}"
+        data = f"EfficientNet-lite0, MiniLM, {route}, {own['n'].iloc[0]} items to train on"
+        rows.append(Row.of(4, f"{crossing}: {method}", score, away["cosine"].tolist(), data=data, why=why, **facts))
+    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like, restored
 from modtrans_core.train import TrainConfig, train
+
+TRAIN = TrainConfig(steps=100, batch=64, learning_rate=1e-3, weight_decay=0.0, ema=0.0)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class LearnedNoiseConfig:
     """units of a hidden layer; 0: 2d, which is 1024 for d = 512"""
     seed: int = 0
     """of the noise of a translation; a row's noise is a function of its direction and of this"""
-    train: TrainConfig = TrainConfig(steps=100, batch=64, learning_rate=1e-3, weight_decay=0.0, ema=0.0)
+    train: TrainConfig = TRAIN
 
     def __post_init__(self) -> None:
         refuse_unless(0 < self.temperature < float("inf"), "temperature", self.temperature, "a positive number")
@@ -88,7 +91,7 @@ class LearnedNoiseTranslator(Stored, nn.Module):
 def network(d: int, width: int) -> nn.Sequential:
     """Three hidden layers of leaky ReLU, (n, d) -> (n, d)."""
     sizes = [d, width, width, width]
-    hidden = [(nn.Linear(a, b), nn.LeakyReLU(0.01)) for a, b in zip(sizes, sizes[1:], strict=False)]
+    hidden = [(nn.Linear(a, b), nn.LeakyReLU(0.01)) for a, b in pairwise(sizes)]
     return nn.Sequential(*(layer for pair in hidden for layer in pair), nn.Linear(width, d))
 
 

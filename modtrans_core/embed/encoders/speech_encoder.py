@@ -65,7 +65,9 @@ class SpeechEncoder(Encoder):
         return np.concatenate([frames.mean(0), frames.max(0), frames.std(0)])
 
     def facts(self) -> dict[str, Any]:
-        steps = f"mono, 16 kHz (polyphase filter), at most {_SECONDS} s, silence before; mean, maximum, deviation over time"
+        steps = (
+            f"mono, 16 kHz (polyphase filter), at most {_SECONDS} s, silence before; mean, maximum, deviation over time"
+        )
         return self._facts("pyopen-wakeword", self._sha256, steps)
 
 

@@ -56,7 +56,9 @@ def emojibase(
     for key in keys:
         lacking = [locale for locale in chosen if key not in names[locale]]
         values = {f"text-{locale}": named[key] for locale, named in names.items() if key in named}
-        entries.append(Skipped(key, f"no name in {lacking[0]}") if lacking else Item(key, values, group[base_form(key)]))
+        entries.append(
+            Skipped(key, f"no name in {lacking[0]}") if lacking else Item(key, values, group[base_form(key)])
+        )
     facts = {
         "name": "emoji names",
         "captions": "emojibase's labels",

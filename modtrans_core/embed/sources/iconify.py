@@ -62,7 +62,8 @@ def _svg(icons: dict[str, Any], name: str) -> Svg:
     """The drawing of that name; sizes that it does not state are the set's."""
     icon = icons["icons"][name]
     left, top, width, height = (
-        icon.get(side, icons.get(side, default)) for side, default in (("left", 0), ("top", 0), ("width", 16), ("height", 16))
+        icon.get(side, icons.get(side, default))
+        for side, default in (("left", 0), ("top", 0), ("width", 16), ("height", 16))
     )
     box = escape(f"{left} {top} {width} {height}")
     return Svg(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">{icon["body"]}</svg>')

@@ -30,7 +30,10 @@ def test_a_shift_of_a_modality_changes_nothing(circles, fit, c_at, z_at):
     np.testing.assert_allclose(moved.translate(circles(c_at)), zhat, atol=1e-5)
     np.testing.assert_allclose(moved.gallery_vectors(circles(z_at)), plain.gallery_vectors(circles(0.6)), atol=1e-5)
     if c_at != 0.1:
-        assert np.abs(fit(MoveConfig("identity"), circles(c_at), circles(z_at)).translate(circles(c_at)) - zhat).max() > 0.3
+        assert (
+            np.abs(fit(MoveConfig("identity"), circles(c_at), circles(z_at)).translate(circles(c_at)) - zhat).max()
+            > 0.3
+        )
 
 
 def test_it_ranks_by_collapsed_vectors(circles, fit):

@@ -78,7 +78,7 @@ class TestPosterior:
     def test_a_q_that_is_trained_on_the_evidence_lower_bound_converges_to_it(self, rng, fit):
         """An amortised normal q(z|c) = N(W (c - m_c) + b, L L^T), by gradient steps on the bound itself."""
         t = 0.05
-        c, z = unit(rng.normal(size=(400, D)) + [2, 0, 0]), unit(rng.normal(size=(400, D)) + [1, 1, 0])
+        c, z = (unit(rng.normal(size=(400, D)) + np.array(mean)) for mean in ((2, 0, 0), (1, 1, 0)))
         fitted = fit(GaussianConfig(t), c, z)
         parts = (Pairing(mt.PairedEmbeddings({"image": a, "text": b}), "image", "text")
                  for a, b in ((c[:300], z[:300]), (c[300:], z[300:])))  # fmt: skip

@@ -43,7 +43,7 @@ class TestLAFITE:
         assert not expected(share)(cosines(zhat, c) > level + 0.02)
 
     def test_a_cosine_is_divided_by_the_root_of_ten(self, c, fit):
-        """Given <e, c>, the rest of e is symmetric about c: E cos(zhat, z) = cos(c, z) E cos(zhat, c), by quadrature."""
+        """Given <e, c>, the rest of e is symmetric about c, so that E cos(zhat, z) = cos(c, z) E cos(zhat, c)."""
         z = unit(c + 0.05 * np.random.default_rng(1).normal(size=c.shape))
         exact = quad(lambda x: AlignmentLaw(D).pdf(x) * lafite_level(x), -0.5, 0.5, epsabs=1e-9)[0]
         assert exact == pytest.approx(10**-0.5, abs=1 / D)
