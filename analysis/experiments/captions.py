@@ -188,5 +188,5 @@ def texts_of(pairing: Pairing) -> list[list[str]]:
 
 def _nearest(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """The row of the gallery with the largest inner product with each query (n,)."""
-    found = nearest(*(torch.from_numpy(np.asarray(rows, np.float32)) for rows in (queries, gallery)), 1)[0]
-    return found[:, 0].numpy()
+    q, g = (torch.from_numpy(np.asarray(rows, np.float32)) for rows in (queries, gallery))
+    return nearest(q, g, 1)[0][:, 0].numpy()
