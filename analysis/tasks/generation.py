@@ -94,12 +94,9 @@ def raw_length(folder: str | Path) -> float:
             from safetensors import safe_open
 
             with safe_open(files[0], framework="np") as file:
-                return float(
-                    np.hypot(*(np.linalg.norm(file.get_tensor(name).astype(np.float64)) for name in (mean, std)))
-                )
-    raise ValueError(
-        f"length: none given, and {folder} has no prior or image_normalizer in safetensors to take it from"
-    )
+                moments = [file.get_tensor(name).astype(np.float64) for name in (mean, std)]
+            return float(np.hypot(np.linalg.norm(moments[0]), np.linalg.norm(moments[1])))
+    raise ValueError(f"length: none given, and {folder} has no prior or image_normalizer to take it from")
 
 
 def pictures(
