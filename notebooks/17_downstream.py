@@ -84,7 +84,7 @@ else:
 # %%
 drawable = "OpenMoji" in str(loaded.metadata.get("dataset"))
 if drawable:
-    shown = sheet(Trial.of(loaded, *route[::-1], 0), captions.CALIBRATED, queries=5, k=8)
+    shown = sheet(Trial.of(loaded, *route[::-1], 0), captions.CALIBRATED, queries=4, k=8)
     keys = set(shown.queries).union(*(keys.ravel().tolist() for keys in shown.results.values()))
     with paper_style():
         save_figure(contact_sheet(shown, *openmoji_pictures(keys)), out, "contact_sheet")
