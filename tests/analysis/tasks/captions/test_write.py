@@ -39,8 +39,13 @@ def command(folder, out, *more, decoder="transformer"):
     return run(VERBS_HERE, "modtrans", "", ["caption", *where, *how, *more])
 
 
-def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("analysis.tasks.captions.write.has_java", lambda: False)  # METEOR takes seconds to start
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch):
+    """METEOR takes seconds to start."""
+    monkeypatch.setattr("analysis.tasks.captions.write.has_java", lambda: False)
+
+
+def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp_path, capsys):
     out = tmp_path / "captions.csv"
     assert command(folder, out, "--beam", "2", "--json") == 0
     rows = list(csv.reader(out.open()))
