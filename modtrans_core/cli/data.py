@@ -44,7 +44,7 @@ class Embed:
     location_encoder: str | None = None
     """the same for places on the earth"""
     encoder: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODALITY=ENCODER ...")] = ()
-    """the same for modalities of other names, such as old-text=... new-text=..., one text for two encoders"""
+    """the same for modalities of other names, such as text-old=... text-new=..., one text for two encoders"""
     limit: int | None = None
     """embed at most this many items, whole groups. Default: all"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()

@@ -13,10 +13,10 @@ from modtrans_core.ahead import ahead
 from modtrans_core.embed.encoders import Encoder, NonFiniteEmbedding, load_encoder
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.sources import Item, Shard, Skipped
-from modtrans_core.embed.sources.reading import kind_of, read
+from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
-from modtrans_core.store.contents import INDEPENDENT
+from modtrans_core.store.contents import CLASSES, INDEPENDENT
 from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
 from modtrans_core.vectors import present
@@ -37,7 +37,7 @@ class ShardEncoder:
     def __init__(self, job: Job, device: str | None) -> None:
         self.job = job
         self.encoders: dict[str, Encoder] = {
-            modality: load_encoder(name, kind_of(modality), device) for modality, name in job.encoders.items()
+            modality: load_encoder(name, modality, device) for modality, name in job.encoders.items()
         }
         for encoder in self.encoders.values():
             encoder.check_length(job.entries())
@@ -45,6 +45,7 @@ class ShardEncoder:
             "dataset": dict(job.loaded.facts),
             **{modality: encoder.facts() for modality, encoder in self.encoders.items()},
             **({INDEPENDENT: list(job.loaded.independent)} if job.loaded.independent else {}),
+            **({CLASSES: list(job.loaded.classes)} if job.loaded.classes else {}),
         }
 
     def encode(self, shard: Shard, folder: Folder, progress: Callable[[int], object]) -> None:
@@ -92,11 +93,13 @@ class ShardEncoder:
     ) -> None:
         split = [-1 if item.split is None else SPLITS.index(item.split) for item in items]
         group = np.array([item.group for item in items]) if self.job.loaded.grouped else None
+        label = np.array([item.label for item in items]) if self.job.loaded.classes else None
         PairedEmbeddings(
             arrays=arrays,
             counts={modality: np.array(counts[modality]) for modality, rows in arrays.items() if rows.ndim == 3},
             group=group,
             own_split=np.array(split, dtype=np.int8) if self.job.loaded.has_splits else None,
+            label=label,
             metadata=self.metadata,
         ).save(path, dtype=self.job.dtype)
         texts = [item.values.get("text") for item in items]
@@ -131,17 +134,16 @@ class ShardEncoder:
             return entry, {
                 modality: [encoder.prepare((place, entry.key))]
                 if encoder.precomputed
-                else [encoder.prepare(read(kind, value)) for value in _several(entry.values[modality], kind)]
+                else [encoder.prepare(read(modality, value)) for value in _several(entry.values[modality], modality)]
                 for modality, encoder in self.encoders.items()
-                for kind in [kind_of(modality)]
             }
         except ValueError as error:
             return Skipped(entry.key, str(error)), {}
 
 
-def _several(value: Any, kind: str) -> tuple[Any, ...]:
+def _several(value: Any, modality: str) -> tuple[Any, ...]:
     """The values of an item in a modality; a location is one value although it is a tuple."""
-    return value if isinstance(value, tuple) and kind != "location" else (value,)
+    return value if isinstance(value, tuple) and modality != "location" else (value,)
 
 
 def _encoded(encoder: Encoder, keys: list[str], values: list[list[Any]]) -> np.ndarray:

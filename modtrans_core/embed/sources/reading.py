@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-
-def kind_of(modality: str) -> str:
-    """What a modality's values are: its name, or the last word of it where several are alike.
-
-    Examples
-    --------
-    >>> kind_of("text"), kind_of("old-text"), kind_of("new-text")
-    ('text', 'text', 'text')
-    """
-    return modality.rpartition("-")[2]
+from modtrans_core.embed.encoders import kind_of
 
 
 def read(modality: str, value: Any) -> Any:
@@ -24,11 +15,12 @@ def read(modality: str, value: Any) -> Any:
     ValueError
         If the value cannot be read; the message is a few words that are the same for all such values.
     """
-    if modality == "image":
+    kind = kind_of(modality)
+    if kind == "image":
         from modtrans_core.embed.sources.pictures import read_picture
 
         return read_picture(value)
-    if modality == "audio":
+    if kind == "audio":
         from modtrans_core.embed.sources.sounds import read_sound
 
         return read_sound(value)

