@@ -269,7 +269,9 @@ def cifar10(
     return by_prompts(data.take(np.flatnonzero(np.asarray(data.own_split) == 2)), classes, translator)
 
 
-def by_prompts(test: PairedEmbeddings, classes: np.ndarray, translator: Translator | None = None) -> pd.DataFrame:
+def by_prompts(
+    test: PairedEmbeddings, classes: np.ndarray, translator: Translator | None = None
+) -> pd.DataFrame:
     """Labelled pictures by the vectors of their classes (C, d); see `cifar10`."""
     image = one_vector(test, "image")
     rows: list[dict[str, Any]] = []

@@ -68,15 +68,15 @@ def test_both_modalities_are_embedded_by_encoders_of_their_own(file, tmp_path, m
     vectors = {name: np.random.default_rng(d).normal(size=(6, d)) for name, d in (("old", 3), ("new", 5))}
     for name, rows in vectors.items():
         np.savez(tmp_path / f"{name}.npz", key=np.array(keys), vectors=rows.astype(np.float32))
-    encoders = [f"{name}-text=array:{tmp_path / name}.npz" for name in vectors]
+    encoders = [f"text-{name}=array:{tmp_path / name}.npz" for name in vectors]
     out = tmp_path / "pairs.npz"
     arguments = ["embed", f"wordnet:{file}", "--out", str(out), "--device", "cpu", "--encoder", *encoders]
     assert run(VERBS, "modtrans", "", arguments) == 0
     pairs = PairedEmbeddings.load(out)
     assert pairs.key.tolist() == keys
     for name, rows in vectors.items():
-        np.testing.assert_allclose(pairs.arrays[f"{name}-text"], rows, atol=1e-6)
-        assert pairs.encoder(f"{name}-text")["encoder"] == f"array:{tmp_path / name}.npz"
+        np.testing.assert_allclose(pairs.arrays[f"text-{name}"], rows, atol=1e-6)
+        assert pairs.encoder(f"text-{name}")["encoder"] == f"array:{tmp_path / name}.npz"
 
 
 @pytest.mark.parametrize(
