@@ -77,9 +77,9 @@ if drawable:
         save_figure(contact_sheet(first, *openmoji_pictures(keys)), out, "contact_sheet")
 
 # %% [markdown]
-# **Answer.** On the score. Any of these maps finds more by a corrected score than another map finds by cosine. Centering
-# is free and helps every map; a bank of training translations adds to it, and halves or quarters the share of items that
-# are never found. `dual` needs the other queries; most of what it wins is won without them.
+# **Answer.** On the score. Any of these maps finds more by a corrected score than another map finds by cosine.
+# Centering is free and helps every map; a bank of training translations adds to it, and fewer items are never found.
+# `dual` needs the other queries; most of what it wins is won without them.
 
 # %%
 metrics = {"items": len(data), "seeds": seeds, "gallery": float(table["gallery"].iloc[0])}

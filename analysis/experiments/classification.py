@@ -52,9 +52,9 @@ def classification(
 
     Returns
     -------
-    One row a method and score: `route`, `seed`, `method`, `score`, `parameter`, `transductive`, and `MEASURES`: those of
-    `analysis.tasks.classification.classified`, and of the cosine those of `pull`. A map is fitted to the training part,
-    the parameter of a score chosen on the validation part. Beside them are `MAJORITY` and `TRUE_TEXT`, and `RAW` where
+    One row a method and score: `route`, `seed`, `method`, `score`, `parameter`, `transductive`, and `MEASURES`: what
+    `analysis.tasks.classification.classified` says, and of the cosine what `pull` says. A map is fitted to the training
+    part, the parameter of a score chosen on the validation part. Beside them are `MAJORITY` and `TRUE_TEXT`, and `RAW` where
     both modalities share a space.
 
     Raises
@@ -176,7 +176,7 @@ def table6_rows(folder: Path | None, seeds: int = 5, report: Progress = silent, 
     floor = 100 * float(values[MAJORITY, ""]["accuracy"].mean())
     told = (
         "translating costs accuracy, for the mean favours the classes near it: the largest predicted class has"
-        " {largest_before:.0%} of all, centered {largest_after:.0%}, and centering brings {cosine:.1%} to {centered:.1%}"
+        " {largest_before:.0%} of all, centered {largest_after:.0%}, and centering makes {cosine:.1%} {centered:.1%}"
     ).format(**by.loc["calibrated"])
     ours = list(100 * values["calibrated", "cosine"]["accuracy"])
     word = verdict(60.74, float(np.mean(ours)), same=False, holds=holds)
@@ -211,7 +211,7 @@ def labelled(pairs: PairedEmbeddings, package: str | Path) -> PairedEmbeddings:
     known = subgroups(package)
     named = [known.get(_code(key), "") for key in np.asarray(pairs.key).tolist()]
     classes = sorted(set(named) - {""})
-    refuse_unless(bool(classes), "key", pairs.key[0], f"an emoji that {package} knows")  # type: ignore[index]
+    refuse_unless(bool(classes), "key", str(pairs.key[0]), f"an emoji that {package} knows")  # type: ignore[index]
     number = {name: place for place, name in enumerate(classes)}
     label = np.array([number.get(name, -1) for name in named])
     return replace(pairs, label=label, metadata={**pairs.metadata, CLASSES: classes})
@@ -269,9 +269,7 @@ def cifar10(
     return by_prompts(data.take(np.flatnonzero(np.asarray(data.own_split) == 2)), classes, translator)
 
 
-def by_prompts(
-    test: PairedEmbeddings, classes: np.ndarray, translator: Translator | None = None
-) -> pd.DataFrame:
+def by_prompts(test: PairedEmbeddings, classes: np.ndarray, translator: Translator | None = None) -> pd.DataFrame:
     """Labelled pictures by the vectors of their classes (C, d); see `cifar10`."""
     image = one_vector(test, "image")
     rows: list[dict[str, Any]] = []

@@ -119,11 +119,11 @@ class Sheet(NamedTuple):
 
 
 def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **settings: Any) -> Sheet:
-    """The first results of a few test items, evenly spaced over their groups, plain and corrected, and raw where the spaces are shared.
+    """The first results of a few test items, evenly spaced over their groups, plain and corrected.
 
     Parameters
     ----------
-    method : preset, with the settings.
+    method : preset, with the settings. Where both modalities share a space, the condition itself is `raw`.
     queries, k : how many, and the results of each.
     """
     validation, test, key = trial.validation, trial.test, np.asarray(trial.test.pairs.key)

@@ -55,7 +55,7 @@ def contact_sheet(sheet: Sheet, pictures: Mapping[str, np.ndarray], asked: Mappi
 def recalls(table: pd.DataFrame, measure: str = "recall_at_10", label: str = "recall@10") -> Figure:
     """A measure of every method by every score, one panel a route; means over splits and their standard deviation.
 
-    `table` has `route`, `method`, `score`, `transductive`, and the measure with its `_sd`; open points are transductive.
+    `table` has `route`, `method`, `score`, `transductive`, the measure and its `_sd`. Transductive points are open.
     """
     routes = table["route"].unique()
     figure, axes = plt.subplots(1, len(routes), figsize=(PAGE, 2.6), sharey=True, squeeze=False)
