@@ -54,8 +54,8 @@ def classification(
     -------
     One row a method and score: `route`, `seed`, `method`, `score`, `parameter`, `transductive`, and `MEASURES`: what
     `analysis.tasks.classification.classified` says, and of the cosine what `pull` says. A map is fitted to the training
-    part, the parameter of a score chosen on the validation part. Beside them are `MAJORITY` and `TRUE_TEXT`, and `RAW` where
-    both modalities share a space.
+    part, the parameter of a score chosen on the validation part. Beside them are `MAJORITY` and `TRUE_TEXT`, and `RAW`
+    where both modalities share a space.
 
     Raises
     ------
