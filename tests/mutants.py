@@ -54,8 +54,8 @@ MUTANTS = [
     Mutant(
         "tasks: dual looks at a bank of one",
         "analysis/tasks/retrieval.py",
-        'others = q if score == "dual"',
-        'others = q[:1] if score == "dual"',
+        "others = q if bank is None",
+        "others = q[:1] if bank is None",
         ("tests/analysis/tasks/test_retrieval.py",),
     ),
     Mutant(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiments.data import load_pairs, one_vector
-from analysis.experiments.packages import find
+from analysis.experiments.packages import PACKAGES, find
 from analysis.experiments.retrieval import needed, shared_space
 from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.classification import CIFAR10, chosen, class_vectors, classified, pull
@@ -165,11 +165,9 @@ def table6_rows(folder: Path | None, seeds: int = 5, report: Progress = silent, 
         Row.of(6, f"raw: {name}", "accuracy", verdict="could not be", why=why.format(known))
         for name, known in usual.items()
     ]
-    try:
-        find("emojibase", folder or "")
-    except FileNotFoundError:
+    if folder is None or not list(Path(folder).glob(PACKAGES["emojibase"].pattern)):
         return rows
-    found = openmoji_classes(folder or "", seeds=seeds, report=report, **options)
+    found = openmoji_classes(folder, seeds=seeds, report=report, **options)
     by = mended(found).set_index("method")
     holds = bool((by["cosine"] < by["centered"]).all() and (by["cosine"] < by["true_text"]).all())
     values = {name: part.sort_values("seed") for name, part in found.groupby(["method", "score"])}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -43,7 +43,9 @@ def contact_sheet(sheet: Sheet, pictures: Mapping[str, np.ndarray], asked: Mappi
             for place, key in enumerate(sheet.results[way][number]):
                 ax.imshow(pictures[key], extent=(place + 0.04, place + 0.96, y + 0.96, y + 0.04))
                 found = key == query
-                edge = {"edgecolor": COLOURS[1], "linewidth": 1.6} if found else {"edgecolor": PALE, "linewidth": 0.4}
+                edge: dict[str, Any] = (
+                    {"edgecolor": COLOURS[1], "linewidth": 1.6} if found else {"edgecolor": PALE, "linewidth": 0.4}
+                )
                 ax.add_patch(Rectangle((place + 0.04, y + 0.04), 0.92, 0.92, fill=False, **edge))
     ax.set_xlim(-left, k)
     ax.set_ylim(height, 0)

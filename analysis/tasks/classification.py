@@ -104,7 +104,9 @@ def classified(
     """
     label, C = np.asarray(label), len(classes)
     there = label >= 0
-    refuse_unless(label.shape == (len(queries),) and there.any(), "label", label.shape, f"one of ({len(queries)},)")
+    refuse_unless(
+        label.shape == (len(queries),) and bool(there.any()), "label", label.shape, f"one of ({len(queries)},)"
+    )
     refuse_unless(label.min() >= -1 and label.max() < C, "label", int(label.max()), f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)

@@ -156,8 +156,10 @@ def vectors(
                   "a positive number" if kind == 2 else "a whole number of neighbours")  # fmt: skip
     own = np.full(len(gallery), gallery.shape[1]) if gallery.ndim == 3 and counts is None else counts
     q, g = _directions("queries", queries, mean), _directions("gallery", gallery, mean, own, scaled=True)
-    others = q if score == "dual" else None if bank is None else _directions("bank", bank, mean)
-    return corrected(q, g, others, Correction(kind, number), counts) if kind else (q, g)
+    if not kind:
+        return q, g
+    others = q if bank is None else _directions("bank", bank, mean)
+    return corrected(q, g, others, Correction(kind, number), counts)
 
 
 def corrected(
