@@ -99,6 +99,10 @@ def test_a_row_is_what_the_task_says(found):
 def test_the_mean_costs_accuracy_and_centering_mends_it(found):
     row = mended(found).set_index("method").loc["ridge"]
     assert row["cosine"] + 0.1 < row["centered"] <= row["true_text"]
+    ridge = found[found["method"] == "ridge"].groupby("score")[["accuracy", "class_recall"]].mean()
+    corrected = ridge.loc[["csls", "inverted"], "accuracy"].idxmax()
+    assert row["corrected"] == ridge.loc[corrected, "accuracy"]
+    assert row["recall_corrected"] == ridge.loc[corrected, "class_recall"]
     assert row["largest_after"] + 0.2 < row["largest_before"] and row["follows"] > 0.5
 
 
