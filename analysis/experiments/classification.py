@@ -121,7 +121,8 @@ def mended(found: pd.DataFrame) -> pd.DataFrame:
     `method`; `cosine`, `centered`, `corrected` (the better of csls and inverted, by the mean), `true_text` (centered):
     accuracies, means over seeds; `recall_cosine`, `recall_centered`, `recall_corrected`, the mean class recall of
     these: a correction for hubs names classes alike often, which costs accuracy where their sizes differ;
-    `largest_before` and `largest_after`, the share of the largest predicted class by cosine and centered; `bonus` and `follows` by cosine.
+    `largest_before` and `largest_after`, the share of the largest predicted class by cosine
+    and centered; `bonus` and `follows` by cosine.
     """
     mean = found.groupby(["method", "score"])[MEASURES].mean()
     top, rows = mean.loc[TRUE_TEXT, "centered"]["accuracy"], []
