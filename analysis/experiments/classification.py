@@ -178,7 +178,8 @@ def table6_rows(folder: Path | None, seeds: int = 5, report: Progress = silent, 
     floor = 100 * float(values[MAJORITY, ""]["accuracy"].mean())
     told = (
         "translating costs accuracy, for the mean favours the classes near it: the largest predicted class has"
-        " {largest_before:.0%} of all, centered {largest_after:.0%}, and centering makes {cosine:.1%} {centered:.1%}"
+        " {largest_before:.0%} of all, centered {largest_after:.0%}, and centering lifts the accuracy from {cosine:.1%}"
+        " to {centered:.1%}, of {true_text:.1%} that the true text has"
     ).format(**by.loc["calibrated"])
     ours = list(100 * values["calibrated", "cosine"]["accuracy"])
     word = verdict(60.74, float(np.mean(ours)), same=False, holds=holds)
