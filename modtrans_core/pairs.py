@@ -157,7 +157,7 @@ class PairedEmbeddings:
         return array[there], np.nonzero(there)[0]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the vectors, their counts, groups, own split and labels: the same for the same data in any file format.
+        """SHA-256 of vectors, counts, groups, own split and labels: the same for the same data in any file format.
 
         Of a set of more than 2 GiB (as float32) it is taken from the shapes, all that is no vector and 1,024 rows of
         each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other

@@ -45,6 +45,41 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "tasks: the mean is left in centered queries",
+        "analysis/tasks/retrieval.py",
+        "own = unit(own) if scaled or mean is None else own",
+        "own = unit(own + (0 if scaled or mean is None else mean))",
+        ("tests/analysis/tasks/test_retrieval.py", "tests/analysis/tasks/test_classification.py"),
+    ),
+    Mutant(
+        "tasks: dual looks at a bank of one",
+        "analysis/tasks/retrieval.py",
+        "others = q if bank is None",
+        "others = q[:1] if bank is None",
+        ("tests/analysis/tasks/test_retrieval.py",),
+    ),
+    Mutant(
+        "scores: average precision counts ranks from 0",
+        "modtrans_core/scores.py",
+        "/ (len(every) - np.searchsorted(every, level))",
+        "/ (len(every) - np.searchsorted(every, level) - 1).clip(1)",
+        ("tests/core/test_scores.py",),
+    ),
+    Mutant(
+        "tasks: class recall is accuracy",
+        "analysis/tasks/classification.py",
+        "float((found[sizes > 0] / sizes[sizes > 0]).mean())",
+        "float(found.sum() / sizes.sum())",
+        ("tests/analysis/tasks/test_classification.py",),
+    ),
+    Mutant(
+        "pairs: labels stay behind when items are taken",
+        "modtrans_core/pairs.py",
+        "label=None if self.label is None else self.label[items]",
+        "label=None if self.label is None else self.label[: len(items)]",
+        ("tests/core/test_pairs.py",),
+    ),
+    Mutant(
         "search: the mean is left in the queries",
         "modtrans_core/search.py",
         "away_from(translator.mean.cpu().numpy(), rows)",

@@ -53,10 +53,11 @@ def retrieval(trial: Trial, methods: tuple[str, ...] = METHODS, landmarks: int =
         facts = {"route": trial.route, "seed": trial.seed, "method": name}
         for score, centered in WAYS:
             needs = needed(trial, translator, score, centered)
-            targets, own = np.asarray(validation.targets), {"counts": validation.counts, "item": validation.item}
-            needs["parameter"] = chosen(held, targets, score, **own, **needs)
-            targets, own = np.asarray(test.targets), {"counts": test.counts, "item": test.item}
-            found = measured(zhat, targets, score, alike=alike, **own, **needs)
+            needs["parameter"] = chosen(
+                held, np.asarray(validation.targets), score, counts=validation.counts, item=validation.item, **needs
+            )
+            targets = np.asarray(test.targets)
+            found = measured(zhat, targets, score, counts=test.counts, item=test.item, alike=alike, **needs)
             rows.append({**facts, **found, "score": score + ", centered" * (centered and score != "centered")})
         if vectors := own_vectors(translator, test):
             found = ranking_scores(*vectors, test.counts, test.item, alike)
@@ -119,11 +120,11 @@ class Sheet(NamedTuple):
 
 
 def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **settings: Any) -> Sheet:
-    """The first results of a few test items, evenly spaced over their groups, plain and corrected, and raw where the spaces are shared.
+    """The first results of a few test items, evenly spaced over their groups, plain and corrected.
 
     Parameters
     ----------
-    method : preset, with the settings.
+    method : preset, with the settings. Where both modalities share a space, the condition itself is `raw`.
     queries, k : how many, and the results of each.
     """
     validation, test, key = trial.validation, trial.test, np.asarray(trial.test.pairs.key)

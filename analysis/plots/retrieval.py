@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -43,7 +43,9 @@ def contact_sheet(sheet: Sheet, pictures: Mapping[str, np.ndarray], asked: Mappi
             for place, key in enumerate(sheet.results[way][number]):
                 ax.imshow(pictures[key], extent=(place + 0.04, place + 0.96, y + 0.96, y + 0.04))
                 found = key == query
-                edge = {"edgecolor": COLOURS[1], "linewidth": 1.6} if found else {"edgecolor": PALE, "linewidth": 0.4}
+                edge: dict[str, Any] = (
+                    {"edgecolor": COLOURS[1], "linewidth": 1.6} if found else {"edgecolor": PALE, "linewidth": 0.4}
+                )
                 ax.add_patch(Rectangle((place + 0.04, y + 0.04), 0.92, 0.92, fill=False, **edge))
     ax.set_xlim(-left, k)
     ax.set_ylim(height, 0)
@@ -55,7 +57,7 @@ def contact_sheet(sheet: Sheet, pictures: Mapping[str, np.ndarray], asked: Mappi
 def recalls(table: pd.DataFrame, measure: str = "recall_at_10", label: str = "recall@10") -> Figure:
     """A measure of every method by every score, one panel a route; means over splits and their standard deviation.
 
-    `table` has `route`, `method`, `score`, `transductive`, and the measure with its `_sd`; open points are transductive.
+    `table` has `route`, `method`, `score`, `transductive`, the measure and its `_sd`. Transductive points are open.
     """
     routes = table["route"].unique()
     figure, axes = plt.subplots(1, len(routes), figsize=(PAGE, 2.6), sharey=True, squeeze=False)

@@ -1,6 +1,6 @@
-"""Classification by prompts: a class is the mean direction of the prompts that name it, and a query goes to the nearest.
+"""Classification by prompts: a class is the mean direction of prompts that name it, and a query goes to the nearest.
 
-Raw, a query is the embedding of a picture in the space of the prompts; translated, it is zhat of a picture's embedding.
+Raw, a query is the embedding of a picture in the space of the prompts; translated, it is zhat of another embedding.
 The protocol is that of LAION's CLIP_benchmark [1]_, with the scores of `analysis.tasks.retrieval` besides the cosine.
 
 Why a translation classifies worse than it could. With zhat = m + delta the score of class j is <m, g_j> + <delta, g_j>:
@@ -104,8 +104,10 @@ def classified(
     """
     label, C = np.asarray(label), len(classes)
     there = label >= 0
-    refuse_unless(label.shape == (len(queries),) and there.any(), "label", label.shape, f"one of ({len(queries)},)")
-    refuse_unless(-1 <= label.min() and label.max() < C, "label", int(label.max()), f"-1 to {C - 1}")
+    refuse_unless(
+        label.shape == (len(queries),) and bool(there.any()), "label", label.shape, f"one of ({len(queries)},)"
+    )
+    refuse_unless(label.min() >= -1 and label.max() < C, "label", int(label.max()), f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)
     order = np.argsort(-(q @ g.T), axis=1, kind="stable")

@@ -1,7 +1,7 @@
 """A gallery ranked for queries by scores that take its hubs out: plain arrays, or the translations of any translator.
 
-A **hub** is an item that many queries rank high, whatever they ask for. A translation is zhat = m + delta, with the mean
-m of the targets, so that
+A **hub** is an item that many queries rank high, whatever they ask for. A translation is zhat = m + delta, with the
+mean m of the targets, so that
 
     <zhat, g> = <m, g> + <delta, g>:
 
@@ -13,10 +13,11 @@ inner product of a unit query q and a unit gallery vector g:
     centered   the cosine of zhat - m, zhat of its own length, and g - m: what is left is delta
     csls       s - r(g)/2, r(g) the mean s of g and the k queries of a bank that are nearest to it [1]_
     inverted   s - log(mean exp(b s))/b over the queries of a bank: the order of exp(b s) / sum exp(b s') [2]_
-    dual       inverted, its bank the queries themselves [3]_: **transductive**, a query is ranked otherwise beside others
+    dual       inverted, its bank the queries themselves [3]_: **transductive**, each depends on those beside it
 
 The last three can be centered as well. All are inner products of vectors with at most one more coordinate (`vectors`),
-so that an index of inner products ranks by them, and a translator that `modtrans_core.protocol.Ranks` has them built in.
+so that an index of inner products ranks by them. A translator that `modtrans_core.protocol.Ranks` has such a score
+built in.
 
 References
 ----------
@@ -151,12 +152,14 @@ def vectors(
     ):
         refuse_unless(given is not None or not needed, name, None, f"an array of vectors, for the score {score!r},")
         refuse_unless(given is None or taken, name, "an array", f"nothing, for the score {score!r},")
-    refuse_unless(not kind or number > 0 and (kind == 2 or number == int(number)), "parameter", parameter,
+    refuse_unless(not kind or (number > 0 and (kind == 2 or number == int(number))), "parameter", parameter,
                   "a positive number" if kind == 2 else "a whole number of neighbours")  # fmt: skip
     own = np.full(len(gallery), gallery.shape[1]) if gallery.ndim == 3 and counts is None else counts
     q, g = _directions("queries", queries, mean), _directions("gallery", gallery, mean, own, scaled=True)
-    others = q if score == "dual" else None if bank is None else _directions("bank", bank, mean)
-    return corrected(q, g, others, Correction(kind, number), counts) if kind else (q, g)
+    if not kind:
+        return q, g
+    others = q if bank is None else _directions("bank", bank, mean)
+    return corrected(q, g, others, Correction(kind, number), counts)
 
 
 def corrected(

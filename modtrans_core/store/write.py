@@ -49,9 +49,7 @@ def write_beside(
     _save(path, path, _beside(group, own_split, label), {"metadata": json.dumps(metadata, sort_keys=True)})
 
 
-def _beside(
-    group: np.ndarray | None, own_split: np.ndarray | None, label: np.ndarray | None
-) -> dict[str, np.ndarray]:
+def _beside(group: np.ndarray | None, own_split: np.ndarray | None, label: np.ndarray | None) -> dict[str, np.ndarray]:
     named = {"group": group, "own_split": own_split, "label": label}
     return {name: array for name, array in named.items() if array is not None}
 

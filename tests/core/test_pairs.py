@@ -295,7 +295,7 @@ def test_labels_and_the_names_of_classes_are_kept_in_every_layout(tmp_path, name
 
 def test_labels_follow_their_items_through_splits_and_choices():
     pairs = labelled()
-    place = {key: label for key, label in zip(pairs.key, pairs.label, strict=True)}
+    place = dict(zip(pairs.key, pairs.label, strict=True))
     for part in (*pairs.split(3), pairs.at_most(11)):
         assert [place[key] for key in part.key] == part.label.tolist()
     assert pairs.fingerprint() != replace(pairs, label=(pairs.label + 2) % 4 - 1).fingerprint()

@@ -23,7 +23,8 @@ def cifar10(path: str, *, limit: int | None = None, seed: int = 0, templates: st
     Returns
     -------
     Listing
-        key: `batch/number`. image: (32, 32, 3) uint8. text: one caption a template. split: train or test. label: its class.
+        key: `batch/number`. image: (32, 32, 3) uint8. text: one caption a template. split: train or test. label: the
+        class.
 
     Raises
     ------

@@ -1,9 +1,12 @@
 """Classification by prompts where the answer is known, and against scikit-learn."""
 
+import doctest
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
 
+from analysis.tasks import classification as task
 from analysis.tasks.classification import CIFAR10, chosen, class_vectors, classified, pull
 from modtrans_core.vectors import unit
 
@@ -94,3 +97,8 @@ def test_what_has_no_class_is_refused():
         class_vectors(["cat"], ["a cat"], len)
     with pytest.raises(ValueError, match="^classes"):
         class_vectors([], ["a {}"], len)
+
+
+def test_the_examples():
+    failed, attempted = doctest.testmod(task)
+    assert attempted and not failed

@@ -1,11 +1,13 @@
 """Scores of a ranking against their definitions, and galleries whose hubs are known."""
 
+import doctest
 import tracemalloc
 
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from analysis.tasks import retrieval as task
 from analysis.tasks.retrieval import SCORES, bank_of, chosen, measured, rank, vectors
 from modtrans_core import PairedEmbeddings, fit, ranking, scores
 from modtrans_core.vectors import unit
@@ -163,3 +165,8 @@ def test_a_bank_is_evenly_spaced_translations():
     translator = fit(PairedEmbeddings({"image": image, "text": image[:, :4] + 1}))
     np.testing.assert_array_equal(bank_of(translator, image, 20), translator.translate(image[::3]))
     assert len(bank_of(translator, image, 25)) == 20
+
+
+def test_the_examples():
+    failed, attempted = doctest.testmod(task)
+    assert attempted and not failed

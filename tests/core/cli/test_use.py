@@ -31,6 +31,13 @@ def test_evaluate_scores_the_test_part(run, modtrans):
     test = PairedEmbeddings.load("pairs.npz").split(0)[2]
     assert scores == pytest.approx(evaluate(load("run"), test)) and scores["ceiling"] is None
     assert json.loads(modtrans("evaluate", "run", "pairs.npz", "--json", "--limit", "5")[1])["gallery"] == 5
+    rankings = json.loads(modtrans("evaluate", "run", "pairs.npz", "--json", "--ranking")[1])["rankings"]
+    for name, expected in evaluate(load("run"), test, ranking=True)["rankings"].items():
+        assert rankings[name] == pytest.approx(expected)
+    assert rankings["own"]["recall_at_10"] == pytest.approx(scores["own_recall_at_10"])
+    printed = modtrans("evaluate", "run", "pairs.npz", "--ranking")[1].splitlines()
+    assert [line.split()[0] for line in printed[-5:]] == ["ranking", "plain", "centered", "own", "hubs:"]
+    assert f"{rankings['centered']['mrr']:.3f}" in printed[-3] and "median rank" in printed[-5]
     status, out, err = modtrans("evaluate", "run", "pairs.npz", "--split", "all")
     assert (
         status == 0

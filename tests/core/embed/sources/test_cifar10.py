@@ -96,6 +96,7 @@ def check(found, batches):
             np.testing.assert_array_equal(image[..., channel].ravel(), pixels[1024 * channel : 1024 * (channel + 1)])
         assert item.values["text"] == (f"a photo of a {CLASSES[labels[int(number)]]}.",)
         assert item.split == ("test" if name == "test_batch" else "train") and item.group == -1
+        assert item.label == labels[int(number)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

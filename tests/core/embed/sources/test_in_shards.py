@@ -77,6 +77,10 @@ def test_a_data_set_on_disk(tmp_path, jpeg, make):
     assert pairs.arrays["image"].shape == (2, 1280) and pairs.arrays["text"].shape[-1] == 384
     if make in (celeba, cifar10):
         assert pairs.own_split.tolist() == [0, 2]
+    if make is cifar10:
+        assert pairs.label.tolist() == [3, 3] and pairs.metadata["classes"][3] == "cat"
+    else:
+        assert pairs.label is None and "classes" not in pairs.metadata
     if make is celeba:
         assert pairs.group.tolist() == [7, 9]
 
