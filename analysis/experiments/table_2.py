@@ -88,7 +88,7 @@ def table2_rows(
     *,
     pairs: Sequence[Path] = (),
     steps: int = 150,
-    items: int = 0,
+    items: int = 1000,
 ) -> list[Row]:
     """Table 2 on every pair set in a shared space that is there.
 
