@@ -372,6 +372,112 @@ class Tables:
         say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
 
 
+@dataclass(frozen=True)
+class Caption:
+    """Example: modtrans caption runs/first pairs.npz captions.csv --decoder coco_weights.pt --length 10
+
+    Say what a translation shows. The conditions of a pair set are translated, and a published caption decoder, ClipCap
+    or CapDec, puts each into words; it has to be one for the encoder that the run translates into. Where the items have
+    captions of their own, the metrics of COCO's evaluation are printed.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.csv")]
+    """table to write, with the columns key and caption"""
+    decoder: Annotated[Path, tyro.conf.arg(metavar="CHECKPOINT.pt")]
+    """checkpoint as published: a mapper and GPT-2. Nothing but tensors is read from it"""
+    tokenizer: str = "gpt2"
+    """GPT-2's tokenizer: a folder, or a name that transformers downloads"""
+    unit: bool | None = None
+    """the decoder was trained on unit embeddings. Default: as published, a transformer was and an MLP was not"""
+    length: float | None = None
+    """of a decoder that was not: the mean length of raw training embeddings, which translations are brought to"""
+    beam: int = 5
+    """candidates of the beam search; 1: the likeliest word each time"""
+    references: Path | None = None
+    """captions to score by: a pair set that has some, or a .json file {key: [caption, ...]}. Default: those of PAIRS"""
+    limit: int | None = None
+    """at most so many items, evenly spaced. Default: all"""
+    json: bool = False
+    """print one JSON object"""
+    overwrite: bool = False
+    """replace OUT.csv when it is there"""
+
+    def run(self) -> None:
+        from analysis.tasks.captions.checkpoint import load_decoder
+        from analysis.tasks.captions.write import caption_items, read_references, scores, write_captions
+        from modtrans_core import load
+        from modtrans_core.store.files import refuse_existing
+
+        refuse_unless(self.output.suffix == ".csv", "OUT", str(self.output), "a name that ends in .csv")
+        refuse_existing(self.output, self.overwrite)
+        given = read_references(self.references) if self.references else {}
+        decoder = load_decoder(self.decoder, self.tokenizer, unit=self.unit)
+        captions = caption_items(
+            load(self.run_folder), decoder, self.pairs, width=self.beam, length=self.length, limit=self.limit
+        )
+        write_captions(self.output, captions)
+        say(f"{self.output}: {len(captions)} captions")
+        references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
+        if not references:
+            return
+        found = scores(captions, references)
+        shown = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in found.items()}
+        print(json.dumps(found) if self.json else "\n".join(f"{name:8} {value}" for name, value in shown.items()))
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Example: modtrans generate runs/first pairs.npz pictures/ --model karlo-v1-alpha-image-variations --limit 8
+
+    Draw what a translation shows. The conditions of a pair set are translated into image embeddings, and a diffusion
+    model that reads those draws each: Karlo or Stable unCLIP, of the CLIP that the run translates into. A picture is
+    the same wherever its item stands.
+    """
+
+    run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """run folder of `modtrans train`"""
+    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
+    output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """folder for 000000.png, ... and pictures.csv, which names their items"""
+    model: Path
+    """folder of kakaobrain/karlo-v1-alpha-image-variations, or of a Stable unCLIP for image variations"""
+    length: float | None = None
+    """of raw embeddings, which translations are brought to. Default: from --prior, or from the model's normalizer"""
+    prior: Path | None = None
+    """folder of kakaobrain/karlo-v1-alpha, whose prior knows the length"""
+    steps: int | None = None
+    """denoising steps. Default: the model's"""
+    seed: int = 0
+    """of the noise"""
+    limit: int | None = None
+    """at most so many items, evenly spaced. Default: all"""
+    batch: int = 4
+    """pictures at once"""
+    device: str = "cpu"
+    """cpu or cuda"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from analysis.tasks.generation import draw_items, load_generator, raw_length
+        from modtrans_core import load
+        from modtrans_core.store.files import refuse_existing
+
+        refuse_existing(self.output, self.overwrite)
+        length = raw_length(self.prior or self.model) if self.length is None else self.length
+        pipeline = load_generator(self.model, self.device)
+        drawn = draw_items(
+            load(self.run_folder), pipeline, self.pairs, self.output, length,
+            steps=self.steps, seed=self.seed, limit=self.limit, batch=self.batch,
+        )  # fmt: skip
+        say(f"{self.output}: {drawn} pictures, of embeddings of length {length:.2f}")
+
+
 VERBS_HERE = {
     **VERBS,
     "bound": Bound,
@@ -380,6 +486,8 @@ VERBS_HERE = {
     "bench": Bench,
     "compare": Compare,
     "tables": Tables,
+    "caption": Caption,
+    "generate": Generate,
 }
 
 
