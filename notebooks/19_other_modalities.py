@@ -46,8 +46,8 @@ left_out
 
 # %% [markdown]
 # ## Other artists
-# Each crossing trains on one set of pictures and tests on another, of emoji that were not trained on; beside it, trained
-# where it is tested. The floor is the cosine of the mean of the targets that were trained on.
+# Each crossing trains on one set of pictures and tests on another, of emoji that were not trained on; beside it stands
+# what was trained where it is tested. The floor is the cosine of the mean of the targets that were trained on.
 
 # %%
 tell = partial(report, out, text="fitting")
@@ -105,8 +105,8 @@ control.round(3)
 
 # %% [markdown]
 # ## Questions about a picture
-# The picture of a shape is translated into the embeddings of `question answer` texts. What it adds to the log of how often
-# an answer was right, with a weight that the validation part chooses, picks the answer.
+# The picture of a shape is translated into the embeddings of `question answer` texts. How near each answer lies, with a
+# weight that the validation part chooses, is added to the log of how often it was right.
 
 # %%
 answered = asked = pd.DataFrame()

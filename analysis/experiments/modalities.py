@@ -204,8 +204,8 @@ def questions(
 
     Returns
     -------
-    One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (all, what,
-    yes/no), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
+    One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (of
+    `KINDS`), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
     """
     assert pairs.key is not None
     pairs = replace(pairs, own_split=None)

@@ -221,7 +221,7 @@ def stamps(tmp_path, jpeg, sound):
     folder, voice = "./usr/share/tuxpaint/stamps/", sound(np.zeros(1600), format="OGG")
     square = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9"/></svg>'
     members = {
-        "animals/birds/crow.txt": "A  crow.\nfr.utf8=Un corbeau.\nde.utf8=\n".encode(),
+        "animals/birds/crow.txt": b"A  crow.\nfr.utf8=Un corbeau.\nde.utf8=\n",
         "animals/birds/crow.png": jpeg("blue"),
         "animals/birds/crow.svg": square,
         "animals/birds/crow.ogg": b"its cry, which is no caption",
