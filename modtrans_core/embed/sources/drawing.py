@@ -47,7 +47,7 @@ class Svg:
         try:
             return draw(self.svg)
         except Exception:  # resvg_py and the parser below it raise what they like
-            raise ValueError("damaged drawing") from None
+            raise ValueError("drawing that resvg cannot draw") from None
 
     @property
     def identity(self) -> str:
