@@ -45,6 +45,34 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "questions: what all answers share counts too",
+        "analysis/tasks/questions.py",
+        "vectors[first] - mean[own])",
+        "vectors[first])",
+        ("tests/analysis/tasks/test_questions.py",),
+    ),
+    Mutant(
+        "modalities: shuffled pairs are the pairs",
+        "analysis/experiments/modalities.py",
+        "order, target, pairs = rng.permutation(len(pairing.pairs)), pairing.target, pairing.pairs",
+        "order, target, pairs = np.arange(len(pairing.pairs)), pairing.target, pairing.pairs",
+        ("tests/analysis/experiments/test_modalities.py",),
+    ),
+    Mutant(
+        "packages: the padding of an ar archive is not skipped",
+        "modtrans_core/embed/sources/tars.py",
+        "file.seek(int(size) + int(size) % 2, os.SEEK_CUR)",
+        "file.seek(int(size), os.SEEK_CUR)",
+        ("tests/core/embed/sources/test_packages.py",),
+    ),
+    Mutant(
+        "stamps: groups are as deep as folders go",
+        "modtrans_core/embed/sources/tuxpaint.py",
+        "parent.parts[:_FOLDERS]",
+        "parent.parts",
+        ("tests/core/embed/sources/test_packages.py",),
+    ),
+    Mutant(
         "search: the mean is left in the queries",
         "modtrans_core/search.py",
         "away_from(translator.mean.cpu().numpy(), rows)",
