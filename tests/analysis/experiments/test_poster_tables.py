@@ -105,10 +105,11 @@ class TestTable2:
         assert abs(mean["LAFITE"] - mean["CLIP-GEN"] / 10**0.5) < table_2.NEAR
         assert abs(mean["CapDec noise"] - mean["CLIP-GEN"] / (1 + 0.016 * 256) ** 0.5) < 0.02
 
-    def test_without_pairs_it_comes_near_ridge(self, scores):
+    def test_without_pairs_it_is_above_what_a_constant_reaches(self, scores):
+        """The condition itself is below it: the gap is one vector, which unpaired rows tell."""
         mean = scores.groupby("method")["cosine"].mean()
-        assert mean["CLIP-GEN"] < scores["floor"].min() < mean["VDLGAN"]
-        assert abs(mean["ridge"] - mean["VDLGAN"]) < 0.05 and mean["mean shift"] > mean["CLIP-GEN"] + 0.3
+        assert mean["CLIP-GEN"] < scores["floor"].max() < mean["VDLGAN"] - 0.05
+        assert mean["mean shift"] > mean["CLIP-GEN"] + 0.3 and mean["C3"] > 0.9
 
     def test_a_mechanism_that_does_not_hold_is_not_claimed(self, scores):
         part = scores.set_index("method")
@@ -129,8 +130,8 @@ class TestTable2:
         assert found["cosine"] == pytest.approx(cosine, abs=1e-6) and found["floor"] < 0.3
 
     def test_one_space_is_needed(self, tmp_path):
-        mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9, 4)}).save(tmp_path / "two.npz")
-        with pytest.raises(ValueError, match="pairs: .*dimensions 9 and 4, one space"):
+        mt.PairedEmbeddings({"image": np.eye(9), "text": np.ones((9, 4))}).save(tmp_path / "two.npz")
+        with pytest.raises(ValueError, match="dimensions 9 and 4, one space"):
             table_2.named([tmp_path / "two.npz"])
 
     def test_texts_stand_beside_the_posters_texts(self, tmp_path):
