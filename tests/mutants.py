@@ -45,6 +45,55 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "LAFITE: half of the condition is left",
+        "analysis/translators/perturbed.py",
+        "own: float = 0.25",
+        "own: float = 0.75",
+        ("tests/analysis/translators/test_perturbed.py", "tests/analysis/experiments/test_poster_tables.py",),
+    ),
+    Mutant(
+        "CapDec: the noise of a whole vector has variance v",
+        "analysis/translators/perturbed.py",
+        "noise=0.016**0.5",
+        "noise=(0.016 / 512) ** 0.5",
+        ("tests/analysis/translators/test_perturbed.py",),
+    ),
+    Mutant(
+        "language-free: both sides of the same items are read",
+        "analysis/translators/language_free.py",
+        "np.flatnonzero(odd == 0), np.flatnonzero(odd == 1)",
+        "np.flatnonzero(odd == 0), np.flatnonzero(odd == 0)",
+        ("tests/analysis/translators/test_language_free.py",),
+    ),
+    Mutant(
+        "language-free: the posterior of twice the variance",
+        "analysis/translators/language_free.py",
+        "spectrum / (spectrum + t)",
+        "spectrum / (spectrum + 2 * t)",
+        ("tests/analysis/translators/test_language_free.py",),
+    ),
+    Mutant(
+        "C3: the mean is left in",
+        "analysis/translators/c3.py",
+        "normalize(rows.double() - mean, dim=1)",
+        "normalize(rows.double() - 0 * mean, dim=1)",
+        ("tests/analysis/translators/test_c3.py",),
+    ),
+    Mutant(
+        "LAFITE trained: the contrast has no right answer",
+        "analysis/translators/learned_noise.py",
+        "right = torch.arange(len(c), device=c.device)",
+        "right = torch.arange(len(c), device=c.device).flip(0)",
+        ("tests/analysis/translators/test_learned_noise.py",),
+    ),
+    Mutant(
+        "tables: a mechanism is claimed that does not hold",
+        "analysis/experiments/poster_tables.py",
+        "ours is not None and holds",
+        "ours is not None",
+        ("tests/analysis/experiments/test_poster_tables.py",),
+    ),
+    Mutant(
         "questions: what all answers share counts too",
         "analysis/tasks/questions.py",
         "vectors[first] - mean[own])",
