@@ -49,7 +49,7 @@ def table3_rows(
     ):
         part = scores[(scores["pair"] == pair) & (scores["route"] == route)]
         found = of_scores(3, row, column, part, f"{pair}, {route}")
-        holds, why = at_floor(found) if pair == random else above_floor(part)
+        holds, why = at_floor(found) if pair == random else above_floor(part, steps)
         rows.append(Row(**{**vars(found), "verdict": verdict(found.poster, found.ours, False, holds), "why": why}))
     return rows + [
         Row.of(3, "COCO: ViT-L/14 both", column, floor=KNOWN_FLOOR[modality], verdict="could not be",
@@ -58,10 +58,11 @@ def table3_rows(
     ]  # fmt: skip
 
 
-def above_floor(part: pd.DataFrame) -> tuple[bool, str]:
+def above_floor(part: pd.DataFrame, steps: int) -> tuple[bool, str]:
     """Whether the poster's translator is above the constant mean in every split (a line each), and a clause."""
     above = bool((part["cosine"] > part["floor"]).all())
-    return above, f"two encoders that share nothing; {'above' if above else 'not above'} the floor in every split"
+    than = "above" if above else "not above"
+    return above, f"two encoders that share nothing; {than} the floor in every split, after {steps} steps"
 
 
 def at_floor(row: Row) -> tuple[bool, str]:

@@ -165,8 +165,8 @@ class TestTable3:
 
     def test_above_the_floor_in_every_split(self):
         part = pd.DataFrame({"cosine": [0.6, 0.7], "floor": [0.5, 0.6]})
-        assert table_3.above_floor(part)[0]
-        assert not table_3.above_floor(part.assign(cosine=[0.6, 0.59]))[0]
+        assert table_3.above_floor(part, 9)[0]
+        assert not table_3.above_floor(part.assign(cosine=[0.6, 0.59]), 9)[0]
 
     def test_each_route_stands_beside_a_column(self, tmp_path, monkeypatch):
         """Targets that lie close together stand beside BERT's texts, whichever modality they are here."""
