@@ -49,7 +49,10 @@ MUTANTS = [
         "analysis/translators/perturbed.py",
         "own: float = 0.25",
         "own: float = 0.75",
-        ("tests/analysis/translators/test_perturbed.py", "tests/analysis/experiments/test_poster_tables.py",),
+        (
+            "tests/analysis/translators/test_perturbed.py",
+            "tests/analysis/experiments/test_poster_tables.py",
+        ),
     ),
     Mutant(
         "CapDec: the noise of a whole vector has variance v",
