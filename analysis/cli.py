@@ -378,7 +378,7 @@ class Caption:
 
     Say what a translation shows. The conditions of a pair set are translated, and a published caption decoder, ClipCap
     or CapDec, puts each into words; it has to be one for the encoder that the run translates into. Where the items have
-    captions of their own, the metrics of COCO's evaluation are printed.
+    captions of their own, the metrics of COCO's evaluation are printed, of those that the run was not fitted to.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -409,22 +409,24 @@ class Caption:
     def run(self) -> None:
         from analysis.tasks.captions.checkpoint import load_decoder
         from analysis.tasks.captions.write import caption_items, read_references, scores, write_captions
+        from analysis.tasks.items import familiar
         from modtrans_core import load
         from modtrans_core.store.files import refuse_existing
 
         refuse_unless(self.output.suffix == ".csv", "OUT", str(self.output), "a name that ends in .csv")
         refuse_existing(self.output, self.overwrite)
         given = read_references(self.references) if self.references else {}
-        decoder = load_decoder(self.decoder, self.tokenizer, unit=self.unit)
-        captions = caption_items(
-            load(self.run_folder), decoder, self.pairs, width=self.beam, length=self.length, limit=self.limit
-        )
+        translator, decoder = load(self.run_folder), load_decoder(self.decoder, self.tokenizer, unit=self.unit)
+        captions = caption_items(translator, decoder, self.pairs, width=self.beam, length=self.length, limit=self.limit)
         write_captions(self.output, captions)
         say(f"{self.output}: {len(captions)} captions")
         references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
         if not references:
             return
-        found = scores(captions, references)
+        seen = familiar(translator, self.pairs) & captions.keys()
+        if seen:
+            say(f"scored without {len(seen)} of them, which the run was fitted to")
+        found = scores({key: text for key, text in captions.items() if key not in seen}, references)
         shown = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in found.items()}
         print(json.dumps(found) if self.json else "\n".join(f"{name:8} {value}" for name, value in shown.items()))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.experiments import captions
+from analysis.experiments.classification import MEASURES, mended, openmoji_classes
 from analysis.experiments.data import at_most, load_pairs
 from analysis.experiments.retrieval import sheet
 from analysis.experiments.trial import Trial, every_trial
@@ -60,6 +61,22 @@ else:
     print(said[["ranking", *captions.SCORES, "items"]].round(1).to_string(index=False))
 
 # %% [markdown]
+# ## Which class does it have?
+# A picture is classified by the text "a picture of ..." that is nearest to its translation, among the subgroups of
+# Unicode's list. `corrected` lowers classes that are near to translations of any picture. `true_text` classifies the
+# item's own text, centered. `largest_before` and `largest_after` are the shares of the class that is said most, by
+# cosine and centered.
+
+# %%
+if data:
+    classes = openmoji_classes(data, str(path), seeds, partial(report, out, text="classes"))
+    mended_by = mended(classes)
+    save_table(mean_and_spread(classes, ["method", "score", "transductive"], MEASURES), out, "classes")
+    print(mended_by.round(3).to_string(index=False))
+else:
+    print("left out: data, a folder with the package emojibase-data, is empty")
+
+# %% [markdown]
 # ## What does it look like?
 # In place of a generated picture: the test pictures that are nearest to the translation of a text. What is right is
 # framed. `modtrans generate` draws pictures where a generator's weights are at hand.
@@ -67,7 +84,7 @@ else:
 # %%
 drawable = "OpenMoji" in str(loaded.metadata.get("dataset"))
 if drawable:
-    shown = sheet(Trial.of(loaded, *route[::-1], 0), captions.CALIBRATED, queries=5, k=8)
+    shown = sheet(Trial.of(loaded, *route[::-1], 0), captions.CALIBRATED, queries=4, k=8)
     keys = set(shown.queries).union(*(keys.ravel().tolist() for keys in shown.results.values()))
     with paper_style():
         save_figure(contact_sheet(shown, *openmoji_pictures(keys)), out, "contact_sheet")
@@ -83,9 +100,11 @@ best, ceiling, nothing, picture = (score.loc[way, [*captions.SCORES]] for way in
 metrics = {"captions": nested(table, "method", "ranking"), "items": len(loaded), "seeds": seeds}
 metrics |= {"tokens": runs["tokens"].iloc[0], "captioned": int(runs["items"].iloc[0]), "prefix_steps": prefix_steps}
 metrics["kept"] = {name: float(best[name] / ceiling[name]) for name in captions.SCORES}
+metrics["classes"] = mended_by.set_index("method").to_dict("index") if data else {}
 metrics["prefix"] = {} if said is None else said.set_index("ranking")[[*captions.SCORES]].to_dict("index")
 assert ((nothing < best) & (best < ceiling)).all(), "it lies between"
 other = not drawable or items or len(first.test.pairs) < 500  # what was found is of OpenMoji
 assert other or best["rouge_l"] > picture["rouge_l"], "it says more than the nearest picture's caption"
+assert other or not data or (mended_by["centered"] > mended_by["cosine"]).all(), "and its class by less of the mean"
 assert other or metrics["kept"]["bleu_4"] < metrics["kept"]["bleu_1"] < 0.9, "and loses phrases before words"
 write_metrics(out, metrics)

@@ -74,6 +74,6 @@ def scores(captions: Mapping[str, str], references: Mapping[str, list[str]]) -> 
     """
     both = [key for key in captions if key in references]
     if not both:
-        raise ValueError("references: of none of the captioned items, the same keys are needed")
+        raise ValueError("references: of none of the captions, of items that the run was not fitted to, are there")
     said, true = [captions[key] for key in both], [references[key] for key in both]
     return {"items": len(both), **score_captions(said, true, meteor=has_java())}

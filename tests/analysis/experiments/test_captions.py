@@ -85,7 +85,9 @@ def test_rows_of_table_5_say_what_was_looked_up(table):
     assert rows[PICTURE, "BLEU-1"].poster is None and rows[PICTURE, "BLEU-1"].verdict == ""
 
 
-@pytest.mark.parametrize(("bleu_4", "word"), WORDS_OF)
+@pytest.mark.parametrize(
+    ("bleu_4", "word"), [(20.0, "reproduced in mechanism"), (49.0, "could not be"), (1.0, "could not be")]
+)
 def test_the_mechanism_is_a_larger_loss_of_four_words_than_of_one(bleu_4, word):
     ours = {"bleu_1": 40.0, "bleu_4": bleu_4, "rouge_l": 40.0}
     others = {"bleu_1": 50.0, "bleu_4": 50.0, "rouge_l": 50.0}

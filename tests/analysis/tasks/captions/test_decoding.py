@@ -82,6 +82,13 @@ def test_two_candidates_find_what_the_likeliest_first_word_hides():
     assert greedy(Table(given=path), STOP, LONGEST)[0] == 0
 
 
+def test_candidates_are_kept_by_the_mean_of_their_log_probabilities():
+    """[2] has the best sum of all, -1, and [1, 0] and [1, 3] the better means, log(.5): those stay."""
+    given = {(): [-9.0, np.log(0.5), -1.0, -9, -9], (1,): [np.log(0.5), -9, -9, np.log(0.5), -9]}
+    found = beam(Table(given=given), STOP, width=2, longest=2)
+    assert sorted(words for words, _ in found) == [[1, 0], [1, 3]]
+
+
 def test_what_has_ended_keeps_its_length_while_others_go_on():
     """Ended after one word, and likelier than all that go on: nothing is added to it, though token 0 is."""
     given = {(): [0.0, -9, 0.5, -9, -9]}

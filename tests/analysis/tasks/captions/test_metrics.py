@@ -1,5 +1,6 @@
 """COCO's metrics on captions whose scores are known."""
 
+import doctest
 import math
 
 import pytest
@@ -21,6 +22,10 @@ def test_known_answers():
     first = (1 + beta**2) * precision * recall / (recall + beta**2 * precision)
     assert found["rouge_l"] == pytest.approx((first + 1) / 2)
     assert found["tokens"] == "given" and "meteor" not in found
+
+
+def test_the_example_is_true():
+    assert doctest.testmod(metrics).failed == 0
 
 
 def test_bleu_is_of_the_whole_set_and_no_mean_of_items():
