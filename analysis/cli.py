@@ -435,7 +435,7 @@ class Tables:
         refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
         for path in self.pairs:
             refuse_unless(path.exists(), "pairs", str(path), "a pair set")
-        chosen = self.numbers or tuple(REGISTRY)
+        chosen: tuple[int, ...] = self.numbers or tuple(REGISTRY)
         refuse_unless(not self.pairs or 2 in chosen, "pairs", str(self.pairs[:1]), "Table 2 among the tables")
         refuse_existing(self.out / "tables.txt", self.overwrite)
         rows = []

@@ -7,7 +7,7 @@ tell an item from its neighbours. What vectors know of an item is what the ranki
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,12 @@ def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[st
 
 
 def encoder_pairs(
-    sets: Mapping[str, str | Path], seeds: int, landmarks: int = 1024, steps: int = 300, report: Progress = silent
+    sets: Mapping[str, str | Path],
+    seeds: int,
+    landmarks: int = 1024,
+    steps: int = 300,
+    report: Progress = silent,
+    methods: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Race the `contenders` on every pair set, both ways between its first two modalities, by every seed.
 
@@ -61,6 +66,7 @@ def encoder_pairs(
     ----------
     sets : name -> file or folder of a pair set.
     report : called with (pair sets done, in all).
+    methods : those of the `contenders` alone. Default: all.
 
     Returns
     -------
@@ -68,7 +74,8 @@ def encoder_pairs(
     """
 
     def race(trial: Trial) -> pd.DataFrame:
-        trial.race(contenders(trial, landmarks, steps))
+        configs = contenders(trial, landmarks, steps)
+        trial.race({name: configs[name] for name in methods or configs})
         return trial.table()
 
     found = []

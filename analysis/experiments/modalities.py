@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +29,8 @@ from modtrans_core.vectors import unit
 
 ARTISTS = {"twemoji": "Twemoji", "noto": "Noto"}
 """packages of emoji -> what they are called"""
+QUESTIONS = "easy-vqa"
+"""a package of Python"""
 LOCALES = ("en", "fr", "de", "ru", "hi", "ja")
 """of the emoji names: from the first to each of the others"""
 SPOKEN = "fr"
@@ -67,14 +70,21 @@ def emoji_by_artist(folder: str | Path, items: int = 0, progress: Progress | Non
 
 
 def there(names: Iterable[str], folder: str | Path) -> list[str]:
-    """Those of the packages that lie in the folder; none where the folder is ""."""
-    return [name for name in names if folder and any(Path(folder).glob(PACKAGES[name].pattern))]
+    """Those of the packages that lie in the folder, easy-VQA's if it is installed; none where the folder is ""."""
+
+    def lies(name: str) -> bool:
+        if name == QUESTIONS:
+            return find_spec("easy_vqa") is not None
+        return any(Path(folder).glob(PACKAGES[name].pattern))
+
+    return [name for name in names if folder and lies(name)]
 
 
 def left_out(names: Sequence[str], folder: str | Path) -> dict[str, str]:
-    """The packages that do not lie in the folder, each with the command that fetches it."""
-    found = there(names, folder)
-    return {name: PACKAGES[name].command for name in names if name not in found}
+    """The packages that are not `there`, each with the command that fetches it."""
+    commands = {name: package.command for name, package in PACKAGES.items()}
+    commands[QUESTIONS] = 'pip install "modtrans[downstream]"'
+    return {name: commands[name] for name in names if name not in there([name], folder)}
 
 
 def names_by_locale(folder: str | Path, items: int | None = None, progress: Progress | None = None) -> Path:
@@ -204,8 +214,8 @@ def questions(
 
     Returns
     -------
-    One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (all, what,
-    yes/no), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
+    One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (of
+    `KINDS`), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
     """
     assert pairs.key is not None
     pairs = replace(pairs, own_split=None)

@@ -230,7 +230,7 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, note: int | None) -> dict[str, str]:
     """What is printed of a row, column by column."""
-    digits = 4 if (row.poster or row.ours or 0) < 1 else 2
+    digits = 4 if row.table < 5 else 2
 
     def shown(value: float | None) -> str:
         return "" if value is None else f"{value:.{digits}f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 
@@ -48,7 +48,7 @@ def beside(frame: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(
         len(tables), 1, figsize=(PAGE, 0.5 + 0.15 * sum(heights)), height_ratios=heights, squeeze=False
     )
-    found = {}
+    found: dict[str, Any] = {}
     for number, part, ax in zip(tables, parts, axes[:, 0], strict=True):
         one_table(part, ax)
         ax.set_title(f"Table {number}, {'cosine' if number < 5 else 'per cent'}", loc="left", fontsize=NOTE + 1)

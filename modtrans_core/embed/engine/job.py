@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
-from modtrans_core.embed.encoders import identity, kind_of
+from modtrans_core.embed.encoders import identity, base_modality
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.files import read_json, write_json
 from modtrans_core.store.headers import RECORD
@@ -73,9 +73,11 @@ class Job:
         """The encoder of each modality, by name."""
         own = self.loaded.encoders
         for modality in self.named:
-            if modality not in own and modality not in map(kind_of, own):
+            if modality not in own and modality not in map(base_modality, own):
                 raise ValueError(f"{modality}-encoder: {self.source} has no {modality}; it has {', '.join(own)}")
-        return {name: self.named.get(name, self.named.get(kind_of(name), encoder)) for name, encoder in own.items()}
+        return {
+            name: self.named.get(name, self.named.get(base_modality(name), encoder)) for name, encoder in own.items()
+        }
 
     @cached_property
     def description(self) -> dict[str, Any]:

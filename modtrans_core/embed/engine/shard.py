@@ -147,11 +147,18 @@ def _several(value: Any, modality: str) -> tuple[Any, ...]:
 
 
 def _encoded(encoder: Encoder, keys: list[str], values: list[list[Any]]) -> np.ndarray:
+    """The rows of all values, item by item; a text that comes again, as prompts of classes do, is encoded once."""
+    flat = list(chain.from_iterable(values))
+    texts = all(isinstance(value, str) for value in flat)
+    once = list(dict.fromkeys(flat)) if texts else flat
     try:
-        return encoder.encode_prepared(list(chain.from_iterable(values)))
+        rows = encoder.encode_prepared(once)
     except NonFiniteEmbedding as error:
-        key = np.repeat(keys, [len(several) for several in values])[error.index]
+        index = flat.index(once[error.index]) if texts else error.index
+        key = np.repeat(keys, [len(several) for several in values])[index]
         raise ValueError(f"{encoder.name}: the embedding of {key} is not finite") from None
+    place = {value: number for number, value in enumerate(once)} if texts else {}
+    return rows[[place[value] for value in flat]] if texts else rows
 
 
 def _padded(rows: np.ndarray, counts: np.ndarray, width: int) -> np.ndarray:

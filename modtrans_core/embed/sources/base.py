@@ -25,7 +25,7 @@ class Item:
     Parameters
     ----------
     key : names the item; unique in its source, with no path that leads out of a folder.
-    values : one entry a modality, `image`, `text`, `audio` or `location`, or one of these with a name of its own, such as
+    values : one entry a modality, `image`, `text`, `audio` or `location`, or one of these and a name of its own,
         `text-fr`: a value, or a tuple of one or more (the captions of a picture). Values are
         image: a path, the bytes of a file, an (h, w, 3) uint8 array, or a function that gives one of these when called;
         text: `str` with more than blanks in it; audio: a path, the bytes of a file, or such a function; location:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modtrans_core.extras import require
+
 SIZE = 224  # of the longer side of a picture in pixels
 
 
@@ -34,15 +36,18 @@ class Svg:
     ------
     ValueError
         From the call, if it cannot be drawn.
+    ModuleNotFoundError
+        From the call, if resvg is missing; the message is the command that installs it.
     """
 
     svg: str
 
     def __call__(self) -> np.ndarray:
+        require("resvg_py", "openmoji")
         try:
             return draw(self.svg)
         except Exception:  # resvg_py and the parser below it raise what they like
-            raise ValueError("damaged drawing") from None
+            raise ValueError("drawing that resvg cannot draw") from None
 
     @property
     def identity(self) -> str:

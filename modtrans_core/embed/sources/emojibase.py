@@ -30,8 +30,8 @@ def emojibase(
     Returns
     -------
     Listing
-        key: code points as OpenMoji writes them, less U+FE0F. text-<locale>: the name. group: variants in skin, gender or
-        direction. Emoji that a locale does not name are skipped.
+        key: code points as OpenMoji writes them, less U+FE0F. text-<locale>: the name. group: variants in skin, gender
+        or direction. Emoji that a locale does not name are skipped.
 
     Raises
     ------

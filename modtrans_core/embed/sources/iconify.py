@@ -20,7 +20,7 @@ def iconify(path: str, *, limit: int | None = None, seed: int = 0) -> Listing:
 
     Parameters
     ----------
-    path : a package of Iconify, as `npm pack @iconify-json/twemoji` fetches it; with names by code point (`chars.json`).
+    path : a package of Iconify with names by code point, as `npm pack @iconify-json/twemoji` fetches it.
     limit, seed : at most so many items, whole groups in an order that the seed decides.
 
     Returns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modtrans_core.embed.encoders import kind_of
+from modtrans_core.embed.encoders import base_modality
 
 
 def read(modality: str, value: Any) -> Any:
@@ -15,12 +15,12 @@ def read(modality: str, value: Any) -> Any:
     ValueError
         If the value cannot be read; the message is a few words that are the same for all such values.
     """
-    kind = kind_of(modality)
-    if kind == "image":
+    modality = base_modality(modality)
+    if modality == "image":
         from modtrans_core.embed.sources.pictures import read_picture
 
         return read_picture(value)
-    if kind == "audio":
+    if modality == "audio":
         from modtrans_core.embed.sources.sounds import read_sound
 
         return read_sound(value)

@@ -22,7 +22,7 @@ def asked():
 
 
 def test_the_prior_alone_is_the_most_frequent_answer(asked):
-    question, answer, vectors = asked
+    question, answer, _ = asked
     said = Answers.of(*asked).choose(np.zeros((300, 6)), question, weight=0.0)
     for one in np.unique(question):
         names, counts = np.unique(answer[question == one], return_counts=True)
@@ -56,7 +56,7 @@ def test_noise_gets_no_weight(asked):
 
 def test_what_all_answers_share_does_not_count(asked):
     """A constant along the question alone changes no answer: directions are centred question by question."""
-    question, answer, vectors = asked
+    question = asked[0]
     answers = Answers.of(*asked)
     for one in np.unique(question):
         np.testing.assert_allclose(answers.direction[answers.question == one].sum(0), 0, atol=1e-12)

@@ -5,17 +5,18 @@ import pytest
 import torch
 
 import modtrans_core as mt
-from analysis.translators import NEED_ONE_DIMENSION, SIMPLE, SLOWER, applicable, not_applicable
+from analysis.translators import LANGUAGE_FREE, NEED_ONE_DIMENSION, SIMPLE, SLOWER, applicable, not_applicable
 from analysis.translators.certify import certify_translator
 from modtrans_core import methods
 from modtrans_core.vectors import unit
 
 SMALL = {
     **{name: {"width": 16, "every": 5, "train.steps": 20} for name in ("MLP", "MLP InfoNCE", "residual MLP")},
+    "LAFITE trained": {"width": 8, "train.steps": 5},
     "kernel ridge": {"landmarks": 20},
     "released": {"width": 16, "depth": 2, "steps": 2, "reconstruction_steps": 2, "train.steps": 3, "train.batch": 16},
 }
-EVERY = (*SIMPLE, *SLOWER, "released")
+EVERY = (*SIMPLE, *SLOWER, *LANGUAGE_FREE, "released")
 
 
 def made(k, d, n=60):
@@ -96,16 +97,16 @@ class TestWhichApply:
     def test_two_dimensions(self):
         assert applicable(9, 8, SIMPLE) == ["constant mean", "procrustes", "ridge"]
         assert applicable(9, 8) == ["constant mean", "procrustes", "ridge", *SLOWER[1:]]
-        assert set(not_applicable(9, 8)) == set(NEED_ONE_DIMENSION)
+        assert set(not_applicable(9, 8, EVERY)) == set(NEED_ONE_DIMENSION)
         assert "9 and 8" in not_applicable(9, 8)["identity"]
 
-    @pytest.mark.parametrize("name", [*SIMPLE, *SLOWER, "released"])
+    @pytest.mark.parametrize("name", EVERY)
     @pytest.mark.parametrize(("k", "d"), [(6, 9), (9, 6), (1, 4), (4, 1)])
     def test_exactly_those_that_apply_translate(self, name, k, d):
         if (name, d) == ("released", 1):
             return
         settings = {"preset": name, "settings": SMALL.get(name), "device": "cpu"}
-        if name in not_applicable(k, d):
+        if name in not_applicable(k, d, EVERY):
             with pytest.raises(ValueError, match=f"{name}: .*one dimension is needed"):
                 mt.fit(made(k, d), **settings)
             return

@@ -221,7 +221,7 @@ def stamps(tmp_path, jpeg, sound):
     folder, voice = "./usr/share/tuxpaint/stamps/", sound(np.zeros(1600), format="OGG")
     square = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9"/></svg>'
     members = {
-        "animals/birds/crow.txt": "A  crow.\nfr.utf8=Un corbeau.\nde.utf8=\n".encode(),
+        "animals/birds/crow.txt": b"A  crow.\nfr.utf8=Un corbeau.\nde.utf8=\n",
         "animals/birds/crow.png": jpeg("blue"),
         "animals/birds/crow.svg": square,
         "animals/birds/crow.ogg": b"its cry, which is no caption",
@@ -327,3 +327,25 @@ def test_one_encoder_serves_all_modalities_of_its_kind(names, tmp_path):
     assert pairs.encoder("text-en")["encoder"] == both and pairs.encoder("text-fr")["encoder"] == french
     with pytest.raises(ValueError, match="image-encoder: emojibase:.* has no image; it has text-en, text-fr"):
         embed(f"emojibase:{names}", tmp_path / "other.npz", {"image": both})
+
+
+def test_a_text_that_comes_again_is_encoded_once():
+    """As the same questions of many pictures do; and one without a finite vector is named by the first that has it."""
+    from modtrans_core.embed.encoders import NonFiniteEmbedding
+    from modtrans_core.embed.engine.shard import _encoded
+
+    class Counting:
+        name, seen = "counting", []
+
+        def encode_prepared(self, prepared):
+            self.seen = list(prepared)
+            if "bad" in prepared:
+                raise NonFiniteEmbedding(self.name, prepared.index("bad"))
+            return np.array([[len(value), ord(value[0])] for value in prepared], dtype=np.float32)
+
+    encoder = Counting()
+    found = _encoded(encoder, ["a", "b", "c"], [["one", "three"], ["one"], ["two", "three"]])
+    assert found[:, 1].tolist() == [ord(letter) for letter in "otott"] and found[:, 0].tolist() == [3, 5, 3, 3, 5]
+    assert encoder.seen == ["one", "three", "two"]
+    with pytest.raises(ValueError, match="the embedding of c is not finite"):
+        _encoded(encoder, ["a", "b", "c"], [["one", "one"], ["one"], ["bad"]])
