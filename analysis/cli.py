@@ -179,22 +179,28 @@ class Paper:
     """Example: modtrans paper --profile smoke
 
     Make the paper: embed OpenMoji (once, then cached), run the notebooks, gather figures, tables and numbers, and
-    typeset the PDF. An interrupted run goes on where it was; finished notebooks are not run again.
+    typeset the PDF. An interrupted run goes on where it was; finished notebooks are not run again. `modtrans paper
+    poster-tables --data DIR` makes another one: each of the poster's tables, and what a translation is used for.
     """
 
+    paper: Positional[Literal["modality-translation", "poster-tables"]] = "modality-translation"
+    """which one"""
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: everything, small; default: what the paper prints; full: hours"""
-    out: Path = Path("modtrans-paper")
-    """folder to make"""
+    out: Path | None = None
+    """folder to make. Default: modtrans-paper or modtrans-poster-tables"""
     pairs: Path | None = None
     """your own pair set in place of OpenMoji"""
+    data: Path | None = None
+    """folder of files from npm and Debian, for poster-tables. Default: what needs them is left out, and named"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NOTEBOOK.NAME=VALUE ...")] = ()
     """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
 
     def run(self) -> None:
         from analysis.paper.make import make
 
-        pdf = make(self.out, self.profile, self.pairs, self.set)
+        out = self.out or Path("modtrans-paper" if self.paper == "modality-translation" else f"modtrans-{self.paper}")
+        pdf = make(out, self.profile, self.pairs, self.set, self.paper, self.data)
         say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
 
 

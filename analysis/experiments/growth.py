@@ -15,6 +15,7 @@ from analysis.experiments.synthetic import mean_alignment, waves
 from analysis.experiments.trial import Trial
 from modtrans_core import Pairing, preset
 from modtrans_core.calibrated.network import Held, learn
+from modtrans_core.device import default_device
 
 K, D, KAPPA, SHARE = 32, 48, 100.0, 0.5
 """of the sets, see `waves`"""
@@ -78,21 +79,22 @@ def with_network(
     """
     if len(trial.train.pairs) < TRIED:
         return translate, float("nan")
-    c, total, count = next(trial.validation.sums("cpu", len(trial.validation.pairs)))
+    device = default_device()
+    c, total, count = next(trial.validation.sums(device, len(trial.validation.pairs)))
     held = Held(c, total / count[:, None], trial.fit(config, unseen=True).translate(c))
 
     def fit(part: Pairing) -> Callable[[torch.Tensor], torch.Tensor]:
         return Trial.between(trial.seed, part, trial.validation, trial.test).fit(config, unseen=True).translate
 
-    learned = learn(trial.train, fit, held, torch.device("cpu"), trial.seed)
+    learned = learn(trial.train, fit, held, device, trial.seed)
     if learned is None:
         return translate, float("nan")
     network = learned.network
 
     @torch.inference_mode()
     def on_top(c: np.ndarray) -> np.ndarray:
-        rows = torch.from_numpy(c)
-        found: np.ndarray = network(rows, translate(rows)).numpy()
+        rows = torch.from_numpy(c).to(device)
+        found: np.ndarray = network(rows, translate(rows)).cpu().numpy()
         return found
 
     return on_top, learned.gain

@@ -14,10 +14,13 @@ from typing import Any
 from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
+from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.files import read_json, replacing, write_json
 
+PAPERS = ("modality-translation", "poster-tables")
+"""folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
 PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 160.0  # OpenMoji's pictures and captions on two cores
@@ -31,9 +34,10 @@ def project_folder(name: str) -> Path:
     raise ValueError(f"{name}: not found beside the package; install the project from its folder or its wheel")
 
 
-def source() -> Path:
+def source(paper: str = PAPERS[0]) -> Path:
     """The paper's own folder."""
-    return project_folder("papers") / "modality-translation"
+    refuse_unless_in("paper", paper, PAPERS)
+    return project_folder("papers") / paper
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Stage:
     name: str
     seconds: float
     pairs: bool = False
+    """whether it looks at the pair set"""
+    data: bool = False
+    """whether it reads packages of npm and Debian"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -50,16 +57,16 @@ class Stage:
         return project_folder("notebooks") / f"{self.name}.ipynb"
 
 
-def stages(profile: str) -> list[Stage]:
-    """The notebooks of the paper in order, as `paper.toml` lists them."""
-    if profile not in PROFILES:
-        raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
-    listed = tomllib.loads((source() / "paper.toml").read_text(encoding="utf-8"))["notebook"]
+def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
+    """The notebooks of a paper in order, as its `paper.toml` lists them."""
+    refuse_unless_in("profile", profile, PROFILES)
+    listed = tomllib.loads((source(paper) / "paper.toml").read_text(encoding="utf-8"))["notebook"]
     return [
         Stage(
             name=entry["name"],
             seconds=float(entry["seconds"][profile]),
             pairs=entry.get("pairs", False),
+            data=entry.get("data", False),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
         )
         for entry in listed
@@ -91,8 +98,15 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
     return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
 
 
-def make(out: Path, profile: str = "default", pairs: Path | None = None, settings: Sequence[str] = ()) -> Path:
-    """Run the paper's notebooks and compile it; return the PDF.
+def make(
+    out: Path,
+    profile: str = "default",
+    pairs: Path | None = None,
+    settings: Sequence[str] = (),
+    paper: str = PAPERS[0],
+    data: Path | None = None,
+) -> Path:
+    """Run a paper's notebooks and compile it; return the PDF.
 
     A notebook whose text, parameters, data and imports are those of its last run is not run again, so that an
     interrupted call goes on where it was and a finished one returns at once.
@@ -103,35 +117,40 @@ def make(out: Path, profile: str = "default", pairs: Path | None = None, setting
     profile : `smoke` (all of it, small), `default`, or `full`.
     pairs : pair set for the notebooks that look at data. Default: OpenMoji, embedded once and cached.
     settings : parameters `NOTEBOOK.NAME=VALUE` that take the place of the profile's.
+    paper : one of `PAPERS`.
+    data : folder with the files of `analysis.experiments.packages`. Default: what needs one is left out, and named.
     """
-    planned = with_settings(stages(profile), settings)
+    planned = stages(profile, paper)
+    if data is not None:
+        where = {"data": str(data.resolve())}
+        planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
+    planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)
     if pairs is not None:
         PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
-    _claim(out, profile, pairs)
+    _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
     embedding = EMBED_SECONDS * (pairs is None and not openmoji_is_cached())
     with Display(sum(stage.seconds for stage in planned) + embedding + 5) as display:
         with display.part("embedding OpenMoji", embedding) as report:
-            data = pairs.resolve() if pairs is not None else cached_openmoji(progress=report)
-        fingerprint = PairedEmbeddings.load(data).fingerprint()
+            given = pairs.resolve() if pairs is not None else cached_openmoji(progress=report)
+        fingerprint = PairedEmbeddings.load(given).fingerprint()
         imports, numbers = Imports.found(), {}
         for stage in planned:
             results = out / "notebooks" / stage.name
             kept, current = results / "stamp", stamp(stage, fingerprint, imports)
             with display.part(stage.name, stage.seconds, results):
                 if not kept.exists() or kept.read_text() != current:
-                    parameters = {**stage.parameters, **({"pairs": str(data)} if stage.pairs else {})}
+                    parameters = {**stage.parameters, **({"pairs": str(given)} if stage.pairs else {})}
                     runner.run(stage.notebook, results, parameters)
                     kept.write_text(current)
                 numbers[stage.name] = read_json(results / "metrics.json")
         with display.part("typesetting", 5):
-            return _typeset(out, planned, {**numbers, "profile": profile})
+            return _typeset(out, source(paper), planned, {**numbers, "profile": profile})
 
 
-def _claim(out: Path, profile: str, pairs: Path | None) -> None:
+def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
     """Mark the folder as this paper's; refuse a folder with other content, or a paper made otherwise."""
-    wanted = {"profile": profile, "pairs": None if pairs is None else str(pairs)}
     marker = out / MARKER
     if marker.exists():
         found = read_json(marker)
@@ -152,8 +171,8 @@ def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
     return digest.hexdigest()
 
 
-def _typeset(out: Path, planned: list[Stage], numbers: Mapping[str, Any]) -> Path:
-    """Gather figures, tables and numbers beside the paper's source, and compile it."""
+def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mapping[str, Any]) -> Path:
+    """Gather figures, tables and numbers beside the text from the folder `written`, and compile it."""
     try:
         import typst
     except ImportError:
@@ -166,8 +185,8 @@ def _typeset(out: Path, planned: list[Stage], numbers: Mapping[str, Any]) -> Pat
             if results.is_dir():
                 shutil.copytree(results, out / kind / stage.name)
     write_json(out / "numbers.json", numbers)
-    for file in ("paper.typ", "refs.bib"):
-        shutil.copyfile(source() / file, out / file)
+    for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
+        shutil.copyfile(file, out / file.name)
     pdf = out / "paper.pdf"
     with replacing(pdf) as temporary:
         try:

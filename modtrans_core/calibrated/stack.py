@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
+
+from modtrans_core.calibrated.held import Held
 
 KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
@@ -38,30 +39,6 @@ STEPS = 25
 """of L-BFGS, at most"""
 TEMPERATURE = 1 / 20
 """of the softmax, where its fit begins"""
-
-
-class LeftOut(Protocol):
-    """Conditions whose groups are left out, a fold at a time."""
-
-    @property
-    def target(self) -> Tensor:
-        """z - mean (n, d), for the mean z of the unit targets of each."""
-
-    @property
-    def others(self) -> Tensor:
-        """The mean of the unit targets of all other folds, less that of all (n, d)."""
-
-    @property
-    def count(self) -> Tensor:
-        """How many targets these are (n,)."""
-
-    @property
-    def item(self) -> Tensor:
-        """(n,)"""
-
-    @property
-    def folds(self) -> Sequence[Tensor]:
-        """The rows of each fold."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +78,7 @@ class Fold:
         )
 
 
-def folds(said: Sequence[Tensor], held: LeftOut, mean: Tensor, moment: Tensor) -> list[Fold]:
+def folds(said: Sequence[Tensor], held: Held, mean: Tensor, moment: Tensor) -> list[Fold]:
     """The conditions, fold by fold.
 
     Parameters

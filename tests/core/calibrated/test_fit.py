@@ -8,7 +8,9 @@ import torch
 
 import modtrans_core
 from modtrans_core import CalibratedConfig, PairedEmbeddings, Pairing
-from modtrans_core.calibrated.fit import ENOUGH, Held, expected_cosine
+from modtrans_core.calibrated import held as held_out
+from modtrans_core.calibrated.fit import ENOUGH, expected_cosine
+from modtrans_core.calibrated.held import Held
 from modtrans_core.calibrated.model import expected_length
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
@@ -109,7 +111,7 @@ def test_groups_are_left_out_whole():
 
 
 def test_only_so_many_conditions_are_left_out_and_their_groups_are_whole(monkeypatch):
-    monkeypatch.setattr(module, "LEFT_OUT", 50)
+    monkeypatch.setattr(held_out, "LEFT_OUT", 50)
     group = np.concatenate([np.zeros(60, dtype=int), np.arange(1, 61) // 3 + 1])
     pairs = Pairing(PairedEmbeddings(data().arrays, group=group), "image", "text")
     held = Held.of([pairs], torch.zeros(5), np.random.default_rng(0))
@@ -194,7 +196,7 @@ def test_pairs_in_pieces_are_as_good_as_all_at_once(monkeypatch):
     """Where some are never left out the sums are gathered chunk by chunk; with these it is the same map."""
     pairs, fresh = data(), data(20, seed=1).modality("image")
     whole = fit(pairs)
-    monkeypatch.setattr(module, "LEFT_OUT", 119)
+    monkeypatch.setattr(held_out, "LEFT_OUT", 119)
     np.testing.assert_allclose(fit(pairs).translate(fresh), whole.translate(fresh), atol=0.05)
     held = Held.of([Pairing(pairs, "image", "text")], torch.zeros(5), np.random.default_rng(0))
     assert len(held.c) == 119 and not held.all

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from modtrans_core import CalibratedConfig, PairedEmbeddings, fit, load
+from modtrans_core.calibrated import held as held_out
 from modtrans_core.calibrated import network
 from modtrans_core.calibrated.network import Held, Network, OnBase, learn
 from modtrans_core.pairing import Pairing
@@ -134,10 +135,9 @@ def test_of_more_conditions_than_there_is_room_for_so_many_are_looked_at(monkeyp
 
 def test_the_translator_keeps_a_network_that_gains_and_is_saved_with_it(tmp_path, monkeypatch):
     """On top of a linear map, of more conditions than are left out; of pairs with nothing to gain there is none."""
-    fitting = import_module("modtrans_core.calibrated.fit")
     monkeypatch.setattr(network, "ENOUGH", 3000)
     monkeypatch.setattr(import_module("modtrans_core.calibrated.model"), "WIDTH", 64)
-    monkeypatch.setattr(fitting, "LEFT_OUT", 1000)
+    monkeypatch.setattr(held_out, "LEFT_OUT", 1000)
     config = CalibratedConfig(landmarks=0, goal="cosine")
     pairs, (new, truth) = made(5000, 1.0)[0].pairs, made(4000, 1.0, seed=2)
     fitted, plain = (fit(pairs, config=one, device="cpu") for one in (config, replace(config, network=False)))

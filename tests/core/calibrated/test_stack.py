@@ -1,24 +1,14 @@
 """The weights of several predictions along the spectrum of the targets, where the best ones are known."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated import stack
+from modtrans_core.calibrated.held import Held
 from modtrans_core.vectors import unit
 
 D = 16
-
-
-@dataclass
-class LeftOut:
-    target: torch.Tensor
-    others: torch.Tensor
-    count: torch.Tensor
-    item: torch.Tensor
-    folds: list
 
 
 def made(target, said, item=None, folds=5):
@@ -26,7 +16,10 @@ def made(target, said, item=None, folds=5):
     item = np.arange(n) if item is None else item
     dealt = np.random.default_rng(0).permutation(item.max() + 1)[item] % folds
     rows = [torch.from_numpy(np.flatnonzero(dealt == fold)) for fold in range(folds)]
-    held = LeftOut(target, torch.zeros_like(target), torch.ones(n), torch.from_numpy(item), rows)
+    group, of = item, torch.arange(n)
+    held = Held(
+        target, target, torch.zeros_like(target), torch.ones(n), torch.from_numpy(item), group, rows, target, of, True
+    )
     mean = torch.full((D,), 0.1)
     moment = (target.T @ target).double()
     return stack.folds(said, held, mean, moment)
