@@ -217,9 +217,7 @@ def questions(
     One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (of
     `KINDS`), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
     """
-    assert (keys := pairs.key) is not None
     pairs = replace(pairs, own_split=None)
-    texts = {str(key): texts[str(key)] for key in keys}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.npz"
         pairs.save(path)
