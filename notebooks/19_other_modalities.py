@@ -126,7 +126,7 @@ for route, own in control.groupby("route"):
         assert found[split, "shuffled", method] < chance + 0.08, f"{route}: shuffled pairs have nothing to teach"
     assert found["by group", "paired", "calibrated"] > 1.5 * chance, f"{route}: nothing was found"
 away = lost[lost["method"] == "calibrated"]
-assert (away["centered_recall_at_10_away"] > 20 / away["gallery"]).all(), "another artist's pictures are still found"
+assert (away["centered_recall_at_10_away"] > 15 / away["gallery"]).all(), "another artist's pictures are still found"
 if len(answered):
     right = answered.set_index(["kind", "method"])["accuracy"]
     assert right["what", "ridge"] > right["what", "prior"] + 0.3 > right["what", "ridge, shuffled"] + 0.2, "colours"
