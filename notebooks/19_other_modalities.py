@@ -105,10 +105,12 @@ if modalities.QUESTIONS in there:
     asked = modalities.questions(*shapes, seeds=seeds, report=tell)
     answered = mean_and_spread(asked, ["kind", "method"], ["accuracy", "questions", "pictures", "weight"])
     save_table(answered, out, "questions")
+columns = 2 if len(asked) else 1
 with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.4 * len(runs) * 2), squeeze=False)
+    figure, axes = plt.subplots(1, columns, figsize=(PAGE * columns / 2, 0.8 + 0.8 * len(runs)), squeeze=False)
     controls(checked, axes[0, 0]).legend()
-    answers(asked, axes[0, 1]).legend(loc="lower left") if len(asked) else axes[0, 1].remove()
+    if len(asked):
+        answers(asked, axes[0, 1]).legend(loc="lower left")
     save_figure(figure, out, "controls")
 answered.round(3)
 
