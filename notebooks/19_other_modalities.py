@@ -105,17 +105,20 @@ if modalities.QUESTIONS in there:
     asked = modalities.questions(*shapes, seeds=seeds, report=tell)
     answered = mean_and_spread(asked, ["kind", "method"], ["accuracy", "questions", "pictures", "weight"])
     save_table(answered, out, "questions")
+columns = 2 if len(asked) else 1
 with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.4 * len(runs) * 2), squeeze=False)
+    figure, axes = plt.subplots(1, columns, figsize=(PAGE * columns / 2, 0.8 + 0.8 * len(runs)), squeeze=False)
     controls(checked, axes[0, 0]).legend()
-    answers(asked, axes[0, 1]).legend(loc="lower left") if len(asked) else axes[0, 1].remove()
+    if len(asked):
+        answers(asked, axes[0, 1]).legend(loc="lower left")
     save_figure(figure, out, "controls")
 answered.round(3)
 
 # %% [markdown]
-# **Answer.** Yes, at a cost. Pictures by another artist, names in another language, even captions read aloud are found
-# far above chance in groups that were not trained on; by item more are found, which is the leak.
-# Shuffled pairs find nothing. Questions are answered where the answer moves the text, as colours do; yes and no do not.
+# **Answer.** Yes, at a cost. Pictures in another style or by another artist are found far above chance although their
+# cosine can fall below the constant's. So are, with packages, captions read aloud; names in another language find each
+# other untranslated, and a map adds more cosine than ranking. By item more is found than by group: the leak. Shuffled
+# pairs find nothing. Questions are answered where the answer moves the text: colours and shapes, hardly yes and no.
 
 # %%
 paired = control.set_index(by)["centered_recall_at_10"]
@@ -125,7 +128,7 @@ for route, own in control.groupby("route"):
         assert found[split, "shuffled", method] < chance + 0.08, f"{route}: shuffled pairs have nothing to teach"
     assert found["by group", "paired", "calibrated"] > 1.5 * chance, f"{route}: nothing was found"
 away = lost[lost["method"] == "calibrated"]
-assert (away["centered_recall_at_10_away"] > 20 / away["gallery"]).all(), "another artist's pictures are still found"
+assert (away["centered_recall_at_10_away"] > 15 / away["gallery"]).all(), "another artist's pictures are still found"
 if len(answered):
     right = answered.set_index(["kind", "method"])["accuracy"]
     assert right["what", "ridge"] > right["what", "prior"] + 0.3 > right["what", "ridge, shuffled"] + 0.2, "colours"

@@ -183,8 +183,8 @@ def controlled(
 
 def _paired_and_shuffled(trial: Trial, methods: Sequence[str], landmarks: int) -> pd.DataFrame:
     rng = np.random.default_rng([trial.seed, 1])
-    parts = trial.train, trial.validation
-    shuffled = Trial.between(trial.seed, *(shuffle(part, rng) for part in parts), trial.test)
+    train, validation = (shuffle(part, rng) for part in (trial.train, trial.validation))
+    shuffled = Trial.between(trial.seed, train, validation, trial.test)
     for name, one in {"paired": trial, "shuffled": shuffled}.items():
         one.race({method: _preset(method, trial.seed, landmarks) for method in methods}, training=name)
     return pd.concat([trial.table(), shuffled.table()], ignore_index=True)
@@ -217,13 +217,11 @@ def questions(
     One row a method and kind of question: `method` (`prior`, the presets, `ridge, shuffled`), `seed`, `kind` (of
     `KINDS`), `accuracy`, `questions`, `pictures` (both of the test part) and `weight`, chosen on the validation part.
     """
-    assert pairs.key is not None
     pairs = replace(pairs, own_split=None)
-    said = [texts[str(key)] for key in pairs.key]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.npz"
         pairs.save(path)
-        work = partial(_answered, texts=dict(zip(map(str, pairs.key), said, strict=True)))
+        work = partial(_answered, texts=texts)
         return pd.concat(every_trial(work, path, [("image", "text")], seeds, report), ignore_index=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
-from modtrans_core.embed.encoders import identity, base_modality
+from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.files import read_json, write_json
 from modtrans_core.store.headers import RECORD

@@ -104,7 +104,7 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     DamagedTar
         If it is neither, is damaged anywhere, or a wanted file has over 64 MiB, all of them over 1 GiB.
     ValueError
-        If there is no such file.
+        If there is no such file, or it cannot be read.
     """
     found: dict[str, bytes] = {}
     held = 0
@@ -123,6 +123,8 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
         raise ValueError(f"{path}: there is no such file") from None
     except _DAMAGE as error:
         raise DamagedTar(f"{path}: damaged package ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
     return found
 
 

@@ -235,7 +235,7 @@ def test_a_missing_library_names_what_installs_it(monkeypatch, library, name, mo
         ("keras:resnet18/random", "image", ["'keras'", "timm, sentence-transformers, open_clip"]),
         ("timm:resnet18/random", "text", ["timm encodes no text", "sentence-transformers, open_clip"]),
         ("timm:resnet18/random", "video", ["'video'", "image, text, audio, location"]),
-        ("open_clip:RN50/random", "audio", ["open_clip encodes no audio", "transformers, array"]),
+        ("open_clip:RN50/random", "audio", ["open_clip encodes no audio", "transformers, pyopen-wakeword, array"]),
         ("timm:resnet18/random", "location", ["timm encodes no location", "geoclip, array"]),
         ("array:", "image", ["'array:'", "library:model/weights"]),
         ("timm:/x", "image", ["'timm:/x'", "library:model/weights"]),

@@ -106,6 +106,8 @@ def test_too_much_is_refused(tmp_path, monkeypatch):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"b\.deb: there is no such file"):
         load_source(f"tuxpaint:{tmp_path / 'b.deb'}")
+    with pytest.raises(ValueError, match=r"Is a directory$"):
+        load_source(f"tuxpaint:{tmp_path}")
 
 
 # --- icons
