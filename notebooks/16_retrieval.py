@@ -32,11 +32,11 @@ from modtrans_core import PairedEmbeddings
 # ## Which score finds what?
 # A translation is the mean of the targets and a deviation. The mean's part of a cosine is the same for every query: a
 # bonus for some items, which become **hubs**, named by many queries among their first ten. Centered: the mean is
-# subtracted on both sides, from the translation at its own length. `csls` and `inverted` lower an item by how near it is to translations of training
-# conditions, `dual` by how near it is to the test queries themselves: it is **transductive**, and a query has another
-# result beside other queries. `own` is what `calibrated` ranks by (`modtrans rank`). The maps are fitted to the
-# training part, the strength of a correction is chosen on the validation part. For mAP variants in skin or gender are
-# correct too; anti-hubs are the items that no query names.
+# subtracted on both sides, from the translation at its own length. `csls` and `inverted` lower an item by how near it
+# is to translations of training conditions, `dual` by how near it is to the test queries themselves: it is
+# **transductive**, and a query has another result beside other queries. `own` is what `calibrated` ranks by (`modtrans
+# rank`). The maps are fitted to the training part, the strength of a correction is chosen on the validation part. For
+# mAP variants in skin or gender are correct too; anti-hubs are the items that no query names.
 
 # %%
 told, both = partial(report, out, text="methods and scores"), [(source, target), (target, source)]
