@@ -237,11 +237,15 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
         raise ValueError(f"{folder}/{runs.MODEL}: does not hold this translator's weights ({error})") from None
 
 
-def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -> dict[str, float | int | None]:
+def evaluate(
+    translator: Translator, pairs: PairedEmbeddings, *, ranking: bool = False, **settings: Any
+) -> dict[str, Any]:
     """Translate every condition of `pairs` and score the result against its targets.
 
     Parameters
     ----------
+    ranking : also measure each ranking: median rank, MRR, mAP and hubs; see `modtrans_core.scores.ranking_scores`. Of
+        pairs with labels the items of one class are correct for mAP, else those of one group.
     settings : of `translator.translate`, such as `steps` of the poster's.
 
     Returns
@@ -266,10 +270,12 @@ def evaluate(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -
                 " translator.facts.unseen(pairs) leaves them out",
                 stacklevel=2,
             )
-    return translated_scores(translator, pairs, **settings)
+    return translated_scores(translator, pairs, ranking=ranking, **settings)
 
 
-def translated_scores(translator: Translator, pairs: PairedEmbeddings, **settings: Any) -> dict[str, Any]:
+def translated_scores(
+    translator: Translator, pairs: PairedEmbeddings, *, ranking: bool = False, **settings: Any
+) -> dict[str, Any]:
     """`evaluate` of items that may have been seen."""
     translator.facts.refuse(pairs)
     pairing = Pairing(pairs, translator.facts.source, translator.facts.target)
@@ -277,7 +283,11 @@ def translated_scores(translator: Translator, pairs: PairedEmbeddings, **setting
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
-    return score(predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own)
+    alike = pairs.labels if pairs.label is None else pairs.label
+    return score(
+        predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own,
+        alike=alike, ranking=ranking,
+    )  # fmt: skip
 
 
 def own_vectors(translator: Translator, pairing: Pairing) -> tuple[np.ndarray, np.ndarray] | None:

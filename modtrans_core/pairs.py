@@ -39,11 +39,13 @@ class PairedEmbeddings:
         do not know of each other's are, and names and aliases are not. Only such targets have a ceiling.
     own_split : (n,) integers: the part that the data set itself puts the item in, an index into
         `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
+    label : (n,) integers: the class of each item, an index into `metadata["classes"]` where that names them, -1 for
+        none. Not to be confused with `labels`, the group of each item. Default: no classes.
 
     Raises
     ------
     ValueError
-        Lengths that differ, a wrong shape, a non-finite or zero vector, a count or a part out of range.
+        Lengths that differ, a wrong shape, a non-finite or zero vector, a count, a part or a label out of range.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class PairedEmbeddings:
     key: np.ndarray | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     own_split: np.ndarray | None = None
+    label: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.contents.checked()._asdict().items():
@@ -154,7 +157,7 @@ class PairedEmbeddings:
         return array[there], np.nonzero(there)[0]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the vectors, their counts, groups and own split: the same for the same data in any file format.
+        """SHA-256 of the vectors, their counts, groups, own split and labels: the same for the same data in any file format.
 
         Of a set of more than 2 GiB (as float32) it is taken from the shapes, all that is no vector and 1,024 rows of
         each modality, the first, the last and evenly spaced ones, as reading it all would take minutes to hours. Other
@@ -183,9 +186,10 @@ class PairedEmbeddings:
                 digest.update(np.ascontiguousarray(vectors[start : start + ROWS]).data)
             digest.update(np.ascontiguousarray(item).data)
         digest.update(which.astype(np.int64).data)
-        if self.own_split is not None:
-            digest.update(b"own_split")
-            digest.update(np.ascontiguousarray(self.own_split).data)
+        for name in ("own_split", "label"):
+            if (values := getattr(self, name)) is not None:
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
     def take(self, items: np.ndarray) -> PairedEmbeddings:
@@ -207,6 +211,7 @@ class PairedEmbeddings:
             group=None if self.group is None else self.group[items],
             key=None if self.key is None else self.key[items],
             own_split=None if self.own_split is None else self.own_split[items],
+            label=None if self.label is None else self.label[items],
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:

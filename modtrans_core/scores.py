@@ -6,13 +6,18 @@ Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from modtrans_core.vectors import present, several, unit, unit_targets
 
 RANKS = (1, 10)
+AT_ONCE = 2**25
+"""similarities that are held at once: 128 MiB"""
+TIE = 1e-6
+"""below which two scores are the same: float32 inner products of unit vectors differ by about 1e-7"""
 
 
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
@@ -126,22 +131,155 @@ def hits(
     array([[0., 1.],
            [1., 1.]])
     """
+    relevant = np.arange(len(queries)) if relevant is None else relevant
+    placed = [_placed(best, relevant[rows]) for rows, best in blocks(queries, gallery, counts)]
+    ahead, tied = np.concatenate(placed, axis=1)
+    return np.array([_found(ahead, tied, k) for k in ks])
+
+
+def blocks(
+    queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray, at_once: int = 0
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows of the queries (q, D), and their scores (rows, n) with the items (n, m, D), each by its best vector.
+
+    Parameters
+    ----------
+    at_once : products that are held at once, or those of one query. Default: `AT_ONCE`.
+    """
     n, m, d = gallery.shape
-    relevant = np.arange(n) if relevant is None else relevant
     absent = ~present(m, counts)
-    found = np.empty((len(ks), len(queries)))
-    chunk = max(1, 2**25 // (n * m))  # similarities held at once: 128 MiB
+    chunk = max(1, (at_once or AT_ONCE) // (n * m))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
         similarity = (queries[rows] @ gallery.reshape(n * m, d).T).reshape(-1, n, m)
-        similarity[:, absent] = -np.inf
-        best = similarity.max(2)
-        own = np.take_along_axis(best, relevant[rows, None], 1)
-        ahead = (best > own + 1e-6).sum(1)  # float32 dot products of unit vectors differ by about 1e-7
-        tied = (np.abs(best - own) <= 1e-6).sum(1)
-        for i, k in enumerate(ks):
-            found[i, rows] = np.clip((k - ahead) / tied, 0, 1)
+        if m > 1:
+            similarity[:, absent] = -np.inf
+        yield rows, similarity.max(2) if m > 1 else similarity[:, :, 0]
+
+
+def _placed(best: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many items score higher than the right one, and how many as high, itself among them, (q,) each."""
+    own = np.take_along_axis(best, relevant[:, None], 1)
+    return (best > own + TIE).sum(1), (np.abs(best - own) <= TIE).sum(1)
+
+
+def _found(ahead: np.ndarray, tied: np.ndarray, k: int) -> np.ndarray:
+    """The probability (q,) of rank k or better, ties broken at random."""
+    return np.clip((k - ahead) / tied, 0, 1)
+
+
+def named(best: np.ndarray, k: int) -> np.ndarray:
+    """The k-occurrence (n,): how many queries have each item among their k of the highest scores (q, n).
+
+    Examples
+    --------
+    >>> named(np.array([[0.9, 0.1, 0.2], [0.8, 0.7, 0.1]]), k=1)
+    array([2, 0, 0])
+    """
+    n = best.shape[1]
+    return np.bincount(np.argpartition(best, n - k, axis=1)[:, n - k :].ravel(), minlength=n)
+
+
+def skew(occurrence: np.ndarray) -> float:
+    """Skewness of the k-occurrence (n,), the measure of hubs [1]_; 0 where every item is named alike often.
+
+    References
+    ----------
+    .. [1] M. Radovanovic, A. Nanopoulos and M. Ivanovic, Hubs in space, Journal of Machine Learning Research 11 (2010).
+    """
+    away = occurrence - occurrence.mean()
+    return float((away**3).mean() / (away**2).mean() ** 1.5) if np.ptp(occurrence) > 0 else 0.0
+
+
+def average_precision(best: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """The average precision (q,) of rankings of which several items are correct.
+
+    Parameters
+    ----------
+    best : scores (q, n).
+    correct : (q, n) bool, one or more a query.
+
+    Notes
+    -----
+    The mean, over the correct items, of the share of correct ones among all that score as high or higher. Equal scores
+    count as ahead: scikit-learn's `average_precision_score` does the same. Of one correct item it is 1 / rank.
+
+    Examples
+    --------
+    >>> average_precision(np.array([[0.9, 0.5, 0.1]]), np.array([[True, False, True]])).round(4)
+    array([0.8333])
+    """
+    found = np.empty(len(best))
+    for row, (scores, right) in enumerate(zip(best, correct, strict=True)):
+        every, own = np.sort(scores), np.sort(scores[right])
+        level = own - TIE
+        found[row] = np.mean((len(own) - np.searchsorted(own, level)) / (len(every) - np.searchsorted(every, level)))
     return found
+
+
+def ranking_scores(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    counts: np.ndarray | None = None,
+    relevant: np.ndarray | None = None,
+    alike: np.ndarray | None = None,
+    k: int = 10,
+) -> dict[str, float]:
+    """What a ranking by inner product finds, and its hubs, in bounded memory.
+
+    Parameters
+    ----------
+    queries : (q, D).
+    gallery : (n, D) or (n, m, D) with `counts`; an item scores by its best vector.
+    relevant : (q,) the right item of each query; an item's queries share its weight. Default: query i belongs to item
+        i.
+    alike : (n,) numbers, such as classes: the items that have the number of the right one are correct too. Default: the
+        right item alone.
+    k : of the k-occurrence, how many queries name an item among their first k.
+
+    Returns
+    -------
+    `recall_at_1`, `_5` and `_10`, `median_rank`, `mrr` (mean 1 / rank), with ties broken at random, in expectation;
+    `map`, the mean of `average_precision`; `hub_skew`, the skewness of the k-occurrence; `anti_hubs`, the share of
+    items that no query names; `largest_hub`, the share of queries that name the item which is named most; and
+    `gallery`, the number of items.
+
+    Examples
+    --------
+    Two items are first, and the third is second, which no query names first:
+
+    >>> found = ranking_scores(np.array([[1.0, 0], [0, 1], [0.9, 0.2]]), np.array([[1.0, 0], [0, 1], [0.6, 0.6]]), k=1)
+    >>> round(found["mrr"], 4), found["median_rank"], round(found["anti_hubs"], 4), round(found["largest_hub"], 4)
+    (0.8333, 1.0, 0.3333, 0.6667)
+    """
+    z, counts = several(gallery, counts)
+    n = len(z)
+    relevant = np.arange(len(queries)) if relevant is None else relevant
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
+    occurrence, per_query = np.zeros(n, dtype=np.int64), []
+    for rows, best in blocks(queries, z, counts):
+        own = relevant[rows]
+        ahead, tied = _placed(best, own)
+        values = [_found(ahead, tied, at) for at in (1, 5, 10)]
+        reciprocal = (harmonic[ahead + tied] - harmonic[ahead]) / tied
+        precision = reciprocal if alike is None else average_precision(best, alike[own][:, None] == alike)
+        per_query.append(np.stack([*values, reciprocal, precision, ahead + (tied + 1) / 2]))
+        occurrence += named(best, min(k, n))
+    weight = 1.0 / np.bincount(relevant, minlength=n)[relevant]
+    *means, rank = np.concatenate(per_query, axis=1)
+    order = np.argsort(rank)
+    share = np.cumsum(weight[order]) / weight.sum()
+    middle = order[np.searchsorted(share, [0.5 - 1e-9, 0.5 + 1e-9])]  # two ranks where half the weight is up to one
+    names = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr", "map")
+    found = {name: float(np.average(value, weights=weight)) for name, value in zip(names, means, strict=True)}
+    return {
+        **found,
+        "median_rank": float(rank[middle].mean()),
+        "hub_skew": skew(occurrence),
+        "anti_hubs": float((occurrence == 0).mean()),
+        "largest_hub": float(occurrence.max() / len(queries)),
+        "gallery": float(n),
+    }
 
 
 def away_from(mean: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -160,7 +298,9 @@ def score(
     item: np.ndarray | None = None,
     independent: bool = False,
     own: tuple[np.ndarray, np.ndarray] | None = None,
-) -> dict[str, float | int | None]:
+    alike: np.ndarray | None = None,
+    ranking: bool = False,
+) -> dict[str, Any]:
     """All scores of the predictions.
 
     Parameters
@@ -174,13 +314,15 @@ def score(
         `modtrans_core.pairs.PairedEmbeddings.independent`. Only then they have a ceiling.
     own : of a translator with a ranking of its own, vectors (q, D) and (n, D) or (n, m, D) whose inner product it is.
         Default: the cosine of zhat - mean, zhat of its own length, with z - mean.
+    ranking : also measure each ranking by `ranking_scores`, with `alike`.
 
     Returns
     -------
     `cosine`, `floor`, `ceiling` (None where no item has two independent targets), `skill` = (cosine - floor) / (ceiling
     - floor) with a ceiling of 1 where none is known (None where the ceiling is not above the floor), `recall_at_1`,
     `recall_at_10`, `centered_recall_at_1`, `centered_recall_at_10`, `own_recall_at_1`, `own_recall_at_10`, and
-    `gallery`, the number of items ranked.
+    `gallery`, the number of items ranked. With `ranking`, `rankings`: what `ranking_scores` says of `plain`, `centered`
+    and `own`.
 
     Examples
     --------
@@ -196,14 +338,18 @@ def score(
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts) if independent else None
     z, counts = unit_targets(targets, counts)
-    result: dict[str, float | int | None] = {"cosine": value, "floor": low, "ceiling": high}
+    result: dict[str, Any] = {"cosine": value, "floor": low, "ceiling": high}
     top = 1.0 if high is None else high
     result["skill"] = (value - low) / (top - low) if top > low else None
     zhat, centered = unit(predicted), away_from(mean, z)
     queries, gallery = own or (away_from(mean, predicted), centered)
     rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
-    for ranking, (q, g) in rankings.items():
+    for way, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)
-        result |= {f"{ranking}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}
+        result |= {f"{way}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}
     result["gallery"] = n
+    if ranking:
+        result["rankings"] = {
+            name.rstrip("_") or "plain": ranking_scores(q, g, counts, item, alike) for name, (q, g) in rankings.items()
+        }
     return result

@@ -9,7 +9,7 @@ nothing was measured for, with what they need:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -118,12 +118,148 @@ class Row:
                       **found, **facts})  # fmt: skip
 
 
-Measure = Callable[[Path | None, int, Progress], list[Row]]
+Measure = Callable[..., list[Row]]
 REGISTRY = {
-    2: "analysis.experiments.poster_tables:table2_rows",
-    3: "analysis.experiments.poster_tables:table3_rows",
+    2: "analysis.experiments.table_2:table2_rows",
+    3: "analysis.experiments.table_3:table3_rows",
     4: "analysis.experiments.modalities:table4_rows",
     5: "analysis.experiments.captions:table5_rows",
     6: "analysis.experiments.classification:table6_rows",
 }
 """table -> the function that measures it, imported when it is asked for"""
+TITLES = {
+    2: "Table 2. Translations beside baselines: cosine with the target",
+    3: "Table 3. Other encoders: cosine with the target",
+    4: "Table 4. Trained on one data set, tested on another: cosine with the target",
+    5: "Table 5. Captions of pictures that are translated into texts: per cent",
+    6: "Table 6. Classification by prompts: per cent",
+}
+CLIP = "CLIP's weights, which no package holds"
+NEEDS = {
+    (2, "CC3M"): f"it takes CC3M's pictures and {CLIP}; --pairs takes the pair set",
+    (2, "COCO: VDLGAN"): "its code is not public",
+    (2, "CC3M: VDLGAN"): "its code is not public",
+    2: f"it takes COCO's pictures and {CLIP}; --pairs takes the pair set",
+    3: f"it takes COCO's pictures and {CLIP}; notebook 11 takes them",
+    4: f"it takes COCO, CC3M and CelebA, and {CLIP}; notebook 12 takes them",
+    5: f"it takes COCO's pictures, {CLIP}, and the published decoders",
+    6: f"it takes CIFAR-10 and {CLIP}",
+}
+"""a table, a row of it, or all its rows of one data set -> why it was not measured"""
+
+
+def verdict(poster: float | None, ours: float | None, same: bool, holds: bool, within: float = WITHIN) -> Verdict:
+    """The word for a row.
+
+    Parameters
+    ----------
+    poster, ours : None where the poster prints none, or nothing was measured.
+    same : ours was measured on the poster's data set, by an encoder of the same kind.
+    holds : what makes the poster's number as it is was measured, and holds.
+    within : how far a reproduced number may be off.
+
+    Examples
+    --------
+    >>> verdict(0.0965, 0.099, same=True, holds=True), verdict(0.0965, 0.28, same=False, holds=True)
+    ('reproduced', 'reproduced in mechanism')
+    >>> verdict(0.0965, 0.28, same=True, holds=False), verdict(None, 0.28, same=True, holds=True)
+    ('could not be', '')
+    """
+    if poster is None:
+        return ""
+    if ours is not None and same and abs(ours - poster) <= within:
+        return "reproduced"
+    return "reproduced in mechanism" if ours is not None and holds else "could not be"
+
+
+def table(
+    number: int, folder: Path | None = None, seeds: int = 5, report: Progress = silent, **options: Any
+) -> list[Row]:
+    """The rows of one table: what is measured, and what the poster prints besides, with what it would take.
+
+    Parameters
+    ----------
+    number : 2 to 6.
+    folder : where packages were fetched to; see `analysis.experiments.packages`.
+    seeds : splits.
+    report : called with (done, in all).
+    options : of the table's own function.
+
+    Raises
+    ------
+    ValueError
+        There is no such table.
+    """
+    refuse_unless_in("table", number, REGISTRY)
+    module, _, name = REGISTRY[number].partition(":")
+    measure: Measure = getattr(import_module(module), name)
+    return complete(number, measure(folder, seeds, report, **options))
+
+
+def complete(number: int, rows: Sequence[Row]) -> list[Row]:
+    """The rows, and those that the poster prints and they lack, in the poster's order."""
+    there = {(row.row, row.score) for row in rows}
+    lacking = [(row, score) for table, row, score in PRINTED if table == number and (row, score) not in there]
+    added = [Row.of(number, *key, verdict="could not be", why=_needed(number, key[0])) for key in lacking]
+    order = list(dict.fromkeys(row for table, row, _ in PRINTED if table == number))
+    return sorted([*rows, *added], key=lambda row: order.index(row.row) if row.row in order else len(order))
+
+
+def _needed(number: int, row: str) -> str:
+    keys: list[Any] = [(number, row), (number, row.partition(":")[0]), number]
+    return next(NEEDS[key] for key in keys if key in NEEDS)
+
+
+def as_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row, with every digit."""
+    return pd.DataFrame([asdict(row) for row in rows], columns=[item.name for item in fields(Row)])
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The tables as people read them: the poster's number, ours, and the word; reasons below, numbered."""
+    parts = []
+    for number in dict.fromkeys(row.table for row in rows):
+        part = [row for row in rows if row.table == number]
+        notes = {why: i for i, why in enumerate(dict.fromkeys(row.why for row in part if row.why), start=1)}
+        lines = [_cells(row, notes.get(row.why)) for row in part]
+        frame = pd.DataFrame(lines).replace("", np.nan).dropna(axis=1, how="all").fillna("")
+        parts += [TITLES[number], frame.to_string(index=False, justify="left", formatters=_left(frame)), ""]
+        parts += [*(f"[{i}] {why}" for why, i in notes.items()), ""]
+    return "\n".join(parts)
+
+
+def _cells(row: Row, note: int | None) -> dict[str, str]:
+    """What is printed of a row, column by column."""
+    digits = 4 if (row.poster or row.ours or 0) < 1 else 2
+
+    def shown(value: float | None) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    ours = shown(row.ours) + (f" ± {row.sd:.{digits}f}" if row.sd is not None else "")
+    recall = "" if row.recall_at_10 is None else f"{row.recall_at_10:.3f} of {row.gallery}"
+    return {
+        "row": row.row, "score": row.score, "poster": shown(row.poster), "ours": ours, "floor": shown(row.floor),
+        "ceiling": shown(row.ceiling), "R@10": recall, "": row.verdict, "note": f"[{note}]" if note else "",
+        "measured on": row.data,
+    }  # fmt: skip
+
+
+def _left(frame: pd.DataFrame) -> dict[str, Callable[[str], str]]:
+    """Formatters that fill each column up on the right."""
+    return {name: f"{{:<{max(map(len, [name, *frame[name]]))}}}".format for name in frame}
+
+
+def of_scores(number: int, row: str, score: str, scores: pd.DataFrame, data: str, **facts: Any) -> Row:
+    """The row of what a translator reaches on several splits.
+
+    Parameters
+    ----------
+    scores : one line a split, with `analysis.experiments.trial.SCORES`.
+    facts : other fields of a row, `verdict` and `why`.
+    """
+    known = scores["ceiling"].astype(float).dropna()
+    return Row.of(
+        number, row, score, list(scores["cosine"]), data=data, floor=float(scores["floor"].mean()),
+        ceiling=float(known.mean()) if len(known) else None, gallery=int(scores["gallery"].iloc[0]),
+        recall_at_10=float(scores["centered_recall_at_10"].mean()), **facts,
+    )  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
 from analysis.experiments.trial import Trial, every_trial
+from analysis.tasks.retrieval import bank_of, corrected
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
 from analysis.translators import SIMPLE, SLOWER, applicable
@@ -30,8 +30,6 @@ RIVALS = (*SIMPLE, *SLOWER)
 JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))
 CORRECTION = Correction(1, 10)
 """for hubs, that rivals can rank with: CSLS of ten neighbours, as published"""
-BANK = 2048
-"""training conditions, at most, whose translations it looks at"""
 WITHIN = 0.01
 """of cosine, that a point may give up to a rival and still be compared with its ranking"""
 WAYS = {"plain": "", "centered": "centered_", "own": "own_"}
@@ -144,23 +142,15 @@ def rankings(
     there, mean = present(z.shape[1], counts), trial.mean
     centered = np.zeros_like(z)
     centered[there] = unit(z[there] - mean)
-    bank = translator.translate(np.asarray(trial.train.c[:: -(-len(trial.train.c) // BANK)]))
+    bank = bank_of(translator, trial.train.c)
     directions: tuple[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray], ...] = (
         (unit, z), (lambda x: unit(unit(x) - mean), centered), (partial(away_from, mean), centered)
     )  # fmt: skip
     ways = []
     for direction, gallery in directions:
-        lower = np.zeros(there.shape, dtype=np.float32)
-        of, to = (torch.from_numpy(rows) for rows in (direction(bank).astype(np.float32), gallery[there]))
-        lower[there] = CORRECTION.hubness(of, to).numpy()
         queries = direction(zhat).astype(np.float32)
-        ways += [(queries, gallery), (_with(queries, np.ones(len(queries))), _with(gallery, -lower))]
+        ways += [(queries, gallery), corrected(queries, gallery, direction(bank), CORRECTION, counts)]
     return ways
-
-
-def _with(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The rows (..., D) with one more coordinate."""
-    return np.concatenate([rows, last[..., None].astype(np.float32)], axis=-1)
 
 
 def gains(items: dict[str, dict[str, Floats]], points: Sequence[str], group: np.ndarray) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""What a translation is used for: retrieval, classification, captions, pictures. One file a task."""
+"""What a translation is used for: retrieval, classification, captions, pictures. One file or folder a task."""

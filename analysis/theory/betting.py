@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, fraction, in_range, vector
+from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector
 from analysis.theory.confidence import group_numbers, lower_limit
 
 STAKES = 24
@@ -116,6 +116,59 @@ def item_lower_limit(
     if binary and largest == 1:
         return lower_limit(int(values.sum()), len(values), confidence)
     return _limit(sums, counts, largest, fraction("confidence", confidence), boldness(largest, sizes))
+
+
+def ratio_lower_limit(
+    part: ArrayLike,
+    whole: ArrayLike,
+    group: ArrayLike | None = None,
+    confidence: float = 0.95,
+    *,
+    largest_group: int | None = None,
+) -> float:
+    """One-sided lower limit of the ratio of two means, E[A_g] / E[B_g], of paired values summed over each group.
+
+    Parameters
+    ----------
+    part : (n,) array_like
+        One number an item, 0 or more: such as whether a second ranking finds it.
+    whole : (n,) array_like
+        One number an item, in [0, 1], not all 0: whether the first ranking finds it.
+    group, confidence, largest_group
+        As for `item_lower_limit`.
+
+    Returns
+    -------
+    float
+        The limit, which can be above 1. With probability `confidence` or more, the ratio is at least this.
+
+    Raises
+    ------
+    ValueError
+        A value out of its range, lengths that differ, all of `whole` 0, and as for `item_lower_limit`.
+
+    Notes
+    -----
+    These are the bets (2) with A_g for S_g and B_g for N_g. They ask that A_g >= 0 and 0 <= B_g <= N_max and that, if
+    the ratio is p or less, E[A_g - p B_g] <= 0; nothing else. The capital falls in every B_g. So upper bounds of the
+    values `whole`, which may depend on anything, give a limit that is no higher: it is still valid, and less sharp.
+
+    Examples
+    --------
+    Of 1000 queries, the first ranking finds 800, the second 760 of those and 20 others.
+
+    >>> whole, part = np.arange(1000) < 800, (np.arange(1000) < 760) | (np.arange(1000) >= 980)
+    >>> print(round(ratio_lower_limit(part, whole), 3))
+    0.945
+    """
+    part = in_range("part", vector("part", part), low=0.0)
+    whole = in_range("whole", vector("whole", whole), low=0.0, high=1.0)
+    rows_agree(part=part, whole=whole)
+    if not whole.any():
+        raise ValueError("whole: 0 everywhere, one value above that is needed")
+    first, _, largest = group_sums(part, group, largest_group)
+    second, _, _ = group_sums(whole, group, largest_group)
+    return _limit(first, second, largest, fraction("confidence", confidence))
 
 
 def item_interval(

@@ -34,7 +34,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +45,7 @@ from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, vector
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
-from modtrans_core.scores import recall_at_k
+from modtrans_core.scores import blocks, named, recall_at_k, skew
 from modtrans_core.vectors import present, several
 
 BLOCK = 2**23  # cosines held at once: 64 MiB
@@ -87,9 +86,9 @@ def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int 
     _check_rank(k, n)
     needed = np.full((n, m), np.inf)
     there = present(m, counts)
-    for rows, score in _scores(z.reshape(n * m, -1), z, counts):
-        item = rows // m
-        score[np.arange(len(rows)), item] = -np.inf
+    for rows, score in blocks(z.reshape(n * m, -1), z, counts, BLOCK):
+        item = np.arange(n * m)[rows] // m
+        score[np.arange(len(item)), item] = -np.inf
         rival = np.partition(score, n - k, axis=1)[:, n - k]
         needed.flat[rows] = np.sqrt((1.0 + np.clip(rival, -1.0, 1.0)) / 2.0)  # (1)
     needed[~there] = np.inf
@@ -244,10 +243,8 @@ def hub_skew(queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray | None
     z, counts = _unit(gallery, counts)
     n = len(z)
     _check_rank(k, n)
-    named = np.zeros(n)
-    for _, score in _scores(_direction("queries", matrix("queries", queries)), z, counts):
-        named += np.bincount(np.argpartition(-score, k - 1, axis=1)[:, :k].ravel(), minlength=n)
-    return float(stats.skew(named)) if np.ptp(named) > 0.0 else 0.0
+    q = _direction("queries", matrix("queries", queries))
+    return skew(sum((named(score, k) for _, score in blocks(q, z, counts, BLOCK)), np.zeros(n)))
 
 
 @dataclass(frozen=True)
@@ -412,16 +409,6 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
     limit = item_lower_limit(hits, labels, confidence, largest_group=largest)
     alone = hits.dtype == bool and largest == 1
     return min(limit, max(float(hits.sum()) - 1.0, 0.0) / len(hits)) if alone else limit
-
-
-def _scores(queries: Floats, z: Floats, counts: np.ndarray) -> Iterator[tuple[np.ndarray, Floats]]:
-    """Blocks of rows of the queries, and their scores (rows, n) with the items z (n, m, d), by the best vector."""
-    n, m, d = z.shape
-    absent = ~present(m, counts)
-    for rows in np.array_split(np.arange(len(queries)), -(-len(queries) * n * m // BLOCK)):
-        score = (queries[rows] @ z.reshape(n * m, d).T).reshape(-1, n, m)
-        score[:, absent] = -np.inf
-        yield rows, score.max(axis=2)
 
 
 def _unit(gallery: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:

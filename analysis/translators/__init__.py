@@ -10,7 +10,9 @@ SIMPLE = ("constant mean", "identity", "mean shift", "procrustes", "ridge")
 """presets that fit in seconds, each with all that the one before it can do, where it applies"""
 SLOWER = ("ridge towards tI", "low-rank affine", "kernel ridge", "residual MLP", "MLP", "MLP InfoNCE")
 """presets that take up to a minute on one core"""
-NEED_ONE_DIMENSION = ("identity", "mean shift", "ridge towards tI")
+LANGUAGE_FREE = ("LAFITE", "LAFITE trained", "CapDec noise", "C3", "language-free Gaussian")
+"""presets that see no pair, as published to train generators and decoders without texts; the identity sees none too"""
+NEED_ONE_DIMENSION = ("identity", "mean shift", "ridge towards tI", *LANGUAGE_FREE)
 """presets that need one dimension for both modalities"""
 
 

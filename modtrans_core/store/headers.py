@@ -24,8 +24,8 @@ RECORD = "embed.json"
 MODALITIES = {"img_emb": "image"}
 """folders of clip-retrieval's layout that are not called <modality>_emb"""
 BESIDE = "modtrans.safetensors"
-"""in a folder of clip-retrieval's layout: what that layout has no place for (groups, own split, metadata)"""
-_NOT_VECTORS = ("group", "own_split", "key", "metadata")
+"""in a folder of clip-retrieval's layout: what that layout has no place for (groups, own split, labels, metadata)"""
+_NOT_VECTORS = ("group", "own_split", "label", "key", "metadata")
 _SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 
 

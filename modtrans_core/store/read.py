@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.store.contents import Contents, differing
+from modtrans_core.store.contents import CLASSES, Contents, differing
 from modtrans_core.store.files import read_json
 from modtrans_core.store.headers import (
     BESIDE,
@@ -78,6 +78,7 @@ def _from_arrays(arrays: dict[str, Any]) -> Contents:
         key=arrays.get("key"),
         metadata=json.loads(arrays.get("metadata", "{}")),
         own_split=arrays.get("own_split"),
+        label=arrays.get("label"),
     ).checked()
 
 
@@ -115,6 +116,7 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
         key=np.concatenate(keys) if len(keys) == len(parts) else None,
         metadata=first.metadata,
         own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
+        label=None if first.label is None else np.concatenate([part.label for part in parts]),
     )
 
 
@@ -132,10 +134,13 @@ def _refuse_differing(files: Sequence[Path], parts: Sequence[Contents]) -> None:
         for name in first.arrays:
             if both := differing(part.encoder(name), first.encoder(name)):
                 raise ValueError(f"shards differ: {name} of {file} by {both[0]}, of {files[0]} by {both[1]}")
-    for field in ("group", "own_split"):
+    for field in ("group", "own_split", "label"):
         given = [getattr(part, field) is not None for part in parts]
         if any(given) and not all(given):
             raise ValueError(f"shards differ: {files[given.index(False)]} has no {field}, but others have")
+    for file, part in zip(files, parts, strict=True):
+        if part.label is not None and part.metadata.get(CLASSES) != first.metadata.get(CLASSES):
+            raise ValueError(f"shards differ: {file} has other {CLASSES} than {files[0]}")
 
 
 def _in_words(shapes: dict[str, tuple[int, ...]]) -> str:

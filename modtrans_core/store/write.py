@@ -24,7 +24,7 @@ def write(path: Path, contents: Contents, dtype: str = "float32") -> None:
         raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
     arrays = {name: _as_type(name, array, dtype, contents.counts.get(name)) for name, array in contents.arrays.items()}
     arrays |= {f"{name}_count": count for name, count in contents.counts.items()}
-    arrays |= _beside(contents.group, contents.own_split)
+    arrays |= _beside(contents.group, contents.own_split, contents.label)
     metadata = json.dumps(contents.metadata, sort_keys=True)
     if path.suffix == ".npz":
         arrays |= {} if contents.key is None else {"key": np.asarray(contents.key, dtype=np.str_)}
@@ -39,14 +39,21 @@ def write(path: Path, contents: Contents, dtype: str = "float32") -> None:
 
 
 def write_beside(
-    path: Path, group: np.ndarray | None, own_split: np.ndarray | None, metadata: Mapping[str, Any]
+    path: Path,
+    group: np.ndarray | None,
+    own_split: np.ndarray | None,
+    label: np.ndarray | None,
+    metadata: Mapping[str, Any],
 ) -> None:
     """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
-    _save(path, path, _beside(group, own_split), {"metadata": json.dumps(metadata, sort_keys=True)})
+    _save(path, path, _beside(group, own_split, label), {"metadata": json.dumps(metadata, sort_keys=True)})
 
 
-def _beside(group: np.ndarray | None, own_split: np.ndarray | None) -> dict[str, np.ndarray]:
-    return {name: array for name, array in (("group", group), ("own_split", own_split)) if array is not None}
+def _beside(
+    group: np.ndarray | None, own_split: np.ndarray | None, label: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    named = {"group": group, "own_split": own_split, "label": label}
+    return {name: array for name, array in named.items() if array is not None}
 
 
 def _save(path: Path, temporary: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) -> None:

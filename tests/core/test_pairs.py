@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modtrans_core import PairedEmbeddings
+from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
 from modtrans_core.split import SPLITS
 
 
@@ -33,6 +34,7 @@ def same(a, b):
     np.testing.assert_array_equal(a.group, b.group)
     np.testing.assert_array_equal(a.key, b.key)
     np.testing.assert_array_equal(a.own_split, b.own_split)
+    np.testing.assert_array_equal(a.label, b.label)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -265,3 +267,52 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 def test_groups_too_few_to_split():
     with pytest.raises(ValueError, match="2 groups cannot be split into 3"):
         PairedEmbeddings({"a": ok()}, group=np.array([0, 0, 1, 1])).split()
+
+
+def labelled(n=30):
+    pairs = make(n)
+    names = {"classes": ["cat", "dog", "ship"]}
+    return replace(pairs, label=np.arange(n) % 4 - 1, metadata={**pairs.metadata, **names})
+
+
+@pytest.mark.parametrize("name", ["pairs.npz", "pairs.safetensors", "clip_retrieval", "shards"])
+def test_labels_and_the_names_of_classes_are_kept_in_every_layout(tmp_path, name):
+    pairs, path = labelled(), tmp_path / name
+    if path.suffix:
+        pairs.save(path)
+    elif name == "shards":
+        for index, items in enumerate(np.split(np.arange(30), 3)):
+            pairs.take(items).save(path / f"{index}.safetensors")
+    else:
+        pairs = replace(pairs, arrays={m: a[:, 0] if a.ndim == 3 else a for m, a in pairs.arrays.items()}, counts={})
+        write_clip_retrieval(pairs, path)
+    for mapped in (False, True):
+        loaded = PairedEmbeddings.load(path, mapped=mapped)
+        np.testing.assert_array_equal(loaded.label, pairs.label)
+        assert loaded.metadata["classes"] == pairs.metadata["classes"]
+        np.testing.assert_array_equal(loaded.take(np.array([7, 2])).label, pairs.label[[7, 2]])
+
+
+def test_labels_follow_their_items_through_splits_and_choices():
+    pairs = labelled()
+    place = {key: label for key, label in zip(pairs.key, pairs.label, strict=True)}
+    for part in (*pairs.split(3), pairs.at_most(11)):
+        assert [place[key] for key in part.key] == part.label.tolist()
+    assert pairs.fingerprint() != replace(pairs, label=(pairs.label + 2) % 4 - 1).fingerprint()
+
+
+def test_a_label_without_a_class_is_refused():
+    with pytest.raises(ValueError, match=r"^label: 3 of item 5, -1 to 2, the last of the metadata's classes, is neede"):
+        replace(labelled(), label=np.where(np.arange(30) == 5, 3, 0))
+    with pytest.raises(ValueError, match=r"^label: -2 of item 0, -1 or more is needed"):
+        PairedEmbeddings({"a": np.eye(2)}, label=np.array([-2, 9]))
+    with pytest.raises(ValueError, match="integers of shape"):
+        PairedEmbeddings({"a": np.eye(2)}, label=np.ones(2))
+
+
+def test_shards_whose_classes_differ_are_refused(tmp_path):
+    pairs = labelled()
+    pairs.save(tmp_path / "0.npz")
+    replace(pairs, metadata={**pairs.metadata, "classes": ["dog", "cat", "ship"]}).save(tmp_path / "1.npz")
+    with pytest.raises(ValueError, match="other classes than"):
+        PairedEmbeddings.load(tmp_path)

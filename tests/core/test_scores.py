@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.metrics import average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from modtrans_core.scores import ceiling, cosine, floor, recall_at_k, score
+from modtrans_core.scores import average_precision, ceiling, cosine, floor, ranking_scores, recall_at_k, score
 from modtrans_core.vectors import mean_of_unit, unit
 
 
@@ -122,3 +122,56 @@ def test_items_weigh_the_same_however_many_conditions_they_have():
     predicted = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]])
     result = score(predicted, z, mean=np.array([0.5, 0.5]), item=np.array([0, 0, 0, 1]))
     assert result["cosine"] == pytest.approx((1 / 3 + 1) / 2)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_average_precision_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 6, (8, 20)) / 6 if seed % 2 else rng.random((8, 20))  # with ties and without
+    correct = rng.random((8, 20)) < 0.2
+    correct[:, 3] = True
+    expected = [average_precision_score(right, value) for right, value in zip(correct, values, strict=True)]
+    np.testing.assert_allclose(average_precision(values, correct), expected)
+
+
+def test_measures_of_a_ranking_by_hand():
+    """Ranks 1, 1, 3 and 4 of four items; item 0 is first for three queries, the first two of each name three items."""
+    best = np.array([[0.9, 0.2, 0.1, 0.0], [0.1, 0.8, 0.5, 0.2], [0.7, 0.6, 0.5, 0.1], [0.9, 0.8, 0.7, 0.1]])
+    found = ranking_scores(best, np.eye(4), k=2)
+    assert found["mrr"] == pytest.approx((1 + 1 + 1 / 3 + 1 / 4) / 4) == found["map"]
+    assert found["median_rank"] == 2.0 and found["recall_at_1"] == 0.5 and found["recall_at_5"] == 1.0
+    named = [3, 4, 1, 0]
+    assert found["hub_skew"] == pytest.approx(stats.skew(named))
+    assert found["anti_hubs"] == 0.25 and found["largest_hub"] == 1.0 and found["gallery"] == 4.0
+    alike = ranking_scores(best, np.eye(4), alike=np.array([0, 1, 1, 0]))  # items 0 and 3, 1 and 2 are of one class
+    assert alike["map"] == pytest.approx(((1 + 2 / 4) / 2 + (1 + 1) / 2 + (1 / 2 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 4)
+    assert alike["mrr"] == found["mrr"]
+
+
+def test_a_constant_prediction_has_the_ranks_of_chance():
+    found = ranking_scores(np.zeros((50, 3)), np.eye(50, 3))
+    assert found["mrr"] == pytest.approx(np.mean(1 / np.arange(1, 51)))
+    assert found["median_rank"] == 25.5 and found["recall_at_5"] == pytest.approx(0.1)
+    assert found["largest_hub"] == 1.0 and found["anti_hubs"] == 0.8
+
+
+def test_queries_of_one_item_share_its_weight():
+    q = np.array([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    found = ranking_scores(q, np.eye(3), relevant=np.array([0, 2, 2, 2, 1]))  # rank 1 once; ranks 2.5 and 2.5
+    assert found["recall_at_1"] == pytest.approx(1 / 3) and found["median_rank"] == 2.5
+    assert found["mrr"] == pytest.approx((1 + 2 * (1 / 2 + 1 / 3) / 2) / 3)
+    assert ranking_scores(np.eye(2), np.eye(2)[::-1])["median_rank"] == 2.0
+    assert ranking_scores(q[:2], np.eye(3), relevant=np.array([0, 2]))["median_rank"] == 1.75  # of ranks 1 and 2.5
+
+
+def test_score_measures_each_ranking_as_ranking_scores_does():
+    rng = np.random.default_rng(0)
+    z = sphere(rng, 30, 6)
+    predicted, group = z + 0.5 * rng.normal(size=z.shape), np.arange(30) // 3
+    found = score(predicted, z, mean=z.mean(0), alike=group, ranking=True)
+    assert list(found["rankings"]) == ["plain", "centered", "own"]
+    assert found["rankings"]["plain"] == ranking_scores(unit(predicted), unit(z), alike=group)
+    for name, prefix in (("plain", ""), ("centered", "centered_"), ("own", "own_")):
+        for k in (1, 10):
+            assert found["rankings"][name][f"recall_at_{k}"] == pytest.approx(found[f"{prefix}recall_at_{k}"])
+    assert "rankings" not in score(predicted, z, mean=z.mean(0))

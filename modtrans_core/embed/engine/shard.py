@@ -16,7 +16,7 @@ from modtrans_core.embed.sources import Item, Shard, Skipped
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
-from modtrans_core.store.contents import INDEPENDENT
+from modtrans_core.store.contents import CLASSES, INDEPENDENT
 from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
 from modtrans_core.vectors import present
@@ -45,6 +45,7 @@ class ShardEncoder:
             "dataset": dict(job.loaded.facts),
             **{modality: encoder.facts() for modality, encoder in self.encoders.items()},
             **({INDEPENDENT: list(job.loaded.independent)} if job.loaded.independent else {}),
+            **({CLASSES: list(job.loaded.classes)} if job.loaded.classes else {}),
         }
 
     def encode(self, shard: Shard, folder: Folder, progress: Callable[[int], object]) -> None:
@@ -92,11 +93,13 @@ class ShardEncoder:
     ) -> None:
         split = [-1 if item.split is None else SPLITS.index(item.split) for item in items]
         group = np.array([item.group for item in items]) if self.job.loaded.grouped else None
+        label = np.array([item.label for item in items]) if self.job.loaded.classes else None
         PairedEmbeddings(
             arrays=arrays,
             counts={modality: np.array(counts[modality]) for modality, rows in arrays.items() if rows.ndim == 3},
             group=group,
             own_split=np.array(split, dtype=np.int8) if self.job.loaded.has_splits else None,
+            label=label,
             metadata=self.metadata,
         ).save(path, dtype=self.job.dtype)
         texts = [item.values.get("text") for item in items]

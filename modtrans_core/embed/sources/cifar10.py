@@ -23,7 +23,7 @@ def cifar10(path: str, *, limit: int | None = None, seed: int = 0, templates: st
     Returns
     -------
     Listing
-        key: `batch/number`. image: (32, 32, 3) uint8. text: one caption a template. split: train or test.
+        key: `batch/number`. image: (32, 32, 3) uint8. text: one caption a template. split: train or test. label: its class.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def cifar10(path: str, *, limit: int | None = None, seed: int = 0, templates: st
             split = "test" if batch == "test_batch" else "train"
             for number, (picture, label) in enumerate(zip(pictures, labels.tolist(), strict=True)):
                 texts = tuple(prompt.replace("{}", CLASSES[label]) for prompt in prompts)
-                yield Item(f"{batch}/{number:05d}", {"image": picture, "text": texts}, split=split)
+                yield Item(f"{batch}/{number:05d}", {"image": picture, "text": texts}, split=split, label=label)
 
     facts = {
         "name": "CIFAR-10",
         "captions": " | ".join(prompts),
         "url": "https://www.cs.toronto.edu/~kriz/cifar.html",
     }
-    return Listing(items(), ENCODERS["image"], facts).at_most(limit, seed)
+    return Listing(items(), ENCODERS["image"], facts, classes=CLASSES).at_most(limit, seed)
 
 
 def _prompts(templates: str) -> list[str]:

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.theory import betting
-from analysis.theory.betting import item_interval, item_lower_limit, lower_mean_limit, running_limits
+from analysis.theory.betting import (
+    item_interval,
+    item_lower_limit,
+    lower_mean_limit,
+    ratio_lower_limit,
+    running_limits,
+)
 from analysis.theory.confidence import lower_limit, mean_interval
 
 LARGEST = 8  # items of a group
@@ -148,6 +154,37 @@ class TestSharpness:
         assert item_interval([1.0], low=0.0, high=1.0, confidence=0.5)[1] == 1.0
 
 
+class TestRatios:
+    def test_of_a_whole_that_is_always_one_it_is_the_limit_of_the_items(self):
+        values, group = grouped(40, np.random.default_rng(5))
+        expected = item_lower_limit(values, group, 0.9, largest_group=LARGEST)
+        assert ratio_lower_limit(values, np.ones(len(values)), group, 0.9, largest_group=LARGEST) == expected > 0.1
+
+    def test_at_the_limit_the_capital_is_the_inverse_of_the_risk(self):
+        part, whole = np.array([1, 1, 0, 0.5, 1, 2, 1]), np.array([1, 0.5, 1, 0, 0.25, 1, 1])
+        group = [0, 0, 1, 1, 2, 3, 4]
+        sums, wholes = np.bincount(group, part), np.bincount(group, whole)
+        limit = ratio_lower_limit(part, whole, group, 0.6, largest_group=2)
+        total = np.mean([np.prod(1 + c / 2 * (sums / limit - wholes)) for c in betting._stakes(5, 0.4)])
+        assert total == pytest.approx(1 / 0.4, rel=1e-8)
+
+    @given(st.integers(0, 2**32 - 1))
+    @settings(max_examples=40)
+    def test_a_whole_that_is_thought_larger_gives_no_higher_limit(self, seed):
+        rng = np.random.default_rng(seed)
+        part, whole, more = rng.random((3, 60)) < rng.random((3, 1)).clip(0.05)
+        whole[0] = True
+        limits = [ratio_lower_limit(part, one, np.arange(60) // 2, largest_group=2) for one in (whole, whole | more)]
+        assert limits[1] <= limits[0] + 1e-9
+
+    def test_it_approaches_the_ratio_also_above_one(self):
+        part, whole = np.tile([1, 1, 1, 0], 20_000), np.tile([1, 1, 0, 0], 20_000)
+        assert 1.47 < ratio_lower_limit(part, whole) < 1.5
+
+    def test_of_nothing_found_nothing_is_sure(self):
+        assert ratio_lower_limit(np.zeros(50), np.ones(50)) == 0.0
+
+
 class TestRunningLimits:
     def test_they_never_fall_and_do_not_look_ahead(self):
         x = np.random.default_rng(6).random(80)
@@ -186,6 +223,10 @@ class TestRunningLimits:
         (lambda: item_interval([0.5], low=0.6, high=1.0), r"values: 0\.5"),
         (lambda: item_interval([0.5], low=1.0, high=1.0), "low: 1.0, below high"),
         (lambda: lower_mean_limit([1.5], 0.9, low=0.0, high=1.0), r"values: 1\.5"),
+        (lambda: ratio_lower_limit([1.0], [0.0]), "whole: 0 everywhere"),
+        (lambda: ratio_lower_limit([1.0], [1.5]), r"whole: 1\.5"),
+        (lambda: ratio_lower_limit([-1.0], [1.0]), "part: -1, a number"),
+        (lambda: ratio_lower_limit([1.0, 1.0], [1.0]), "part"),
     ],
 )
 def test_what_cannot_be_used_is_refused(call, words):

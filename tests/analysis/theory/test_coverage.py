@@ -9,7 +9,13 @@ import pytest
 from scipy import special, stats
 
 from analysis.theory import betting
-from analysis.theory.betting import item_interval, item_lower_limit, lower_mean_limit, running_limits
+from analysis.theory.betting import (
+    item_interval,
+    item_lower_limit,
+    lower_mean_limit,
+    ratio_lower_limit,
+    running_limits,
+)
 from analysis.theory.confidence import lower_limit
 from analysis.theory.survival import (
     item_quantile_limit,
@@ -81,6 +87,29 @@ class TestGroups:
             normal += p - stats.norm.ppf(confidence) * error > truth
         assert valid(missed, confidence) and valid(misled, confidence)
         assert not valid(normal, confidence)
+
+    @pytest.mark.parametrize("confidence", CONFIDENCES)
+    def test_ratio(self, confidence):
+        """What one ranking finds over what another does. Wrong: Clopper and Pearson's limit of the items."""
+        rng, missed, bounded, naive = np.random.default_rng(11), 0, 0, 0
+        whole_of, part_of = np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.5, 0.6, 0.7, 0.95])  # by the group's size
+        truth = float((SIZES * WEIGHTS) @ (whole_of * part_of) / ((SIZES * WEIGHTS) @ whole_of))
+        for _ in range(RUNS):
+            kind = rng.choice(len(SIZES), 25, p=WEIGHTS)
+            group = np.repeat(np.arange(25), SIZES[kind])
+            whole = (rng.random(25) < whole_of[kind])[group]
+            part = whole & (rng.random(25) < part_of[kind])[group]
+            if not whole.any():
+                continue
+            sums, counts = np.bincount(group, part), np.bincount(group, whole).astype(float)
+            missed += betting.reaches(truth, sums, counts, 8, confidence)
+            bounded += betting.reaches(truth, sums, np.bincount(group).astype(float), 8, confidence)
+            naive += lower_limit(int(part.sum()), int(whole.sum()), confidence) > truth
+        limit = ratio_lower_limit(part, whole, group, confidence, largest_group=8)
+        assert betting.reaches(limit - 1e-9, sums, counts, 8, confidence), "the same rule"
+        assert not betting.reaches(limit + 1e-9, sums, counts, 8, confidence)
+        assert valid(missed, confidence) and bounded <= missed
+        assert not valid(naive, confidence)
 
     @pytest.mark.parametrize("confidence", CONFIDENCES)
     def test_quantile(self, confidence):

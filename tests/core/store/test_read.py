@@ -18,7 +18,7 @@ def test_contents_hold_what_was_given_and_nothing_else(tmp_path, suffix):
     np.testing.assert_array_equal(found.arrays["image"], np.eye(3, 4))
     assert isinstance(mapped.arrays["image"], MappedRows)
     for contents in (found, mapped):
-        assert contents[1:] == ({}, None, None, {"image": {"encoder": "a"}}, None)
+        assert contents[1:] == ({}, None, None, {"image": {"encoder": "a"}}, None, None)
         assert contents.encoder("image") == {"encoder": "a"} and contents.encoder("text") == {}
 
 

@@ -1,0 +1,173 @@
+"""Published caption decoders: ClipCap's and CapDec's checkpoints, checked name by name and shape by shape.
+
+A checkpoint is a dictionary of tensors: a mapper, whose names begin with `clip_project.`, and GPT-2, whose names begin
+with `gpt.`. Sources: Mokady et al. 2021 (ClipCap, arXiv 2111.09734) and Nukrai et al. 2022 (CapDec, arXiv 2211.00575).
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from analysis.tasks.captions.decoding import LONGEST, Continued, beam, greedy
+from analysis.tasks.captions.mappers import HEADS, MLPMapper, TransformerMapper
+from modtrans_core.checks import refuse_unless
+from modtrans_core.extras import require
+from modtrans_core.vectors import unit
+
+MAPPER, GPT = "clip_project.", "gpt."
+HEAD_WIDTH = 64
+"""of GPT-2, whatever its size; no shape in a checkpoint tells it"""
+STOPS = (13, 764)
+"""'.' and ' .' in GPT-2's vocabulary"""
+MASKS = re.compile(r"gpt\.transformer\.h\.\d+\.attn\.(masked_)?bias")
+"""constants that old checkpoints hold too"""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What turns an embedding into a caption.
+
+    Parameters
+    ----------
+    mapper : a module from embeddings (n, d) to prefixes (n, k, w).
+    model : a causal language model of transformers, whose word vectors are w wide.
+    tokenizer : its tokenizer.
+    stop : tokens that end a caption.
+    unit : whether the mapper was trained on unit embeddings; otherwise on embeddings as their encoder gives them.
+    """
+
+    mapper: nn.Module
+    model: Any
+    tokenizer: Any
+    stop: tuple[int, ...] = STOPS
+    unit: bool = True
+
+    @property
+    def dimension(self) -> int:
+        """Of the embeddings."""
+        return next(layer.in_features for layer in self.mapper.modules() if isinstance(layer, nn.Linear))
+
+    def caption(
+        self, embeddings: np.ndarray, *, width: int = 5, longest: int = LONGEST, length: float | None = None
+    ) -> list[str]:
+        """A caption of every embedding (n, d).
+
+        Parameters
+        ----------
+        width : candidates of the beam search; 1 is greedy.
+        longest : tokens of a caption, at most.
+        length : the length that embeddings are brought to, where the decoder was not trained on unit ones: the mean
+            length of raw training embeddings.
+
+        Raises
+        ------
+        ValueError
+            A decoder of raw embeddings without a length, or one of unit embeddings with one.
+        """
+        needed = "none for a decoder of unit embeddings" if self.unit else "the mean length of raw training embeddings"
+        refuse_unless((length is None) == self.unit, "length", length, needed)
+        refuse_unless(width >= 1, "beam", width, "at least 1")
+        first = next(self.mapper.parameters())
+        x = torch.from_numpy(unit(embeddings) * np.float32(length or 1.0)).to(first)
+        with torch.inference_mode():
+            return [self._caption(self.mapper(row[None])[0], width, longest) for row in x]
+
+    def _caption(self, prefix: Tensor, width: int, longest: int) -> str:
+        language = Continued(self.model, prefix)
+        if width == 1:
+            tokens = greedy(language, self.stop, longest)
+        else:
+            tokens = beam(language, self.stop[:1], width, longest)[0][0]  # as published: ' .' ends no beam
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+
+def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None = None) -> Decoder:
+    """A published checkpoint, or one of the same layout.
+
+    Parameters
+    ----------
+    path : a state dictionary as `torch.save` writes it. Nothing but tensors is read from it.
+    tokenizer : of GPT-2; or the folder or name that transformers loads it from.
+    unit : whether it was trained on unit embeddings. Default: as published, a transformer was, and an MLP was not.
+
+    Raises
+    ------
+    ValueError
+        The file holds anything but tensors; names that are unknown or missing; a tensor of another shape; weights of
+        the output layer that are not the word vectors, as GPT-2's are.
+    """
+    state = _tensors(Path(path))
+    mapper = _mapper(state, path)
+    model = _gpt(state, path)
+    whole = nn.ModuleDict({MAPPER[:-1]: mapper, GPT[:-1]: model})
+    wanted = {name: tuple(tensor.shape) for name, tensor in whole.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items() if not MASKS.fullmatch(name)}
+    for problem, names in (("missing", wanted.keys() - found), ("unknown", found.keys() - wanted)):
+        if names:
+            raise ValueError(f"{path}: {problem}: {', '.join(sorted(names))}")
+    for name, shape in wanted.items():
+        refuse_unless(found[name] == shape, f"{path}: {name}", found[name], f"the shape {shape}")
+    head, words = (state[f"{GPT}{name}.weight"] for name in ("lm_head", "transformer.wte"))
+    refuse_unless(torch.equal(head, words), f"{path}: {GPT}lm_head.weight", "other values", f"{GPT}transformer.wte's")
+    whole.load_state_dict({name: state[name] for name in wanted})
+    if isinstance(tokenizer, str | Path):
+        tokenizer = require("transformers", "encoders").AutoTokenizer.from_pretrained(str(tokenizer))
+    unit = isinstance(mapper, TransformerMapper) if unit is None else unit
+    return Decoder(mapper.eval(), model.eval(), tokenizer, unit=unit)
+
+
+def _tensors(path: Path) -> Mapping[str, Tensor]:
+    """The dictionary of tensors in a file, and nothing else."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a file of tensors ({str(error).splitlines()[0]})") from None
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError(f"{path}: a dictionary of tensors is needed, as state_dict() gives it")
+    return state
+
+
+def _at(state: Mapping[str, Tensor], name: str, path: str | Path) -> tuple[int, ...]:
+    """The shape of a tensor that has to be there."""
+    if name not in state:
+        raise ValueError(f"{path}: missing: {name}")
+    return tuple(state[name].shape)
+
+
+def _layers(state: Mapping[str, Tensor], before: str) -> int:
+    """How many numbers follow `before` in the names."""
+    pattern = re.compile(re.escape(before) + r"(\d+)\.")
+    return len({match[1] for name in state if (match := pattern.match(name))})
+
+
+def _mapper(state: Mapping[str, Tensor], path: str | Path) -> MLPMapper | TransformerMapper:
+    """The mapper whose shapes are these, its weights not yet."""
+    w = _at(state, f"{GPT}transformer.wte.weight", path)[1]
+    if f"{MAPPER}model.0.weight" in state:
+        hidden, d = _at(state, f"{MAPPER}model.0.weight", path)
+        return MLPMapper(d, w, _at(state, f"{MAPPER}model.2.weight", path)[0] // w, hidden)
+    projected, d = _at(state, f"{MAPPER}linear.weight", path)
+    k, layers = _at(state, f"{MAPPER}prefix_const", path)[0], f"{MAPPER}transformer.layers."
+    hidden = _at(state, f"{layers}0.mlp.fc1.weight", path)[0]
+    refuse_unless(w % HEADS == 0, f"{path}: width", w, f"a multiple of {HEADS}")
+    return TransformerMapper(d, w, k, projected // w, _layers(state, layers), hidden)
+
+
+def _gpt(state: Mapping[str, Tensor], path: str | Path) -> Any:
+    """GPT-2 of these shapes, its weights not yet."""
+    transformers = require("transformers", "encoders")
+    words, w = _at(state, f"{GPT}transformer.wte.weight", path)
+    refuse_unless(w % HEAD_WIDTH == 0, f"{path}: width", w, f"a multiple of {HEAD_WIDTH}")
+    places, layers = _at(state, f"{GPT}transformer.wpe.weight", path)[0], _layers(state, f"{GPT}transformer.h.")
+    sizes = {"n_embd": w, "n_layer": layers, "n_head": w // HEAD_WIDTH, "n_positions": places}
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=words, **sizes))

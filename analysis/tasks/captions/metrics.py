@@ -1,0 +1,93 @@
+"""The metrics of COCO's caption evaluation, by the package `pycocoevalcap`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+
+from modtrans_core.checks import refuse_unless
+from modtrans_core.extras import require
+
+BLEU = tuple(f"bleu_{n}" for n in (1, 2, 3, 4))
+METRICS = (*BLEU, "rouge_l", "cider", "meteor")
+
+
+def has_java() -> bool:
+    """Whether Java is there, which the Penn Treebank tokenizer and METEOR need."""
+    return shutil.which("java") is not None
+
+
+def score_captions(
+    captions: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False, meteor: bool = False
+) -> dict[str, float | str]:
+    """How near captions come to the references of their items.
+
+    Parameters
+    ----------
+    captions : one an item (n,).
+    references : of each item, one or more.
+    tokenized : the texts are those of `tokenize` already.
+    meteor : also METEOR, which needs Java.
+
+    Returns
+    -------
+    `bleu_1` to `bleu_4` (Papineni et al. 2002) and `rouge_l` (Lin 2004), 0 to 1; `cider` (Vedantam et al. 2015), 0 to
+    10, whose weights of words come from these references; `meteor` (Denkowski and Lavie 2014), 0 to 1, where asked for;
+    and `tokens`, by what the texts were cut: given, PTB or words.
+
+    Raises
+    ------
+    ValueError
+        No captions, another number of references, an item without one; METEOR without Java.
+
+    Examples
+    --------
+    >>> found = score_captions(["a cat"], [["a cat", "one cat"]], tokenized=True)
+    >>> found["bleu_1"] > 0.99, found["rouge_l"], found["tokens"]
+    (True, 1.0, 'given')
+    """
+    refuse_unless(len(captions) > 0, "captions", 0, "at least 1")
+    refuse_unless(
+        len(references) == len(captions), "references", len(references), f"one list a caption, {len(captions)},"
+    )
+    for item, several in enumerate(references):
+        refuse_unless(len(several) > 0, "references", f"none of item {item}", "at least 1")
+    refuse_unless(not meteor or has_java(), "meteor", True, "Java")
+    require("pycocoevalcap", "downstream")
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    flat, tokens = [*captions, *(text for several in references for text in several)], "given"
+    if not tokenized:
+        flat, tokens = tokenize(flat)
+    rest = iter(flat[len(captions) :])
+    said = {item: [text] for item, text in enumerate(flat[: len(captions)])}
+    true = {item: [next(rest) for _ in several] for item, several in enumerate(references)}
+    found: dict[str, float | str] = dict(zip(BLEU, Bleu(4).compute_score(true, said, verbose=0)[0], strict=True))
+    found |= {"rouge_l": float(Rouge().compute_score(true, said)[0])}
+    found |= {"cider": float(Cider().compute_score(true, said)[0])}
+    if meteor:
+        from pycocoevalcap.meteor.meteor import Meteor
+
+        found["meteor"] = float(Meteor().compute_score(true, said)[0])
+    return {**found, "tokens": tokens}
+
+
+def tokenize(texts: Sequence[str]) -> tuple[list[str], str]:
+    """The texts as tokens between single spaces, and by what they were cut.
+
+    Returns
+    -------
+    One text of tokens each, (n,); and `PTB`: lower case, by Stanford's Penn Treebank tokenizer, less the punctuation,
+    as COCO's evaluation does it; or, without Java, `words`: lower case, runs of letters and digits.
+    """
+    lines = [" ".join(text.split()) for text in texts]  # the tokenizer takes one text a line
+    if not has_java():
+        return [" ".join(re.findall(r"\w+(?:'\w+)?", line.lower())) for line in lines], "words"
+    require("pycocoevalcap", "downstream")
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    found = PTBTokenizer().tokenize({0: [{"caption": line} for line in lines]})
+    return list(found[0]), "PTB"

@@ -1,0 +1,79 @@
+"""A run's translations as captions: written to a table, and scored where the items have captions of their own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis.tasks.captions.checkpoint import Decoder
+from analysis.tasks.captions.metrics import has_java, score_captions
+from analysis.tasks.items import translated
+from modtrans_core.protocol import Translator
+from modtrans_core.store.files import read_json, replacing
+from modtrans_core.store.names import read_items
+
+
+def caption_items(
+    translator: Translator,
+    decoder: Decoder,
+    pairs: str | Path,
+    *,
+    width: int = 5,
+    length: float | None = None,
+    limit: int | None = None,
+) -> dict[str, str]:
+    """The caption of each item's translation, by its key, or by its row where the set has no keys.
+
+    Parameters
+    ----------
+    pairs, limit : see `analysis.tasks.items.translated`.
+    width, length : see `Decoder.caption`.
+    """
+    keys, zhat = translated(translator, pairs, decoder.dimension, limit)
+    return dict(zip(keys, decoder.caption(zhat, width=width, length=length), strict=True))
+
+
+def write_captions(path: str | Path, captions: Mapping[str, str]) -> None:
+    """Write a table with the columns key and caption, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["key", "caption"])
+        lines.writerows(captions.items())
+
+
+def read_references(path: str | Path) -> dict[str, list[str]]:
+    """The captions of each key: of a pair set with captions beside or in its files, or of a JSON file {key: [caption]}.
+
+    An item without captions is left out.
+    """
+    if Path(path).suffix == ".json":
+        found = read_json(Path(path))
+        whole = isinstance(found, dict) and all(
+            isinstance(several, list) and all(isinstance(text, str) for text in several) for several in found.values()
+        )
+        if not whole:
+            raise ValueError(f"{path}: an object that maps each key to a list of captions is needed")
+        return {key: several for key, several in found.items() if several}
+    table = read_items(path)
+    if "caption" not in table.column_names:
+        return {}
+    columns: list[Sequence] = [table[name].to_pylist() for name in ("key", "caption")]
+    return {key: several for key, several in zip(*columns, strict=True) if several}
+
+
+def scores(captions: Mapping[str, str], references: Mapping[str, list[str]]) -> dict[str, float | str | int]:
+    """The metrics of the items that have references, and their number, `items`.
+
+    METEOR is among them where Java is there.
+
+    Raises
+    ------
+    ValueError
+        No item has one.
+    """
+    both = [key for key in captions if key in references]
+    if not both:
+        raise ValueError("references: of none of the captions, of items that the run was not fitted to, are there")
+    said, true = [captions[key] for key in both], [references[key] for key in both]
+    return {"items": len(both), **score_captions(said, true, meteor=has_java())}

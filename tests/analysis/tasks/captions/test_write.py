@@ -1,0 +1,89 @@
+"""From a run to a table of captions, by the command and by its parts."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tokenizers
+import torch
+import transformers
+
+import modtrans_core as mt
+from analysis.cli import VERBS_HERE
+from analysis.tasks.captions.write import read_references, scores
+from modtrans_core.cli.verb import run
+
+KEYS = np.array([f"item {i}" for i in range(40)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, small):
+    """A run that translates into 6 dimensions, a decoder of these, a tokenizer, and pairs with captions."""
+    folder = tmp_path_factory.mktemp("captions")
+    z = np.random.default_rng(0).normal(size=(40, small.D))
+    captions = {key: ["a cat", "one cat"] for key in KEYS.tolist()}
+    pairs = mt.PairedEmbeddings({"text": z @ np.eye(small.D, 5), "image": z}, key=KEYS, metadata={"captions": captions})
+    pairs.save(folder / "pairs.npz")
+    mt.fit(pairs.take(np.arange(20, 40)), "text", "image", preset="ridge").save(folder / "run")
+    for mapper in ("MLP", "transformer"):
+        torch.save(small.state(mapper), folder / f"{mapper}.pt")
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel({f"w{i}": i for i in range(40)}, unk_token="w0"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=model).save_pretrained(folder / "tokens")
+    return folder
+
+
+def command(folder, out, *more, decoder="transformer"):
+    where = [str(folder / "run"), str(folder / "pairs.npz"), str(out)]
+    how = ["--decoder", str(folder / f"{decoder}.pt"), "--tokenizer", str(folder / "tokens"), "--limit", "4"]
+    return run(VERBS_HERE, "modtrans", "", ["caption", *where, *how, *more])
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch):
+    """METEOR takes seconds to start."""
+    monkeypatch.setattr("analysis.tasks.captions.write.has_java", lambda: False)
+
+
+def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp_path, capsys):
+    out = tmp_path / "captions.csv"
+    assert command(folder, out, "--beam", "2", "--json") == 0
+    rows = list(csv.reader(out.open()))
+    assert rows[0] == ["key", "caption"] and [key for key, _ in rows[1:]] == KEYS[[0, 13, 26, 39]].tolist()
+    assert all(word.startswith("w") for _, text in rows[1:] for word in text.split())
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["items"] == 2 and found["bleu_1"] < 1e-6  # two of the four are no test
+    assert "scored without 2 of them, which the run was fitted to" in said.err
+    assert command(folder, out) == 1 and "exists" in capsys.readouterr().err
+    (tmp_path / "true.json").write_text(json.dumps({KEYS[13]: [rows[2][1]]}))
+    assert (
+        command(folder, out, "--beam", "2", "--overwrite", "--json", "--references", str(tmp_path / "true.json")) == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert found["items"] == 1 and found["bleu_1"] > 0.999
+
+
+def test_it_refuses_in_one_line(folder, tmp_path, capsys):
+    assert command(folder, tmp_path / "a.txt") == 1
+    assert "OUT: " in capsys.readouterr().err
+    assert command(folder, tmp_path / "a.csv", decoder="MLP") == 1
+    assert "length: None, the mean length of raw training embeddings is needed" in capsys.readouterr().err
+    assert command(folder, tmp_path / "a.csv", "--length", "9", "--beam", "1", decoder="MLP") == 0
+
+
+def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):
+    state = torch.load(folder / "transformer.pt")
+    state["clip_project.linear.weight"] = torch.zeros(512, 7)
+    torch.save(state, folder / "other.pt")
+    assert command(folder, tmp_path / "a.csv", decoder="other") == 1
+    assert "translated into 6 dimensions, 7 are needed" in capsys.readouterr().err
+
+
+def test_references_are_read_from_pair_sets_and_json(folder, tmp_path):
+    assert read_references(folder / "pairs.npz")["item 3"] == ["a cat", "one cat"]
+    (tmp_path / "bad.json").write_text('{"a": "no list"}')
+    with pytest.raises(ValueError, match="maps each key to a list of captions"):
+        read_references(tmp_path / "bad.json")
+    with pytest.raises(ValueError, match="references: of none of the captions"):
+        scores({"a": "x"}, {"b": ["x"]})

@@ -1,0 +1,96 @@
+"""Classification by prompts where the answer is known, and against scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
+
+from analysis.tasks.classification import CIFAR10, chosen, class_vectors, classified, pull
+from modtrans_core.vectors import unit
+
+
+def pulled(n=60, C=6, d=12, seed=0):
+    """Translations m + delta, delta along the own class alone, of classes m + e_j, but for the first one, which is the
+    mean's direction: it has the largest <m, g> by more than 2 max|delta|."""
+    rng = np.random.default_rng(seed)
+    m, e = 0.6 * np.eye(d)[0], np.eye(d)[1 : C + 1]
+    classes = np.concatenate([m[None] / 0.6, m + 0.8 * e[1:]])
+    label = rng.integers(1, C, n)
+    return m + 0.1 * e[label], label, classes, m
+
+
+def test_plain_fails_and_centered_is_right_where_one_class_lies_along_the_mean():
+    zhat, label, classes, m = pulled()
+    plain = classified(zhat, label, classes)
+    assert plain["accuracy"] == plain["class_recall"] == 0.0 and plain["largest_class"] == 1.0
+    centered = classified(zhat, label, classes, "centered", mean=m)
+    assert centered["accuracy"] == centered["class_recall"] == 1.0
+    assert centered["largest_class"] == np.bincount(label).max() / len(label)
+    told = pull(zhat, classes, m)
+    assert told["bonus"] > 1.0 and told["follows"] > 0.9 > pull(m + 9 * (zhat - m), classes, m)["follows"]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5, 1.0])
+def test_a_uniform_shift_of_all_class_vectors_changes_no_centered_answer(angle):
+    """Unit classes cos(a) e_j + sin(a) s share a shift s that is orthogonal to them; centered they are e_j again."""
+    rng = np.random.default_rng(0)
+    e, s, label = np.eye(9)[:5], np.eye(9)[8], rng.integers(0, 5, 80)
+    delta = 0.3 * e[label] + np.pad(rng.normal(scale=0.2, size=(80, 8)), ((0, 0), (0, 1)))
+    shifted = np.cos(angle) * e + np.sin(angle) * s
+    expected = classified(delta, label, e)
+    assert 0.3 < expected["accuracy"] < 1.0
+    assert classified(np.sin(angle) * s + delta, label, shifted, "centered", mean=np.sin(angle) * s) == {
+        **expected, "score": "centered",
+    }  # fmt: skip
+
+
+def test_scores_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    queries, classes, label = rng.normal(size=(90, 5)), rng.normal(size=(8, 5)), rng.integers(0, 7, 90)  # 7 of 8 occur
+    label[:5] = -1
+    found = classified(queries, label, classes)
+    kept, scores = label[5:], unit(queries[5:]) @ unit(classes).T
+    said = scores.argmax(1)
+    with pytest.warns(UserWarning, match="not in y_true"):
+        assert found["class_recall"] == pytest.approx(balanced_accuracy_score(kept, said))
+    assert found["accuracy"] == pytest.approx(accuracy_score(kept, said))
+    assert found["accuracy_5"] == pytest.approx(top_k_accuracy_score(kept, scores, k=5, labels=np.arange(8)))
+    assert found["queries"] == 85 and found["largest_class"] == np.bincount(said).max() / 85
+
+
+def test_the_vector_of_a_class_is_the_direction_of_the_mean_of_its_unit_prompts():
+    table = {"a cat": [3.0, 4.0], "the cat": [0.0, 2.0], "a dog": [5.0, 0.0], "the dog": [1.0, 0.0]}
+    found = class_vectors(["cat", "dog"], ["a {}", "the {}"], lambda texts: np.array([table[text] for text in texts]))
+    mean = (np.array([0.6, 0.8]) + np.array([0.0, 1.0])) / 2  # the long prompt weighs as much as the short one
+    np.testing.assert_allclose(found, [mean / np.linalg.norm(mean), [1.0, 0.0]], atol=1e-6)
+
+
+def test_cifar_10_has_eighteen_templates_for_the_source():
+    from modtrans_core.embed.sources.cifar10 import _prompts
+
+    assert len(set(CIFAR10)) == 18 and all(one.endswith("{}.") and one.startswith("a ") for one in CIFAR10)
+    assert _prompts("|".join(CIFAR10)) == list(CIFAR10)
+    assert "a photo of the small {}." in CIFAR10 and "a low contrast photo of a {}." in CIFAR10
+
+
+def test_the_parameter_with_the_highest_accuracy_is_chosen():
+    zhat, label, classes, _ = pulled()
+    rng = np.random.default_rng(1)
+    noisy = zhat + 0.05 * rng.normal(size=zhat.shape)
+    by = {b: classified(noisy, label, classes, "dual", parameter=b)["accuracy"] for b in (5.0, 10.0, 20.0, 40.0, 80.0)}
+    assert len(set(by.values())) > 1 and by[chosen(noisy, label, classes, "dual")] == max(by.values())
+    assert classified(noisy, label, classes, "dual")["transductive"]
+
+
+def test_what_has_no_class_is_refused():
+    zhat, label, classes, _ = pulled()
+    for bad, message in (
+        (label + 2, "^label: 7, -1 to 5 is needed"),
+        (np.full(60, -1), r"^label: \(60,\)"),
+        (label[:5], r"^label: \(5,\), one of \(60,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            classified(zhat, bad, classes)
+    with pytest.raises(ValueError, match="^templates: 'a cat', '{}' where the class goes is needed"):
+        class_vectors(["cat"], ["a cat"], len)
+    with pytest.raises(ValueError, match="^classes"):
+        class_vectors([], ["a {}"], len)

@@ -1,0 +1,210 @@
+"""Pipelines of small random parts: loaded as published ones are, and a picture that is a function of its embedding."""
+
+import csv
+import json
+from importlib import import_module
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+import transformers
+from diffusers import UnCLIPImageVariationPipeline
+from PIL import Image
+
+import modtrans_core as mt
+from analysis.cli import VERBS_HERE
+from analysis.tasks.generation import KARLO, PARTS, STABLE, load_generator, pictures, raw_length
+from modtrans_core.cli.verb import run
+
+D = 16
+EMBEDDINGS = np.random.default_rng(0).normal(size=(3, D)).astype(np.float32)
+FEW = {"decoder_num_inference_steps": 2, "super_res_num_inference_steps": 2}
+
+
+def clip(of=transformers.CLIPTextModelWithProjection):
+    """A text and an image encoder of CLIP's form and their tokenizer."""
+    torch.manual_seed(0)
+    text = transformers.CLIPTextConfig(
+        vocab_size=20, hidden_size=D, intermediate_size=16, num_attention_heads=2, num_hidden_layers=1,
+        max_position_embeddings=8, projection_dim=D, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    image = transformers.CLIPVisionConfig(
+        hidden_size=8, intermediate_size=16, num_attention_heads=2, num_hidden_layers=1, image_size=8, patch_size=4,
+        projection_dim=D,
+    )  # fmt: skip
+    return {
+        "text_encoder": of(text),
+        "image_encoder": transformers.CLIPVisionModelWithProjection(image),
+        "feature_extractor": transformers.CLIPImageProcessor(size=8, crop_size=8),
+    }
+
+
+def tokenizer(folder):
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2, "a": 3}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return transformers.CLIPTokenizer.from_pretrained(folder, model_max_length=8)
+
+
+def karlo_parts():
+    torch.manual_seed(1)
+    common = {"layers_per_block": 1, "block_out_channels": (8, 16), "norm_num_groups": 4, "attention_head_dim": 4}
+    common |= {"resnet_time_scale_shift": "scale_shift"}
+    decoder = diffusers.UNet2DConditionModel(
+        sample_size=8, in_channels=3, out_channels=6, cross_attention_dim=8, class_embed_type="identity",
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn", **common,
+    )  # fmt: skip
+    larger = {"sample_size": 16, "in_channels": 6, "out_channels": 3, "add_attention": False}
+    larger |= {"down_block_types": ("ResnetDownsampleBlock2D",) * 2, "up_block_types": ("ResnetUpsampleBlock2D",) * 2}
+    schedule = {"prediction_type": "epsilon", "num_train_timesteps": 1000}
+    beside = import_module(UnCLIPImageVariationPipeline.__module__.rpartition(".")[0] + ".text_proj")
+    project = beside.UnCLIPTextProjModel(clip_embeddings_dim=D, time_embed_dim=32, cross_attention_dim=8)
+    torch.nn.init.normal_(project.learned_classifier_free_guidance_embeddings)
+    return {
+        "decoder": decoder, "text_proj": project,
+        "super_res_first": diffusers.UNet2DModel(**larger, **common),
+        "super_res_last": diffusers.UNet2DModel(**larger, **common),
+        "decoder_scheduler": diffusers.UnCLIPScheduler(variance_type="learned_range", **schedule),
+        "super_res_scheduler": diffusers.UnCLIPScheduler(variance_type="fixed_small_log", **schedule),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as Karlo's is published, and the parts in it."""
+    folder = tmp_path_factory.mktemp("karlo")
+    parts = {**clip(), **karlo_parts(), "tokenizer": tokenizer(folder / "words")}
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": KARLO, "_diffusers_version": "0.15.0"}))
+    return folder, parts
+
+
+@pytest.fixture(scope="module")
+def karlo(folder):
+    return load_generator(folder[0])
+
+
+def drawn(pipeline, embeddings=EMBEDDINGS, length=5.0, **options):
+    return np.stack([*pictures(pipeline, embeddings, length, **{**FEW, **options})]).astype(int)
+
+
+def test_what_is_loaded_part_by_part_makes_the_same_pictures(folder, karlo):
+    made = UnCLIPImageVariationPipeline(**folder[1])
+    found = drawn(karlo)
+    assert found.shape == (3, 16, 16, 3) and found.std() > 5
+    assert np.array_equal(found, drawn(made)) and np.array_equal(found, drawn(karlo))
+    assert {*folder[1]} == {*PARTS, "text_proj"}
+
+
+def test_diffusers_itself_no_longer_loads_it(folder):
+    """The reason why the parts are put together by hand. Where this fails, `load_generator` can be one call."""
+    with pytest.raises((ValueError, AttributeError, OSError)):
+        made = UnCLIPImageVariationPipeline(**folder[1])
+        made.save_pretrained(folder[0] / "saved")
+        UnCLIPImageVariationPipeline.from_pretrained(folder[0] / "saved")
+
+
+def test_a_picture_does_not_depend_on_its_place_or_on_what_is_beside_it(karlo):
+    found = drawn(karlo)
+    for other in (drawn(karlo, EMBEDDINGS[::-1])[::-1], drawn(karlo, batch=1), drawn(karlo, 3 * EMBEDDINGS, batch=2)):
+        assert np.abs(other - found).max() <= 1  # of 255
+    assert np.abs(found[0] - found[1]).max() > 20  # two embeddings have two pictures
+    assert np.abs(drawn(karlo, seed=1) - found).max() > 20
+
+
+def test_with_one_generator_for_a_batch_it_would(karlo):
+    """What is avoided: of two equal embeddings the second has another picture, and another one alone."""
+
+    def batch(n):
+        raw = torch.from_numpy(EMBEDDINGS[:1]).repeat(n, 1)
+        made = karlo(image_embeddings=raw, generator=torch.Generator().manual_seed(0), output_type="np", **FEW)
+        return made.images
+
+    both = batch(2)
+    assert np.abs(both[0] - both[1]).max() > 0.1 and np.abs(both[0] - batch(1)[0]).max() > 0.1
+    same = drawn(karlo, EMBEDDINGS[[0, 0]])
+    assert np.abs(same[0] - same[1]).max() <= 1
+
+
+def test_embeddings_are_brought_to_the_length_of_raw_ones(karlo):
+    seen = []
+    hook = karlo.text_proj.register_forward_pre_hook(
+        lambda module, given, named: seen.append(named["image_embeddings"].norm(dim=1)), with_kwargs=True
+    )
+    assert np.abs(drawn(karlo) - drawn(karlo, length=1.0)).max() > 1  # it matters
+    hook.remove()
+    torch.testing.assert_close(torch.stack(seen), torch.tensor([[5.0] * 3, [1.0] * 3]))
+    with pytest.raises(ValueError, match="length: 0.0, a positive number"):
+        drawn(karlo, length=0.0)
+
+
+def test_the_length_is_that_of_the_moments_that_a_model_keeps(tmp_path):
+    prior = diffusers.PriorTransformer(num_attention_heads=1, attention_head_dim=4, num_layers=1, embedding_dim=D)
+    z = 3.0 + np.random.default_rng(0).normal(size=(4000, D)) * np.linspace(0.5, 2, D)
+    prior.clip_mean.data, prior.clip_std.data = (torch.tensor(a)[None].float() for a in (z.mean(0), z.std(0)))
+    prior.save_pretrained(tmp_path / "prior")
+    assert raw_length(tmp_path) == pytest.approx(np.sqrt((z**2).sum(1).mean()), rel=1e-5)
+    with pytest.raises(ValueError, match="has no prior or image_normalizer"):
+        raw_length(tmp_path / "prior")
+
+
+def test_stable_unclip_takes_the_same_embeddings(tmp_path):
+    torch.manual_seed(2)
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=4, layers_per_block=1, block_out_channels=(8, 16), norm_num_groups=4, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=D, class_embed_type="projection", projection_class_embeddings_input_dim=2 * D,
+    )  # fmt: skip
+    normalizer = diffusers.pipelines.stable_diffusion.StableUnCLIPImageNormalizer(embedding_dim=D)
+    normalizer.mean.data.fill_(0.5)
+    vae = diffusers.AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, sample_size=8)
+    pipeline = diffusers.StableUnCLIPImg2ImgPipeline(
+        **clip(transformers.CLIPTextModel), tokenizer=tokenizer(tmp_path / "words"), unet=unet, vae=vae,
+        image_normalizer=normalizer,
+        scheduler=diffusers.DDIMScheduler(), image_noising_scheduler=diffusers.DDPMScheduler(),
+    )  # fmt: skip
+    pipeline.save_pretrained(tmp_path / "model")
+    assert raw_length(tmp_path / "model") == pytest.approx(np.sqrt(D * (0.5**2 + 1)))
+    loaded = load_generator(tmp_path / "model")
+    assert type(loaded).__name__ == STABLE
+    options = {"num_inference_steps": 2, "height": 8, "width": 8}
+    found = [np.stack([*pictures(one, EMBEDDINGS, 5.0, **options)]).astype(int) for one in (pipeline, loaded)]
+    assert np.array_equal(*found) and found[0].std() > 1
+    alone = next(pictures(loaded, EMBEDDINGS[2:], 5.0, **options)).astype(int)
+    assert np.abs(alone - found[0][2]).max() <= 1
+
+
+def test_the_command_writes_a_picture_of_each_item(folder, tmp_path, capsys):
+    z = np.random.default_rng(0).normal(size=(30, D))
+    pairs = mt.PairedEmbeddings({"text": z[:, :8], "image": z}, key=np.array([f"item {i}" for i in range(30)]))
+    pairs.save(tmp_path / "pairs.npz")
+    translator = mt.fit(pairs, "text", "image", preset="ridge")
+    translator.save(tmp_path / "run")
+
+    def command(*more):
+        where = [str(tmp_path / name) for name in ("run", "pairs.npz", "out")]
+        return run(VERBS_HERE, "modtrans", "", ["generate", *where, "--model", str(folder[0]), *more])
+
+    assert command("--length", "5", "--limit", "2", "--steps", "2") == 0
+    rows = [*csv.reader((tmp_path / "out" / "pictures.csv").open())]
+    assert rows == [["picture", "key"], ["000000.png", "item 0"], ["000001.png", "item 29"]]
+    made = np.array(Image.open(tmp_path / "out" / "000001.png")).astype(int)
+    zhat, pipeline = translator.translate(pairs.modality("text")), load_generator(folder[0])
+    alone = next(pictures(pipeline, zhat[29:], 5.0, decoder_num_inference_steps=2)).astype(int)
+    assert np.abs(made - alone).max() <= 1
+    assert command("--limit", "2", "--overwrite") == 1 and "length: none given" in capsys.readouterr().err
+
+
+def test_what_is_no_such_folder_is_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="a folder with model_index.json is needed"):
+        load_generator(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "UnCLIPPipeline"}')
+    with pytest.raises(ValueError, match=f"model: 'UnCLIPPipeline', {KARLO} or {STABLE} is needed"):
+        load_generator(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": KARLO}))
+    with pytest.raises(ValueError, match="a subfolder decoder is needed"):
+        load_generator(tmp_path)

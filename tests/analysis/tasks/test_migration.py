@@ -1,0 +1,198 @@
+"""An index in a new encoder's space: ranks, what they prove of a full re-embedding, and the command."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis.cli import VERBS_HERE
+from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, retained
+from analysis.theory.betting import ratio_lower_limit
+from modtrans_core.cli.verb import run
+from modtrans_core.vectors import unit
+
+N, ASKED, K = 3000, 400, 10
+
+
+class World:
+    """An index of a linear old encoder, and a new one that hears some of what the old one does not."""
+
+    def __init__(self, lost=0.2):
+        rng = np.random.default_rng(0)
+        u = rng.normal(size=(N, 12))
+        self.old = (u @ rng.normal(size=(12, 20)) / 4).astype(np.float32)
+        self.new = np.hstack([u @ rng.normal(size=(12, 16)) / 4, lost * rng.normal(size=(N, 8))]).astype(np.float32)
+        self.row = rng.choice(N, ASKED, replace=False)
+        self.asked = self.new[self.row] + 0.9 * rng.normal(size=(ASKED, 24)).astype(np.float32)
+        self.random = rng.choice(N, 600, replace=False)
+
+    def queries(self):
+        return Queries.of(self.asked, self.row)
+
+    def documents(self, rows):
+        return Reembedded.of(self.new[rows], rows)
+
+    def ranked(self, rows):
+        """By the map that least squares gives of the 600."""
+        c, z = self.old[self.random], self.new[self.random]
+        M = np.linalg.lstsq(c, z, rcond=None)[0]
+        return ranked(lambda old: unit(old @ M), self.old, self.queries(), self.documents(rows), K), self.old @ M
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World()
+
+
+def brute(queries, row, gallery):
+    """Ranks by sorting all cosines."""
+    order = np.argsort(-(unit(queries) @ unit(gallery).T), axis=1, kind="stable")
+    return 1 + np.argmax(order == np.asarray(row)[:, None], axis=1)
+
+
+def test_ranks_are_those_of_sorting_whatever_the_pieces(world):
+    q, gallery = unit(world.asked), unit(world.new)
+    own = np.einsum("nd,nd->n", q, gallery[world.row])
+    expected = brute(q, world.row, gallery)
+    near = np.argsort(-(q @ gallery.T), axis=1)[:, :7]
+    for size in (5, 700, N):
+        found, at = ranks(q, own, ((start, gallery[start : start + size]) for start in range(0, N, size)), nearest=7)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.sort(at), np.sort(near))
+    assert 1 < np.mean(expected) < N / 4
+
+
+def test_equal_documents_do_not_push_each_other_down():
+    gallery = unit(np.array([[1.0, 0.1], [1.0, 0.1], [0.0, 1.0]]))
+    assert ranks(gallery[1:2], np.array([1.0]), iter([(0, gallery)]))[0] == [1]
+
+
+def test_the_translated_rank_is_exact_and_the_new_one_a_bound(world):
+    full = brute(world.asked, world.row, world.new)
+    everything, translated = world.ranked(np.arange(N))
+    np.testing.assert_allclose(everything.translated, brute(world.asked, world.row, translated), atol=1)  # near ties
+    np.testing.assert_allclose(everything.new, full, atol=1)
+    assert len(everything.wanted) == 0
+    some, _ = world.ranked(np.union1d(world.random, world.row))
+    np.testing.assert_array_equal(some.translated, everything.translated)
+    assert (some.new <= everything.new).all() and (some.new <= K).mean() > (full <= K).mean() + 0.05
+
+
+def test_an_answer_that_was_not_reembedded_counts_as_found_and_is_wanted(world):
+    found, _ = world.ranked(world.random)
+    unknown = ~np.isin(world.row, world.random)
+    assert (found.new[unknown] == 1).all() and np.isin(world.row[unknown], found.wanted).all()
+
+
+def test_the_wanted_documents_make_the_bound_nearly_exact(world):
+    full = (brute(world.asked, world.row, world.new) <= K).mean()
+    rows = np.union1d(world.random, world.row)
+    first, _ = world.ranked(rows)
+    assert not np.isin(first.wanted, rows).any()
+    second, _ = world.ranked(np.union1d(rows, first.wanted))
+    assert full <= (second.new <= K).mean() < full + 0.02 < (first.new <= K).mean()
+
+
+def test_the_certificate_is_the_limit_of_the_ratio_by_groups(world):
+    queries = world.queries()._replace(group=np.arange(ASKED) // 4)
+    found = Ranked(np.arange(ASKED) % 14 + 1, np.arange(ASKED) % 12 + 1, np.empty(0, int))
+    said = retained(found, queries, (N, 600), K, 0.9)
+    hit, full = found.translated <= K, found.new <= K
+    assert said.limit == ratio_lower_limit(hit, full, queries.group, 0.9, largest_group=4)
+    assert (said.groups, said.largest_group, said.queries) == (ASKED // 4, 4, ASKED)
+    assert (said.translated, said.new) == (hit.mean(), full.mean())
+    assert retained(found, queries, (N, 600), K, 0.9, largest_group=40).limit < said.limit
+    assert "at most, as far as" in said.lines()[2] and "at most, as" not in retained(found, queries, (9, 9)).lines()[2]
+    assert retained(found._replace(new=np.full(ASKED, 99)), queries, (N, 600)).limit == 0
+
+
+def test_nothing_is_fitted_to_an_answer_or_to_what_queries_chose(world):
+    documents = Reembedded.of(world.new[:50], np.arange(50), np.arange(50) >= 10)
+    pairs = documents.pairs(world.old, Queries.of(world.asked[:3], [20, 21, 49]))
+    left = [row for row in range(10, 50) if row not in (20, 21, 49)]
+    np.testing.assert_array_equal(pairs.arrays["old"], world.old[left])
+    np.testing.assert_array_equal(pairs.arrays["new"], world.new[left])
+
+
+@pytest.fixture
+def files(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = np.union1d(world.random, world.row)
+    np.save("old.npy", world.old)
+    np.savez("pairs.npz", row=rows, new=world.new[rows])
+    np.savez("queries.npz", row=world.row, new=world.asked)
+    return tmp_path
+
+
+def migrate(capsys, *more):
+    arguments = ["migrate", "old.npy", "new.npy", "--pairs", "pairs.npz", "--queries", "queries.npz", *more]
+    try:
+        status = run(VERBS_HERE, "modtrans", "", arguments)
+    except SystemExit as stop:
+        status = stop.code
+    return (status, *capsys.readouterr())
+
+
+def test_too_little_is_refused_and_what_is_wanted_makes_it_enough(world, files, capsys):
+    status, out, err = migrate(capsys, "--retain", "0.8", "--wanted", "wanted.npy")
+    assert status == 1 and not (files / "new.npy").exists()
+    assert out.startswith("retained recall@10 at least 0.") and "of 400 queries in the translated index of 3000" in out
+    assert "is sure, 0.8 is needed; new.npy was not written" in err
+    wanted = np.load("wanted.npy")
+    rows = np.r_[np.load("pairs.npz")["row"], wanted]
+    fit = np.arange(len(rows)) < len(rows) - len(wanted)
+    np.savez("pairs.npz", row=rows, new=world.new[rows], fit=fit)
+    status, out, err = migrate(capsys, "--retain", "0.8", "--json")
+    said = json.loads(out)
+    assert status == 0 and 0.8 <= said["limit"] < said["translated"] / said["new"] <= 1.05
+    written = np.load("new.npy")
+    assert written.shape == (N, 24) and written.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(written, axis=1), 1, atol=1e-5)
+    rank = brute(world.asked, world.row, written)
+    assert (rank <= K).mean() == pytest.approx(said["translated"], abs=0.003), "what was certified was written"
+
+
+@pytest.mark.parametrize(
+    ("file", "arrays", "words"),
+    [
+        ("queries.npz", {"row": np.array([0, N]), "new": np.ones((2, 24))}, f"row: {N}, answers among the documents"),
+        ("queries.npz", {"row": np.array([0]), "new": np.ones((1, 5))}, "queries of dimension 24"),
+        ("queries.npz", {"row": np.array([0.5]), "new": np.ones((1, 24))}, "row: 'float64', whole numbers"),
+        ("queries.npz", {"new": np.ones((1, 24))}, "an array named row"),
+        ("queries.npz", {"row": np.array([0]), "new": np.ones((1, 24)), "x": np.ones(1)}, "only new, row, group, mean"),
+        ("pairs.npz", {"row": np.array([3, 3]), "new": np.ones((2, 24))}, "each document once"),
+        ("pairs.npz", {"row": np.array([3, N]), "new": np.ones((2, 24))}, "documents of the index, 0 to 2999"),
+        ("pairs.npz", {"row": np.array([3, 4]), "new": np.ones((2, 24)), "fit": np.array([0, 1])}, "pairs: 1, at"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_one_line(files, capsys, file, arrays, words):
+    np.savez(file, **arrays)
+    status, out, err = migrate(capsys)
+    assert status == 1 and not out and words in err and "Traceback" not in err
+    assert not (files / "new.npy").exists()
+
+
+def test_means_are_taken_out_of_both_sides(world, files, capsys):
+    """Queries that lie off the documents by one vector are found again once it is known."""
+    shift = np.zeros(24, dtype=np.float32)
+    shift[[0, 5, 9]] = 4.0
+    away, other = unit(world.asked + shift), unit(world.asked[::-1] + shift)
+    found = {}
+    for name, more in (("plain", {}), ("less", {"mean": other.mean(axis=0)})):
+        np.savez("queries.npz", row=world.row, new=away, **more)
+        status, out, _ = migrate(capsys, "--json", "--retain", "0.001", "--overwrite")
+        assert status == 0
+        found[name] = json.loads(out)["translated"]
+    assert found["less"] > 1.5 * found["plain"]
+    written = np.load("new.npy")
+    assert np.linalg.norm(written.mean(axis=0)) < 0.1
+    np.testing.assert_allclose(np.linalg.norm(written, axis=1), 1, atol=1e-5)
+    rank = brute(unit(away - other.mean(axis=0)), world.row, written)
+    assert (rank <= K).mean() == pytest.approx(found["less"], abs=0.003)
+
+
+def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
+    assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
+    (files / "new.npy").write_bytes(b"mine")
+    assert "exists; choose another name or add --overwrite" in migrate(capsys)[2]
+    assert (files / "new.npy").read_bytes() == b"mine"
