@@ -65,6 +65,14 @@ def test_ranks_are_those_of_sorting_whatever_the_pieces(world):
 def test_equal_documents_do_not_push_each_other_down():
     gallery = unit(np.array([[1.0, 0.1], [1.0, 0.1], [0.0, 1.0]]))
     assert ranks(gallery[1:2], np.array([1.0]), iter([(0, gallery)]))[0] == [1]
+    assert ranks(gallery[1:2], np.array([1.0]), iter([(0, gallery[:2]), (2, gallery[2:])]), last=True)[0] == [2]
+
+
+def test_a_map_that_makes_all_documents_one_retains_nothing(world):
+    mean = unit(world.new.mean(axis=0))
+    found = ranked(lambda old: np.tile(mean, (len(old), 1)), world.old, world.queries(), world.documents(np.arange(N)))
+    assert (found.translated == N).all()
+    assert retained(found, world.queries(), (N, N)).limit == 0
 
 
 def test_the_translated_rank_is_exact_and_the_new_one_a_bound(world):
