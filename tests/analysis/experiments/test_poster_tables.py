@@ -149,6 +149,16 @@ class TestTable2:
         changed.loc["ours", "cosine"] = 0.0
         assert not table_2.judged("ours", changed)[0]
 
+    def test_spaces_that_share_nothing_show_no_mechanism(self, scores):
+        """Cosines near 0 have every ratio within .01, and are below every floor."""
+        part = scores.set_index("method")
+        part.loc[["LAFITE", "CLIP-GEN"], "cosine"] = 0.001
+        assert table_2.judged("LAFITE", part)[0] and table_2.judged("CLIP-GEN", part)[0]
+        part.loc["CLIP-GEN", ["recall_at_10", "centered_recall_at_10"]] = 11 / part["gallery"].iloc[0]
+        for method in ("LAFITE", "CLIP-GEN"):
+            holds, why = table_2.judged(method, part)
+            assert not holds and why.startswith("no space is shared")
+
     def test_c3_is_scored_between_collapsed_vectors(self):
         """By hand: both sides less the means of the rows that were read."""
         trial = Trial.of(gapped(120), "image", "text", 0)
