@@ -180,7 +180,8 @@ def test_items_without_a_class_are_not_of_one_class():
     """-1 is no class: for mAP such an item is like itself alone."""
     rng = np.random.default_rng(0)
     c, z = rng.normal(size=(2, 40, 6))
-    translator, pairs = fit(PairedEmbeddings({"a": c, "b": z}), preset="ridge"), PairedEmbeddings({"a": z, "b": c})
+    train, pairs = (PairedEmbeddings({"image": a, "text": b}) for a, b in ((c, z), (z, c)))
+    translator = fit(train, preset="ridge", device="cpu")
     numbers = np.where(np.arange(40) < 20, np.arange(40) // 2, -1)
 
     def found(label):
