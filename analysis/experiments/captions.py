@@ -163,7 +163,7 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
     data, rows = f"OpenMoji, image → text, nearest of {int(ours['gallery'].iloc[0]):,} training captions", []
     for score, name in COLUMNS.items():
         poster = f", the poster {KEPT[score]:.2f}" if score in KEPT else ""
-        why = f"looked up; keeps {kept[score]:.2f} of what the true caption's embedding finds{poster}"
+        why = f"looked up by {CALIBRATED}, centered; keeps {kept[score]:.2f} of what the true caption's embedding finds{poster}"
         facts: dict[str, Any] = {"floor": float(floor[name].mean()), "ceiling": float(ceiling[name].mean())}
         facts |= {"data": data, "verdict": "reproduced in mechanism" if holds else "could not be", "why": why}
         rows.append(Row.of(5, "ours + ClipCap", score, ours[name].tolist(), **facts))
