@@ -62,8 +62,8 @@ def test_the_test_part_chooses_nothing(trial, found):
 
 def test_a_bank_are_translations_of_training_conditions(trial):
     translator = trial.fit(preset("ridge"), unseen=True)
-    for score, has_one in (("cosine", False), ("csls", True), ("inverted", True), ("dual", False)):
-        needs = needed(trial, translator, score, centered=True)
+    for way, has_one in (("cosine", False), ("csls", True), ("inverted", True), ("dual", False)):
+        needs = needed(trial, translator, way, centered=True)
         assert set(needs) == ({"mean", "bank"} if has_one else {"mean"})
         if has_one:
             np.testing.assert_allclose(needs["bank"], translator.translate(np.asarray(trial.train.c)), atol=1e-6)
