@@ -40,22 +40,27 @@ class Unpaired(NamedTuple):
         Raises
         ------
         ValueError
-            One group: there are no others.
+            One group in all: there are no others.
         """
-        c, z = [], []
-        for pairing in pairings:
-            first, second = halves(pairing)
-            c.append(unit(pairing.take(first).c[:]))
-            z.append(unit(pairing.take(second).z[:]))
+        sides: dict[int, int] = {}
+        split = [(pairing, *halves(pairing, sides)) for pairing in pairings]
+        c = [unit(pairing.take(first).c[:]) for pairing, first, _ in split if len(first)]
+        z = [unit(pairing.take(second).z[:]) for pairing, _, second in split if len(second)]
+        refuse_unless(len(z) > 0, "pairs", "one group", "two groups, one for each side,")
         return Unpaired(np.concatenate(c).astype(np.float64), np.concatenate(z).astype(np.float64))
 
 
-def halves(pairing: Pairing) -> tuple[np.ndarray, np.ndarray]:
-    """The items whose conditions may be looked at, and those whose targets may: every other group each."""
-    odd = groups(pairing.pairs.labels)[1] % 2
-    first, second = np.flatnonzero(odd == 0), np.flatnonzero(odd == 1)
-    refuse_unless(len(second) > 0, "pairs", f"{len(first)} of one group", "two groups, one for each side,")
-    return first, second
+def halves(pairing: Pairing, sides: dict[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The items whose conditions may be looked at, and those whose targets may: every other group each.
+
+    Parameters
+    ----------
+    sides : group -> the side (0 or 1) that it has in other pairings, where it keeps it; new groups are added.
+    """
+    sides = {} if sides is None else sides
+    names, own, _ = groups(pairing.pairs.labels)
+    side = np.array([sides.setdefault(name, at % 2) for at, name in enumerate(names.tolist())])[own]
+    return np.flatnonzero(side == 0), np.flatnonzero(side == 1)
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,22 @@ def test_variants_of_an_item_are_on_one_side(rng):
     assert set(pairs.labels[first]) == {3, 7} and set(pairs.labels[second]) == {5, 9}
     c, z = Unpaired.of(Pairing(pairs, "image", "text"))
     assert c.shape == (6, D) and z.shape == (12, D)
-    with pytest.raises(ValueError, match="pairs: '12 of one group', two groups"):
-        halves(Pairing(mt.PairedEmbeddings(arrays, group=np.zeros(12, int)), "image", "text"))
+    one = Pairing(mt.PairedEmbeddings(arrays, group=np.zeros(12, int)), "image", "text")
+    with pytest.raises(ValueError, match="pairs: 'one group', two groups"):
+        Unpaired.of(one, one)
+
+
+def test_a_group_has_the_same_side_among_validation_pairs(rng):
+    """Two of its items in two parts are as good as a pair; validation pairs of one group are no obstacle."""
+    c, group = unit(rng.normal(size=(7, D))), np.array([1, 2, 3, 4, 2, 9, 1])
+    pairs = mt.PairedEmbeddings({"image": c, "text": -c}, group=group)
+    train, held = (Pairing(pairs.take(np.arange(*rows)), "image", "text") for rows in ((0, 4), (4, 7)))
+    found = Unpaired.of(train, held)
+    np.testing.assert_allclose(found.c, c[np.isin(group, (1, 3, 9)).nonzero()[0]], atol=1e-6)
+    np.testing.assert_allclose(found.z, -c[np.isin(group, (2, 4)).nonzero()[0]], atol=1e-6)
+    for n in (3, 4, 9):  # an eighth, one item, are validation pairs
+        few = mt.PairedEmbeddings({"image": rng.normal(size=(n, D)), "text": rng.normal(size=(n, D))})
+        assert mt.fit(few, config=C3Config(), device="cpu").translate(c).shape == (7, D)
 
 
 class TestPosterior:
