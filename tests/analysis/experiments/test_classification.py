@@ -147,6 +147,11 @@ def test_the_rows_of_the_table(monkeypatch, found, tmp_path, package):
     assert ours.verdict == "reproduced in mechanism" and ours.poster == 60.74 and ours.splits == 2
     assert ours.ours == pytest.approx(100 * mended(found)["cosine"].iloc[0])
     assert f"offline: {TRUE_TEXT}, centered" in tables.as_text(tables.complete(6, rows))
+    for method in ("ridge", TRUE_TEXT):
+        worse = both.copy()  # what centering mends, and what is lost, is asked for
+        worse.loc[(worse["method"] == method) & (worse["score"] == "centered"), "accuracy"] = 0.01
+        monkeypatch.setattr(experiment, "openmoji_classes", lambda *_, found=worse, **__: found)
+        assert next(row for row in table6_rows(tmp_path) if row.row == "ours: ViT-B/32").verdict == "could not be"
 
 
 def test_cifar_10_is_scored_on_its_own_test_part(monkeypatch, tmp_path):

@@ -149,6 +149,13 @@ class TestTable2:
         changed.loc["ours", "cosine"] = 0.0
         assert not table_2.judged("ours", changed)[0]
 
+    def test_the_way_back_stands_beside_the_posters_pictures(self, scores):
+        both = pd.concat([scores, scores.assign(route="text → image", cosine=scores["cosine"] - 1)])
+        rows = table_2.rows_of(space("x")._replace(routes=[("image", "text"), ("text", "image")]), both)
+        ours = {row.score: row for row in rows if row.row == "COCO: ours"}
+        assert ours["Sim_img"].ours == pytest.approx(ours["Sim_txt"].ours - 1)
+        assert (ours["Sim_txt"].poster, ours["Sim_img"].poster) == (0.8394, 0.8233)
+
     def test_spaces_that_share_nothing_show_no_mechanism(self, scores):
         """Cosines near 0 have every ratio within .01, and are below every floor."""
         part = scores.set_index("method")
