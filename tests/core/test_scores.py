@@ -8,6 +8,7 @@ from scipy import special, stats
 from sklearn.metrics import average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
+from modtrans_core import scores
 from modtrans_core.scores import average_precision, ceiling, cosine, floor, ranking_scores, recall_at_k, score
 from modtrans_core.vectors import mean_of_unit, unit
 
@@ -146,6 +147,14 @@ def test_measures_of_a_ranking_by_hand():
     alike = ranking_scores(best, np.eye(4), alike=np.array([0, 1, 1, 0]))  # items 0 and 3, 1 and 2 are of one class
     assert alike["map"] == pytest.approx(((1 + 2 / 4) / 2 + (1 + 1) / 2 + (1 / 2 + 2 / 3) / 2 + (1 + 2 / 4) / 2) / 4)
     assert alike["mrr"] == found["mrr"]
+
+
+def test_blocks_of_queries_change_no_measure(monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, gallery, own = rng.normal(size=(41, 4)), rng.normal(size=(23, 4)), rng.integers(0, 23, 41)
+    whole = ranking_scores(queries, gallery, relevant=own, alike=own[:23] % 5)
+    monkeypatch.setattr(scores, "AT_ONCE", 3 * 23)
+    assert ranking_scores(queries, gallery, relevant=own, alike=own[:23] % 5) == pytest.approx(whole)
 
 
 def test_a_constant_prediction_has_the_ranks_of_chance():

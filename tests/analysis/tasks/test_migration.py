@@ -211,6 +211,16 @@ def test_translations_are_less_the_mean_of_their_own(world):
     np.testing.assert_allclose(to_unit(translator)(world.old[:600]), rows, atol=1e-6)
 
 
+def test_what_is_sure_decides_and_not_what_these_queries_found(world, files, capsys):
+    said = json.loads(migrate(capsys, "--json", "--retain", "0.01")[1])
+    found = said["translated"] / said["new"]
+    assert said["limit"] < found - 0.01
+    between = f"{(said['limit'] + found) / 2:.4f}"
+    (files / "new.npy").unlink()
+    assert migrate(capsys, "--retain", between)[0] == 1 and not (files / "new.npy").exists()
+    assert migrate(capsys, "--retain", f"{said['limit'] - 1e-4:.6f}")[0] == 0 and (files / "new.npy").exists()
+
+
 def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
     (files / "new.npy").write_bytes(b"mine")
