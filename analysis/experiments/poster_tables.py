@@ -21,9 +21,9 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.progress import Progress, silent
 
 Verdict = Literal["reproduced", "reproduced in mechanism", "could not be", ""]
-"""reproduced: the same kind of data and encoder, and the number within `WITHIN`. In mechanism: on other data or
-encoders, what makes the number as it is was measured, and it holds. Could not be: neither; `why` says what is missing.
-Empty: the poster prints no such number"""
+"""reproduced: the poster's data set, as far as its name says, and encoder, and the number within `WITHIN`. In mechanism:
+on other data or encoders, what makes the number as it is was measured, and it holds; or it follows from another number
+of the poster. Could not be: neither; `why` says what is missing. Empty: the poster prints no such number"""
 WITHIN = 0.02
 """how far a reproduced cosine or share may be from the printed one"""
 
@@ -154,7 +154,7 @@ def verdict(poster: float | None, ours: float | None, same: bool, holds: bool, w
     Parameters
     ----------
     poster, ours : None where the poster prints none, or nothing was measured.
-    same : ours was measured on the poster's data set, by an encoder of the same kind.
+    same : ours was measured on the poster's data set, by its encoder.
     holds : what makes the poster's number as it is was measured, and holds.
     within : how far a reproduced number may be off.
 
