@@ -414,8 +414,8 @@ class Tables:
     data: Path | None = None
     """folder of packages from npm and Debian. Default: what needs none"""
     pairs: tuple[Path, ...] = ()
-    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; a name with COCO or CC3M in
-    it says that it is the poster's data"""
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; one is the poster's data if
+    COCO or CC3M is a word of its name, and it says that OpenAI's CLIP ViT-B/32 made both sides"""
     seeds: int = 5
     """splits, each with its own seed"""
     out: Path = Path("results/tables")

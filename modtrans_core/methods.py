@@ -283,7 +283,9 @@ def translated_scores(
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
-    alike = pairs.labels if pairs.label is None else pairs.label
+    alike = pairs.labels
+    if pairs.label is not None:  # items without a class are each of their own
+        alike = np.where(pairs.label < 0, -1 - np.arange(len(pairs)), pairs.label)
     return score(
         predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own,
         alike=alike, ranking=ranking,
