@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
+from modtrans_core.store.described import brief, checked
 from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
 
 FORMAT = 5
@@ -52,7 +53,7 @@ def begin(
         found = description(folder)
         for name, value in wanted.items():
             if found.get(name) != value:
-                was = f"{found.get(name)}, not {value}"
+                was = f"{brief(found.get(name))}, not {brief(value)}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
         refuse_old_run(folder)
@@ -96,10 +97,8 @@ def description(folder: str | Path) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")
-    for name in ("method", "facts", "config"):
-        if name not in found:
-            raise ValueError(f"{path}: '{name}' is missing")
-    return found
+    fields = {"method": "text", "facts": "an object", "config": "an object"}
+    return checked(path, found, fields, {"split": "an object", "validation_skill": "a number or null"})
 
 
 def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:

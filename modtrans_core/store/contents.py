@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modtrans_core.checks import refuse_modality
 from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import refuse_bad_rows
@@ -51,6 +52,7 @@ class Contents(NamedTuple):
         n = len(next(iter(self.arrays.values())))
         arrays, counts = {}, {}
         for name, array in self.arrays.items():
+            refuse_modality(name)
             arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
             if array.ndim == 3:
                 counts[name] = _counts(name, self.counts.get(name), arrays[name].shape[:2])
