@@ -49,10 +49,12 @@ class Facts(NamedTuple):
     def restored(where: str | Path, plain: Mapping[str, Any]) -> Facts:
         """The inverse of `plain`; what is no such description is a ValueError that names the file `where`."""
         lengths = dict.fromkeys(("k", "d"), "a whole number from 1 on")
-        known = checked(where, plain, {"source": "text", "target": "text", **lengths}, {"encoders": "an object of objects"})
+        known = checked(
+            where, plain, {"source": "text", "target": "text", **lengths}, {"encoders": "an object of objects"}
+        )
         for name in ("source", "target"):
             refuse_modality(known[name], f"{where}: {name}")
-        return Facts(*(known[name] for name in ("source", "target", "k", "d")), known.get("encoders", {}))
+        return Facts(known["source"], known["target"], known["k"], known["d"], known.get("encoders", {}))
 
     def __str__(self) -> str:
         return f"{self.source} {self.k} -> {self.target} {self.d}"

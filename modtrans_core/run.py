@@ -26,8 +26,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.store.described import brief, checked
-from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
+from modtrans_core.store.described import checked
+from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, write_json
 
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
@@ -53,10 +53,11 @@ def begin(
         found = description(folder)
         for name, value in wanted.items():
             if found.get(name) != value:
-                was = f"{brief(found.get(name))}, not {brief(value)}"
+                was = f"{found.get(name)}, not {value}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
         refuse_old_run(folder)
+    refuse_links(folder)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         describe(folder, method, facts, config, **more)
@@ -79,6 +80,7 @@ def write(
 ) -> None:
     """Write a translator, and the rows that it has seen where they are known, into a new folder."""
     refuse_old_run(folder)
+    refuse_links(Path(folder))
     describe(Path(folder), method, facts, config)
     write_model(Path(folder), tensors, seen)
 
@@ -263,6 +265,8 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
 
 
 def _log(path: Path, **values: float) -> None:
+    if path.is_symlink():
+        raise ValueError(f"{path}: a link, and nothing is written through links; remove it")
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from modtrans_core.store.described import checked, parsed
 
-
 WROTE = ".modtrans.json"
 """in a folder that was written whole: the names in it, by which it is known again when it is replaced"""
 
@@ -79,7 +78,9 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 def _refuse_foreign(path: Path) -> None:
     """Refuse to replace a file, a link, or a folder with anything in it that is not listed in its own `WROTE`."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise ValueError(f"{path}: a {'link' if path.is_symlink() else 'file'}, a folder is needed; choose another name")
+        raise ValueError(
+            f"{path}: a {'link' if path.is_symlink() else 'file'}, a folder is needed; choose another name"
+        )
     if not path.exists():
         return
     names = _names(path) - {WROTE}
@@ -93,7 +94,9 @@ def _refuse_foreign(path: Path) -> None:
 
 def _names(folder: Path) -> set[str]:
     """The files in a folder and the folders in it."""
-    return {entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_symlink() or entry.is_file()}
+    return {
+        entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_symlink() or entry.is_file()
+    }
 
 
 def refuse_links(folder: Path) -> None:
