@@ -91,8 +91,10 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, s
 
 def _vectors(name: str, array: Any, n: int) -> Any:
     if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
+        more = "; where it holds no vectors, leave it out: np.savez(NEW, **{the arrays of vectors})"
         raise ValueError(
             f"{name}: {array.dtype} of shape {array.shape}, floats (n, d) or (n, m, d) with no empty side are needed"
+            f"{more if array.ndim < 2 else ''}"
         )
     if len(array) != n:
         raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")

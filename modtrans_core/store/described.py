@@ -79,6 +79,14 @@ def parsed(where: str | Path, text: str | bytes) -> Any:
         raise ValueError(f"{where}: not valid JSON ({error})") from None
 
 
+def metadata(text: Any) -> dict[str, Any]:
+    """The metadata of a pair set from the text that its file holds."""
+    if not isinstance(text, str):
+        raise ValueError(f"metadata: {brief(text)}, text in JSON is needed")
+    known = {"independent": "text or a list of texts", "classes": "a list", "captions": "an object of lists of texts"}
+    return checked("metadata", parsed("metadata", text), {}, known)
+
+
 def brief(value: Any) -> str:
     """A value as a message shows it."""
     text = repr(value)

@@ -148,16 +148,19 @@ def test_an_empty_world_size_is_none(folder, modtrans, monkeypatch):
     assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
 
 
-def test_a_data_set_reads_files_of_its_own_folder_alone(tmp_path):
-    pytest.importorskip("datasets")
+def test_a_data_set_reads_files_of_its_own_folder_alone(tmp_path, monkeypatch):
+    hf = pytest.importorskip("datasets")
+    hf.disable_progress_bars()
+    monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     Image = pytest.importorskip("PIL.Image")
     (tmp_path / "data").mkdir()
     for place in (tmp_path / "secret.png", tmp_path / "data" / "own.png"):
         Image.new("RGB", (4, 4)).save(place)
     paths = [str(tmp_path / "secret.png"), str(tmp_path / "data" / "own.png"), "own.png", "../secret.png"]
-    image = pa.array([{"bytes": None, "path": path} for path in paths])
-    pq.write_table(pa.table({"image": image, "caption": ["a", "b", "c", "d"]}), tmp_path / "data" / "x.parquet")
+    rows = {"image": [{"bytes": None, "path": path} for path in paths], "caption": ["a", "b", "c", "d"]}
+    features = hf.Features({"image": hf.Image(), "caption": hf.Value("string")})
+    pq.write_table(pa.table(rows, schema=features.arrow_schema), tmp_path / "data" / "x.parquet")
     source = load_source(f"datasets:{tmp_path / 'data'}")
     found = []
     for entry in (entry for shard in source.shards(4) for entry in shard.read()):
@@ -214,7 +217,7 @@ def test_metadata_of_any_other_type_is_one_line_that_names_its_file(folder, modt
 
     arrays = {"image": np.eye(8, dtype=np.float32), "text": np.eye(8, dtype=np.float32)}
     text = json.dumps(junk)
-    for header in ({"metadata": text}, {"key": text}, {"metadata": f'{{"{{"'}, {"metadata": json.dumps({"image": junk})},
+    for header in ({"metadata": text}, {"key": text}, {"metadata": '{"{"'}, {"metadata": json.dumps({"image": junk})},
                    {"metadata": json.dumps({"independent": junk, "classes": junk, "captions": junk})}):  # fmt: skip
         save_file(arrays, "x.safetensors", header)
         np.savez("x.npz", **arrays, metadata=np.array(header.get("metadata", 3)))
