@@ -67,6 +67,8 @@ class Train:
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
     """go on with the unfinished run in --out"""
+    overwrite: bool = False
+    """replace the run in --out"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """any other setting, such as gamma=0.2 width=512 train.batch=1024"""
 
@@ -101,7 +103,8 @@ class Train:
         with warnings_said():
             fit(
                 train, self.source, self.target, config,
-                validation=validation, out=self.out, resume=self.resume, device=device, split=facts,
+                validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
+                split=facts,
             )  # fmt: skip
         say(f"{self.out}: done. Next: {shlex.join(['modtrans', 'evaluate', str(self.out), str(self.pairs)])}")
 
