@@ -25,7 +25,7 @@ def python(page):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One folder for the whole of the front page, with arrays of a reader and, in place of OpenMoji, pairs like them."""
+    """One folder for all of the front page, with arrays of a reader and, in place of OpenMoji, pairs like them."""
     folder = tmp_path_factory.mktemp("readme")
     rng = np.random.default_rng(0)
     text = rng.normal(size=(400, 6)) + 1
