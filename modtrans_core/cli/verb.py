@@ -11,6 +11,8 @@ from typing import Any
 
 import tyro
 
+from modtrans_core.extras import refuse_missing
+
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
     """Refuse a name to write that is neither a folder's nor ends in one of these."""
@@ -53,6 +55,8 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
             time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
         raise
     try:
+        for extra, modules in getattr(command, "needs", {}).items():
+            refuse_missing(modules, extra)
         command.run()
     except KeyboardInterrupt as stop:
         where = f" {stop}" if str(stop) else ""
