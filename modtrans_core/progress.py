@@ -1,4 +1,4 @@
-"""How far a long call is: a bar for the person at the terminal or notebook, lines for a log, a callback for a program."""
+"""How far a long call is: a bar at a terminal or in a notebook, lines in a log, or a callback for a program."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def watched() -> bool:
 def reporting(
     progress: Progress | None, total: int, what: str, unit: str, first: int = 0, delay: float = 0.0
 ) -> Iterator[Progress]:
-    """Give `progress` itself; where it is None, a bar after `delay` seconds or, where nobody watches, lines on stderr."""
+    """Give `progress` itself; where it is None, a bar after `delay` seconds, or lines where nobody watches; on stderr."""
     if progress is not None:
         yield progress
         return
@@ -59,9 +59,8 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
         now, reached = clock(), 10 * done // max(total, 1)
         if now - said >= LATE or (now - said >= SOON and reached > tenth):
             left = (now - started) * (total - done) / max(done - first, 1)
-            print(
-                f"{what}: {done} of {total} {unit}s, {done / total:.0%}, {left:.0f} s left", file=sys.stderr, flush=True
-            )
+            where = f"{done} of {total} {unit}s, {done / max(total, 1):.0%}, {left:.0f} s left"
+            print(f"{what}: {where}", file=sys.stderr, flush=True)
             said, tenth = now, reached
 
     return report

@@ -36,10 +36,11 @@ def test_of_a_wheel_it_names_the_wheel(monkeypatch, tmp_path, origin, wanted):
     assert Requirement(wanted).extras == {"audio"}  # pip reads it
 
 
-def test_what_is_not_there_is_refused_before_anything_is_imported(monkeypatch):
-    shown = subprocess.run(
-        [sys.executable, "-c", "import sys; from modtrans_core.extras import refuse_missing as r; r(['typst', 'math'], 'paper');"
-         "print('typst' in sys.modules); r(['math', 'no_such_module'], 'paper')"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+def test_what_is_not_there_is_refused_before_anything_is_imported():
+    code = """import sys
+from modtrans_core.extras import refuse_missing
+refuse_missing(["typst", "math"], "paper")
+print("typst" in sys.modules)
+refuse_missing(["math", "no_such_module"], "paper")"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.stdout == "False\n" and "no_such_module is not installed; run: pip install -e" in shown.stderr

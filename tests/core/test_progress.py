@@ -28,7 +28,7 @@ def test_a_log_has_a_line_each_tenth_or_half_minute_and_none_of_what_is_soon_ove
         now[0] += 10
         report(done, 1000)
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 4 and said[0] == "fit: 603 of 1000 steps, 60%, 3970 s left"
+    assert len(said) == 4 and said[0] == "fit: 601 of 1000 steps, 60%, 3990 s left"
 
 
 def test_a_terminal_has_a_bar_and_a_program_its_numbers(monkeypatch):

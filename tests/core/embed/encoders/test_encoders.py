@@ -10,6 +10,7 @@ import pytest
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.embed.encoders.weights import PACKAGED, PackagedWeights
+from modtrans_core.extras import command
 
 SMALL_TIMM = "test_efficientnet"
 SMALL_CLIP = "ViT-S-32-alt"
