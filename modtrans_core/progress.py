@@ -30,7 +30,7 @@ def watched() -> bool:
 def reporting(
     progress: Progress | None, total: int, what: str, unit: str, first: int = 0, delay: float = 0.0
 ) -> Iterator[Progress]:
-    """Give `progress` itself; where it is None, a bar after `delay` seconds, or lines where nobody watches; on stderr."""
+    """Give `progress` itself; where it is None, a bar after `delay` seconds, or lines where nobody watches."""
     if progress is not None:
         yield progress
         return

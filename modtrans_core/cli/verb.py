@@ -6,11 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from modtrans_core import __version__
 from modtrans_core.extras import refuse_missing
 
 
@@ -35,7 +37,26 @@ def _processes() -> tuple[int, int]:
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage."""
+    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, and
+    141 where whoever reads the results has left, such as `head`."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given == ["--version"]:
+        print(f"{program} {__version__}")
+        return 0
+    if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
+        say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
+        return 2
+    try:
+        try:
+            return _run(verbs, program, description, given or ["--help"])
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        return 141
+
+
+def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:
     rank, world = _processes()
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
@@ -61,6 +82,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     except KeyboardInterrupt as stop:
         where = f" {stop}" if str(stop) else ""
         _say_once(f"{program} {verb}: interrupted{where}; what was finished is kept")
+        return 130
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("MODTRANS_DEBUG"):
             raise
