@@ -116,11 +116,12 @@ class Certify:
         from analysis.theory.conformal import ConformalFloor
         from analysis.theory.selective import select
         from analysis.translators.certify import equal_items, observe, recall_of
-        from modtrans_core import PairedEmbeddings, load
+        from modtrans_core import load
+        from modtrans_core.layouts.arrays import load_pairs
         from modtrans_core.seen import group_equal
 
         self.refuse_what_cannot_be()
-        translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        translator, whole = load(self.run_folder), load_pairs(self.pairs)
         if self.select:
             refuse_without_expected("select", self.run_folder, translator)
         facts = translator.facts

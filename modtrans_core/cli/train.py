@@ -35,7 +35,7 @@ class Train:
     parallel: ClassVar[bool] = True
 
     pairs: Positional[Path]
-    """pair set: .npz, .safetensors, a folder of them, or clip-retrieval's layout"""
+    """pair set: .npz, .safetensors, a folder of them, clip-retrieval's layout, or image=image.npy,text=text.npy"""
     out: Path
     """run folder to make"""
     source: str = "image"
@@ -80,11 +80,12 @@ class Train:
 
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
+        from modtrans_core.layouts.arrays import load_pairs
         from modtrans_core.methods import fit, preset
         from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
-        pairs = PairedEmbeddings.load(self.pairs)
+        pairs = load_pairs(self.pairs)
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and self.fractions[2] > 0
