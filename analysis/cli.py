@@ -377,6 +377,7 @@ class Migrate:
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
         index = migration.load_index(self.old)
+        refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
         known = ("new", "row", "group", "mean")
         queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), known))

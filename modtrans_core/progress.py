@@ -16,6 +16,17 @@ def silent(done: int, total: int) -> None:
     """Nothing to see: for one of several processes, or a part of what is reported as a whole."""
 
 
+def part_of(report: Progress, number: int, parts: int) -> Progress:
+    """What one of several parts of about the same length reports to: told in hundredths of a part.
+
+    Examples
+    --------
+    >>> part_of(lambda done, total: print(done, total), 1, 3)(1, 4)
+    125 300
+    """
+    return lambda done, total: report(100 * number + 100 * done // total, 100 * parts)
+
+
 @contextmanager
 def reporting(
     progress: Progress | None, total: int, what: str, unit: str, first: int = 0, delay: float = 0.0

@@ -60,7 +60,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get("MODTRANS_DEBUG"):
             raise
-        _say_once(f"{program} {verb}: {' '.join(str(error).split())}")
+        named = isinstance(error, OSError) and error.filename and error.strerror
+        text = f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}" if named else str(error)
+        _say_once(f"{program} {verb}: {' '.join(text.split())}")
     else:
         return 0
     return 1
