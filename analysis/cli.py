@@ -425,7 +425,8 @@ class Tables:
     """measure anew where --out holds tables"""
 
     def run(self) -> None:
-        from analysis.experiments.poster_tables import REGISTRY, as_frame, as_text, table
+        from analysis.experiments.modalities import left_out
+        from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import beside
         from analysis.plots.style import paper_style, save_figure
@@ -450,6 +451,9 @@ class Tables:
         with replacing(self.out / "tables.txt") as temporary:
             temporary.write_text(as_text(rows), encoding="utf-8")
         print(as_text(rows))
+        wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
+        for name, command in left_out(wanted, self.data or "").items():
+            say(f"left out: the rows of {name}; in the folder of --data: {command}")
         say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
 
 

@@ -249,7 +249,9 @@ class TestVerb:
         mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
         assert self.tables(2, 6, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
-        assert "Table 6" in capsys.readouterr().out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
+        said = capsys.readouterr()
+        assert "npm pack emojibase-data" in said.err and "noto" not in said.err
+        assert "Table 6" in said.out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
         assert len(pd.read_csv(tmp_path / "out/tables/poster.csv")) == 16
         assert (tmp_path / "out/figures/poster.pdf").exists()
         assert self.tables(6, "--out", tmp_path / "out") != 0
