@@ -23,7 +23,7 @@ from analysis.experiments.trial import Trial, every_trial
 from analysis.translators.c3 import C3Translator
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.methods import own_vectors
-from modtrans_core.progress import Progress, silent
+from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.scores import score
 from modtrans_core.vectors import mean_of_unit
 
@@ -106,13 +106,12 @@ def table2_rows(
     """
     rows, sets = derived(), [*named(pairs), *offline(folder)]
     with TemporaryDirectory() as scratch:
-        for done, space in enumerate(sets, start=1):
-            path = Path(scratch) / f"{done}.npz"
+        for number, space in enumerate(sets):
+            path, told = Path(scratch) / f"{number}.npz", part_of(report, number, len(sets))
             chosen = PairedEmbeddings.load(space.path)
             (chosen.at_most(items) if items else chosen).save(path)
-            scores = pd.concat(every_trial(partial(raced, steps=steps), path, space.routes, seeds))
-            rows += rows_of(space, scores)
-            report(done, len(sets))
+            trials = every_trial(partial(raced, steps=steps), path, space.routes, seeds, told)
+            rows += rows_of(space, pd.concat(trials))
     return rows
 
 

@@ -317,19 +317,19 @@ def test_a_registered_method_works_on_the_command_line(tiny, tmp_path, monkeypat
 )
 def test_a_method_that_cannot_be_loaded_is_one_line_and_stops_no_other(register, tmp_path, entry, text):
     register([entry, "tiny = tiny_method:METHOD"], broken_method=text, tiny_method=TINY)
-    with pytest.raises(ValueError, match=r"^method: 'broken' \(.*\) cannot be loaded: ") as caught:
+    with pytest.raises(ValueError, match=r"method: 'broken' \(.*\) cannot be loaded: ") as caught:
         method("broken")
     assert "\n" not in str(caught.value)
-    with pytest.warns(UserWarning, match="^method: 'broken' .* cannot be loaded"):
+    with pytest.warns(UserWarning, match="method: 'broken' .* cannot be loaded"):
         assert {"tiny", "poster", "calibrated"} <= set(presets())
     pairs = make_pairs(40)
     assert isinstance(fit(pairs, device="cpu"), CalibratedTranslator)
-    with pytest.warns(UserWarning, match="^method: 'broken' .* cannot be loaded"):
+    with pytest.warns(UserWarning, match="method: 'broken' .* cannot be loaded"):
         assert fit(pairs, preset="tiny", device="cpu").method == "tiny"
     fit(pairs, device="cpu").save(tmp_path / "run")
     described = json.loads((tmp_path / "run" / runs.DESCRIPTION).read_text())
     (tmp_path / "run" / runs.DESCRIPTION).write_text(json.dumps({**described, "method": "broken"}))
-    with pytest.raises(ValueError, match=r"^method: 'broken' \(.*\) cannot be loaded: "):
+    with pytest.raises(ValueError, match=r"method: 'broken' \(.*\) cannot be loaded: "):
         load(tmp_path / "run")
     sys.modules.pop("tiny_method", None)
 

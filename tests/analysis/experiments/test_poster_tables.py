@@ -1,5 +1,6 @@
 """The poster's tables: what is printed, which word a row gets, and Table 2 on a made-up gap between modalities."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import modtrans_core as mt
 from analysis.cli import VERBS_HERE
 from analysis.experiments import poster_tables, table_2, table_3
 from analysis.experiments.poster_tables import (
+    PAPER,
     PRINTED,
     REGISTRY,
     Row,
@@ -268,8 +270,10 @@ class TestAllTables:
         )
         text = as_text([row, *complete(5, [])])
         for said in ("0.0965", "0.2000 ± 0.1414", "0.0500", "0.500 of 40", "reproduced in mechanism", "[1] so it is",
-                     "74.70", "could not be"):  # fmt: skip
+                     "(1) made up", "74.70", "could not be"):  # fmt: skip
             assert said in text
+        widest = [replace(row, ceiling=0.5, why="long " * 50, data="long " * 50), *complete(3, []), *complete(4, [])]
+        assert max(map(len, as_text([*widest, *complete(2, widest[:1])]).splitlines())) <= PAPER
         assert as_frame([row])["poster"].item() == 0.0965
 
     def test_the_figure_has_a_line_for_each_printed_number(self):
@@ -291,7 +295,9 @@ class TestVerb:
         mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
         assert self.tables(2, 6, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
-        assert "Table 6" in capsys.readouterr().out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
+        said = capsys.readouterr()
+        assert "npm pack emojibase-data" in said.err and "noto" not in said.err
+        assert "Table 6" in said.out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
         assert len(pd.read_csv(tmp_path / "out/tables/poster.csv")) == 16
         assert (tmp_path / "out/figures/poster.pdf").exists()
         assert self.tables(6, "--out", tmp_path / "out") != 0

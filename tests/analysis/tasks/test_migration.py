@@ -223,6 +223,8 @@ def test_what_is_sure_decides_and_not_what_these_queries_found(world, files, cap
 
 def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
+    assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
+    assert "none.npz: no such file" in migrate(capsys, "--pairs", "none.npz")[2]
     (files / "new.npy").write_bytes(b"mine")
     assert "exists; choose another name or add --overwrite" in migrate(capsys)[2]
     assert (files / "new.npy").read_bytes() == b"mine"
