@@ -22,9 +22,10 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.progress import Progress, silent
 
 Verdict = Literal["reproduced", "reproduced in mechanism", "could not be", ""]
-"""reproduced: the poster's data set, as far as its name says, and encoder, and the number within `WITHIN`. In mechanism:
-on other data or encoders, what makes the number as it is was measured, and it holds; or it follows from another number
-of the poster. Could not be: neither; `why` says what is missing. Empty: the poster prints no such number"""
+"""reproduced: the poster's data set, as far as its name says, and its encoder, and the number within `WITHIN`. In
+mechanism: on other data or encoders, what makes the number as it is was measured, and it holds; or it follows from
+another number of the poster. Could not be: neither; `why` says what is missing. Empty: the poster prints no such
+number"""
 WITHIN = 0.02
 """how far a reproduced cosine or share may be from the printed one"""
 PAPER = 120
@@ -224,7 +225,7 @@ def best_words(rows: Sequence[Row]) -> dict[str, int]:
     {'reproduced': 1, 'could not be': 3}
     """
     order = [word for word in get_args(Verdict) if word]
-    best = {}
+    best: dict[tuple[int, str, str], str] = {}
     for row in sorted((row for row in rows if row.poster is not None), key=lambda row: order.index(row.verdict)):
         best.setdefault((row.table, row.row, row.score), row.verdict)
     counts = {word: list(best.values()).count(word) for word in order}
