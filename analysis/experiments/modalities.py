@@ -83,7 +83,7 @@ def there(names: Iterable[str], folder: str | Path) -> list[str]:
 def left_out(names: Sequence[str], folder: str | Path) -> dict[str, str]:
     """The packages that are not `there`, each with the command that fetches it."""
     commands = {name: package.command for name, package in PACKAGES.items()}
-    commands[QUESTIONS] = 'pip install "modtrans[downstream]"'
+    commands[QUESTIONS] = 'pip install -e ".[downstream]"'
     return {name: commands[name] for name in names if name not in there([name], folder)}
 
 
