@@ -108,7 +108,7 @@ if modalities.QUESTIONS in there:
 columns = 2 if len(asked) else 1
 with paper_style():
     figure, axes = plt.subplots(1, columns, figsize=(PAGE * columns / 2, 0.8 + 0.8 * len(runs)), squeeze=False)
-    controls(checked, axes[0, 0]).legend()
+    controls(checked, axes[0, 0]).legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     if len(asked):
         answers(asked, axes[0, 1]).legend(loc="lower left")
     save_figure(figure, out, "controls")
