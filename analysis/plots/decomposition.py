@@ -50,7 +50,7 @@ def identities(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.set(xlabel="relative size", xlim=(3e-18, 3.0))
     rows(ax, names)
-    ax.legend(loc="center", bbox_to_anchor=(0.45, 0.5))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(fits), columnspacing=1, handletextpad=0)
     return ax
 
 
