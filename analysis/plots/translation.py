@@ -39,13 +39,16 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(values, np.full(len(values), y), "o", color=own, markersize=2.5, alpha=0.6)
         ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=own, linewidth=1.6)
         note, look = f"{values.mean():.3f}", {"textcoords": "offset points", "va": "center", "fontsize": NOTE}
-        if values.mean() < low:  # the note is on the side where the floor's line is not
+        if values.mean() < low - 1e-6:  # the note is on the side where the floor's line is not
             ax.annotate(note, (values.min(), y), (-4, 0), ha="right", **look)
         else:
             ax.annotate(note, (values.max(), y), (4, 0), **look)
     ax.set_yticks(range(len(methods)), map(in_print, methods))
     ax.set_ylim(-0.6, len(methods) - 0.4)
-    ax.margins(x=0.12)
+    left, right = low, max(mean.max(), high if np.isfinite(high) else low)
+    left = min(left, scores.loc[scores["method"].map(mean) >= edge, "cosine"].min())
+    room = 0.28 if mean.min() < low - 1e-6 else 0.12  # for notes
+    ax.set_xlim(left - room * (right - left), right + 0.14 * (right - left))
     ax.set_xlabel(rf"{LABELS['cosine']} $\cos(z, \hat z)$")
     ax.set_title(f"{scores['route'].iloc[0]}, seeds: {scores['seed'].nunique()}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
