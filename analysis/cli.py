@@ -59,7 +59,7 @@ class Demo:
             with paper_style():
                 figure = contact_sheet(demo.found(translator, test), demo.thumbnails(pairs), demo.names(pairs))
                 save_figure(figure, self.out, "found")
-            say(f"{self.out / 'figures' / 'found.png'}: the pictures that four names find; the right one is framed")
+            say(f"{self.out / 'figures' / 'found.png'}: the pictures that five names find; the right one is framed")
         print(
             f"In Python:\n  import modtrans_core as mt\n"
             f'  train, validation, test = mt.PairedEmbeddings.load("{file}").split(seed=0)\n'

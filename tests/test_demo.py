@@ -3,12 +3,11 @@
 import contextlib
 import io
 
-import numpy as np
 from PIL import Image
 
 from analysis.cli import VERBS_HERE
 from analysis.experiments import demo
-from modtrans_core import PairedEmbeddings, extras
+from modtrans_core import extras
 from modtrans_core.cli.verb import run
 
 
@@ -43,5 +42,4 @@ def test_the_pairs_are_small_licensed_and_no_two_are_variants_of_each_other():
     pictures, names = demo.thumbnails(pairs), demo.names(pairs)
     assert list(pictures) == list(names) == pairs.key.tolist() and len(set(pairs.labels)) == len(pairs) == 600
     assert all(picture.std() > 5 for picture in pictures.values()), "none is blank"
-    heart = pictures["2764-FE0F"] if "2764-FE0F" in pictures else next(iter(pictures.values()))
-    assert heart.shape == (48, 48, 3) and isinstance(pairs, PairedEmbeddings) and np.isfinite(heart).all()
+    assert {picture.shape for picture in pictures.values()} == {(48, 48, 3)}

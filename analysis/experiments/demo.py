@@ -7,7 +7,7 @@ makes them again, from OpenMoji's fonts and the encoders of the extra `openmoji`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,18 +16,14 @@ from modtrans_core.protocol import Translator
 from modtrans_core.search import rank
 from modtrans_core.vectors import unit
 
+if TYPE_CHECKING:
+    from analysis.experiments.retrieval import Sheet
+
 FOLDER = Path(__file__).parents[1] / "_demo"
 VECTORS, PICTURES = FOLDER / "openmoji.npz", FOLDER / "openmoji.png"
 ITEMS, SIDE, COLUMNS = 600, 48, 30
-ASKED, SHOWN = 4, 8
+ASKED, SHOWN = 5, 8
 """queries of the picture, and what is shown of each ranking"""
-
-
-class Found(NamedTuple):
-    """What the demo's contact sheet shows; `analysis.plots.retrieval.contact_sheet` draws it."""
-
-    queries: list[str]
-    results: dict[str, np.ndarray]
 
 
 def demo_pairs() -> PairedEmbeddings:
@@ -51,15 +47,17 @@ def thumbnails(pairs: PairedEmbeddings) -> dict[str, np.ndarray]:
     return dict(zip(pairs.key.tolist(), tiles[: len(pairs)], strict=True))
 
 
-def found(translator: Translator, test: PairedEmbeddings) -> Found:
+def found(translator: Translator, test: PairedEmbeddings) -> Sheet:
     """The first results of a few test items, evenly spaced, by plain cosine and by the translator's own ranking."""
+    from analysis.experiments.retrieval import Sheet
+
     assert test.key is not None
     asked = np.linspace(0, len(test) - 1, ASKED + 2).astype(int)[1:-1]
     words, gallery = test.modality("text")[asked], unit(test.modality("image"))
     cosine = np.argsort(-unit(np.asarray(translator.translate(words))) @ gallery.T, axis=1)[:, :SHOWN]
     own, _ = rank(translator, words, gallery, SHOWN)
     results = {"plain cosine": test.key[cosine], "own ranking": test.key[np.asarray(own)]}
-    return Found(test.key[asked].tolist(), results)
+    return Sheet(test.key[asked].tolist(), results)
 
 
 def make() -> None:

@@ -106,8 +106,8 @@ def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | 
         ax.plot(x, np.searchsorted(np.sort(v), x, side="right") / len(v) - x, label=name)
     critical = stats.ksone.isf(level, fewest)
     ax.axhline(critical, linestyle="--", **RULE)
-    note, look = f"above: refuted, $N={fewest}$", {"ha": "right", "fontsize": NOTE}
-    ax.annotate(note, (1, critical), (0, 3), textcoords="offset points", **look)
+    note = f"above: refuted, $N={fewest}$"
+    ax.annotate(note, (1, critical), (0, 3), textcoords="offset points", ha="right", fontsize=NOTE)
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(beaten))

@@ -62,9 +62,10 @@ def log_tails(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     x = np.linspace(0.002, 0.999, 500)
     for n in dimensions:
-        (drawn,) = ax.semilogy(x, -AlignmentLaw(n).logsf(x) / np.log(10.0))
-        end, look = (x[-1], drawn.get_ydata()[-1]), {"fontsize": NOTE, "color": drawn.get_color()}
-        ax.annotate(f"$n={n:,g}$".replace(",", "{,}"), end, (3, 0), textcoords="offset points", va="center", **look)
+        y = -AlignmentLaw(n).logsf(x) / np.log(10.0)
+        (drawn,) = ax.semilogy(x, y)
+        name, look = f"$n={n:,g}$".replace(",", "{,}"), {"va": "center", "color": drawn.get_color()}
+        ax.annotate(name, (x[-1], y[-1]), (3, 0), textcoords="offset points", fontsize=NOTE, **look)
     smallest = -np.log10(np.finfo(np.float64).tiny)
     ax.axhline(smallest, color=GREY, linestyle="-", linewidth=0.6)
     ax.annotate("smallest float64", (0, smallest), (0, 2), textcoords="offset points", fontsize=NOTE, color=GREY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -38,7 +38,8 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
             continue
         ax.plot(values, np.full(len(values), y), "o", color=own, markersize=2.5, alpha=0.6)
         ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=own, linewidth=1.6)
-        note, look = f"{values.mean():.3f}", {"textcoords": "offset points", "va": "center", "fontsize": NOTE}
+        note = f"{values.mean():.3f}"
+        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": NOTE}
         if values.mean() < low - 1e-6:  # the note is on the side where the floor's line is not
             ax.annotate(note, (values.min(), y), (-4, 0), ha="right", **look)
         else:
