@@ -430,6 +430,7 @@ class Migrate:
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
         index = migration.load_index(self.old)
+        refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
         known = ("new", "row", "group", "mean")
         queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), known))
@@ -469,8 +470,8 @@ class Tables:
     data: Path | None = None
     """folder of packages from npm and Debian. Default: what needs none"""
     pairs: tuple[Path, ...] = ()
-    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; a name with COCO or CC3M in
-    it says that it is the poster's data"""
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; one is the poster's data if
+    COCO or CC3M is a word of its name, and it says that OpenAI's CLIP ViT-B/32 made both sides"""
     seeds: int = 5
     """splits, each with its own seed"""
     out: Path = Path("results/tables")
@@ -479,7 +480,8 @@ class Tables:
     """measure anew where --out holds tables"""
 
     def run(self) -> None:
-        from analysis.experiments.poster_tables import REGISTRY, as_frame, as_text, table
+        from analysis.experiments.modalities import left_out
+        from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import beside
         from analysis.plots.style import paper_style, save_figure
@@ -504,6 +506,9 @@ class Tables:
         with replacing(self.out / "tables.txt") as temporary:
             temporary.write_text(as_text(rows), encoding="utf-8")
         print(as_text(rows))
+        wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
+        for name, command in left_out(wanted, self.data or "").items():
+            say(f"left out: the rows of {name}; in the folder of --data: {command}")
         say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
 
 

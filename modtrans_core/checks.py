@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NoReturn
+
+TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
+"""names that files of pair sets have for other things than modalities, besides those that end in `_count`"""
 
 
 def refuse(name: str, value: object, needed: str) -> NoReturn:
@@ -40,3 +44,22 @@ def refuse_unless_in(name: str, value: object, allowed: Iterable[object]) -> Non
     if value not in (known := list(allowed)):
         words = [str(one) for one in known]
         refuse(name, value, " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}")
+
+
+def refuse_modality(name: object, field: str = "modality") -> None:
+    """Refuse what cannot name a modality: it becomes the name of arrays, files and folders.
+
+    Examples
+    --------
+    >>> refuse_modality("text-fr")
+    >>> refuse_modality("../text")
+    Traceback (most recent call last):
+    ValueError: modality: '../text', at most 64 of a-z, A-Z, 0-9, _ and -, the first no -, is needed
+    >>> refuse_modality("text_count")
+    Traceback (most recent call last):
+    ValueError: modality: 'text_count', a name that pair sets have no other use for is needed
+    """
+    plain = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}", name)
+    refuse_unless(bool(plain), field, name, "at most 64 of a-z, A-Z, 0-9, _ and -, the first no -,")
+    free = str(name) not in TAKEN and not str(name).endswith("_count")
+    refuse_unless(free, field, name, "a name that pair sets have no other use for")

@@ -31,7 +31,7 @@ def processes(device: str | None = None) -> Iterator[str | None]:
     ValueError
         One named GPU for several processes, or more processes on a machine than GPUs.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    if (os.environ.get("WORLD_SIZE") or "1") == "1" or dist.is_initialized():
         yield device
         return
     kind = device or default_device().type

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -222,20 +223,32 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
         No run folder, one of another format or method, or one that is damaged.
     """
     described = runs.description(folder)
-    found = method(described["method"])
-    try:
-        facts = Facts(**described["facts"])
-    except TypeError:
-        raise ValueError(
-            f"{folder}/{runs.DESCRIPTION}: facts: {described['facts']}, those of a translator are needed"
-        ) from None
-    config: Any = from_dict(found.config, described["config"])
+    where = Path(folder) / runs.DESCRIPTION
+    facts = Facts.restored(f"{where}: facts", described["facts"])
+    with naming(where):
+        found = method(described["method"])
+        config: Any = from_dict(found.config, described["config"])
+    if (Path(folder) / runs.TRAINING).exists() and not (Path(folder) / runs.MODEL).exists():
+        raise ValueError(f"{folder}: not finished; go on with the same modtrans train command and --resume")
     tensors, seen = runs.read_model(folder), runs.read_seen(folder)
-    facts = facts if seen is None else facts._replace(seen=Seen.restored(seen))
+    if seen is not None:
+        with naming(Path(folder) / runs.SEEN):
+            facts = facts._replace(seen=Seen.restored(seen))
+    place = torch.device(device) if device else default_device()
     try:
-        return found.restore(facts, config, tensors, torch.device(device) if device else default_device())
+        return found.restore(facts, config, tensors, place)
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{folder}/{runs.MODEL}: does not hold this translator's weights ({why})") from None
+
+
+@contextmanager
+def naming(where: Path) -> Iterator[None]:
+    """A ValueError inside names this file."""
+    try:
+        yield
     except ValueError as error:
-        raise ValueError(f"{folder}/{runs.MODEL}: does not hold this translator's weights ({error})") from None
+        raise ValueError(f"{where}: {error}") from None
 
 
 def evaluate(
@@ -284,7 +297,9 @@ def translated_scores(
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
-    alike = pairs.labels if pairs.label is None else pairs.label
+    alike = pairs.labels
+    if pairs.label is not None:  # items without a class are each of their own
+        alike = np.where(pairs.label < 0, -1 - np.arange(len(pairs)), pairs.label)
     return score(
         predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own,
         alike=alike, ranking=ranking,

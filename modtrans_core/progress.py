@@ -26,6 +26,17 @@ def watched() -> bool:
     return sys.stderr.isatty() or bool(shell and getattr(shell.get_ipython(), "kernel", None))
 
 
+def part_of(report: Progress, number: int, parts: int) -> Progress:
+    """What one of several parts of about the same length reports to: told in hundredths of a part.
+
+    Examples
+    --------
+    >>> part_of(lambda done, total: print(done, total), 1, 3)(1, 4)
+    125 300
+    """
+    return lambda done, total: report(100 * number + 100 * done // total, 100 * parts)
+
+
 @contextmanager
 def reporting(
     progress: Progress | None, total: int, what: str, unit: str, first: int = 0, delay: float = 0.0

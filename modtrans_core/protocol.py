@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import run
+from modtrans_core.checks import refuse_modality
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.seen import Seen
 from modtrans_core.store.contents import differing
+from modtrans_core.store.described import checked
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
@@ -42,6 +44,17 @@ class Facts(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """All but the rows, as JSON values."""
         return {name: value for name, value in self._asdict().items() if name != "seen"}
+
+    @staticmethod
+    def restored(where: str | Path, plain: Mapping[str, Any]) -> Facts:
+        """The inverse of `plain`; what is no such description is a ValueError that names the file `where`."""
+        lengths = dict.fromkeys(("k", "d"), "a whole number from 1 on")
+        known = checked(
+            where, plain, {"source": "text", "target": "text", **lengths}, {"encoders": "an object of objects"}
+        )
+        for name in ("source", "target"):
+            refuse_modality(known[name], f"{where}: {name}")
+        return Facts(known["source"], known["target"], known["k"], known["d"], known.get("encoders", {}))
 
     def __str__(self) -> str:
         return f"{self.source} {self.k} -> {self.target} {self.d}"

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from modtrans_core import distributed
 from modtrans_core.checks import refuse_unless
-from modtrans_core.store.files import disk_errors, read_json, replacing, write_json
+from modtrans_core.store.described import checked
+from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, write_json
 
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
@@ -76,6 +77,7 @@ def begin(
             clear(folder)
         distributed.barrier()
         refuse_old_run(folder)
+    refuse_links(folder)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         describe(folder, method, facts, config, **more)
@@ -101,6 +103,7 @@ def write(
     if overwrite:
         clear(folder)
     refuse_old_run(folder)
+    refuse_links(Path(folder))
     describe(Path(folder), method, facts, config)
     write_model(Path(folder), tensors, seen)
 
@@ -119,10 +122,8 @@ def description(folder: str | Path) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")
-    for name in ("method", "facts", "config"):
-        if name not in found:
-            raise ValueError(f"{path}: '{name}' is missing")
-    return found
+    fields = {"method": "text", "facts": "an object", "config": "an object"}
+    return checked(path, found, fields, {"split": "an object", "validation_skill": "a number or null"})
 
 
 def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
@@ -287,6 +288,8 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
 
 
 def _log(path: Path, **values: float) -> None:
+    if path.is_symlink():
+        raise ValueError(f"{path}: a link, and nothing is written through links; remove it")
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
 

@@ -136,7 +136,10 @@ class Seen:
         """What was saved."""
         found = {}
         for name, rows in tensors.items():
-            part, modality = name.split(".", 1)
+            part, dot, modality = name.partition(".")
+            if not dot or rows.dtype != torch.int16 or rows.ndim != 2 or rows.shape[1] != PROJECTIONS:
+                shape = f"{rows.dtype} of shape {tuple(rows.shape)}"
+                raise ValueError(f"{name}: {shape}, part.modality with int16 of shape (n, {PROJECTIONS}) is needed")
             found[part, modality] = rows.numpy()
         return Seen(found)
 

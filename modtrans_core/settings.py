@@ -59,6 +59,7 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         refuse_unless(bool(equals), "set", setting, "NAME=VALUE")
+        refuse_unless(name not in found, "set", setting, f"one value of {name}")
         try:
             found[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -269,7 +269,7 @@ def table4_rows(folder: Path | None, seeds: int, report: Progress = silent, item
     Parameters
     ----------
     folder : where packages were fetched to; None: OpenMoji in colour and its line drawings alone.
-    report : called with (crossings done, in all).
+    report : called with (hundredths of a crossing done, in all).
     items : of each set, at most.
 
     Returns

@@ -18,7 +18,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_json, replacing, write_json
+from modtrans_core.store.files import read_json, refuse_links, replacing, write_json
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
@@ -160,6 +160,7 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another --out, or an empty folder")
+    refuse_links(out)
     write_json(marker, wanted)
 
 
@@ -185,7 +186,8 @@ def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mappin
                 shutil.copytree(results, out / kind / stage.name)
     write_json(out / "numbers.json", numbers)
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
-        shutil.copyfile(file, out / file.name)
+        with replacing(out / file.name) as temporary:
+            shutil.copyfile(file, temporary)
     pdf = out / "paper.pdf"
     with replacing(pdf) as temporary:
         try:

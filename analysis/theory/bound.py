@@ -58,6 +58,7 @@ from what is exact then (`general_probability`) does not vanish as d grows.
 """
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
+EPSILON = float(np.finfo(np.float64).eps)
 CHUNK = 512  # integrals worked on together
 
 
@@ -332,7 +333,8 @@ def general_probability(
     Returns
     -------
     GeneralProbability
-        `probability` and `error`, of the shape to which the arguments broadcast. A relative error of 1e-10 is aimed at.
+        `probability` and `error`, of the shape to which the arguments broadcast. A relative error of 1e-10 is aimed at;
+        where 1 - |alpha| is below 1e-5 rounding makes it larger, and `error` says so.
 
     Raises
     ------
@@ -365,6 +367,9 @@ def general_probability(
     free = np.flatnonzero(moves & (np.abs(alpha) < 1.0))  # the cosine is 1 or -1 with probability 0
     for i in np.array_split(free, -(-free.size // CHUNK) or 1):
         value[i], error[i] = _integrate_over_latitude(alpha[i], a[i], b[i], gamma[i], d[i])
+        # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share
+        small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
+        error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
     shape = arguments[0].shape
     return GeneralProbability(np.minimum(value, 1.0).reshape(shape)[()], error.reshape(shape)[()])
 

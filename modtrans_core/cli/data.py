@@ -145,6 +145,10 @@ class Convert:
 
 def _settings(option: str, given: Sequence[str]) -> dict[str, str]:
     """The NAME=VALUE pairs of an option as a dictionary."""
+    found: dict[str, str] = {}
     for setting in given:
-        refuse_unless("=" in setting, option, setting, "NAME=VALUE")
-    return dict(setting.split("=", 1) for setting in given)
+        name, equals, value = setting.partition("=")
+        refuse_unless(bool(equals), option, setting, "NAME=VALUE")
+        refuse_unless(name not in found, option, setting, f"one value of {name}")
+        found[name] = value
+    return found

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import tyro
+from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.extras import refuse_missing
@@ -32,13 +35,71 @@ def say(text: str) -> None:
 
 def _processes() -> tuple[int, int]:
     """The number of this process and how many there are, as torchrun left them in the environment."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    return int(os.environ.get("RANK", "0")) if world > 1 else 0, world
+    world = _number("WORLD_SIZE", 1)
+    return _number("RANK", 0) if world > 1 else 0, world
+
+
+def _number(name: str, otherwise: int) -> int:
+    text = os.environ.get(name, "").strip()
+    return int(text) if text.isdecimal() else otherwise
+
+
+def added_up(arguments: Sequence[str], options: Collection[str]) -> list[str]:
+    """The arguments with what follows a repeated option put behind its first occurrence: all of it counts.
+
+    Parameters
+    ----------
+    options : those that take any number of values, such as `--set`.
+
+    Examples
+    --------
+    >>> added_up(["train", "--set", "a=1", "--seed", "3", "--set=b=2"], ["--set"])
+    ['train', '--set', 'a=1', 'b=2', '--seed', '3']
+    """
+    found: list[str] = []
+    ends: dict[str, int] = {}
+    into: str | None = None
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name in options:
+            into = name
+            if name not in ends:
+                found.append(name)
+                ends[name] = len(found)
+            if not equals:
+                continue
+            argument = value
+        elif re.match("--?[A-Za-z]", argument):
+            into = None
+        if into is None:
+            found.append(argument)
+        else:
+            found.insert(ends[into], argument)
+            ends = {option: end + (end >= ends[into]) for option, end in ends.items()}
+        if equals and name in options:
+            into = None
+    return found
+
+
+def _options(verb: type | None) -> list[str]:
+    """The options of a verb that take any number of values."""
+    if verb is None:
+        return []
+    found = []
+    for field in fields(verb):
+        kind = get_type_hints(verb)[field.name]
+        marks = get_args(get_type_hints(verb, include_extras=True)[field.name])
+        if get_args(kind)[1:] == (...,) and Positional not in marks:
+            found.append(f"--{field.name.replace('_', '-')}")
+    return found
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, and
-    141 where whoever reads the results has left, such as `head`."""
+    141 where whoever reads the results has left, such as `head`.
+
+    `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["--version"]:
         print(f"{program} {__version__}")
@@ -58,12 +119,16 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
 def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:
     rank, world = _processes()
+    given = list(arguments)
+    debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
+    named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
+    given = added_up([argument for argument in given if argument != "--debug"], _options(named))
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             dict(verbs),
             prog=program,
-            description=description,
-            args=arguments,
+            description=f"{description} With --debug, an error shows where it arose.",
+            args=given,
             console_outputs=rank == 0,
             sort_subcommands=False,
         )
@@ -86,12 +151,33 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except BrokenPipeError:
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        if os.environ.get("MODTRANS_DEBUG"):
+        if debug:
             raise
-        _say_once(f"{program} {verb}: {' '.join(str(error).split())}")
+        _say_once(f"{program} {verb}: {in_one_line(error)}")
+    except MemoryError as error:
+        if debug:
+            raise
+        _say_once(f"{program} {verb}: too little memory ({in_one_line(error)})")
+    except Exception as error:  # what nobody foresaw
+        if debug:
+            raise
+        _say_once(
+            f"{program} {verb}: failed with {type(error).__name__}: {in_one_line(error)}, given {_inputs(command)}."
+            " This is a fault of modtrans: please report it, with what --debug beside the command shows"
+        )
     else:
         return 0
     return 1
+
+
+def in_one_line(error: BaseException) -> str:
+    """The message of an error, in one line; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _inputs(command: Any) -> str:
+    """The files that a verb was given."""
+    return ", ".join(str(value) for value in vars(command).values() if isinstance(value, Path)) or "no file"
 
 
 def _say_once(text: str) -> None:

@@ -116,7 +116,7 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
-        shutil.rmtree(folder.path)
+        folder.clear()
 
 
 def _parts_of(out: Path) -> Path:

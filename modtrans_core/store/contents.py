@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modtrans_core.checks import refuse_modality
 from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import refuse_bad_rows
@@ -51,6 +52,7 @@ class Contents(NamedTuple):
         n = len(next(iter(self.arrays.values())))
         arrays, counts = {}, {}
         for name, array in self.arrays.items():
+            refuse_modality(name)
             arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
             if array.ndim == 3:
                 counts[name] = _counts(name, self.counts.get(name), arrays[name].shape[:2])
@@ -89,8 +91,10 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, s
 
 def _vectors(name: str, array: Any, n: int) -> Any:
     if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
+        more = "; where it holds no vectors, leave it out: np.savez(NEW, **{the arrays of vectors})"
         raise ValueError(
             f"{name}: {array.dtype} of shape {array.shape}, floats (n, d) or (n, m, d) with no empty side are needed"
+            f"{more if array.ndim < 2 else ''}"
         )
     if len(array) != n:
         raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
@@ -119,7 +123,8 @@ def _own_split(own: np.ndarray, n: int) -> np.ndarray:
 
 def _label(label: np.ndarray, n: int, classes: Any) -> np.ndarray:
     if label.shape != (n,) or label.dtype.kind not in "iu":
-        raise ValueError(f"label: {label.dtype} of shape {label.shape}, integers of shape ({n},) are needed")
+        needed = f"integers of shape ({n},), places in the metadata's {CLASSES},"
+        raise ValueError(f"label: {label.dtype} of shape {label.shape}, {needed} are needed")
     named = isinstance(classes, list | tuple)
     highest = len(classes) - 1 if named else np.inf
     if (out := (label < -1) | (label > highest)).any():

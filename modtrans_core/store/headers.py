@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.store import mapped
+from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.mapped import Block
 
 SUFFIXES = (".npz", ".safetensors")
@@ -34,14 +37,25 @@ def reading(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file, as one ValueError that names it."""
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path}: damaged or cut short ({error})") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise ValueError(f"{path}: damaged or cut short ({error})") from None
+    except ImportError:
+        raise
+    except PermissionError:
+        raise ValueError(f"{path}: no permission to read it") from None
+    except Exception as error:  # a damaged file makes its reader raise nearly anything
+        why = " ".join(str(error).split()) or type(error).__name__
+        if _is_pointer(path):
+            raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull") from None
+        if type(error) is ValueError:
+            raise ValueError(f"{path}: {why}") from None
+        raise ValueError(f"{path}: damaged or cut short ({why})") from None
+
+
+def _is_pointer(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(32).startswith(b"version https://git-lfs")
+    except OSError:
+        return False
 
 
 def is_vectors(name: str) -> bool:
@@ -105,10 +119,11 @@ def rows(path: Path) -> int:
 def small_arrays(path: Path) -> dict[str, Any]:
     """Whatever a `.npz` or `.safetensors` file holds besides vectors: counts, groups, keys, metadata (as text)."""
     if path.suffix == ".npz":
+        _refuse_members(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if not is_vectors(name)}
         if "metadata" in arrays:
-            arrays["metadata"] = arrays["metadata"].item()
+            arrays["metadata"] = np.asarray(arrays["metadata"]).tolist()
         return arrays
     from safetensors import safe_open
 
@@ -116,7 +131,8 @@ def small_arrays(path: Path) -> dict[str, Any]:
         arrays = {name: file.get_tensor(name) for name in file.keys() if not is_vectors(name)}  # noqa: SIM118
         header = file.metadata() or {}
     if "key" in header:
-        arrays["key"] = np.array(json.loads(header["key"]))
+        checked("header", {"key": parsed("key", header["key"])}, {"key": "a list of texts"})
+        arrays["key"] = np.array(json.loads(header["key"]), dtype=np.str_)
     arrays["metadata"] = header.get("metadata", "{}")
     return arrays
 
@@ -124,12 +140,20 @@ def small_arrays(path: Path) -> dict[str, Any]:
 def vectors(path: Path) -> dict[str, np.ndarray]:
     """The vectors that a `.npz` or `.safetensors` file holds, in memory."""
     if path.suffix == ".npz":
+        _refuse_members(path)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files if is_vectors(name)}
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys() if is_vectors(name)}  # noqa: SIM118
+        types = {name: file.get_slice(name).get_dtype() for name in file.keys() if is_vectors(name)}  # noqa: SIM118
+        found = {name: file.get_tensor(name) for name, of in types.items() if of in _SAFETENSORS_TYPES}
+    if "BF16" in types.values():
+        with safe_open(path, framework="pt") as file:
+            found |= {name: file.get_tensor(name).float().numpy() for name, of in types.items() if of == "BF16"}
+    for name, of in types.items():
+        refuse_unless(name in found, name, of, f"a type among {', '.join(_SAFETENSORS_TYPES)} and BF16")
+    return {name: found[name] for name in types}
 
 
 def _npz_blocks(path: Path) -> dict[str, Block]:
@@ -157,10 +181,40 @@ def _npy_blocks(path: Path) -> dict[str, Block]:
 
 def _npy_block(path: Path, file: Any) -> Block:
     version = np.lib.format.read_magic(file)
+    refuse_unless(version in ((1, 0), (2, 0), (3, 0)), "version of the array", version, "1.0, 2.0 or 3.0")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, by_column, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(
+            "holds Python objects, which are not read. Of a dictionary d = {name: vector}, keys = np.array(list(d)) and"
+            " vectors = np.stack(list(d.values())) are arrays"
+        )
+    refuse_unless(all(side >= 0 for side in shape), "shape", shape, "no negative side")
+    refuse_too_large("array", math.prod(shape) * dtype.itemsize, path.suffix == ".npz")
     offset = None if by_column and len(shape) > 1 else file.tell()
     return Block(path, offset, dtype, shape, path.stat().st_mtime_ns)
+
+
+def refuse_too_large(name: str, size: int, into_memory: bool = True) -> None:
+    """Refuse what takes more bytes than this machine has memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**47
+    if into_memory and size > memory:
+        raise ValueError(
+            f"{name}: {size / 2**30:.1f} GiB, at most the {memory / 2**30:.1f} GiB of this machine's memory"
+        )
+
+
+def _refuse_members(path: Path) -> None:
+    """Refuse a `.npz` file with a member that is no array, or is not as large as its header says."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as inside:
+                try:
+                    block = _npy_block(path, inside)
+                except ValueError as error:
+                    raise ValueError(f"{member.filename}: {error}") from None
+                if inside.tell() + math.prod(block.shape) * block.dtype.itemsize != member.file_size:
+                    raise EOFError(f"{member.filename}: {member.file_size} bytes, not as many as its header says")
 
 
 def _safetensors_blocks(path: Path) -> dict[str, Block]:
@@ -173,7 +227,7 @@ def _safetensors_blocks(path: Path) -> dict[str, Block]:
     return {
         name: Block(
             path,
-            8 + length + entry["data_offsets"][0],
+            None if entry["dtype"] == "BF16" else 8 + length + entry["data_offsets"][0],
             np.dtype(_SAFETENSORS_TYPES.get(entry["dtype"], np.void)),
             tuple(entry["shape"]),
             changed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modtrans_core.extras import require
+from modtrans_core.store.described import metadata
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import clip_retrieval_parts, numbered, reading, rows, shard_files, small_arrays
 
@@ -184,7 +184,7 @@ def _from_header(file: Path, missing: str) -> pyarrow.Table:
         arrays = small_arrays(file)
     if "key" not in arrays:
         raise ValueError(missing)
-    return table_of(arrays["key"], json.loads(arrays.get("metadata", "{}")).get("captions"))
+    return table_of(arrays["key"], metadata(arrays.get("metadata", "{}")).get("captions"))
 
 
 def table_of(key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from modtrans_core.store.contents import CLASSES, Contents, differing
-from modtrans_core.store.files import read_json
+from modtrans_core.store.described import metadata
+from modtrans_core.store.files import read_description
 from modtrans_core.store.headers import (
     BESIDE,
     RECORD,
@@ -39,12 +39,19 @@ def read(path: Path, mapped: bool | None = None) -> Contents:
     if not files:
         raise ValueError(f"{path}: a folder with no {' or '.join(SUFFIXES)} file and no img_emb/ or text_emb/")
     if files[0].suffix not in SUFFIXES:
-        raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed")
-    if path.is_dir() and (path / RECORD).exists() and not read_json(path / RECORD).get("finished"):
+        raise ValueError(
+            f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed;"
+            ' np.savez("pairs.npz", image=..., text=...) makes one of two arrays (n, d)'
+        )
+    if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
         raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
     where = [] if mapped is False else located(files)
     mapped = are_large(where) if mapped is None else mapped
     return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
+
+
+def _finished(record: Path) -> bool:
+    return bool(read_description(record, {"finished": "true or false"})["finished"])
 
 
 def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Contents:
@@ -76,7 +83,7 @@ def _from_arrays(arrays: dict[str, Any]) -> Contents:
         counts={name.removesuffix("_count"): array for name, array in arrays.items() if name.endswith("_count")},
         group=arrays.get("group"),
         key=arrays.get("key"),
-        metadata=json.loads(arrays.get("metadata", "{}")),
+        metadata=metadata(arrays.get("metadata", "{}")),
         own_split=arrays.get("own_split"),
         label=arrays.get("label"),
     ).checked()

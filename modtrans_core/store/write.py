@@ -46,7 +46,8 @@ def write_beside(
     metadata: Mapping[str, Any],
 ) -> None:
     """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
-    _save(path, path, _beside(group, own_split, label), {"metadata": json.dumps(metadata, sort_keys=True)})
+    with replacing(path) as temporary:
+        _save(path, temporary, _beside(group, own_split, label), {"metadata": json.dumps(metadata, sort_keys=True)})
 
 
 def _beside(group: np.ndarray | None, own_split: np.ndarray | None, label: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -18,7 +18,8 @@ Where the weights bring their own model, they alone are named: `library:weights`
 
 The weights of `transformers` and `sentence-transformers` are a folder, or the id of a repository on the Hugging Face
 hub; a folder that is there comes first, and one that is absolute or begins with `./` is never taken for an id. Pickled
-code is never read, nor code from the hub. The libraries are imported when an encoder is loaded, never before.
+code is never read, nor code that comes with a model. The libraries are imported when an encoder is loaded, never
+before.
 """
 
 from __future__ import annotations

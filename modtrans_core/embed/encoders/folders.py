@@ -6,13 +6,16 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from modtrans_core.embed.encoders.weights import fetching, sha256
 from modtrans_core.extras import require
+from modtrans_core.store.files import read_json
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
+_CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
 
 def model_folder(encoder: str, weights: str, instead: str = "a local folder") -> Path:
@@ -46,6 +49,42 @@ def model_folder(encoder: str, weights: str, instead: str = "a local folder") ->
     if not _weights_in(folder.rglob("*.safetensors")):
         raise ValueError(f"{encoder}: no model.safetensors in {folder}")
     return folder
+
+
+def refuse_code(encoder: str, folder: Path) -> None:
+    """Refuse a sentence-transformers model whose configuration names a class that is not the library's own.
+
+    The library imports what `modules.json` and the configurations of its modules name, which may be a file beside them.
+
+    Raises
+    ------
+    ValueError
+        The message names the file and the class, or a part of the model that lies outside its folder.
+    """
+    for file in sorted(folder.rglob("*.json")):
+        if file.name == "modules.json":
+            listed = read_json(file)
+            if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+                raise ValueError(f"{encoder}: {file}: a list of modules, each with type and path, is needed")
+            for one in listed:
+                path = str(one.get("path", ""))
+                if path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts:
+                    raise ValueError(f"{encoder}: {file}: path: {path!r}, a folder of the model is needed")
+                _refuse_class(encoder, file, one.get("type"), always=True)
+        elif file.name.endswith("config.json"):
+            found = read_json(file)
+            types = found.get("types") if isinstance(found, dict) else None
+            named = list(types.values()) if isinstance(types, dict) else []
+            named += [found.get(name) for name in _CLASSES] if isinstance(found, dict) else []
+            for one in named:
+                _refuse_class(encoder, file, one)
+
+
+def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) -> None:
+    own = isinstance(named, str) and named.startswith(("sentence_transformers.", "torch.nn."))
+    if not own and (always or (isinstance(named, str) and "." in named)):
+        needed = "a class of sentence-transformers is needed; code that comes with a model is not run"
+        raise ValueError(f"{encoder}: {file}: type: {named!r}, {needed}")
 
 
 def weights_digest(folder: Path) -> str:

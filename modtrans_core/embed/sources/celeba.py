@@ -11,7 +11,7 @@ from modtrans_core.embed.sources.base import SPLITS, Item, Listing, Skipped, cap
 from modtrans_core.embed.sources.caption_files import read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS
 from modtrans_core.embed.sources.face_captions import face_captions
-from modtrans_core.embed.sources.opening import ZipFiles, ZipMember
+from modtrans_core.embed.sources.opening import FileWithin, ZipFiles, ZipMember
 from modtrans_core.progress import counted
 
 _PICTURES = ("img_align_celeba", "CelebA-HQ-img", "images", "image")
@@ -76,12 +76,16 @@ def celeba(path: str, *, limit: int | None = None, seed: int = 0, captions: str 
     return Listing(map(entry, keys), ENCODERS["image"], facts, grouped=bool(identity)).at_most(limit, seed)
 
 
-def _pictures(folder: Path) -> dict[str, Path | ZipMember]:
+def _pictures(folder: Path) -> dict[str, FileWithin | ZipMember]:
     for place in (folder / part / name for name in _PICTURES for part in _PARTS):
         if (place / place.name).is_dir():  # Kaggle's archive has one within the other
             place = place / place.name
         if place.is_dir():
-            return {_key(name): place / name for name in os.listdir(place) if name.lower().endswith(_SUFFIXES)}
+            return {
+                _key(name): FileWithin(str(place), name)
+                for name in os.listdir(place)
+                if name.lower().endswith(_SUFFIXES)
+            }
         archive = place.with_name(f"{place.name}.zip")
         if archive.is_file():
             files = ZipFiles(archive)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import SUFFIXES, read_captions
 from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import FileWithin
+from modtrans_core.embed.sources.opening import FileWithin, is_within
 
 CAPTIONS = tuple(f"captions{suffix}" for suffix in SUFFIXES)
 _ENDINGS = {  # files of these are listed although no row names them
@@ -63,13 +64,20 @@ def folder(
         raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
     where = home if images is None else folder_at(home / images if (home / images).is_dir() else images, "set images")
     listing = captioned(
-        read_captions(file),
+        (row._replace(file=_of_folder(where, row.file)) for row in read_captions(file)),
         partial(FileWithin, str(where)),
         {"name": home.resolve().name, **file_facts(where, [file])},
         modality,
         sorted(_files(where, _ENDINGS[modality])),
     )
     return listing.at_most(limit, seed)
+
+
+def _of_folder(folder: Path, name: Any) -> Any:
+    """The name of a file as a path of the folder, where it is absolute and lies in it; else unchanged."""
+    if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
+        return name
+    return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
 
 
 def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
 from modtrans_core.embed.sources.captioned import encoders_of
+from modtrans_core.embed.sources.opening import FileWithin, is_within
 from modtrans_core.extras import require
 
 _SPLITS = {
@@ -43,7 +44,8 @@ def datasets(
     """Pictures or sounds with captions from a data set that `datasets` loads. It stays on disk.
 
     Pictures and sounds are taken as the bytes or paths that they are stored as and decoded like those of any other
-    source. No program that comes with a data set is run.
+    source. No program that comes with a data set is run. A path in a row has to lie in the data set's
+    folder or, of one on the hub, in the caches.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def datasets(
         "versions": {"datasets": version("datasets")},
     }
     stored = {name: _undecoded(library, table, columns) for name, table in tables.items()}
-    return _Tables(stored, columns, facts, limit, seed)
+    return _Tables(stored, columns, facts, limit, seed, _roots(library, Path(path)))
 
 
 class _Tables(Source):
@@ -92,8 +94,9 @@ class _Tables(Source):
         facts: Mapping[str, Any],
         limit: int | None,
         seed: int,
+        roots: Sequence[str],
     ) -> None:
-        self.tables, self.columns = tables, columns
+        self.tables, self.columns, self.roots = tables, columns, roots
         self.encoders = encoders_of([modality for modality in columns if modality != "text"])
         held = sum(map(len, tables.values()))
         self.rows = np.arange(held)
@@ -118,7 +121,7 @@ class _Tables(Source):
             rows = self.rows[(self.rows >= first) & (self.rows < first + len(table))] - first
             for place in range(0, len(rows), items):
                 part = rows[place : place + items]
-                read = partial(_read, name, table, part, self.columns, self.splits.get(name))
+                read = partial(_read, name, table, part, self.columns, self.splits.get(name), self.roots)
                 shards.append(Shard(f"{len(shards):06d}", len(part), read, start + place))
             first, start = first + len(table), start + len(rows)
         return shards
@@ -138,7 +141,7 @@ def _size(file: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _read(
-    name: str, table: Any, rows: np.ndarray, columns: Mapping[str, str], split: str | None
+    name: str, table: Any, rows: np.ndarray, columns: Mapping[str, str], split: str | None, roots: Sequence[str]
 ) -> Iterator[Item | Skipped]:
     for start in range(0, len(rows), _ROWS):
         several = rows[start : start + _ROWS]
@@ -146,13 +149,15 @@ def _read(
         for place, row in enumerate(several.tolist()):
             key = f"{name}/{row:09d}"
             try:
-                values = {modality: _value(modality, held[column][place]) for modality, column in columns.items()}
+                values = {
+                    modality: _value(modality, held[column][place], roots) for modality, column in columns.items()
+                }
                 yield Item(key, values, split=split)
             except ValueError as error:
                 yield Skipped(key, str(error))
 
 
-def _value(modality: str, held: Any) -> Any:
+def _value(modality: str, held: Any, roots: Sequence[str]) -> Any:
     if modality == "text":
         captions = held if isinstance(held, list) else [held]
         if not captions or any(one is None for one in captions):
@@ -164,7 +169,16 @@ def _value(modality: str, held: Any) -> Any:
         return file["bytes"]
     if not file.get("path"):
         raise ValueError(_MISSING[modality])
-    return Path(file["path"])
+    return FileWithin(next((root for root in roots if is_within(root, file["path"])), roots[0]), file["path"])
+
+
+def _roots(library: Any, path: Path) -> list[str]:
+    """The folders that rows may name files of: that of the data set or, of one on the hub, the caches."""
+    if path.exists():
+        return [str(path if path.is_dir() else path.parent)]
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return [str(library.config.HF_DATASETS_CACHE), str(HF_HUB_CACHE)]
 
 
 def columns_of(path: str, features: Mapping[str, Any], named: Mapping[str, str | None]) -> dict[str, str]:

@@ -77,6 +77,15 @@ def relative(name: str) -> str:
     return tidy
 
 
+def is_within(folder: str, name: str) -> bool:
+    """Whether a path, absolute or of the folder, lies in it, once links are followed."""
+    try:
+        root = os.path.realpath(folder)
+        return os.path.commonpath([root, os.path.realpath(os.path.join(root, name))]) == root
+    except ValueError:  # a zero byte, another drive
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class FileWithin:
     """A file of a folder. Called, it gives the path, once no symbolic link leads out of the folder."""
@@ -85,11 +94,9 @@ class FileWithin:
     name: str
 
     def __call__(self) -> Path:
-        folder = os.path.realpath(self.folder)
-        path = os.path.realpath(os.path.join(folder, self.name))
-        if os.path.commonpath([folder, path]) != folder:
+        if not is_within(self.folder, self.name):
             raise ValueError(OUTSIDE)
-        return Path(path)
+        return Path(os.path.realpath(os.path.join(os.path.realpath(self.folder), self.name)))
 
 
 @dataclass(frozen=True, slots=True)

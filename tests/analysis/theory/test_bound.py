@@ -441,6 +441,34 @@ def test_a_cosine_of_one_has_probability_zero():
         assert 0.0 <= near.probability <= 1e-30
 
 
+def in_the_plane(alpha, a, b, gamma):
+    """P(cos >= alpha) for d = 2 in 50 digits: arcs of the circle of f between its crossings with two rays."""
+    with mpmath.workdps(50):
+        alpha, a, b, gamma = map(mpmath.mpf, (alpha, a, b, gamma))
+        crossings, share = [], mpmath.mpf(0)
+        for slope in (mpmath.sqrt((1 - alpha) * (1 + alpha)), -mpmath.sqrt((1 - alpha) * (1 + alpha))):
+            foot, offset = a * alpha + b * slope, a * slope - b * alpha
+            if abs(offset) < gamma:
+                for root in (mpmath.sqrt(gamma**2 - offset**2), -mpmath.sqrt(gamma**2 - offset**2)):
+                    crossings.append(mpmath.atan2((foot + root) * slope - b, (foot + root) * alpha - a))
+        crossings.sort()
+        ends = [*crossings[1:], *[angle + 2 * mpmath.pi for angle in crossings[:1]]]
+        for begin, end in zip(crossings, ends, strict=True):
+            x, y = a + gamma * mpmath.cos((begin + end) / 2), b + gamma * mpmath.sin((begin + end) / 2)
+            share += (end - begin) * (x >= alpha * mpmath.sqrt(x * x + y * y))
+        return float(share / (2 * mpmath.pi))
+
+
+@pytest.mark.parametrize("away", [2.0**-53, 5e-16, 1e-14, 1e-12, 1e-9, 1e-5, 0.1])
+def test_the_error_is_honest_however_near_one_the_cosine_is(away):
+    rng = np.random.default_rng(1)
+    s, scale = rng.uniform(0.1, 1.0, 20), rng.choice([1.0, 1e-3, 1e3], 20)
+    a, b, gamma = s * s, s * np.sqrt(1 - s * s), np.sqrt(1 - s * s) * scale
+    found = bound.general_probability(1.0 - away, a, b, gamma, 2)
+    exact = np.array([in_the_plane(1.0 - away, *one) for one in zip(a, b, gamma, strict=True)])
+    assert (np.abs(found.probability - exact) <= found.error + 1e-12 * exact + 1e-300).all()
+
+
 def test_noise_is_not_halved_for_ever():
     """An integrand without any smoothness ends after a bounded number of calls, with an error that says so."""
     calls = []

@@ -1,6 +1,7 @@
 """Encoders: the weights are the published ones, the vectors are the library's own, mistakes are named."""
 
 import hashlib
+import json
 import subprocess
 import sys
 
@@ -290,3 +291,46 @@ def test_pictures_of_the_wrong_kind_are_refused(lite0):
     for picture in (np.zeros((224, 224), np.uint8), np.zeros((224, 224, 3), np.float32)):
         with pytest.raises(ValueError, match=r"uint8 of shape \(h, w, 3\) is needed"):
             lite0.encode([picture])
+
+
+@pytest.fixture
+def folder_with_code(tmp_path):
+    """A folder with weights, a program and, when called, a file that names a class of the program."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+
+    def naming(file, content):
+        (tmp_path / "model" / file).parent.mkdir(exist_ok=True)
+        (tmp_path / "model" / file).write_text(json.dumps(content))
+        return tmp_path / "model"
+
+    return naming
+
+
+ROUTER = [{"idx": 0, "name": "0", "path": "0", "type": "sentence_transformers.models.Router"}]
+
+
+@pytest.mark.parametrize("on_the_hub", [False, True])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"modules.json": [{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]},
+        {"modules.json": ROUTER, "0/router_config.json": {"types": {"a": "evil.Evil"}}},
+        {"modules.json": ROUTER, "0/config.json": {"activation_function": "evil.Evil"}},
+        {"modules.json": [ROUTER[0] | {"path": "../../other"}]},
+    ],
+)
+def test_code_that_comes_with_a_model_is_not_run(folder_with_code, files, on_the_hub, monkeypatch, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    hub = pytest.importorskip("huggingface_hub")
+    for file, content in files.items():
+        folder = folder_with_code(file, content)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(folder))
+    weights = "someone/model" if on_the_hub else str(folder)
+    said = r"config\.json: type: 'evil|modules\.json: (type: 'evil|path: '\.\./)"
+    with pytest.raises(ValueError, match=said) as caught:
+        load_encoder(f"sentence-transformers:{weights}", "text", device="cpu")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,237 @@
+"""What comes from outside cannot make a verb write, read or delete anything but what it was asked to."""
+
+import json
+import os
+import shutil
+import stat
+
+import numpy as np
+import pytest
+import torch
+
+from modtrans_core import PairedEmbeddings
+from modtrans_core.cli.verb import added_up, run
+from modtrans_core.embed.sources import Item, load_source
+from modtrans_core.embed.sources.reading import read
+from modtrans_core.store.files import replacing, replacing_folder
+
+
+@pytest.fixture
+def trained(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    return folder / "run"
+
+
+def lines(err):
+    return [line for line in err.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count"]
+)
+def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, trained, name):
+    (folder / "victim").mkdir()
+    (folder / "victim" / "x_emb").write_text("mine")
+    with pytest.raises(ValueError, match="modality: "):
+        PairedEmbeddings({"image": np.eye(3), name: np.eye(3)})
+    if name and name not in ("group", "x_count"):  # these are no vectors in a file
+        save = {"image": np.eye(3), name: np.eye(3)}
+        from safetensors.numpy import save_file
+
+        save_file(save, folder / "evil.safetensors")
+        status, _, err = modtrans("convert", "evil.safetensors", "inside/out")
+        assert status == 1 and len(lines(err)) == 1 and "evil.safetensors: modality: " in err
+    described = json.loads((trained / "translator.json").read_text())
+    described["facts"]["target"] = name
+    (trained / "translator.json").write_text(json.dumps(described))
+    status, _, err = modtrans("translate", "run", "c.npy", "inside/out")
+    assert status == 1 and len(lines(err)) == 1 and "translator.json: facts: target: " in err
+    assert not (folder / "inside").exists() and (folder / "victim" / "x_emb").read_text() == "mine"
+
+
+def test_plain_names_are_names():
+    names = ("text-fr", "audio-fr", "text-old", "image_embeddings", "2", "_x", "x" * 64)
+    assert list(PairedEmbeddings({name: np.eye(3) for name in names}).arrays) == list(names)
+
+
+@pytest.mark.parametrize(
+    "verb", [("convert", "pairs.npz"), ("translate", "run", "pairs.npz"), ("rank", "run", "c.npy", "pairs.npz")]
+)
+def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, modtrans, trained, verb):
+    assert modtrans(*verb, "out")[0] == 0
+    assert modtrans(*verb, "out")[0] == 1
+    assert modtrans(*verb, "out", "--overwrite")[0] == 0
+    (folder / "out" / "metadata").mkdir(exist_ok=True)
+    (folder / "out" / "metadata" / "thesis.txt").write_text("mine")
+    (folder / "home").mkdir()
+    (folder / "home" / ".profile").write_text("mine")
+    (folder / "text").write_text("mine")
+    (folder / "link").symlink_to(folder / "home")
+    for name, words in (
+        ("out", "out: holds metadata/thesis.txt, which was not written here"),
+        ("run", "run: holds model.safetensors"),
+        ("home", "home: holds .profile"),
+        ("text", "text: a file, a folder is needed"),
+        ("link", "link: a link, a folder is needed"),
+    ):
+        before = sorted(folder.rglob("*"))
+        status, _, err = modtrans(*verb, name, "--overwrite")
+        assert status == 1 and words in err and len(lines(err)) == 1
+        assert sorted(folder.rglob("*")) == before
+    with pytest.raises(ValueError, match="holds .profile"), replacing_folder(folder / "home"):
+        pass
+
+
+def test_nothing_is_written_through_a_link(folder, modtrans, poster):
+    (folder / "mine").write_text("mine")
+    (folder / "linked").mkdir()
+    (folder / "linked" / "metrics.jsonl").symlink_to(folder / "mine")
+    status, _, err = modtrans("train", "pairs.npz", "--out", "linked", *poster)
+    assert status == 1 and "linked/metrics.jsonl: a link" in err
+    (folder / "new.npz").symlink_to(folder / "mine")
+    assert modtrans("convert", "pairs.npz", "new.npz", "--overwrite")[0] == 0
+    (folder / f".torn.{os.getpid()}.part.txt").symlink_to(folder / "mine")
+    with replacing(folder / "torn.txt") as temporary:
+        temporary.write_text("ours")
+    assert (folder / "mine").read_text() == "mine" and not (folder / "new.npz").is_symlink()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_follow_the_umask(folder, modtrans, umask):
+    before = os.umask(umask)
+    try:
+        assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+        assert modtrans("convert", "pairs.npz", "one.safetensors")[0] == 0
+        assert modtrans("convert", "pairs.npz", "layout")[0] == 0
+    finally:
+        os.umask(before)
+    files = [file for name in ("run", "layout") for file in (folder / name).rglob("*") if file.is_file()]
+    for file in [*files, folder / "one.safetensors"]:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask, file
+
+
+def test_repeated_options_add_up(folder, modtrans):
+    small = ["--preset", "poster", "--device", "cpu", "--train-steps", "1", "--set", "width=16", "--set=depth=1"]
+    assert modtrans("train", "pairs.npz", *small, "--out", "run", "--set", "gamma=0.5", "steps=2")[0] == 0
+    config = json.loads((folder / "run" / "translator.json").read_text())["config"]
+    assert [config[name] for name in ("width", "depth", "gamma", "steps")] == [16, 1, 0.5, 2]
+    status, _, err = modtrans("train", "pairs.npz", "--out", "two", "--set", "landmarks=3", "--set", "landmarks=4")
+    assert status == 1 and "set: 'landmarks=4', one value of landmarks is needed" in err
+    assert modtrans("convert", "pairs.npz", "x.npz", "--independent", "text", "--independent", "image")[0] == 0
+    assert set(PairedEmbeddings.load("x.npz").metadata["independent"]) == {"image", "text"}
+    mixed = ["v", "--set", "a", "-k", "3", "--pairs", "p", "--set", "b", "--pairs=q", "--json"]
+    assert added_up(mixed, ["--set", "--pairs"]) == ["v", "--set", "a", "b", "-k", "3", "--pairs", "p", "q", "--json"]
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_trace_where_asked_for(capsys):
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    @dataclass
+    class Fails:
+        """Fails."""
+
+        file: Path = Path("x.npz")
+
+        def run(self):
+            raise KeyError("a\nb")
+
+    assert run({"fails": Fails, "other": Fails}, "modtrans", "", ["fails"]) == 1
+    err = capsys.readouterr().err
+    assert len(lines(err)) == 1 and "KeyError" in err and "given x.npz" in err and "please report" in err
+    with pytest.raises(KeyError):
+        run({"fails": Fails, "other": Fails}, "modtrans", "", ["fails", "--debug"])
+
+
+def test_an_empty_world_size_is_none(folder, modtrans, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+
+
+def test_a_data_set_reads_files_of_its_own_folder_alone(tmp_path, monkeypatch):
+    hf = pytest.importorskip("datasets")
+    hf.disable_progress_bars()
+    monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    Image = pytest.importorskip("PIL.Image")
+    (tmp_path / "data").mkdir()
+    for place in (tmp_path / "secret.png", tmp_path / "data" / "own.png"):
+        Image.new("RGB", (4, 4)).save(place)
+    paths = [str(tmp_path / "secret.png"), str(tmp_path / "data" / "own.png"), "own.png", "../secret.png"]
+    rows = {"image": [{"bytes": None, "path": path} for path in paths], "caption": ["a", "b", "c", "d"]}
+    features = hf.Features({"image": hf.Image(), "caption": hf.Value("string")})
+    pq.write_table(pa.table(rows, schema=features.arrow_schema), tmp_path / "data" / "x.parquet")
+    source = load_source(f"datasets:{tmp_path / 'data'}")
+    found = []
+    for entry in (entry for shard in source.shards(4) for entry in shard.read()):
+        assert isinstance(entry, Item)
+        try:
+            found.append(read("image", entry.values["image"]).shape)
+        except ValueError as error:
+            found.append(str(error))
+    assert found == ["outside the folder", (4, 4, 3), (4, 4, 3), "outside the folder"]
+
+
+def test_an_absolute_path_that_lies_in_the_folder_is_in_it(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    Image.new("RGB", (4, 4)).save(tmp_path / "own.png")
+    (tmp_path / "captions.csv").write_text(f"file,caption\n{tmp_path / 'own.png'},a\n/etc/passwd,b\n")
+    entries = load_source(f"folder:{tmp_path}").entries
+    assert [entry.key for entry in entries if isinstance(entry, Item)] == ["own.png"]
+    assert [entry.reason for entry in entries if not isinstance(entry, Item)] == ["outside the folder"]
+
+
+JUNK = [None, True, 3, -1, 1.5, "x", [], {}, [1], {"a": 1}, [[]], "9" * 400]
+
+
+def test_a_description_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, trained):
+    """Every value of a run folder's JSON in turn replaced by values of other types."""
+    path, kept = trained / "translator.json", json.loads((trained / "translator.json").read_text())
+    shutil.copytree(trained, folder / "kept")
+
+    def places(value, at=()):
+        yield at
+        if isinstance(value, dict):
+            for name in value:
+                yield from places(value[name], (*at, name))
+
+    for at in places(kept):
+        for junk in JUNK:
+            spoilt = json.loads(json.dumps(kept))
+            if at:
+                inside = spoilt
+                for name in at[:-1]:
+                    inside = inside[name]
+                inside[at[-1]] = junk
+            else:
+                spoilt = junk
+            path.write_text(json.dumps(spoilt))
+            status, _, err = modtrans("translate", "run", "c.npy", "z.npy", "--overwrite")
+            assert status in (0, 1) and "please report" not in err and "Traceback" not in err, (at, junk, err)
+            assert status == 0 or (len(lines(err)) == 1 and "run/" in err), (at, junk, err)
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+def test_metadata_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, junk):
+    from safetensors.numpy import save_file
+
+    arrays = {"image": np.eye(8, dtype=np.float32), "text": np.eye(8, dtype=np.float32)}
+    text = json.dumps(junk)
+    for header in ({"metadata": text}, {"key": text}, {"metadata": '{"{"'}, {"metadata": json.dumps({"image": junk})},
+                   {"metadata": json.dumps({"independent": junk, "classes": junk, "captions": junk})}):  # fmt: skip
+        save_file(arrays, "x.safetensors", header)
+        np.savez("x.npz", **arrays, metadata=np.array(header.get("metadata", 3)))
+        for file in ("x.safetensors", "x.npz"):
+            status, _, err = modtrans("convert", file, "out", "--overwrite")
+            assert status in (0, 1) and "please report" not in err, (header, err)
+            assert status == 0 or (len(lines(err)) == 1 and file in err), (header, err)
+
+
+def test_weights_of_another_kind_are_one_line(folder, modtrans, trained):
+    from safetensors.torch import load_file, save_file
+
+    kept = load_file(trained / "seen.safetensors")
+    for spoilt in ({"x": torch.ones(3)}, {name: rows.float() for name, rows in kept.items()}):
+        save_file(spoilt, trained / "seen.safetensors")
+        status, _, err = modtrans("evaluate", "run", "pairs.npz")
+        assert status == 1 and len(lines(err)) == 1 and "run/seen.safetensors: " in err
