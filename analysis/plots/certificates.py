@@ -34,12 +34,10 @@ def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
         cosine = own.cosine
         ax.plot([cosine.low, cosine.high], [row, row], "-", color=COLOURS[0])
         ax.plot(cosine.value, row, "o", color=COLOURS[0])
-        note = f"{cosine.value:.3f}, skill {own.skill.value:.2f}"
-        ax.annotate(note, (cosine.value, row), (0, 4), textcoords="offset points", ha="center", fontsize=NOTE)
     label = f"mean cosine, {first.cosine.confidence:.0%} interval over {first.cosine.groups:,} groups"
     ax.set_xlabel(label)
-    rows(ax, list(translators))
-    ax.set_ylim(top=-0.7)
+    notes = [f"{own.cosine.value:.3f}, skill {own.skill.value:.2f}" for own in translators.values()]
+    rows(ax, [f"{name}\n{note}" for name, note in zip(translators, notes, strict=True)])
     ax.margins(x=0.15)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
