@@ -224,7 +224,7 @@ def best_words(rows: Sequence[Row]) -> dict[str, int]:
     {'reproduced': 1, 'could not be': 3}
     """
     order = [word for word in get_args(Verdict) if word]
-    best = {}
+    best: dict[tuple[int, str, str], str] = {}
     for row in sorted((row for row in rows if row.poster is not None), key=lambda row: order.index(row.verdict)):
         best.setdefault((row.table, row.row, row.score), row.verdict)
     counts = {word: list(best.values()).count(word) for word in order}

@@ -171,7 +171,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
 
 
 def in_one_line(error: BaseException) -> str:
-    """The message of an error, in one line; its type where it has none."""
+    """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
