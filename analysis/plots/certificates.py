@@ -34,12 +34,10 @@ def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
         cosine = own.cosine
         ax.plot([cosine.low, cosine.high], [row, row], "-", color=COLOURS[0])
         ax.plot(cosine.value, row, "o", color=COLOURS[0])
-        note = f"{cosine.value:.3f}, skill {own.skill.value:.2f}"
-        ax.annotate(note, (cosine.value, row), (0, 4), textcoords="offset points", ha="center", fontsize=NOTE)
     label = f"mean cosine, {first.cosine.confidence:.0%} interval over {first.cosine.groups:,} groups"
     ax.set_xlabel(label)
-    rows(ax, list(translators))
-    ax.set_ylim(top=-0.7)
+    notes = [f"{own.cosine.value:.3f}, skill {own.skill.value:.2f}" for own in translators.values()]
+    rows(ax, [f"{name}\n{note}" for name, note in zip(translators, notes, strict=True)])
     ax.margins(x=0.15)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
@@ -55,10 +53,12 @@ def sampling(length: float, measured: pd.DataFrame, ax: Axes | None = None) -> A
     ax = ax or plt.gca()
     samples = np.geomspace(1, measured["samples"].max(), 200)
     ax.plot(samples, sampling_law(length, samples), label=r"$m^2 / \sqrt{m^2 + (1 - m^2)/K}$")
-    ax.axhline(length, linestyle="--", label=f"conditional mean, m = {length:.3f}", **RULE)
+    ax.axhline(length, linestyle="--", label=f"conditional mean, $m={length:.3f}$", **RULE)
     error = [measured["value"] - measured["low"], measured["high"] - measured["value"]]
     ax.errorbar(measured["samples"], measured["value"], error, fmt="o", color=COLOURS[1], label="perfect sampler")
-    ax.set(xscale="log", xlabel="samples K", ylabel="mean cosine")
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel="samples $K$", ylabel="mean cosine")
     ax.legend(loc="lower right")
     return ax
 
@@ -68,7 +68,7 @@ def survival(
     bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """How often each cosine is reached: observed curves inside their certified bands, and bounds.
+    """How often each cosine is reached: observed curves, thin the edges of their certified bands, and bounds.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def survival(
     ax = ax or plt.gca()
     for name, curve in curves.items():
         (line,) = ax.plot(curve.alpha, curve.observed, label=name)
-        ax.fill_between(curve.alpha, curve.low, curve.high, color=line.get_color(), **BAND)
+        for edge in (curve.low, curve.high):
+            ax.plot(curve.alpha, edge, color=line.get_color(), linestyle="-", linewidth=0.5, alpha=0.7)
     for name, (alpha, probability) in (bounds or {}).items():
         ax.plot(alpha, probability, label=name)
     ax.set(xlabel=r"$\alpha$", ylabel=r"share with $\cos(z, \hat{z}) \geq \alpha$", ylim=(0, 1.02))
@@ -102,10 +103,12 @@ def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | 
     for name, v in beaten.items():
         ax.plot(x, np.searchsorted(np.sort(v), x, side="right") / len(v) - x, label=name)
     critical = stats.ksone.isf(level, fewest)
-    ax.axhline(critical, linestyle="--", label=f"refuted above ({level:.2g}, N = {fewest:,})", **RULE)
+    ax.axhline(critical, linestyle="--", **RULE)
+    note = f"above: refuted, $N={fewest}$"
+    ax.annotate(note, (1, critical), (0, 3), textcoords="offset points", ha="right", fontsize=NOTE)
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
-    ax.legend(loc="lower left")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(beaten))
     return ax
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from scipy import stats
 
 from analysis.plots.style import ZERO, point, rows
 from analysis.theory.decomposition import Decomposition
 
 
 def angles(cosines: Mapping[str, np.ndarray], ax: Axes | None = None) -> Axes:
-    """Distribution of cos(p_i, r_i), one density a fit, with its root mean square; NaN entries are left out.
+    """Distribution of cos(p_i, r_i), one smooth density a fit, with its root mean square; NaN entries are left out.
 
     Parameters
     ----------
@@ -22,14 +23,15 @@ def angles(cosines: Mapping[str, np.ndarray], ax: Axes | None = None) -> Axes:
     """
     ax = ax or plt.gca()
     finite = {name: cosine[np.isfinite(cosine)] for name, cosine in cosines.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(finite.values())), bins=30)
+    every = np.concatenate(list(finite.values()))
+    x = np.linspace(every.min(), every.max(), 200)
     for name, cosine in finite.items():
-        density, _ = np.histogram(cosine, bins=edges, density=True)
+        density = stats.gaussian_kde(cosine[:: -(-len(cosine) // 20_000)])(x)
         spread = np.sqrt(np.square(cosine).mean())
-        ax.plot((edges[1:] + edges[:-1]) / 2, density, label=f"{name}, rms {spread:.3f} (n = {len(cosine):,})")
+        ax.plot(x, density, label=f"{name}, rms {spread:.3f} (n = {len(cosine):,})")
     ax.axvline(0.0, **ZERO)
-    ax.set(xlabel=r"$\cos(p_i, r_i)$", ylabel="density", ylim=(0, 1.5 * ax.get_ylim()[1]))
-    ax.legend(loc="upper left")
+    ax.set(xlabel=r"$\cos(p_i, r_i)$", ylabel="density", ylim=(0, None))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
 
 
@@ -50,7 +52,7 @@ def identities(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.set(xlabel="relative size", xlim=(3e-18, 3.0))
     rows(ax, names)
-    ax.legend(loc="center", bbox_to_anchor=(0.45, 0.5))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=len(fits), columnspacing=1, handletextpad=0)
     return ax
 
 

@@ -39,10 +39,14 @@ def phase_diagram(
         inside, label = needed <= 1.0, rf"break-even, $\gamma={gamma:g}$"
         ax.plot(s[inside], needed[inside], color=INK, linestyle=style, label=label)
     if translators is not None:
+        opened = False
         for i, row in enumerate(translators.itertuples()):
             if np.hypot(row.s_equal - row.s, row.u_equal - row.u) > 0.03:
                 ax.plot([row.s, row.s_equal], [row.u, row.u_equal], "-", color=colour(i), linewidth=0.6)
                 ax.plot(row.s_equal, row.u_equal, markersize=5, **point(i, full=False))
+                opened = True
+        if opened:
+            ax.plot([], [], label="made orthogonal", **{**point(0, full=False), "color": INK})
         _marks(ax, translators, "u")
     ax.set(xlabel="length of the projection $s$", ylabel="alignment $u$", xlim=(0, 1), ylim=(low, 1))
     _legend_above(ax, 2)

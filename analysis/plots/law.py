@@ -10,21 +10,24 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis.plots.style import GREY, INK, PALE, ZERO
+from analysis.plots.style import GREY, INK, NOTE, PALE, ZERO
 from analysis.theory.sphere import AlignmentLaw
 
 
 def densities(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
-    """Density of U in some dimensions n >= 2; n = 1, two atoms of mass 1/2, is drawn as two stems."""
+    """Density of U in some dimensions; n = 1, two atoms of mass 1/2, is two arrows; n = 2, which has no top, is cut."""
     ax = ax or plt.gca()
     x = np.linspace(-0.999, 0.999, 999)
     for n in dimensions:
         if n == 1:
-            ax.vlines([-1.0, 1.0], 0.0, 0.5, color=INK, linewidth=1.5, label="$n=1$ (mass)")
+            ax.plot([], [], color=INK, marker="^", markersize=4, label=r"$n=1$, masses $\frac{1}{2}$")
+            for u in (-1.0, 1.0):
+                look = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", (u, 0.5), (u, 0), arrowprops=look, zorder=5)
         else:
             ax.plot(x, AlignmentLaw(n).pdf(x), label=f"$n={n:g}$")
-    ax.set(xlabel="alignment $u$", ylabel="density", xlim=(-1.03, 1.03), ylim=(0, None))
-    ax.legend()
+    ax.set(xlabel="alignment $u$", ylabel="density", xlim=(-1.05, 1.05), ylim=(0, 4))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return ax
 
 
@@ -59,8 +62,12 @@ def log_tails(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     x = np.linspace(0.002, 0.999, 500)
     for n in dimensions:
-        ax.semilogy(x, -AlignmentLaw(n).logsf(x) / np.log(10.0), label=f"$n={n:,g}$")
-    ax.axhline(-np.log10(np.finfo(np.float64).tiny), color=GREY, linestyle="-", linewidth=0.6)
+        y = -AlignmentLaw(n).logsf(x) / np.log(10.0)
+        (drawn,) = ax.semilogy(x, y)
+        name, look = f"$n={n:,g}$".replace(",", "{,}"), {"va": "center", "color": drawn.get_color()}
+        ax.annotate(name, (x[-1], y[-1]), (3, 0), textcoords="offset points", fontsize=NOTE, **look)
+    smallest = -np.log10(np.finfo(np.float64).tiny)
+    ax.axhline(smallest, color=GREY, linestyle="-", linewidth=0.6)
+    ax.annotate("smallest float64", (0, smallest), (0, 2), textcoords="offset points", fontsize=NOTE, color=GREY)
     ax.set(xlabel="$x$", ylabel=r"$-\log_{10} P(U > x)$")
-    ax.legend(loc="upper left", ncols=2)
     return ax

@@ -29,8 +29,8 @@ RULE: dict[str, Any] = {"color": GREY, "linewidth": 0.8}
 ZERO: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "linestyle": "-", "zorder": 0}
 BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
 """an interval, or the range over seeds"""
-NOTE = 6
-"""size of type beside a point"""
+NOTE = 7
+"""size of type beside a point, the least that a figure has"""
 LABELS = {
     "cosine": "test cosine",
     "centered_recall_at_1": "centered recall@1",
@@ -69,6 +69,11 @@ def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.Data
     return spread
 
 
+def in_print(method: str) -> str:
+    """A method's name as a figure has it: gamma as the letter."""
+    return method.replace("gamma", "$\\gamma$")
+
+
 def rows(ax: Axes, names: list[str]) -> None:
     """Name the rows of a figure, the first on top."""
     ax.set_yticks(range(len(names)), names)
@@ -95,7 +100,7 @@ def paper_style() -> Iterator[None]:
         "axes.labelsize": 8,
         "xtick.labelsize": 7,
         "ytick.labelsize": 7,
-        "legend.fontsize": 6.5,
+        "legend.fontsize": 7,
         "legend.frameon": False,
         "axes.spines.top": False,
         "axes.spines.right": False,

@@ -89,7 +89,7 @@ def test_a_missing_peer_is_one_line_that_names_the_extra(monkeypatch):
     monkeypatch.setattr(peers, "PEERS", {"diffusers prior": peers.DiffusersPrior, "ridge": peers.PEERS["ridge"]})
     able, left_out = peers.peers(16, 16)
     assert [peer.name for peer in able] == ["ridge"]
-    assert list(left_out) == ["diffusers prior"] and "modtrans[bench]" in left_out["diffusers prior"]
+    assert list(left_out) == ["diffusers prior"] and ".[bench]" in left_out["diffusers prior"]
 
 
 def test_a_peer_of_one_space_is_left_out_where_there_are_two(monkeypatch):

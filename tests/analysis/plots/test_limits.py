@@ -16,7 +16,7 @@ def test_floor_ceiling_and_every_translator_are_drawn():
     result = limits(mean, targets, mean_of_unit(targets))
     figure, axes = plt.subplots(1, 2)
     assert figures.between({"one": result, "two": result}, axes[0]) is axes[0]
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["one", "two"]
+    assert [label.get_text().split("\n")[0] for label in axes[0].get_yticklabels()] == ["one", "two"]
     measured = pd.DataFrame({"samples": [1, 4], "value": [0.6, 0.7], "low": [0.5, 0.6], "high": [0.7, 0.8]})
     assert figures.sampling(0.8, measured, axes[1]) is axes[1]
     np.testing.assert_allclose(axes[1].lines[0].get_ydata()[0], 0.64)
