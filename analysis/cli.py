@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -19,6 +19,9 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.use import held_out, refuse_without_expected
 from modtrans_core.cli.verb import run, say
+
+ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib", "jinja2")
+"""what tables and figures are made with"""
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,12 @@ class Certify:
         from analysis.theory.conformal import ConformalFloor
         from analysis.theory.selective import select
         from analysis.translators.certify import equal_items, observe, recall_of
-        from modtrans_core import PairedEmbeddings, load
+        from modtrans_core import load
+        from modtrans_core.layouts.arrays import load_pairs
         from modtrans_core.seen import group_equal
 
         self.refuse_what_cannot_be()
-        translator, whole = load(self.run_folder), PairedEmbeddings.load(self.pairs)
+        translator, whole = load(self.run_folder), load_pairs(self.pairs)
         if self.select:
             refuse_without_expected("select", self.run_folder, translator)
         facts = translator.facts
@@ -183,6 +187,8 @@ class Paper:
     poster-tables --data DIR` makes another one: each of the poster's tables, and what a translation is used for.
     """
 
+    needs: ClassVar = {"paper": ("typst", "grimp", "papermill", "ipykernel", *ANALYSIS, "resvg_py", "timm")}
+
     paper: Positional[Literal["modality-translation", "poster-tables"]] = "modality-translation"
     """which one"""
     profile: Literal["smoke", "default", "full"] = "default"
@@ -209,9 +215,11 @@ class Bench:
     """Example: modtrans bench --profile smoke
 
     Measure how fast translators train and translate, and how well, beside published ones: every contender in turn, in
-    rounds. The peers come with pip install "modtrans[bench]"; those that are missing are named and left out. An
+    rounds. The peers come with pip install -e ".[bench]"; those that are missing are named and left out. An
     interrupted run goes on where it was.
     """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
 
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: about a minute, small; default: about 15 minutes on two cores; full: hours"""
@@ -254,6 +262,8 @@ class Compare:
     validation items of each split, in both directions, and scored on the test items. Printed are cosine and recall, of
     which rivals it is surely ahead, and what is not reached. An item is a row of the pair set.
     """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
 
     pairs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PAIRS...")]
     """pair sets"""
@@ -377,6 +387,7 @@ class Migrate:
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
         index = migration.load_index(self.old)
+        refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
         known = ("new", "row", "group", "mean")
         queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), known))
@@ -409,13 +420,15 @@ class Tables:
     they take; `analysis.experiments.packages` lists what --data may hold.
     """
 
+    needs: ClassVar = {"analysis": ANALYSIS}
+
     numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
     """tables. Default: all"""
     data: Path | None = None
     """folder of packages from npm and Debian. Default: what needs none"""
     pairs: tuple[Path, ...] = ()
-    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; a name with COCO or CC3M in
-    it says that it is the poster's data"""
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; one is the poster's data if
+    COCO or CC3M is a word of its name, and it says that OpenAI's CLIP ViT-B/32 made both sides"""
     seeds: int = 5
     """splits, each with its own seed"""
     out: Path = Path("results/tables")
@@ -424,7 +437,8 @@ class Tables:
     """measure anew where --out holds tables"""
 
     def run(self) -> None:
-        from analysis.experiments.poster_tables import REGISTRY, as_frame, as_text, table
+        from analysis.experiments.modalities import left_out
+        from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import beside
         from analysis.plots.style import paper_style, save_figure
@@ -449,6 +463,9 @@ class Tables:
         with replacing(self.out / "tables.txt") as temporary:
             temporary.write_text(as_text(rows), encoding="utf-8")
         print(as_text(rows))
+        wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
+        for name, command in left_out(wanted, self.data or "").items():
+            say(f"left out: the rows of {name}; in the folder of --data: {command}")
         say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
 
 
@@ -460,6 +477,8 @@ class Caption:
     or CapDec, puts each into words; it has to be one for the encoder that the run translates into. Where the items have
     captions of their own, the metrics of COCO's evaluation are printed, of those that the run was not fitted to.
     """
+
+    needs: ClassVar = {"downstream": ("transformers",)}
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
@@ -519,6 +538,8 @@ class Generate:
     model that reads those draws each: Karlo or Stable unCLIP, of the CLIP that the run translates into. A picture is
     the same wherever its item stands.
     """
+
+    needs: ClassVar = {"downstream": ("diffusers",)}
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""

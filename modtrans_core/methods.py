@@ -128,6 +128,7 @@ def fit(
     validation: PairedEmbeddings | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     split: Mapping[str, Any] | None = None,
@@ -146,9 +147,9 @@ def fit(
         groups out in turn, and is fitted to all pairs.
     out : run folder, written as `modtrans train` writes it. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
+    overwrite : replace the run that `out` holds, finished or not, as soon as the new one begins.
     device : Default: a GPU when there is one.
-    progress : called as the work goes on, with (steps done, steps in all). Default: a bar on stderr when someone
-        watches.
+    progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
 
     Returns
@@ -190,7 +191,7 @@ def fit(
     run = None
     if out is not None:
         more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
-        run = runs.begin(out, name, facts.plain(), config, more, resume)
+        run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
         if resume and runs.is_finished(out):
             return load(out, place)
     seen = Seen.of(parts, (source, target), place)
@@ -296,7 +297,9 @@ def translated_scores(
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
-    alike = pairs.labels if pairs.label is None else pairs.label
+    alike = pairs.labels
+    if pairs.label is not None:  # items without a class are each of their own
+        alike = np.where(pairs.label < 0, -1 - np.arange(len(pairs)), pairs.label)
     return score(
         predicted, targets, counts, mean=mean, item=item, independent=pairing.independent, own=own,
         alike=alike, ranking=ranking,

@@ -134,8 +134,8 @@ class Translator(Protocol):
     def tensors(self) -> Mapping[str, Tensor]:
         """What is saved."""
 
-    def save(self, folder: str | Path) -> None:
-        """Write the translator into a new folder."""
+    def save(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Write the translator into a new folder, or in place of the run that a folder holds."""
 
 
 class Parts(NamedTuple):
@@ -220,12 +220,13 @@ class Stored:
     method: ClassVar[str]
     row_by_row: ClassVar[bool] = True
 
-    def save(self: Any, folder: str | Path) -> None:
-        """Write the translator into a new folder; one that already holds a translator is refused."""
+    def save(self: Any, folder: str | Path, overwrite: bool = False) -> None:
+        """Write the translator into a new folder; one that already holds a translator is refused, or overwritten."""
         seen = self.facts.seen
         run.write(
-            folder, self.method, self.facts.plain(), self.config, self.tensors(), seen.tensors() if seen else None
-        )
+            folder, self.method, self.facts.plain(), self.config, self.tensors(), seen.tensors() if seen else None,
+            overwrite,
+        )  # fmt: skip
 
 
 def conditions(c: np.ndarray | Tensor | PairedEmbeddings, facts: Facts, device: torch.device) -> Tensor:

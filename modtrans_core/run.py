@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
+from modtrans_core.checks import refuse_unless
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, write_json
 
@@ -40,13 +41,29 @@ def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, or a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
-        raise ValueError(f"{folder}: already holds a translator; choose another folder, or resume an unfinished run")
+        raise ValueError(
+            f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
+        )
+
+
+def clear(folder: str | Path) -> None:
+    """Remove the run from a run folder; a folder that holds none, and files that are no part of it, are left alone."""
+    if (Path(folder) / DESCRIPTION).exists():
+        for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
+            (Path(folder) / name).unlink(missing_ok=True)
 
 
 def begin(
-    folder: str | Path, method: str, facts: Mapping[str, Any], config: Any, more: Mapping[str, Any], resume: bool
+    folder: str | Path,
+    method: str,
+    facts: Mapping[str, Any],
+    config: Any,
+    more: Mapping[str, Any],
+    resume: bool,
+    overwrite: bool = False,
 ) -> Run:
     """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
+    refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = Path(folder)
     wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
     if resume:
@@ -56,6 +73,9 @@ def begin(
                 was = f"{found.get(name)}, not {value}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
+        if overwrite and distributed.is_main():
+            clear(folder)
+        distributed.barrier()
         refuse_old_run(folder)
     refuse_links(folder)
     distributed.barrier()  # every process has looked before one writes
@@ -77,8 +97,11 @@ def write(
     config: Any,
     tensors: Mapping[str, Tensor],
     seen: Mapping[str, Tensor] | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Write a translator, and the rows that it has seen where they are known, into a new folder."""
+    """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run."""
+    if overwrite:
+        clear(folder)
     refuse_old_run(folder)
     refuse_links(Path(folder))
     describe(Path(folder), method, facts, config)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from analysis.experiments.packages import PACKAGES
-from analysis.experiments.poster_tables import as_frame, as_text, table
+from analysis.experiments.poster_tables import TITLES, as_frame, as_text, best_words, table
 from analysis.experiments.table_2 import NEAR, RATIO
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import save_table
@@ -80,12 +80,12 @@ if 2 in chosen:
 # poster's data. A cosine alone, without its floor, is no evidence that pairs were learned from.
 
 # %%
-words = frame[frame["poster"].notna()].groupby("verdict").size().to_dict()
-printed = frame[frame["poster"].notna()].drop_duplicates(["table", "row", "score"])
+words = best_words(rows)
 assert (frame.loc[frame["verdict"] == "could not be", "why"].str.len() > 0).all(), "each says why"
 if 2 in chosen:
     ratios = (side["LAFITE"] - RATIO * side["CLIP-GEN"]).abs()
     assert (ratios < NEAR).all(), "LAFITE is the identity divided by sqrt(10)"
     assert set(frame.loc[frame["row"] == "COCO: LAFITE", "verdict"]) <= {"reproduced", "reproduced in mechanism", ""}
-metrics = {"words": words, "printed": len(printed), "seeds": seeds, "left_out": sorted(set(PACKAGES) - there)}
+metrics = {"words": words, "printed": sum(words.values()), "seeds": seeds, "left_out": sorted(set(PACKAGES) - there)}
+metrics["titles"] = {number: TITLES[number] for number in chosen}
 write_metrics(out, metrics | {"rows": frame.astype(object).where(frame.notna(), None).to_dict("records")})

@@ -1,13 +1,14 @@
 """The analysis' verbs as a user runs them; those of the core are tested in its room."""
 
 import json
+from importlib.metadata import distribution
 
 import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
 from analysis.experiments.presets import GOALS
-from modtrans_core import PairedEmbeddings
+from modtrans_core import PairedEmbeddings, extras
 from modtrans_core.cli.verb import run
 
 POSTER = ["--preset", "poster", "--device", "cpu", "--train-steps", "3", "--set", "width=16", "depth=1"]
@@ -236,3 +237,26 @@ class TestCompare:
             status == 1 and not out and words in err and err.startswith("modtrans compare: ") and err.count("\n") == 1
         )
         assert [path.name for path in folder.iterdir()] == ["pairs.npz"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "module", "extra"),
+    [
+        (["paper", "--profile", "smoke", "--out", "made"], "typst", "paper"),
+        (["compare", "pairs.npz", "--out", "made"], "matplotlib", "analysis"),
+        (["tables", "--out", "made"], "jinja2", "analysis"),
+        (["bench", "--out", "made"], "pandas", "analysis"),
+        (["caption", "run", "pairs.npz", "made.csv", "--decoder", "d.pt"], "transformers", "downstream"),
+        (["generate", "run", "pairs.npz", "made", "--model", "m"], "diffusers", "downstream"),
+    ],
+)
+def test_a_missing_package_is_found_before_the_work_begins(folder, capsys, monkeypatch, verb, module, extra):
+    find = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == module else find(name))
+    before = sorted(folder.iterdir())
+    said = f"modtrans {verb[0]}: {module} is not installed; run: {extras.command(extra)}\n"
+    assert modtrans(capsys, *verb) == (1, "", said)
+    assert sorted(folder.iterdir()) == before
+    offered = [line for line in distribution("modtrans").requires or [] if f"extra == '{extra}'" in line]
+    offered += [line for line in distribution("modtrans").requires or [] if "extra == 'encoders'" in line]
+    assert any(line.lower().startswith(module) for line in offered), "the extra brings it"

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 import pymupdf
 import pytest
+from PIL import Image
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import make as paper
@@ -39,6 +41,21 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
         assert (folder / "out" / "notebooks" / name / f"{name}.ipynb").exists()
         figures = list((folder / "out" / "figures" / name).glob("*.pdf"))
         assert figures if name != "00_theorems" else (folder / "out" / "tables" / name / "statements.csv").exists()
+
+
+def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dots_an_inch(made):
+    folder, _ = made
+    for name in [stage.name for stage in paper.stages("smoke")]:
+        results = folder / "out" / "notebooks" / name
+        cells = json.loads((results / f"{name}.ipynb").read_text())["cells"]
+        shown = [output.get("data", {}).get("image/png") for cell in cells for output in cell.get("outputs", [])]
+        files = sorted((results / "figures").glob("*.png"))
+        assert sorted(map(b64decode, filter(None, shown))) == sorted(file.read_bytes() for file in files), name
+        for file in files:
+            with Image.open(file) as picture:
+                assert [round(dots) for dots in picture.info["dpi"]] == [300, 300], file
+            fonts = [font[2] for page in pymupdf.open(file.with_suffix(".pdf")) for font in page.get_fonts()]
+            assert set(fonts) == {"Type0"}, file  # what pymupdf calls TrueType glyphs by their number
 
 
 def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeypatch):

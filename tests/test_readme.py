@@ -2,7 +2,7 @@
 
 import re
 import shlex
-import warnings
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,34 @@ def python(page):
     return re.findall(r"```python\n(.*?)```", page, re.S)
 
 
-def test_in_python(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for all of the front page, with arrays of a reader and, in place of OpenMoji, pairs like them."""
+    folder = tmp_path_factory.mktemp("readme")
     rng = np.random.default_rng(0)
-    np.save("image.npy", rng.normal(size=(60, 8)))
-    np.save("text.npy", rng.normal(size=(60, 3, 6)))
-    (code,) = python(README)
-    names = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of noise nothing can be learned
+    text = rng.normal(size=(400, 6)) + 1
+    image = text @ rng.normal(size=(6, 8)) + 0.1 * rng.normal(size=(400, 8))
+    np.save(folder / "image.npy", image)
+    np.save(folder / "text.npy", text[:, None] + 0.1 * rng.normal(size=(400, 3, 6)))
+    PairedEmbeddings({"image": image, "text": text}).save(folder / "embedded.npz")
+    return folder
+
+
+def test_the_front_page_runs_from_top_to_bottom_in_one_folder_and_twice(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(cli.VERBS_HERE["embed"], "run", lambda verb: shutil.copy("embedded.npz", verb.out))
+    _, code, commands = re.findall(r"```(?:bash|python)\n(.*?)```", README, re.S)
+    for _ in range(2):
+        names: dict = {}
         exec(code, names)
-    assert "'cosine'" in capsys.readouterr().out and len(names["expected"]) == len(names["test"])
-    assert (tmp_path / "runs" / "python" / "model.safetensors").exists()
+        assert "'cosine'" in capsys.readouterr().out and len(names["expected"]) == len(names["test"])
+    for line in commands.splitlines():
+        arguments = shlex.split(line, comments=True)[1:]
+        small = ["--seeds", "1", "--items", "60", "--rivals", "ridge"] if arguments[0] == "compare" else []
+        assert run(cli.VERBS_HERE, "modtrans", "", arguments + small) == 0, (line, capsys.readouterr().err)
+    made = {"openmoji.npz", "runs", "translated.npz", "nearest.csv", "usable.npz"}
+    assert made < {path.name for path in folder.iterdir()}
+    assert 0 < len(PairedEmbeddings.load("usable.npz")) <= 400
 
 
 def test_how_far_to_believe_one_translation():

@@ -204,7 +204,7 @@ def peers(k: int, d: int) -> tuple[list[Contender], dict[str, str]]:
                 raise ValueError(f"needs one dimension for both modalities, here {k} and {d}")
             able.append(peer)
         except ModuleNotFoundError as error:
-            left_out[name] = f'{error.name} is missing: pip install "modtrans[bench]"'
+            left_out[name] = f'{error.name} is missing: pip install -e ".[bench]"'
         except (ImportError, ValueError) as error:
             left_out[name] = " ".join(str(error).split())
     return able, left_out

@@ -98,7 +98,7 @@ def trained_captions(
     Rows as those of `nearest_captions`, the method `PREFIX`. In place of a ranking stands what is read: the
     translation, the true embedding, or the mean of the training targets, the same for all.
     """
-    test, translator = trial.test.at_most(items), trial.fit(preset(CALIBRATED))
+    test, translator = trial.test.at_most(items), trial.fit(preset(CALIBRATED), unseen=True)
     reached = trial.score(translator.translate(np.asarray(trial.validation.c)), part=trial.validation)["cosine"]
     vectors, _ = trial.train.pairs.rows(trial.train.target)
     pairing = Pairing(PairedEmbeddings({"text": vectors}), "text", "text")
@@ -163,7 +163,8 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
     data, rows = f"OpenMoji, image → text, nearest of {int(ours['gallery'].iloc[0]):,} training captions", []
     for score, name in COLUMNS.items():
         poster = f", the poster {KEPT[score]:.2f}" if score in KEPT else ""
-        why = f"looked up; keeps {kept[score]:.2f} of what the true caption's embedding finds{poster}"
+        kept_of = f"keeps {kept[score]:.2f} of what the true caption's embedding finds{poster}"
+        why = f"looked up by {CALIBRATED}, centered; {kept_of}"
         facts: dict[str, Any] = {"floor": float(floor[name].mean()), "ceiling": float(ceiling[name].mean())}
         facts |= {"data": data, "verdict": "reproduced in mechanism" if holds else "could not be", "why": why}
         rows.append(Row.of(5, "ours + ClipCap", score, ours[name].tolist(), **facts))

@@ -19,7 +19,7 @@ import pandas as pd
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
-from modtrans_core.progress import Progress, silent
+from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.scores import floor
 from modtrans_core.split import whole_groups
 from modtrans_core.vectors import unit
@@ -99,7 +99,7 @@ def cross_domain(
     ----------
     crossings : name -> (away, home).
     routes : (source, target); of each crossing those are run whose modalities it has.
-    report : called with (crossings done, in all).
+    report : called with (hundredths of a crossing done, in all).
     settings : of `cross`.
 
     Returns
@@ -107,15 +107,15 @@ def cross_domain(
     The rows of `cross` with the crossing's name in front, as `crossing`.
     """
     found = []
-    for done, (name, (away, home)) in enumerate(crossings.items(), start=1):
+    for number, (name, (away, home)) in enumerate(crossings.items()):
         own = [route for route in routes if set(route) <= set(home.arrays)]
         with TemporaryDirectory() as folder:
             files = [Path(folder) / "away.npz", Path(folder) / "home.npz"]
             away.save(files[0])
             home.save(files[1])
-            tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds)
+            told = part_of(report, number, len(crossings))
+            tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds, told)
         found += [pd.DataFrame({"crossing": name}, index=table.index).join(table) for table in tables]
-        report(done, len(crossings))
     return pd.concat(found, ignore_index=True)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.experiments.translation import ONE, posters
 from analysis.experiments.trial import SCORES, Trial, every_trial
 from modtrans_core import PairedEmbeddings, preset
-from modtrans_core.progress import Progress, silent
+from modtrans_core.progress import Progress, part_of, silent
 
 COMPARED = ("cosine", "floor", "skill", "recall_at_10", "centered_recall_at_10")
 CLIP_ON_COCO = {
@@ -65,7 +65,7 @@ def encoder_pairs(
     Parameters
     ----------
     sets : name -> file or folder of a pair set.
-    report : called with (pair sets done, in all).
+    report : called with (hundredths of a pair set done, in all).
     methods : those of the `contenders` alone. Default: all.
 
     Returns
@@ -79,11 +79,10 @@ def encoder_pairs(
         return trial.table()
 
     found = []
-    for done, (name, path) in enumerate(sets.items(), start=1):
+    for number, (name, path) in enumerate(sets.items()):
         first, second, *_ = PairedEmbeddings.load(path).arrays
-        tables = every_trial(race, path, [(first, second), (second, first)], seeds)
-        found += [table.assign(pair=name) for table in tables]
-        report(done, len(sets))
+        both, told = [(first, second), (second, first)], part_of(report, number, len(sets))
+        found += [table.assign(pair=name) for table in every_trial(race, path, both, seeds, told)]
     return pd.concat(found, ignore_index=True)[["pair", "route", "method", "seed", *SCORES]]
 
 

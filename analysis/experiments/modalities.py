@@ -83,7 +83,7 @@ def there(names: Iterable[str], folder: str | Path) -> list[str]:
 def left_out(names: Sequence[str], folder: str | Path) -> dict[str, str]:
     """The packages that are not `there`, each with the command that fetches it."""
     commands = {name: package.command for name, package in PACKAGES.items()}
-    commands[QUESTIONS] = 'pip install "modtrans[downstream]"'
+    commands[QUESTIONS] = 'pip install -e ".[downstream]"'
     return {name: commands[name] for name in names if name not in there([name], folder)}
 
 
@@ -269,7 +269,7 @@ def table4_rows(folder: Path | None, seeds: int, report: Progress = silent, item
     Parameters
     ----------
     folder : where packages were fetched to; None: OpenMoji in colour and its line drawings alone.
-    report : called with (crossings done, in all).
+    report : called with (hundredths of a crossing done, in all).
     items : of each set, at most.
 
     Returns

@@ -8,10 +8,11 @@ nothing was measured for, with what they need:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,6 +27,8 @@ encoders, what makes the number as it is was measured, and it holds. Could not b
 Empty: the poster prints no such number"""
 WITHIN = 0.02
 """how far a reproduced cosine or share may be from the printed one"""
+PAPER = 120
+"""columns of a table in text"""
 
 PRINTED: dict[tuple[int, str, str], float] = {}
 """(table, row, score) -> what the poster prints"""
@@ -127,6 +130,8 @@ REGISTRY = {
     6: "analysis.experiments.classification:table6_rows",
 }
 """table -> the function that measures it, imported when it is asked for"""
+FILES = {2: ["emojibase"], 4: ["twemoji", "noto"], 6: ["emojibase"]}
+"""table -> packages that give it more rows"""
 TITLES = {
     2: "Table 2. Translations beside baselines: cosine with the target",
     3: "Table 3. Other encoders: cosine with the target",
@@ -210,25 +215,48 @@ def _needed(number: int, row: str) -> str:
     return next(NEEDS[key] for key in keys if key in NEEDS)
 
 
+def best_words(rows: Sequence[Row]) -> dict[str, int]:
+    """How many printed numbers have each word; one that was measured several times has its best.
+
+    Examples
+    --------
+    >>> best_words(complete(6, [Row.of(6, "ours: ViT-B/32", "accuracy", [60.0], verdict="reproduced")]))
+    {'reproduced': 1, 'could not be': 3}
+    """
+    order = [word for word in get_args(Verdict) if word]
+    best: dict[tuple[int, str, str], str] = {}
+    for row in sorted((row for row in rows if row.poster is not None), key=lambda row: order.index(row.verdict)):
+        best.setdefault((row.table, row.row, row.score), row.verdict)
+    counts = {word: list(best.values()).count(word) for word in order}
+    return {word: count for word, count in counts.items() if count}
+
+
 def as_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row, with every digit."""
     return pd.DataFrame([asdict(row) for row in rows], columns=[item.name for item in fields(Row)])
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """The tables as people read them: the poster's number, ours, and the word; reasons below, numbered."""
+    """The tables as people read them, no wider than `PAPER` columns: the poster's number, ours, and the word. Below are
+    what was measured on, in round brackets, and the reasons, in square ones."""
     parts = []
     for number in dict.fromkeys(row.table for row in rows):
         part = [row for row in rows if row.table == number]
-        notes = {why: i for i, why in enumerate(dict.fromkeys(row.why for row in part if row.why), start=1)}
-        lines = [_cells(row, notes.get(row.why)) for row in part]
+        data, notes = (_numbered(values) for values in ((row.data for row in part), (row.why for row in part)))
+        lines = [_cells(row, data.get(row.data, ""), notes.get(row.why, "")) for row in part]
         frame = pd.DataFrame(lines).replace("", np.nan).dropna(axis=1, how="all").fillna("")
         parts += [TITLES[number], frame.to_string(index=False, justify="left", formatters=_left(frame)), ""]
-        parts += [*(f"[{i}] {why}" for why, i in notes.items()), ""]
+        legend = [f"({i}) {one}" for one, i in data.items()] + [f"[{i}] {why}" for why, i in notes.items()]
+        parts += [*(fill(line, PAPER, subsequent_indent="    ") for line in legend), ""]
     return "\n".join(parts)
 
 
-def _cells(row: Row, note: int | None) -> dict[str, str]:
+def _numbered(texts: Iterable[str]) -> dict[str, str]:
+    """Each text that says something -> its number, from 1 in their order."""
+    return {text: str(i) for i, text in enumerate(dict.fromkeys(filter(None, texts)), start=1)}
+
+
+def _cells(row: Row, data: str, note: str) -> dict[str, str]:
     """What is printed of a row, column by column."""
     digits = 4 if row.table < 5 else 2
 
@@ -239,8 +267,8 @@ def _cells(row: Row, note: int | None) -> dict[str, str]:
     recall = "" if row.recall_at_10 is None else f"{row.recall_at_10:.3f} of {row.gallery}"
     return {
         "row": row.row, "score": row.score, "poster": shown(row.poster), "ours": ours, "floor": shown(row.floor),
-        "ceiling": shown(row.ceiling), "R@10": recall, "": row.verdict, "note": f"[{note}]" if note else "",
-        "measured on": row.data,
+        "ceiling": shown(row.ceiling), "R@10": recall, "on": data and f"({data})", "": row.verdict,
+        "note": note and f"[{note}]",
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
+from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.files import read_json, refuse_links, replacing, write_json
 
@@ -120,6 +121,7 @@ def make(
     paper : one of `PAPERS`.
     data : folder with the files of `analysis.experiments.packages`. Default: what needs one is left out, and named.
     """
+    require("typst", "paper")
     planned = stages(profile, paper)
     if data is not None:
         where = {"data": str(data.resolve())}
@@ -174,10 +176,7 @@ def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
 
 def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mapping[str, Any]) -> Path:
     """Gather figures, tables and numbers beside the text from the folder `written`, and compile it."""
-    try:
-        import typst
-    except ImportError:
-        raise ValueError('typst is missing: pip install "modtrans[paper]"') from None
+    import typst
 
     for kind in ("figures", "tables"):
         shutil.rmtree(out / kind, ignore_errors=True)

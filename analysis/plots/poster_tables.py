@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.plots.style import GREY, INK, NOTE, PAGE, PALE, colour, point, rows
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 WORDS = {"reproduced": 2, "reproduced in mechanism": 0, "could not be": 1}
 """verdict -> the number of its colour"""
+APART = 0.16
+"""of a line's height, between what was measured in place of one number; each has its own floor"""
 
 
 def one_table(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -30,10 +33,11 @@ def one_table(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for y, (name, score) in enumerate(names):
         cell = printed[(printed["row"] == name) & (printed["score"] == score)]
         ax.plot(cell["poster"].iloc[0], y, label="the poster", **{**point(2), "color": INK})
-        for row in cell[cell["ours"].notna()].to_dict("records"):
-            shade = colour(WORDS[row["verdict"]])
-            ax.errorbar(row["ours"], y, xerr=row["sd"], fmt="o", color=shade, elinewidth=0.6, label=row["verdict"])
-            ax.plot(row["floor"], y, "|", color=GREY, markersize=8, label="floor")
+        measured = cell[cell["ours"].notna()].to_dict("records")
+        for row, away in zip(measured, np.arange(len(measured)) - (len(measured) - 1) / 2, strict=True):
+            shade, at = colour(WORDS[row["verdict"]]), y + APART * away
+            ax.errorbar(row["ours"], at, xerr=row["sd"], fmt="o", color=shade, elinewidth=0.6, label=row["verdict"])
+            ax.plot(row["floor"], at, "|", color=GREY, markersize=6, label="floor")
     rows(ax, [f"{name}, {score}" for name, score in names])
     ax.grid(axis="y", color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)

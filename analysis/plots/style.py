@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +111,18 @@ def paper_style() -> Iterator[None]:
 
 
 def save_figure(figure: Figure, out: str | Path, name: str) -> None:
-    """Write `out/figures/name.pdf` and `.png` in the paper's style; made twice, they are the same bytes."""
+    """Write `out/figures/name.pdf` and `.png` in the paper's style; made twice, they are the same bytes.
+
+    A notebook shows the file itself: once the cell has ended its style is gone, and mathematics has another font.
+    """
+    from matplotlib import pyplot as plt
+
+    files = {suffix: Path(out) / "figures" / f"{name}{suffix}" for suffix in (".pdf", ".png")}
     for suffix, unset in ((".pdf", "CreationDate"), (".png", "Software")):
-        with paper_style(), replacing(Path(out) / "figures" / f"{name}{suffix}") as temporary:
+        with paper_style(), replacing(files[suffix]) as temporary:
             figure.savefig(temporary, metadata={unset: None})
+    notebook = sys.modules.get("IPython")
+    if notebook and getattr(notebook.get_ipython(), "kernel", None):
+        plt.close(figure)
+        picture = notebook.display.Image(str(files[".png"]), width=round(96 * figure.get_figwidth()))
+        notebook.display.display(picture)

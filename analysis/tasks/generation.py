@@ -22,6 +22,7 @@ from analysis.tasks.items import translated
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.extras import require
 from modtrans_core.noise import keys
+from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Translator
 from modtrans_core.store.files import read_description, replacing_folder
 from modtrans_core.store.headers import reading
@@ -146,6 +147,7 @@ def draw_items(
     *,
     steps: int | None = None,
     limit: int | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> int:
     """Write the picture of each item's translation, `000000.png` and on, and `pictures.csv`, which names their items.
@@ -156,6 +158,7 @@ def draw_items(
     folder : to write, whole or not at all.
     steps : of the (first) denoising. Default: the pipeline's.
     limit : at most so many items, evenly spaced.
+    progress : called with (pictures done, in all). Default: a bar on stderr when someone watches.
     options : of `pictures`.
 
     Returns
@@ -168,9 +171,10 @@ def draw_items(
     keys, zhat = translated(translator, pairs, wanted, limit)
     if steps is not None:
         options[STEPS[type(pipeline).__name__]] = steps
-    with replacing_folder(folder) as temporary:
+    with replacing_folder(folder) as temporary, reporting(progress, len(keys), "draw", "picture") as report:
         for number, picture in enumerate(pictures(pipeline, zhat, length, **options)):
             Image.fromarray(picture).save(temporary / f"{number:06}.png")
+            report(number + 1, len(keys))
         with open(temporary / "pictures.csv", "w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
             lines.writerow(["picture", "key"])

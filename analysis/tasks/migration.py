@@ -112,10 +112,11 @@ class Ranked(NamedTuple):
     """Where the answers of queries stand, 1 for first."""
 
     translated: np.ndarray
-    """(n,) in the whole translated index"""
+    """(n,) in the whole translated index, behind all that are as near: a map that makes one vector of many documents
+    finds none of them"""
     new: np.ndarray
-    """(n,) among the re-embedded documents, at most the rank in the whole index re-embedded; 1 where the answer was
-    not re-embedded"""
+    """(n,) among the re-embedded documents, before all that are as near: at most the rank in the whole index
+    re-embedded; 1 where the answer was not re-embedded"""
     wanted: np.ndarray
     """documents that the translated index has near the queries and that were not re-embedded: those that would make
     `new` sharper"""
@@ -159,16 +160,22 @@ class Retained:
 
 
 def ranks(
-    queries: np.ndarray, own: np.ndarray, pieces: Iterator[tuple[int, np.ndarray]], nearest: int = 0
+    queries: np.ndarray,
+    own: np.ndarray,
+    pieces: Iterator[tuple[int, np.ndarray]],
+    nearest: int = 0,
+    *,
+    last: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank of each query's answer by cosine, and the documents nearest to each, in one pass.
 
     Parameters
     ----------
     queries : unit vectors (n, d).
-    own : (n,) the cosine of each with its answer; what is above it by more than a rounding is ahead.
+    own : (n,) the cosine of each with its answer, which is in the gallery.
     pieces : the gallery, (first row, unit vectors (b, d)) at a time.
     nearest : how many documents are wanted beside the ranks.
+    last : whether an answer stands behind all that are as near as it, within a rounding. Default: before them.
 
     Returns
     -------
@@ -185,14 +192,14 @@ def ranks(
     at: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
     for start, piece in pieces:
         score = queries @ piece.T
-        ahead += (score > own[:, None] + TIE).sum(axis=1)
+        ahead += (score >= own[:, None] - TIE if last else score > own[:, None] + TIE).sum(axis=1)
         if nearest:
             place = np.argpartition(-score, min(nearest, len(piece)) - 1, axis=1)[:, :nearest]
             best = np.hstack([best, np.take_along_axis(score, place, axis=1)])
             at = np.hstack([at, place + start])
             kept = np.argpartition(-best, min(nearest, best.shape[1]) - 1, axis=1)[:, :nearest]
             best, at = (np.take_along_axis(rows, kept, axis=1) for rows in (best, at))
-    return 1 + ahead, at
+    return np.maximum(ahead, 1) if last else 1 + ahead, at
 
 
 def to_unit(translator: Translator, old: np.ndarray | None = None) -> Callable[[np.ndarray], np.ndarray]:
@@ -247,7 +254,7 @@ def ranked(
             yield start, translate(np.asarray(index[start : start + step]))
             report(min(start + step, n), n)
 
-    by_translation, near = ranks(asked, own, translated(), COMPETITORS * k)
+    by_translation, near = ranks(asked, own, translated(), COMPETITORS * k, last=True)
     order = np.argsort(reembedded.row)
     place = np.searchsorted(reembedded.row, queries.row, sorter=order).clip(max=len(order) - 1)
     known = reembedded.row[order[place]] == queries.row

@@ -15,6 +15,9 @@ inner product of a unit query q and a unit gallery vector g:
     inverted   s - log(mean exp(b s))/b over the queries of a bank: the order of exp(b s) / sum exp(b s') [2]_
     dual       inverted, its bank the queries themselves [3]_: **transductive**, each depends on those beside it
 
+`modtrans evaluate` has two of these: its `own`, of a translator without another ranking, is this `centered`; its
+`centered` makes zhat a unit vector before m is subtracted, so that more of m is left the shorter zhat is.
+
 The last three can be centered as well. All are inner products of vectors with at most one more coordinate (`vectors`),
 so that an index of inner products ranks by them. A translator that `modtrans_core.protocol.Ranks` has such a score
 built in.

@@ -62,10 +62,10 @@ class C3Translator(ClosedForm):
 
     @torch.inference_mode()
     def training_vectors(self, z: Vectors) -> Vectors:
-        """The collapsed targets (n, d), corrupted: what a decoder of targets is trained on."""
+        """The targets (n, d) less their mean, corrupted and of length 1: what a decoder of targets is trained on."""
         rows = targets(z, self.facts, self.mean.device)
-        noise = normal(keys(rows), (self.facts.d,), self.config.seed)
-        return like(normalize(collapsed(rows, self.mean_z) + self.config.variance**0.5 * noise, dim=1), z)
+        noise = self.config.variance**0.5 * normal(keys(rows), (self.facts.d,), self.config.seed)
+        return like(normalize(rows.double() - self.mean_z + noise, dim=1).float(), z)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {**super().shapes(), "mean_c": (self.facts.k,), "mean_z": (self.facts.d,)}
@@ -90,8 +90,8 @@ def fit(
     Notes
     -----
     Connect: one contrastive space. Collapse: each modality less its own mean, then of length 1. Corrupt: a decoder of
-    targets, trained without conditions, reads collapsed targets plus normal noise of variance .016 a coordinate, of
-    length 1 again. A condition is decoded from its collapsed vector, without noise [1]_.
+    targets, trained without conditions, reads targets less their mean, plus normal noise of variance .016 a coordinate,
+    and only then of length 1. A condition is decoded from its collapsed vector, without noise [1]_.
 
     Collapsed vectors have nothing of the gap, so that a shift of a modality changes nothing. They are no embeddings of
     the target's encoder: score zhat against `gallery_vectors`, not against z, to which its cosine means little. Moved

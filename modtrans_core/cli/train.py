@@ -35,7 +35,7 @@ class Train:
     parallel: ClassVar[bool] = True
 
     pairs: Positional[Path]
-    """pair set: .npz, .safetensors, a folder of them, or clip-retrieval's layout"""
+    """pair set: .npz, .safetensors, a folder of them, clip-retrieval's layout, or image=image.npy,text=text.npy"""
     out: Path
     """run folder to make"""
     source: str = "image"
@@ -67,6 +67,8 @@ class Train:
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
     """go on with the unfinished run in --out"""
+    overwrite: bool = False
+    """replace the run in --out"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """any other setting, such as gamma=0.2 width=512 train.batch=1024"""
 
@@ -78,11 +80,12 @@ class Train:
 
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
+        from modtrans_core.layouts.arrays import load_pairs
         from modtrans_core.methods import fit, preset
         from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
-        pairs = PairedEmbeddings.load(self.pairs)
+        pairs = load_pairs(self.pairs)
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and self.fractions[2] > 0
@@ -101,7 +104,8 @@ class Train:
         with warnings_said():
             fit(
                 train, self.source, self.target, config,
-                validation=validation, out=self.out, resume=self.resume, device=device, split=facts,
+                validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
+                split=facts,
             )  # fmt: skip
         say(f"{self.out}: done. Next: {shlex.join(['modtrans', 'evaluate', str(self.out), str(self.pairs)])}")
 

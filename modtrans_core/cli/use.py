@@ -108,7 +108,7 @@ class Evaluate:
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     pairs: Positional[Path]
-    """pair set"""
+    """pair set, or arrays: image=image.npy,text=text.npy"""
     split: Literal["auto", "test", "train", "validation", "all"] = "auto"
     """which items. auto: those of which the run has seen neither condition nor target (of the data set's own test part,
     where it has one). test: those of which it has not seen the condition, for targets that come from a list, such as
@@ -126,13 +126,14 @@ class Evaluate:
     """print one JSON object"""
 
     def run(self) -> None:
+        from modtrans_core.layouts.arrays import load_pairs
         from modtrans_core.methods import NO_SKILL, load, translated_scores
         from modtrans_core.run import description
 
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit: {self.limit}, at least 1 is needed")
         translator = load(self.run_folder)
-        pairs = held_out(self.run_folder, translator, PairedEmbeddings.load(self.pairs), self.split)
+        pairs = held_out(self.run_folder, translator, load_pairs(self.pairs), self.split)
         pairs = pairs if self.limit is None else pairs.at_most(self.limit)
         skill = description(self.run_folder).get("validation_skill")
         if skill is not None and skill < 0:

@@ -8,11 +8,15 @@ import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional
+
+from modtrans_core import __version__
+from modtrans_core.extras import refuse_missing
 
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
@@ -91,12 +95,31 @@ def _options(verb: type | None) -> list[str]:
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what goes wrong into one line and an exit status: 1 failed, 2 usage.
+    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, and
+    141 where whoever reads the results has left, such as `head`.
 
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given == ["--version"]:
+        print(f"{program} {__version__}")
+        return 0
+    if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
+        say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
+        return 2
+    try:
+        try:
+            return _run(verbs, program, description, given or ["--help"])
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        return 141
+
+
+def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:
     rank, world = _processes()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(arguments)
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
     given = added_up([argument for argument in given if argument != "--debug"], _options(named))
@@ -118,10 +141,15 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
             time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
         raise
     try:
+        for extra, modules in getattr(command, "needs", {}).items():
+            refuse_missing(modules, extra)
         command.run()
     except KeyboardInterrupt as stop:
         where = f" {stop}" if str(stop) else ""
         _say_once(f"{program} {verb}: interrupted{where}; what was finished is kept")
+        return 130
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
@@ -143,7 +171,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
 
 def in_one_line(error: BaseException) -> str:
-    """The message of an error, in one line; its type where it has none."""
+    """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

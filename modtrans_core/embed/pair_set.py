@@ -55,7 +55,7 @@ def embed(
     dtype : of the vectors on disk, `float32` or `float16`.
     engine : `ray` gives the shards to the workers of a Ray cluster, or of this machine if there is none.
     overwrite : replace what is finished, or was begun with other inputs, at `out`.
-    progress : called with (items done, in all). Default: a bar on stderr when someone watches.
+    progress : called with (items done, in all). Default: a bar or, in a log, lines.
 
     Returns
     -------

@@ -50,7 +50,7 @@ def write_clip_retrieval(
     names : one row an item, as `modtrans_core.store.names.read_items` gives. Default: the set's own keys and captions.
     dtype : float16 or float32.
     part_rows : rows of a file, at most.
-    progress : called with (vectors written, in all). Default: a bar on stderr when someone watches.
+    progress : called with (vectors written, in all). Default: a bar or, in a log, lines.
 
     Raises
     ------

@@ -123,7 +123,8 @@ def _own_split(own: np.ndarray, n: int) -> np.ndarray:
 
 def _label(label: np.ndarray, n: int, classes: Any) -> np.ndarray:
     if label.shape != (n,) or label.dtype.kind not in "iu":
-        raise ValueError(f"label: {label.dtype} of shape {label.shape}, integers of shape ({n},) are needed")
+        needed = f"integers of shape ({n},), places in the metadata's {CLASSES},"
+        raise ValueError(f"label: {label.dtype} of shape {label.shape}, {needed} are needed")
     named = isinstance(classes, list | tuple)
     highest = len(classes) - 1 if named else np.inf
     if (out := (label < -1) | (label > highest)).any():

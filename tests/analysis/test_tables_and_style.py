@@ -1,7 +1,15 @@
 """Tables and figures as files."""
 
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
 import pandas as pd
+import pymupdf
 from matplotlib import pyplot as plt
+from nbclient import NotebookClient
+from PIL import Image
 
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots.style import line, paper_style, point, save_figure
@@ -57,3 +65,28 @@ def test_a_figure_that_is_saved_outside_the_style_has_its_fonts(tmp_path):
 def test_every_line_and_point_of_a_figure_has_its_own_look():
     assert len({str(line(index)) for index in range(7)}) == len({str(point(index)) for index in range(7)}) == 7
     assert point(2, full=False)["markerfacecolor"] == "white" and "markerfacecolor" not in point(2)
+
+
+def test_a_notebook_shows_every_figure_as_it_is_in_its_file(tmp_path):
+    draw = """with style.paper_style():
+    figure = law.plt.figure()
+    figure.suptitle(r"$\\gamma$ {0}")
+    style.save_figure(figure, ".", "{0}")"""
+    head = "from analysis.plots import law, style"
+    cells = [nbformat.v4.new_code_cell(code) for code in (head, *(draw.format(number) for number in range(3)))]
+    book = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(book, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [b64decode(output.data["image/png"]) for cell in book.cells for output in cell.outputs]
+    assert shown == [(tmp_path / "figures" / f"{number}.png").read_bytes() for number in range(3)]
+    for number, png in enumerate(shown):
+        with Image.open(BytesIO(png)) as picture:
+            assert [round(dots) for dots in picture.info["dpi"]] == [300, 300]
+        (page,) = pymupdf.open(tmp_path / "figures" / f"{number}.pdf")
+        assert {font[2] for font in page.get_fonts()} == {"Type0"}  # TrueType, by the numbers of its glyphs
+
+
+def test_nothing_but_the_style_saves_a_figure():
+    """So that every figure has its fonts and its dots."""
+    root = Path(__file__).parent.parent.parent
+    files = [file for folder in ("analysis", "modtrans_core", "notebooks") for file in (root / folder).rglob("*.py")]
+    assert [file.name for file in files if "savefig(" in file.read_text(encoding="utf-8")] == ["style.py"]

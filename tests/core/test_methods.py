@@ -176,6 +176,21 @@ def test_evaluate_scores_every_condition_against_its_items_targets():
         evaluate(fitted, make_pairs(k=9))
 
 
+def test_items_without_a_class_are_not_of_one_class():
+    """-1 is no class: for mAP such an item is like itself alone."""
+    rng = np.random.default_rng(0)
+    c, z = rng.normal(size=(2, 40, 6))
+    train, pairs = (PairedEmbeddings({"image": a, "text": b}) for a, b in ((c, z), (z, c)))
+    translator = fit(train, preset="ridge", device="cpu")
+    numbers = np.where(np.arange(40) < 20, np.arange(40) // 2, -1)
+
+    def found(label):
+        labelled = PairedEmbeddings(pairs.arrays, label=label)
+        return translated_scores(translator, labelled, ranking=True)["rankings"]["plain"]["map"]
+
+    assert found(numbers) == found(np.where(numbers < 0, 10 + np.arange(40), numbers)) < found(numbers + 1) - 0.05
+
+
 def test_settings_of_evaluate_are_those_of_translate():
     fitted = fit(make_pairs(), preset="poster", settings={**SMALL, "train.steps": 30, "steps": 2}, device="cpu")
     pairs = make_pairs(seed=1)

@@ -109,6 +109,25 @@ def test_save_and_load_give_the_same_translator(tmp_path, config):
         fitted.save(tmp_path / "saved")
 
 
+def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
+    """A cell that saves, or fits into a folder, can run twice; an unfinished training leaves nothing in a new run."""
+    for preset in ("poster", "ridge"):
+        settings = {"width": 16, "depth": 1, "steps": 2, "train.steps": 3} if preset == "poster" else {}
+        fitted = fit(make_pairs(), preset=preset, settings=settings, device="cpu", out=tmp_path / "a", overwrite=True)
+        (tmp_path / "a" / "training.safetensors").touch()
+        (tmp_path / "a" / "notes.txt").write_text("mine")
+        fitted.save(tmp_path / "a", overwrite=True)
+        assert files(tmp_path / "a") == ["model.safetensors", "notes.txt", "seen.safetensors", "translator.json"]
+        assert same(load(tmp_path / "a", device="cpu"), fitted)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model.safetensors").write_text("of another program")
+    with pytest.raises(ValueError, match="already holds a translator"):
+        fitted.save(tmp_path / "other", overwrite=True)
+    assert (tmp_path / "other" / "model.safetensors").read_text() == "of another program"
+    with pytest.raises(ValueError, match="overwrite: True, False where a run is resumed"):
+        fit(make_pairs(), preset="ridge", out=tmp_path / "a", overwrite=True, resume=True)
+
+
 @pytest.mark.parametrize("stop", [1, 4, 7, 12])
 def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, often, stop):
     pairs = make_pairs()

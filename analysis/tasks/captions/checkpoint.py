@@ -20,6 +20,7 @@ from analysis.tasks.captions.decoding import LONGEST, Continued, beam, greedy
 from analysis.tasks.captions.mappers import HEADS, MLPMapper, TransformerMapper
 from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
+from modtrans_core.progress import Progress, reporting
 from modtrans_core.vectors import unit
 
 MAPPER, GPT = "clip_project.", "gpt."
@@ -56,7 +57,13 @@ class Decoder:
         return next(layer.in_features for layer in self.mapper.modules() if isinstance(layer, nn.Linear))
 
     def caption(
-        self, embeddings: np.ndarray, *, width: int = 5, longest: int = LONGEST, length: float | None = None
+        self,
+        embeddings: np.ndarray,
+        *,
+        width: int = 5,
+        longest: int = LONGEST,
+        length: float | None = None,
+        progress: Progress | None = None,
     ) -> list[str]:
         """A caption of every embedding (n, d).
 
@@ -66,6 +73,7 @@ class Decoder:
         longest : tokens of a caption, at most.
         length : the length that embeddings are brought to, where the decoder was not trained on unit ones: the mean
             length of raw training embeddings.
+        progress : called with (captions done, in all). Default: a bar on stderr when someone watches.
 
         Raises
         ------
@@ -77,8 +85,12 @@ class Decoder:
         refuse_unless(width >= 1, "beam", width, "at least 1")
         first = next(self.mapper.parameters())
         x = torch.from_numpy(unit(embeddings) * np.float32(length or 1.0)).to(first)
-        with torch.inference_mode():
-            return [self._caption(self.mapper(row[None])[0], width, longest) for row in x]
+        said: list[str] = []
+        with torch.inference_mode(), reporting(progress, len(x), "caption", "item", delay=2) as report:
+            for row in x:
+                said.append(self._caption(self.mapper(row[None])[0], width, longest))
+                report(len(said), len(x))
+        return said
 
     def _caption(self, prefix: Tensor, width: int, longest: int) -> str:
         language = Continued(self.model, prefix)
@@ -87,6 +99,14 @@ class Decoder:
         else:
             tokens = beam(language, self.stop[:1], width, longest)[0][0]  # as published: ' .' ends no beam
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+
+def _tokenizer(name: str) -> Any:
+    try:
+        return require("transformers", "encoders").AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError):
+        needed = "a folder with GPT-2's tokenizer, or a name and a network to download it,"
+        raise ValueError(f"tokenizer: {name!r}, {needed} is needed") from None
 
 
 def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None = None) -> Decoder:
@@ -121,9 +141,7 @@ def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None
     refuse_unless(torch.equal(head, words), f"{path}: {GPT}lm_head.weight", "other values", f"{GPT}transformer.wte's")
     whole.load_state_dict({name: state[name] for name in wanted})
     if isinstance(tokenizer, str | Path):
-        tokenizer = require("transformers", "encoders").AutoTokenizer.from_pretrained(
-            str(tokenizer), trust_remote_code=False
-        )
+        tokenizer = _tokenizer(str(tokenizer))
     unit = isinstance(mapper, TransformerMapper) if unit is None else unit
     return Decoder(mapper.eval(), model.eval(), tokenizer, unit=unit)
 

@@ -67,7 +67,7 @@ def work(
     ----------
     device : where the encoders run, such as `cuda:1`.
     part : (r, w): begin with every w-th shard from the r-th on, so that w processes rarely ask for the same.
-    progress : called with (items done, in all). Default: a bar on stderr when someone watches.
+    progress : called with (items done, in all). Default: a bar or, in a log, lines.
     """
     if folder.finished:
         rmtree(folder.parts, ignore_errors=True)  # where a process was killed with nothing else left to do

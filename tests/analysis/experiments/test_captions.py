@@ -21,7 +21,7 @@ from analysis.experiments.captions import (
 )  # fmt: skip
 from analysis.experiments.trial import Trial
 from analysis.tasks.captions import metrics
-from modtrans_core import PairedEmbeddings
+from modtrans_core import PairedEmbeddings, preset
 
 KINDS, N = 12, 240
 WORDS = ["red", "green", "blue", "small", "large", "round", "old", "new", "wet", "dry", "far", "near"]
@@ -118,6 +118,24 @@ def test_a_prefix_that_is_trained_says_more_of_the_true_embedding_than_of_the_me
     assert (found["method"] == PREFIX).all() and (found["items"] == 20).all()
     assert found.loc["true embedding", "bleu_1"] > found.loc["mean", "bleu_1"] + 10
     assert found.loc["translation", "bleu_1"] > found.loc["mean", "bleu_1"]
+
+
+def test_the_noise_is_as_much_as_translations_of_unseen_items_are_off(trial, monkeypatch):
+    """Of validation items, which the translator was not fitted to; those that it was fitted to come out better."""
+    given = []
+
+    def noted(*parts, noise, **_):
+        given.append(noise)
+        raise StopIteration
+
+    monkeypatch.setattr(experiment, "train_decoder", noted)
+    with pytest.raises(StopIteration):
+        trained_captions(trial, 1, 20, lambda: ("model", "tokenizer"))
+    part, reached = trial.validation, {}
+    for unseen in (True, False):
+        fitted = trial.fit(preset(CALIBRATED), unseen=unseen)
+        reached[unseen] = trial.score(fitted.translate(np.asarray(part.c)), part=part)["cosine"]
+    assert (1 + 10 * given[0]) ** -0.5 == pytest.approx(reached[True]) and reached[True] < reached[False]
 
 
 def test_captions_belong_to_the_vectors(trial):

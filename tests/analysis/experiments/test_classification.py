@@ -13,6 +13,7 @@ from analysis.experiments.classification import (
     MAJORITY,
     RAW,
     TRUE_TEXT,
+    WAYS,
     by_prompts,
     cifar10,
     classification,
@@ -94,6 +95,24 @@ def test_a_row_is_what_the_task_says(found):
     assert first.loc[(MAJORITY, ""), "class_recall"] == pytest.approx(1 / C)
     with pytest.raises(ValueError, match="^label: None"):
         classification(Trial.of(PairedEmbeddings(data.arrays), "image", "text", 0), classes)
+
+
+def test_parameters_are_chosen_by_validation_items(monkeypatch):
+    data, classes = pairs()
+    trial, asked = Trial.of(data, "image", "text", 0), []
+
+    def noted(queries, label, *_, **needs):
+        asked.append((queries, label))
+        return 7.0
+
+    monkeypatch.setattr(experiment, "chosen", noted)
+    rows = classification(trial, classes, ("ridge",))
+    assert (rows[rows["method"] == "ridge"]["parameter"] == 7.0).all() and len(asked) == len(WAYS)
+    held = trial.validation
+    zhat = trial.fit(preset("ridge"), unseen=True).translate(np.asarray(held.c))
+    for queries, label in asked:
+        np.testing.assert_array_equal(label, held.pairs.label)
+        np.testing.assert_allclose(queries, zhat, atol=1e-6)
 
 
 def test_the_mean_costs_accuracy_and_centering_mends_it(found):

@@ -1,5 +1,6 @@
 """The poster's tables: what is printed, which word a row gets, and Table 2 on a made-up gap between modalities."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import modtrans_core as mt
 from analysis.cli import VERBS_HERE
 from analysis.experiments import poster_tables, table_2, table_3
 from analysis.experiments.poster_tables import (
+    PAPER,
     PRINTED,
     REGISTRY,
     Row,
@@ -46,8 +48,8 @@ def scores():
         return table_2.raced(Trial.of(gapped(), "image", "text", 0), steps=1)
 
 
-def space(name):
-    return table_2.SharedSpace(name, Path("none"), [("image", "text")])
+def space(name, clip=False):
+    return table_2.SharedSpace(name, Path("none"), [("image", "text")], clip)
 
 
 class TestPrinted:
@@ -89,7 +91,7 @@ class TestWord:
         """The made-up set under COCO's name: LAFITE by its ratio; what lands on the printed number; what is missing."""
         found = scores[scores["method"] == "CLIP-GEN"]["cosine"].mean()
         monkeypatch.setitem(PRINTED, (2, "COCO: CLIP-GEN", "Sim_txt"), found + 0.01)
-        rows = complete(2, table_2.rows_of(space("made up as COCO"), scores))
+        rows = complete(2, table_2.rows_of(space("made up as COCO", clip=True), scores))
         word = {(row.row, row.score): row.verdict for row in rows}
         assert word["COCO: CLIP-GEN", "Sim_txt"] == "reproduced"
         assert word["COCO: LAFITE", "Sim_txt"] in ("reproduced", "reproduced in mechanism")
@@ -97,6 +99,35 @@ class TestWord:
         assert word["C3", "Sim_txt"] == ""
         elsewhere = {row.row: row.verdict for row in table_2.rows_of(space("elsewhere"), scores)}
         assert elsewhere["COCO: CLIP-GEN"] == "reproduced in mechanism"
+
+    @pytest.mark.parametrize(
+        ("name", "clip", "same"),
+        [
+            ("coco", True, True), ("MSCOCO-val2014", True, True), ("coco2014", True, True), ("ms_coco", True, True),
+            ("coco", False, False), ("coconuts", True, False), ("cocoa beans", True, False), ("xcc3m", True, False),
+        ],
+    )  # fmt: skip
+    def test_another_set_is_not_the_posters(self, scores, monkeypatch, name, clip, same):
+        """Neither by a name that has COCO in it nor by other encoders, however near the number is."""
+        found = scores[scores["method"] == "CLIP-GEN"]["cosine"].mean()
+        monkeypatch.setitem(PRINTED, (2, "COCO: CLIP-GEN", "Sim_txt"), found)
+        row = next(row for row in table_2.rows_of(space(name, clip), scores) if row.row == "COCO: CLIP-GEN")
+        assert (row.verdict == "reproduced") == same
+
+    @pytest.mark.parametrize(
+        ("encoders", "is_clip"),
+        [
+            (("open_clip:ViT-B-32/openai",) * 2, True), (("openai/clip-vit-base-patch32",) * 2, True),
+            (("open_clip:ViT-B-32-quickgelu/openai",) * 2, True),
+            (("open_clip:ViT-B-32/laion2b_s34b_b79k",) * 2, False), (("open_clip:ViT-B-16/openai",) * 2, False),
+            (("open_clip:ViT-L-14/openai", "open_clip:ViT-B-32/openai"), False), (None, False),
+        ],
+    )  # fmt: skip
+    def test_which_encoder_is_the_posters(self, tmp_path, encoders, is_clip):
+        both = {} if encoders is None else dict(zip(("image", "text"), encoders, strict=True))
+        said = {name: {"encoder": encoder} for name, encoder in both.items()}
+        mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}, metadata=said).save(tmp_path / "coco.npz")
+        assert table_2.named([tmp_path / "coco.npz"])[0].clip == is_clip
 
 
 class TestTable2:
@@ -119,6 +150,16 @@ class TestTable2:
         assert not table_2.judged("LAFITE", changed)[0] and not table_2.judged("CLIP-GEN", changed)[0]
         changed.loc["ours", "cosine"] = 0.0
         assert not table_2.judged("ours", changed)[0]
+
+    def test_spaces_that_share_nothing_show_no_mechanism(self, scores):
+        """Cosines near 0 have every ratio within .01, and are below every floor."""
+        part = scores.set_index("method")
+        part.loc[["LAFITE", "CLIP-GEN"], "cosine"] = 0.001
+        assert table_2.judged("LAFITE", part)[0] and table_2.judged("CLIP-GEN", part)[0]
+        part.loc["CLIP-GEN", ["recall_at_10", "centered_recall_at_10"]] = 11 / part["gallery"].iloc[0]
+        for method in ("LAFITE", "CLIP-GEN"):
+            holds, why = table_2.judged(method, part)
+            assert not holds and why.startswith("no space is shared")
 
     def test_c3_is_scored_between_collapsed_vectors(self):
         """By hand: both sides less the means of the rows that were read."""
@@ -222,8 +263,10 @@ class TestAllTables:
         )
         text = as_text([row, *complete(5, [])])
         for said in ("0.0965", "0.2000 ± 0.1414", "0.0500", "0.500 of 40", "reproduced in mechanism", "[1] so it is",
-                     "74.70", "could not be"):  # fmt: skip
+                     "(1) made up", "74.70", "could not be"):  # fmt: skip
             assert said in text
+        widest = [replace(row, ceiling=0.5, why="long " * 50, data="long " * 50), *complete(3, []), *complete(4, [])]
+        assert max(map(len, as_text([*widest, *complete(2, widest[:1])]).splitlines())) <= PAPER
         assert as_frame([row])["poster"].item() == 0.0965
 
     def test_the_figure_has_a_line_for_each_printed_number(self):
@@ -245,7 +288,9 @@ class TestVerb:
         mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
         assert self.tables(2, 6, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
-        assert "Table 6" in capsys.readouterr().out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
+        said = capsys.readouterr()
+        assert "npm pack emojibase-data" in said.err and "noto" not in said.err
+        assert "Table 6" in said.out and "Table 2" in (tmp_path / "out/tables.txt").read_text()
         assert len(pd.read_csv(tmp_path / "out/tables/poster.csv")) == 16
         assert (tmp_path / "out/figures/poster.pdf").exists()
         assert self.tables(6, "--out", tmp_path / "out") != 0

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.experiments.retrieval import MEASURES, WAYS, Sheet, gains, retrieval, shared_space, sheet
+from analysis.experiments.retrieval import MEASURES, WAYS, Sheet, gains, needed, retrieval, shared_space, sheet
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.experiments.trial import Trial
 from analysis.paper.tables import mean_and_spread
@@ -58,6 +58,15 @@ def test_the_test_part_chooses_nothing(trial, found):
     ridge = found[found["method"] == "ridge"]
     assert again["parameter"].tolist() == ridge["parameter"].tolist()
     assert (again["mrr"] < ridge["mrr"].to_numpy() / 2).all()
+
+
+def test_a_bank_are_translations_of_training_conditions(trial):
+    translator = trial.fit(preset("ridge"), unseen=True)
+    for way, has_one in (("cosine", False), ("csls", True), ("inverted", True), ("dual", False)):
+        needs = needed(trial, translator, way, centered=True)
+        assert set(needs) == ({"mean", "bank"} if has_one else {"mean"})
+        if has_one:
+            np.testing.assert_allclose(needs["bank"], translator.translate(np.asarray(trial.train.c)), atol=1e-6)
 
 
 def test_the_condition_itself_is_ranked_where_the_space_is_shared():

@@ -3,6 +3,7 @@
 import csv
 import json
 from importlib import import_module
+from types import SimpleNamespace
 
 import diffusers
 import numpy as np
@@ -128,6 +129,29 @@ def test_with_one_generator_for_a_batch_it_would(karlo):
     assert np.abs(both[0] - both[1]).max() > 0.1 and np.abs(both[0] - batch(1)[0]).max() > 0.1
     same = drawn(karlo, EMBEDDINGS[[0, 0]])
     assert np.abs(same[0] - same[1]).max() <= 1
+
+
+def test_the_noise_is_that_of_a_direction_and_of_the_seed():
+    """Two embeddings begin from noise of their own, at any length, and another seed is other noise."""
+
+    class Pipeline:
+        image_encoder, device = SimpleNamespace(dtype=torch.float32), torch.device("cpu")
+
+        def set_progress_bar_config(self, **_):
+            pass
+
+        def __call__(self, generator, **_):
+            return SimpleNamespace(images=[torch.rand(4, 4, 3, generator=one).numpy() for one in generator])
+
+    Pipeline.__name__ = KARLO
+
+    def first(embeddings, seed=0):
+        return np.stack(list(pictures(Pipeline(), embeddings, 1.0, seed=seed)))
+
+    found = first(EMBEDDINGS)
+    assert all((found[i] != found[j]).any() for i, j in ((0, 1), (0, 2), (1, 2)))
+    np.testing.assert_array_equal(first(EMBEDDINGS * np.float32(4)), found)
+    assert (first(EMBEDDINGS, seed=1) != found).any(axis=(1, 2, 3)).all()
 
 
 def test_embeddings_are_brought_to_the_length_of_raw_ones(karlo):

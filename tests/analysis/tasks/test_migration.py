@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
-from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, read_arrays, retained
+from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, read_arrays, retained, to_unit
 from analysis.theory.betting import ratio_lower_limit
+from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.cli.verb import run
 from modtrans_core.vectors import unit
 
@@ -65,6 +66,14 @@ def test_ranks_are_those_of_sorting_whatever_the_pieces(world):
 def test_equal_documents_do_not_push_each_other_down():
     gallery = unit(np.array([[1.0, 0.1], [1.0, 0.1], [0.0, 1.0]]))
     assert ranks(gallery[1:2], np.array([1.0]), iter([(0, gallery)]))[0] == [1]
+    assert ranks(gallery[1:2], np.array([1.0]), iter([(0, gallery[:2]), (2, gallery[2:])]), last=True)[0] == [2]
+
+
+def test_a_map_that_makes_all_documents_one_retains_nothing(world):
+    mean = unit(world.new.mean(axis=0))
+    found = ranked(lambda old: np.tile(mean, (len(old), 1)), world.old, world.queries(), world.documents(np.arange(N)))
+    assert (found.translated == N).all()
+    assert retained(found, world.queries(), (N, N)).limit == 0
 
 
 def test_the_translated_rank_is_exact_and_the_new_one_a_bound(world):
@@ -191,8 +200,21 @@ def test_means_are_taken_out_of_both_sides(world, files, capsys):
     assert (rank <= K).mean() == pytest.approx(found["less"], abs=0.003)
 
 
+def test_translations_are_less_the_mean_of_their_own(world):
+    """Documents off the origin: what is ranked and written is less what they have in common."""
+    pairs = PairedEmbeddings({"old": world.old[:600], "new": unit(world.new[:600] + 2.0)})
+    translator = fit(pairs, "old", "new", preset="ridge", device="cpu")
+    rows = unit(translator.translate(world.old[:600]))
+    less = to_unit(translator, world.old[:600])(world.old[:600])
+    np.testing.assert_allclose(less, unit(rows - rows.mean(axis=0)), atol=1e-5)
+    assert np.linalg.norm(rows.mean(axis=0)) > 0.9 and np.linalg.norm(less.mean(axis=0)) < 0.1
+    np.testing.assert_allclose(to_unit(translator)(world.old[:600]), rows, atol=1e-6)
+
+
 def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
+    assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
+    assert "none.npz: no such file" in migrate(capsys, "--pairs", "none.npz")[2]
     (files / "new.npy").write_bytes(b"mine")
     assert "exists; choose another name or add --overwrite" in migrate(capsys)[2]
     assert (files / "new.npy").read_bytes() == b"mine"

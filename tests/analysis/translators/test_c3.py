@@ -57,11 +57,14 @@ def test_moved_back_it_is_the_mean_shift(rng, fit):
 
 
 def test_a_decoder_is_trained_on_corrupted_targets(rng, fit):
-    """As many rows as an exact law says are nearer to the clean vector than its median."""
-    c, z = rng.normal(size=(1000, 64)), rng.normal(size=(1000, 64)) + 0.3
+    """As many rows as an exact law says are nearer to the clean vector than its median: the noise is added to z - mean
+    of its own length, here .6, as published.
+    """
+    c, z = rng.normal(size=(1000, 64)), np.c_[0.6 * unit(rng.normal(size=(1000, 63))), np.full(1000, 0.8)]
+    z[3::4, :-1] = -z[1::4, :-1]  # targets of every other row are looked at: their mean is 0 beside the .8
     clean, corrupt = (fit(C3Config(v), c, z).training_vectors(z) for v in (0.0, 0.016))
     np.testing.assert_allclose(clean, fit(C3Config(), c, z).gallery_vectors(z), atol=1e-6)
-    median = stats.nct(63, 0.016**-0.5).median() / np.sqrt(63)
+    median = stats.nct(63, 0.6 / 0.016**0.5).median() / np.sqrt(63)
     near = (clean * corrupt).sum(1) > median / np.sqrt(1 + median**2)
     assert stats.binomtest(int(near.sum()), 1000, 0.5).pvalue > 1e-3
     np.testing.assert_allclose(np.linalg.norm(corrupt, axis=1), 1, atol=1e-6)

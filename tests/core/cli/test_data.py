@@ -43,3 +43,49 @@ def test_independent_targets_have_a_ceiling(folder, modtrans):
     assert known["skill"] > unknown["skill"]
     assert "and 1 (no ceiling is known: no item has two" in modtrans("evaluate", "run", "two.npz")[1]
     assert "share of the way from floor to ceiling" in modtrans("evaluate", "run", "said.npz")[1]
+
+
+def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    np.save("image.npy", pairs.modality("image").astype(np.float64))
+    np.save("text.npy", pairs.modality("text"))
+    np.save("ids.npy", np.array([f"item {number // 2}" for number in range(80)]))
+    np.save("key.npy", np.arange(80).astype(str))
+    arguments = ["image=image.npy", "text=text.npy", "group=ids.npy", "key=key.npy"]
+    assert modtrans("pack", *arguments, "packed.npz") == (
+        0,
+        "",
+        "packed.npz: PairedEmbeddings(image (80, 8), text (80, 6))\n",
+    )
+    packed = PairedEmbeddings.load("packed.npz")
+    for name in ("image", "text"):
+        np.testing.assert_array_equal(packed.modality(name), pairs.modality(name))
+    assert len(np.unique(packed.labels)) == 40 and (packed.labels[::2] == packed.labels[1::2]).all()
+    assert list(packed.key) == [str(number) for number in range(80)]
+    arrays = "image=image.npy,text=text.npy,group=ids.npy"
+    for out, given in (("one", "packed.npz"), ("two", arrays)):
+        assert modtrans("train", given, "--out", out, "--preset", "ridge")[0] == 0
+    one, two = modtrans("evaluate", "one", "packed.npz", "--json"), modtrans("evaluate", "two", arrays, "--json")
+    assert one == two and json.loads(one[1])["cosine"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["image=c.npy"], "files: 'image=c.npy', NAME=FILE.npy and, last, a name to write is needed"),
+        (["image=c.npy", "text=none.npy", "out.npz"], "text: 'none.npy', a file that exists is needed"),
+        (["image=c.npy", "text=pairs.npz", "out.npz"], "text: 'pairs.npz', a .npy file is needed"),
+        (["image=c.npy", "image=c.npy", "out.npz"], "files: 'image=c.npy', NAME=FILE, each name once, is needed"),
+        (["image=c.npy", "text=short.npy", "out.npz"], "text: 3 items, but another modality has 80"),
+        (["image=c.npy", "text=torn.npy", "out.npz"], "torn.npy: "),
+        (["image=c.npy", "out.csv"], "OUT: 'out.csv', a name that ends in .npz or .safetensors is needed"),
+        (["image=c.npy", "pairs.npz"], "pairs.npz: exists"),
+    ],
+)
+def test_what_cannot_be_packed_is_one_line(folder, modtrans, arguments, words):
+    np.save("short.npy", np.eye(3))
+    (folder / "torn.npy").write_bytes(b"\x93NUMPY torn")
+    before = sorted(folder.iterdir())
+    status, _, err = modtrans("pack", *arguments)
+    assert status == 1 and words in err and err.count("\n") == 1
+    assert sorted(folder.iterdir()) == before

@@ -1,7 +1,10 @@
 """How a verb ends: results on stdout, one line on stderr for what goes wrong, exit 0, 1 or 2."""
 
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -114,5 +117,24 @@ class Interrupted:
 @pytest.mark.parametrize(("said", "where"), [("", ""), ("after step 3 of 9", " after step 3 of 9")])
 def test_an_interrupt_is_one_line(capsys, said, where):
     verbs = {"stop": Interrupted, "other": Interrupted}
-    assert run(verbs, "modtrans", "", ["stop", "--said", said] if said else ["stop"]) == 1
+    assert run(verbs, "modtrans", "", ["stop", "--said", said] if said else ["stop"]) == 130
     assert capsys.readouterr().err == f"modtrans stop: interrupted{where}; what was finished is kept\n"
+
+
+def test_the_version_the_help_and_a_verb_that_is_nearly_one(modtrans):
+    assert modtrans("--version") == (0, f"modtrans {version('modtrans')}\n", "")
+    status, out, _ = modtrans()
+    assert status == 0 and "evaluate" in out and "Fit a translator" in out
+    assert modtrans("trian", "pairs.npz") == (2, "", "modtrans: 'trian' is unknown; did you mean `modtrans train`?\n")
+
+
+def test_whoever_reads_may_leave(folder, modtrans):
+    """As `| head -0` does: no traceback, at the end of Python either."""
+    modtrans("train", "pairs.npz", "--out", "run", "--preset", "ridge")
+    for verb in (["--help"], ["evaluate", "run", "pairs.npz", "--json"]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modtrans_core", *verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait() == 141 and "Error" not in said and "pipe" not in said, said

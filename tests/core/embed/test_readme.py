@@ -50,5 +50,5 @@ def test_the_three_examples(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_names_every_source():
-    named = set(re.findall(r"^\| `(\w+)[:`]", PAGE.partition("**Encoders**")[0], re.M))
+    named = set(re.findall(r"^\| `([\w-]+)[:`]", PAGE.partition("**Encoders**")[0], re.M))
     assert named == set(SOURCES)

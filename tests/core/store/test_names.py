@@ -116,7 +116,7 @@ def test_a_missing_pyarrow_is_told_with_the_command_that_installs_it(tmp_path, m
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     for call in (lambda: read_items(tmp_path), lambda: write_items(tmp_path / "9.parquet", ["a"])):
-        with pytest.raises(ModuleNotFoundError, match=r'pip install "modtrans\[encoders\]"'):
+        with pytest.raises(ModuleNotFoundError, match=r'pip install -e ".*\[encoders\]"'):
             call()
 
 

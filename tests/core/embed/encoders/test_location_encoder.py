@@ -46,7 +46,7 @@ def test_a_missing_package_names_what_installs_it(monkeypatch):
     import modtrans_core.embed.encoders.weights as weights
 
     monkeypatch.setattr(weights, "find_spec", lambda module: None)
-    with pytest.raises(ModuleNotFoundError, match=r'^geoclip is not installed; run: pip install "modtrans\[places\]"$'):
+    with pytest.raises(ModuleNotFoundError, match=r'^geoclip is not installed; run: pip install -e ".*\[places\]"$'):
         load_encoder("geoclip:location/geoclip", "location")
 
 

