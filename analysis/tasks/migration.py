@@ -343,9 +343,9 @@ def read_arrays(path: str | Path, needed: Sequence[str], known: Sequence[str]) -
         If one that is needed is missing, or one is not known.
     """
     path = Path(path)
-    refuse_unless(
-        path.suffix == ".npz" and path.is_file(), f"{path}", "no such file", f"a .npz with {', '.join(needed)}"
-    )
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    refuse_unless(path.suffix == ".npz", f"{path}", "one array", f"a .npz with {', '.join(needed)}")
     with reading(path):
         refuse_members(path)
         with np.load(path, allow_pickle=False) as file:
