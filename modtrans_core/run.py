@@ -297,9 +297,17 @@ def _log(path: Path, **values: float) -> None:
 def _cut_log(path: Path, step: int) -> None:
     """Drop what the interrupted run logged after the step that is resumed from, and a line that a full disk cut off."""
     if path.exists():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         with replacing(path) as temporary:
-            temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
+            temporary.write_text("".join(line for line in lines if _is_up_to(line, step)), encoding="utf-8")
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    """Whether a line of the log is whole, and of a step up to this one."""
+    try:
+        return line.endswith("\n") and json.loads(line)["step"] <= step
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
 
 SCHEMA, FILE = 3, "bench.json"
@@ -170,7 +171,7 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
         was = found.get(name) if isinstance(found, dict) else None
         if was != fresh[name]:
             raise ValueError(f"{path}: {name}: {was}, {fresh[name]} is needed; choose another --out, or --overwrite")
-    return dict(found)
+    return checked(path, found, {"measurements": "a list of measurements"})
 
 
 def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Path, patience: float) -> None:

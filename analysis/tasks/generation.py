@@ -24,7 +24,8 @@ from modtrans_core.extras import require
 from modtrans_core.noise import keys
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Translator
-from modtrans_core.store.files import read_json, replacing_folder
+from modtrans_core.store.files import read_description, replacing_folder
+from modtrans_core.store.headers import reading
 from modtrans_core.vectors import unit
 
 KARLO, STABLE = "UnCLIPImageVariationPipeline", "StableUnCLIPImg2ImgPipeline"
@@ -40,6 +41,8 @@ PARTS = {
     "feature_extractor": "transformers.CLIPImageProcessor",
 }
 """subfolder -> class; the tenth part, `text_proj`, has a class that diffusers does not export"""
+LIBRARIES = ("diffusers", "transformers", "stable_diffusion", None)
+"""that the parts of a published pipeline are from; the last stands for a part that is left out"""
 ENTRY = {KARLO: "image_embeddings", STABLE: "image_embeds"}
 """what each pipeline calls an image embedding"""
 STEPS = {KARLO: "decoder_num_inference_steps", STABLE: "num_inference_steps"}
@@ -66,8 +69,12 @@ def load_generator(folder: str | Path, device: str | torch.device = "cpu", **opt
     """
     diffusers, folder = require("diffusers", "downstream"), Path(folder)
     refuse_unless((folder / "model_index.json").is_file(), "model", str(folder), "a folder with model_index.json")
-    kind = read_json(folder / "model_index.json").get("_class_name")
+    index = read_description(folder / "model_index.json", {"_class_name": "text"})
+    kind = index["_class_name"]
     refuse_unless_in("model", kind, ENTRY)
+    for part, named in index.items():  # diffusers imports what is named there
+        if isinstance(named, list) and not part.startswith("_"):
+            refuse_unless_in(f"{folder / 'model_index.json'}: {part}", (*named, None)[0], LIBRARIES)
     if kind == STABLE:
         return diffusers.StableUnCLIPImg2ImgPipeline.from_pretrained(folder, **options).to(device)
     for part in [*PARTS, "text_proj"]:
@@ -94,7 +101,7 @@ def raw_length(folder: str | Path) -> float:
         if files:
             from safetensors import safe_open
 
-            with safe_open(files[0], framework="np") as file:
+            with reading(files[0]), safe_open(files[0], framework="np") as file:
                 moments = [file.get_tensor(name).astype(np.float64) for name in (mean, std)]
             return float(np.hypot(np.linalg.norm(moments[0]), np.linalg.norm(moments[1])))
     raise ValueError(f"length: none given, and {folder} has no prior or image_normalizer to take it from")

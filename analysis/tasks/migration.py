@@ -34,6 +34,7 @@ from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
 from modtrans_core.ranking import AT_ONCE, TIE
 from modtrans_core.store.files import write_npy
+from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import ROWS, unit
 
@@ -341,14 +342,19 @@ def read_arrays(path: str | Path, needed: Sequence[str], known: Sequence[str]) -
     ValueError
         If one that is needed is missing, or one is not known.
     """
-    file = np.load(path, allow_pickle=False)
-    refuse_unless(not isinstance(file, np.ndarray), f"{path}", "one array", f"a .npz with {', '.join(needed)}")
-    with file:
-        for name in needed:
-            refuse_unless(name in file.files, f"{path}", ", ".join(file.files), f"an array named {name}")
-        for name in file.files:
-            refuse_unless(name in known, f"{path}", name, f"only {', '.join(known)}")
-        return {name: file[name] for name in file.files}
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    refuse_unless(path.suffix == ".npz", f"{path}", "one array", f"a .npz with {', '.join(needed)}")
+    with reading(path):
+        refuse_members(path)
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    for name in needed:
+        refuse_unless(name in found, f"{path}", ", ".join(found), f"an array named {name}")
+    for name in found:
+        refuse_unless(name in known, f"{path}", name, f"only {', '.join(known)}")
+    return found
 
 
 def _whole(name: str, values: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class LearnedNoiseConfig:
 
     def __post_init__(self) -> None:
         refuse_unless(0 < self.temperature < float("inf"), "temperature", self.temperature, "a positive number")
-        refuse_unless(self.width >= 0, "width", self.width, "at least 0")
+        refuse_unless(0 <= self.width <= 2**15, "width", self.width, f"0 to {2**15}")
 
 
 class LearnedNoiseTranslator(Stored, nn.Module):

@@ -57,8 +57,8 @@ class MLPConfig:
 
     def __post_init__(self) -> None:
         refuse_unless_in("loss", self.loss, get_args(Loss))
-        refuse_unless(self.width >= 1, "width", self.width, "at least 1")
-        refuse_unless(self.layers >= 1, "layers", self.layers, "at least 1")
+        refuse_unless(1 <= self.width <= 2**15, "width", self.width, f"1 to {2**15}")
+        refuse_unless(1 <= self.layers <= 1000, "layers", self.layers, "1 to 1000")
         refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
         refuse_unless(self.every >= 1, "every", self.every, "at least 1")
         refuse_unless(self.patience >= 1, "patience", self.patience, "at least 1")

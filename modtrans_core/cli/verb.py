@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -119,6 +120,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
 def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:
     rank, world = _processes()
+    for stream in (sys.stdout, sys.stderr):  # results are not lost for a letter that the encoding has not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     given = list(arguments)
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))

@@ -9,6 +9,9 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.poster.diffusion import Prediction
 from modtrans_core.train import TrainConfig
 
+WIDEST, DEEPEST, LONGEST = 2**15, 1000, 10**6
+"""units of a layer, blocks and noise levels, at most: more would not fit in memory, or take hours to make"""
+
 
 @dataclass(frozen=True)
 class PosterConfig:
@@ -53,10 +56,10 @@ class PosterConfig:
 
     def __post_init__(self) -> None:
         refuse_unless(0 <= self.gamma < float("inf"), "gamma", self.gamma, "a number >= 0")
-        refuse_unless(self.width >= 8, "width", self.width, "at least 8")
-        refuse_unless(self.depth >= 1, "depth", self.depth, "at least 1")
+        refuse_unless(8 <= self.width <= WIDEST, "width", self.width, f"8 to {WIDEST}")
+        refuse_unless(1 <= self.depth <= DEEPEST, "depth", self.depth, f"1 to {DEEPEST}")
         refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
-        refuse_unless(self.timesteps >= 1, "timesteps", self.timesteps, "at least 1")
+        refuse_unless(1 <= self.timesteps <= LONGEST, "timesteps", self.timesteps, f"1 to {LONGEST}")
         refuse_unless_in("prediction", self.prediction, get_args(Prediction))
         for name in ("steps", "reconstruction_steps"):
             steps = getattr(self, name)

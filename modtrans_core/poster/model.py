@@ -226,5 +226,9 @@ def restore(
     facts: Facts, config: PosterConfig, tensors: Mapping[str, Tensor], device: torch.device,
     translator: Callable[[Facts, PosterConfig], PosterTranslator] = PosterTranslator,
 ) -> PosterTranslator:  # fmt: skip
-    """The translator of these tensors; a missing or misshapen one is a ValueError."""
+    """The translator of these tensors; a missing or misshapen one is a ValueError, before a large network is made."""
+    found, held = tensors.get("M"), sum(tensor.numel() for tensor in tensors.values())
+    shape = None if found is None else tuple(found.shape)
+    refuse_unless(shape == (facts.k, facts.d), "M", shape, f"shape {(facts.k, facts.d)}")
+    refuse_unless(config.depth * config.width**2 <= held, "width", config.width, f"a network of {held} numbers")
     return restored(translator(facts, config), tensors, device)

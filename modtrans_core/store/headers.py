@@ -119,7 +119,7 @@ def rows(path: Path) -> int:
 def small_arrays(path: Path) -> dict[str, Any]:
     """Whatever a `.npz` or `.safetensors` file holds besides vectors: counts, groups, keys, metadata (as text)."""
     if path.suffix == ".npz":
-        _refuse_members(path)
+        refuse_members(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if not is_vectors(name)}
         if "metadata" in arrays:
@@ -140,7 +140,7 @@ def small_arrays(path: Path) -> dict[str, Any]:
 def vectors(path: Path) -> dict[str, np.ndarray]:
     """The vectors that a `.npz` or `.safetensors` file holds, in memory."""
     if path.suffix == ".npz":
-        _refuse_members(path)
+        refuse_members(path)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files if is_vectors(name)}
     from safetensors import safe_open
@@ -204,7 +204,7 @@ def refuse_too_large(name: str, size: int, into_memory: bool = True) -> None:
         )
 
 
-def _refuse_members(path: Path) -> None:
+def refuse_members(path: Path) -> None:
     """Refuse a `.npz` file with a member that is no array, or is not as large as its header says."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():

@@ -311,3 +311,25 @@ def test_a_killed_run_resumes_to_the_bit(tmp_path):
     assert found["cut10"] == [0, 0]  # there is no further moment
     assert -signal.SIGKILL in found["random"] and found["random"][-1] == 0, output.stderr
     assert bits(tmp_path / "random") == bits(tmp_path / "long")
+
+
+@pytest.mark.parametrize("torn", [b'{"time": 3, "st', b'{"time": 3, "st{"step": 1}\n', b"[]\n", b"\xff\n", b"3\n"])
+def test_a_log_that_a_full_disk_tore_is_mended_by_resuming(tmp_path, torn):
+    from modtrans_core.run import _cut_log
+
+    line = b'{"time": 1.0, "step": 1, "total": 2.0}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(line + torn)
+    _cut_log(tmp_path / "metrics.jsonl", 3)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == line
+
+
+def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path):
+    fit(make_pairs(), config=replace(SMALL, train=TrainConfig(steps=0)), device="cpu", out=tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "translator.json").read_text())["config"]
+    for name, value in (("timesteps", 300_000_000), ("depth", 10**9), ("width", 30_000), ("depth", 1000)):
+        edit(tmp_path / "run", config={**kept, name: value})
+        with pytest.raises(ValueError, match=r"run/(translator\.json|model\.safetensors): .*(timesteps|depth|width)"):
+            load(tmp_path / "run")
+    edit(tmp_path / "run", config=kept, facts={"source": "image", "target": "text", "k": 10**7, "d": 10**7})
+    with pytest.raises(ValueError, match="does not hold this translator's weights .M: "):
+        load(tmp_path / "run")

@@ -6,9 +6,7 @@ with `gpt.`. Sources: Mokady et al. 2021 (ClipCap, arXiv 2111.09734) and Nukrai 
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +103,7 @@ class Decoder:
 
 def _tokenizer(name: str) -> Any:
     try:
-        return require("transformers", "encoders").AutoTokenizer.from_pretrained(name)
+        return require("transformers", "encoders").AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError):
         needed = "a folder with GPT-2's tokenizer, or a name and a network to download it,"
         raise ValueError(f"tokenizer: {name!r}, {needed} is needed") from None
@@ -127,8 +125,10 @@ def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None
         the output layer that are not the word vectors, as GPT-2's are.
     """
     state = _tensors(Path(path))
-    mapper = _mapper(state, path)
-    model = _gpt(state, path)
+    try:
+        mapper, model = _mapper(state, path), _gpt(state, path)
+    except (TypeError, IndexError, ArithmeticError, RuntimeError) as error:
+        raise ValueError(f"{path}: tensors of shapes that no decoder has ({error})") from None
     whole = nn.ModuleDict({MAPPER[:-1]: mapper, GPT[:-1]: model})
     wanted = {name: tuple(tensor.shape) for name, tensor in whole.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items() if not MASKS.fullmatch(name)}
@@ -150,10 +150,17 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     """The dictionary of tensors in a file, and nothing else."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a file of tensors ({str(error).splitlines()[0]})") from None
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file") from None
+    except Exception as error:  # a damaged pickle raises anything
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: not a file of tensors ({why})") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{path}: a dictionary of tensors is needed, as state_dict() gives it")
+    held = path.stat().st_size
+    for name, tensor in state.items():  # one number can stand for a tensor of any shape
+        size = tensor.numel() * tensor.element_size()
+        refuse_unless(size <= held, f"{path}: {name}", f"{size} bytes", f"at most {held}, the file's,")
     return state
 
 
@@ -161,7 +168,9 @@ def _at(state: Mapping[str, Tensor], name: str, path: str | Path) -> tuple[int, 
     """The shape of a tensor that has to be there."""
     if name not in state:
         raise ValueError(f"{path}: missing: {name}")
-    return tuple(state[name].shape)
+    shape = tuple(state[name].shape)
+    refuse_unless(len(shape) == 2 and 0 not in shape, f"{path}: {name}", shape, "a matrix")
+    return shape
 
 
 def _layers(state: Mapping[str, Tensor], before: str) -> int:
@@ -189,5 +198,7 @@ def _gpt(state: Mapping[str, Tensor], path: str | Path) -> Any:
     words, w = _at(state, f"{GPT}transformer.wte.weight", path)
     refuse_unless(w % HEAD_WIDTH == 0, f"{path}: width", w, f"a multiple of {HEAD_WIDTH}")
     places, layers = _at(state, f"{GPT}transformer.wpe.weight", path)[0], _layers(state, f"{GPT}transformer.h.")
+    held = sum(tensor.numel() for tensor in state.values())
+    refuse_unless(12 * layers * w * w <= held, f"{path}: layers", layers, f"no more than {held} numbers make")
     sizes = {"n_embd": w, "n_layer": layers, "n_head": w // HEAD_WIDTH, "n_positions": places}
     return transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=words, **sizes))

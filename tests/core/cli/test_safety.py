@@ -11,6 +11,7 @@ import torch
 
 from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import added_up, run
+from modtrans_core.embed.engine.job import Folder
 from modtrans_core.embed.sources import Item, load_source
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.store.files import replacing, replacing_folder
@@ -235,3 +236,63 @@ def test_weights_of_another_kind_are_one_line(folder, modtrans, trained):
         save_file(spoilt, trained / "seen.safetensors")
         status, _, err = modtrans("evaluate", "run", "pairs.npz")
         assert status == 1 and len(lines(err)) == 1 and "run/seen.safetensors: " in err
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+def test_the_state_of_an_embedding_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, junk):
+    (folder / "half").mkdir()
+    shutil.copy("pairs.npz", "half/000000.npz")
+    for state in (
+        junk,
+        {"finished": junk},
+        {"finished": False, "job": junk},
+        {"finished": True, "job": {}, "items": junk},
+    ):
+        (folder / "half" / "embed.json").write_text(json.dumps(state))
+        status, _, err = modtrans("convert", "half", "out", "--overwrite")
+        assert status in (0, 1) and "please report" not in err
+        assert status == 0 or (len(lines(err)) == 1 and "half" in err), (state, err)
+        with pytest.raises(ValueError, match=r"half"):
+            Folder(folder / "half").clear() if Folder(folder / "half").record() else None
+
+
+def test_an_embedding_is_replaced_only_where_nothing_else_lies(folder):
+    (folder / "half").mkdir()
+    (folder / "half" / "embed.json").write_text(json.dumps({"finished": False, "job": {}}))
+    (folder / "half" / ".profile").write_text("mine")
+    with pytest.raises(ValueError, match=r"half/.profile: was not made by modtrans embed"):
+        Folder(folder / "half").clear()
+    (folder / "half" / ".profile").unlink()
+    Folder(folder / "half").clear()
+    assert not (folder / "half").exists()
+
+
+def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, modtrans):
+    """Headers that promise more than the file has or the machine can hold, pickles, pointers, and other types."""
+    import io
+    import zipfile
+
+    from safetensors.torch import save_file
+
+    def header(shape, kind="<f4", version=b"\x01\x00"):
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+        return file.getvalue()[:6] + version + file.getvalue()[8:]
+
+    headers = [header((10**9, 10**5)), header((-1, 8)), header((4, 8)), header((4, 8), version=b"\x09\x00"), b"x"]
+    headers += [header((80, 8), "|O") + bytes(80), b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"]
+    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    for content in headers:
+        (folder / "x.npy").write_bytes(content)
+        with zipfile.ZipFile("x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("image.npy", content)
+            archive.writestr("text.npy", header((4, 8)) + bytes(128))
+        for verb in (("translate", "run", "x.npy", "z.npy"), ("convert", "x.npz", "z.npz")):
+            status, _, err = modtrans(*verb)
+            assert status == 1 and len(lines(err)) == 1 and f"{verb[-2]}: " in err, err
+            assert err.count(verb[-2]) == 1 and "please report" not in err
+    assert "git lfs pull" in err or modtrans("translate", "run", "x.npy", "z.npy")[2].count("git lfs pull")
+    for kind, words in ((torch.bfloat16, None), (torch.float8_e4m3fn, "F16, F32, F64 and BF16"), (torch.int32, "BF16")):
+        save_file({"image": torch.ones(4, 8).to(kind), "text": torch.ones(4, 3)}, "x.safetensors")
+        status, _, err = modtrans("convert", "x.safetensors", "z.npz", "--overwrite")
+        assert (status == 0) == (words is None) and (words is None or words in err), err

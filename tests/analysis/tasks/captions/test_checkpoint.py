@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis.tasks.captions.checkpoint import load_decoder
+from analysis.tasks.captions.checkpoint import MASKS, load_decoder
 from analysis.tasks.captions.decoding import Continued, beam, greedy
 from analysis.tasks.captions.mappers import HEADS
 from modtrans_core.vectors import unit
@@ -152,3 +152,27 @@ def test_only_tensors_are_read_from_a_file(save, small, tmp_path):
     with pytest.raises(ValueError, match="not a file of tensors"):
         load_decoder(tmp_path / "plain.pt", small.numbers)
     assert made == []
+
+
+def test_checkpoints_that_were_made_to_harm_are_one_line_that_names_the_file(small, save, tmp_path):
+    state = small.state("MLP")
+    whole = save(state).read_bytes()
+    huge = torch.ones(1).as_strided((10**6, 10**6), (0, 0))
+    for name in state:  # a number that stands for a tensor of any shape, and shapes of no decoder
+        others = [] if MASKS.fullmatch(name) else [torch.ones(()), torch.ones(0, 64), torch.ones(3, 64)]
+        for tensor in (huge, *others):
+            with pytest.raises(ValueError, match="decoder.pt: ") as caught:
+                load_decoder(save({**state, name: tensor}), small.numbers)
+            assert "\n" not in str(caught.value)
+    deep = {f"gpt.transformer.h.{layer}.x": torch.ones(1) for layer in range(2000)}
+    with pytest.raises(ValueError, match="decoder.pt: layers: 2000, no more than"):
+        load_decoder(save({**state, **deep}), small.numbers)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        place = int(rng.integers(0, len(whole)))
+        (tmp_path / "torn.pt").write_bytes(whole[:place])
+        with pytest.raises(ValueError, match="torn.pt: ") as caught:
+            load_decoder(tmp_path / "torn.pt", small.numbers)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="gone.pt: there is no such file"):
+        load_decoder(tmp_path / "gone.pt", small.numbers)
