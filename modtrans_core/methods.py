@@ -297,7 +297,7 @@ def translated_scores(
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
-    alike = pairs.labels
+    alike = pairs.groups
     if pairs.label is not None:  # items without a class are each of their own
         alike = np.where(pairs.label < 0, -1 - np.arange(len(pairs)), pairs.label)
     return score(

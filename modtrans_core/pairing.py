@@ -106,7 +106,7 @@ class Pairing:
     @property
     def group(self) -> np.ndarray:
         """The group (P,) of each pair."""
-        return self.pairs.labels[self.item[self.of_c]]
+        return self.pairs.groups[self.item[self.of_c]]
 
     @cached_property
     def _rows(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

@@ -32,7 +32,7 @@ class PairedEmbeddings:
         stands for an array that stays on disk: it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
     group : (n,) integers; items of one group are never split apart (variants of one picture). Default: None, each item
-        its own; `labels` gives numbers either way.
+        its own; `groups` gives numbers either way.
     key : (n,) strings that name the items.
     metadata : JSON values: data set, licence, and what each encoder was, one entry a modality. `independent` lists the
         modalities of which an item's several vectors were drawn independently of each other, as captions by people who
@@ -40,7 +40,7 @@ class PairedEmbeddings:
     own_split : (n,) integers: the part that the data set itself puts the item in, an index into
         `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
     label : (n,) integers: the class of each item, an index into `metadata["classes"]` where that names them, -1 for
-        none. Not to be confused with `labels`, the group of each item. Default: no classes.
+        none. Default: no classes.
 
     Raises
     ------
@@ -104,14 +104,14 @@ class PairedEmbeddings:
         return any(isinstance(array, MappedRows) for array in self.arrays.values())
 
     @property
-    def labels(self) -> np.ndarray:
+    def groups(self) -> np.ndarray:
         """The group of each item (n,), its own number where no groups were given.
 
         Examples
         --------
-        >>> PairedEmbeddings({"image": np.eye(2, 3)}).labels
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}).groups
         array([0, 1])
-        >>> PairedEmbeddings({"image": np.eye(2, 3)}, group=np.array([7, 7])).labels
+        >>> PairedEmbeddings({"image": np.eye(2, 3)}, group=np.array([7, 7])).groups
         array([7, 7])
         """
         return np.arange(len(self)) if self.group is None else self.group
@@ -171,7 +171,7 @@ class PairedEmbeddings:
         """
         digest = hashlib.sha256()
         large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > mapped.LARGE
-        which = groups(self.labels)[1]
+        which = groups(self.groups)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
             vectors, item = self.rows(name)
@@ -259,9 +259,9 @@ class PairedEmbeddings:
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
         if own and self.own_split is not None and has_parts(self.own_split):
-            part = by_own_parts(self.own_split, self.labels, fractions, seed)
+            part = by_own_parts(self.own_split, self.groups, fractions, seed)
         else:
-            part = by_seed(self.labels, fractions, seed)
+            part = by_seed(self.groups, fractions, seed)
         return tuple(self.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:

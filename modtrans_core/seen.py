@@ -150,7 +150,7 @@ class Seen:
         ----------
         parts : those to look in. Default: all.
         """
-        return Familiar(self._items(pairs, source, parts), self._items(pairs, target, parts), pairs.labels)
+        return Familiar(self._items(pairs, source, parts), self._items(pairs, target, parts), pairs.groups)
 
     def _items(self, pairs: PairedEmbeddings, name: str, parts: Sequence[str]) -> np.ndarray:
         """The items (n,) with a vector among the rows of these parts."""
@@ -219,7 +219,7 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
     array([0, 0, 0, 3, 3, 3])
     """
     n = len(pairs)
-    items, shared, last = [np.arange(n)], [groups(pairs.labels)[1]], n
+    items, shared, last = [np.arange(n)], [groups(pairs.groups)[1]], n
     for name in dict.fromkeys(modalities):
         owner = pairs.rows(name)[1]
         found = _equal(sketches(pairs, name, device), _within(pairs.modality(name).shape[-1]))

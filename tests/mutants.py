@@ -295,7 +295,7 @@ MUTANTS = [
     Mutant(
         "certify: the sizes of groups that are held out",
         "analysis/translators/certify.py",
-        "other = ~np.isin(labels, pairs.labels)",
+        "other = ~np.isin(labels, pairs.groups)",
         "other = labels == labels",
         ("tests/analysis/translators/test_certify.py",),
     ),

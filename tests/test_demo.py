@@ -40,6 +40,6 @@ def test_the_pairs_are_small_licensed_and_no_two_are_variants_of_each_other():
     assert sum(file.stat().st_size for file in demo.FOLDER.iterdir()) < 3_000_000
     assert "CC BY-SA 4.0" in (demo.FOLDER / "LICENSE.txt").read_text() and "CC BY-SA" in str(pairs.metadata["dataset"])
     pictures, names = demo.thumbnails(pairs), demo.names(pairs)
-    assert list(pictures) == list(names) == pairs.key.tolist() and len(set(pairs.labels)) == len(pairs) == 600
+    assert list(pictures) == list(names) == pairs.key.tolist() and len(set(pairs.groups)) == len(pairs) == 600
     assert all(picture.std() > 5 for picture in pictures.values()), "none is blank"
     assert {picture.shape for picture in pictures.values()} == {(48, 48, 3)}

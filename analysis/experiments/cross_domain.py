@@ -155,8 +155,8 @@ def without(away: PairedEmbeddings, test: PairedEmbeddings) -> PairedEmbeddings:
     """
     if away.key is None or test.key is None:
         return away
-    held = np.unique(away.labels[np.isin(away.key, test.key)])
-    return away.take(np.flatnonzero(~np.isin(away.labels, held)))
+    held = np.unique(away.groups[np.isin(away.key, test.key)])
+    return away.take(np.flatnonzero(~np.isin(away.groups, held)))
 
 
 def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -189,4 +189,4 @@ def _condition_mean(pairing: Pairing) -> np.ndarray:
 
 
 def _at_most(pairs: PairedEmbeddings, items: int, seed: int) -> PairedEmbeddings:
-    return pairs.take(whole_groups(pairs.labels, items, seed))
+    return pairs.take(whole_groups(pairs.groups, items, seed))

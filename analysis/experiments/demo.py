@@ -68,7 +68,7 @@ def make() -> None:
     from modtrans_core.embed.pair_set import cached_openmoji
 
     whole = PairedEmbeddings.load(cached_openmoji())
-    first = np.unique(whole.labels, return_index=True)[1]
+    first = np.unique(whole.groups, return_index=True)[1]
     chosen = whole.take(np.sort(first)[np.linspace(0, len(first) - 1, ITEMS).astype(int)])
     assert chosen.key is not None
     said = chosen.metadata

@@ -72,7 +72,7 @@ def cut(pairs: PairedEmbeddings, domain: np.ndarray) -> dict[str, PairedEmbeddin
     ----------
     domain : (n,) the name of each item's domain.
     """
-    _, first, group = np.unique(pairs.labels, return_index=True, return_inverse=True)
+    _, first, group = np.unique(pairs.groups, return_index=True, return_inverse=True)
     own = np.asarray(domain)[first][group]
     return {str(name): pairs.take(np.flatnonzero(own == name)) for name in np.unique(own)}
 

@@ -54,7 +54,7 @@ def held_out(data: PairedEmbeddings, source: str, target: str, seed: int) -> Hel
     trial = Trial.of(data, source, target, seed)
     train, validation = (_rows(part.pairs, source, target) for part in (trial.train, trial.validation))
     test = trial.test
-    return Held(train, validation, one_vector(test.pairs, source), test.targets, test.counts, test.pairs.labels, trial)
+    return Held(train, validation, one_vector(test.pairs, source), test.targets, test.counts, test.pairs.groups, trial)
 
 
 def _rows(part: PairedEmbeddings, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:

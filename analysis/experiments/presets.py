@@ -107,7 +107,7 @@ def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] =
         name = f"ranked_recall_at_{k}"
         found[name] = [items[method][name].mean() for method in found["method"]]
     named = {"route": trial.route, "seed": trial.seed}
-    return Compared(found, gains(items, list(points), trial.test.pairs.labels).assign(**named))
+    return Compared(found, gains(items, list(points), trial.test.pairs.groups).assign(**named))
 
 
 def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:

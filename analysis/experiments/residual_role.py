@@ -94,7 +94,7 @@ def residual_role(
     assert isinstance(mean, CalibratedTranslator)
     observed = _expected_and_observed(trial, mean)
     held = trial.test.at_most(items or len(trial.test.pairs))
-    c, group = _first(held), held.pairs.labels
+    c, group = _first(held), held.pairs.groups
     z, counts = unit_targets(held.targets, held.counts)
     m = mean.translate(c)
     gamma = np.sqrt(1.0 - np.square(mean.expected_cosine(c)))[:, None, None]  # E|z - m|^2 = 1 - |m|^2
@@ -124,7 +124,7 @@ def residual_role(
         look(law, m[:, None] + gamma * F, **seconds, lean=float(similarity(F).mean()), kept=getattr(fitted, "kept", 0))
     assert observed.expected is not None
     cosines = {"expected": observed.of_items(observed.expected), "observed": observed.of_items(observed.cosine)}
-    all_items = pd.DataFrame({**facts, "group": trial.test.pairs.labels, **cosines})
+    all_items = pd.DataFrame({**facts, "group": trial.test.pairs.groups, **cosines})
     return Role(pd.concat(rows), pd.DataFrame(laws), all_items, observed)
 
 
@@ -141,7 +141,7 @@ def _expected_and_observed(trial: Trial, mean: CalibratedTranslator) -> Observed
         mean.translate(c),
         unit_targets(held.targets, held.counts)[0],
         counts=several(held.targets, held.counts)[1],
-        group=held.pairs.labels,
+        group=held.pairs.groups,
         largest_group=largest,
         expected=mean.expected_cosine(c),
     )

@@ -44,7 +44,7 @@ def retrieval(trial: Trial, methods: tuple[str, ...] = METHODS, landmarks: int =
     alone, the parameter chosen on the validation part. For mAP an item's variants, those of its group, are correct too.
     """
     rows: list[dict[str, Any]] = []
-    validation, test, alike = trial.validation, trial.test, trial.test.pairs.labels
+    validation, test, alike = trial.validation, trial.test, trial.test.pairs.groups
     names = (*methods, *(["identity"] if shared_space(test.pairs, test.source, test.target) else []))
     for name in names:
         settings = {"seed": trial.seed, "landmarks": landmarks} if name == "calibrated" else {}
@@ -130,7 +130,7 @@ def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **
     validation, test, key = trial.validation, trial.test, np.asarray(trial.test.pairs.key)
     translator = trial.fit(preset(method, settings), unseen=True)
     held, targets = translator.translate(np.asarray(validation.c)), np.asarray(validation.targets)
-    first = np.sort(np.unique(test.pairs.labels, return_index=True)[1])  # one item of each group
+    first = np.sort(np.unique(test.pairs.groups, return_index=True)[1])  # one item of each group
     asked = first[np.linspace(0, len(first) - 1, queries + 2).astype(int)[1:-1]]
     c = np.asarray(test.c)[np.searchsorted(test.item, asked)]
     gallery, item = test.pairs.rows(test.target)

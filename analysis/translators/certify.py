@@ -78,7 +78,7 @@ def observe(
     how: dict[str, Any] = {
         "item": item,
         "counts": pairs.counts.get(facts.target),
-        "group": pairs.labels,
+        "group": pairs.groups,
         "largest_group": largest_group,
         "expected": translator.expected_cosine(condition) if isinstance(translator, Expects) else None,
     }
@@ -113,7 +113,7 @@ def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int, *, seen_t
     condition, item = pairs.rows(facts.source)
     target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
     translated = translator.translate(condition)
-    return partial(certify_recall, translated, target, counts, k=k, item=item, group=pairs.labels)
+    return partial(certify_recall, translated, target, counts, k=k, item=item, group=pairs.groups)
 
 
 def equal_items(pairs: PairedEmbeddings, modalities: Sequence[str]) -> int:
@@ -127,7 +127,7 @@ def equal_items(pairs: PairedEmbeddings, modalities: Sequence[str]) -> int:
     >>> equal_items(alone, ["image"]), equal_items(together, ["image"])
     (6, 0)
     """
-    own = groups(pairs.labels)[1]
+    own = groups(pairs.groups)[1]
     together = groups(group_equal(pairs, modalities))[1]
     differ = np.bincount(np.unique(np.column_stack([together, own]), axis=0)[:, 0]) > 1
     return int(differ[together].sum())
@@ -142,13 +142,13 @@ def _seen_in(facts: Facts, pairs: PairedEmbeddings, seen_targets: bool) -> int:
 
 def largest_in(pairs: PairedEmbeddings) -> int:
     """How many items the largest group has."""
-    return int(np.unique(pairs.labels, return_counts=True)[1].max())
+    return int(np.unique(pairs.groups, return_counts=True)[1].max())
 
 
 def other_sizes(whole: PairedEmbeddings, pairs: PairedEmbeddings) -> np.ndarray | None:
     """How many items each group of a pair set has, without those of a part of it; None where there are no others."""
-    labels, sizes = np.unique(whole.labels, return_counts=True)
-    other = ~np.isin(labels, pairs.labels)
+    labels, sizes = np.unique(whole.groups, return_counts=True)
+    other = ~np.isin(labels, pairs.groups)
     return sizes[other].astype(np.float64) if other.any() else None
 
 

@@ -58,7 +58,7 @@ def halves(pairing: Pairing, sides: dict[int, int] | None = None) -> tuple[np.nd
     sides : group -> the side (0 or 1) that it has in other pairings, where it keeps it; new groups are added.
     """
     sides = {} if sides is None else sides
-    names, own, _ = groups(pairing.pairs.labels)
+    names, own, _ = groups(pairing.pairs.groups)
     side = np.array([sides.setdefault(name, at % 2) for at, name in enumerate(names.tolist())])[own]
     return np.flatnonzero(side == 0), np.flatnonzero(side == 1)
 

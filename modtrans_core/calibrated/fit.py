@@ -135,7 +135,7 @@ def _network(
     """
     device, known = held.c.device, labels([pairing])[0]
     rest = pairing.take(np.flatnonzero(~np.isin(known, label)))
-    if not np.isin(known, label).any() or len(np.unique(rest.pairs.labels)) < 2:
+    if not np.isin(known, label).any() or len(np.unique(rest.pairs.groups)) < 2:
         return None
 
     def base(part: Pairing) -> network.Predict:

@@ -132,7 +132,7 @@ def learn(
     most = max(1, ROOM // (2 * d)) * n // len(pairing.c)
     if most < n:
         pairing = pairing.take(np.linspace(0, n - 1, most).astype(np.int64))
-    half = by_seed(pairing.pairs.labels, (0.5, 0.5), seed)
+    half = by_seed(pairing.pairs.groups, (0.5, 0.5), seed)
     m = answers(pairing, half, [fit(pairing.take(np.flatnonzero(half != side))) for side in (0, 1)], device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

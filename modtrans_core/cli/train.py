@@ -96,7 +96,7 @@ class Train:
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
-        if (several := len(groups(pairs.labels)[0])) < len(pairs):
+        if (several := len(groups(pairs.groups)[0])) < len(pairs):
             say(f"the {len(pairs)} items are in {several} groups of items that belong together; each is in one part")
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
         facts = {"seed": self.split_seed, "fractions": list(self.fractions)}

@@ -32,7 +32,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     --------
     >>> np.save("image.npy", np.eye(3, 4))
     >>> np.save("ids.npy", ["cat", "dog", "cat"])
-    >>> pack({"image": "image.npy", "group": "ids.npy"}).labels
+    >>> pack({"image": "image.npy", "group": "ids.npy"}).groups
     array([0, 1, 0])
     """
     arrays = {}

@@ -87,7 +87,7 @@ def write_clip_retrieval(
         for number, part in enumerate(parts):
             path = temporary / "metadata" / f"metadata_{number:0{width}d}.parquet"
             _write_metadata(path, names.take(item[part]), slots["text"][part] if "text" in slots else None)
-        group = None if pairs.group is None and len(item) == len(pairs) else pairs.labels[item]
+        group = None if pairs.group is None and len(item) == len(pairs) else pairs.groups[item]
         own_split = None if pairs.own_split is None else pairs.own_split[item]
         label = None if pairs.label is None else pairs.label[item]
         write_beside(temporary / BESIDE, group, own_split, label, _without_captions(pairs))

@@ -49,7 +49,7 @@ def test_pairs_are_those_of_a_loop(pairs):
     np.testing.assert_array_equal(pairing.c[pairing.of_c], c)
     np.testing.assert_array_equal(pairing.z[pairing.of_z], z)
     np.testing.assert_array_equal(pairing.item[pairing.of_c], item)
-    np.testing.assert_array_equal(pairing.group, pairs.labels[item])
+    np.testing.assert_array_equal(pairing.group, pairs.groups[item])
     assert len(pairing.c) == len(np.unique(pairing.of_c)) and len(pairing.z) == len(np.unique(pairing.of_z))
     found_c, found_z = pairing.unit_pairs()
     np.testing.assert_allclose(found_c, unit(c), atol=1e-6)

@@ -68,7 +68,7 @@ def test_split_keeps_groups_whole_and_loses_nothing(seed, n):
     assert sorted(np.concatenate([part.key for part in parts])) == sorted(pairs.key)
     groups = [set(part.group) for part in parts]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
-    largest = np.bincount(pairs.labels).max()
+    largest = np.bincount(pairs.groups).max()
     assert all(len(part) for part in parts)
     for part, share in zip(parts, (0.7, 0.1, 0.2), strict=True):
         assert abs(len(part) - share * n) <= largest + 1

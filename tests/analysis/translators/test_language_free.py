@@ -67,7 +67,7 @@ def test_variants_of_an_item_are_on_one_side(rng):
     arrays = {"image": rng.normal(size=(12, D)), "text": rng.normal(size=(12, 2, D))}
     pairs = mt.PairedEmbeddings(arrays, group=np.repeat([7, 5, 3, 9], 3))
     first, second = halves(Pairing(pairs, "image", "text"))
-    assert set(pairs.labels[first]) == {3, 7} and set(pairs.labels[second]) == {5, 9}
+    assert set(pairs.groups[first]) == {3, 7} and set(pairs.groups[second]) == {5, 9}
     c, z = Unpaired.of(Pairing(pairs, "image", "text"))
     assert c.shape == (6, D) and z.shape == (12, D)
     one = Pairing(mt.PairedEmbeddings(arrays, group=np.zeros(12, int)), "image", "text")

@@ -84,7 +84,7 @@ def test_each_half_is_whole_groups_and_is_translated_by_the_fit_to_the_other():
     asked = {}
 
     def recorded(part):
-        fitted, base = set(part.pairs.labels), linear(part)
+        fitted, base = set(part.pairs.groups), linear(part)
 
         def predict(c):
             items = [np.flatnonzero((np.abs(unit(pairing.c) - row) < 1e-6).all(1))[0] for row in c.numpy()]

@@ -60,7 +60,7 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
     packed = PairedEmbeddings.load("packed.npz")
     for name in ("image", "text"):
         np.testing.assert_array_equal(packed.modality(name), pairs.modality(name))
-    assert len(np.unique(packed.labels)) == 40 and (packed.labels[::2] == packed.labels[1::2]).all()
+    assert len(np.unique(packed.groups)) == 40 and (packed.groups[::2] == packed.groups[1::2]).all()
     assert list(packed.key) == [str(number) for number in range(80)]
     arrays = "image=image.npy,text=text.npy,group=ids.npy"
     for out, given in (("one", "packed.npz"), ("two", arrays)):

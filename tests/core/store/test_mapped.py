@@ -109,7 +109,7 @@ def test_shards_without_groups_get_one_for_each_item(tmp_path):
     for index, items in enumerate(np.split(np.arange(60), 3)):
         np.savez(tmp_path / f"{index}.npz", image=arrays["image"][items])
     for on_disk in (True, False):
-        np.testing.assert_array_equal(load(tmp_path, on_disk).labels, np.arange(60))
+        np.testing.assert_array_equal(load(tmp_path, on_disk).groups, np.arange(60))
     np.savez(tmp_path / "3.npz", image=arrays["image"], group=group)
     with pytest.raises(ValueError, match=r"shards differ: .*0.npz has no group"):
         load(tmp_path)

@@ -61,7 +61,7 @@ def test_shards_whose_groups_were_not_given_follow_each_other(tmp_path):
     for index in range(3):
         PairedEmbeddings({"a": np.ones((4, 3)) + index}).save(tmp_path / f"{index}.safetensors")
     whole = PairedEmbeddings.load(tmp_path)
-    assert whole.group is None and list(whole.labels) == list(range(12))
+    assert whole.group is None and list(whole.groups) == list(range(12))
 
 
 def test_a_pickle_is_never_opened(tmp_path):
