@@ -319,7 +319,7 @@ class Compare:
     items: int = 0
     """use at most this many items of each, evenly spaced; 0: all"""
     rivals: tuple[str, ...] = ()
-    """presets to compare with. Default: all simple and published ones"""
+    """presets to compare with. Default: all that apply, those that see no pair too"""
     out: Path = Path("results/compare")
     """folder for tables/*.csv, figures/front.pdf and .png, and compare.txt"""
     overwrite: bool = False

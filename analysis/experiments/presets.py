@@ -14,7 +14,7 @@ from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.retrieval import bank_of, corrected
 from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
-from analysis.translators import SIMPLE, SLOWER, applicable
+from analysis.translators import LANGUAGE_FREE, SIMPLE, SLOWER, applicable
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
@@ -25,8 +25,8 @@ from modtrans_core.ranking import Correction
 from modtrans_core.scores import RANKS, away_from, cosine, hits
 from modtrans_core.vectors import present, unit, unit_targets
 
-RIVALS = (*SIMPLE, *SLOWER)
-"""presets that it is compared with, where they apply"""
+RIVALS = tuple(name for name in SIMPLE + SLOWER + LANGUAGE_FREE if name != "LAFITE trained")
+"""presets that it is compared with, where they apply; trained noise takes longer than all others"""
 JUDGED = ("cosine", *(f"ranked_recall_at_{k}" for k in RANKS))
 CORRECTION = Correction(1, 10)
 """for hubs, that rivals can rank with: CSLS of ten neighbours, as published"""
