@@ -1,9 +1,11 @@
 """The trial: one protocol for all, the same result however it is run, and an end when its caller ends."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -90,21 +92,23 @@ def test_workers_end_when_their_caller_ends(path, how, tmp_path):
         f"    every_trial(work, {str(path)!r}, [('image', 'text')], 2)\n"
     )
     process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 90
-    while not marker.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert marker.exists()
-    process.send_signal(how)
-    process.wait(timeout=30)
-    while workers(process.pid) and time.monotonic() < deadline + 30:
-        time.sleep(0.2)
-    assert not workers(process.pid)
+    try:
+        deadline = time.monotonic() + 90
+        while not marker.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert marker.exists()
+        process.send_signal(how)
+        process.wait(timeout=60)
+        while workers(process.pid) and time.monotonic() < deadline + 60:
+            time.sleep(0.2)
+        assert not workers(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def workers(session=0, parent=False):
     """Processes of a session that are still there; or those of this process that joblib works with."""
-    import os
-
     whose = ["--ppid", str(os.getpid())] if parent else ["-s", str(session)]
     listed = subprocess.run(["ps", "-o", "pid=,stat=,args=", *whose], capture_output=True, text=True).stdout
     return [line for line in listed.splitlines() if "Z" not in line.split()[1] and (not parent or "popen_loky" in line)]
