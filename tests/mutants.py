@@ -99,8 +99,8 @@ MUTANTS = [
     Mutant(
         "language-free: both sides of the same items are read",
         "analysis/translators/language_free.py",
-        "np.flatnonzero(odd == 0), np.flatnonzero(odd == 1)",
-        "np.flatnonzero(odd == 0), np.flatnonzero(odd == 0)",
+        "np.flatnonzero(side == 0), np.flatnonzero(side == 1)",
+        "np.flatnonzero(side == 0), np.flatnonzero(side == 0)",
         ("tests/analysis/translators/test_language_free.py",),
     ),
     Mutant(
@@ -561,7 +561,7 @@ MUTANTS = [
     Mutant(
         "retrieval: an item is a rival of itself",
         f"{THEORY}/retrieval.py",
-        "        score[np.arange(len(rows)), item] = -np.inf\n",
+        "        score[np.arange(len(item)), item] = -np.inf\n",
         "",
         (f"{OF_THEORY}/test_retrieval.py", "13_cosine_to_recall"),
     ),

@@ -116,11 +116,14 @@ def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
 
 
 @pytest.mark.parametrize("profile", paper.PROFILES)
-def test_every_notebook_is_in_the_paper_and_takes_its_parameters(profile):
-    planned = paper.stages(profile)
+def test_every_notebook_is_in_one_paper_and_takes_its_parameters(profile):
+    planned = [stage for name in paper.PAPERS for stage in paper.stages(profile, name)]
     assert [stage.name for stage in planned] == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     for stage in planned:
-        notebooks.check(stage.notebook, {**stage.parameters, **({"pairs": ""} if stage.pairs else {})})
+        notebooks.check(
+            stage.notebook,
+            {**stage.parameters, **({"pairs": ""} if stage.pairs else {}), **({"data": ""} if stage.data else {})},
+        )
 
 
 def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ def test_what_is_not_said_is_the_default():
         (lambda: PosterConfig(gamma=-1), "gamma: -1, a number >= 0 is needed"),
         (lambda: PosterConfig(gamma=float("nan")), "gamma: nan"),
         (lambda: PosterConfig(gamma=float("inf")), "gamma: inf"),
-        (lambda: PosterConfig(width=4), "width: 4, at least 8"),
+        (lambda: PosterConfig(width=4), "width: 4, 8 to"),
         (lambda: PosterConfig(depth=0), "depth: 0"),
         (lambda: PosterConfig(dropout=1.0), r"dropout: 1.0, a probability in \[0, 1\)"),
         (lambda: PosterConfig(timesteps=0), "timesteps: 0"),

