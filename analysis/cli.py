@@ -501,7 +501,7 @@ class Tables:
             with reporting(None, 1, f"Table {number}", "part") as report:
                 options = {"pairs": self.pairs} if number == 2 else {}
                 rows += table(number, self.data, self.seeds, report, **options)
-        save_table(as_frame(rows), self.out, "poster")
+            save_table(as_frame(rows), self.out, "poster")  # what is measured is kept, whatever ends the others
         with paper_style():
             save_figure(beside(as_frame(rows)), self.out, "poster")
         with replacing(self.out / "tables.txt") as temporary:
