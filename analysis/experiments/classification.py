@@ -7,7 +7,6 @@ gets the subgroups of Unicode's list from the package `emojibase-data` (`labelle
 from __future__ import annotations
 
 import json
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +24,8 @@ from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.classification import CIFAR10, chosen, class_vectors, classified, pull
 from modtrans_core import PairedEmbeddings, Translator, preset
 from modtrans_core.checks import refuse_unless
+from modtrans_core.embed.sources.openmoji import without_selector
+from modtrans_core.embed.sources.tars import files
 from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import CLASSES
 
@@ -214,7 +215,7 @@ def labelled(pairs: PairedEmbeddings, package: str | Path) -> PairedEmbeddings:
     """
     refuse_unless(pairs.key is not None, "key", None, "the code points of each item")
     known = subgroups(package)
-    named = [known.get(_code(key), "") for key in np.asarray(pairs.key).tolist()]
+    named = [known.get(without_selector(key), "") for key in np.asarray(pairs.key).tolist()]
     classes = sorted(set(named) - {""})
     refuse_unless(bool(classes), "key", str(pairs.key[0]), f"an emoji that {package} knows")  # type: ignore[index]
     number = {name: place for place, name in enumerate(classes)}
@@ -225,15 +226,16 @@ def labelled(pairs: PairedEmbeddings, package: str | Path) -> PairedEmbeddings:
 def subgroups(package: str | Path) -> dict[str, str]:
     """Code points, without U+FE0F -> the name of the subgroup, blanks for its hyphens."""
     try:
-        with tarfile.open(package) as tar:
-            names, emoji = (
-                json.load(tar.extractfile(f"package/{name}"))  # type: ignore[arg-type]
-                for name in ("meta/groups.json", "en/data.json")
-            )
+        wanted = ("package/meta/groups.json", "package/en/data.json")
+        found = files(package, wanted.__contains__)
+        names, emoji = (json.loads(found[name]) for name in wanted)
         listed = [entry for entry in emoji if "subgroup" in entry]
         every = [(one["hexcode"], entry) for entry in listed for one in (entry, *entry.get("skins", ()))]
-        return {_code(code): names["subgroups"][str(entry["subgroup"])].replace("-", " ") for code, entry in every}
-    except (KeyError, TypeError, tarfile.TarError, ValueError) as error:
+        return {
+            without_selector(code): names["subgroups"][str(entry["subgroup"])].replace("-", " ")
+            for code, entry in every
+        }
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{package}: not emojibase-data ({error})") from None
 
 
@@ -295,10 +297,6 @@ def _labels(pairs: PairedEmbeddings) -> np.ndarray:
     if pairs.label is None:
         raise ValueError("label: None, the class of each item is needed")
     return pairs.label
-
-
-def _code(key: str) -> str:
-    return "-".join(point for point in key.split("-") if point != "FE0F")
 
 
 def _encoder(path: Path, data: PairedEmbeddings) -> Any:

@@ -10,7 +10,6 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
 
 BLEU = tuple(f"bleu_{n}" for n in (1, 2, 3, 4))
-METRICS = (*BLEU, "rouge_l", "cider", "meteor")
 
 
 def has_java() -> bool:

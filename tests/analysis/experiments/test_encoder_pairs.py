@@ -10,7 +10,6 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.encoder_pairs import (
     COMPARED,
-    PUBLISHED,
     agreement,
     beside_control,
     contenders,
@@ -96,7 +95,9 @@ def test_the_posters_numbers_are_printed_beside_ours(scores):
     table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
     known = published(table)
     posters = known[known["what"].str.startswith("poster, Table")]
-    assert list(posters["cosine"]) == [value for both in PUBLISHED.values() for value in both]
+    printed = [0.8394, 0.8233, 0.7389, 0.7443, 0.7765, 0.8192, 0.9745, 0.7796, 0.7917, 0.5207]
+    printed += [0.8237, 0.5974, 0.6885, 0.5993, 0.6817, 0.7300]
+    assert list(posters["cosine"]) == printed
     assert [posters["what"].str.contains(f"Table {number}").sum() for number in (2, 3, 4)] == [4, 6, 6]
     assert known["what"].str.contains("not run").sum() == 1
     ours = published(table.assign(pair="MS-COCO: ViT-B-32 | ViT-B-32"))
