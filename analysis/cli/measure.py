@@ -1,0 +1,139 @@
+"""The verbs `compare` and `bench`: how well and how fast, beside rivals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.cli.verb import say
+
+ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib", "jinja2")
+"""what tables and figures are made with"""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Example: modtrans compare openmoji.npz coco.npz --seeds 5 --out results/compare
+
+    Compare `calibrated`, by each of its goals, with its rivals: every method is fitted to the same training and
+    validation items of each split, in both directions, and scored on the test items. Printed are cosine and recall, of
+    which rivals it is surely ahead, and what is not reached. An item is a row of the pair set.
+    """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
+
+    pairs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PAIRS...")]
+    """pair sets"""
+    source: str = ""
+    """one modality; both directions are run. Default: image and text or, of a set that has two, these"""
+    target: str = ""
+    """the other modality"""
+    seeds: int = 5
+    """splits of each pair set, each with its own seed"""
+    items: int = 0
+    """use at most this many items of each, evenly spaced; 0: all"""
+    rivals: tuple[str, ...] = ()
+    """presets to compare with. Default: all that apply, those that see no pair too"""
+    out: Path = Path("results/compare")
+    """folder for tables/*.csv, figures/front.pdf and .png, and compare.txt"""
+    overwrite: bool = False
+    """compare anew where --out holds a comparison"""
+
+    def run(self) -> None:
+        from analysis.experiments.presets import RIVALS, as_text, duels, routes
+        from analysis.paper.tables import mean_and_spread, save_table
+        from analysis.plots.presets import fronts
+        from analysis.plots.style import paper_style, save_figure
+        from modtrans_core import PairedEmbeddings
+        from modtrans_core.store.files import refuse_existing, replacing
+
+        refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        refuse_unless(self.items >= 0, "items", self.items, "at least 0")
+        names = [path.stem for path in self.pairs]
+        refuse_unless(len(names) > 0, "pairs", "none", "a pair set")
+        refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
+        for rival in self.rivals:
+            refuse_unless_in("rivals", rival, RIVALS)
+        refuse_existing(self.out / "compare.txt", self.overwrite)
+        sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}
+        found = self.compared(sets)
+        judged = duels(found.gains)
+        table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
+        for name, frame in zip(("runs", "gains", "duels", "presets"), (*found, judged, table), strict=True):
+            save_table(frame, self.out, name)
+        with paper_style():
+            save_figure(fronts(table), self.out, "front")
+        text = as_text(found.scores, judged)
+        with replacing(self.out / "compare.txt") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        print(text)
+        say(f"{self.out}: done. tables/ has every number, figures/front.pdf shows them")
+
+    def compared(self, sets: Mapping[Path, Any]) -> Any:
+        """What was measured on all pair sets, each route with the name of its set."""
+        import pandas as pd
+
+        from analysis.experiments.data import at_most
+        from analysis.experiments.presets import RIVALS, Compared, compare
+        from modtrans_core.progress import reporting
+
+        tables = []
+        with TemporaryDirectory() as folder:
+            for path, both in sets.items():
+                smaller = at_most(path, self.items, Path(folder) / f"{path.stem}.npz")
+                with reporting(None, 1, path.stem, "split") as report:
+                    found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
+                tables.append([frame.assign(route=f"{path.stem}, " + frame["route"]) for frame in found])
+        return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Example: modtrans bench --profile smoke
+
+    Measure how fast translators train and translate, and how well, beside published ones: every contender in turn, in
+    rounds. The peers come with pip install -e ".[bench]"; those that are missing are named and left out. An
+    interrupted run goes on where it was.
+    """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
+
+    profile: Literal["smoke", "default", "full"] = "default"
+    """smoke: about a minute, small; default: about 15 minutes on two cores; full: hours"""
+    out: Path = Path("modtrans-bench")
+    """folder for bench.json and figures/speed.pdf and .png"""
+    device: str | None = None
+    """cpu or cuda. Default: a GPU when there is one, which is given the training at COCO's size too"""
+    pairs: Path | None = None
+    """your own pair set in place of synthetic pairs with a known optimum"""
+    source: str = "image"
+    """modality of --pairs to translate from"""
+    target: str = "text"
+    """modality of --pairs to translate to"""
+    overwrite: bool = False
+    """measure anew where --out holds a run"""
+    json: bool = False
+    """print one JSON object"""
+
+    def run(self) -> None:
+        from analysis.bench.report import text
+        from analysis.bench.run import bench
+        from analysis.plots import speed
+        from analysis.plots.style import paper_style, save_figure
+
+        content = bench(
+            self.out, self.profile, device=self.device, pairs=self.pairs,
+            source=self.source, target=self.target, overwrite=self.overwrite,
+        )  # fmt: skip
+        with paper_style():
+            save_figure(speed.both(content), self.out, "speed")
+        print(json.dumps(content) if self.json else text(content))
+        say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")

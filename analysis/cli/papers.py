@@ -1,0 +1,104 @@
+"""The verbs `paper` and `tables`: what is printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from analysis.cli.measure import ANALYSIS
+from modtrans_core.checks import refuse_unless
+from modtrans_core.cli.verb import say
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Example: modtrans paper --profile smoke
+
+    Make the paper: embed OpenMoji (once, then cached), run the notebooks, gather figures, tables and numbers, and
+    typeset the PDF. An interrupted run goes on where it was; finished notebooks are not run again. `modtrans paper
+    poster-tables --data DIR` makes another one: each of the poster's tables, and what a translation is used for.
+    """
+
+    needs: ClassVar = {"paper": ("typst", "grimp", "papermill", "ipykernel", *ANALYSIS, "resvg_py", "timm")}
+
+    paper: Positional[Literal["modality-translation", "poster-tables"]] = "modality-translation"
+    """which one"""
+    profile: Literal["smoke", "default", "full"] = "default"
+    """smoke: everything, small; default: what the paper prints; full: hours"""
+    out: Path | None = None
+    """folder to make. Default: modtrans-paper or modtrans-poster-tables"""
+    pairs: Path | None = None
+    """your own pair set in place of OpenMoji"""
+    data: Path | None = None
+    """folder of files from npm and Debian, for poster-tables. Default: what needs them is left out, and named"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NOTEBOOK.NAME=VALUE ...")] = ()
+    """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
+
+    def run(self) -> None:
+        from analysis.paper.make import make
+
+        out = self.out or Path("modtrans-paper" if self.paper == "modality-translation" else f"modtrans-{self.paper}")
+        pdf = make(out, self.profile, self.pairs, self.set, self.paper, self.data)
+        say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Example: modtrans tables 2 3 --pairs coco.npz --data packages --seeds 5
+
+    Print the poster's Tables 2 to 6: its number, ours on data that are here, floor, ceiling and recall, and one word:
+    reproduced, reproduced in mechanism, or could not be, with the reason. Rows whose data are missing say what
+    they take; `analysis.experiments.packages` lists what --data may hold.
+    """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
+
+    numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
+    """tables. Default: all"""
+    data: Path | None = None
+    """folder of packages from npm and Debian. Default: what needs none"""
+    pairs: tuple[Path, ...] = ()
+    """Table 2: your own pair sets, each with one space for both modalities, such as CLIP's; one is the poster's data if
+    COCO or CC3M is a word of its name, and it says that OpenAI's CLIP ViT-B/32 made both sides"""
+    seeds: int = 5
+    """splits, each with its own seed"""
+    out: Path = Path("results/tables")
+    """folder for tables/poster.csv, figures/poster.pdf and .png, and tables.txt"""
+    overwrite: bool = False
+    """measure anew where --out holds tables"""
+
+    def run(self) -> None:
+        from analysis.experiments.modalities import left_out
+        from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
+        from analysis.paper.tables import save_table
+        from analysis.plots.poster_tables import beside
+        from analysis.plots.style import paper_style, save_figure
+        from modtrans_core.progress import reporting
+        from modtrans_core.store.files import refuse_existing, replacing
+
+        refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
+        for path in self.pairs:
+            refuse_unless(path.exists(), "pairs", str(path), "a pair set")
+        chosen: tuple[int, ...] = self.numbers or tuple(REGISTRY)
+        refuse_unless(not self.pairs or 2 in chosen, "pairs", str(self.pairs[:1]), "Table 2 among the tables")
+        refuse_existing(self.out / "tables.txt", self.overwrite)
+        rows = []
+        for number in chosen:
+            with reporting(None, 1, f"Table {number}", "part") as report:
+                options = {"pairs": self.pairs} if number == 2 else {}
+                rows += table(number, self.data, self.seeds, report, **options)
+            save_table(as_frame(rows), self.out, "poster")  # what is measured is kept, whatever ends the others
+        with paper_style():
+            save_figure(beside(as_frame(rows)), self.out, "poster")
+        with replacing(self.out / "tables.txt") as temporary:
+            temporary.write_text(as_text(rows), encoding="utf-8")
+        print(as_text(rows))
+        wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
+        for name, command in left_out(wanted, self.data or "").items():
+            say(f"left out: the rows of {name}; in the folder of --data: {command}")
+        say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
