@@ -280,7 +280,7 @@ def expected_length(zhat: Tensor, expected: Tensor) -> Tensor:
     """
     s = zhat.norm(dim=1, keepdim=True)
     at = s.clamp(expected[3], expected[4])
-    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1)
+    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1.0)
     return zhat / s.clamp_min(torch.finfo(zhat.dtype).tiny) * length
 
 

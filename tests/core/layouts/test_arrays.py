@@ -1,6 +1,7 @@
 """Arrays in files of many kinds become one pair set, and what is not one is refused by name."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_a_column_a_dimension_stands_in_the_order_of_the_table():
     wide = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
     lines = [",".join(["name", *(f"x_{number}" for number in range(12))])]
     lines += [",".join(["a", *map(str, row)]) for row in wide]
-    open("t.csv", "w").write("\n".join(lines))
+    Path("t.csv").write_text("\n".join(lines))
     pairs = pack({"image": "t.csv:x_*", "group": "t.csv:name"})
     np.testing.assert_allclose(pairs.modality("image"), wide, rtol=1e-6)
     assert pairs.groups.tolist() == [0] * 5
@@ -57,7 +58,7 @@ def test_texts_of_a_table_are_lists_too():
         for image, text, key in zip(IMAGE, TEXT, KEYS, strict=True):
             printed = str(text.astype(float)).replace(" ", "\n ", 1)
             file.write(f'"{json.dumps(image.tolist())}","{printed}",{key}\n')
-    pairs = pack({name: "t.csv" for name in ("image", "text", "key")})
+    pairs = pack(dict.fromkeys(("image", "text", "key"), "t.csv"))
     np.testing.assert_allclose(pairs.modality("image"), IMAGE, rtol=1e-6)
     np.testing.assert_allclose(pairs.modality("text"), TEXT, atol=1e-7)
     assert pairs.key.tolist() == KEYS
