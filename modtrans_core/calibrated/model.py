@@ -259,7 +259,7 @@ TENSORS = ("mean", "M", "N", "landmarks", "bandwidths", "expected", "root", "ban
 def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
     L = len(landmarks)
-    found = c.new_ones(len(c), c.shape[1] + len(bandwidths) * L + 1)
+    found = c.new_ones(c.shape[0], c.shape[1] + len(bandwidths) * L + 1)
     found[:, : c.shape[1]] = c
     if L:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
