@@ -132,6 +132,7 @@ def fit(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     split: Mapping[str, Any] | None = None,
+    log: runs.Log | None = None,
 ) -> Translator:
     """Fit a translator from `source` to `target`.
 
@@ -151,6 +152,8 @@ def fit(
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
+    log : called with (step, terms of the loss by name) every tenth step, beside `metrics.jsonl` in `out`: for
+        TensorBoard, Weights & Biases and their like. A closed form has no steps.
 
     Returns
     -------
@@ -189,9 +192,11 @@ def fit(
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
     run = None
+    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
     if out is not None:
         more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
         run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
+        run.log = log
         if resume and runs.is_finished(out):
             return load(out, place)
     seen = Seen.of(parts, (source, target), place)

@@ -133,21 +133,21 @@ class CalibratedTranslator(Stored):
         """What the closed form says, (n, d), of the unit conditions c (n, k)."""
         return self.features(c) @ self.M
 
-    def m(self, c: Tensor) -> Tensor:
-        """m (n, d) of the unit conditions c (n, k)."""
+    def zhat(self, c: Tensor) -> Tensor:
+        """m(c), (n, d), of the unit conditions c (n, k)."""
         said = self.base(c)
         return expected_length(said if self.network is None else self.network(c, said), self.expected)
 
     def sample(self, c: Tensor, start: Tensor) -> Tensor:
         """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
-        m, f = self.m(c), normalize(start @ self.root, dim=-1)
+        m, f = self.zhat(c), normalize(start @ self.root, dim=-1)
         gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
         return m[:, None] + gamma[:, None, None] * f
 
     @torch.inference_mode()
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
-        return like(in_pieces(self.m, conditions(c, self.facts, self.device)), c)
+        return like(in_pieces(self.zhat, conditions(c, self.facts, self.device)), c)
 
     @torch.inference_mode()
     def expected_cosine(self, c: Vectors) -> Vectors:
@@ -156,7 +156,7 @@ class CalibratedTranslator(Stored):
         How far that comes true on held-out pairs shows `analysis.theory.reliability.reliability`.
         """
         rows = conditions(c, self.facts, self.device)
-        return like(in_pieces(lambda part: self.m(part).norm(dim=1).clamp_max(1), rows), c)
+        return like(in_pieces(lambda part: self.zhat(part).norm(dim=1).clamp_max(1), rows), c)
 
     def accept(self, c: Vectors, threshold: float) -> Vectors:
         """Which translations (n,) are expected to have at least this cosine with their targets, True or False.
