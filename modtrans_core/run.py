@@ -3,7 +3,8 @@
 `translator.json` says what it is: format, method, facts, settings, and how the pairs were split.
 `model.safetensors` is what translates, and by `seen.safetensors` the rows are known again that it was fitted to.
 `training.safetensors` is there while steps are left: weights, moving average and moments, and the step that they are
-of. `metrics.jsonl` is the log.
+of. `metrics.jsonl` is the log, one JSON object a line: `time` in seconds since 1970, `step`, and the terms of the loss
+by name, `total` among them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ FORMAT = 5
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
 SEEN = "seen.safetensors"
 CHECKPOINT_EVERY = 200
+Log = Callable[[int, Mapping[str, float]], None]
+"""called with (step, terms of the loss by name) whenever a line of the log is written"""
 
 
 def refuse_old_run(folder: str | Path) -> None:
@@ -205,6 +208,7 @@ class Run:
         self.folder, self.resuming, self.checkpoint_every = folder, resuming, checkpoint_every
         self.writes = distributed.is_main()
         self.interrupted = threading.Event()
+        self.log: Log | None = None
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
@@ -255,6 +259,8 @@ class Run:
         """
         if values is not None and self.writes:
             _log(self.folder / LOG, step=step, **values)
+            if self.log is not None:
+                self.log(step, values)
         stop = self.interrupted.is_set()
         if distributed.world() > 1:  # all have to stop after the same step: they agree where the loss is looked at
             stop = values is not None and distributed.anywhere(stop)
