@@ -66,11 +66,11 @@ def findings(of: Mapping[str, Any]) -> str:
         [_bare(two[name][score]) for name in ("ridge", "procrustes")] for score in ("cosine", "centered_recall_at_10")
     )
     lines = [
-        f"OpenMoji: {of['items']:,} emoji, pictures and names; {of['gallery']} for the test, mean ± standard deviation of"
-        f" {of['seeds']} seeds.",
+        f"OpenMoji: {of['items']:,} emoji, pictures and names; {of['gallery']} for the test, mean ± standard deviation"
+        f" of {of['seeds']} seeds.",
         f"- **{steps}.** The poster's translator has a cosine of {_spread(one['one'])} with one sampling step, and"
-        f" {_spread(one['many'])} with fifty and no training through them ({first}; floor {_bare(one['ridge']['floor'])},"
-        f" ridge map {_bare(one['ridge']['cosine'])}). {_link('04_translation')}",
+        f" {_spread(one['many'])} with fifty and no training through them ({first}; floor"
+        f" {_bare(one['ridge']['floor'])}, ridge map {_bare(one['ridge']['cosine'])}). {_link('04_translation')}",
         f"- **The printed bound is not a lower bound.** At |*cM*| = .8, γ = {over['gamma']:g} it promises up to"
         f" {_bare(over['uniform'])} too much of a random *F* at *d* = 512, and {_bare(over['limit'])} as *d* grows."
         f" {_link('03_cosine_bound')}",
