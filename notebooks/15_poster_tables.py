@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Which of the poster's numbers can be had again, and what do the others say?
 #
-# **Question.** What becomes of each number in the poster's Tables 2 to 6: is it reproduced, or only what makes it as it
-# is, or neither, and why? And how much of a cosine near .8 needs pairs at all?
+# **Question.** What becomes of each number in the poster's Tables 2 to 6: is it reproduced, or only the mechanism
+# behind it, or neither, and why? And how much of a cosine near .8 needs pairs at all?
 
 # %% tags=["parameters"]
 out: str = "results/15_poster_tables"  # folder for figures, tables and metrics.json
@@ -75,9 +75,9 @@ if 2 in chosen:
     print(side.round(3).T.to_string())
 
 # %% [markdown]
-# **Answer.** LAFITE's row is CLIP-GEN's divided by sqrt(10), in the poster's table and in every space measured here. Of
-# the others what makes them as they are can be had again where it was measured; the numbers themselves take the
-# poster's data. A cosine alone, without its floor, is no evidence that pairs were learned from.
+# **Answer.** LAFITE's row is CLIP-GEN's divided by sqrt(10), in the poster's table and in every space measured here.
+# Of the others the mechanism was reproduced wherever it was measured; the numbers themselves take the poster's data. A
+# cosine without its floor is no evidence that anything was learned from pairs.
 
 # %%
 words = best_words(rows)

@@ -122,8 +122,9 @@ answered.round(3)
 # %% [markdown]
 # **Answer.** Yes, at a cost. Pictures in another style or by another artist are found far above chance although their
 # cosine can fall below the constant's. So are, with packages, captions read aloud; names in another language find each
-# other untranslated, and a map adds more cosine than ranking. By item more is found than by group: the leak. Shuffled
-# pairs find nothing. Questions are answered where the answer moves the text: colours and shapes, hardly yes and no.
+# other untranslated, and a map adds more cosine than ranking. By item more is found than by group, as copies leak.
+# Shuffled pairs find nothing. Questions are answered where the answer moves the text: colours and shapes, hardly yes
+# and no.
 
 # %%
 paired = control.set_index(by)["centered_recall_at_10"]
