@@ -20,6 +20,7 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core import __version__
+from modtrans_core.checks import refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 
@@ -151,6 +152,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     try:
         for extra, modules in getattr(command, "needs", {}).items():
             refuse_missing(modules, extra)
+        for name, value in vars(command).items():
+            refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
         with _sigterm_asks(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
@@ -164,7 +167,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: {in_one_line(error)}")
+        _say_once(f"{program} {verb}: {_of_what(in_one_line(error), command)}")
     except MemoryError as error:
         if debug:
             raise
@@ -213,6 +216,13 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _of_what(message: str, command: Any) -> str:
+    """The message and, where it names neither a file nor an option, the files that the verb was given."""
+    option = message.partition(":")[0].replace("-", "_") in vars(command)
+    files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
+    return message if option or not files or any(file in message for file in files) else f"{message}, given {_inputs(command)}"
 
 
 def _inputs(command: Any) -> str:

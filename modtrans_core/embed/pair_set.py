@@ -103,7 +103,7 @@ def embed(
         else:
             watched = progress if distributed.is_main() else silent
             work(job, folder, device, (distributed.rank(), distributed.world()), watched)
-    except (ValueError, ImportError):
+    except Exception:
         if new and distributed.world() == 1 and folder.empty and _alone_in(folder):
             folder.clear()  # refused, and nothing is there to go on with
         raise
