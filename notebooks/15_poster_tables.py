@@ -10,8 +10,8 @@ data: str = ""  # folder of packages from npm and Debian; empty: the rows that n
 pairs: str = ""  # Table 2: pair sets with one space for both modalities, such as CLIP's; commas between them
 tables: str = "2, 3, 4, 5, 6"  # which of them
 seeds: int = 3  # splits, each with its own seed
-items: int = 1000  # items of a pair set in Tables 2 and 3, at most, evenly spaced; 0: all
-steps: int = 150  # optimiser steps of the poster's translator in Tables 2 and 3: short; it starts at the ridge map
+items: int = 1000  # items of a pair set in Tables 2 to 4, at most, evenly spaced; 0: all
+steps: int = 150  # optimiser steps of the poster's translator in Tables 2 to 4: short; it starts at the ridge map
 
 # %%
 from functools import partial
@@ -35,7 +35,7 @@ from analysis.plots.style import paper_style, save_figure
 # %%
 chosen = [int(number) for number in tables.split(",")]
 folder = Path(data) if data else None
-more = {number: {"steps": steps, "items": items} for number in (2, 3)}
+more = {number: {"steps": steps, "items": items} for number in (2, 3, 4)}
 more[2]["pairs"] = [Path(file.strip()) for file in pairs.split(",") if file.strip()]
 rows = []
 for number in chosen:
