@@ -7,6 +7,8 @@
 # %% tags=["parameters"]
 out: str = "results/11_encoders"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
+source: str = "image"  # one modality of `pairs`; of a set that has not both, its first two are run
+target: str = "text"  # the other; both routes are run
 offline: bool = True  # add what needs no network: OpenMoji by random weights, cities by GeoCLIP and by coordinates
 more: str = ""  # further pair sets made with `modtrans embed`, such as CLIP's, BERT's or DINOv2's; commas between them
 coco: str = ""  # folder of MS-COCO; embedded with `encoders` and added, as are the next three
@@ -58,7 +60,7 @@ sizes
 
 # %%
 tell = partial(report, out, text="fitting")
-scores = encoder_pairs(sets, seeds, landmarks, steps, tell)
+scores = encoder_pairs(sets, seeds, landmarks, steps, tell, route=(source, target))
 save_table(scores, out, "runs")
 table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
 save_table(table, out, "encoders")
