@@ -22,7 +22,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments import modalities
 from analysis.experiments.cross_domain import cross_domain, losses
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import report, write_metrics
+from analysis.paper.runner import report, strict, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots import cross_domain as figures
 from analysis.plots.modalities import answers, controls
@@ -34,6 +34,7 @@ from modtrans_core import PairedEmbeddings
 # OpenMoji needs no network. The others are files that anyone can fetch; these are left out, with what fetches them:
 
 # %%
+strict(globals())
 needed = [*modalities.ARTISTS, "emojibase", "tuxpaint", modalities.QUESTIONS]
 left_out = modalities.left_out(needed, data)
 there = modalities.there(needed, data)

@@ -16,7 +16,7 @@ from modtrans_core.progress import Progress
 
 
 class Display:
-    """One bar for the whole paper with the time left, whatever runs side by side; one line a stage where no one watches.
+    """One bar for all that runs side by side, with the time left; one line a stage where no one watches.
 
     Parameters
     ----------

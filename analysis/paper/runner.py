@@ -168,6 +168,22 @@ def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
     write_json(Path(out) / "metrics.json", json.loads(text, parse_constant=_finite_or_null))
 
 
+def established(findings: Mapping[str, bool], asserted: bool) -> dict[str, bool]:
+    """Findings, each a sentence and whether it holds here: of the pairs that they were made on they are asserted, of
+    others they are printed.
+
+    Examples
+    --------
+    >>> established({"a linear map is best": False}, asserted=False)
+    does not hold here: a linear map is best
+    {'a linear map is best': False}
+    """
+    for sentence, holds in findings.items():
+        assert holds or not asserted, sentence
+        print(f"{'holds' if holds else 'does not hold'} here: {sentence}")
+    return {sentence: bool(holds) for sentence, holds in findings.items()}
+
+
 def _finite_or_null(constant: str) -> None:
     if constant != "NaN":
         raise ValueError(f"metrics: {constant}, finite numbers are needed")
