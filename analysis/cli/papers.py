@@ -87,6 +87,7 @@ class Tables:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    holds: ClassVar = "out"
 
     numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
     """tables. Default: all"""

@@ -18,7 +18,8 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_json, refuse_links, replacing, write_json
+from modtrans_core.store.files import read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
@@ -131,9 +132,9 @@ def make(
         runner.check(stage.notebook, stage.parameters)
     if pairs is not None:
         PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
-    _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
     embedding = EMBED_SECONDS * (pairs is None and not openmoji_is_cached())
-    with Display(sum(stage.seconds for stage in planned) + embedding + 5) as display:
+    with holding(out), Display(sum(stage.seconds for stage in planned) + embedding + 5) as display:
+        _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
         with display.part("embedding OpenMoji", embedding) as report:
             given = pairs.resolve() if pairs is not None else cached_openmoji(progress=report)
         fingerprint = PairedEmbeddings.load(given).fingerprint()
@@ -158,8 +159,9 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
         found = read_json(marker)
         if found != wanted:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another --out")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another --out, or an empty folder")
+    sweep(out)
     refuse_links(out)
     write_json(marker, wanted)
 

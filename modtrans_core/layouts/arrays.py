@@ -52,7 +52,11 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     given = {name: arrays.pop(name) for name in FIELDS if name in arrays}
     if "group" in given and given["group"].dtype.kind in "UT":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
-    return PairedEmbeddings(arrays, **given)
+    try:
+        return PairedEmbeddings(arrays, **given)
+    except ValueError as error:
+        file = files.get(str(error).partition(":")[0])
+        raise ValueError(f"{file}: {error}" if file else str(error)) from None
 
 
 def named_files(given: Sequence[str], option: str = "pairs") -> dict[str, str]:

@@ -17,7 +17,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
-from modtrans_core.store.contents import INDEPENDENT
+from modtrans_core.store.contents import INDEPENDENT, JOB
 from modtrans_core.store.files import STREAM, scratch_folder, write_npy
 from modtrans_core.store.headers import SUFFIXES, reading
 from modtrans_core.vectors import ROWS, present
@@ -182,7 +182,7 @@ def _described(
 ) -> PairedEmbeddings:
     """The translations with the names, groups, split and labels of what they were made from, and how they were made."""
     source, target, encoders = translator.facts.source, translator.facts.target, translator.facts.encoders
-    made_anew = {*pairs.arrays, INDEPENDENT}
+    made_anew = {*pairs.arrays, INDEPENDENT, JOB}
     metadata = {name: value for name, value in pairs.metadata.items() if name not in made_anew}
     made = {
         "from": source,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.store.contents import CLASSES, Contents, differing
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import read_description
@@ -161,5 +162,6 @@ def _read_npy(name: str, files: Sequence[Path], mapped: bool, counts: np.ndarray
         with reading(file):
             found = blocks(file).values()
             arrays.append(MappedRows(name, list(found), counts) if mapped else np.load(file, allow_pickle=False))
-    with reading(files[0].parent):
+    with reading(files[0] if len(files) == 1 else files[0].parent):
+        refuse_unless(all(array.ndim for array in arrays), name, "a number", "an array (n, d) or (n, m, d)")
         return join(name, arrays)

@@ -182,7 +182,7 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
     (tmp_path / "file").write_text("")
     for out, settings, words in (
         ("run", {}, "already holds a translator"),
-        ("file", {}, "already holds a translator"),
+        ("file", {}, "file: a file, a folder is needed"),
         ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
         ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
         ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
@@ -287,7 +287,7 @@ def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, mon
         patched.setattr("modtrans_core.run.save_file", full_after_two)
         with pytest.raises(OSError, match=r"training.safetensors: cannot be written .*No space left"):
             fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run")
-    assert not list((tmp_path / "run").glob("*.part*"))
+    assert not list((tmp_path / "run").glob(".modtrans-*"))
     resumed = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run", resume=True)
     assert same(resumed, fit(make_pairs(), config=SMALL, device="cpu"))
 
