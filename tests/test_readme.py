@@ -90,7 +90,7 @@ def test_in_and_out(folder, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("[0.")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_completes_the_verbs(shell, capsys):
     with pytest.raises(SystemExit) as stop:
         run(cli.VERBS_HERE, "modtrans", "", ["--tyro-print-completion", shell])
