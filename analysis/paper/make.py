@@ -37,7 +37,7 @@ AT_ONCE = 4
 
 def project_folder(name: str) -> Path:
     """`notebooks` or `papers`: beside the package in a checkout, inside it in an installed wheel."""
-    for place in (ROOT / name, ROOT / "analysis" / "_project" / name):
+    for place in (ROOT / "analysis" / "_project" / name, ROOT / name):
         if place.is_dir():
             return place
     raise ValueError(f"{name}: not found beside the package; install the project from its folder or its wheel")
