@@ -45,6 +45,41 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "hub: the card scores what was trained on too",
+        "modtrans_core/hub.py",
+        "held = translator.facts.unseen(test)",
+        "held = test",
+        ("tests/core/test_hub.py",),
+    ),
+    Mutant(
+        "onnx: a graph is kept whatever it says",
+        "modtrans_core/layouts/onnx.py",
+        "apart <= TOLERANCE",
+        "apart >= 0",
+        ("tests/core/layouts/test_onnx.py",),
+    ),
+    Mutant(
+        "onnx: the residual is left out of the graph",
+        "modtrans_core/poster/model.py",
+        "return c @ self.M + self.config.gamma * direction\n",
+        "return c @ self.M + 0 * direction\n",
+        ("tests/core/layouts/test_onnx.py",),
+    ),
+    Mutant(
+        "pack: columns of dimensions are sorted by name",
+        "modtrans_core/layouts/arrays.py",
+        "or [one for one in there if fnmatchcase(one, column)]",
+        "or sorted(one for one in there if fnmatchcase(one, column))",
+        ("tests/core/layouts/test_arrays.py",),
+    ),
+    Mutant(
+        "estimator: groups are forgotten",
+        "analysis/translators/estimator.py",
+        'PairedEmbeddings({"X": c, "y": z}, group=group)',
+        'PairedEmbeddings({"X": c, "y": z})',
+        ("tests/analysis/translators/test_estimator.py",),
+    ),
+    Mutant(
         "tasks: the mean is left in centered queries",
         "analysis/tasks/retrieval.py",
         "own = unit(own) if scaled or mean is None else own",

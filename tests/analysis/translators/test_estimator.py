@@ -1,5 +1,7 @@
 """An estimator among scikit-learn's: its own checks, its pipelines, its cross-validation and its searches."""
 
+import doctest
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -8,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from analysis.translators import estimator
 from analysis.translators.estimator import EmbeddingTranslator
 from modtrans_core import PairedEmbeddings, fit
 
@@ -42,7 +45,7 @@ EXPECTED = {"check_estimators_dtypes": "one of its rows is zero, which has no di
     [Labels("ridge", device="cpu")], legacy=True, expected_failed_checks=lambda _: EXPECTED, xfail_strict=True
 )
 @pytest.mark.filterwarnings("ignore")
-def test_its_own_checks(estimator, check):
+def test_its_own_checks(estimator, check):  # the library's own names
     check(estimator)
 
 
@@ -56,6 +59,11 @@ def test_it_is_the_translator_that_fit_makes():
     assert made.score(X, Y, weights) == pytest.approx(np.average(cosine, weights=weights), abs=1e-6)
     assert made.translator_.expected_cosine(X).shape == (150,)
     assert made.predict(X.astype(np.float32)).dtype == np.float32
+
+
+def test_its_example():
+    failed, attempted = doctest.testmod(estimator, extraglobs={"np": np})
+    assert attempted and not failed
 
 
 def test_groups_stay_together():

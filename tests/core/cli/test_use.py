@@ -106,7 +106,7 @@ def test_translate_in_a_pipe(folder, capsysbinary, monkeypatch):
         (given[:500], ["-", "-"], b"modtrans translate: -: "),
         (given, ["-", "-", "--json"], b"json: True, a file as OUT is needed"),
         (given, ["-", "-", "--accept", 0.1], b"-: an array does not say which rows were accepted"),
-        (given, ["-", "-", "--device", "gpu"], b"device: 'gpu', cpu, cuda or cuda:N that is here is needed"),
+        (given, ["-", "-", "--device", "gpu"], b"device: 'gpu', cpu, cuda or cuda:N is needed"),
     ):
         status, out, err = called(bad, *arguments)
         assert status == 1 and not out and words in err and err.count(b"\n") == 1
