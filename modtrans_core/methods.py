@@ -20,7 +20,7 @@ import torch
 from modtrans_core import distributed
 from modtrans_core import run as runs
 from modtrans_core.checks import refuse_unless
-from modtrans_core.device import the_device
+from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
@@ -183,7 +183,7 @@ def fit(
     name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
-    place = the_device(device)
+    place = device_of(device)
     chosen = method(name)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -242,7 +242,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
             facts = facts._replace(seen=Seen.restored(seen))
-    place = the_device(device)
+    place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -139,14 +139,28 @@ def description(folder: str | Path) -> dict[str, Any]:
 
 def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
     """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole."""
+    refuse_not_finite(tensors)
     if seen is not None:
         _write(folder / SEEN, seen, {})
     _write(folder / MODEL, tensors, {})
 
 
 def read_model(folder: str | Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors`, in main memory."""
-    return _read(Path(folder) / MODEL, "a translator's weights")
+    """The tensors of `model.safetensors`, in main memory; one that is not finite is a ValueError."""
+    path = Path(folder) / MODEL
+    tensors = _read(path, "a translator's weights")
+    try:
+        refuse_not_finite(tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return tensors
+
+
+def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights with NaN or infinity; the message names the first such tensor."""
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{name}: NaN or infinity in the weights, finite ones are needed")
 
 
 def read_seen(folder: str | Path) -> dict[str, Tensor] | None:
@@ -175,7 +189,7 @@ class Training:
     ) -> Training:
         """Before the first step."""
         made = optimizer(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)  # type: ignore[call-arg]
-        return Training(module, copy.deepcopy(module).eval(), made)
+        return Training(module, copy.deepcopy(module).eval().requires_grad_(False), made)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name."""

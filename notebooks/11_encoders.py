@@ -7,6 +7,8 @@
 # %% tags=["parameters"]
 out: str = "results/11_encoders"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
+source: str = "image"  # one modality of `pairs`; of a set that has not both, its first two are run
+target: str = "text"  # the other; both routes are run
 offline: bool = True  # add what needs no network: OpenMoji by random weights, cities by GeoCLIP and by coordinates
 more: str = ""  # further pair sets made with `modtrans embed`, such as CLIP's, BERT's or DINOv2's; commas between them
 coco: str = ""  # folder of MS-COCO; embedded with `encoders` and added, as are the next three
@@ -26,11 +28,11 @@ from tempfile import TemporaryDirectory
 
 from matplotlib import pyplot as plt
 
-from analysis.experiments.data import at_most, load_pairs
+from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.encoder_pairs import agreement, beside_control, encoder_pairs, published
 from analysis.experiments.encoder_sets import embedded, named, offline_sets
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import report, write_metrics
+from analysis.paper.runner import established, report, strict, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots.encoder_pairs import dumbbells, rankings
 from analysis.plots.style import PAGE, paper_style, save_figure
@@ -42,6 +44,7 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 # the training part, choose on validation, and are scored on the test part, on both routes.
 
 # %%
+strict(globals())
 tell = partial(report, out, text="embedding")
 own = [file.strip() for file in (pairs, *more.split(",")) if file.strip()]
 without_network = offline_sets(progress=tell) if offline else [] if own else [load_pairs("", tell)[1]]
@@ -58,7 +61,7 @@ sizes
 
 # %%
 tell = partial(report, out, text="fitting")
-scores = encoder_pairs(sets, seeds, landmarks, steps, tell)
+scores = encoder_pairs(sets, seeds, landmarks, steps, tell, route=(source, target))
 save_table(scores, out, "runs")
 table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
 save_table(table, out, "encoders")
@@ -114,10 +117,12 @@ known
 # weights are met at .997. Over pairs the cosine goes with the floor, not with what the ranking finds.
 
 # %%
+true = {}
 for name, part in table.groupby("pair", sort=False):
-    assert (part.groupby("route")["skill"].max() > 0).all(), f"{name}: the best must beat the constant mean"
-    found_more = (part["centered_recall_at_10"] > 10 / part["gallery"]).all()
-    assert found_more or (part["gallery"] < 200).any(), f"{name}: no better than chance"
+    best, chance = part.groupby("route")["skill"].max(), 10 / part["gallery"]
+    more = (part["centered_recall_at_10"] > chance).all() or (part["gallery"] < 200).any()
+    told = {f"{name}: the best beats the constant mean": (best > 0).all(), f"{name}: better than chance": more}
+    true |= established(told, not own or is_openmoji(load_pairs(str(sets[name]))[0]))
 if offline:
     forward = beside["weights"].query("route == 'image → text'")
     assert (forward["floor"].abs() < 1e-9).all(), "the same targets have the same floor"
@@ -127,5 +132,5 @@ if offline:
     assert items != 2000 or abs(back["cosine"].max() - 0.997) < 0.002, "the answer names this cosine"
     assert goes_with["calibrated"]["with_floor"] > goes_with["calibrated"]["with_recall"]
 metrics = {"pairs": nested(table, "pair", "route", "method"), "goes_with": goes_with, "items": sizes}
-metrics |= {"beside_control": {kind: frame.to_dict("records") for kind, frame in beside.items()}, "seeds": seeds}
-write_metrics(out, {**metrics, "published": known.to_dict("records"), "steps": steps})
+metrics |= {"beside_control": {kind: frame.to_dict("records") for kind, frame in beside.items()}, "findings": true}
+write_metrics(out, {**metrics, "published": known.to_dict("records"), "steps": steps, "seeds": seeds})

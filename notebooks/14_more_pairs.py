@@ -18,10 +18,12 @@ import pandas as pd
 
 from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import report, write_metrics
+from analysis.paper.runner import report, strict, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_table
 from analysis.plots.growth import everything
 from analysis.plots.style import paper_style, save_figure
+
+strict(globals())
 
 # %% [markdown]
 # ## How does the cosine grow?

@@ -49,14 +49,16 @@ def encoder_pairs(
     steps: int = 300,
     report: Progress = silent,
     methods: Sequence[str] = (),
+    route: tuple[str, str] = ("image", "text"),
 ) -> pd.DataFrame:
-    """Race the `contenders` on every pair set, both ways between its first two modalities, by every seed.
+    """Race the `contenders` on every pair set, both ways between two modalities, by every seed.
 
     Parameters
     ----------
     sets : name -> file or folder of a pair set.
     report : called with (hundredths of a pair set done, in all).
     methods : those of the `contenders` alone. Default: all.
+    route : the modalities; of a pair set that has not both, its first two.
 
     Returns
     -------
@@ -69,7 +71,8 @@ def encoder_pairs(
 
     found = []
     for number, (name, path) in enumerate(sets.items()):
-        first, second, *_ = PairedEmbeddings.load(path).arrays
+        names = tuple(PairedEmbeddings.load(path).arrays)
+        first, second = route if set(route) <= set(names) else names[:2]
         both, told = [(first, second), (second, first)], part_of(report, number, len(sets))
         found += [table.assign(pair=name) for table in every_trial(race, path, both, seeds, told)]
     return pd.concat(found, ignore_index=True)[["pair", "route", "method", "seed", *SCORES]]

@@ -264,7 +264,13 @@ def _asked(part: Pairing, texts: Mapping[str, Sequence[str]]) -> tuple[list[str]
 
 
 def table4_rows(
-    folder: Path | None, seeds: int, report: Progress = silent, items: int = 1000, steps: int = 150, landmarks: int = 256
+    folder: Path | None,
+    seeds: int,
+    report: Progress = silent,
+    *,
+    items: int = 1000,
+    steps: int = 150,
+    landmarks: int = 256,
 ) -> list[Row]:
     """Beside the poster's Table 4: one set of emoji to train on, another to test on, both ways.
 
@@ -283,7 +289,8 @@ def table4_rows(
     """
     crossings = emoji_by_artist(folder or "", items)
     routes = {("image", "text"): "Sim_txt", ("text", "image"): "Sim_img"}
-    scores = cross_domain(crossings, list(routes), seeds, report=report, methods=TABLED, landmarks=landmarks, steps=steps)
+    sizes = {"landmarks": landmarks, "steps": steps}
+    scores = cross_domain(crossings, list(routes), seeds, report=report, methods=TABLED, **sizes)
     rows = []
     for (crossing, method, route), own in scores.groupby(["crossing", "method", "route"], sort=False):
         if method not in TABLED:

@@ -16,7 +16,7 @@ from modtrans_core.progress import silent
 from modtrans_core.scores import cosine
 
 
-class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A translator of vectors X (n, k) into vectors y (n, d), whose score is the mean cosine.
 
     Only the directions of X and y count: rows are scaled to unit length, and a zero row is refused.
@@ -77,7 +77,7 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):  # t
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
         found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
-        return float(np.average(found, weights=sample_weight))
+        return float(np.average(found, weights=None if sample_weight is None else np.asarray(sample_weight)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

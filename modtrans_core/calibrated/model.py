@@ -25,7 +25,7 @@ from modtrans_core.calibrated.network import WIDTH, Network
 from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
-from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, restored, targets
+from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like, restored, targets
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
 
@@ -144,12 +144,12 @@ class CalibratedTranslator(Stored):
         gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
         return m[:, None] + gamma[:, None, None] * f
 
-    @torch.inference_mode()
+    @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
         return like(in_pieces(self.zhat, conditions(c, self.facts, self.device)), c)
 
-    @torch.inference_mode()
+    @as_asked
     def expected_cosine(self, c: Vectors) -> Vectors:
         """The cosine (n,), 0 to 1, that each translation is expected to have with its target: |m|.
 
@@ -173,7 +173,7 @@ class CalibratedTranslator(Stored):
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
-    @torch.inference_mode()
+    @as_asked
     def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:
         """Draws (n, samples, d) from p(z|c): m + sqrt(1 - |m|^2) f, f of the residuals' Gaussian, normalised.
 
@@ -217,7 +217,7 @@ class CalibratedTranslator(Stored):
         """
         return rank(self, queries, gallery, k, together=together)
 
-    @torch.inference_mode()
+    @as_asked
     def search_vectors(self, c: Vectors) -> Vectors:
         """[q, 1], (n, d + 1), of the conditions c (n, k): the inner product with `gallery_vectors` is `rank`'s score.
 
@@ -226,7 +226,7 @@ class CalibratedTranslator(Stored):
         """
         return like(_with(in_pieces(self._directions, conditions(c, self.facts, self.device)), 1.0), c)
 
-    @torch.inference_mode()
+    @as_asked
     def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
         """[g, -hubness(g)], (n, d + 1), of the targets z (n, d), g the direction of z/|z| - mean; see `search_vectors`.
 
@@ -265,7 +265,7 @@ def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tenso
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            if h > NARROW:
+            if h > NARROW and not log.requires_grad:
                 torch.exp(log / h, out=found[:, first : first + L])
             else:
                 found[:, first : first + L] = radial(c, landmarks, h)

@@ -49,7 +49,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     PairedEmbeddings(text (2, 3), image (2, 2))
     """
     arrays = {name: _array(name, str(file)) for name, file in files.items()}
-    given = {name: arrays.pop(name) for name in FIELDS if name in arrays}
+    given: dict[str, Any] = {name: arrays.pop(name) for name in FIELDS if name in arrays}
     if "group" in given and given["group"].dtype.kind in "UT":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
     try:
