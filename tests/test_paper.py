@@ -17,6 +17,7 @@ from analysis.paper import make as paper
 from analysis.paper import runner as notebooks
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PAPER_FOLDER = NOTEBOOKS.parent / "papers"
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +150,14 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
 
 
 def test_what_a_text_cites_is_listed_and_what_is_listed_is_cited():
-    texts = [(paper.source(name) / "paper.typ").read_text() for name in paper.PAPERS]
-    listed = re.findall(r"^@\w+\{(\w+),", (paper.source().parent / "refs.bib").read_text(), re.M)
+    texts = [(PAPER_FOLDER / name / "paper.typ").read_text() for name in paper.PAPERS]
+    listed = re.findall(r"^@\w+\{(\w+),", (PAPER_FOLDER / "refs.bib").read_text(), re.M)
     cited = {key for text in texts for key in re.findall(r"@([a-z]+\d{4}|openmoji)\b", text)}
     assert len(listed) == len(set(listed)) and cited == set(listed)
 
 
 def test_each_theorem_has_a_proof_a_function_and_a_notebook():
-    text = (paper.source() / "paper.typ").read_text()
+    text = (PAPER_FOLDER / paper.PAPERS[0] / "paper.typ").read_text()
     stated = re.findall(r"#theorem\(\[.+?\], \[(.+?)\]\).*?^\] <(\w+)>", text, re.M | re.S)
     assert len(stated) == text.count("#theorem(") >= 8
     assert [label for _, label in stated] == re.findall(r"#proof\[@(\w+)\]", text)
