@@ -1,6 +1,8 @@
 """`modtrans paper` end to end on small synthetic pairs: what it makes, what it keeps, what it refuses."""
 
+import importlib
 import json
+import re
 import shutil
 from base64 import b64decode
 from pathlib import Path
@@ -15,6 +17,7 @@ from analysis.paper import make as paper
 from analysis.paper import runner as notebooks
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PAPER_FOLDER = NOTEBOOKS.parent / "papers"
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,25 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="11_encoders: (no parameter|parameter)"):
             paper.make(tmp_path / "out", "smoke", settings=[wrong])
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_text_cites_is_listed_and_what_is_listed_is_cited():
+    texts = [(PAPER_FOLDER / name / "paper.typ").read_text() for name in paper.PAPERS]
+    listed = re.findall(r"^@\w+\{(\w+),", (PAPER_FOLDER / "refs.bib").read_text(), re.M)
+    cited = {key for text in texts for key in re.findall(r"@([a-z]+\d{4}|openmoji)\b", text)}
+    assert len(listed) == len(set(listed)) and cited == set(listed)
+
+
+def test_each_theorem_has_a_proof_a_function_and_a_notebook():
+    text = (PAPER_FOLDER / paper.PAPERS[0] / "paper.typ").read_text()
+    stated = re.findall(r"#theorem\(\[.+?\], \[(.+?)\]\).*?^\] <(\w+)>", text, re.M | re.S)
+    assert len(stated) == text.count("#theorem(") >= 8
+    assert [label for _, label in stated] == re.findall(r"#proof\[@(\w+)\]", text)
+    notebooks_here = {path.name[:2] for path in NOTEBOOKS.glob("*.ipynb")}
+    for where, label in stated:
+        module = ""
+        for name in re.findall(r"`(.+?)`", where):
+            module, name = name.rsplit(".", 1) if "." in name else (module, name)
+            assert hasattr(importlib.import_module(f"analysis.theory.{module}"), name), (label, module, name)
+        found = set(re.findall(r"\b\d\d\b", where))
+        assert found and found <= notebooks_here, label
