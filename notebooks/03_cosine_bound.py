@@ -29,7 +29,7 @@ from analysis.theory import bound, limit_law
 from modtrans_core.checks import refuse_unless
 
 strict(globals())
-refuse_unless(d >= 2, "d", d, "at least 2: F has to have room beside cM")
+refuse_unless(d >= 2, "d", d, "at least 2")
 refuse_unless(0 < s < 1 and gamma > 0, "s, gamma", f"{s}, {gamma}", "s more than 0 and less than 1, gamma more than 0")
 
 # %% [markdown]
