@@ -101,7 +101,7 @@ with paper_style():
 # **Answer.** In sample space alone: the identities are exact, and none of them makes p and r of one sample
 # perpendicular. Joint training moves M away from the projection by what M can absorb of F.
 #
-# That F is built from a residual that is itself out of M's reach; scaling each row to unit length brings it back.
+# M cannot reach the residual itself. Its rows scaled to unit length are no longer perpendicular to C, and M moves.
 
 # %%
 summaries = {name: fit.summary() for name, fit in fits.items()}

@@ -127,7 +127,8 @@ save_table(tested.reset_index(names="test sets"), out, "tested")
 tested
 
 # %% [markdown]
-# No more are wrong than said. With several pairs a group the limits are safer than they need be: they hold for any law.
+# Certificates are wrong no more often than they say. With several pairs a group they are wrong less often: their
+# limits hold for any law.
 #
 # **Answer.** A lower limit of how often a cosine is reached, and whether the bound's premise is refuted there: only
 # held-out data tell a learned direction from one that points away.

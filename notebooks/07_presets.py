@@ -68,8 +68,8 @@ save_table(reached, out, "verdicts")
 reached[["route", "score", "verdict", "reached", "not_ahead"]]
 
 # %% [markdown]
-# **Answer.** No one vector, but one translator: `calibrated` ranks by a map of its own, whatever its goal, so that its
-# translation can have the best cosine. The goal matters to those who rank by the vector alone.
+# **Answer.** No single vector is best by both, but one translator is: `calibrated` ranks by a map of its own, whatever
+# its goal, so that its translation can have the best cosine. The goal matters to those who rank by the vector alone.
 
 # %%
 gallery = int(scores["gallery"].iloc[0])

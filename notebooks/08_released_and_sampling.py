@@ -57,7 +57,8 @@ with paper_style():
     save_figure(figure, out, "batch_sizes")
 
 # %% [markdown]
-# In large batches the score is the linear map's; one row at a time is another model.
+# In large batches the score is the linear map's. Given one row at a time the same weights are another model, in which F
+# has length 1.
 #
 # ## How many steps does a sample need?
 # The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
@@ -101,7 +102,7 @@ save_table(chosen, out, "fewest_steps")
 chosen.round(4)
 
 # %% [markdown]
-# Trained as long, the noise is the worst thing to predict.
+# Of networks that are trained equally long, those that predict the noise have the lowest cosine.
 #
 # **Answer.** The published code's scores are those of its linear map: in a large batch F is nearly gone. Where the
 # network predicts the velocity, one step has a higher cosine than many.

@@ -116,10 +116,10 @@ with style.paper_style():
 summary.round(4)
 
 # %% [markdown]
-# Draws are a far better forecast than m, and the Gaussian law is better than the isotropic one where targets vary most.
-# Training adds next to nothing: validation pairs stop it at its start or soon after. The sets and lists about m alone
-# are the best, since draws blur both. On the mirrored pairs flow matching, of the same kind, has the best forecast and
-# small sets: it finds what there is.
+# Draws are a far better forecast than m, and the Gaussian law is better than the isotropic one where targets vary
+# most. Training adds next to nothing: validation pairs stop it at its start or soon after. The sets and lists about m
+# alone are the best, since draws blur both. On the mirrored pairs flow matching, trained in the same way, has the best
+# forecast and small sets.
 
 # %%
 laws = {route: part.set_index("law") for route, part in summary.groupby("route", sort=False)}
@@ -130,9 +130,9 @@ metrics |= {"draws": draws, "seeds": seeds, "there": there, "back": back}
 apart.set_index(["route", "measure", "law"]).round(4)
 
 # %% [markdown]
-# **Answer.** Spread only: draws are an honest forecast, to which training adds less than a hundredth of its score. m
-# alone has the better cosine, the smaller sets and the better lists. Where the residual has two opposite directions a
-# trained F wins clearly; these embeddings are not so.
+# **Answer.** F adds spread and nothing else. Draws are an honest forecast, to which training adds less than a hundredth
+# of its score; m alone has the better cosine, the smaller sets and the better lists. A trained F wins clearly where the
+# residual has two opposite directions, which is not seen in these embeddings.
 
 # %%
 for route in (there, back):

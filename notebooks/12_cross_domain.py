@@ -88,7 +88,7 @@ lost.round(3)
 # %% [markdown]
 # Another style of the same things costs cosine and little of the ranking; other things, or other places, cost most of
 # both. There the ranking is hardly above chance, and the cosine below that of the constant that the test's own domain
-# gives: the floor by the training mean flatters it.
+# gives. The floor by the training mean is too low there: beside it the translator looks better than it is.
 #
 # ## Does a new mean bring it back?
 # The share of what `calibrated` lost away that each mend returns: 1 is all of it, below 0 it lost more. A loss under
@@ -106,10 +106,10 @@ for score in ("cosine", "centered_recall_at_10"):
 pd.DataFrame(returned).round(2)
 
 # %% [markdown]
-# Moving the conditions helps where the style has changed, and harms where the things have.
+# Moving the conditions helps where the style of the pictures has changed, and harms where what they show has.
 #
-# **Answer.** Cosine and ranking, most of both where the things are others. Moving the means brings a third to nearly
-# all of the cosine back, and not the ranking: what returns is the constant, not what was known.
+# **Answer.** It loses cosine and ranking, most of both where the pictures show other things. Moving the means brings a
+# third to nearly all of the cosine back, and not the ranking: only the constant is repaired.
 
 # %%
 constant = table[table["method"] == CONSTANT]

@@ -77,7 +77,7 @@ moved[["cosine", "recall_at_10", "law_at_10", "hub_skew"]].round(3)
 # **Answer.** No. A cosine of .8 is enough for hardly any item, so that what a ranking finds is decided by the direction
 # of the error and not by its size. Shrinking a translation to the mean raises the cosine, makes hubs and costs recall.
 #
-# The law has that loss, and not the size of the recall: scores are not normal, and items come in clusters.
+# The law foretells that loss, but not how high the recall is: scores are not normal, and items come in clusters.
 
 # %%
 metrics = {"items": len(items), "seeds": seeds, "gallery": float(table["gallery"].iloc[0])}

@@ -85,12 +85,12 @@ with paper_style():
 in_the_index = certified.coverage.query("kind != 'small gallery'")
 assert (in_the_index["p"] > 1e-4).all(), "limits are above the truth more often than granted"
 assert in_the_index["limit"].is_monotonic_decreasing, "the more is re-embedded, the sharper"
-assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery flatters"
+assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery, a higher limit"
 certified.coverage.round(3)
 
 # %% [markdown]
-# A gallery of the re-embedded documents alone flatters: neighbours that push an answer out of the whole index are not
-# in it. Its limit is one of another number, valid there and not in the index. Re-embedding the competitors that
+# In a gallery of the re-embedded documents alone the limit is too high for the index: neighbours that push an answer
+# out of the whole index are not in it. That limit is valid for that gallery alone. Re-embedding the competitors that
 # `modtrans migrate --wanted` names makes the bound in the whole index nearly as sharp as if all were re-embedded.
 #
 # **Answer.** As far as the certificate says, and it holds in the whole index: what is retained grows with the

@@ -1,7 +1,9 @@
-"""The verbs `paper` and `tables`: what is printed."""
+"""The verbs `paper`, `notebooks` and `tables`: what is printed."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -58,6 +60,35 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Notebooks:
+    """Example: modtrans notebooks --copy my-notebooks
+
+    Put the notebooks where you can open them in JupyterLab and change them. Without --copy they are listed.
+    """
+
+    copy: Path | None = None
+    """folder to make"""
+    overwrite: bool = False
+    """replace the notebooks in that folder, changed or not"""
+
+    def run(self) -> None:
+        from analysis.paper.make import project_folder
+        from modtrans_core.store.files import refuse_existing, replacing_folder
+
+        notebooks = project_folder("notebooks")
+        if self.copy is None:
+            for path in sorted(notebooks.glob("*.py")):
+                title = path.read_text(encoding="utf-8").splitlines()[1]
+                print(f"{path.stem:24} {title.removeprefix('# # ')}")
+            return
+        refuse_existing(self.copy, self.overwrite)
+        with replacing_folder(self.copy) as folder:
+            for path in (*notebooks.glob("*.ipynb"), notebooks / "README.md"):
+                shutil.copyfile(path, folder / path.name)
+        say(f"{self.copy}: done. Next: jupyter lab {shlex.quote(str(self.copy))}")
+
+
+@dataclass(frozen=True)
 class Tables:
     """Example: modtrans tables 2 3 --pairs coco.npz --data packages --seeds 5
 
@@ -67,6 +98,7 @@ class Tables:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    holds: ClassVar = "out"
 
     numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
     """tables. Default: all"""

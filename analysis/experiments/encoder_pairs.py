@@ -28,16 +28,18 @@ CLIP_ON_COCO = {
 """floors: |mean| of CLIP's unit embeddings of COCO val2014, from statistics that the poster's authors published"""
 
 
-def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[str, Any]:
+def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300, methods: Sequence[str] = ()) -> dict[str, Any]:
     """The configs that pairs of encoders, and domains, are compared by: ridge, `calibrated`, the poster's.
 
     Parameters
     ----------
     landmarks : radial basis functions of `calibrated`, at most; its goal is balanced.
     steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
+    methods : these alone. Default: all.
     """
     calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
-    return {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    configs = {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    return {name: configs[name] for name in methods or configs}
 
 
 def encoder_pairs(
@@ -64,8 +66,7 @@ def encoder_pairs(
     """
 
     def race(trial: Trial) -> pd.DataFrame:
-        configs = contenders(trial, landmarks, steps)
-        trial.race({name: configs[name] for name in methods or configs})
+        trial.race(contenders(trial, landmarks, steps, methods))
         return trial.table()
 
     found = []

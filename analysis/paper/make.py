@@ -22,7 +22,8 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_description, read_json, refuse_links, replacing, write_json
+from modtrans_core.store.files import read_description, read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
@@ -36,7 +37,7 @@ AT_ONCE = 4
 
 def project_folder(name: str) -> Path:
     """`notebooks` or `papers`: beside the package in a checkout, inside it in an installed wheel."""
-    for place in (ROOT / name, ROOT / "analysis" / "_project" / name):
+    for place in (ROOT / "analysis" / "_project" / name, ROOT / name):
         if place.is_dir():
             return place
     raise ValueError(f"{name}: not found beside the package; install the project from its folder or its wheel")
@@ -163,17 +164,18 @@ def make(
     planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)
-    _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
-    chosen = [stage for stage in planned if not only or stage.name in only]
-    given = _embedded(pairs, any(stage.parameters.get("offline") for stage in chosen))
-    fingerprint, imports = PairedEmbeddings.load(given).fingerprint(), Imports.found()
-    inputs = {stage.name: stamp(stage, fingerprint, imports) for stage in planned}
-    missing = [stage for stage in planned if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
-    _run([stage for stage in missing if stage in chosen], out, str(given), inputs)
-    if left := [stage.name for stage in missing if stage not in chosen]:
-        return left
-    numbers = {stage.name: read_json(out / "notebooks" / stage.name / "metrics.json") for stage in planned}
-    return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
+    with holding(out):
+        _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
+        chosen = [stage for stage in planned if not only or stage.name in only]
+        given = _embedded(pairs, any(stage.parameters.get("offline") for stage in chosen))
+        fingerprint, imports = PairedEmbeddings.load(given).fingerprint(), Imports.found()
+        inputs = {stage.name: stamp(stage, fingerprint, imports) for stage in planned}
+        missing = [stage for stage in planned if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
+        _run([stage for stage in missing if stage in chosen], out, str(given), inputs)
+        if left := [stage.name for stage in missing if stage not in chosen]:
+            return left
+        numbers = {stage.name: read_json(out / "notebooks" / stage.name / "metrics.json") for stage in planned}
+        return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
 
 
 def _embedded(pairs: Path | None, offline: bool) -> Path:
@@ -242,8 +244,9 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
         found = {name: read_description(marker, fields)[name] for name in fields}
         if found != wanted:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another --out")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another --out, or an empty folder")
+    sweep(out)
     refuse_links(out)
     write_json(marker, wanted)
 
