@@ -23,15 +23,23 @@ steps: int = 100  # optimiser steps of the two networks that learn the residual'
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.data import is_openmoji, load_pairs
-from analysis.experiments.residual_role import LISTS, MEAN, MIRRORED, compared, mirrored, residual_role, usable
+from analysis.experiments.residual_role import (
+    LISTS,
+    MEAN,
+    MIRRORED,
+    compared,
+    mirrored,
+    residual_role,
+    which_usable,
+)
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import nested, save_table
-from analysis.plots import certificates, style
+from analysis.paper.tables import nested, save_data, save_table
 from analysis.plots import residual_role as figures
+from analysis.plots.certificates import usable
+from analysis.plots.style import make_figure
 from analysis.theory.reliability import reliability
 
 strict(globals())
@@ -63,6 +71,7 @@ found = {
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
 save_table(table, out, "reliability")
+<<<<<<< HEAD
 with style.paper_style():
     shown = min(seeds, 3)
     figure, axes = plt.subplots(1, shown, figsize=(style.PAGE / 3 * shown, 2.7), squeeze=False)
@@ -71,6 +80,11 @@ with style.paper_style():
     style.save_figure(figure, out, "reliability")
 told = {"|m| tells the cosine": (table["rank_correlation"] > 0.3).all()}
 told |= {"|m| is the cosine to expect": (table["error"] < 0.08).all()}
+=======
+bins = [pd.DataFrame(one.bins).assign(seed=seed) for seed, one in found.items()]
+save_data(pd.concat(bins), out, "reliability_bins")
+make_figure(figures.reliability, out)
+>>>>>>> main
 table.round(3)
 
 # %% [markdown]
@@ -81,8 +95,9 @@ table.round(3)
 # less risk, the fewer are accepted. The floor of a translation is its expected cosine less a margin.
 
 # %%
-selections, curves, use = usable(roles, alpha, risk, share)
+selections, curves, use = which_usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
+<<<<<<< HEAD
 with style.paper_style():
     figure, axes = plt.subplots(1, min(seeds, 3), figsize=(style.PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
     for seed, ax in enumerate(axes[0]):
@@ -91,6 +106,13 @@ with style.paper_style():
     style.save_figure(figure, out, "usable")
 assert all(one.threshold is None or one.missed < risk for kept in selections.values() for one in kept)
 true = {"|m| raises the floors": (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()}
+=======
+save_data(selections, out, "selections")
+save_data(curves, out, "risk_curves")
+make_figure(usable, out)
+assert (selections["threshold"].isna() | (selections["missed"] < risk)).all()
+raised = (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()
+>>>>>>> main
 use.round(3)
 
 # %% [markdown]
@@ -106,13 +128,7 @@ everything += mirrored(min(seeds, 3), draws=draws, share=share)
 summary, apart = compared(everything)
 save_table(summary, out, "laws")
 save_table(apart, out, "differences", decimals=4)
-shown = apart.query("law != @MEAN or not measure.str.startswith('energy')")  # m is far off: see the table
-with style.paper_style():
-    figure, axes = plt.subplots(1, 4, figsize=(style.PAGE, 2.6), sharey="row")
-    for measure, ax in zip(("energy", "energy_leading", "set_size", "best_recall_at_10"), axes, strict=True):
-        figures.differences(shown, measure, ax)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.save_figure(figure, out, "draws")
+make_figure(figures.draws, out)
 summary.round(4)
 
 # %% [markdown]
