@@ -71,20 +71,11 @@ found = {
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
 save_table(table, out, "reliability")
-<<<<<<< HEAD
-with style.paper_style():
-    shown = min(seeds, 3)
-    figure, axes = plt.subplots(1, shown, figsize=(style.PAGE / 3 * shown, 2.7), squeeze=False)
-    for (seed, one), ax in zip(found.items(), axes[0], strict=False):
-        figures.reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
-    style.save_figure(figure, out, "reliability")
-told = {"|m| tells the cosine": (table["rank_correlation"] > 0.3).all()}
-told |= {"|m| is the cosine to expect": (table["error"] < 0.08).all()}
-=======
 bins = [pd.DataFrame(one.bins).assign(seed=seed) for seed, one in found.items()]
 save_data(pd.concat(bins), out, "reliability_bins")
 make_figure(figures.reliability, out)
->>>>>>> main
+told = {"|m| tells the cosine": (table["rank_correlation"] > 0.3).all()}
+told |= {"|m| is the cosine to expect": (table["error"] < 0.08).all()}
 table.round(3)
 
 # %% [markdown]
@@ -97,22 +88,11 @@ table.round(3)
 # %%
 selections, curves, use = which_usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
-<<<<<<< HEAD
-with style.paper_style():
-    figure, axes = plt.subplots(1, min(seeds, 3), figsize=(style.PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
-    for seed, ax in enumerate(axes[0]):
-        chosen = {of: each[seed] for of, each in selections.items()}
-        certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
-    style.save_figure(figure, out, "usable")
-assert all(one.threshold is None or one.missed < risk for kept in selections.values() for one in kept)
-true = {"|m| raises the floors": (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()}
-=======
 save_data(selections, out, "selections")
 save_data(curves, out, "risk_curves")
 make_figure(usable, out)
 assert (selections["threshold"].isna() | (selections["missed"] < risk)).all()
-raised = (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()
->>>>>>> main
+true = {"|m| raises the floors": (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()}
 use.round(3)
 
 # %% [markdown]
