@@ -57,6 +57,9 @@ make_figure(figures.limits, out)
 near = 0.05 if np.ptp(data.counts.get(target, np.ones(1))) else 1e-6
 best = scores["ridge"]
 bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
+reach = best.ceiling is None or best.cosine.value < best.ceiling.value
+true = {"ridge lies between floor and ceiling": best.floor.value < best.cosine.value and reach}
+true["ridge is below what the best expects"] = bracket is None or best.cosine.value < bracket.high.value
 if bracket is not None:
     print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
 
@@ -90,6 +93,9 @@ for name, certificate in certificates.items():
 # %%
 said = {name: certificate.statements for name, certificate in certificates.items()}
 verdicts = {name: x["premises"].dominance.verdict for name, x in said.items()}
+premise = said["random"]["premises"].exact.p_value
+true["a random direction is one"] = verdicts["random"] != "supported" and 1e-4 < premise < 1 - 1e-4
+true["turned round it is refuted"] = verdicts["learned"] != "supported" or verdicts["turned round"] == "refuted"
 s = np.minimum(np.linalg.norm(p, axis=1), 1.0)
 bound = {"bound, orthogonal geometry": mixture_probability(levels, s, gamma, d)}
 save_data(experiment.curves({name: x["curve"] for name, x in said.items()}, bound), out, "survival")
@@ -124,14 +130,8 @@ metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "samplin
 metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
 metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": tested.fillna(0).to_dict("index")}
 metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
-reach = best.ceiling is None or best.cosine.value < best.ceiling.value
-true = {"ridge lies between floor and ceiling": best.floor.value < best.cosine.value and reach}
-true["ridge is below what the best expects"] = bracket is None or best.cosine.value < bracket.high.value
 assert pairs or bracket.high.value < bracket.low.value + 0.01
 assert (law["value"] - law["law"]).abs().max() < 0.02 and abs(scores["constant mean"].skill.value) < near
-premise = said["random"]["premises"].exact.p_value
-true["a random direction is one"] = verdicts["random"] != "supported" and 1e-4 < premise < 1 - 1e-4
-true["turned round it is refuted"] = verdicts["learned"] != "supported" or verdicts["turned round"] == "refuted"
 metrics["findings"] = established(true, not pairs or is_openmoji(data))
 assert pairs or verdicts["learned"] == "supported"
 assert ((tested["any"] <= tested["allowed"]) & (single <= tested["each"])).all(), tested

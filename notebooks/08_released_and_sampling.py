@@ -93,14 +93,14 @@ chosen.round(4)
 # %%
 mean, largest = table.set_index(["translation", "batch"]), int(batches["batch"].max())
 rows = {"linear": (LINEAR, 0), "ridge": (START, 0), "in_batches": (WHOLE, largest), "alone": (WHOLE, 1)}
-metrics = {"items": len(data), "seeds": seeds, "batch": largest, "fewest_steps": chosen.to_dict("records")}
-metrics |= {name: mean.loc[row].to_dict() for name, row in rows.items()}
-metrics["largest_difference"] = batches.loc[batches["batch"] == largest, "difference"].abs().max()
+metrics = {name: mean.loc[row].to_dict() for name, row in rows.items()} | {"items": len(data), "seeds": seeds}
+metrics |= {"batch": largest, "fewest_steps": chosen.to_dict("records")}
+metrics |= {"largest_difference": batches.query("batch == @largest")["difference"].abs().max()}
 found = {"in large batches the released score is the linear map's": metrics["largest_difference"] < 0.01}
-found["one row at a time is another model"] = metrics["alone"]["moved"] > 20 * metrics["in_batches"]["moved"]
-F = measured[(measured["translation"] == "F") & (measured["part"] == "test")]
-mean = F.groupby(["trained", "steps"])[["cosine", "agreement"]].mean()
-one, many = mean.loc["v"].loc[1], mean.loc["v"].loc[100]
+assert abs(metrics["alone"]["length"] - 1) < 1e-3, "row by row, F is a unit vector"
+found["row by row it is another model"] = metrics["alone"]["moved"] > 20 * metrics["in_batches"]["moved"]
+mean = measured.query("translation == 'F' and part == 'test'").groupby(["trained", "steps"]).mean(numeric_only=True)
+one, many = (mean.loc["v"].loc[steps] for steps in (1, 100))
 found["in v, one step is a function of the condition, many are a sample"] = one["agreement"] > many["agreement"]
 found["a sample has a lower cosine than the conditional mean"] = one["cosine"] > many["cosine"]
 found["trained as long, the noise is the worst to predict"] = mean.loc["eps", "cosine"].max() < one["cosine"]

@@ -3,10 +3,14 @@
 import ast
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jupytext
 import nbformat
+import numpy as np
+import papermill
 import pytest
 
 from analysis.paper import runner as notebooks
@@ -99,6 +103,46 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
     with pytest.raises(ValueError, match=words):
         notebooks.run(notebook(tmp_path, "raise SystemExit"), tmp_path / "out", values)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"m": 3}, "no parameter 'm'; it has out, n, name, rate"),
+        ({"n": "3"}, "parameter 'n' is '3', a value of type int"),
+    ],
+)
+def test_plain_papermill_stops_at_a_wrong_parameter_with_one_line(tmp_path, values, words):
+    path = notebook(tmp_path, "from analysis.paper.runner import strict\n\nstrict(globals())")
+    with pytest.raises(papermill.PapermillExecutionError) as stopped:
+        papermill.execute_notebook(str(path), str(tmp_path / "done.ipynb"), values, progress_bar=False)
+    assert stopped.value.traceback == [f"WrongParameter: papermill: {words}" + (" is needed" if "n" in values else "")]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_every_notebook_is_strict_with_its_parameters(text):
+    code = [cell.source for cell in jupytext.read(text).cells if cell.cell_type == "code"]
+    assert "strict(globals())" in code[1] + code[2]
+
+
+def test_a_finding_is_asserted_of_its_own_pairs_and_reported_of_others(capsys):
+    told = {"water is wet": np.bool_(True), "snow is black": np.bool_(False)}
+    assert notebooks.established(told, asserted=False) == {"water is wet": True, "snow is black": False}
+    assert capsys.readouterr().out == "holds here: water is wet\ndoes not hold here: snow is black\n"
+    with pytest.raises(AssertionError, match="snow is black"):
+        notebooks.established(told, asserted=True)
+
+
+def test_all_kernels_are_killed_by_one_call(tmp_path):
+    kernels, path = notebooks.Kernels(threads=1), notebook(tmp_path, "import time\ntime.sleep(600)")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(notebooks.run, path, tmp_path / "out", None, kernels)
+        while not kernels.managers:
+            time.sleep(0.05)
+        kernels.end()
+        with pytest.raises(Exception, match=r"(?i)kernel"):
+            running.result()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["toy.ipynb"]
 
 
 def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):

@@ -2,8 +2,11 @@
 
 import importlib
 import json
+import os
 import re
 import shutil
+import threading
+import time
 from base64 import b64decode
 from pathlib import Path
 
@@ -15,16 +18,21 @@ from PIL import Image
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import make as paper
 from analysis.paper import runner as notebooks
+from modtrans_core import PairedEmbeddings
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAPER_FOLDER = NOTEBOOKS.parent / "papers"
+pytestmark = pytest.mark.xdist_group("paper")  # made once in a run of the tests
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
+    """A paper of few pairs, whose modalities are neither image nor text."""
     folder = tmp_path_factory.mktemp("paper")
-    pairs = synthetic_pairs(1500, 16, 24, 0.5, 3, np.random.default_rng(0))[0]
-    pairs.save(folder / "pairs.npz")
+    pairs = synthetic_pairs(68, 16, 24, 0.5, 3, np.random.default_rng(0))[0]
+    arrays = {"sound": pairs.modality("image"), "scent": pairs.modality("text")}
+    few = PairedEmbeddings(arrays, {"scent": pairs.counts["text"]}, metadata={"independent": ["scent"]})
+    few.save(folder / "pairs.npz")
     pdf = paper.make(folder / "out", "smoke", folder / "pairs.npz")
     return folder, pdf
 
@@ -37,7 +45,7 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
     numbers = json.loads((folder / "out" / "numbers.json").read_text())
     names = [stage.name for stage in paper.stages("smoke")]
     assert set(names) < set(numbers)
-    scores = numbers["04_translation"]["routes"]["image → text"]
+    scores = numbers["04_translation"]["routes"]["sound → scent"]
     assert {"constant mean", "ridge", "poster, 1 step", "poster, 50 steps"} <= set(scores)
     assert f"{scores['ridge']['cosine']:.3f}" in text and f"{scores['poster, 1 step']['cosine']:.3f}" in text
     for name in names:
@@ -92,6 +100,54 @@ def test_an_interrupted_paper_goes_on_where_it_was(made, tmp_path, monkeypatch):
     assert ran == ["02_projection_residual"]
 
 
+def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp_path, monkeypatch):
+    folder, _ = made
+    out, ran = tmp_path / "out", []
+    shutil.copytree(folder / "out", out)
+
+    def again(notebook, results, *_):
+        ran.append(notebook.stem)
+        shutil.copytree(folder / "out" / "notebooks" / notebook.stem, results, dirs_exist_ok=True)
+
+    monkeypatch.setattr(notebooks, "run", again)
+    metrics = out / "notebooks" / "04_translation" / "metrics.json"
+    metrics.write_text(metrics.read_text().replace("0.", "1.", 1))
+    next((out / "notebooks" / "01_alignment_law" / "figures").iterdir()).unlink()
+    assert paper.make(out, "smoke", folder / "pairs.npz", only=["04_translation"]) == ["01_alignment_law"]
+    assert ran == ["04_translation"]
+    assert paper.make(out, "smoke", folder / "pairs.npz") == out / "paper.pdf"
+    assert ran == ["04_translation", "01_alignment_law"]
+
+
+def test_a_marker_of_another_kind_is_named(made, tmp_path):
+    (tmp_path / "modtrans-paper.json").write_text('{"paper": "modality-translation", "profile": 3, "pairs": null}')
+    with pytest.raises(ValueError, match=r"modtrans-paper.json: profile: 3, text is needed"):
+        paper.make(tmp_path, "smoke", made[0] / "pairs.npz")
+
+
+def test_profiles_and_papers_have_folders_of_their_own():
+    named = {paper.folder_of(name, profile).name for name in paper.PAPERS for profile in paper.PROFILES}
+    assert len(named) == 6 and {"modtrans-paper", "modtrans-paper-smoke", "modtrans-poster-tables"} <= named
+
+
+def test_if_one_notebook_fails_the_others_end(tmp_path, monkeypatch):
+    ended = threading.Event()
+
+    def run(notebook, results, parameters, kernels):
+        if notebook.stem == "01_alignment_law":
+            raise RuntimeError("01 failed")
+        while not kernels.ended:
+            time.sleep(0.01)
+        ended.set()
+        raise RuntimeError("its kernel died")
+
+    monkeypatch.setattr(notebooks, "run", run)
+    two = [stage for stage in paper.stages("smoke") if stage.name in ("01_alignment_law", "02_projection_residual")]
+    with pytest.raises(RuntimeError, match="01 failed"):
+        paper._run(two, tmp_path, "", {stage.name: "" for stage in two})
+    assert ended.is_set() or os.cpu_count() == 1
+
+
 def test_figures_made_twice_are_the_same_bytes(made, tmp_path):
     folder, _ = made
     stage = next(stage for stage in paper.stages("smoke") if stage.name == "01_alignment_law")
@@ -115,6 +171,10 @@ def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
         paper.make(tmp_path / "out", "quick")
     with pytest.raises(ValueError, match=r"none.npz: no such file"):
         paper.make(tmp_path / "out", "smoke", tmp_path / "none.npz")
+    with pytest.raises(ValueError, match="only: '07', one of 00_theorems"):
+        paper.make(tmp_path / "out", "smoke", only=["07"])
+    with pytest.raises(ValueError, match="source, target: sound, scent, --pairs is needed"):
+        paper.make(tmp_path / "out", "smoke", source="sound", target="scent")
     assert not (tmp_path / "out").exists()
 
 

@@ -67,6 +67,11 @@ class Stage:
     def notebook(self) -> Path:
         return project_folder("notebooks") / f"{self.name}.ipynb"
 
+    def own(self, named: Mapping[str, str]) -> dict[str, str]:
+        """Those of the names of modalities that the notebook takes; one that looks at no pair set takes none."""
+        known = runner.parameters(self.notebook) if self.pairs else ()
+        return {name: value for name, value in named.items() if name in known}
+
 
 def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
     """The notebooks of a paper in order, as its `paper.toml` lists them."""
@@ -160,7 +165,7 @@ def make(
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
     if pairs is not None:  # a bad pair set is refused before anything is made
         named = dict(zip(("source", "target"), routes(PairedEmbeddings.load(pairs), source, target)[0], strict=True))
-        planned = [replace(one, parameters={**one.parameters, **named}) if one.pairs else one for one in planned]
+        planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
     planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)

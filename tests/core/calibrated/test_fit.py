@@ -30,6 +30,16 @@ def fit(pairs, goal="cosine", landmarks=4096, **settings):
     return modtrans_core.fit(pairs, config=CalibratedConfig(landmarks, goal), device="cpu", **settings)
 
 
+def test_several_goals_together_are_what_each_is_alone():
+    pairs = data()
+    alone = [fit(pairs, goal) for goal in ("cosine", "balanced", "retrieval")]
+    facts, config = alone[0].facts, alone[0].config
+    pairing, goals = Pairing(pairs, "image", "text"), [one.config.goal for one in alone]
+    for one, other in zip(module.fit_goals(pairing, None, facts, config, alone[0].device, goals), alone, strict=True):
+        assert one.config == other.config
+        assert all(torch.equal(value, other.tensors()[name]) for name, value in one.tensors().items())
+
+
 def arrays(pairs):
     return [pairs.modality(name).astype(np.float64) for name in ("image", "text")]
 
