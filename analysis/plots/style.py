@@ -70,6 +70,7 @@ LABELS = {
     "set_size": "share of the gallery in a set",
 }
 """score -> what it is called on an axis"""
+PREDICTED = {"eps": r"$\epsilon$", "x0": "$x_0$", "v": "$v$", "v, joint": "$v$, joint"}
 
 
 def colour(index: int) -> str:
@@ -97,8 +98,8 @@ def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.Data
 
 
 def in_print(method: str) -> str:
-    """A method's name as a figure has it: gamma as the letter."""
-    return method.replace("gamma", "$\\gamma$")
+    """A method's name as a figure has it: gamma as the letter, what a network predicts as a formula."""
+    return PREDICTED.get(method, method.replace("gamma", "$\\gamma$"))
 
 
 def seeds(count: int) -> str:
@@ -149,7 +150,7 @@ def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
 
 
 def apart(places: np.ndarray, least: float) -> np.ndarray:
-    """The places (n,), each moved as little as it takes for `least` between any two, in the same order.
+    """The places (n,) in [0, 1], each moved as little as it takes for `least` between any two, in the same order.
 
     Examples
     --------
@@ -170,7 +171,8 @@ def apart(places: np.ndarray, least: float) -> np.ndarray:
 
 
 def _start(group: list[float], least: float) -> float:
-    return float(np.mean(group)) - least * (len(group) - 1) / 2
+    extent = least * (len(group) - 1)
+    return float(np.clip(np.mean(group) - extent / 2, 0.0, max(0.0, 1.0 - extent)))
 
 
 def ends(ax: Axes) -> None:
@@ -238,6 +240,7 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
         "mathtext.fontset": "stix",
         "font.size": size.font,
         "axes.titlesize": size.font,
+        "figure.titlesize": size.font,
         "axes.labelsize": size.font,
         **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), max(SMALLEST, size.font - 1)),
         "legend.frameon": False,
