@@ -115,8 +115,7 @@ def rows(ax: Axes, names: list[str]) -> None:
 
 def note(ax: Axes, text: str, at: tuple[Any, Any], by: tuple[float, float] = (3, 3), **look: Any) -> None:
     """A note in small type beside the point `at`, so many points of type away from it."""
-    look = {"fontsize": "legend.fontsize", "ha": "right" if by[0] < 0 else "left", **look}
-    look["fontsize"] = _settings()[look["fontsize"]]
+    look = {"fontsize": _small(), "ha": "right" if by[0] < 0 else "left", **look}
     ax.annotate(text, at, by, textcoords="offset points", **look)
 
 
@@ -132,7 +131,7 @@ def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
     wanted = [(name, (x, y), ink) for name, x, y, ink in names if np.isfinite(x) and np.isfinite(y)]
     to_axes = ax.transData + ax.transAxes.inverted()
     places = np.array([np.clip(to_axes.transform(at)[1], 0.0, 1.0) for _, at, _ in wanted])
-    size = _settings()["legend.fontsize"]
+    size = _small()
     line = 1.2 * size / (ax.get_window_extent().height / ax.figure.dpi * 72)
     for (name, at, ink), height in zip(wanted, apart(places, line), strict=True):
         arrow = {
@@ -216,11 +215,12 @@ def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Pat
 _SIZE = [Size()]
 
 
-def _settings() -> dict[str, Any]:
-    """Sizes of type of the style that is in force."""
+def _small() -> float:
+    """Points of small type, of the style that is in force."""
     import matplotlib as mpl
+    from matplotlib.font_manager import FontProperties
 
-    return mpl.rcParams
+    return float(FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points())
 
 
 @contextmanager

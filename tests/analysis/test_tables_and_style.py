@@ -54,15 +54,16 @@ def test_no_table_is_wider_than_a_page_and_every_row_has_its_cells():
         lines = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {columns}
         width = sum(
-            max(_printed(cell) for cell in column)
+            max(_printed(cell.strip().removesuffix(r" \\")) for cell in column)
             for column in zip(*(re.split(r"(?<!\\)&", line) for line in lines), strict=True)
         )
-        assert min(width, PAGE) * LETTER + columns * BETWEEN <= PAGE or "p{" in kinds
+        assert width * LETTER + columns * BETWEEN <= PAGE or "p{" in kinds
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs a LaTeX")
 def test_tables_compile_within_a_page(tmp_path):
-    head = r"\documentclass{article}\usepackage{booktabs}\textwidth=504pt\begin{document}\noindent"
+    rules = "".join(rf"\let\{rule}\hline" for rule in ("toprule", "midrule", "bottomrule"))  # booktabs comes by itself
+    head = rf"\documentclass{{article}}{rules}\textwidth=504pt\begin{{document}}\noindent"
     (tmp_path / "t.tex").write_text(f"{head}\n{latex(awkward())}\\end{{document}}", encoding="utf-8")
     found = run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0 and "Overfull" not in found.stdout, found.stdout[-1500:]

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pymupdf
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.text import Text
 
 from analysis.cli import VERBS_HERE
 from analysis.paper.tables import save_data
@@ -105,6 +107,6 @@ def test_names_beside_points_do_not_overlap_and_stay_within_the_axes():
         ax.set(xlim=(0, 1), ylim=(0, 1))
         beside(ax, [(f"name {number}", 0.5, 0.5, "k") for number in range(6)])
         figure.canvas.draw()
-        boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
-    assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:], strict=False))
+        boxes = sorted((Text.get_window_extent(text) for text in ax.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
     plt.close(figure)
