@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from modtrans_core import distributed
 from modtrans_core import run as runs
 from modtrans_core.checks import refuse_unless
-from modtrans_core.device import default_device
+from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
@@ -28,6 +28,7 @@ from modtrans_core.protocol import Facts, Method, Ranks, Translator
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict
+from modtrans_core.store.locks import holding
 from modtrans_core.vectors import present, several
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
@@ -132,6 +133,7 @@ def fit(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     split: Mapping[str, Any] | None = None,
+    log: runs.Log | None = None,
 ) -> Translator:
     """Fit a translator from `source` to `target`.
 
@@ -151,6 +153,8 @@ def fit(
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
+    log : called with (step, terms of the loss by name) every tenth step, beside `metrics.jsonl` in `out`: for
+        TensorBoard, Weights & Biases and their like. A closed form has no steps.
 
     Returns
     -------
@@ -160,7 +164,8 @@ def fit(
     Raises
     ------
     ValueError
-        Impossible pairs or settings, a folder that holds another run, a training that diverged.
+        Impossible pairs or settings, a folder that holds another run or that another process writes, a training that
+        diverged.
 
     Warns
     -----
@@ -178,7 +183,7 @@ def fit(
     name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
-    place = torch.device(device) if device else default_device()
+    place = device_of(device)
     chosen = method(name)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -188,23 +193,26 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
-    run = None
-    if out is not None:
-        more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
-        run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
-        if resume and runs.is_finished(out):
-            return load(out, place)
-    seen = Seen.of(parts, (source, target), place)
-    facts, speaks = facts._replace(seen=seen), distributed.is_main()
-    with reporting(progress if speaks else silent, 1, "fit", "step") as report:
-        held = None if validation is None else Pairing(validation, source, target)
-        translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
-    skill = None
-    if speaks and validation is not None and not chosen.leaves_out:
-        skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
-    skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
-    if run:
-        run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
+    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
+    with holding(out) if out is not None and distributed.is_main() else nullcontext():
+        run = None
+        if out is not None:
+            more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
+            run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
+            run.log = log
+            if resume and runs.is_finished(out):
+                return load(out, place)
+        seen = Seen.of(parts, (source, target), place)
+        facts, speaks = facts._replace(seen=seen), distributed.is_main()
+        with reporting(progress if speaks else silent, 1, "fit", "step") as report:
+            held = None if validation is None else Pairing(validation, source, target)
+            translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+        skill = None
+        if speaks and validation is not None and not chosen.leaves_out:
+            skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
+        skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
+        if run:
+            run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator
@@ -234,7 +242,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
             facts = facts._replace(seen=Seen.restored(seen))
-    place = torch.device(device) if device else default_device()
+    place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
