@@ -109,12 +109,15 @@ def _cells(frame: pd.DataFrame, name: Any, decimals: int) -> list[str]:
 def _cell(value: Any, sd: Any, decimals: int) -> str:
     if value is None or value != value:
         return "--"
-    if isinstance(value, (bool, str)) or not isinstance(value, Real):
-        return {True: "yes", False: "no"}.get(value, str(value).replace("gamma", "γ").translate(SYMBOLS))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, Real):
+        return str(value).replace("gamma", "γ").translate(SYMBOLS)
+    plain = float(value)
     if isinstance(value, Integral):
-        return f"{value:,}" if value >= 0 else f"${value:,}$"
-    small = 0 < abs(value) < 10.0**-decimals and decimals > 0
-    number = f"{value:.1e}" if small and (sd is None or sd != sd) else f"{value:,.{decimals}f}"
+        return f"{plain:,.0f}" if plain >= 0 else f"${plain:,.0f}$"
+    small = 0 < abs(plain) < 10.0**-decimals and decimals > 0
+    number = f"{plain:.1e}" if small and (sd is None or sd != sd) else f"{plain:,.{decimals}f}"
     if sd is not None and sd == sd:
         return rf"${number} \pm {sd:,.{decimals}f}$"
     return f"${number}$" if number.startswith("-") else number
