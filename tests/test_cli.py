@@ -244,7 +244,7 @@ class TestCompare:
     [
         (["paper", "--profile", "smoke", "--out", "made"], "typst", "paper"),
         (["compare", "pairs.npz", "--out", "made"], "matplotlib", "analysis"),
-        (["tables", "--out", "made"], "jinja2", "analysis"),
+        (["tables", "--out", "made"], "seaborn", "analysis"),
         (["bench", "--out", "made"], "pandas", "analysis"),
         (["caption", "run", "pairs.npz", "made.csv", "--decoder", "d.pt"], "transformers", "downstream"),
         (["generate", "run", "pairs.npz", "made", "--model", "m"], "diffusers", "downstream"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PAGE = 504.0
 """width of a page's text in points"""
-LETTER, BETWEEN = 4.25, 6.0
+LETTER, BETWEEN = 4.4, 6.0
 """points that a letter takes at most on average, in footnote size, and that lie between two columns"""
 WRAPPED = 36
 """letters, from which on a column of text is broken into lines"""
@@ -54,7 +54,7 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"method": ["ridge"], "recall_at_1": [0.5], "recall_at_1_sd": [0.01], "gallery": [789]})
     >>> print(latex(frame))
-    {\\footnotesize\\setlength{\\tabcolsep}{3pt}
+    {\\footnotesize\\setlength{\\tabcolsep}{3pt}\\noindent
     \\begin{tabular}{lrr}
     \\toprule
     method & R@1 & gallery \\\\
@@ -67,7 +67,7 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
     """
     shown = [name for name in frame if not (str(name).endswith("_sd") and str(name)[:-3] in frame)]
     cells = {name: _cells(frame, name, decimals) for name in shown}
-    text = {name: not any(isinstance(value, Real) for value in frame[name].astype(object)) for name in shown}
+    text = {name: not any(isinstance(value, Real) for value in frame[name].dropna()) for name in shown}
     letters = {name: max(map(_printed, (_header(name), *cells[name]))) for name in shown}
     width = {name: LETTER * (min(letters[name], WRAPPED) if text[name] else letters[name]) + BETWEEN for name in shown}
     keys: list[Any] = []
@@ -80,11 +80,11 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
         if len(blocks[-1]) > len(keys) and sum(width[other] for other in blocks[-1][len(keys) :]) + width[name] > room:
             blocks.append([*keys])
         blocks[-1].append(name)
-    lines = [r"{\footnotesize\setlength{\tabcolsep}{3pt}"]
+    lines = [r"{\footnotesize\setlength{\tabcolsep}{3pt}\noindent"]
     for number, block in enumerate(blocks):
         wrapped = f"p{{{LETTER * WRAPPED:.0f}pt}}"
         kinds = ("r" if not text[name] else wrapped if letters[name] > WRAPPED else "l" for name in block)
-        lines += [r"\par\medskip"] * (number > 0) + [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule"]
+        lines += [r"\par\medskip\noindent"] * (number > 0) + [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule"]
         body = zip(*(cells[name] for name in block), strict=True)
         head, *rest = (" & ".join(row) + r" \\" for row in ([_header(name) for name in block], *body))
         lines += [head, r"\midrule", *rest, r"\bottomrule", r"\end{tabular}"]
@@ -109,12 +109,15 @@ def _cells(frame: pd.DataFrame, name: Any, decimals: int) -> list[str]:
 def _cell(value: Any, sd: Any, decimals: int) -> str:
     if value is None or value != value:
         return "--"
-    if isinstance(value, (bool, str)) or not isinstance(value, Real):
-        return {True: "yes", False: "no"}.get(value, str(value).replace("gamma", "γ").translate(SYMBOLS))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, Real):
+        return str(value).replace("gamma", "γ").translate(SYMBOLS)
+    plain = float(value)
     if isinstance(value, Integral):
-        return f"{value:,}" if value >= 0 else f"${value:,}$"
-    small = 0 < abs(value) < 10.0**-decimals and decimals > 0
-    number = f"{value:.1e}" if small and (sd is None or sd != sd) else f"{value:,.{decimals}f}"
+        return f"{plain:,.0f}" if plain >= 0 else f"${plain:,.0f}$"
+    small = 0 < abs(plain) < 10.0**-decimals and decimals > 0
+    number = f"{plain:.1e}" if small and (sd is None or sd != sd) else f"{plain:,.{decimals}f}"
     if sd is not None and sd == sd:
         return rf"${number} \pm {sd:,.{decimals}f}$"
     return f"${number}$" if number.startswith("-") else number

@@ -48,7 +48,7 @@ def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
         ax.set_axis_off()
     for ax in axes[1:]:
         ax.set_ylabel("")
-    axes[0].legend(loc="upper left")
+    axes[0].legend(loc="upper right")
     return figure
 
 

@@ -55,7 +55,7 @@ def shrinking(lengths: pd.DataFrame, ax: Axes | None = None, k: int = 10) -> Axe
     ax.axhline(centered[f"recall_at_{k}"], linestyle=":", label="centered, measured", **RULE)
     for t, row in raw.iterrows():
         at = (row["cosine"], row[f"recall_at_{k}"])
-        aside = (-3, 3) if t < 1 else (3, 3)  # clear of the line, which turns near t = 1
+        aside = (-3, 3) if t < 1 else (3, 3) if t == 1 else (-1, -9)  # clear of the line, which turns near t = 1
         note(ax, f"{t:g}", at, aside, color=colour(0))
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(r"test cosine of mean $+\ t\,\delta$ (numbers: $t$)")

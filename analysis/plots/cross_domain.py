@@ -55,5 +55,6 @@ def home_and_away(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Ax
         for (crossing, route), cell in cells
     ]
     rows(ax, names)
-    ax.set_xlabel(f"{LABELS[score]} (full: trained at home, open: away)")
+    said = "floor" if score == "cosine" else "chance"
+    ax.set_xlabel(f"{LABELS[score]} (full: trained at home, open: away;\n{DRAWN[0]}: the {said})")
     return ax

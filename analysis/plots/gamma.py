@@ -125,12 +125,12 @@ def levels(
     """
     ax = ax or plt.gca()
     gamma = np.linspace(0.0, largest, 401)
-    ax.plot(gamma, ceiling(s, gamma), "-", color=INK, linewidth=0.8, label="the residual itself, $u=1$")
+    ax.plot(gamma, ceiling(s, gamma), "-", color=INK, linewidth=0.8, label="the residual\nitself, $u=1$")
     for i, d in enumerate(dimensions, 1):
-        ax.plot(gamma, guaranteed_level(delta, s, gamma, d, geometry), label=f"guaranteed, $d$ = {d:,}", **line(i))
+        ax.plot(gamma, guaranteed_level(delta, s, gamma, d, geometry), label=f"$d$ = {d:,}", **line(i))
     ax.axhline(s, linestyle=":", label=rf"$\gamma=0$, $s={s:.3g}$", **RULE)
     ax.set(xlabel=r"$\gamma$", ylabel=f"cosine, guaranteed at {1 - delta:g}", xlim=(0, largest))
-    _legend_above(ax, 2)
+    ends(ax)
     return ax
 
 

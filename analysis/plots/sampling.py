@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.released import LINEAR, WHOLE
 from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
-from analysis.plots.style import COLUMN, LABELS, PAGE, colour, ends, over_seeds, panels, seeds
+from analysis.plots.style import COLUMN, GREY, LABELS, PAGE, RULE, colour, ends, note, over_seeds, panels, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +38,21 @@ def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str
     for ax, score in zip(axes, scores, strict=True):
         quality_against_steps(runs, score, translation, ax)
     ends(axes[-1])
+    for ax, score in zip(axes, scores, strict=True):
+        if score == "centered_recall_at_10":
+            _limit(ax, 10 / runs["gallery"].iloc[0], "chance", ":")
+        elif score == "cosine":
+            _limit(ax, runs.loc[runs["part"] == "test", "floor"].mean(), "floor", "--")
     figure.suptitle(
         f"${translation}$, {runs['route'].iloc[0]}, gallery {runs['gallery'].iloc[0]:.0f}, "
-        f"{seeds(runs['seed'].nunique())}"
+        f"{seeds(runs['seed'].nunique())}; a line: what the network predicts"
     )
     return figure
+
+
+def _limit(ax: Axes, at: float, name: str, linestyle: str) -> None:
+    ax.axhline(at, linestyle=linestyle, **RULE)
+    note(ax, name, (ax.get_xlim()[1], at), (-1, 2), color=GREY)
 
 
 def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -70,6 +70,7 @@ LABELS = {
     "set_size": "share of the gallery in a set",
 }
 """score -> what it is called on an axis"""
+PREDICTED = {"eps": r"$\epsilon$", "x0": "$x_0$", "v": "$v$", "v, joint": "$v$, joint"}
 
 
 def colour(index: int) -> str:
@@ -97,8 +98,8 @@ def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.Data
 
 
 def in_print(method: str) -> str:
-    """A method's name as a figure has it: gamma as the letter."""
-    return method.replace("gamma", "$\\gamma$")
+    """A method's name as a figure has it: gamma as the letter, what a network predicts as a formula."""
+    return PREDICTED.get(method, method.replace("gamma", "$\\gamma$"))
 
 
 def seeds(count: int) -> str:
@@ -114,8 +115,7 @@ def rows(ax: Axes, names: list[str]) -> None:
 
 def note(ax: Axes, text: str, at: tuple[Any, Any], by: tuple[float, float] = (3, 3), **look: Any) -> None:
     """A note in small type beside the point `at`, so many points of type away from it."""
-    look = {"fontsize": "legend.fontsize", "ha": "right" if by[0] < 0 else "left", **look}
-    look["fontsize"] = _settings()[look["fontsize"]]
+    look = {"fontsize": _small(), "ha": "right" if by[0] < 0 else "left", **look}
     ax.annotate(text, at, by, textcoords="offset points", **look)
 
 
@@ -131,7 +131,7 @@ def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
     wanted = [(name, (x, y), ink) for name, x, y, ink in names if np.isfinite(x) and np.isfinite(y)]
     to_axes = ax.transData + ax.transAxes.inverted()
     places = np.array([np.clip(to_axes.transform(at)[1], 0.0, 1.0) for _, at, _ in wanted])
-    size = _settings()["legend.fontsize"]
+    size = _small()
     line = 1.2 * size / (ax.get_window_extent().height / ax.figure.dpi * 72)
     for (name, at, ink), height in zip(wanted, apart(places, line), strict=True):
         arrow = {
@@ -149,7 +149,7 @@ def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
 
 
 def apart(places: np.ndarray, least: float) -> np.ndarray:
-    """The places (n,), each moved as little as it takes for `least` between any two, in the same order.
+    """The places (n,) in [0, 1], each moved as little as it takes for `least` between any two, in the same order.
 
     Examples
     --------
@@ -170,7 +170,8 @@ def apart(places: np.ndarray, least: float) -> np.ndarray:
 
 
 def _start(group: list[float], least: float) -> float:
-    return float(np.mean(group)) - least * (len(group) - 1) / 2
+    extent = least * (len(group) - 1)
+    return float(np.clip(np.mean(group) - extent / 2, 0.0, max(0.0, 1.0 - extent)))
 
 
 def ends(ax: Axes) -> None:
@@ -214,11 +215,12 @@ def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Pat
 _SIZE = [Size()]
 
 
-def _settings() -> dict[str, Any]:
-    """Sizes of type of the style that is in force."""
+def _small() -> float:
+    """Points of small type, of the style that is in force."""
     import matplotlib as mpl
+    from matplotlib.font_manager import FontProperties
 
-    return mpl.rcParams
+    return float(FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points())
 
 
 @contextmanager
@@ -238,6 +240,7 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
         "mathtext.fontset": "stix",
         "font.size": size.font,
         "axes.titlesize": size.font,
+        "figure.titlesize": size.font,
         "axes.labelsize": size.font,
         **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), max(SMALLEST, size.font - 1)),
         "legend.frameon": False,

@@ -84,7 +84,8 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
         own = INK if method == OURS else own
         if mean[method] < edge:
             ax.plot(left + 0.03 * (right - left), y, "o", color=own, markersize=2.5)
-            note(ax, f"{mean[method]:.3f}", (left + 0.03 * (right - left), y), (4, 0), va="center")
+            note(ax, f"{mean[method]:.3f}".replace("-", "−"), (left + 0.03 * (right - left), y), (4, 0), va="center")
+            ax.set_xticks([tick for tick in ax.get_xticks() if left + 0.1 * (right - left) < tick < right])
             ax.text(0.075, 0, "//", transform=ax.transAxes, ha="center", va="center", backgroundcolor="white",
                     bbox={"pad": 0, "facecolor": "white", "edgecolor": "none"}, zorder=5)  # fmt: skip
             continue

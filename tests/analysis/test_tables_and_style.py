@@ -1,17 +1,21 @@
 """Tables and figures as files."""
 
+import re
+import shutil
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
+from subprocess import run
 
 import nbformat
 import pandas as pd
 import pymupdf
+import pytest
 from matplotlib import pyplot as plt
 from nbclient import NotebookClient
 from PIL import Image
 
-from analysis.paper.tables import mean_and_spread, nested, save_table
+from analysis.paper.tables import BETWEEN, LETTER, PAGE, _printed, latex, mean_and_spread, nested, save_table
 from analysis.plots.style import line, paper_style, point, save_figure
 
 
@@ -20,8 +24,49 @@ def test_a_table_keeps_every_digit_in_csv_and_rounds_in_latex(tmp_path):
     save_table(frame, tmp_path, "t")
     assert pd.read_csv(tmp_path / "tables" / "t.csv")["cosine"][0] == 1 / 3
     lines = (tmp_path / "tables" / "t.tex").read_text().splitlines()
-    assert lines[0] == r"\begin{tabular}{lrr}" and lines[2] == r"method\_name & cosine & n \\"
-    assert lines[4:6] == [r"ridge \& co & 0.333 & 10 \\", r"50\% & -- & 20 \\"]
+    assert lines[1] == r"\begin{tabular}{lrr}" and lines[3] == r"method name & cosine & n \\"
+    assert lines[5:7] == [r"ridge \& co & 0.333 & 10 \\", r"50\% & -- & 20 \\"]
+
+
+def awkward():
+    """What a table can hold: names with signs of LaTeX, a sentence, one seed, many columns."""
+    frame = pd.DataFrame(
+        {"route": ["image → text | 5% & <b>", "a_b ^ ~ \\ # {x} $"], "method": ["ridge + gamma F", "√2 × γ"]}
+    )
+    for number in range(14):
+        frame = frame.assign(
+            **{f"centered_recall_at_{number}": [0.5, -0.25], f"centered_recall_at_{number}_sd": [0.01, None]}
+        )
+    return frame.assign(runs=[3, 1], why=["a sentence that is far too long for one line of any column " * 2, None])
+
+
+def test_a_value_and_its_deviation_share_a_cell_and_one_seed_has_none():
+    text = latex(awkward())
+    assert r"$0.500 \pm 0.010$" in text and "$-0.250$ &" in text and "sd" not in text.replace("\\smallskip", "")
+    assert "centered R@3" in text and r"ridge + $\gamma$ F" in text
+
+
+def test_no_table_is_wider_than_a_page_and_every_row_has_its_cells():
+    blocks = re.findall(r"\\begin{tabular}{(.*?)}\n(.*?)\\end{tabular}", latex(awkward()), re.S)
+    assert len(blocks) > 1, "what is wider goes on below"
+    for kinds, body in blocks:
+        columns = len(re.sub(r"p{\w+}?", "l", kinds))
+        lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {columns}
+        width = sum(
+            max(_printed(cell.strip().removesuffix(r" \\")) for cell in column)
+            for column in zip(*(re.split(r"(?<!\\)&", line) for line in lines), strict=True)
+        )
+        assert width * LETTER + columns * BETWEEN <= PAGE or "p{" in kinds
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs a LaTeX")
+def test_tables_compile_within_a_page(tmp_path):
+    rules = "".join(rf"\let\{rule}\hline" for rule in ("toprule", "midrule", "bottomrule"))  # booktabs comes by itself
+    head = rf"\documentclass{{article}}{rules}\textwidth=504pt\begin{{document}}\noindent"
+    (tmp_path / "t.tex").write_text(f"{head}\n{latex(awkward())}\\end{{document}}", encoding="utf-8")
+    found = run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0 and "Overfull" not in found.stdout, found.stdout[-1500:]
 
 
 def test_mean_and_spread_of_runs():

@@ -138,7 +138,9 @@ def listing(root):
     found = {}
     for path in root.rglob("*"):
         stat = path.lstat()
-        found[path.relative_to(root).as_posix()] = None if path.is_dir() and not path.is_symlink() else (stat.st_size, stat.st_mtime_ns)
+        found[path.relative_to(root).as_posix()] = (
+            None if path.is_dir() and not path.is_symlink() else (stat.st_size, stat.st_mtime_ns)
+        )
     return found
 
 

@@ -126,7 +126,10 @@ def test_the_whole_run_with_pretenders(tmp_path, monkeypatch):
     one = named["one row, calibrated: seconds (at most)"]
     assert one["value"] == copy["row_seconds"] > 1 / copy["many"] and one["reached"]
     assert "fit to 96 pairs, calibrated: seconds (at most)" not in named, "of so few nothing is required"
-    assert len(speed.both(content).axes) == 2
+    shown = speed.measured(content)
+    assert len(speed.speed(shown).axes) == 2 and set(shown["what"]) == {"train", "translate"}
+    assert list(shown["name"][: len(shown) // 2]) == [row["name"] for row in content["contenders"]]
+    assert (shown["low"] <= shown["rate"]).all() and (shown["rate"] <= shown["high"]).all()
 
 
 def test_the_limit_is_that_of_what_is_scarcer_products_or_memory():

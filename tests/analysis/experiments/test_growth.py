@@ -7,7 +7,7 @@ import torch
 
 from analysis.experiments import growth
 from analysis.experiments.trial import Trial
-from analysis.plots.growth import everything
+from analysis.plots.growth import growth as drawn
 from modtrans_core import PairedEmbeddings, fit, preset
 from modtrans_core.calibrated import network
 
@@ -77,10 +77,10 @@ def test_what_is_held_out_is_translated_by_a_fit_that_has_not_seen_it(trial, mon
 
 def test_the_figure_has_a_row_a_set_and_the_best_cosine(table):
     both = pd.concat([table.assign(set="few"), table.assign(set="many")])
-    figure = everything(both, 0.9)
+    figure = drawn(both)
     assert [ax.get_title() for ax in figure.axes] == ["few", "", "", "many", "", ""]
     for ax in (figure.axes[0], figure.axes[1]):
-        assert any(set(line.get_ydata()) == {0.9} for line in ax.lines)
+        assert any(set(line.get_ydata()) == {growth.BEST} for line in ax.lines)
 
 
 def test_the_base_has_no_network_of_its_own(trial, monkeypatch):

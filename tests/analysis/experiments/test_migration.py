@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments import migration as module
 from analysis.experiments.migration import FULL, KINDS, NEW, OLD, STALE, Search, certificates, coverage, migration
 from analysis.experiments.trial import Trial
-from analysis.plots.migration import every_change, limits
+from analysis.plots.migration import limits_by_kind, retained
 from modtrans_core import PairedEmbeddings
 from modtrans_core.vectors import unit
 
@@ -98,7 +98,7 @@ def test_certificates_hold_in_the_whole_index_and_competitors_make_them_sharp(tr
     assert rows.loc["small gallery", "p"] < 1e-6, "another number: neighbours are missing"
     by_draw = found.limits.pivot(index="draw", columns="kind", values="limit")
     assert (by_draw["at random"] <= by_draw["all re-embedded"] + 1e-9).all(), "a bound of the same queries"
-    limits(found.limits, plt.figure().gca())
+    limits_by_kind(found.limits, plt.figure().gca())
     plt.close("all")
 
 
@@ -109,6 +109,6 @@ def test_limits_that_miss_too_often_are_found_out():
 
 
 def test_the_figure_has_a_panel_for_each_change(table):
-    figure = every_change(table)
+    figure = retained(table)
     assert len(figure.axes) == 4 and len(figure.axes[0].get_legend_handles_labels()[1]) >= 5
     plt.close("all")

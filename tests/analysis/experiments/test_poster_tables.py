@@ -25,7 +25,7 @@ from analysis.experiments.poster_tables import (
     verdict,
 )
 from analysis.experiments.trial import Trial
-from analysis.plots.poster_tables import beside
+from analysis.plots.poster_tables import poster
 from modtrans_core.cli.verb import run
 from modtrans_core.vectors import unit
 
@@ -278,7 +278,7 @@ class TestAllTables:
 
     def test_the_figure_has_a_line_for_each_printed_number(self):
         frame = as_frame([row for number in REGISTRY for row in complete(number, [])])
-        figure = beside(frame)
+        figure = poster(frame)
         assert sum(len(ax.get_yticks()) for ax in figure.axes) == len(PRINTED)
         plt.close(figure)
 

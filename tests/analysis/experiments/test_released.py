@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from analysis.experiments.released import LINEAR, START, WHOLE, in_batches, reduced, released, row_by_row
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.experiments.trial import Trial
-from analysis.plots.sampling import batch_sizes
+from analysis.plots.sampling import of_batches
 from analysis.theory.gamma import general_cosine
 from analysis.translators.released import ReleasedConfig
 from modtrans_core import fit
@@ -87,7 +87,7 @@ def test_the_larger_the_batch_the_less_is_left_of_F(frame):
 
 
 def test_the_figure_has_a_curve_and_its_linear_map(frame):
-    ax = batch_sizes(frame)
+    ax = of_batches(frame)
     curve, linear = ax.get_lines()
     assert list(curve.get_xdata()) == [1, 64, 2048]
     assert set(linear.get_ydata()) == {frame.loc[frame["translation"] == LINEAR, "cosine"].item()}

@@ -1,6 +1,7 @@
 """The role of the residual, on synthetic pairs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
@@ -15,11 +16,11 @@ from analysis.experiments.residual_role import (
     conformal_sets,
     mirrored,
     residual_role,
-    usable,
+    which_usable,
 )
 from analysis.experiments.synthetic import mirrored_pairs, synthetic_pairs
 from analysis.experiments.trial import Trial
-from analysis.plots.residual_role import differences, reliability_diagram
+from analysis.plots.residual_role import diagram, difference
 from analysis.theory.confidence import mean_interval
 from analysis.theory.conformal import ConformalFloor
 from analysis.theory.draws import energy_score
@@ -116,13 +117,14 @@ def test_differences_are_paired_and_their_intervals_of_groups_or_of_trials(role)
 def test_what_may_be_used_is_the_statements_of_the_test_pairs(role):
     np.testing.assert_allclose(role.observed.of_items(role.observed.cosine), role.cosines["observed"], atol=1e-6)
     np.testing.assert_allclose(role.observed.of_items(role.observed.expected), role.cosines["expected"], atol=1e-6)
-    selections, curves, table = usable([role], 0.5, 0.3, 0.8)
-    assert selections["items"] == [select(role.observed, 0.5, 0.95, risk=0.3)]
-    assert curves["groups"][0].coverage[-1] == 1.0
-    assert table["coverage_of_items"][0] == selections["items"][0].coverage > 0
+    selections, curves, table = which_usable([role], 0.5, 0.3, 0.8)
+    of_items = select(role.observed, 0.5, 0.95, risk=0.3)
+    assert selections.set_index("of").loc["items", "threshold"] == of_items.threshold
+    assert curves[curves["of"] == "groups"]["coverage"].iloc[-1] == 1.0
+    assert table["coverage_of_items"][0] == of_items.coverage > 0
     assert table["margin"][0] == ConformalFloor.of(role.observed, 0.8).margin["all"]
     assert -1 < table["same_floor"][0] < 1 and abs(table["floor"][0] - table["same_floor"][0]) < 0.1
-    rare = usable([role], 0.99, 0.01, 0.999)[2]
+    rare = which_usable([role], 0.99, 0.01, 0.999)[2]
     assert rare["coverage_of_items"][0] == 0 and rare[["margin", "floor", "same_floor"]].isna().all(axis=None)
 
 
@@ -145,10 +147,12 @@ def test_of_several_conditions_the_first_is_translated_and_without_steps_there_i
 def test_figures_return_their_axes(role, needed):
     found = reliability(role.cosines["expected"], role.cosines["observed"], role.cosines["group"], bins=5)
     _, (left, right) = plt.subplots(1, 2)
-    assert reliability_diagram(found, left) is left
+    facts = pd.Series({**found._asdict(), "seed": 0})
+    assert diagram(pd.DataFrame(found.bins), facts, left) is left
     _, apart = compared([role, *needed])
     shown = apart[(apart["law"] != MEAN) | (apart["measure"] != "energy")]
-    assert differences(shown, "energy", right) is right
+    named = [name for name, *_ in difference(shown, "energy", right)]
+    assert named == right.get_legend_handles_labels()[1]
     assert [tick.get_text() for tick in right.get_yticklabels()] == [law for law in LAWS if law != SIMPLEST]
     assert len(right.get_legend_handles_labels()[1]) == 2
     drawn = right.containers[0].lines[0]

@@ -11,7 +11,7 @@ from analysis.experiments.retrieval import MEASURES, WAYS, Sheet, gains, needed,
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.experiments.trial import Trial
 from analysis.paper.tables import mean_and_spread
-from analysis.plots.retrieval import contact_sheet, recalls
+from analysis.plots.retrieval import blocks, recalls
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.scores import score
 from modtrans_core.vectors import unit
@@ -96,7 +96,7 @@ def test_gains_are_of_what_needs_no_other_query_and_of_the_least_and_the_most():
 def test_the_contact_sheet_frames_what_is_right_and_the_figure_opens_what_is_transductive(found):
     picture = {name: np.full((4, 4, 3), 9 * i, np.uint8) for i, name in enumerate("abc")}
     shown = Sheet(["a", "b"], {"plain": np.array([["a", "b"], ["c", "a"]]), "dual": np.array([["b", "a"], ["b", "c"]])})
-    figure = contact_sheet(shown, picture, {name: f"query {name}" for name in "abc"})
+    figure = blocks(shown.table(), picture, {name: f"query {name}" for name in "abc"})
     (ax,) = figure.axes
     assert len(ax.images) == 2 + 8 and {text.get_text() for text in ax.texts} >= {"query a", "plain", "dual"}
     framed = [patch.get_xy() for patch in ax.patches if patch.get_linewidth() > 1]

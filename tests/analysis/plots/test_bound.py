@@ -10,7 +10,7 @@ from analysis.plots import bound as figures
 
 def test_the_excess_falls_where_f_is_perpendicular_and_tends_to_its_limits_where_it_is_not():
     figure, ax = plt.subplots()
-    assert figures.overstatement([16, 256, 4096], [0.6, 0.9], 1.0, ax) is ax
+    assert figures.excess_by_dimension([16, 256, 4096], [0.6, 0.9], 1.0, ax) is ax
     kept, *uniform = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 3]
     assert kept[-1] * 4096 == pytest.approx(stats.norm.pdf(1.0), rel=1e-3)
     limits = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":" and len(line.get_xdata()) == 2]

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 
+from analysis.experiments.limits_certificates import curves
 from analysis.plots import certificates as figures
 from analysis.theory.certify import Observed, curve
 from analysis.theory.selective import risk_curve, select
@@ -14,12 +16,12 @@ def test_curves_bands_and_dominance():
     rng = np.random.default_rng(21)
     figure, axes = plt.subplots(1, 2)
     found = curve(Observed.of(rng.uniform(0.2, 0.8, 50)), np.linspace(0, 1, 30), 0.9)
-    bounds = {"bound": (np.array([0.0, 1.0]), np.array([1.0, 0.0]))}
-    assert figures.survival({"one": found}, bounds, axes[0]) is axes[0]
+    bands = curves({"one": found}, {"bound": np.linspace(1.0, 0.0, 30)})
+    assert figures.reached(bands, axes[0]) is axes[0]
     assert len(axes[0].lines) == 4
     np.testing.assert_array_equal(axes[0].lines[0].get_ydata(), found.observed)
     v = rng.random(500)
-    assert figures.dominance({"random": v, "poor": v**2}, 0.01, axes[1]) is axes[1]
+    assert figures.above_chance(figures.share_beaten({"random": v, "poor": v**2}, 0.01), axes[1]) is axes[1]
     uniform, poor, critical = (axes[1].lines[i].get_ydata() for i in range(3))
     assert uniform.max() < critical[0] < poor.max()
     plt.close(figure)
@@ -30,8 +32,10 @@ def test_risk_against_coverage():
     observed = Observed.of(np.where(np.random.default_rng(22).random(400) > score, 0.4, 0.6), expected=score)
     risks, found = risk_curve(observed, 0.5), select(observed, 0.5, 0.95, risk=0.3)
     figure, ax = plt.subplots()
+    both = pd.concat([pd.DataFrame(risks._asdict()).assign(of=of) for of in ("one", "other")])
     none = replace(found, threshold=None)
-    assert figures.risk_coverage({"one": risks, "other": risks}, {"one": found, "other": none}, 0.3, ax) is ax
+    chosen = pd.DataFrame([{**vars(own), "of": of} for of, own in (("one", found), ("other", none))])
+    assert figures.risk_coverage(both, chosen, ax) is ax
     line, point, *_ = ax.lines
     np.testing.assert_array_equal(line.get_xydata(), np.transpose([risks.coverage, risks.missed]))
     assert point.get_xydata().tolist() == [[found.coverage, found.missed]] and len(ax.lines) == 4

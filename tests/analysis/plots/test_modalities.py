@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis.plots.modalities import answers, controls
+from analysis.plots.modalities import answers, found
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_controls_show_paired_full_and_shuffled_open_beside_chance(ax):
         for training, value in (("paired", paired), ("shuffled", 0.1))
         for seed in (-1, 1)
     ]
-    controls(pd.DataFrame(rows), ax)
+    found(pd.DataFrame(rows), ax)
     assert points(ax) == [(0.4, True), (0.1, False), (0.8, True), (0.1, False)]
     assert [label.get_text().split("\n")[1] for label in ax.get_yticklabels()] == [
         "by group, gallery 100",

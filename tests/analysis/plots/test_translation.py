@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import NOTE, in_print, paper_style
+from analysis.plots.style import in_print, paper_style
 from analysis.plots.translation import summary
 
 
-def test_what_is_far_below_the_floor_is_an_arrow_and_leaves_room_for_the_others():
+def test_what_is_far_below_the_floor_is_beyond_a_break_and_leaves_room_for_the_others():
     cosines = {"constant mean": 0.67, "ridge": 0.74, "poster, 50 steps": 0.63, "poster, gamma 0": -0.37}
     scores = pd.DataFrame({"method": list(cosines), "cosine": list(cosines.values()), "seed": 0, "route": "a → b"})
     with paper_style():
@@ -17,9 +17,11 @@ def test_what_is_far_below_the_floor_is_an_arrow_and_leaves_room_for_the_others(
     left, right = ax.get_xlim()
     assert 0.5 < left < 0.63 and right < 0.8
     notes = {text.get_text(): text.get_window_extent() for text in ax.texts}
-    assert set(notes) == {"0.670", "0.740", "0.630", r"$\leftarrow$ -0.370"}
+    assert set(notes) == {"0.670", "0.740", "0.630", "−0.370", "//", "floor 0.670"}
     frame = ax.get_window_extent()
+    broken = notes.pop("//")
     assert all(box.x0 >= frame.x0 - 1 and box.y0 >= frame.y0 for box in notes.values()), "each is to be seen"
+    assert all(ax.transData.transform((tick, 0))[0] > broken.x1 for tick in ax.get_xticks()), "it has no scale there"
     floor = ax.transData.transform((0.67, 0))[0]
     assert not any(box.x0 < floor < box.x1 for box in notes.values()), "no note is struck by the floor"
     assert "poster, $\\gamma$ 0" in [label.get_text() for label in ax.get_yticklabels()]
@@ -29,5 +31,5 @@ def test_what_is_far_below_the_floor_is_an_arrow_and_leaves_room_for_the_others(
 def test_nothing_is_smaller_than_seven_points():
     with paper_style():
         sizes = [plt.rcParams[f"{part}.labelsize"] for part in ("axes", "xtick", "ytick")]
-        assert min(NOTE, plt.rcParams["legend.fontsize"], plt.rcParams["font.size"], *sizes) >= 7
+        assert min(plt.rcParams["legend.fontsize"], plt.rcParams["font.size"], *sizes) >= 7
     assert in_print("ridge + best gamma F") == "ridge + best $\\gamma$ F"

@@ -1,0 +1,112 @@
+"""Every figure by name, drawn again from its saved tables."""
+
+import inspect
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pymupdf
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.text import Text
+
+from analysis.cli import VERBS_HERE
+from analysis.paper.tables import save_data
+from analysis.plots.figures import FIGURES, drawer, listed, remake, venue_size
+from analysis.plots.style import Size, apart, beside, paper_style
+from modtrans_core.cli.verb import run
+
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+MADE = re.compile(r"make_figure\((?:\w+\.)?(\w+), out\)")
+SAVED = re.compile(r'save_(?:data|table)\([^"]*?, out, "(\w+)"|save_(?:data|table)\(.*?, out, "(\w+)"')
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A paper's folder with the scores of notebook 04."""
+    methods = ["constant mean", "ridge", "calibrated", "poster, gamma 0", "poster, 1 step"]
+    rows = [
+        {"route": route, "method": method, "seed": 0, "cosine": cosine, "floor": 0.4, "ceiling": None, "gallery": 50}
+        | {"recall_at_10": 0.1 + number / 10, "centered_recall_at_10": 0.2 + number / 10}
+        for route in ("image → text", "text → image")
+        for number, (method, cosine) in enumerate(zip(methods, (0.4, 0.5, 0.6, -0.2, 0.55), strict=True))
+    ]
+    save_data(pd.DataFrame(rows), tmp_path / "notebooks" / "04_translation", "runs")
+    return tmp_path
+
+
+def test_the_figures_are_those_that_notebooks_make_from_tables_that_they_save():
+    made = {}
+    for notebook in NOTEBOOKS.glob("*.py"):
+        text = notebook.read_text(encoding="utf-8")
+        saved = {name for found in SAVED.findall(text) for name in found}
+        for name in MADE.findall(text):
+            made[name] = notebook.stem
+            assert set(inspect.signature(drawer(name)).parameters) <= saved, f"{notebook.stem}: {name}"
+    assert made == {name: notebook for name, (notebook, _) in FIGURES.items()}
+
+
+def test_the_list_has_a_line_for_each():
+    lines = listed().splitlines()
+    assert [line.split()[0] for line in lines] == list(FIGURES) and all(line.endswith(".") for line in lines)
+
+
+def test_a_figure_is_as_wide_as_wanted_and_its_type_as_large(results, capsys):
+    told = ["figure", "cosine_recall", str(results), "--width", "5.5", "--font-size", "9", "--format", "pdf"]
+    assert run(VERBS_HERE, "modtrans", "", [*told, "--out", str(results / "made")]) == 0
+    (page,) = pymupdf.open(results / "made" / "figures" / "cosine_recall.pdf")
+    assert page.rect.width == pytest.approx(5.5 * 72, abs=1)
+    spans = [
+        span for block in page.get_text("dict")["blocks"] for line in block["lines"] for span in line["spans"]
+    ]  # fmt: skip
+    assert {round(span["size"]) for span in spans} == {8, 9}
+    assert {"calibrated", "ridge", "image → text, one seed"} <= {span["text"].strip() for span in spans}
+
+
+def test_made_again_it_is_the_same_file(results):
+    for folder in ("one", "two"):
+        remake("cosine", results, results / folder, Size(), ("pdf",))
+    one, two = ((results / folder / "figures" / "cosine.pdf").read_bytes() for folder in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cosin"], "figure: 'cosin', one of"),
+        (["steps"], "holds no tables/steps_runs.csv, of which notebook 08_released_and_sampling makes steps"),
+        (["growth", "notebooks/04_translation"], "not the tables of growth: "),
+        (["cosine", "--width", "0.1"], "width: 0.1, 1 to 40 inches is needed"),
+        (["cosine", "--font-size", "5"], "font-size: 5.0, 7 to 30 points is needed"),
+        (["cosine", "--venue", "vogue"], "venue: 'vogue', one of"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_one_line(results, capsys, monkeypatch, arguments, words):
+    monkeypatch.chdir(results)
+    if len(arguments) != 2:
+        arguments = [arguments[0], ".", *arguments[1:]]
+    assert run(VERBS_HERE, "modtrans", "", ["figure", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and not (results / "figures").exists()
+
+
+def test_a_venue_has_its_width_and_nothing_under_seven_points():
+    assert venue_size("neurips2024") == Size(width=5.5, font=9)
+    assert venue_size("icml2024").width == 3.25 and venue_size("icml2024").font >= 7
+
+
+def test_names_beside_points_do_not_overlap_and_stay_within_the_axes():
+    places = np.array([0.98, 1.0, 0.99, 0.02, 0.5])
+    moved = apart(places, 0.1)
+    assert np.diff(np.sort(moved)).min() > 0.0999 and moved.min() >= 0 and moved.max() <= 1
+    assert (np.argsort(moved) == np.argsort(places)).all() and moved[4] == 0.5
+    with paper_style():
+        figure, ax = plt.subplots()
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        beside(ax, [(f"name {number}", 0.5, 0.5, "k") for number in range(6)])
+        figure.canvas.draw()
+        boxes = sorted((Text.get_window_extent(text) for text in ax.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    plt.close(figure)
