@@ -45,7 +45,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     given = {name: arrays.pop(name) for name in FIELDS if name in arrays}
     if "group" in given and given["group"].dtype.kind == "U":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
-    return PairedEmbeddings(arrays, **given)
+    return PairedEmbeddings(arrays, **given).grouped()
 
 
 def named_files(given: Sequence[str], option: str = "pairs") -> dict[str, str]:
