@@ -1,4 +1,4 @@
-"""`python -m modtrans_core`. The working folder, which Python then looks in first, holds no packages of this project."""
+"""`python -m modtrans_core`. The working folder, in which Python looks first, holds no package of this project."""
 
 import os
 import sys

@@ -29,12 +29,13 @@ def test_twins_agree_and_hold_no_outputs(text):
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_a_notebook_has_the_head_that_all_have(text):
-    title, parameters, imports, *rest = jupytext.read(text).cells
+    title, parameters, second, imports, *rest = jupytext.read(text).cells
     asks, question = title.source.split("\n\n")
     assert title.cell_type == "markdown" and asks.startswith("# ") and asks.endswith("?") and "\n" not in asks
     assert question.startswith("**Question.** ") and len(re.findall(r"[.?](?=\s|$)", question[14:])) <= 2
     assert not re.search(r"\d+ (s|seconds?|min|minutes?|hours?)\b", title.source), "times are in paper.toml"
     assert "parameters" in parameters.metadata["tags"] and parameters.source.startswith("out: str")
+    assert second.source == "from modtrans_core.notebook import begin\n\nbegin(globals())"
     assert imports.source.startswith(("from ", "import "))
     assert not any(IMPORT.search(cell.source) for cell in rest if cell.cell_type == "code")
     for name, parameter in notebooks.parameters(text.with_suffix(".ipynb")).items():

@@ -89,7 +89,7 @@ def _beside(folder: Path, files: Sequence[str]) -> list[Row]:
 
 
 def _of_folder(folder: Path, name: Any) -> Any:
-    """The name of a file as a path of the folder: it may be absolute, and have the `\\` of Windows between its parts."""
+    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts."""
     if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
         name = name.replace("\\", "/")
     if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
