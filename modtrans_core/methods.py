@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -29,6 +29,7 @@ from modtrans_core.protocol import Facts, Method, Ranks, Translator
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict
+from modtrans_core.store.locks import holding
 from modtrans_core.vectors import present, several
 
 CORE = {"calibrated": "modtrans_core.calibrated", "poster": "modtrans_core.poster"}
@@ -140,6 +141,7 @@ def fit(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     split: Mapping[str, Any] | None = None,
+    log: runs.Log | None = None,
 ) -> Translator:
     """Fit a translator from `source` to `target`.
 
@@ -159,6 +161,8 @@ def fit(
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
+    log : called with (step, terms of the loss by name) every tenth step, beside `metrics.jsonl` in `out`: for
+        TensorBoard, Weights & Biases and their like. A closed form has no steps.
 
     Returns
     -------
@@ -168,7 +172,8 @@ def fit(
     Raises
     ------
     ValueError
-        Impossible pairs or settings, a folder that holds another run, a training that diverged.
+        Impossible pairs or settings, a folder that holds another run or that another process writes, a training that
+        diverged.
 
     Warns
     -----
@@ -196,23 +201,26 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
-    run = None
-    if out is not None:
-        more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
-        run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
-        if resume and runs.is_finished(out):
-            return load(out, place)
-    seen = Seen.of(parts, (source, target), place)
-    facts, speaks = facts._replace(seen=seen), distributed.is_main()
-    with reporting(progress if speaks else silent, 1, "fit", "step") as report:
-        held = None if validation is None else Pairing(validation, source, target)
-        translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
-    skill = None
-    if speaks and validation is not None and not chosen.leaves_out:
-        skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
-    skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
-    if run:
-        run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
+    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
+    with holding(out) if out is not None and distributed.is_main() else nullcontext():
+        run = None
+        if out is not None:
+            more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
+            run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
+            run.log = log
+            if resume and runs.is_finished(out):
+                return load(out, place)
+        seen = Seen.of(parts, (source, target), place)
+        facts, speaks = facts._replace(seen=seen), distributed.is_main()
+        with reporting(progress if speaks else silent, 1, "fit", "step") as report:
+            held = None if validation is None else Pairing(validation, source, target)
+            translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+        skill = None
+        if speaks and validation is not None and not chosen.leaves_out:
+            skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
+        skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
+        if run:
+            run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator

@@ -190,8 +190,19 @@ class Ranks(Protocol):
         """(g, D) of the targets z (g, d); `together` are search vectors (n, D) of queries that correct each other."""
 
 
+@runtime_checkable
+class Traced(Protocol):
+    """A translator whose work on unit conditions is tensor operations alone, so that it can be written as a graph.
+
+    One that samples has a `noise_shape`, and takes noise (n, *noise_shape) beside the conditions, and its settings.
+    """
+
+    def zhat(self, c: Tensor) -> Tensor:
+        """Translations (n, d) of the unit conditions c (n, k)."""
+
+
 def able(translator: Translator, ability: Any) -> Any:
-    """The translator, if it has this ability: `HasParts`, `Draws`, `Expects` or `Ranks`. A ValueError otherwise."""
+    """The translator, if it has this ability (`HasParts`, `Draws`, `Expects`, `Ranks`, `Traced`); or a ValueError."""
     if not isinstance(translator, ability):
         verb = next(name for name in vars(ability) if not name.startswith("_"))
         raise ValueError(f"{verb}: method {translator.method!r} cannot do it, and a method that can is needed")

@@ -3,7 +3,8 @@
 `translator.json` says what it is: format, method, facts, settings, and how the pairs were split.
 `model.safetensors` is what translates, and by `seen.safetensors` the rows are known again that it was fitted to.
 `training.safetensors` is there while steps are left: weights, moving average and moments, and the step that they are
-of. `metrics.jsonl` is the log.
+of. `metrics.jsonl` is the log, one JSON object a line: `time` in seconds since 1970, `step`, and the terms of the loss
+by name, `total` among them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,14 +28,18 @@ from torch import Tensor, nn
 
 from modtrans_core import distributed
 from modtrans_core.checks import refuse_unless
+from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked
-from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, write_json
+from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.locks import holding
 
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
 SEEN = "seen.safetensors"
 CHECKPOINT_EVERY = 200
+Log = Callable[[int, Mapping[str, float]], None]
+"""called with (step, terms of the loss by name) whenever a line of the log is written"""
 
 
 def refuse_old_run(folder: str | Path) -> None:
@@ -66,7 +71,11 @@ def begin(
     refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = Path(folder)
     wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
+    if distributed.is_main():
+        sweep(folder)
     if resume:
+        if not (folder / DESCRIPTION).exists():
+            raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out --resume to begin one")
         found = description(folder)
         for name, value in wanted.items():
             if found.get(name) != value:
@@ -100,12 +109,14 @@ def write(
     overwrite: bool = False,
 ) -> None:
     """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run."""
-    if overwrite:
-        clear(folder)
-    refuse_old_run(folder)
-    refuse_links(Path(folder))
-    describe(Path(folder), method, facts, config)
-    write_model(Path(folder), tensors, seen)
+    with holding(folder):
+        sweep(folder)
+        if overwrite:
+            clear(folder)
+        refuse_old_run(folder)
+        refuse_links(Path(folder))
+        describe(Path(folder), method, facts, config)
+        write_model(Path(folder), tensors, seen)
 
 
 def description(folder: str | Path) -> dict[str, Any]:
@@ -204,7 +215,7 @@ class Training:
 
 
 class Run:
-    """The folder of a training: log, checkpoints, and an orderly end on Ctrl-C.
+    """The folder of a training: log, checkpoints, and an orderly end on Ctrl-C and SIGTERM.
 
     Of several processes, process 0 writes; the folder has to be on a file system that all see.
 
@@ -218,25 +229,31 @@ class Run:
     def __init__(self, folder: Path, resuming: bool, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
         self.folder, self.resuming, self.checkpoint_every = folder, resuming, checkpoint_every
         self.writes = distributed.is_main()
-        self.interrupted = threading.Event()
+        self.asked = 0  # the signal that asked to end, if one did
+        self.log: Log | None = None
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
-        """Turn Ctrl-C into a flag, so that it never falls inside a step; a second one acts at once."""
+        """Turn Ctrl-C and SIGTERM into a flag, so that they never fall inside a step; a second one acts at once."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = signal.getsignal(signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in ASKING}
 
-        def ask(_: int, __: FrameType | None) -> None:
-            self.interrupted.set()
-            signal.signal(signal.SIGINT, before)
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-        signal.signal(signal.SIGINT, ask)
+        def ask(number: int, _: FrameType | None) -> None:
+            self.asked = number
+            restore()
+
+        for number in ASKING:
+            signal.signal(number, ask)
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            restore()
 
     def resume(self, state: Training) -> int:
         """Put back the last checkpoint, or write the first. Returns the steps that were made."""
@@ -264,18 +281,20 @@ class Run:
 
         Raises
         ------
-        KeyboardInterrupt
-            After a step in which Ctrl-C was pressed, once the state is saved.
+        Asked
+            After a step in which Ctrl-C was pressed or SIGTERM sent, once the state is saved.
         """
         if values is not None and self.writes:
             _log(self.folder / LOG, step=step, **values)
-        stop = self.interrupted.is_set()
+            if self.log is not None:
+                self.log(step, values)
+        stop = bool(self.asked)
         if distributed.world() > 1:  # all have to stop after the same step: they agree where the loss is looked at
             stop = values is not None and distributed.anywhere(stop)
         if (step % self.checkpoint_every == 0 or stop) and step < steps and self.writes:
             self._save(step, state)
         if stop:
-            raise KeyboardInterrupt(f"after step {step} of {steps}")
+            raise Asked(f"after step {step} of {steps}", self.asked or signal.SIGTERM)
 
     def finish(self, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None, **more: Any) -> None:
         """Write what translates, the rows seen, and more JSON values into the description; no steps are left."""

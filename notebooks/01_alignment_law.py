@@ -21,10 +21,12 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.experiments.simulation import count_alignments
-from analysis.paper.runner import write_metrics
+from analysis.paper.runner import strict, write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots.law import densities, deviations, log_tails
 from analysis.plots.style import PAGE, paper_style, save_figure
+
+strict(globals())
 
 # %% [markdown]
 # ## What does the law look like?

@@ -26,11 +26,13 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.experiments.simulation import count_cosines, p_values
-from analysis.paper.runner import write_metrics
+from analysis.paper.runner import strict, write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots import bound as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory import bound, limit_law
+
+strict(globals())
 
 # %% [markdown]
 # ## What if F is kept perpendicular to cM?

@@ -26,11 +26,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.experiments import weights
-from analysis.paper.runner import write_metrics
+from analysis.paper.runner import strict, write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots import gamma as figures
 from analysis.plots.style import PAGE, paper_style, save_figure
 from analysis.theory.gamma import guaranteed_level
+
+strict(globals())
 
 # %% [markdown]
 # ## Translators

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from modtrans_core.cli.verb import say
 from modtrans_core.extras import refuse_missing
@@ -17,6 +18,8 @@ class Demo:
     pictures, a translator from the one to the other, its scores on emoji that it has not seen, and a picture of what it
     finds.
     """
+
+    holds: ClassVar = "out"
 
     out: Path = Path("modtrans-demo")
     """folder for openmoji.npz, the pairs, and figures/found.png and .pdf"""

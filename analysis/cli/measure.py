@@ -29,6 +29,7 @@ class Compare:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    holds: ClassVar = "out"
 
     pairs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PAIRS...")]
     """pair sets"""
@@ -105,6 +106,7 @@ class Bench:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    holds: ClassVar = "out"
 
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: about a minute, small; default: about 15 minutes on two cores; full: hours"""

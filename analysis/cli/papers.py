@@ -1,7 +1,9 @@
-"""The verbs `paper` and `tables`: what is printed."""
+"""The verbs `paper`, `notebooks` and `tables`: what is printed."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -30,20 +32,60 @@ class Paper:
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: everything, small; default: what the paper prints; full: hours"""
     out: Path | None = None
-    """folder to make. Default: modtrans-paper or modtrans-poster-tables"""
+    """folder to make. Default: modtrans-paper, of another profile modtrans-paper-smoke, modtrans-poster-tables and so
+    on: profiles live side by side"""
+    only: tuple[str, ...] = ()
+    """notebooks to run, such as 07_presets; the PDF is made where the others have been run"""
     pairs: Path | None = None
-    """your own pair set in place of OpenMoji"""
+    """your own pair set in place of OpenMoji; what was found of OpenMoji is then reported, and not asserted"""
+    source: str = ""
+    """modality of --pairs to translate from. Default: image, or the first of two"""
+    target: str = ""
+    """modality of --pairs to translate to. Default: text, or the other of two"""
     data: Path | None = None
     """folder of files from npm and Debian, for poster-tables. Default: what needs them is left out, and named"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NOTEBOOK.NAME=VALUE ...")] = ()
     """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
 
     def run(self) -> None:
-        from analysis.paper.make import make
+        from analysis.paper.make import folder_of, make
 
-        out = self.out or Path("modtrans-paper" if self.paper == "modality-translation" else f"modtrans-{self.paper}")
-        pdf = make(out, self.profile, self.pairs, self.set, self.paper, self.data)
-        say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
+        out = self.out or folder_of(self.paper, self.profile)
+        given = (self.pairs, self.set, self.paper, self.data)
+        made = make(out, self.profile, *given, only=self.only, source=self.source, target=self.target)
+        if isinstance(made, list):
+            say(f"{out}: no PDF yet, as these notebooks have no results: {', '.join(made)}; without --only they run")
+        else:
+            say(f"{made}: done. Figures, tables, numbers and executed notebooks are beside it")
+
+
+@dataclass(frozen=True)
+class Notebooks:
+    """Example: modtrans notebooks --copy my-notebooks
+
+    Put the notebooks where you can open them in JupyterLab and change them. Without --copy they are listed.
+    """
+
+    copy: Path | None = None
+    """folder to make"""
+    overwrite: bool = False
+    """replace the notebooks in that folder, changed or not"""
+
+    def run(self) -> None:
+        from analysis.paper.make import project_folder
+        from modtrans_core.store.files import refuse_existing, replacing_folder
+
+        notebooks = project_folder("notebooks")
+        if self.copy is None:
+            for path in sorted(notebooks.glob("*.py")):
+                title = path.read_text(encoding="utf-8").splitlines()[1]
+                print(f"{path.stem:24} {title.removeprefix('# # ')}")
+            return
+        refuse_existing(self.copy, self.overwrite)
+        with replacing_folder(self.copy) as folder:
+            for path in (*notebooks.glob("*.ipynb"), notebooks / "README.md"):
+                shutil.copyfile(path, folder / path.name)
+        say(f"{self.copy}: done. Next: jupyter lab {shlex.quote(str(self.copy))}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +98,7 @@ class Tables:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    holds: ClassVar = "out"
 
     numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
     """tables. Default: all"""

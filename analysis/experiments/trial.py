@@ -7,7 +7,6 @@ every seed and route.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.ends import end_with
 from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.scores import score
@@ -146,10 +146,11 @@ def every_trial(
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
     processes = max(2, min(len(jobs), cpu_count()))  # joblib would run a single one here, with this process' threads
-    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1)
+    ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
     found: list[Result] = []
     try:
-        for result in parallel(delayed(_alone)(os.getpid(), work, str(pairs), *job) for job in jobs):
+        for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
             found.append(result)
             report(len(found), len(jobs))
     finally:
@@ -157,21 +158,9 @@ def every_trial(
     return found
 
 
-def _alone(caller: int, work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int) -> Result:
-    """The work in one thread of this process, which ends when its caller has ended."""
+def _alone(work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int) -> Result:
+    """The work in one thread of this process."""
     import torch
 
     torch.set_num_threads(1)
-    done = threading.Event()
-    threading.Thread(target=_end_with, args=(caller, done), daemon=True).start()
-    try:
-        return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
-    finally:
-        done.set()
-
-
-def _end_with(caller: int, done: threading.Event) -> None:
-    """End this process when another one has become its parent."""
-    while not done.wait(0.5):
-        if os.getppid() != caller:
-            os._exit(1)
+    return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))

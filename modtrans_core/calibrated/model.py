@@ -133,21 +133,21 @@ class CalibratedTranslator(Stored):
         """What the closed form says, (n, d), of the unit conditions c (n, k)."""
         return self.features(c) @ self.M
 
-    def m(self, c: Tensor) -> Tensor:
-        """m (n, d) of the unit conditions c (n, k)."""
+    def zhat(self, c: Tensor) -> Tensor:
+        """m(c), (n, d), of the unit conditions c (n, k)."""
         said = self.base(c)
         return expected_length(said if self.network is None else self.network(c, said), self.expected)
 
     def sample(self, c: Tensor, start: Tensor) -> Tensor:
         """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
-        m, f = self.m(c), normalize(start @ self.root, dim=-1)
+        m, f = self.zhat(c), normalize(start @ self.root, dim=-1)
         gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
         return m[:, None] + gamma[:, None, None] * f
 
     @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
-        return like(in_pieces(self.m, conditions(c, self.facts, self.device)), c)
+        return like(in_pieces(self.zhat, conditions(c, self.facts, self.device)), c)
 
     @as_asked
     def expected_cosine(self, c: Vectors) -> Vectors:
@@ -156,7 +156,7 @@ class CalibratedTranslator(Stored):
         How far that comes true on held-out pairs shows `analysis.theory.reliability.reliability`.
         """
         rows = conditions(c, self.facts, self.device)
-        return like(in_pieces(lambda part: self.m(part).norm(dim=1).clamp_max(1), rows), c)
+        return like(in_pieces(lambda part: self.zhat(part).norm(dim=1).clamp_max(1), rows), c)
 
     def accept(self, c: Vectors, threshold: float) -> Vectors:
         """Which translations (n,) are expected to have at least this cosine with their targets, True or False.
@@ -259,7 +259,7 @@ TENSORS = ("mean", "M", "N", "landmarks", "bandwidths", "expected", "root", "ban
 def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
     L = len(landmarks)
-    found = c.new_ones(len(c), c.shape[1] + len(bandwidths) * L + 1)
+    found = c.new_ones(c.shape[0], c.shape[1] + len(bandwidths) * L + 1)
     found[:, : c.shape[1]] = c
     if L:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
@@ -280,7 +280,7 @@ def expected_length(zhat: Tensor, expected: Tensor) -> Tensor:
     """
     s = zhat.norm(dim=1, keepdim=True)
     at = s.clamp(expected[3], expected[4])
-    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1)
+    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1.0)
     return zhat / s.clamp_min(torch.finfo(zhat.dtype).tiny) * length
 
 

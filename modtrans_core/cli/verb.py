@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +20,8 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core import __version__
+from modtrans_core.checks import refuse_unless
+from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 
 
@@ -96,8 +101,8 @@ def _options(verb: type | None) -> list[str]:
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, and
-    141 where whoever reads the results has left, such as `head`.
+    """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, 143
+    SIGTERM, and 141 where whoever reads the results has left, such as `head`.
 
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
@@ -159,17 +164,22 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     try:
         for extra, modules in getattr(command, "needs", {}).items():
             refuse_missing(modules, extra)
-        command.run()
+        for name, value in vars(command).items():
+            refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
+        with _sigterm_asks(), _held(command):
+            command.run()
     except KeyboardInterrupt as stop:
+        number = getattr(stop, "number", signal.SIGINT)
+        by = "ended by SIGTERM" if number == signal.SIGTERM else "interrupted"
         where = f" {stop}" if str(stop) else ""
-        _say_once(f"{program} {verb}: interrupted{where}; what was finished is kept")
-        return 130
+        _say_once(f"{program} {verb}: {by}{where}; what was finished is kept")
+        return 128 + number
     except BrokenPipeError:
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: {in_one_line(error)}")
+        _say_once(f"{program} {verb}: {_of_what(in_one_line(error), command)}")
     except MemoryError as error:
         if debug:
             raise
@@ -186,11 +196,46 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     return 1
 
 
+@contextmanager
+def _held(command: Any) -> Iterator[None]:
+    """Inside, the folder that a verb fills step by step, its `holds`, is written by nobody else."""
+    if not (name := getattr(command, "holds", None)):
+        yield
+        return
+    from modtrans_core.store.files import sweep
+    from modtrans_core.store.locks import holding
+
+    with holding(getattr(command, name)):
+        sweep(getattr(command, name), "*")
+        yield
+
+
+@contextmanager
+def _sigterm_asks() -> Iterator[None]:
+    """Inside, SIGTERM ends this process as Ctrl-C does; one of several processes ends at once, as torchrun wants it."""
+    if threading.current_thread() is not threading.main_thread() or _processes()[1] > 1:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, raise_asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def in_one_line(error: BaseException) -> str:
     """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _of_what(message: str, command: Any) -> str:
+    """The message and, where it names neither a file nor an option, the files that the verb was given."""
+    option = message.partition(":")[0].replace("-", "_") in vars(command)
+    files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
+    said = option or not files or any(file in message for file in files)
+    return message if said else f"{message}, given {_inputs(command)}"
 
 
 def _inputs(command: Any) -> str:

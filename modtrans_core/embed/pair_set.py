@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
 from modtrans_core.embed.engine.claims import Claims
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
-from modtrans_core.embed.engine.work import work
+from modtrans_core.embed.engine.work import LOCKS, work
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
-from modtrans_core.store.files import refuse_existing
-from modtrans_core.store.headers import SUFFIXES
+from modtrans_core.store.contents import JOB
+from modtrans_core.store.described import metadata
+from modtrans_core.store.files import refuse_existing, scratch_folder, sweep
+from modtrans_core.store.headers import SUFFIXES, reading, small_arrays
 
 Engine = Literal["local", "ray"]
 
@@ -40,7 +41,7 @@ def embed(
 
     It is made shard by shard in a folder. Any number of processes, on machines that share a file system, may be given
     the same call: they share the shards. Interrupted or killed at any moment, the same call goes on where it was, and
-    what comes out is the same to the byte. Of a folder that is finished, the same call does nothing.
+    what comes out is the same to the byte. Of what is finished, the same call does nothing.
 
     Parameters
     ----------
@@ -79,9 +80,11 @@ def embed(
     job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
-    if out is None and path.exists():
-        return path
     folder = Folder(_parts_of(path))
+    if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
+        _remove(folder)
+        return path
+    new = not folder.begun
     if distributed.is_main():
         _make_room(path, folder, job, overwrite)
         if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
@@ -92,15 +95,20 @@ def embed(
     distributed.barrier()
     if not folder.begun:
         return path
-    if engine == "ray":
-        from modtrans_core.embed.engine.ray_engine import work_with_ray
+    try:
+        if engine == "ray":
+            from modtrans_core.embed.engine.ray_engine import work_with_ray
 
-        work_with_ray(job, folder, progress)
-    else:
-        watched = progress if distributed.is_main() else silent
-        work(job, folder, device, (distributed.rank(), distributed.world()), watched)
+            work_with_ray(job, folder, progress)
+        else:
+            watched = progress if distributed.is_main() else silent
+            work(job, folder, device, (distributed.rank(), distributed.world()), watched)
+    except Exception:
+        if new and distributed.world() == 1 and folder.empty and _alone_in(folder):
+            folder.clear()  # refused, and nothing is there to go on with
+        raise
     if path != folder.path:
-        _merge_once(folder, path, dtype)
+        _merge_once(folder, path, dtype, job.digest())
     return path
 
 
@@ -113,10 +121,35 @@ def skipped(path: Path) -> tuple[Path, dict[str, int]]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
+    sweep(path.parent)
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
+        if not _alone_in(folder):
+            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another --out")
         folder.clear()
+
+
+def _alone_in(folder: Folder) -> bool:
+    """Whether no other process is at work on a shard of the folder."""
+    if not (folder.parts / LOCKS).exists():
+        return True
+    with closing(Claims(folder.parts / LOCKS)) as claims:
+        return claims.alone()
+
+
+def _job_of(path: Path) -> str | None:
+    """The digest of the job that a file is the pair set of, where it says so."""
+    with suppress(ValueError), reading(path):
+        return metadata(small_arrays(path).get("metadata", "{}")).get(JOB)
+    return None
+
+
+def _remove(folder: Folder) -> None:
+    """Remove the parts of a file that is there: in one step, so that none of them is ever taken for unfinished."""
+    if folder.path.exists():
+        with scratch_folder(folder.path) as scratch:
+            os.replace(folder.path, scratch / folder.path.name)
 
 
 def _parts_of(out: Path) -> Path:
@@ -129,9 +162,15 @@ def cached_openmoji(limit: int | None = None, progress: Progress | None = None) 
     return embed("openmoji", limit=limit, progress=progress)
 
 
-def openmoji_is_cached(limit: int | None = None) -> bool:
-    """Whether `cached_openmoji` returns at once."""
-    return _cached_path(Job("openmoji", limit)).exists()
+def is_cached(
+    source: str = "openmoji",
+    encoders: Mapping[str, str] | None = None,
+    *,
+    limit: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> bool:
+    """Whether `embed` with these arguments, and no `out`, returns at once."""
+    return _cached_path(Job(source, limit, settings=settings or {}, named=encoders or {})).exists()
 
 
 def cache_dir() -> Path:
@@ -153,10 +192,10 @@ def _kind_of(device: str | None) -> str:
     return default_device().type
 
 
-def _merge_once(folder: Folder, out: Path, dtype: str) -> None:
+def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
     with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
         if folder.path.exists():
-            merge(folder, out, dtype)
-            shutil.rmtree(folder.path)
+            merge(folder, out, dtype, job)
+            _remove(folder)
         out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

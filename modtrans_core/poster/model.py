@@ -98,6 +98,13 @@ class PosterTranslator(Stored, nn.Module):
             x0 = self.sampled(c.repeat_interleave(m, 0), start.flatten(0, 1), steps, guidance)
         return x0.float().view(n, m, self.facts.d)
 
+    def zhat(self, c: Tensor, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
+        """Translations (n, d) of the unit conditions c (n, k), from the noise (n, *noise_shape)."""
+        steps = self.config.steps if steps is None else steps
+        guidance = self.config.guidance if guidance is None else guidance
+        direction = self.normalised(self.sampled(c, noise, steps, guidance))
+        return c @ self.M + self.config.gamma * direction
+
     @as_asked
     def parts(
         self,

@@ -14,6 +14,8 @@ from modtrans_core.vectors import read_only, refuse_bad_rows
 
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
+JOB = "job"
+"""in the metadata of a file that `modtrans embed` made: the digest of what it was made of, and how"""
 CLASSES = "classes"
 """in the metadata: the names of the classes that `label` counts"""
 

@@ -1,36 +1,62 @@
-"""Files and folders that are either whole or not there: written under a temporary name, then renamed."""
+"""Files and folders that are either whole or not there: written in a folder of their own, then renamed."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
 from modtrans_core.store.described import checked, parsed
+from modtrans_core.store.locks import LOCK, is_held, locked
 
+STREAM = Path("-")
+"""stands for standard input or output where an array can be"""
 WROTE = ".modtrans.json"
 """in a folder that was written whole: the names in it, by which it is known again when it is replaced"""
+SCRATCH = ".modtrans-part-"
+"""how the names begin of what is there only while something is written"""
+_OLD = ".old"
+_JUST_NOW = 60  # seconds
+_HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE
+
+
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """A folder beside `path`, on the same disk, for what is wanted until `path` is written.
+
+    It is held as long as it is wanted: `sweep` knows by this what a process left that was killed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=SCRATCH, dir=path.parent))
+    try:
+        with locked(folder / LOCK, folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
+    """Give a temporary path on the same disk; on success it takes the place of `path`, on failure it is removed.
 
-    The suffix of `path` is kept, because numpy and others choose a format by it. Where `path` is a link, the link is
+    The name of `path` is kept, because numpy and others choose a format by it. Where `path` is a link, the link is
     replaced, not what it points to. Its permissions follow the umask, whatever those of the temporary file are.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    temporary.unlink(missing_ok=True)
-    try:
+    with scratch_folder(path) as folder, _naming(path, folder):
+        temporary = folder / path.name
         with open(temporary, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield temporary
@@ -38,37 +64,102 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.chmod(temporary, mode)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
+    """Give a temporary folder on the same disk; on success it takes the place of `path`, on failure it is removed.
+
+    Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
+    first, and where the process is killed between the two steps `sweep` makes the second one.
 
     Raises
     ------
     ValueError
-        There is something at `path` that was not written in this way, or that something was added to.
+        There is something at `path` that was not written in this way, or that something was added to; or another
+        process writes it.
     """
     path = Path(path)
     _refuse_foreign(path)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("part", "old"))
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with (
+        scratch_folder(path) as folder,
+        locked(path.with_name(f".{path.name}{LOCK}"), path),
+        _naming(path, folder),
+    ):
+        temporary = folder / path.name
+        temporary.mkdir()
         yield temporary
         write_json(temporary / WROTE, {"wrote": sorted(_names(temporary))})
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if not path.exists():
+            os.replace(temporary, path)
+        elif not _exchange(temporary, path):
+            os.replace(path, folder / _OLD)
+            os.replace(temporary, path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):  # not Linux, or an old one
+        return False
+    return bool(swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def sweep(folder: str | Path, below: str = "") -> None:
+    """Remove what writers that were killed left in a folder; what one was about to finish is finished.
+
+    Nothing is touched but what has a name of our own and is held by no process.
+
+    Parameters
+    ----------
+    below : a pattern of folders in it that are swept too.
+    """
+    for place in (Path(folder), *(Path(folder).glob(below) if below else ())):
+        with suppress(OSError):
+            for lock in place.glob(f".*{LOCK}"):
+                if lock.name != LOCK and not is_held(lock):
+                    lock.unlink(missing_ok=True)
+            for left in place.glob(f"{SCRATCH}*"):
+                if not left.is_symlink() and left.is_dir() and _is_orphan(left):
+                    _finish(left)
+
+
+def _is_orphan(left: Path) -> bool:
+    """Whether a scratch folder is wanted no longer: nobody holds it, nor has made it just now to hold it next."""
+    if (left / LOCK).exists():
+        return not is_held(left / LOCK)
+    return time.time() - left.stat().st_mtime > _JUST_NOW
+
+
+def _finish(left: Path) -> None:
+    """Remove a scratch folder, and put what it was to replace a folder by in its place where that one is gone."""
+    for whole in left.iterdir() if (left / _OLD).exists() else ():
+        if whole.name not in (_OLD, LOCK) and not (left.parent / whole.name).exists():
+            os.rename(whole, left.parent / whole.name)
+    shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path, folder: Path) -> Iterator[None]:
+    """What fails in the scratch folder of a path, on a full disk say, names the path."""
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if unnamed or str(error.filename).startswith(str(folder)):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if type(error) is OSError and error.errno is None and str(path) not in str(error):  # numpy's, of a full disk
+            raise OSError(f"{path}: cannot be written ({error})") from None
+        raise
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file or folder unless that was asked for, and over a folder that is not our own."""
+    """Refuse to write over a file or folder unless that was asked for, and over a folder that is not our own.
+
+    What writers left beside it that were killed goes first.
+    """
+    sweep(path.parent)
     if (path.exists() or path.is_symlink()) and not overwrite:
         raise ValueError(f"{path}: exists; choose another name or add --overwrite")
     if path.is_dir() or not path.suffix:
@@ -104,19 +195,6 @@ def refuse_links(folder: Path) -> None:
     found = (Path(place) / name for place, below, files in os.walk(folder) for name in [*below, *files])
     if link := next((entry for entry in found if entry.is_symlink()), None):
         raise ValueError(f"{link}: a link, and nothing is written through links; remove it")
-
-
-@contextmanager
-def scratch_folder(path: str | Path) -> Iterator[Path]:
-    """A folder beside `path`, on the same disk, for what is wanted until `path` is written."""
-    path = Path(path)
-    folder = path.with_name(f".{path.name}.{os.getpid()}.scratch")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_npy(path: str | Path, shape: Sequence[int], dtype: Any, pieces: Iterable[np.ndarray]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.store.contents import CLASSES, Contents, differing
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import read_description
@@ -41,7 +42,7 @@ def read(path: Path, mapped: bool | None = None) -> Contents:
     if files[0].suffix not in SUFFIXES:
         raise ValueError(
             f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed;"
-            ' np.savez("pairs.npz", image=..., text=...) makes one of two arrays (n, d)'
+            " modtrans pack image=FILE text=FILE pairs.npz makes one of arrays and of columns of tables"
         )
     if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
         raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
@@ -161,5 +162,6 @@ def _read_npy(name: str, files: Sequence[Path], mapped: bool, counts: np.ndarray
         with reading(file):
             found = blocks(file).values()
             arrays.append(MappedRows(name, list(found), counts) if mapped else np.load(file, allow_pickle=False))
-    with reading(files[0].parent):
+    with reading(files[0] if len(files) == 1 else files[0].parent):
+        refuse_unless(all(array.ndim for array in arrays), name, "a number", "an array (n, d) or (n, m, d)")
         return join(name, arrays)

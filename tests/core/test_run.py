@@ -69,6 +69,20 @@ def edit(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
+    told = []
+    fit(
+        make_pairs(),
+        config=SMALL,
+        device="cpu",
+        out=tmp_path,
+        log=lambda step, terms: told.append({"step": step} | terms),
+    )
+    assert told == log(tmp_path) and set(told[0]) == {"step", "total", "reconstruction", "noise"}
+    with pytest.raises(ValueError, match="out: None, a run folder, where the log goes too, is needed"):
+        fit(make_pairs(), config=SMALL, device="cpu", log=print)
+
+
 def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp_path):
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
     assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]
@@ -182,7 +196,7 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
     (tmp_path / "file").write_text("")
     for out, settings, words in (
         ("run", {}, "already holds a translator"),
-        ("file", {}, "already holds a translator"),
+        ("file", {}, "file: a file, a folder is needed"),
         ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
         ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
         ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
@@ -287,7 +301,7 @@ def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, mon
         patched.setattr("modtrans_core.run.save_file", full_after_two)
         with pytest.raises(OSError, match=r"training.safetensors: cannot be written .*No space left"):
             fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run")
-    assert not list((tmp_path / "run").glob("*.part*"))
+    assert not list((tmp_path / "run").glob(".modtrans-*"))
     resumed = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path / "run", resume=True)
     assert same(resumed, fit(make_pairs(), config=SMALL, device="cpu"))
 

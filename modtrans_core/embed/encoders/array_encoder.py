@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.embed.encoders.weights import sha256
+from modtrans_core.store.headers import refuse_members
 from modtrans_core.vectors import ROWS
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class ArrayEncoder(Encoder):
         if path.suffix not in (".npy", ".npz"):
             raise ValueError(f"{self.name}: unknown suffix, .npy or .npz is needed")
         try:
+            if path.suffix == ".npz":
+                refuse_members(path)
             found = np.load(path, mmap_mode="r", allow_pickle=False)
             if path.suffix == ".npy":
                 return found, None
@@ -66,7 +68,7 @@ class ArrayEncoder(Encoder):
                 if missing:
                     raise ValueError(f"no array {missing[0]!r}; key and vectors are needed")
                 key, vectors = found["key"], found["vectors"]
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except Exception as error:  # a damaged file makes its reader raise nearly anything
             raise ValueError(f"{self.name}: {_reason(error)}") from None
         if key.ndim != 1 or key.dtype.kind not in "USiu":
             raise ValueError(f"{self.name}: key is {key.dtype} of shape {key.shape}, text of shape (n,) is needed")

@@ -48,3 +48,14 @@ class Claims:
             yield True
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+
+    def alone(self) -> bool:
+        """Whether no other process holds a claim."""
+        if fcntl is None:
+            return True
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+        return True

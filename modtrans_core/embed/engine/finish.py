@@ -14,7 +14,8 @@ import numpy as np
 
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_description, replacing, write_json
+from modtrans_core.store.contents import JOB
+from modtrans_core.store.files import read_description, replacing, sweep, write_json
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.names import read_items
 
@@ -41,8 +42,7 @@ def finish(job: Job, folder: Folder) -> None:
     for name, record in records.items():
         if record["items"] and record["width"] != width:
             _widen(folder.shard(name), width, job.dtype)
-    for left in folder.path.glob(".*.part.*"):  # of processes that were killed
-        left.unlink(missing_ok=True)
+    sweep(folder.path)
     if skipped:
         with (
             replacing(folder.path / SKIPPED) as temporary,
@@ -54,12 +54,14 @@ def finish(job: Job, folder: Folder) -> None:
     shutil.rmtree(folder.parts, ignore_errors=True)
 
 
-def merge(folder: Folder, out: Path, dtype: str) -> None:
-    """The finished shards as one file that has the names and captions of its items; beside it what was skipped."""
+def merge(folder: Folder, out: Path, dtype: str, job: str) -> None:
+    """The finished shards as one file that has the names and captions of its items, and the digest of its job; beside
+    it what was skipped."""
     pairs = PairedEmbeddings.load(folder.path, mapped=False)
     names = read_items(folder.path)
     metadata: dict[str, Any] = dict(pairs.metadata)
     metadata["dataset"] = {**metadata["dataset"], "items": len(pairs), "skipped": folder.record()["skipped"]}
+    metadata[JOB] = job
     if "caption" in names.column_names:
         metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
     copy_skipped(folder.path / SKIPPED, out)

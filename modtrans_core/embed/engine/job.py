@@ -16,7 +16,7 @@ from typing import Any
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
-from modtrans_core.store.files import read_description, refuse_links, write_json
+from modtrans_core.store.files import SCRATCH, read_description, refuse_links, write_json
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.write import DTYPES
 
@@ -135,7 +135,7 @@ class Folder:
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
         refuse_links(self.path)
-        own = (RECORD, "skipped.csv", _PARTS, "*.safetensors", "*.parquet", ".*.part.*")
+        own = (RECORD, "skipped.csv", _PARTS, "*.safetensors", "*.parquet", f"{SCRATCH}*")
         for entry in self.path.iterdir():
             if not any(fnmatch(entry.name, pattern) for pattern in own):
                 raise ValueError(f"{entry}: was not made by modtrans embed; choose another --out, or remove it")

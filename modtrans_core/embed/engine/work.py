@@ -11,6 +11,9 @@ from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.shard import ShardEncoder
 from modtrans_core.progress import Progress, reporting
 
+LOCKS = "locks"
+"""in the folder of the records: the file of the claims"""
+
 
 class ShardWorker:
     """What one process needs to do shards: the claims on them, and the encoders once there is something to encode.
@@ -22,7 +25,7 @@ class ShardWorker:
 
     def __init__(self, job: Job, folder: Folder, device: str | None) -> None:
         self.job, self.folder, self.device = job, folder, device
-        self.claims = Claims(folder.parts / "locks")
+        self.claims = Claims(folder.parts / LOCKS)
         self.encoder: ShardEncoder | None = None
 
     def do(self, number: int, wait: bool, progress: Callable[[int], object]) -> bool:

@@ -91,7 +91,7 @@ def test_shards_of_several_encoders_are_refused(tmp_path, mapped, other, words):
 
 def test_a_folder_whose_embedding_is_unfinished_is_refused(tmp_path):
     PairedEmbeddings({"text": np.ones((2, 3))}).save(tmp_path / "0.safetensors")
-    (tmp_path / ".1.77.part.safetensors").write_bytes(b"what a killed process left")
+    (tmp_path / ".modtrans-part-77").write_bytes(b"what a killed process left")
     (tmp_path / "embed.json").write_text('{"finished": false}')
     with pytest.raises(ValueError, match="unfinished; finish it with the same modtrans embed command"):
         load(tmp_path)

@@ -1,0 +1,41 @@
+"""How a process ends: asked to by a signal, or with the process that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+ASKING = (signal.SIGINT, signal.SIGTERM)
+"""signals that ask a process to end: Ctrl-C, and what a scheduler or `docker stop` sends"""
+
+
+class Asked(KeyboardInterrupt):
+    """The process was asked to end, by this signal.
+
+    Parameters
+    ----------
+    where : how far it had come, for whoever reads of it.
+    number : of the signal.
+    """
+
+    def __init__(self, where: str = "", number: int = signal.SIGINT) -> None:
+        super().__init__(where)
+        self.number = number
+
+
+def raise_asked(number: int, _: object) -> None:
+    """A handler for the signals of `ASKING`."""
+    raise Asked("", number)
+
+
+def end_with(parent: int) -> None:
+    """From now on this process ends within a second of `parent`, which started it, however that one ends."""
+    threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()
+
+
+def _wait_for(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

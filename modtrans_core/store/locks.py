@@ -1,0 +1,112 @@
+"""Who writes a folder: locks of the operating system, which end with the process that holds them.
+
+A process that is killed holds nothing any more, so that nothing has to time out. On a network file system a lock keeps
+machines apart where the system has POSIX locks, as NFS does; where a file system has none, nobody is kept apart.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nobody is kept apart
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".modtrans-lock"
+
+
+@contextmanager
+def holding(folder: str | Path) -> Iterator[None]:
+    """Be the only one who writes a folder that stays where it is; made where it is missing.
+
+    Raises
+    ------
+    ValueError
+        Another process holds it; the message says which. Or it is a file.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: a file, a folder is needed; choose another name")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder / LOCK, folder):
+            yield
+    finally:
+        with suppress(OSError):  # what was made for nothing goes again
+            for place in made:
+                place.rmdir()
+
+
+@contextmanager
+def locked(file: Path, subject: Path) -> Iterator[None]:
+    """Hold a lock file, which is there for no longer than that, for the sake of `subject`."""
+    held = _held(file, subject)
+    try:
+        yield
+    finally:
+        if held is not None:
+            file.unlink(missing_ok=True)  # first: whoever opened it meanwhile sees that it is no longer the one
+            os.close(held)
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds this lock file, or may hold it for all that is known."""
+    if fcntl is None:
+        return True
+    try:
+        found = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        return not _taken(found)
+    except OSError:
+        return True
+    finally:
+        os.close(found)
+
+
+def _held(file: Path, subject: Path) -> int | None:
+    """The open lock file, held; None where the file system has no locks."""
+    while fcntl is not None:
+        found = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            ours = _taken(found)
+        except OSError:
+            file.unlink(missing_ok=True)
+            os.close(found)
+            return None
+        if not ours:
+            who = os.read(found, 200).decode(errors="replace").split("\n")[0] or "another process"
+            os.close(found)
+            raise ValueError(f"{subject}: {who} writes it; wait for it to end, or choose another name")
+        if _is_still(file, found):
+            with suppress(OSError):  # on a full disk it is held without a name
+                os.ftruncate(found, 0)
+                os.write(found, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()},\n".encode())
+            return found
+        os.close(found)
+    return None
+
+
+def _taken(found: int) -> bool:
+    """Take the lock unless another process has it; whether it is ours now."""
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(file: Path, found: int) -> bool:
+    """Whether the open file is the one of that name, and not one that its last holder removed."""
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(found))
+    except FileNotFoundError:
+        return False
