@@ -25,14 +25,13 @@ begin(globals())
 # %%
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.data import is_openmoji, load_pairs, one_vector
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper.runner import established, strict, write_metrics
-from analysis.paper.tables import save_table
+from analysis.paper.tables import save_data, save_table
 from analysis.plots import decomposition as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
 from analysis.theory.arrays import row_cosine
 from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
@@ -77,11 +76,8 @@ labels = {"condition_residual": r"$C^\top R$", "projection_residual": r"$P^\top 
 labels |= {"pythagoras": r"$|Z|^2 - |P|^2 - |R|^2$", "ridge_gap": r"$C^\top R - \lambda M$"}
 labels |= {"sign_residual": r"$C^\top \mathrm{sign}(R)$", "projection_gap": r"$P - P_C Z$"}
 drawn = table.drop(index=len(fits)).melt("fit", [*labels], var_name="identity", value_name="size").dropna()
-sizes = drawn.assign(identity=drawn["identity"].map(labels), size=drawn["size"].abs())
-with paper_style():
-    figure, ax = plt.subplots()
-    figures.identities(sizes, ax)
-    save_figure(figure, out, "identities")
+save_data(drawn.assign(identity=drawn["identity"].map(labels), size=drawn["size"].abs()), out, "identities")
+make_figure(figures.identities, out)
 
 # %% [markdown]
 # In sample space the identities hold to rounding for least squares, and with their own right-hand sides for the others.
@@ -93,11 +89,9 @@ with paper_style():
 cosines = {name: fit.cosine for name, fit in fits.items()}
 cosines["least squares, held out"] = squares.leave_one_out_cosine
 again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(3)])  # refitted
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.4))
-    figures.angles(cosines, axes[0])
-    figures.spectra(fits, axes[1])
-    save_figure(figure, out, "angles_and_spectrum")
+save_data(figures.density(cosines), out, "angles")
+save_data(figures.spectrum(fits), out, "spectra")
+make_figure(figures.angles_and_spectrum, out)
 
 # %% [markdown]
 # Their cosine is of the order of that of two random directions (`chance_rms` = 1/sqrt(d)), and larger where the

@@ -22,15 +22,14 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.translation import MANY, translation
 from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.style import PAGE, paper_style, save_figure
-from analysis.plots.translation import cosine_and_recall, gamma_curves, summary
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import translation as figures
+from analysis.plots.style import make_figure
 from analysis.translators import SIMPLE, not_applicable
 
 strict(globals())
@@ -50,18 +49,13 @@ data, path = load_pairs(pairs)
 both = [(source, target), (target, source)]
 found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
 scores, curve, certificates, parts = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["route", "method"], SCORES)
 save_table(table, out, "translation")
 table.round(3)
 
 # %%
-routes = list(scores.groupby("route", sort=False))
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    for ax, (_, part) in zip(axes, routes, strict=True):
-        summary(part, ax)
-    save_figure(figure, out, "cosine")
+make_figure(figures.cosine, out)
 
 # %% [markdown]
 # Every cosine is read above the floor (the training mean, whatever the input), and below the ceiling where the pair set
@@ -71,12 +65,7 @@ with paper_style():
 # ## Is a higher cosine a better ranking?
 
 # %%
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    for ax, (_, part) in zip(axes, routes, strict=True):
-        cosine_and_recall(part, ax)
-    axes[0].get_legend().remove()
-    save_figure(figure, out, "cosine_recall")
+make_figure(figures.cosine_recall, out)
 
 # %% [markdown]
 # It is not: text to image, ridge has the highest cosine and Procrustes the highest recall.
@@ -102,10 +91,8 @@ certificates.round(3)
 # measured part w along the training mean, and is random otherwise (`about_mean`).
 
 # %%
-with paper_style():
-    figure, ax = plt.subplots()
-    gamma_curves(curve, ax)
-    save_figure(figure, out, "gamma")
+save_data(curve, out, "gamma_curve")
+make_figure(figures.gamma, out)
 save_table(parts, out, "parts")
 gap = parts[["uniform", "about_mean"]].sub(parts["observed"], axis=0).abs().mean()
 parts.round(3)

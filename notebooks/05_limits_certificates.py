@@ -23,15 +23,14 @@ begin(globals())
 
 # %%
 import numpy as np
-from matplotlib import pyplot as plt
 
 from analysis.experiments import limits_certificates as experiment
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper.runner import established, strict, write_metrics
-from analysis.paper.tables import save_table
+from analysis.paper.tables import save_data, save_table
 from analysis.plots import certificates as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
 from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import Observed
 from analysis.theory.limits import limits, mean_length_bracket, population_floor
@@ -58,10 +57,7 @@ print(f"{len(data):,} items, {len(held.train[0]):,} training pairs, {len(held.c)
 experiment.table(scores)
 
 # %%
-with paper_style():
-    figure, ax = plt.subplots(figsize=(PAGE / 2, 0.45 * len(scores) + 1))
-    figures.between(scores, ax)
-    save_figure(figure, out, "limits")
+make_figure(figures.limits, out)
 # the baseline weighs captions and the floor items
 near = 0.05 if np.ptp(data.counts.get(target, np.ones(1))) else 1e-6
 best = scores["ridge"]
@@ -77,10 +73,8 @@ if bracket is not None:
 
 # %%
 m, law = experiment.perfect_sampler(d, 0.7, confidence, rng)
-with paper_style():
-    figure, ax = plt.subplots()
-    figures.sampling(m, law, ax)
-    save_figure(figure, out, "sampling")
+save_data(law.assign(length=m), out, "sampling")
+make_figure(figures.sampling, out)
 
 # %% [markdown]
 # One perfect sample scores m^2 where the conditional mean scores m.
@@ -102,13 +96,11 @@ for name, certificate in certificates.items():
 said = {name: certificate.statements for name, certificate in certificates.items()}
 verdicts = {name: x["premises"].dominance.verdict for name, x in said.items()}
 s = np.minimum(np.linalg.norm(p, axis=1), 1.0)
-bound = {"bound, orthogonal geometry": (levels, mixture_probability(levels, s, gamma, d))}
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
-    figures.survival({name: x["curve"] for name, x in said.items()}, bound, axes[0])
-    at = said["learned"]["premises"].dominance.level
-    figures.dominance({name: x.parts.beaten for name, x in observed.items()}, at, axes[1])
-    save_figure(figure, out, "certificates")
+bound = {"bound, orthogonal geometry": mixture_probability(levels, s, gamma, d)}
+save_data(experiment.curves({name: x["curve"] for name, x in said.items()}, bound), out, "survival")
+beaten = {name: x.parts.beaten for name, x in observed.items()}
+save_data(figures.share_beaten(beaten, said["learned"]["premises"].dominance.level), out, "dominance")
+make_figure(figures.certificates, out)
 
 # %% [markdown]
 # The bound describes a random direction, in the geometry of the pairs; a learned direction beats it, and one that

@@ -25,9 +25,9 @@ from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.presets import GOALS, JUDGED, compare, duels, verdicts
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.presets import fronts
-from analysis.plots.style import paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots.presets import front
+from analysis.plots.style import make_figure
 
 strict(globals())
 
@@ -44,13 +44,12 @@ path = at_most(path, items, Path(out) / "pairs.npz")
 both = [(source, target), (target, source)]
 scores, gains = compare(path, both, seeds, partial(report, out, text="fitting"))
 table = mean_and_spread(scores, ["route", "method"], [*SCORES, *JUDGED[1:], "seconds"])
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 save_table(table, out, "presets")
 table.round(3)
 
 # %%
-with paper_style():
-    save_figure(fronts(table), out, "front")
+make_figure(front, out)
 
 # %% [markdown]
 # Full dots are `calibrated`, its goals joined, open ones its rivals: what lies to the right of the line and above it

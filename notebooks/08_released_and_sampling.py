@@ -26,16 +26,15 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.released import LINEAR, START, WHOLE, reduced, released
 from analysis.experiments.sampling_steps import fewest_steps, sampling_steps, trainings
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, save_table
-from analysis.plots.sampling import batch_sizes, quality_against_steps
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, save_data, save_table
+from analysis.plots.sampling import batch_sizes, steps, steps_whole
+from analysis.plots.style import make_figure
 from modtrans_core import preset
 
 # %% [markdown]
@@ -49,17 +48,14 @@ strict(globals())
 (data, path), route = load_pairs(pairs), (source, target)
 work = partial(released, config=reduced(released_width, released_steps))
 batches = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="released code")))
-save_table(batches, out, "released_runs")
+save_data(batches, out, "released_runs")
 columns = ["cosine", "difference", "length", "moved", "recall_at_10", "centered_recall_at_10"]
 table = mean_and_spread(batches.assign(batch=batches["batch"].fillna(0)), ["translation", "batch"], columns)
 save_table(table, out, "released")
 table.round(4)
 
 # %%
-with paper_style():
-    figure, ax = plt.subplots()
-    batch_sizes(batches, ax)
-    save_figure(figure, out, "batch_sizes")
+make_figure(batch_sizes, out)
 
 # %% [markdown]
 # In large batches the score is the linear map's. Given one row at a time the same weights are another model, in which F
@@ -74,24 +70,11 @@ with paper_style():
 configs = trainings(preset("poster", {"width": width, "train.steps": train_steps}))
 work = partial(sampling_steps, configs=configs, items=items)
 measured = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="steps")), ignore_index=True)
-save_table(measured, out, "steps_runs")
+save_data(measured, out, "steps_runs")
 
 # %%
-with paper_style():
-    figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.4))
-    for ax, score in zip(axes, ("cosine", "centered_recall_at_10", "agreement"), strict=True):
-        quality_against_steps(measured, score, ax=ax)
-    for ax in axes[:-1]:
-        ax.get_legend().remove()
-    save_figure(figure, out, "steps")
-
-# %%
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE * 0.7, 2.4))
-    for ax, score in zip(axes, ("cosine", "centered_recall_at_10"), strict=True):
-        quality_against_steps(measured, score, "cM + F", ax=ax)
-    axes[0].get_legend().remove()
-    save_figure(figure, out, "steps_whole")
+make_figure(steps, out)
+make_figure(steps_whole, out)
 
 # %% [markdown]
 # One step is a function of the condition, the conditional mean; many are a sample, which has a lower cosine.

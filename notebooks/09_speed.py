@@ -23,9 +23,9 @@ import pandas as pd
 from analysis.bench.report import text
 from analysis.bench.run import bench
 from analysis.paper.runner import strict, write_metrics
-from analysis.paper.tables import save_table
+from analysis.paper.tables import save_data, save_table
 from analysis.plots import speed
-from analysis.plots.style import paper_style, save_figure
+from analysis.plots.style import make_figure
 from modtrans_core.store.files import read_json
 
 strict(globals())
@@ -45,9 +45,8 @@ save_table(contenders.reindex(columns=kept), out, "contenders")
 print(text(content))
 
 # %%
-with paper_style():
-    figure = speed.both(content)
-    save_figure(figure, out, "speed")
+save_data(speed.measured(content), out, "speed")
+make_figure(speed.speed, out)
 
 # %% [markdown]
 # A peer that samples pays for a large network in every step, where a closed form multiplies once.

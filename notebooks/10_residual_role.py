@@ -28,15 +28,23 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.data import is_openmoji, load_pairs
-from analysis.experiments.residual_role import LISTS, MEAN, MIRRORED, compared, mirrored, residual_role, usable
+from analysis.experiments.residual_role import (
+    LISTS,
+    MEAN,
+    MIRRORED,
+    compared,
+    mirrored,
+    residual_role,
+    which_usable,
+)
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import nested, save_table
-from analysis.plots import certificates, style
+from analysis.paper.tables import nested, save_data, save_table
 from analysis.plots import residual_role as figures
+from analysis.plots.certificates import usable
+from analysis.plots.style import make_figure
 from analysis.theory.reliability import reliability
 
 strict(globals())
@@ -68,12 +76,9 @@ found = {
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")
 save_table(table, out, "reliability")
-with style.paper_style():
-    shown = min(seeds, 3)
-    figure, axes = plt.subplots(1, shown, figsize=(style.PAGE / 3 * shown, 2.7), squeeze=False)
-    for (seed, one), ax in zip(found.items(), axes[0], strict=False):
-        figures.reliability_diagram(one, ax).set_xlabel(f"expected cosine $|\\hat z|$, seed {seed}")
-    style.save_figure(figure, out, "reliability")
+bins = [pd.DataFrame(one.bins).assign(seed=seed) for seed, one in found.items()]
+save_data(pd.concat(bins), out, "reliability_bins")
+make_figure(figures.reliability, out)
 table.round(3)
 
 # %% [markdown]
@@ -84,15 +89,12 @@ table.round(3)
 # less risk, the fewer are accepted. The floor of a translation is its expected cosine less a margin.
 
 # %%
-selections, curves, use = usable(roles, alpha, risk, share)
+selections, curves, use = which_usable(roles, alpha, risk, share)
 save_table(use, out, "usable")
-with style.paper_style():
-    figure, axes = plt.subplots(1, min(seeds, 3), figsize=(style.PAGE / 3 * min(seeds, 3), 2.4), squeeze=False)
-    for seed, ax in enumerate(axes[0]):
-        chosen = {of: each[seed] for of, each in selections.items()}
-        certificates.risk_coverage({of: each[seed] for of, each in curves.items()}, chosen, risk, ax)
-    style.save_figure(figure, out, "usable")
-assert all(one.threshold is None or one.missed < risk for kept in selections.values() for one in kept)
+save_data(selections, out, "selections")
+save_data(curves, out, "risk_curves")
+make_figure(usable, out)
+assert (selections["threshold"].isna() | (selections["missed"] < risk)).all()
 raised = (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()
 use.round(3)
 
@@ -109,13 +111,7 @@ everything += mirrored(min(seeds, 3), draws=draws, share=share)
 summary, apart = compared(everything)
 save_table(summary, out, "laws")
 save_table(apart, out, "differences", decimals=4)
-shown = apart.query("law != @MEAN or not measure.str.startswith('energy')")  # m is far off: see the table
-with style.paper_style():
-    figure, axes = plt.subplots(1, 4, figsize=(style.PAGE, 2.6), sharey="row")
-    for measure, ax in zip(("energy", "energy_leading", "set_size", "best_recall_at_10"), axes, strict=True):
-        figures.differences(shown, measure, ax)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    style.save_figure(figure, out, "draws")
+make_figure(figures.draws, out)
 summary.round(4)
 
 # %% [markdown]

@@ -31,16 +31,14 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from matplotlib import pyplot as plt
-
 from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.encoder_pairs import agreement, beside_control, encoder_pairs, published
 from analysis.experiments.encoder_sets import embedded, named, offline_sets
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.encoder_pairs import dumbbells, rankings
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import encoder_pairs as figures
+from analysis.plots.style import make_figure
 
 # %% [markdown]
 # ## Pairs of encoders
@@ -67,16 +65,10 @@ sizes
 # %%
 tell = partial(report, out, text="fitting")
 scores = encoder_pairs(sets, seeds, landmarks, steps, tell, route=(source, target))
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["pair", "route", "method"], SCORES)
 save_table(table, out, "encoders")
-with paper_style():
-    rows = len(table.drop_duplicates(["pair", "route"]))
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.42 * rows), sharey=True)
-    dumbbells(table, axes[0])
-    rankings(table, axes[1])
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
-    save_figure(figure, out, "encoders")
+make_figure(figures.encoders, out)
 table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
 
 # %% [markdown]

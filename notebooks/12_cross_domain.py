@@ -29,16 +29,15 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, losses
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.domains import crossings_offline, crossings_within
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import cross_domain as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
 
 strict(globals())
 
@@ -68,7 +67,7 @@ routes = dict.fromkeys([(source, target), (target, source), ("location", "text")
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
 told = partial(report, out, text="fitting")
 scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 by = ["crossing", "route", "trained", "method"]
 table = mean_and_spread(scores, by, [*SCORES, "floor_at_home", "n"])
 save_table(table, out, "domains")
@@ -82,12 +81,7 @@ table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
 lost = losses(scores)
 save_table(lost, out, "losses")
 cells = lost.drop_duplicates(["crossing", "route"])
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.75 * len(cells)), sharey=True)
-    figures.losses(lost, "cosine", axes[0])
-    figures.losses(lost, "centered_recall_at_10", axes[1])
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    save_figure(figure, out, "losses")
+make_figure(figures.losses, out)
 lost.round(3)
 
 # %% [markdown]

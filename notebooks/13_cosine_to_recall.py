@@ -21,15 +21,14 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.cosine_to_recall import cosine_to_recall
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.cosine_to_recall import needed, shrinking
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import cosine_to_recall as figures
+from analysis.plots.style import make_figure
 
 strict(globals())
 
@@ -69,11 +68,9 @@ table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
 # %%
 moved = lengths.groupby("t").mean(numeric_only=True)
 save_table(moved.drop(columns="seed").reset_index(), out, "lengths")
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    needed(items, axes[0])
-    shrinking(lengths, axes[1])
-    save_figure(figure, out, "cosine_to_recall")
+save_data(items, out, "items")
+save_data(lengths, out, "length_runs")
+make_figure(figures.cosine_to_recall, out)
 raw = moved.drop(index=float("inf"))
 best, ranks_best = raw["cosine"].idxmax(), raw["recall_at_10"].idxmax()
 moved[["cosine", "recall_at_10", "law_at_10", "hub_skew"]].round(3)

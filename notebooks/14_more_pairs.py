@@ -24,9 +24,9 @@ import pandas as pd
 from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.growth import everything
-from analysis.plots.style import paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import growth as figures
+from analysis.plots.style import make_figure
 
 strict(globals())
 
@@ -46,15 +46,13 @@ for name, count in SETS.items():
     tables[name] = pd.concat(found, ignore_index=True).assign(set=name)
     path.unlink()
 scores = pd.concat(tables.values(), ignore_index=True)
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["set", "pairs", "method"], ["cosine", RANKING, "seconds", "gain"])
 save_table(table, out, "growth")
 table.round(4)
 
 # %%
-with paper_style():
-    figure = everything(scores, BEST)
-    save_figure(figure, out, "growth")
+make_figure(figures.growth, out)
 
 # %% [markdown]
 # Dotted: the best there is.

@@ -27,8 +27,8 @@ from analysis.experiments.poster_tables import TITLES, as_frame, as_text, best_w
 from analysis.experiments.table_2 import NEAR, RATIO
 from analysis.paper.runner import report, strict, write_metrics
 from analysis.paper.tables import save_table
-from analysis.plots.poster_tables import beside
-from analysis.plots.style import paper_style, save_figure
+from analysis.plots.poster_tables import poster
+from analysis.plots.style import make_figure
 
 strict(globals())
 
@@ -63,8 +63,7 @@ for name, package in PACKAGES.items():
 # Ours has other data and other encoders, and so another floor: look where a point stands between its own floor and 1.
 
 # %%
-with paper_style():
-    save_figure(beside(frame), out, "poster")
+make_figure(poster, out)
 
 # %% [markdown]
 # ## LAFITE's row is CLIP-GEN's

@@ -23,17 +23,16 @@ begin(globals())
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments import modalities
 from analysis.experiments.cross_domain import cross_domain, losses
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import report, strict, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots import cross_domain as figures
-from analysis.plots.modalities import answers, controls
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots.cross_domain import artists
+from analysis.plots.modalities import controls
+from analysis.plots.style import make_figure
 from modtrans_core import PairedEmbeddings
 
 # %% [markdown]
@@ -60,15 +59,10 @@ else:
     crossings = modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
 sizes_of = {"landmarks": landmarks, "steps": steps}
 crossed = cross_domain(crossings, [("image", "text"), ("text", "image")], seeds, report=tell, **sizes_of)
-save_table(crossed, out, "artists")
+save_data(crossed, out, "artists")
 lost = losses(crossed)
 save_table(lost, out, "losses")
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 1.5 * len(crossings)), sharey=True)
-    for score, ax in zip(("cosine", "centered_recall_at_10"), axes, strict=True):
-        figures.losses(lost, score, ax)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    save_figure(figure, out, "artists")
+make_figure(artists, out)
 lost.round(3)
 
 # %% [markdown]
@@ -116,13 +110,9 @@ if modalities.QUESTIONS in there:
     asked = modalities.questions(*shapes, seeds=seeds, report=tell)
     answered = mean_and_spread(asked, ["kind", "method"], ["accuracy", "questions", "pictures", "weight"])
     save_table(answered, out, "questions")
-columns = 2 if len(asked) else 1
-with paper_style():
-    figure, axes = plt.subplots(1, columns, figsize=(PAGE * columns / 2, 0.8 + 0.8 * len(runs)), squeeze=False)
-    controls(checked, axes[0, 0]).legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
-    if len(asked):
-        answers(asked, axes[0, 1]).legend(loc="lower left")
-    save_figure(figure, out, "controls")
+    save_data(asked, out, "question_runs")
+save_data(checked, out, "control_runs")
+make_figure(controls, out)
 answered.round(3)
 
 # %% [markdown]

@@ -7,7 +7,7 @@ import sys
 from analysis.cli.claims import Bound, Certify
 from analysis.cli.demo import Demo
 from analysis.cli.measure import Bench, Compare
-from analysis.cli.papers import Notebooks, Paper, Tables
+from analysis.cli.papers import Figure, Notebooks, Paper, Tables
 from analysis.cli.use import Caption, Generate, Migrate
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
@@ -22,6 +22,7 @@ VERBS_HERE: dict[str, type] = {
     "bench": Bench,
     "compare": Compare,
     "tables": Tables,
+    "figure": Figure,
     "caption": Caption,
     "generate": Generate,
     "migrate": Migrate,
