@@ -6,6 +6,7 @@ registers a `modtrans_core.protocol.Method` there can be trained, saved, evaluat
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -62,15 +63,19 @@ def method(name: str) -> Method:
 def loadable() -> Iterator[tuple[str, Method]]:
     """Every method by its name, the core's first. One that cannot be loaded is warned of and left out."""
     yield from ((name, method(name)) for name in CORE)
+    failed: list[str] = []
     for name, entry in _registered().items():
         if name in CORE:
             continue
         try:
             found = _loaded(entry)
         except ValueError as error:
-            warnings.warn(str(error), stacklevel=3)
+            failed.append(str(error))
         else:
             yield name, found
+    if failed:
+        more = f"; {len(failed) - 1} other methods neither" if len(failed) > 1 else ""
+        warnings.warn(f"{failed[0]}{more}", stacklevel=3)
 
 
 def _registered() -> dict[str, EntryPoint]:
@@ -84,6 +89,9 @@ def _loaded(entry: EntryPoint) -> Method:
             raise TypeError(f"{type(found).__name__}, a modtrans_core.protocol.Method is needed")
     except Exception as error:
         why = " ".join(str(error).split())
+        package = entry.module.partition(".")[0]
+        if isinstance(error, ImportError) and package in sys.modules:  # whose it is: one may have the same name
+            why += f"; {package} is {next(iter(getattr(sys.modules[package], '__path__', [])), None) or 'one file'}"
         raise ValueError(f"method: {entry.name!r} ({entry.value}) cannot be loaded: {why}") from None
     return found
 

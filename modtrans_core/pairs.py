@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, groups, has_parts
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import Contents
@@ -34,7 +35,7 @@ class PairedEmbeddings:
         it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
     group : (n,) integers; items of one group are never split apart (variants of one picture). Default: None, each item
-        its own; `groups` gives numbers either way.
+        its own; `groups` gives numbers either way, and `grouped` finds items that repeat.
     key : (n,) strings that name the items.
     metadata : JSON values: data set, licence, and what each encoder was, one entry a modality. `independent` lists the
         modalities of which an item's several vectors were drawn independently of each other, as captions by people who
@@ -81,7 +82,8 @@ class PairedEmbeddings:
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
-        return f"PairedEmbeddings({shapes})"
+        several = len(groups(self.groups)[0])
+        return f"PairedEmbeddings({shapes}{f', in {several} groups' if several < len(self) else ''})"
 
     def modality(self, name: str) -> np.ndarray:
         """The array of one modality, (n, d) or (n, m, d).
@@ -117,6 +119,28 @@ class PairedEmbeddings:
         array([7, 7])
         """
         return np.arange(len(self)) if self.group is None else self.group
+
+    def grouped(self) -> PairedEmbeddings:
+        """The set itself or, where it has no groups, one in which items that repeat are groups.
+
+        Items of one name (`key`) are a group, and items with an equal vector: five captions of a picture that are five
+        rows. Equal vectors of a modality that come from a list, such as names of classes, make no groups; what is taken
+        for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are not looked through.
+        `load` and `split` do this; `group=np.arange(n)` says that every item is its own.
+
+        Examples
+        --------
+        >>> image = np.repeat(np.random.default_rng(0).normal(size=(30, 3)), 5, axis=0)
+        >>> PairedEmbeddings({"image": image, "text": np.random.default_rng(1).normal(size=(150, 3))}).grouped()
+        PairedEmbeddings(image (150, 3), text (150, 3), in 30 groups)
+        """
+        if self.group is not None:
+            return self
+        rows = {
+            name: array for name, array in self.arrays.items() if array.ndim == 2 and not isinstance(array, MappedRows)
+        }
+        group = repeated(rows, self.key, self.label)
+        return self if group is None else replace(self, group=group)
 
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
@@ -231,6 +255,7 @@ class PairedEmbeddings:
     ) -> tuple[PairedEmbeddings, ...]:
         """Split into train, validation and test, whole groups at a time, or as the data set itself is split.
 
+        Items that repeat are groups, see `grouped`.
         Where `own_split` has a train part and another, it is followed, whatever the fractions: its test part is the
         test. Without a test part, its validation part is the test. A validation part that is then missing is cut from
         train, whole groups, with the share fractions[1] / (fractions[0] + fractions[1]). Items in none of its parts are
@@ -260,11 +285,12 @@ class PairedEmbeddings:
         """
         if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
-        if own and self.own_split is not None and has_parts(self.own_split):
-            part = by_own_parts(self.own_split, self.groups, fractions, seed)
+        pairs = self.grouped()
+        if own and pairs.own_split is not None and has_parts(pairs.own_split):
+            part = by_own_parts(pairs.own_split, pairs.groups, fractions, seed)
         else:
-            part = by_seed(self.groups, fractions, seed)
-        return tuple(self.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
+            part = by_seed(pairs.groups, fractions, seed)
+        return tuple(pairs.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:
         """Write one `.npz` or `.safetensors` file, whole or not at all.
@@ -292,7 +318,7 @@ class PairedEmbeddings:
 
         Where the vectors are read into memory and pyarrow is installed, names that only parquet files beside them hold
         are read too. Captions never are; `modtrans_core.store.names.read_items` reads them. Where the set has no
-        groups, several items of one name in these files become a group, such as the captions of one picture.
+        groups, items that repeat become groups, such as the captions of one picture; see `grouped`.
 
         Parameters
         ----------
@@ -313,7 +339,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("shards")
         PairedEmbeddings(image (6, 3))
         """
-        return PairedEmbeddings(**read(Path(path), mapped)._asdict())
+        return PairedEmbeddings(**read(Path(path), mapped)._asdict()).grouped()
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:

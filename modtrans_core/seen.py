@@ -30,6 +30,7 @@ from scipy.spatial import KDTree
 from modtrans_core import distributed
 from modtrans_core.ahead import ahead
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.repeats import together
 from modtrans_core.split import groups
 from modtrans_core.vectors import ROWS, unit
 
@@ -218,19 +219,11 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
     >>> group_equal(PairedEmbeddings({"image": image, "text": rng.normal(size=(6, 12))}), ("image", "text"))
     array([0, 0, 0, 3, 3, 3])
     """
-    n = len(pairs)
-    items, shared, last = [np.arange(n)], [groups(pairs.groups)[1]], n
+    shared = [(np.arange(len(pairs)), groups(pairs.groups)[1])]
     for name in dict.fromkeys(modalities):
-        owner = pairs.rows(name)[1]
         found = _equal(sketches(pairs, name, device), _within(pairs.modality(name).shape[-1]))
-        items.append(owner)
-        shared.append(last + found)
-        last += int(found.max()) + 1
-    item, node = np.concatenate(items), n + np.concatenate(shared)
-    graph = coo_array((np.ones(len(item), dtype=bool), (item, node)), shape=(n + last, n + last))
-    label = connected_components(graph, directed=False)[1][:n]
-    _, first, which = np.unique(label, return_index=True, return_inverse=True)
-    return first[which]
+        shared.append((pairs.rows(name)[1], found))
+    return together(len(pairs), shared)
 
 
 def _equal(rows: np.ndarray, most: float) -> np.ndarray:

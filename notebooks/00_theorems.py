@@ -8,6 +8,11 @@ out: str = "results/00_theorems"  # folder for tables and metrics.json
 seed: int = 0  # of the simulations
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 import pandas as pd
 

@@ -12,6 +12,11 @@ false_alarm: float = 1e-6  # chance that the simulation rejects a right law, all
 seed: int = 0  # of the directions
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 
 from analysis.experiments.simulation import count_alignments

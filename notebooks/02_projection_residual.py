@@ -18,6 +18,11 @@ gamma: float = 0.5  # weight of F in joint training
 seed: int = 0  # of the synthetic pairs and the choice of samples
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 import pandas as pd
 

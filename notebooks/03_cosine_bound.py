@@ -16,6 +16,11 @@ false_alarm: float = 1e-6  # chance that a simulation rejects a right formula, a
 seed: int = 0  # of the directions
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 import pandas as pd
 

@@ -14,6 +14,11 @@ seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 500  # optimiser steps of a training
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

@@ -17,6 +17,11 @@ confidence: float = 0.95  # that all statements of a certificate, or one interva
 seed: int = 0  # of the synthetic pairs, the split, the features and the draws
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 
 from analysis.experiments import limits_certificates as experiment

@@ -17,6 +17,11 @@ confidence: float = 0.95  # of a limit or an interval
 seed: int = 0  # of the synthetic pairs, the split, the features and the random direction
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 import numpy as np
 
 from analysis.experiments import weights

@@ -13,6 +13,11 @@ seeds: int = 3  # splits, each with its own seed
 items: int = 0  # use at most this many items, evenly spaced; 0: all
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 

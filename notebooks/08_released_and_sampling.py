@@ -18,6 +18,11 @@ width: int = 128  # units of a hidden layer in these
 items: int = 200  # items of the validation and of the test part that the sampling curves are measured on
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

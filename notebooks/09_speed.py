@@ -11,6 +11,11 @@ profile: str = "smoke"  # of a run that is made here: check (only that it runs),
 device: str = ""  # cpu or cuda, where it is run here; empty: a GPU when there is one
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from pathlib import Path
 
 import pandas as pd

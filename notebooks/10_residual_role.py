@@ -20,6 +20,11 @@ share: float = 0.9  # share of new translations that shall stay above their floo
 steps: int = 100  # optimiser steps of the two networks that learn the residual's direction
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

@@ -22,6 +22,11 @@ landmarks: int = 1024  # radial basis functions of `calibrated`, at most
 steps: int = 150  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -21,6 +21,11 @@ landmarks: int = 512  # radial basis functions of `calibrated`, at most
 steps: int = 100  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

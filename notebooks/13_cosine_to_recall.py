@@ -13,6 +13,11 @@ seeds: int = 3  # splits, each with its own seed
 landmarks: int = 256  # radial basis functions of the calibrated map, at most
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

@@ -11,6 +11,11 @@ landmarks: int = 512  # radial basis functions of the calibrated map, at most
 seeds: int = 3  # splits, each with its own seed
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 

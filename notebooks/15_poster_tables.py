@@ -14,6 +14,11 @@ items: int = 1000  # items of a pair set in Tables 2 to 4, at most, evenly space
 steps: int = 150  # optimiser steps of the poster's translator in Tables 2 to 4: short; it starts at the ridge map
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 

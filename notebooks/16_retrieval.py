@@ -14,6 +14,11 @@ items: int = 0  # use at most this many items, evenly spaced; 0: all
 landmarks: int = 128  # radial basis functions of the calibrated map, at most
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 

@@ -13,6 +13,11 @@ items: int = 0  # use at most this many items, evenly spaced; 0: all
 prefix_steps: int = 0  # training steps of a prefix for SmolLM2, seconds each; 0: it is left out
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 

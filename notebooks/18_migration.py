@@ -17,6 +17,11 @@ steps: int = 600  # of the residual MLP, at most
 draws: int = 300  # certificates of each kind
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -15,6 +15,11 @@ landmarks: int = 256  # radial basis functions of `calibrated`, at most
 steps: int = 50  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%
+from modtrans_core.notebook import begin
+
+begin(globals())
+
+# %%
 from functools import partial
 
 import pandas as pd

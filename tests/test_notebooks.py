@@ -33,12 +33,13 @@ def test_twins_agree_and_hold_no_outputs(text):
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_a_notebook_has_the_head_that_all_have(text):
-    title, parameters, imports, *rest = jupytext.read(text).cells
+    title, parameters, second, imports, *rest = jupytext.read(text).cells
     asks, question = title.source.split("\n\n")
     assert title.cell_type == "markdown" and asks.startswith("# ") and asks.endswith("?") and "\n" not in asks
     assert question.startswith("**Question.** ") and len(re.findall(r"[.?](?=\s|$)", question[14:])) <= 2
     assert not re.search(r"\d+ (s|seconds?|min|minutes?|hours?)\b", title.source), "times are in paper.toml"
     assert "parameters" in parameters.metadata["tags"] and parameters.source.startswith("out: str")
+    assert second.source == "from modtrans_core.notebook import begin\n\nbegin(globals())"
     assert imports.source.startswith(("from ", "import "))
     assert not any(IMPORT.search(cell.source) for cell in rest if cell.cell_type == "code")
     for name, parameter in notebooks.parameters(text.with_suffix(".ipynb")).items():
@@ -49,7 +50,7 @@ def test_a_notebook_has_the_head_that_all_have(text):
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_a_notebook_is_short_defines_nothing_and_ends_with_its_answer_and_what_asserts_it(text):
     cells = jupytext.read(text).cells
-    assert len(cells) <= 15 and max(len(cell.source.splitlines()) for cell in cells) <= 15
+    assert len(cells) <= 16 and max(len(cell.source.splitlines()) for cell in cells) <= 15
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     assert not any(isinstance(node, DEFINITIONS) for node in ast.walk(ast.parse(code)))
     answer, last = cells[-2:]

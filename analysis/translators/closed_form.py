@@ -40,8 +40,8 @@ class ClosedForm(Stored, ABC):
         """Translations (n, d) of the unit conditions c (n, k)."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes that tensors have to have, by name."""
-        return {"mean": (self.facts.d,)}
+        """Shapes that tensors have to have, by name; of what a class says nothing of, that of one number."""
+        return {**{item.name: () for item in fields(self)[2:]}, "mean": (self.facts.d,)}
 
     def tensors(self) -> dict[str, Tensor]:
         """What is saved."""

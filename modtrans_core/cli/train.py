@@ -61,8 +61,9 @@ class Train:
     own_split: bool = True
     """follow the data set's own split; --no-own-split deals all items out by --split-seed"""
     group_duplicates: bool = False
-    """items with an equal condition or an equal target are one group, which is never split apart: five captions of a
-    picture that are five rows, say"""
+    """items with an equal condition or an equal target are one group, which is never split apart. So they are anyway,
+    as five captions of a picture that are five rows, unless the data set has groups of its own, its vectors stay on
+    disk, or a modality comes from a list, as names of classes do (a vector is there more than 10 times on average)"""
     device: str | None = None
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
@@ -97,7 +98,10 @@ class Train:
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
         if (several := len(groups(pairs.groups)[0])) < len(pairs):
-            say(f"the {len(pairs)} items are in {several} groups of items that belong together; each is in one part")
+            say(
+                f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
+                " they repeat a name or a vector; each is in one part"
+            )
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
         facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
         facts |= {} if pairs.own_split is None else {"own": own}

@@ -224,7 +224,9 @@ def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: s
     others = "" if own is None else f", {(~left_out & ~own).sum()} in no test part of the data set"
     why = f". Left out {n - keep.sum()}: {familiar.in_words(targets)}{others}" if not keep.all() else ""
     same = 0 if targets else int((familiar.target & keep).sum())
-    say(f"used the {keep.sum()} items of {n} that the run was not fitted to{why}")
+    several = len(np.unique(pairs.groups[keep]))
+    of = f", in {several} groups of items that belong together" if several < keep.sum() else ""
+    say(f"used the {keep.sum()} items of {n} that the run was not fitted to{of}{why}")
     if same:
         say(f"{same} of these have a target that it was fitted to")
     return pairs.take(np.flatnonzero(keep))

@@ -106,6 +106,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
+    _replace_closed()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["--version"]:
         print(f"{program} {__version__}")
@@ -121,6 +122,17 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
+    except OSError as error:  # a full disk
+        say(f"{program}: results cannot be written: {in_one_line(error)}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _replace_closed() -> None:
+    """What is written to a closed stream goes nowhere, and no file gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open for as long as the program runs
 
 
 def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:

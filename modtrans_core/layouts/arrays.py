@@ -53,7 +53,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     if "group" in given and given["group"].dtype.kind in "UT":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
     try:
-        return PairedEmbeddings(arrays, **given)
+        return PairedEmbeddings(arrays, **given).grouped()
     except ValueError as error:
         file = files.get(str(error).partition(":")[0])
         raise ValueError(f"{file}: {error}" if file else str(error)) from None

@@ -16,7 +16,7 @@ SIGNS = {  # kind: patterns of paths in the folder, any of which gives it away; 
     "cifar10": ("data_batch_1.bin", "data_batch_1", "cifar-10-batches-bin", "cifar-10-batches-py"),
     "datasets": ("dataset_dict.json", "state.json"),
     "webdataset": ("*.tar", "*.tar.gz"),
-    "folder": folder.CAPTIONS,
+    "folder": (*folder.CAPTIONS, "*.txt", "*/*.txt"),
 }
 
 

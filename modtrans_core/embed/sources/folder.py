@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
-from modtrans_core.embed.sources.caption_files import SUFFIXES, read_captions
+from modtrans_core.embed.sources.caption_files import SUFFIXES, Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import FileWithin, is_within
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, is_within
 
 CAPTIONS = tuple(f"captions{suffix}" for suffix in SUFFIXES)
 _ENDINGS = {  # files of these are listed although no row names them
@@ -40,7 +41,8 @@ def folder(
     captions : CSV, TSV, JSONL or JSON; a path in the folder, or else anywhere. Default: the file named `captions` in
         the folder. Columns are found by name, see `caption_files`: a file, relative to the folder, and a caption;
         where they are there, `group` (what must not be torn apart) and `split`. Several rows of one file are several
-        captions. JSON is COCO's, Karpathy's, or a list of what the lines of JSONL hold.
+        captions. JSON is COCO's, Karpathy's, or a list of what the lines of JSONL hold. Without such a file, the text
+        of `000.txt` is the caption of `000.jpg`, as img2dataset and clip-retrieval have it.
     images : where the files are, if not in `path`: a folder in it, or else anywhere.
     modality : what they are, `image` or `audio`.
     limit, seed : at most so many items, whole groups in an order that the seed decides; default: all.
@@ -57,24 +59,39 @@ def folder(
     """
     refuse_unless_in("modality", modality, ENCODERS)
     home = folder_at(path, "folder")
-    file = first_of(home, CAPTIONS, "captions file") if captions is None else home / captions
-    if not file.is_file():
-        file = Path(captions or file)
-    if not file.is_file():
-        raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
     where = home if images is None else folder_at(home / images if (home / images).is_dir() else images, "set images")
-    listing = captioned(
-        (row._replace(file=_of_folder(where, row.file)) for row in read_captions(file)),
-        partial(FileWithin, str(where)),
-        {"name": home.resolve().name, **file_facts(where, [file])},
-        modality,
-        sorted(_files(where, _ENDINGS[modality])),
-    )
-    return listing.at_most(limit, seed)
+    files = sorted(_files(where, _ENDINGS[modality]))
+    rows: Iterable[Row]
+    if captions is None and not any((home / name).exists() for name in CAPTIONS) and (rows := _beside(where, files)):
+        digest = hashlib.sha256(repr(rows).encode("utf-8", "backslashreplace")).hexdigest()
+        facts: dict[str, Any] = {"folder": where.resolve().name, "captions": ["*.txt"], "captions_sha256": [digest]}
+    else:
+        file = first_of(home, CAPTIONS, "captions file") if captions is None else home / captions
+        if not file.is_file():
+            file = Path(captions or file)
+        if not file.is_file():
+            raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
+        rows = (row._replace(file=_of_folder(where, row.file)) for row in read_captions(file))
+        facts = file_facts(where, [file])
+    named = {"name": home.resolve().name, **facts}
+    return captioned(rows, partial(FileWithin, str(where)), named, modality, files).at_most(limit, seed)
+
+
+def _beside(folder: Path, files: Sequence[str]) -> list[Row]:
+    """What the files of text say that are called as these are: 000.txt is the caption of 000.jpg."""
+    rows = []
+    for name in files:
+        text = Path(name).with_suffix(".txt").as_posix()
+        if (folder / text).is_file():
+            within = is_within(str(folder), text)
+            rows.append(Row(name, ("".join(text_lines(folder / text)).strip() if within else ValueError(OUTSIDE),)))
+    return rows
 
 
 def _of_folder(folder: Path, name: Any) -> Any:
-    """The name of a file as a path of the folder, where it is absolute and lies in it; else unchanged."""
+    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts."""
+    if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
+        name = name.replace("\\", "/")
     if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
         return name
     return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")

@@ -305,3 +305,29 @@ def test_nothing_is_looked_at_on_disk_for_each_row(tmp_path, monkeypatch):
     source = load_source(f"folder:{tmp_path}")
     assert len(source.items) == n and len(source.shards(1000)) == 5
     assert 0 < len(looked) < 100
+
+
+def test_texts_beside_the_pictures_are_their_captions(photos, read_all, tmp_path):
+    """As img2dataset and clip-retrieval have them."""
+    (photos / "Red.txt").write_text("\ufeffa red thing\n", encoding="utf-8")
+    (photos / "deep" / "blue.txt").write_text("a blue\nthing")
+    (tmp_path / "secret.txt").write_text("not yours")
+    (photos / "green.txt").symlink_to(tmp_path / "secret.txt")
+    for source in (load(photos), load_source(str(photos))):
+        items, skipped = read_all(source)
+        assert captions_of(items) == {"Red.JPG": ("a red thing",), "deep/blue.jpg": ("a blue thing",)}
+        assert skipped == {"green.jpg": "outside the folder"}
+    before = load(photos).facts["captions_sha256"]
+    (photos / "Red.txt").write_text("another thing")
+    assert load(photos).facts["captions_sha256"] != before
+    (photos / "captions.csv").write_text(FILES["captions.csv"])
+    assert captions_of(read_all(load(photos))[0]) == EXPECTED
+
+
+def test_the_separators_of_windows(photos, read_all, jpeg):
+    (photos / "odd\\name.jpg").write_bytes(jpeg("red"))
+    rows = "image,caption\ndeep\\blue.jpg,a blue thing\nodd\\name.jpg,an odd one\n.\\Red.JPG,red\n"
+    (photos / "captions.csv").write_text(rows)
+    items, skipped = read_all(load(photos))
+    wanted = {"deep/blue.jpg": ("a blue thing",), "odd\\name.jpg": ("an odd one",), "Red.JPG": ("red",)}
+    assert captions_of(items) == wanted and skipped == {"green.jpg": "no caption"}

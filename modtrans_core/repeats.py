@@ -1,0 +1,86 @@
+"""Items that repeat: five captions of a picture that are five rows are one group, and no split tears them apart.
+
+Items belong together that have one name, or an equal row in a modality. But rows of a modality may come from a list, as
+names of classes do; then an equal row says nothing of the item, and groups of it would leave whole classes to the test.
+A modality is taken for a list where a row is there more than `OFTEN` times on average, or where it has no more
+different rows than `FEW`, or than there are classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from modtrans_core.vectors import ROWS
+
+OFTEN = 10
+"""times that a row is there on average, at most, where it is no entry of a list"""
+FEW = 20
+"""different rows up to which a modality is a list: so few groups make no split worth having"""
+
+
+def repeated(
+    arrays: Mapping[str, np.ndarray], key: np.ndarray | None = None, label: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Groups (n,) of items that repeat; None where none does.
+
+    Parameters
+    ----------
+    arrays : rows (n, d) of each modality that is to be looked through.
+    key : names (n,) of the items.
+    label : the class (n,) of each item, -1 for none.
+
+    Returns
+    -------
+    The index of the first item of each item's group.
+
+    Examples
+    --------
+    >>> image, text = np.repeat(np.eye(30), 2, axis=0), np.arange(120.0).reshape(60, 2)
+    >>> repeated({"image": image, "text": text})[:6]
+    array([0, 0, 2, 2, 4, 4])
+
+    Names of classes are a list:
+
+    >>> repeated({"image": text, "text": image}, label=np.arange(60) // 2) is None
+    True
+    """
+    few = max(FEW, 0 if label is None else len(np.unique(label[label >= 0])))
+    found = [] if key is None or len(set(key.tolist())) == len(key) else [np.unique(key, return_inverse=True)[1]]
+    for rows in arrays.values():
+        different, which = np.unique(_numbers(rows), return_inverse=True)
+        if few < len(different) < len(rows) <= OFTEN * len(different):
+            found.append(which)
+    return together(len(found[0]), [(np.arange(len(one)), one) for one in found]) if found else None
+
+
+def together(n: int, shared: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The first item (n,) of those that each item shares a number with, be it through others.
+
+    Parameters
+    ----------
+    shared : items (N,) and the number (N,) that each of them has, from 0 on; numbers of one entry alone are compared.
+    """
+    items, numbers, last = [np.arange(n)], [np.arange(n)], n
+    for item, number in shared:
+        items.append(item)
+        numbers.append(last + number)
+        last += int(number.max()) + 1
+    item, node = np.concatenate(items), n + np.concatenate(numbers)
+    graph = coo_array((np.ones(len(item), dtype=bool), (item, node)), shape=(n + last, n + last))
+    label = connected_components(graph, directed=False)[1][:n]
+    _, first, which = np.unique(label, return_index=True, return_inverse=True)
+    return first[which]
+
+
+def _numbers(rows: np.ndarray) -> np.ndarray:
+    """64 bits (n,) of each row (n, d), float32: the same for equal rows, and else for a pair in 2^33 at most."""
+    factors = np.random.default_rng(0).integers(0, 2**63, rows.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    found = np.empty(len(rows), dtype=np.uint64)
+    for start in range(0, len(rows), ROWS):
+        piece = np.ascontiguousarray(rows[start : start + ROWS], dtype=np.float32)
+        found[start : start + ROWS] = piece.view(np.uint32).astype(np.uint64) @ factors
+    return found

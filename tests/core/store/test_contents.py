@@ -1,0 +1,73 @@
+"""Arrays of every kind are taken rightly, or refused in one line; none of them is the caller's afterwards."""
+
+import numpy as np
+import pytest
+import torch
+
+import modtrans_core as mt
+
+X = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+TAKEN = {
+    "lists": X.tolist(),
+    "rows of a table": np.array([*X, None], dtype=object)[:-1],
+    "tensor with a gradient": torch.tensor(X, requires_grad=True),
+    "half": torch.tensor(X).half(),
+    "bfloat16": torch.tensor(X).bfloat16(),
+    "long double": X.astype(np.longdouble),
+    "big-endian": X.astype(">f8"),
+    "negative strides": X[::-1, ::-1].copy()[::-1, ::-1],
+    "by column": np.asfortranarray(X),
+    "nothing masked": np.ma.masked_array(X, mask=False),
+}
+REFUSED = {
+    "rows of different shapes, one shape is needed": [[1.0, 2.0], [3.0]],
+    "2 values are masked, none is needed": np.ma.masked_array(X, mask=np.eye(30, 4) * [1, 1, 0, 0]),
+    "complex64 of shape": X.astype(np.complex64),
+    "int64 of shape": np.ones((3, 3), dtype=np.int64),
+    "Tensor, an array of numbers is needed": torch.eye(3).to_sparse(),
+    "NaN or infinity in row 0": X.astype(np.float64) * 1e60,
+    "a zero vector in row 0": X.astype(np.float64) * 1e-60,
+    "object of shape \\(\\), floats": None,
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_what_is_taken(kind):
+    found = mt.PairedEmbeddings({"image": TAKEN[kind]})
+    rounding = {"half": 1e-3, "bfloat16": 1e-2}.get(kind, 0)
+    np.testing.assert_allclose(found.modality("image"), X, rtol=rounding)
+    assert found.modality("image").dtype == np.float32 and len(found.fingerprint()) == 64
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_refused(message):
+    with pytest.raises(ValueError, match=f"^image: {message}"):
+        mt.PairedEmbeddings({"image": REFUSED[message]})
+
+
+def test_columns_of_hugging_face():
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict({"image": X.tolist(), "name": [str(row) for row in range(30)]})
+    found = mt.PairedEmbeddings({"image": table["image"]}, key=table["name"])
+    np.testing.assert_array_equal(found.modality("image"), X)
+
+
+def test_names_may_be_a_list():
+    pairs = mt.PairedEmbeddings({"image": X}, key=[str(row) for row in range(30)])
+    assert pairs.take(np.array([3, 1])).key.tolist() == ["3", "1"]
+    with pytest.raises(ValueError, match="key: \\[None\\], text is needed"):
+        mt.PairedEmbeddings({"image": X}, key=[None, *"a" * 29])
+
+
+def test_a_set_is_not_the_callers_array(tmp_path):
+    given = X.copy()
+    pairs = mt.PairedEmbeddings({"image": given})
+    given[:] = 7
+    np.testing.assert_array_equal(pairs.modality("image"), X)
+    for part in (pairs, pairs.take(np.arange(5))):
+        with pytest.raises(ValueError, match="read-only"):
+            part.modality("image")[0] = 1
+    np.save(tmp_path / "x.npy", X)
+    mapped = mt.PairedEmbeddings({"image": np.load(tmp_path / "x.npy", mmap_mode="r+")}).modality("image")
+    assert isinstance(mapped, np.memmap) and not mapped.flags.writeable  # it stays on disk

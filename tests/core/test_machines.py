@@ -1,0 +1,45 @@
+"""What a machine may lack: open streams, an encoding, a folder without a package of the same name."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import modtrans_core as mt
+
+CLI = [sys.executable, "-m", "modtrans_core"]
+RUN = mt.PairedEmbeddings({"image": np.random.default_rng(0).normal(size=(60, 4))}).arrays["image"]
+
+
+def called(folder, line, **environment):
+    """The shell's line, in which `modtrans` is the program."""
+    program = " ".join(CLI)
+    return subprocess.run(
+        ["sh", "-c", line.replace("modtrans", program, 1)], cwd=folder, capture_output=True, text=True,
+        env={**os.environ, **environment}, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("machine")
+    pairs = mt.PairedEmbeddings({"image": RUN, "text": RUN + 1})
+    pairs.save(folder / "pairs.npz")
+    mt.fit(pairs.take(np.arange(40)), preset="ridge").save(folder / "run")
+    (folder / "analysis").mkdir()
+    (folder / "analysis" / "__init__.py").write_text("raise SystemExit('not ours')")
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_streams_that_are_closed_or_full(folder):
+    """And a package `analysis` in the working folder is never seen."""
+    assert called(folder, "modtrans convert pairs.npz out.npz >&- 2>&- <&-").returncode == 0
+    assert len(mt.PairedEmbeddings.load(folder / "out.npz")) == 60  # no stream got into the file
+    closed = called(folder, "modtrans evaluate run pairs.npz >&-")
+    assert closed.returncode == 0 and "used the 20 items" in closed.stderr and "Traceback" not in closed.stderr
+    if os.path.exists("/dev/full"):
+        full = called(folder, "modtrans evaluate run pairs.npz >/dev/full")
+        assert full.returncode == 1 and "No space left" in full.stderr and "Traceback" not in full.stderr

@@ -1,0 +1,69 @@
+"""Items that repeat are one group, and entries of a list are none."""
+
+import numpy as np
+import pytest
+
+import modtrans_core as mt
+from modtrans_core.layouts.arrays import load_pairs
+from modtrans_core.repeats import FEW, OFTEN, repeated
+
+RNG = np.random.default_rng(0)
+PICTURE = np.repeat(np.arange(60), 5)
+ROWS = {"image": RNG.normal(size=(60, 8))[PICTURE].astype(np.float32), "text": RNG.normal(size=(300, 6))}
+
+
+@pytest.mark.parametrize("how", ["equal images", "equal texts", "one name"])
+def test_five_captions_that_are_five_rows_are_one_group(tmp_path, how):
+    arrays = dict(zip(ROWS, reversed(ROWS.values()), strict=True)) if how == "equal texts" else ROWS
+    key = None
+    if how == "one name":
+        arrays, key = {"image": RNG.normal(size=(300, 8)), "text": ROWS["text"]}, [f"{name}.jpg" for name in PICTURE]
+    order = RNG.permutation(300)
+    pairs = mt.PairedEmbeddings(arrays, key=key).take(order)
+    for suffix in (".npz", ".safetensors"):
+        pairs.save(tmp_path / f"flat{suffix}")
+        loaded = mt.PairedEmbeddings.load(tmp_path / f"flat{suffix}")
+        assert repr(loaded).endswith(", in 60 groups)")
+    for name, array in {**pairs.arrays, **({"key": pairs.key} if key else {})}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    names = ",".join(f"{name}={tmp_path}/{name}.npy" for name in ("image", "text", *(["key"] if key else [])))
+    for found in (loaded, load_pairs(names), pairs.grouped()):
+        same = PICTURE[order][:, None] == PICTURE[order]
+        np.testing.assert_array_equal(found.groups[:, None] == found.groups, same)
+    parts = [set(PICTURE[order][np.isin(loaded.groups, part.groups)]) for part in pairs.split(seed=1)]
+    assert sum(map(len, parts)) == 60 == len(set.union(*parts))
+
+
+def test_groups_that_are_given_stay():
+    own = mt.PairedEmbeddings(ROWS, group=np.arange(300))
+    assert own.grouped() is own and len(np.unique(own.groups)) == 300
+    alone = mt.PairedEmbeddings({"text": ROWS["text"]})
+    assert alone.grouped() is alone
+
+
+@pytest.mark.parametrize(("different", "times", "label"), [(60, OFTEN + 1, False), (FEW, 5, False), (60, 5, True)])
+def test_names_of_classes_are_a_list(different, times, label):
+    which = np.arange(different * times) % different
+    arrays = {"image": RNG.normal(size=(len(which), 8)), "text": RNG.normal(size=(different, 6))[which]}
+    pairs = mt.PairedEmbeddings(arrays, label=which if label else None)
+    train, *_ = pairs.split(seed=0)
+    assert pairs.grouped() is pairs and len(set(map(bytes, train.modality("text")))) == different
+    if label:
+        assert mt.PairedEmbeddings(arrays).grouped().group is not None
+
+
+def test_rows_that_are_nearly_equal_are_not():
+    x = np.repeat(RNG.normal(size=(200, 8)).astype(np.float32), 2, axis=0)
+    assert repeated({"image": x}).tolist() == np.repeat(np.arange(0, 400, 2), 2).tolist()
+    x[::2, 3] = np.nextafter(x[::2, 3], np.float32(9))
+    assert repeated({"image": x}) is None
+
+
+def test_a_certificate_counts_the_groups():
+    from analysis.translators.certify import certify_translator
+
+    train, validation, test = mt.PairedEmbeddings(ROWS).split(seed=0)
+    translator = mt.fit(train, preset="ridge", validation=validation)
+    observed = certify_translator(translator, test, 0.5)
+    assert len(test) == 60 and observed.groups == 12
+    assert mt.evaluate(translator, test)["cosine"] < 0.4  # texts of random numbers cannot be told from a picture

@@ -1,0 +1,100 @@
+"""Translations are ordinary tensors, of conditions of any length, and differentiable where that is asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+import modtrans_core as mt
+from modtrans_core.run import MODEL, read_model
+
+RNG = np.random.default_rng(0)
+C = RNG.normal(size=(60, 4)).astype(np.float32)
+PAIRS = mt.PairedEmbeddings({"image": C, "text": C @ RNG.normal(size=(4, 3)) + RNG.normal(size=(60, 3)) + 1})
+SETTINGS = {
+    "poster": {"train.steps": 2, "width": 8, "depth": 1},
+    "MLP": {"train.steps": 2, "width": 8},
+    "calibrated": {},
+    "ridge": {},
+}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def translator(request):
+    return mt.fit(PAIRS, preset=request.param, settings=SETTINGS[request.param])
+
+
+def test_a_head_can_be_trained_on_translations(translator):
+    zhat = translator.translate(torch.tensor(C))
+    assert not zhat.requires_grad and not zhat.is_inference()
+    head = torch.nn.Linear(3, 2)
+    head(zhat).sum().backward()
+    assert head.weight.grad.abs().sum() > 0
+    zhat /= zhat.norm(dim=1, keepdim=True)
+
+
+def test_the_gradient_of_a_translation_is_its_slope(translator):
+    c = torch.tensor(C[:5], requires_grad=True)
+    settings = {"noise": torch.ones(5, 3)} if translator.method == "poster" else {}  # its own belongs to the row
+    (slope,) = torch.autograd.grad(translator.translate(c, **settings)[:, 0].sum(), c)
+    way = torch.tensor(RNG.normal(size=C[:5].shape).astype(np.float32))
+    ends = [translator.translate(c.detach() + step * way, **settings)[:, 0].double().sum() for step in (-1e-2, 1e-2)]
+    assert float((slope * way).sum()) == pytest.approx(float(ends[1] - ends[0]) / 2e-2, rel=0.05, abs=2e-3)
+    with torch.no_grad():
+        assert not translator.translate(c).requires_grad
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [2.0**83, 2.0**-100])  # of 1e25 and 1e-30
+def test_the_length_of_a_condition_does_not_matter(translator, factor):
+    wanted = translator.translate(C)
+    given = C * np.float32(factor)
+    given.flags.writeable = False
+    for one in (given, given.tolist(), given.astype(">f8"), given[::-1][::-1]):
+        np.testing.assert_array_equal(translator.translate(one), wanted)
+    np.testing.assert_array_equal(translator.translate(torch.tensor(given)).numpy(), wanted)
+    for bad in (C.astype(complex), torch.tensor(C).to(torch.complex64)):
+        with pytest.raises(ValueError, match=r"c: '(torch\.)?complex"):
+            translator.translate(bad)
+
+
+def test_weights_that_are_not_finite_are_refused(translator, tmp_path):
+    from safetensors.torch import save_file
+
+    translator.save(tmp_path / "run")
+    tensors = read_model(tmp_path / "run")
+    name = next(name for name, value in tensors.items() if value.is_floating_point() and value.numel())
+    for value in (float("nan"), float("inf")):
+        save_file({**tensors, name: torch.full_like(tensors[name], value)}, tmp_path / "run" / MODEL)
+        with pytest.raises(ValueError, match=f"{MODEL}: {name}: NaN or infinity"):
+            mt.load(tmp_path / "run")
+    for one in tensors:
+        save_file({**tensors, one: torch.zeros(2, 7, 5)}, tmp_path / "run" / MODEL)
+        with pytest.raises(ValueError, match=f"{MODEL}: does not hold .*{one}"):
+            mt.load(tmp_path / "run")
+
+
+def test_a_step_at_the_end_that_diverges_saves_no_run(tmp_path):
+    """The loss of step 1 is looked at before the step is made."""
+    settings = {**SETTINGS["poster"], "train.steps": 1, "train.learning_rate": 1e39, "train.ema": 0.0}
+    with pytest.raises(ValueError, match="NaN or infinity in the weights, .* after step 1; try a smaller"):
+        mt.fit(PAIRS, preset="poster", settings=settings, out=tmp_path / "run")
+    assert not (tmp_path / "run" / MODEL).exists()
+
+
+def test_without_a_compiler_a_training_goes_on(monkeypatch):
+    from modtrans_core import train
+
+    wanted = mt.fit(PAIRS, preset="poster", settings=SETTINGS["poster"]).translate(C)
+
+    def missing(_module, **_settings):
+        def called(c, z):
+            torch.rand(3)  # what was drawn until it failed is drawn again
+            raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.\nand more")
+
+        return called
+
+    monkeypatch.setattr(train, "pays", lambda *_: True)
+    monkeypatch.setattr(torch, "compile", missing)
+    with pytest.warns(UserWarning, match="^trains uncompiled, and slower: Failed to find C compiler"):
+        found = mt.fit(PAIRS, preset="poster", settings=SETTINGS["poster"]).translate(C)
+    np.testing.assert_array_equal(found, wanted)
