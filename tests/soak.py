@@ -92,11 +92,17 @@ def contents(path: Path) -> dict[str, bytes] | None:
     if not path.exists():
         return None
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {str(f.relative_to(path)): f.read_bytes() for f in files if f.name != "metrics.jsonl" and ".modtrans-" not in str(f)}
+    return {
+        str(f.relative_to(path)): f.read_bytes()
+        for f in files
+        if f.name != "metrics.jsonl" and ".modtrans-" not in str(f)
+    }
 
 
 def leftovers(place: Path) -> list[str]:
-    return [path.name for path in place.rglob(".*") if path.name != ".modtrans.json"] + [p.name for p in place.glob("*.parts")]
+    return [path.name for path in place.rglob(".*") if path.name != ".modtrans.json"] + [
+        p.name for p in place.glob("*.parts")
+    ]
 
 
 class Trial:
@@ -236,7 +242,9 @@ def two_at_once(trial: Trial, times: int) -> None:
             failed = [end for end in ends if end.status != 0]
             refused += len(failed)
             known = ("writes it", "exists", "already holds", "holds something else", "another process")
-            if len(failed) == 2 or any(end.status != 1 or not any(word in end.said for word in known) for end in failed):
+            if len(failed) == 2 or any(
+                end.status != 1 or not any(word in end.said for word in known) for end in failed
+            ):
                 trial.fault(f"two at once, {name}: {ends}")
             if contents(path) != wanted or leftovers(trial.place):
                 trial.fault(f"two at once, {name}: not one whole result, {leftovers(trial.place)}, {ends}")
@@ -250,7 +258,9 @@ def memory(trial: Trial, rows: int) -> None:
     def resident() -> int:
         gc.collect()
         status = Path("/proc/self/status")
-        found = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")] if status.exists() else []
+        found = (
+            [line for line in status.read_text().splitlines() if line.startswith("VmRSS")] if status.exists() else []
+        )
         return int(found[0].split()[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     translator, c = mt.load("calibrated"), np.load("c.npy")

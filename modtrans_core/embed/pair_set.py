@@ -126,7 +126,9 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not _alone_in(folder):
-            raise ValueError(f"{folder.path}: another process embeds there; wait for it to end, or choose another --out")
+            raise ValueError(
+                f"{folder.path}: another process embeds there; wait for it to end, or choose another --out"
+            )
         folder.clear()
 
 
@@ -189,7 +191,9 @@ def _kind_of(device: str | None) -> str:
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
     with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
-        if folder.path.exists():
-            merge(folder, out, dtype, job)
-            _remove(folder)
-        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
+        try:
+            if folder.path.exists():
+                merge(folder, out, dtype, job)
+                _remove(folder)
+        finally:
+            out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

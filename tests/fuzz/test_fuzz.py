@@ -89,10 +89,10 @@ def spoil(rng, kind, place):
     named = mutators.one_of(rng, kind.spoilt)
     files = sorted(f for f in place.glob(named) if f.is_file() or not named.endswith("*"))
     path = mutators.one_of(rng, [f for f in files if not f.name.startswith(".modtrans")])
-    mutators.one_of(rng, mutators.of(path))(rng, path)
-    if rng.random() < 0.5 and path.exists():
-        with contextlib.suppress(Exception):  # spoilt already, and perhaps no longer what the second takes it for
-            mutators.one_of(rng, mutators.of(path))(rng, path)
+    for _ in range(int(rng.integers(1, 3))):
+        if path.exists():
+            with contextlib.suppress(Exception):  # spoilt already, and perhaps no longer what the second takes it for
+                mutators.one_of(rng, mutators.of(path))(rng, path)
     return str(path.relative_to(place))
 
 
@@ -133,7 +133,9 @@ def listing(root):
     found = {}
     for path in root.rglob("*"):
         stat = path.lstat()
-        found[path.relative_to(root).as_posix()] = None if path.is_dir() and not path.is_symlink() else (stat.st_size, stat.st_mtime_ns)
+        found[path.relative_to(root).as_posix()] = (
+            None if path.is_dir() and not path.is_symlink() else (stat.st_size, stat.st_mtime_ns)
+        )
     return found
 
 

@@ -114,7 +114,9 @@ def make(folder: Path):
         c, noise = rng.normal(size=(60, 8)).astype(np.float32), rng.normal(size=(60, 6)).astype(np.float32)
         z = c @ rng.normal(size=(8, 6)).astype(np.float32) + noise
         metadata = {"independent": ["text"], "image": {"encoder": "A"}, "text": {"encoder": "B"}}
-        pairs = PairedEmbeddings({"image": c, "text": z}, group=np.arange(60) // 2, key=np.arange(60).astype(str), metadata=metadata)
+        pairs = PairedEmbeddings(
+            {"image": c, "text": z}, group=np.arange(60) // 2, key=np.arange(60).astype(str), metadata=metadata
+        )
         pairs.save("pairs.npz")
         pairs.save("pairs.safetensors")
         np.save("c.npy", c)
@@ -173,7 +175,11 @@ def _unfinish():
     loss = sum((p.sum() for p in state.module.parameters()), torch.zeros(()))
     loss.backward()
     state.optimizer.step()
-    save_file({name: value.contiguous() for name, value in state.tensors().items()}, "half/training.safetensors", {"step": "10"})
+    save_file(
+        {name: value.contiguous() for name, value in state.tensors().items()},
+        "half/training.safetensors",
+        {"step": "10"},
+    )
     Path("half/model.safetensors").unlink()
     record = json.loads(Path("begun/embed.json").read_text())
     Path("begun/embed.json").write_text(json.dumps({"finished": False, "job": record["job"]}))
