@@ -156,7 +156,7 @@ def left(before, after, status, kind):
 
 def outputs(name, status, kind):
     """Whether a name may be one that a mutated argument asked to write."""
-    return status == 0 and not kind.spoilt and name.startswith("work/") or (status == 0 and name == "work")
+    return (status == 0 and not kind.spoilt and name.startswith("work/")) or (status == 0 and name == "work")
 
 
 class Peak:

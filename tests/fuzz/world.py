@@ -164,12 +164,11 @@ def make(folder: Path):
 
 def _unfinish():
     """Make of the finished training `half` and embedding `begun` what a process leaves that was killed."""
+    import torch
     from safetensors.torch import save_file
 
     from modtrans_core.methods import load
     from modtrans_core.run import Training
-
-    import torch
 
     state = Training.start(load("half"), torch.optim.Adam, 1e-4, 0.0)
     loss = sum((p.sum() for p in state.module.parameters()), torch.zeros(()))
