@@ -21,6 +21,8 @@ CASES, SEED = int(os.environ.get("MODTRANS_FUZZ", "2000")), int(os.environ.get("
 CHUNKS = 8
 SECONDS, BYTES = 5.0, 2**30
 OUTSIDE = "canary"
+DIVERGED = ("work/out", *(f"work/out/{name}" for name in ("translator.json", "training.safetensors", "metrics.jsonl")))
+"""what a training leaves that began and failed"""
 
 
 def sibling(name):
@@ -149,9 +151,8 @@ def left(before, after, status, kind):
         mine = name.startswith(("work/out", *own)) or f"{name}/" in own
         if ".modtrans-" in name or not (mine or outputs(name, status, kind)):
             yield f"{'changed' if name in before else 'left'} {name}"
-        elif status != 0 and mine and name not in before and not own and "metrics.jsonl" not in name:
-            if name not in ("work/out/translator.json", "work/out/training.safetensors", "work/out"):
-                yield f"left {name} though it failed"
+        elif status != 0 and mine and name not in before and not own and name not in DIVERGED:
+            yield f"left {name} though it failed"
 
 
 def outputs(name, status, kind):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a call is one line)
 """Sound inputs of every kind, and the calls that read them: what a case of the fuzz begins with."""
 
 import contextlib

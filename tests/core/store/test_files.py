@@ -1,4 +1,4 @@
-"""Files and folders are whole or not there, one process writes them at a time, and killed ones leave nothing for long."""
+"""Files and folders are whole or not there, one process writes them, and killed ones leave nothing for long."""
 
 import os
 import signal
