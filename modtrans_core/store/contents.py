@@ -51,7 +51,8 @@ class Contents(NamedTuple):
         """
         if not self.arrays:
             raise ValueError("arrays: empty, at least one modality is needed")
-        n = len(next(iter(self.arrays.values())))
+        first = next(iter(self.arrays.values()))
+        n = len(first) if np.ndim(first) else 0  # a number is refused below
         arrays, counts = {}, {}
         for name, array in self.arrays.items():
             refuse_modality(name)
