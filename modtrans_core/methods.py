@@ -20,7 +20,7 @@ import torch
 from modtrans_core import distributed
 from modtrans_core import run as runs
 from modtrans_core.checks import refuse_unless
-from modtrans_core.device import default_device
+from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
@@ -133,6 +133,7 @@ def fit(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     split: Mapping[str, Any] | None = None,
+    log: runs.Log | None = None,
 ) -> Translator:
     """Fit a translator from `source` to `target`.
 
@@ -152,6 +153,8 @@ def fit(
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder.
+    log : called with (step, terms of the loss by name) every tenth step, beside `metrics.jsonl` in `out`: for
+        TensorBoard, Weights & Biases and their like. A closed form has no steps.
 
     Returns
     -------
@@ -180,7 +183,7 @@ def fit(
     name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
-    place = torch.device(device) if device else default_device()
+    place = device_of(device)
     chosen = method(name)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -190,11 +193,13 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
+    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None
         if out is not None:
             more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
             run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
+            run.log = log
             if resume and runs.is_finished(out):
                 return load(out, place)
         seen = Seen.of(parts, (source, target), place)
@@ -237,7 +242,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
             facts = facts._replace(seen=Seen.restored(seen))
-    place = torch.device(device) if device else default_device()
+    place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -16,7 +16,7 @@ from modtrans_core.store.contents import Contents
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.store.read import read, read_npy
 from modtrans_core.store.write import write
-from modtrans_core.vectors import ROWS, present
+from modtrans_core.vectors import ROWS, present, read_only
 
 _SAMPLED_ROWS = 1024
 
@@ -28,8 +28,10 @@ class PairedEmbeddings:
     Parameters
     ----------
     arrays : one array a modality, named after it (`image`, `text`, ...): (n, d), or (n, m, d) where an item has
-        up to m vectors (several captions of one picture). Kept as float32; finite, no zero vector. A `MappedRows`
-        stands for an array that stays on disk: it is read, as float32, and checked row by row when it is indexed.
+        up to m vectors (several captions of one picture). Lists, columns of tables and tensors are taken too. Kept as
+        float32; finite, no zero vector. They are copied, and cannot be written to; an array that is read-only already,
+        or a memory map, is taken as it is and must not change. A `MappedRows` stands for an array that stays on disk:
+        it is read, as float32, and checked row by row when it is indexed.
     counts : for each (n, m, d) array, how many of the m vectors are there, (n,), 1 to m. Default: all m.
     group : (n,) integers; items of one group are never split apart (variants of one picture). Default: None, each item
         its own; `groups` gives numbers either way.
@@ -178,7 +180,7 @@ class PairedEmbeddings:
             if large:
                 chosen = np.linspace(0, len(vectors) - 1, min(_SAMPLED_ROWS, len(vectors))).astype(np.int64)
                 digest.update(f"{self.arrays[name].shape} {len(vectors)} rows".encode())
-                digest.update(vectors[chosen].data)
+                digest.update(np.ascontiguousarray(vectors[chosen]).data)
                 if name in self.counts:
                     digest.update(self.counts[name].data)
                 continue
@@ -206,7 +208,7 @@ class PairedEmbeddings:
         """
         return replace(
             self,
-            arrays={k: v.take(items) if isinstance(v, MappedRows) else v[items] for k, v in self.arrays.items()},
+            arrays={name: _taken(array, items) for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
             group=None if self.group is None else self.group[items],
             key=None if self.key is None else self.key[items],
@@ -334,3 +336,8 @@ class PairedEmbeddings:
         PairedEmbeddings(image (2, 3))
         """
         return PairedEmbeddings(**read_npy(Path(path), modality, counts)._asdict())
+
+
+def _taken(array: Any, items: np.ndarray) -> Any:
+    """These rows: still on disk, or ones of their own that nobody writes to."""
+    return array.take(items) if isinstance(array, MappedRows) else read_only(array[items])

@@ -5,24 +5,27 @@ Nothing asks which class a translator has: it asks what it can.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from modtrans_core import run
-from modtrans_core.checks import refuse_modality
+from modtrans_core.checks import refuse_modality, refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.seen import Seen
-from modtrans_core.store.contents import differing
+from modtrans_core.store.contents import as_array, differing
 from modtrans_core.store.described import checked
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
 Module = TypeVar("Module", bound=nn.Module)
+Work = TypeVar("Work", bound=Callable[..., Any])
 
 
 class Facts(NamedTuple):
@@ -129,7 +132,10 @@ class Translator(Protocol):
         """(d,) float64, of the unit training targets: the floor's constant and the centre of the centered ranking."""
 
     def translate(self, c: Vectors) -> Vectors:
-        """zhat (n, d) of the conditions c (n, k), numpy or torch; what comes back is of the same kind."""
+        """zhat (n, d) of the conditions c (n, k), numpy or torch; what comes back is of the same kind.
+
+        A tensor is an ordinary one, and is differentiated with respect to c where c asks for its gradient.
+        """
 
     def tensors(self) -> Mapping[str, Tensor]:
         """What is saved."""
@@ -184,8 +190,19 @@ class Ranks(Protocol):
         """(g, D) of the targets z (g, d); `together` are search vectors (n, D) of queries that correct each other."""
 
 
+@runtime_checkable
+class Traced(Protocol):
+    """A translator whose work on unit conditions is tensor operations alone, so that it can be written as a graph.
+
+    One that samples has a `noise_shape`, and takes noise (n, *noise_shape) beside the conditions, and its settings.
+    """
+
+    def zhat(self, c: Tensor) -> Tensor:
+        """Translations (n, d) of the unit conditions c (n, k)."""
+
+
 def able(translator: Translator, ability: Any) -> Any:
-    """The translator, if it has this ability: `HasParts`, `Draws`, `Expects` or `Ranks`. A ValueError otherwise."""
+    """The translator, if it has this ability (`HasParts`, `Draws`, `Expects`, `Ranks`, `Traced`); or a ValueError."""
     if not isinstance(translator, ability):
         verb = next(name for name in vars(ability) if not name.startswith("_"))
         raise ValueError(f"{verb}: method {translator.method!r} cannot do it, and a method that can is needed")
@@ -249,10 +266,17 @@ def _unit(
 ) -> Tensor:
     if isinstance(given, PairedEmbeddings):
         raise ValueError(f"{name}: a pair set, its vectors are needed: pairs.modality({modality!r})")
-    rows = given if isinstance(given, Tensor) else torch.from_numpy(np.ascontiguousarray(given, dtype=np.float32))
-    rows = rows.to(device, torch.float32)
+    if not isinstance(given, Tensor):
+        given = as_array(name, given)
+        refuse_unless(given.dtype.kind in "fiu", name, str(given.dtype), "an array of real numbers")
+        with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
+            given = torch.from_numpy(np.require(given, np.float32, ["C", "W"]))
+    refuse_unless(not given.is_complex(), name, str(given.dtype), "a tensor of real numbers")
+    rows = given.to(device, torch.float32)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"{name}: shape {tuple(rows.shape)}, (n, {dimension}) is needed ({modality} vectors)")
+    _, exponent = torch.frexp(torch.linalg.vector_norm(rows.detach(), math.inf, dim=1, keepdim=True))
+    rows = torch.ldexp(rows, -exponent.clamp(-126, 126))  # a power of two is exact, and squares are in float32's range
     length = rows.norm(dim=1, keepdim=True)
     bad = ~(length.isfinite() & (length > 0)).flatten()
     if bad.any():
@@ -260,6 +284,17 @@ def _unit(
             f"{name}: zero, NaN or infinite in row {first + int(bad.nonzero()[0])}; finite non-zero vectors are needed"
         )
     return rows / length
+
+
+def as_asked(work: Work) -> Work:
+    """A method whose result is differentiated where its first argument asks for it; for others no graph is kept."""
+
+    @wraps(work)
+    def worked(self: Any, c: Any, *rest: Any, **settings: Any) -> Any:
+        with torch.set_grad_enabled(isinstance(c, Tensor) and c.requires_grad and torch.is_grad_enabled()):
+            return work(self, c, *rest, **settings)
+
+    return cast(Work, worked)
 
 
 def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) -> Tensor:
@@ -274,7 +309,7 @@ def restored(module: Module, tensors: Mapping[str, Tensor], device: torch.device
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
         raise ValueError(str(error).splitlines()[-1].strip()) from None
-    return module.to(device).eval()
+    return module.to(device).eval().requires_grad_(False)
 
 
 def like(value: Tensor, given: np.ndarray | Tensor) -> Any:

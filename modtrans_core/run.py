@@ -3,7 +3,8 @@
 `translator.json` says what it is: format, method, facts, settings, and how the pairs were split.
 `model.safetensors` is what translates, and by `seen.safetensors` the rows are known again that it was fitted to.
 `training.safetensors` is there while steps are left: weights, moving average and moments, and the step that they are
-of. `metrics.jsonl` is the log.
+of. `metrics.jsonl` is the log, one JSON object a line: `time` in seconds since 1970, `step`, and the terms of the loss
+by name, `total` among them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ FORMAT = 5
 DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
 SEEN = "seen.safetensors"
 CHECKPOINT_EVERY = 200
+Log = Callable[[int, Mapping[str, float]], None]
+"""called with (step, terms of the loss by name) whenever a line of the log is written"""
 
 
 def refuse_old_run(folder: str | Path) -> None:
@@ -136,14 +139,28 @@ def description(folder: str | Path) -> dict[str, Any]:
 
 def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
     """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole."""
+    refuse_not_finite(tensors)
     if seen is not None:
         _write(folder / SEEN, seen, {})
     _write(folder / MODEL, tensors, {})
 
 
 def read_model(folder: str | Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors`, in main memory."""
-    return _read(Path(folder) / MODEL, "a translator's weights")
+    """The tensors of `model.safetensors`, in main memory; one that is not finite is a ValueError."""
+    path = Path(folder) / MODEL
+    tensors = _read(path, "a translator's weights")
+    try:
+        refuse_not_finite(tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return tensors
+
+
+def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights with NaN or infinity; the message names the first such tensor."""
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{name}: NaN or infinity in the weights, finite ones are needed")
 
 
 def read_seen(folder: str | Path) -> dict[str, Tensor] | None:
@@ -172,7 +189,7 @@ class Training:
     ) -> Training:
         """Before the first step."""
         made = optimizer(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)  # type: ignore[call-arg]
-        return Training(module, copy.deepcopy(module).eval(), made)
+        return Training(module, copy.deepcopy(module).eval().requires_grad_(False), made)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name."""
@@ -213,6 +230,7 @@ class Run:
         self.folder, self.resuming, self.checkpoint_every = folder, resuming, checkpoint_every
         self.writes = distributed.is_main()
         self.asked = 0  # the signal that asked to end, if one did
+        self.log: Log | None = None
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
@@ -268,6 +286,8 @@ class Run:
         """
         if values is not None and self.writes:
             _log(self.folder / LOG, step=step, **values)
+            if self.log is not None:
+                self.log(step, values)
         stop = bool(self.asked)
         if distributed.world() > 1:  # all have to stop after the same step: they agree where the loss is looked at
             stop = values is not None and distributed.anywhere(stop)

@@ -55,7 +55,7 @@ def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None
     return like(_away(translator, targets(z, translator.facts, translator.mean.device)), z)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def rank(
     translator: Translator,
     queries: Vectors,

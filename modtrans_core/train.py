@@ -14,8 +14,9 @@ loss is logged and for batches that are read from disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -25,9 +26,10 @@ from torch import Tensor, nn
 
 from modtrans_core import distributed
 from modtrans_core.checks import refuse_unless
+from modtrans_core.device import seed_generators, seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
-from modtrans_core.run import Training
+from modtrans_core.run import Training, refuse_not_finite
 
 LOG_EVERY = 10
 COMPILE_FROM = 2000
@@ -106,19 +108,29 @@ def train(
     Raises
     ------
     ValueError
-        The loss is not finite.
+        The loss, or a weight at the end, is not finite.
     """
     device = next(module.parameters()).device
     state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
     first = run.resume(state) if run else 0
     mine, weight = distributed.share(batches.size)
-    measured = _compiled(Measured(module, loss), device, config.steps)
-    parallel = distributed.parallel(measured)
+    parallel = distributed.parallel(Measured(module, loss))
+    measured = compiled(parallel) if pays(device.type, config.steps, distributed.world()) else parallel
     module.train()
-    with _own_generators(device), run.interruptible() if run else nullcontext():
+    with seeded(config.seed, device), run.interruptible() if run else nullcontext():
         for step, (c, z) in enumerate(batches.iterate(range(first, config.steps), mine), first):
-            torch.manual_seed(_seed(config.seed, step))
-            terms = advance(parallel, state, c, z, weight, min(config.ema, (1 + step) / (10 + step)))
+            seed = _seed(config.seed, step)
+            decay = min(config.ema, (1 + step) / (10 + step))
+            seed_generators(seed, device)
+            try:
+                terms = advance(measured, state, c, z, weight, decay)
+            except Exception as error:
+                if measured is parallel or step > first:  # nothing was compiled, or it worked
+                    raise
+                warnings.warn(f"trains uncompiled, and slower: {_cause(error)}", stacklevel=2)
+                measured = parallel
+                seed_generators(seed, device)
+                terms = advance(measured, state, c, z, weight, decay)
             done = step + 1
             report(done, config.steps)
             values = None
@@ -128,15 +140,19 @@ def train(
                     raise ValueError(f"loss: {values['total']} after step {done}; try a smaller learning_rate")
             if run:
                 run.after(done, config.steps, values, state)
+    try:
+        refuse_not_finite(state.average.state_dict())
+    except ValueError as error:
+        raise ValueError(f"{error} after step {config.steps}; try a smaller learning_rate") from None
     return cast(Module, state.average)
 
 
 def advance(
-    measured: nn.Module, state: Training, c: Tensor, z: Tensor, weight: float, decay: float
+    measured: Callable[..., dict[str, Tensor]], state: Training, c: Tensor, z: Tensor, weight: float, decay: float
 ) -> dict[str, Tensor]:
     """One step: loss, gradient, optimiser, moving average. Nothing in it leaves the device or waits for it."""
     with bfloat16(c.device):
-        terms: dict[str, Tensor] = measured(c, z)
+        terms = measured(c, z)
     state.optimizer.zero_grad(set_to_none=True)
     (weight * distributed.world() * terms["total"]).backward()  # gradients are averaged over the processes
     state.optimizer.step()
@@ -158,11 +174,15 @@ class Measured(nn.Module):
         return self.loss(self.module, c, z)
 
 
-def _compiled(measured: nn.Module, device: torch.device, steps: int) -> nn.Module:
-    """The loss with its launches recorded as a CUDA graph, where that is won back; see `pays`."""
-    if pays(device.type, steps, distributed.world()):
-        measured.compile(mode="reduce-overhead")
-    return measured
+def compiled(measured: nn.Module) -> Callable[..., Any]:
+    """The loss with its launches recorded as a CUDA graph; a compiler that is not there is missed when it is called."""
+    return torch.compile(measured, mode="reduce-overhead")
+
+
+def _cause(error: Exception) -> str:
+    """What an error says, or what began it, in one line."""
+    said = [line for line in str(error).splitlines() if line.strip()]
+    return (said or [type(error).__name__])[0]
 
 
 def pays(device: str, steps: int, processes: int) -> bool:
@@ -173,13 +193,6 @@ def pays(device: str, steps: int, processes: int) -> bool:
 def bfloat16(device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 matrix products on a GPU, float32 elsewhere."""
     return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
-
-
-@contextmanager
-def _own_generators(device: torch.device) -> Iterator[None]:
-    """Put torch's default generators aside: the caller's random state is what it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
 
 
 def _seed(seed: int, step: int) -> int:

@@ -47,6 +47,13 @@ def unit(x: np.ndarray) -> np.ndarray:
     return (x / length).astype(np.float32)
 
 
+def read_only(x: np.ndarray) -> np.ndarray:
+    """x itself, or a view of it, that cannot be written to."""
+    x = x.view()
+    x.flags.writeable = False
+    return x
+
+
 def present(m: int, counts: np.ndarray) -> np.ndarray:
     """Which of the m vectors of each item are there: the mask (n, m) of `counts` (n,).
 

@@ -13,24 +13,21 @@ seed: int = 0  # of the directions
 
 # %%
 import numpy as np
-from matplotlib import pyplot as plt
 
 from analysis.experiments.simulation import count_alignments
-from analysis.paper.runner import write_metrics
-from analysis.paper.tables import save_table
-from analysis.plots.law import densities, deviations, log_tails
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.paper.runner import strict, write_metrics
+from analysis.paper.tables import save_data, save_table
+from analysis.plots import law
+from analysis.plots.style import make_figure
+
+strict(globals())
 
 # %% [markdown]
 # ## What does the law look like?
 # (1 + U) / 2 has a Beta((n - 1) / 2, (n - 1) / 2) distribution.
 
 # %%
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.4))
-    densities([1, 2, 3, 4, 16, 64], axes[0])
-    log_tails([16, 512, 1024, 10_000], axes[1])
-    save_figure(figure, out, "law")
+make_figure(law.law, out)
 
 # %% [markdown]
 # It has two atoms for n = 1, the arcsine law for n = 2, is uniform for n = 3, and then a bell of width 1/sqrt(n).
@@ -41,11 +38,8 @@ with paper_style():
 
 # %%
 table = count_alignments(2 ** np.arange(int(np.log2(largest_n)) + 1), draws, np.random.default_rng(seed))
-save_table(table, out, "simulation", decimals=4)
-with paper_style():
-    figure, ax = plt.subplots()
-    deviations(table, false_alarm, ax)
-    save_figure(figure, out, "simulation")
+save_data(table.assign(false_alarm=false_alarm), out, "simulation")
+make_figure(law.simulation, out)
 
 # %% [markdown]
 # The counts agree with the law in n dimensions at every threshold.

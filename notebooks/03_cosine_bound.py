@@ -18,14 +18,15 @@ seed: int = 0  # of the directions
 # %%
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.simulation import count_cosines, p_values
-from analysis.paper.runner import write_metrics
-from analysis.paper.tables import save_table
+from analysis.paper.runner import strict, write_metrics
+from analysis.paper.tables import save_data, save_table
 from analysis.plots import bound as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
 from analysis.theory import bound, limit_law
+
+strict(globals())
 
 # %% [markdown]
 # ## What if F is kept perpendicular to cM?
@@ -46,12 +47,7 @@ table = table.assign(**{f"p_value_{name}": p_values(kept, table[name]) for name 
 save_table(table, out, "orthogonal")
 
 # %%
-curves = table.melt("alpha", bound.GEOMETRIES, var_name="formula", value_name="probability")
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
-    figures.coverage(curves, kept, ax=axes[0])
-    figures.excess([4, 16, 64, 512], axes[1])
-    save_figure(figure, out, "orthogonal")
+make_figure(figures.orthogonal, out)
 
 # %% [markdown]
 # P(U >= beta) is then exact in dimension d - 1. The printed formula promises too much wherever beta < 0, and this
@@ -65,7 +61,7 @@ with paper_style():
 # %%
 free = count_cosines(p, z, gamma, alphas, draws, rng)
 exact = bound.general_probability(alphas, p[0], p[1], gamma, d)
-uniform = table[["alpha", "printed", "sphere"]].assign(exact=exact.probability)
+uniform = free.assign(**table[["printed", "sphere"]], exact=exact.probability, gamma=gamma)
 uniform["simulated"] = free["count"] / draws
 uniform["p_value_exact"], uniform["p_value_sphere"] = (p_values(free, uniform[name]) for name in ("exact", "sphere"))
 save_table(uniform, out, "uniform")
@@ -79,12 +75,7 @@ less = [p_values(counts, table["printed"], "less") for counts in (kept, free)]
 overstated
 
 # %%
-curves = uniform.melt("alpha", ["exact", "printed", "sphere"], var_name="formula", value_name="probability")
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6))
-    figures.coverage(curves, free, ax=axes[0])
-    figures.overstatement(np.unique(np.geomspace(4, 8192, 16).round()), lengths, gamma, axes[1])
-    save_figure(figure, out, "uniform")
+make_figure(figures.uniform, out)
 
 # %% [markdown]
 # No dimension is right then, and more dimensions do not help: with beta = x / sqrt(d) the three formulas tend to
@@ -101,11 +92,8 @@ span = np.linspace(*np.clip(law.mean + np.array([-4, 4]) * law.deviation / np.sq
 leaning = count_cosines(tilted, z, gamma, span, draws, rng)
 general, orthogonal = bound.general_probability(span, *tilted[:2], gamma, d), bound.probability(span, s, gamma, d)
 p_general = p_values(leaning, general.probability)
-both = pd.DataFrame({"alpha": span, "general, exact": general.probability, "complement": orthogonal})
-with paper_style():
-    figure, ax = plt.subplots()
-    figures.coverage(both.melt("alpha", var_name="formula", value_name="probability"), leaning, ax=ax)
-    save_figure(figure, out, "general")
+save_data(leaning.assign(**{"general, exact": general.probability, "complement": orthogonal}), out, "general")
+make_figure(figures.general, out)
 
 # %% [markdown]
 # The orthogonal formula is then off by more still, and the general one stays exact.

@@ -18,14 +18,15 @@ seed: int = 0  # of the synthetic pairs, the split, the features and the random 
 
 # %%
 import numpy as np
-from matplotlib import pyplot as plt
 
 from analysis.experiments import weights
-from analysis.paper.runner import write_metrics
-from analysis.paper.tables import save_table
+from analysis.paper.runner import strict, write_metrics
+from analysis.paper.tables import save_data, save_table
 from analysis.plots import gamma as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
 from analysis.theory.gamma import guaranteed_level
+
+strict(globals())
 
 # %% [markdown]
 # ## Translators
@@ -59,10 +60,8 @@ save_table(table[list(columns)].rename(columns=columns), out, "calibration")
 table.drop(columns=["u_low", "u_high", "certified", "mismatch"]).round(3)
 
 # %%
-with paper_style():
-    figure, ax = plt.subplots(figsize=(PAGE / 2, 3.0))
-    figures.phase_diagram((0.2, 1.0), table, ax)
-    save_figure(figure, out, "phase")
+save_data(table.assign(d=d, delta=delta, pairs=len(test.z)), out, "weights")
+make_figure(figures.phase, out)
 
 # %% [markdown]
 # A mark above the line of a gamma says that this gamma beats gamma = 0, if p, r and f are perpendicular. Where they are
@@ -73,16 +72,9 @@ with paper_style():
 # Shaded: the interval of the mean over groups. Marks: the calibrated gamma.
 
 # %%
-near, top = np.clip(2.5 * table["calibrated"].max(), 0.1, weights.GAMMAS[-1]), max(0.005, gain["high"].max())
-with paper_style():
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-    figures.measured_curves(curve, table, left)
-    left.set(ylabel=f"test cosine, {len(test.z):,} pairs")
-    left.legend(loc="lower left")
-    figures.measured_curves(gain[gain["gamma"] <= near], table, right)
-    right.set(ylabel=r"gain over $\gamma=0$", ylim=(-1.5 * top, 1.1 * top))
-    figure.get_layout_engine().set(wspace=0.06)
-    save_figure(figure, out, "curves")
+save_data(curve, out, "curve")
+save_data(gain, out, "gain")
+make_figure(figures.curves, out)
 
 # %% [markdown]
 # A small calibrated gamma never harms the rows that it has seen, and the lower limit says what is sure of new ones.
@@ -93,12 +85,7 @@ with paper_style():
 # %%
 s = float(table["s"][0])
 fixed = weights.fixed_weights(translators["random F"], test, s, delta)
-with paper_style():
-    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.8))
-    figures.guarantee(s, sorted({16, d, 4096}), delta, ax=left)
-    figures.fixed_gamma(d, table.assign(s=table["cosine_0"], cosine=table["cosine_1"]), delta, ax=right)
-    figure.get_layout_engine().set(wspace=0.06)
-    save_figure(figure, out, "guarantee")
+make_figure(figures.guarantee, out)
 fixed
 
 # %% [markdown]

@@ -24,16 +24,17 @@ steps: int = 150  # optimiser steps of the poster's translator: short; it starts
 from functools import partial
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, losses
-from analysis.experiments.data import load_pairs
+from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.domains import crossings_offline, crossings_within
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import report, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
+from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import cross_domain as figures
-from analysis.plots.style import PAGE, paper_style, save_figure
+from analysis.plots.style import make_figure
+
+strict(globals())
 
 # %% [markdown]
 # ## Crossings
@@ -41,7 +42,8 @@ from analysis.plots.style import PAGE, paper_style, save_figure
 
 # %%
 tell = partial(report, out, text="embedding")
-crossings = crossings_within(load_pairs(pairs, tell)[0], source) | (crossings_offline(tell) if offline else {})
+data = load_pairs(pairs, tell)[0]
+crossings = crossings_within(data, source) | (crossings_offline(tell) if offline else {})
 if train and test:
     crossings["train → test"] = (load_pairs(train)[0], load_pairs(test)[0])
 if items:
@@ -60,7 +62,7 @@ routes = dict.fromkeys([(source, target), (target, source), ("location", "text")
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
 told = partial(report, out, text="fitting")
 scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 by = ["crossing", "route", "trained", "method"]
 table = mean_and_spread(scores, by, [*SCORES, "floor_at_home", "n"])
 save_table(table, out, "domains")
@@ -74,18 +76,13 @@ table.drop(columns=[name for name in table if name.endswith("_sd")]).round(3)
 lost = losses(scores)
 save_table(lost, out, "losses")
 cells = lost.drop_duplicates(["crossing", "route"])
-with paper_style():
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.9 + 0.75 * len(cells)), sharey=True)
-    figures.losses(lost, "cosine", axes[0])
-    figures.losses(lost, "centered_recall_at_10", axes[1])
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    save_figure(figure, out, "losses")
+make_figure(figures.losses, out)
 lost.round(3)
 
 # %% [markdown]
 # Another style of the same things costs cosine and little of the ranking; other things, or other places, cost most of
 # both. There the ranking is hardly above chance, and the cosine below that of the constant that the test's own domain
-# gives: the floor by the training mean flatters it.
+# gives. The floor by the training mean is too low there: beside it the translator looks better than it is.
 #
 # ## Does a new mean bring it back?
 # The share of what `calibrated` lost away that each mend returns: 1 is all of it, below 0 it lost more. A loss under
@@ -103,22 +100,24 @@ for score in ("cosine", "centered_recall_at_10"):
 pd.DataFrame(returned).round(2)
 
 # %% [markdown]
-# Moving the conditions helps where the style has changed, and harms where the things have.
+# Moving the conditions helps where the style of the pictures has changed, and harms where what they show has.
 #
-# **Answer.** Cosine and ranking, most of both where the things are others. Moving the means brings a third to nearly
-# all of the cosine back, and not the ranking: what returns is the constant, not what was known.
+# **Answer.** It loses cosine and ranking, most of both where the pictures show other things. Moving the means brings a
+# third to nearly all of the cosine back, and not the ranking: only the constant is repaired.
 
 # %%
 constant = table[table["method"] == CONSTANT]
 assert (constant["skill"].abs() < 1e-6).all(), "the constant is the floor"
+true = {}
 for crossing, route in cells[["crossing", "route"]].itertuples(index=False):
     rows, name = cell.loc[(crossing, route)], f"{crossing}, {route}"
-    assert rows.loc["calibrated", "cosine_home"] > rows.loc[CONSTANT, "cosine_home"] - 0.01, f"{name}: nothing learned"
-    assert rows.loc["calibrated", "cosine"] < 0.05, f"{name}: training away cannot be better than at home by much"
+    home = rows["cosine_home"]
+    true[f"{name}: something is learned at home"] = home["calibrated"] > home[CONSTANT] - 0.01
+    true[f"{name}: training away is not better than at home"] = rows.loc["calibrated", "cosine"] < 0.05
 if offline:
     shares = pd.DataFrame(returned).query("mend == 'calibrated, recentred'").groupby("score")["returned"]
     assert shares.min()["cosine"] > 0.1, "moving both means must bring some cosine back"
     assert shares.max()["centered_recall_at_10"] < 0.5, "means alone must not bring the ranking back"
 metrics = {"crossings": nested(lost, "crossing", "route", "method"), "returned": returned, "items": sizes}
-metrics |= {"few": few, "equal": equal, "seeds": seeds}
+metrics |= {"few": few, "equal": equal, "seeds": seeds, "findings": established(true, is_openmoji(data))}
 write_metrics(out, metrics)

@@ -18,10 +18,12 @@ import pandas as pd
 
 from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import report, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.growth import everything
-from analysis.plots.style import paper_style, save_figure
+from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import growth as figures
+from analysis.plots.style import make_figure
+
+strict(globals())
 
 # %% [markdown]
 # ## How does the cosine grow?
@@ -39,21 +41,20 @@ for name, count in SETS.items():
     tables[name] = pd.concat(found, ignore_index=True).assign(set=name)
     path.unlink()
 scores = pd.concat(tables.values(), ignore_index=True)
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["set", "pairs", "method"], ["cosine", RANKING, "seconds", "gain"])
 save_table(table, out, "growth")
 table.round(4)
 
 # %%
-with paper_style():
-    figure = everything(scores, BEST)
-    save_figure(figure, out, "growth")
+make_figure(figures.growth, out)
 
 # %% [markdown]
 # Dotted: the best there is.
 #
-# **Answer.** Yes. A linear map has all it can learn after a thousand pairs; `calibrated` goes on rising. A network pays
-# from ten thousand pairs on where few directions carry what bends, and where many do it is given up.
+# **Answer.** Yes. A linear map has all it can learn after a thousand pairs; `calibrated` goes on rising. A network
+# pays from ten thousand pairs on if the non-linear part depends on few directions. If it depends on many, none is
+# kept.
 
 # %%
 most = scores["pairs"].max()
@@ -63,7 +64,7 @@ metrics = {"best": BEST, "largest": int(most), "seeds": seeds, "landmarks": land
 metrics |= {"sets": nested(table.astype({"pairs": str}), "set", "method", "pairs")}
 for name in SETS:
     assert last[name].max() < BEST + 0.005, "nothing is better than the best, but for the noise of the test"
-    assert most < 10_000 or last[name, CLOSED] > last[name, "ridge"] + 0.01, "what bends is learned"
+    assert most < 10_000 or last[name, CLOSED] > last[name, "ridge"] + 0.01, "the non-linear part is learned"
     assert most < 10_000 or last[name, CLOSED] > first[name, CLOSED], "more pairs are better"
     assert last[name, NETWORK] > last[name, CLOSED] - 0.002, "a network that harms is not kept"
 write_metrics(out, metrics)

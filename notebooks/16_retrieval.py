@@ -22,11 +22,13 @@ import pandas as pd
 from analysis.experiments.data import at_most, load_pairs
 from analysis.experiments.retrieval import MEASURES, gains, retrieval, sheet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.retrieval import contact_sheet, openmoji_pictures, recalls
-from analysis.plots.style import paper_style, save_figure
+from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots.retrieval import contact_sheet, recalls
+from analysis.plots.style import make_figure
 from modtrans_core import PairedEmbeddings
+
+strict(globals())
 
 # %% [markdown]
 # ## Which score finds what?
@@ -43,14 +45,13 @@ told, both = partial(report, out, text="methods and scores"), [(source, target),
 path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
 found = pd.concat(every_trial(partial(retrieval, landmarks=landmarks), path, both, seeds, told), ignore_index=True)
 table = mean_and_spread(found, ["route", "method", "score", "transductive"], MEASURES)
-save_table(found, out, "runs")
+save_data(found, out, "runs")
 save_table(table, out, "retrieval")
 shown = ["recall_at_1", "recall_at_10", "median_rank", "mrr", "map", "hub_skew", "anti_hubs", "gallery"]
 table.set_index(["route", "method", "score", "transductive"])[shown].round(3)
 
 # %%
-with paper_style():
-    save_figure(recalls(table), out, "recalls")
+make_figure(recalls, out)
 
 # %% [markdown]
 # ## What is another score worth, and what is another map?
@@ -71,10 +72,8 @@ won.round(3)
 data = PairedEmbeddings.load(path)
 drawable = "OpenMoji" in str(data.metadata.get("dataset")) and {"image", "text"} == {source, target}
 if drawable:
-    first = sheet(Trial.of(data, "text", "image", 0))
-    keys = set(first.queries).union(*(keys.ravel().tolist() for keys in first.results.values()))
-    with paper_style():
-        save_figure(contact_sheet(first, *openmoji_pictures(keys)), out, "contact_sheet")
+    save_data(sheet(Trial.of(data, "text", "image", 0)).table(), out, "sheet")
+    make_figure(contact_sheet, out)
 
 # %% [markdown]
 # **Answer.** On the score. Any of these maps finds more by a corrected score than another map finds by cosine.

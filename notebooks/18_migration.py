@@ -22,14 +22,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from analysis.experiments.migration import FULL, NEW, OLD, STALE, certificates, migration, stand_in, wordnet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, write_metrics
-from analysis.paper.tables import mean_and_spread, nested, save_table
-from analysis.plots.migration import every_change, limits
-from analysis.plots.style import COLUMN, paper_style, save_figure
+from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
+from analysis.plots import migration as figures
+from analysis.plots.style import make_figure
 from modtrans_core import PairedEmbeddings
 
 # %% [markdown]
@@ -37,6 +36,7 @@ from modtrans_core import PairedEmbeddings
 # A document of WordNet is a gloss, and its query the words that it explains. Without it, two made-up encoders stand in.
 
 # %%
+strict(globals())
 tell, scratch = partial(report, out, text="embedding"), TemporaryDirectory()
 files = (Path(pairs), Path(queries)) if pairs else wordnet(data, items, asked, tell) if data else stand_in(scratch.name)
 documents, questions = map(PairedEmbeddings.load, files)
@@ -53,13 +53,12 @@ print(documents, questions, sep="\n")
 tell = partial(report, out, text="fitting")
 work = partial(migration, queries=files[1], landmarks=landmarks, steps=steps)
 scores = pd.concat(every_trial(work, files[0], [(OLD, NEW), (NEW, OLD)], seeds, tell), ignore_index=True)
-save_table(scores, out, "runs")
+save_data(scores, out, "runs")
 measured = ["recall_at_10", *scores.filter(like="retained_").columns, "agreement", "seconds", "gallery", "queries"]
 scores["pairs"] = scores["pairs"].fillna(0).astype(int)
 table = mean_and_spread(scores, ["way", "route", "method", "pairs"], measured)
 save_table(table, out, "retained")
-with paper_style():
-    save_figure(every_change(scores), out, "retained")
+make_figure(figures.retained, out)
 most = table[table["pairs"].isin([0, table["pairs"].max()])]
 most.drop(columns=[name for name in table if name.endswith("_sd") or name in ("gallery", "queries")]).round(3)
 
@@ -77,19 +76,17 @@ most.drop(columns=[name for name in table if name.endswith("_sd") or name in ("g
 trial = Trial.of(documents, OLD, NEW, 0)
 certified = certificates(trial, files[1], draws=draws)
 save_table(certified.coverage, out, "coverage")
-with paper_style():
-    figure, ax = plt.subplots(figsize=(COLUMN, 1.5))
-    limits(certified.limits, ax)
-    save_figure(figure, out, "certificate")
+save_data(certified.limits, out, "limits")
+make_figure(figures.certificate, out)
 in_the_index = certified.coverage.query("kind != 'small gallery'")
 assert (in_the_index["p"] > 1e-4).all(), "limits are above the truth more often than granted"
 assert in_the_index["limit"].is_monotonic_decreasing, "the more is re-embedded, the sharper"
-assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery flatters"
+assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery, a higher limit"
 certified.coverage.round(3)
 
 # %% [markdown]
-# A gallery of the re-embedded documents alone flatters: neighbours that push an answer out of the whole index are not
-# in it. Its limit is one of another number, valid there and not in the index. Re-embedding the competitors that
+# In a gallery of the re-embedded documents alone the limit is too high for the index: neighbours that push an answer
+# out of the whole index are not in it. That limit is valid for that gallery alone. Re-embedding the competitors that
 # `modtrans migrate --wanted` names makes the bound in the whole index nearly as sharp as if all were re-embedded.
 #
 # **Answer.** As far as the certificate says, and it holds in the whole index: what is retained grows with the

@@ -42,7 +42,7 @@ def test_train_and_certify(folder, capsys):
     said = json.loads(out)["statements"]
     assert status == 0 and "premises" not in said and "refuted" in said["expectation"]
     status, out, _ = modtrans(capsys, "certify", "run", "pairs.npz", "--alpha", "0.2", "--largest-group", "3")
-    assert status == 0 and "With confidence 0.95 everything below is right at once." in out
+    assert status == 0 and "All statements below hold together with probability at least 0.95." in out
 
 
 def test_what_was_seen_is_not_certified(folder, capsys):

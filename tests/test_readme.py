@@ -3,7 +3,9 @@
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +72,31 @@ def test_which_item_is_it():
     names = {"translator": fit(train), "test": test, "mt": modtrans_core, "np": np}
     exec(next(block for block in python(CORE) if "search_vectors" in block), names)
     assert names["indices"].shape == names["scores"].shape == (len(test), 10)
+
+
+def test_in_and_out(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(90, 8)), "text": rng.normal(size=(90, 6)) + 1})
+    train, test = pairs.split(seed=0, fractions=(0.8, 0.2))
+    names = {"translator": fit(train), "test": test, "train": train, "mt": modtrans_core}
+    exec(next(block for block in python(CORE) if "save_pretrained" in block), names)
+    assert "| cosine |" in (folder / "mine" / "README.md").read_text()
+    monkeypatch.setitem(names, "mt", SimpleNamespace(fit=partial(fit, settings={"train.steps": 20, "width": 16})))
+    exec(next(block for block in python(CORE) if "TensorBoard" in block), names)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["10", "20"]
+    names = {"image": pairs.modality("image"), "text": pairs.modality("text")}
+    exec(next(block for block in python(ANALYSIS) if "EmbeddingTranslator" in block), names)
+    assert capsys.readouterr().out.startswith("[0.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_the_verbs(shell, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(cli.VERBS_HERE, "modtrans", "", ["--tyro-print-completion", shell])
+    out = capsys.readouterr().out
+    assert not stop.value.code and "modtrans" in out and all(verb in out for verb in cli.VERBS_HERE)
+    assert f"`{shell}`" in CORE or f"completion {shell}`" in CORE
 
 
 def test_the_property_test_that_a_reader_can_paste():

@@ -25,6 +25,7 @@ from analysis.bench.contenders import Contender, Preset
 from analysis.bench.task import Task
 from analysis.translators.kernel import median_distance
 from modtrans_core import preset
+from modtrans_core.device import seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
 from modtrans_core.train import TrainConfig, bfloat16, train
@@ -58,8 +59,7 @@ class Prior(Contender):
         """Translations of unit conditions; see `translate`."""
 
     def fit(self, task: Task, batch: int, steps: int, report: Progress = silent) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded(0):
             network = self.build(task.pairing.k, task.pairing.d).to(task.device)
         config = TrainConfig(steps, batch, LEARNING_RATE)
         batches = Batches(task.pairing, batch, config.seed, task.device)

@@ -23,6 +23,7 @@ from analysis.bench.peers import peers
 from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
 from modtrans_core.cli.verb import say
+from modtrans_core.device import device_of, seeded
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
@@ -130,7 +131,7 @@ def bench(
         if profile not in PROFILES:
             raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
         profile = PROFILES[profile]
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = device_of(device or None)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device: {device}, but torch sees no GPU here")
     if pairs is None:
@@ -288,8 +289,7 @@ def operations(task: Task, contender: Contender, settings: Settings) -> dict[str
 def quality(task: Task, contender: Contender, settings: Settings, content: dict[str, Any]) -> dict[str, Any]:
     """Train for the budget (a closed form: fit), then score the translations of the test conditions."""
     found: dict[str, Any] = {}
-    with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed, task.device):
         if contender.learns:
             ends: list[float] = []
             start = time.perf_counter()

@@ -7,7 +7,7 @@ import sys
 from analysis.cli.claims import Bound, Certify
 from analysis.cli.demo import Demo
 from analysis.cli.measure import Bench, Compare
-from analysis.cli.papers import Paper, Tables
+from analysis.cli.papers import Figure, Notebooks, Paper, Tables
 from analysis.cli.use import Caption, Generate, Migrate
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
@@ -18,9 +18,11 @@ VERBS_HERE: dict[str, type] = {
     "bound": Bound,
     "certify": Certify,
     "paper": Paper,
+    "notebooks": Notebooks,
     "bench": Bench,
     "compare": Compare,
     "tables": Tables,
+    "figure": Figure,
     "caption": Caption,
     "generate": Generate,
     "migrate": Migrate,

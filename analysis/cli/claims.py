@@ -70,8 +70,8 @@ class Certify:
     with its target, at least, and which cosine half and nine in ten of them reach, at least. Of a translator with a
     residual direction: the poster's bound, and a test of what it assumes. Of a calibrated translator: whether the
     cosines that it expects come true, and with --select which translations may be used. Choose --alpha, --risk and
-    --floor before you look at these pairs: tried until the answer pleases, nothing is guaranteed. An item is a row of
-    the pair set; items of a group depend on each other, as variants of a picture do.
+    --floor before you look at these pairs. If they are tried until the answer pleases, nothing is guaranteed. An
+    item is a row of the pair set; items of a group depend on each other, as variants of a picture do.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]

@@ -40,11 +40,11 @@ class Demo:
         except ModuleNotFoundError as error:
             say(f"no picture: {error}")
         else:
-            from analysis.plots.retrieval import contact_sheet
+            from analysis.plots.retrieval import blocks
             from analysis.plots.style import paper_style, save_figure
 
             with paper_style():
-                figure = contact_sheet(demo.found(translator, test), demo.thumbnails(pairs), demo.names(pairs))
+                figure = blocks(demo.found(translator, test).table(), demo.thumbnails(pairs), demo.names(pairs))
                 save_figure(figure, self.out, "found")
             say(f"{self.out / 'figures' / 'found.png'}: the pictures that five names find; the right one is framed")
         print(

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.cli.verb import say
 
-ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib", "jinja2")
+ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib")
 """what tables and figures are made with"""
 
 
@@ -51,8 +51,8 @@ class Compare:
     def run(self) -> None:
         from analysis.experiments.presets import RIVALS, as_text, duels, routes
         from analysis.paper.tables import mean_and_spread, save_table
-        from analysis.plots.presets import fronts
-        from analysis.plots.style import paper_style, save_figure
+        from analysis.plots.presets import front
+        from analysis.plots.style import make_figure
         from modtrans_core import PairedEmbeddings
         from modtrans_core.store.files import refuse_existing, replacing
 
@@ -70,8 +70,7 @@ class Compare:
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
         for name, frame in zip(("runs", "gains", "duels", "presets"), (*found, judged, table), strict=True):
             save_table(frame, self.out, name)
-        with paper_style():
-            save_figure(fronts(table), self.out, "front")
+        make_figure(front, self.out)
         text = as_text(found.scores, judged)
         with replacing(self.out / "compare.txt") as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -111,7 +110,7 @@ class Bench:
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: about a minute, small; default: about 15 minutes on two cores; full: hours"""
     out: Path = Path("modtrans-bench")
-    """folder for bench.json and figures/speed.pdf and .png"""
+    """folder for bench.json, tables/speed.csv, and figures/speed.pdf and .png"""
     device: str | None = None
     """cpu or cuda. Default: a GPU when there is one, which is given the training at COCO's size too"""
     pairs: Path | None = None
@@ -128,14 +127,15 @@ class Bench:
     def run(self) -> None:
         from analysis.bench.report import text
         from analysis.bench.run import bench
-        from analysis.plots import speed
-        from analysis.plots.style import paper_style, save_figure
+        from analysis.paper.tables import save_data
+        from analysis.plots.speed import measured, speed
+        from analysis.plots.style import make_figure
 
         content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite,
         )  # fmt: skip
-        with paper_style():
-            save_figure(speed.both(content), self.out, "speed")
+        save_data(measured(content), self.out, "speed")
+        make_figure(speed, self.out)
         print(json.dumps(content) if self.json else text(content))
         say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")

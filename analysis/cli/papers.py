@@ -1,8 +1,10 @@
-"""The verbs `paper` and `tables`: what is printed."""
+"""The verbs `paper`, `notebooks`, `tables` and `figure`: what is printed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -12,6 +14,7 @@ from tyro.conf import Positional
 from analysis.cli.measure import ANALYSIS
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
+from modtrans_core.extras import refuse_missing
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,60 @@ class Paper:
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: everything, small; default: what the paper prints; full: hours"""
     out: Path | None = None
-    """folder to make. Default: modtrans-paper or modtrans-poster-tables"""
+    """folder to make. Default: modtrans-paper, of another profile modtrans-paper-smoke, modtrans-poster-tables and so
+    on: profiles live side by side"""
+    only: tuple[str, ...] = ()
+    """notebooks to run, such as 07_presets; the PDF is made where the others have been run"""
     pairs: Path | None = None
-    """your own pair set in place of OpenMoji"""
+    """your own pair set in place of OpenMoji; what was found of OpenMoji is then reported, and not asserted"""
+    source: str = ""
+    """modality of --pairs to translate from. Default: image, or the first of two"""
+    target: str = ""
+    """modality of --pairs to translate to. Default: text, or the other of two"""
     data: Path | None = None
     """folder of files from npm and Debian, for poster-tables. Default: what needs them is left out, and named"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NOTEBOOK.NAME=VALUE ...")] = ()
     """parameters of notebooks, such as 11_encoders.coco=/data/coco 04_translation.steps=5000"""
 
     def run(self) -> None:
-        from analysis.paper.make import make
+        from analysis.paper.make import folder_of, make
 
-        out = self.out or Path("modtrans-paper" if self.paper == "modality-translation" else f"modtrans-{self.paper}")
-        pdf = make(out, self.profile, self.pairs, self.set, self.paper, self.data)
-        say(f"{pdf}: done. Figures, tables, numbers and executed notebooks are beside it")
+        out = self.out or folder_of(self.paper, self.profile)
+        given = (self.pairs, self.set, self.paper, self.data)
+        made = make(out, self.profile, *given, only=self.only, source=self.source, target=self.target)
+        if isinstance(made, list):
+            say(f"{out}: no PDF yet, as these notebooks have no results: {', '.join(made)}; without --only they run")
+        else:
+            say(f"{made}: done. Figures, tables, numbers and executed notebooks are beside it")
+
+
+@dataclass(frozen=True)
+class Notebooks:
+    """Example: modtrans notebooks --copy my-notebooks
+
+    Put the notebooks where you can open them in JupyterLab and change them. Without --copy they are listed.
+    """
+
+    copy: Path | None = None
+    """folder to make"""
+    overwrite: bool = False
+    """replace the notebooks in that folder, changed or not"""
+
+    def run(self) -> None:
+        from analysis.paper.make import project_folder
+        from modtrans_core.store.files import refuse_existing, replacing_folder
+
+        notebooks = project_folder("notebooks")
+        if self.copy is None:
+            for path in sorted(notebooks.glob("*.py")):
+                title = path.read_text(encoding="utf-8").splitlines()[1]
+                print(f"{path.stem:24} {title.removeprefix('# # ')}")
+            return
+        refuse_existing(self.copy, self.overwrite)
+        with replacing_folder(self.copy) as folder:
+            for path in (*notebooks.glob("*.ipynb"), notebooks / "README.md"):
+                shutil.copyfile(path, folder / path.name)
+        say(f"{self.copy}: done. Next: jupyter lab {shlex.quote(str(self.copy))}")
 
 
 @dataclass(frozen=True)
@@ -76,8 +119,8 @@ class Tables:
         from analysis.experiments.modalities import left_out
         from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.paper.tables import save_table
-        from analysis.plots.poster_tables import beside
-        from analysis.plots.style import paper_style, save_figure
+        from analysis.plots.poster_tables import poster
+        from analysis.plots.style import make_figure
         from modtrans_core.progress import reporting
         from modtrans_core.store.files import refuse_existing, replacing
 
@@ -94,8 +137,7 @@ class Tables:
                 options = {"pairs": self.pairs} if number == 2 else {}
                 rows += table(number, self.data, self.seeds, report, **options)
             save_table(as_frame(rows), self.out, "poster")  # what is measured is kept, whatever ends the others
-        with paper_style():
-            save_figure(beside(as_frame(rows)), self.out, "poster")
+        make_figure(poster, self.out)
         with replacing(self.out / "tables.txt") as temporary:
             temporary.write_text(as_text(rows), encoding="utf-8")
         print(as_text(rows))
@@ -103,3 +145,46 @@ class Tables:
         for name, command in left_out(wanted, self.data or "").items():
             say(f"left out: the rows of {name}; in the folder of --data: {command}")
         say(f"{self.out}: done. tables/poster.csv has every digit, figures/poster.pdf shows them")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Example: modtrans figure cosine modtrans-paper --width 5.5 --font-size 9 --format pdf
+
+    Make a figure again from its saved tables, as large as a journal wants it. Without a name all figures are listed,
+    each with the number of its notebook.
+    """
+
+    needs: ClassVar = {"analysis": ANALYSIS}
+
+    name: Positional[str] = ""
+    """of the figure"""
+    results: Positional[Path] = Path("modtrans-paper")
+    """folder of a paper, of `modtrans compare`, `tables` or `bench`, or of one notebook's results"""
+    width: float | None = None
+    """inches. Default: a column of 3.4 or a page of 7, as the figure needs it"""
+    height: float | None = None
+    """inches. Default: what the figure takes"""
+    font_size: float | None = None
+    """points, of titles and names of axes; notes are a point smaller, and nothing is under 7. Default: 8"""
+    venue: str = ""
+    """width and type of a conference, such as neurips2024 or icml2024, by tueplots"""
+    format: tuple[Literal["pdf", "png", "svg"], ...] = ("pdf", "png")
+    """of the files"""
+    out: Path = Path()
+    """folder for figures/NAME.pdf and .png"""
+
+    def run(self) -> None:
+        from analysis.plots.figures import listed, remake, venue_size
+        from analysis.plots.style import Size
+
+        if not self.name:
+            print(listed())
+            return
+        if self.venue:
+            refuse_missing(("tueplots",), "venues")
+        size = venue_size(self.venue) if self.venue else Size()
+        given = {"width": self.width, "height": self.height, "font": self.font_size}
+        size = replace(size, **{name: value for name, value in given.items() if value is not None})
+        for file in remake(self.name, self.results, self.out, size, self.format):
+            say(f"{file}: done")

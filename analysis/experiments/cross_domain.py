@@ -44,6 +44,7 @@ def cross(
     equal: bool = True,
     landmarks: int = 1024,
     steps: int = 300,
+    methods: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Train at home and away, and test both on the test part of home.
 
@@ -54,7 +55,7 @@ def cross(
     few : the mends know the means of so many conditions and of as many other targets of home's training part, at most
         half of it each: nobody has to know what belongs together.
     equal : cut the larger training part to the size of the smaller, so that what is lost is the domain's doing.
-    landmarks, steps : see `analysis.experiments.encoder_pairs.contenders`.
+    landmarks, steps, methods : see `analysis.experiments.encoder_pairs.contenders`; `calibrated` is among them.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def cross(
     for place, one in {"home": at_home, "away": abroad}.items():
         facts |= {"trained": place, "n": len(one.train.pairs)}
         one.add(CONSTANT, np.broadcast_to(one.mean, (len(c), test.d)), **facts)
-        fitted = one.race(contenders(one, landmarks, steps), **facts)
+        fitted = one.race(contenders(one, landmarks, steps, methods), **facts)
     rng = np.random.default_rng([trial.seed, few])
     shift_c, shift_z = shifts(abroad.train, at_home.train, few, rng)
     for method, (of_conditions, of_targets) in MENDS.items():

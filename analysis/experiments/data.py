@@ -32,6 +32,11 @@ def load_pairs(pairs: str, progress: Progress | None = None) -> tuple[PairedEmbe
     return PairedEmbeddings.load(path), path
 
 
+def is_openmoji(pairs: PairedEmbeddings) -> bool:
+    """Whether it is the pair set that the findings of the notebooks were made on; of others they are reported."""
+    return bool(pairs.metadata.get("dataset", {}).get("name") == "OpenMoji")
+
+
 def at_most(path: Path, items: int, smaller: Path) -> Path:
     """The path of a pair set, or `smaller`, a file that is written with so many of its items, evenly spaced.
 

@@ -88,11 +88,11 @@ def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
 
 def crossings_offline(progress: Progress | None = None) -> Crossings:
     """OpenMoji in colour to its line drawings, and cities of Europe to cities of Asia: embedded once and cached."""
-    from analysis.experiments.encoder_sets import cities
-    from modtrans_core.embed.pair_set import cached_openmoji, embed
+    from analysis.experiments.encoder_sets import cities, line_drawings
+    from modtrans_core.embed.pair_set import cached_openmoji
 
-    black = embed("openmoji", settings={"style": "black"}, progress=progress)
-    drawings = [PairedEmbeddings.load(path) for path in (cached_openmoji(progress=progress), black)]
+    both = (cached_openmoji(progress=progress), line_drawings(progress))
+    drawings = [PairedEmbeddings.load(path) for path in both]
     places = PairedEmbeddings.load(cities(progress=progress))
     assert places.key is not None  # the engine writes it
     of = cut(places, continents(places.key))

@@ -28,16 +28,18 @@ CLIP_ON_COCO = {
 """floors: |mean| of CLIP's unit embeddings of COCO val2014, from statistics that the poster's authors published"""
 
 
-def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300) -> dict[str, Any]:
+def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300, methods: Sequence[str] = ()) -> dict[str, Any]:
     """The configs that pairs of encoders, and domains, are compared by: ridge, `calibrated`, the poster's.
 
     Parameters
     ----------
     landmarks : radial basis functions of `calibrated`, at most; its goal is balanced.
     steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
+    methods : these alone. Default: all.
     """
     calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
-    return {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    configs = {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    return {name: configs[name] for name in methods or configs}
 
 
 def encoder_pairs(
@@ -47,14 +49,16 @@ def encoder_pairs(
     steps: int = 300,
     report: Progress = silent,
     methods: Sequence[str] = (),
+    route: tuple[str, str] = ("image", "text"),
 ) -> pd.DataFrame:
-    """Race the `contenders` on every pair set, both ways between its first two modalities, by every seed.
+    """Race the `contenders` on every pair set, both ways between two modalities, by every seed.
 
     Parameters
     ----------
     sets : name -> file or folder of a pair set.
     report : called with (hundredths of a pair set done, in all).
     methods : those of the `contenders` alone. Default: all.
+    route : the modalities; of a pair set that has not both, its first two.
 
     Returns
     -------
@@ -62,13 +66,13 @@ def encoder_pairs(
     """
 
     def race(trial: Trial) -> pd.DataFrame:
-        configs = contenders(trial, landmarks, steps)
-        trial.race({name: configs[name] for name in methods or configs})
+        trial.race(contenders(trial, landmarks, steps, methods))
         return trial.table()
 
     found = []
     for number, (name, path) in enumerate(sets.items()):
-        first, second, *_ = PairedEmbeddings.load(path).arrays
+        names = tuple(PairedEmbeddings.load(path).arrays)
+        first, second = route if set(route) <= set(names) else names[:2]
         both, told = [(first, second), (second, first)], part_of(report, number, len(sets))
         found += [table.assign(pair=name) for table in every_trial(race, path, both, seeds, told)]
     return pd.concat(found, ignore_index=True)[["pair", "route", "method", "seed", *SCORES]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, is_cached
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress
+from modtrans_core.progress import Progress, part_of
 from modtrans_core.store.files import replacing
 
 RANDOM_IMAGES = "timm:tf_efficientnet_lite0/random"
@@ -22,6 +22,11 @@ KINDS = {"coco": "coco", "cc3m": "webdataset", "celeba": "celeba", "cifar10": "c
 def with_random_weights(progress: Progress | None = None) -> Path:
     """OpenMoji as by default, but the weights of the pictures' network are as they were drawn: cached."""
     return embed("openmoji", encoders={"image": RANDOM_IMAGES}, progress=progress)
+
+
+def line_drawings(progress: Progress | None = None) -> Path:
+    """OpenMoji in black lines, without its colours: cached."""
+    return embed("openmoji", settings={"style": "black"}, progress=progress)
 
 
 def cities(items: int = CITIES, progress: Progress | None = None) -> Path:
@@ -66,6 +71,23 @@ def offline_sets(cities_at_most: int = CITIES, progress: Progress | None = None)
         cities(cities_at_most, progress),
         cities_by_coordinates(cities_at_most, progress),
     ]
+
+
+def embed_offline(progress: Progress) -> None:
+    """All of `offline_sets`, and `line_drawings`.
+
+    Parameters
+    ----------
+    progress : called with (hundredths done, in all), of each set in turn.
+    """
+    offline_sets(progress=part_of(progress, 0, 2))
+    line_drawings(part_of(progress, 1, 2))
+
+
+def offline_is_embedded() -> bool:
+    """Whether `embed_offline` returns at once."""
+    drawn = is_cached("openmoji", {"image": RANDOM_IMAGES}) and is_cached("openmoji", settings={"style": "black"})
+    return drawn and is_cached("places", limit=CITIES)
 
 
 def embedded(paths: Mapping[str, str], encoders: str, progress: Progress | None = None) -> list[Path]:

@@ -16,7 +16,7 @@ from scipy import stats
 from analysis.experiments.data import one_vector, ridge_map
 from analysis.experiments.synthetic import mean_length
 from analysis.experiments.trial import Trial
-from analysis.theory.certify import Certificate, Observed, certify, curve
+from analysis.theory.certify import Certificate, Curve, Observed, certify, curve
 from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import Limits
 from analysis.theory.samples import sampling_law
@@ -30,6 +30,7 @@ CONFIDENCE, GROUPS = 0.8, 150
 ALIKE = 20
 """items of a group in the population whose groups are items that are alike"""
 SAMPLES = (1, 2, 4, 8, 16, 32, 64)
+ENDS = ("low", "high")
 DRAWS = 400
 """draws of the sampler for each number of samples"""
 
@@ -68,12 +69,28 @@ def fitted(held: Held) -> dict[str, Translator]:
 
 
 def table(scores: Mapping[str, Limits]) -> pd.DataFrame:
-    """One row a translator: `translator`, its `cosine` with the interval `low`, `high`, and its `skill`."""
+    """One row a translator: `translator`, its `cosine` with the interval `low`, `high`, and its `skill`; `floor` and
+    `ceiling` (if any) with theirs, `floor_low` and so on; and the `confidence` and `groups` of the intervals."""
     rows = []
     for name, own in scores.items():
-        value, low, high = own.cosine.value, own.cosine.low, own.cosine.high
-        rows.append({"translator": name, "cosine": value, "low": low, "high": high, "skill": own.skill.value})
+        row = {"translator": name, "cosine": own.cosine.value, "low": own.cosine.low, "high": own.cosine.high}
+        row |= {"skill": own.skill.value, "confidence": own.cosine.confidence, "groups": own.cosine.groups}
+        for limit in ("floor", "ceiling"):
+            found = getattr(own, limit)
+            row |= {limit: found and found.value, **{f"{limit}_{end}": found and getattr(found, end) for end in ENDS}}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def curves(bands: Mapping[str, Curve], bounds: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Curves with their bands, and bounds at the same cosines: `name`, `alpha`, `observed`; of curves `low`, `high`."""
+    columns = ("alpha", "observed", "low", "high")
+    tables = [
+        pd.DataFrame({"name": name, **{key: getattr(own, key) for key in columns}}) for name, own in bands.items()
+    ]
+    alpha = tables[0]["alpha"]
+    tables += [pd.DataFrame({"name": name, "alpha": alpha, "observed": own}) for name, own in bounds.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 def perfect_sampler(d: int, noise: float, confidence: float, rng: np.random.Generator) -> tuple[float, pd.DataFrame]:

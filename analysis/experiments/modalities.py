@@ -263,14 +263,24 @@ def _asked(part: Pairing, texts: Mapping[str, Sequence[str]]) -> tuple[list[str]
     return [question for question, _, _ in both], [answer for _, _, answer in both]
 
 
-def table4_rows(folder: Path | None, seeds: int, report: Progress = silent, items: int = 2000) -> list[Row]:
+def table4_rows(
+    folder: Path | None,
+    seeds: int,
+    report: Progress = silent,
+    *,
+    items: int = 1000,
+    steps: int = 150,
+    landmarks: int = 256,
+) -> list[Row]:
     """Beside the poster's Table 4: one set of emoji to train on, another to test on, both ways.
 
     Parameters
     ----------
     folder : where packages were fetched to; None: OpenMoji in colour and its line drawings alone.
     report : called with (hundredths of a crossing done, in all).
-    items : of each set, at most.
+    items : of each set, at most, evenly spaced; 0: all.
+    steps : optimiser steps of the poster's translator.
+    landmarks : radial basis functions of `calibrated`, at most.
 
     Returns
     -------
@@ -279,7 +289,8 @@ def table4_rows(folder: Path | None, seeds: int, report: Progress = silent, item
     """
     crossings = emoji_by_artist(folder or "", items)
     routes = {("image", "text"): "Sim_txt", ("text", "image"): "Sim_img"}
-    scores = cross_domain(crossings, list(routes), seeds, report=report, steps=150)
+    sizes = {"landmarks": landmarks, "steps": steps}
+    scores = cross_domain(crossings, list(routes), seeds, report=report, methods=TABLED, **sizes)
     rows = []
     for (crossing, method, route), own in scores.groupby(["crossing", "method", "route"], sort=False):
         if method not in TABLED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ from analysis.theory.arrays import Floats
 from analysis.theory.confidence import mean_interval
 from analysis.translators import LANGUAGE_FREE, SIMPLE, SLOWER, applicable
 from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.calibrated.fit import fit_goals
 from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
+from modtrans_core.device import default_device
 from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Translator
+from modtrans_core.protocol import Facts, Translator
 from modtrans_core.ranking import Correction
 from modtrans_core.scores import RANKS, away_from, cosine, hits
 from modtrans_core.vectors import present, unit, unit_targets
@@ -95,12 +98,18 @@ def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] =
     Returns
     -------
     scores : one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds`, the time of
-        its fit, and `ranked_recall_at_1` and `_10`, see `item_scores`.
+        its fit (of every goal together), and `ranked_recall_at_1` and `_10`, see `item_scores`.
     gains : see `gains`.
     """
-    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, tuple(rivals))}
-    points = {f"calibrated, {goal}": preset("calibrated", {"goal": goal, "seed": trial.seed}) for goal in goals}
-    fitted = trial.race(configs | points)
+    fitted = trial.race({name: preset(name) for name in applicable(trial.train.k, trial.train.d, tuple(rivals))})
+    started, config = time.perf_counter(), preset("calibrated", {"seed": trial.seed})
+    facts = Facts.of(trial.train.pairs, trial.train.source, trial.train.target)
+    joined = fit_goals(trial.train, trial.validation, facts, config, default_device(), goals)
+    points = {f"calibrated, {one.config.goal}": one for one in joined}
+    seconds = time.perf_counter() - started
+    for name, one in points.items():
+        trial.add(name, one.translate(np.asarray(trial.test.c)), own=own_vectors(one, trial.test), seconds=seconds)
+    fitted |= points
     items = {name: item_scores(trial, one) for name, one in fitted.items()}
     found = trial.table()
     for k in RANKS:

@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 from analysis.experiments.sampling_steps import prediction_error
 from analysis.theory.draws import energy_score
 from modtrans_core import CalibratedTranslator, PairedEmbeddings, Pairing, PosterTranslator, preset
+from modtrans_core.device import seeded
 from modtrans_core.noise import keys, normal
 from modtrans_core.pairing import Batches
 from modtrans_core.poster.denoiser import Denoiser
@@ -110,8 +111,7 @@ class Flow(nn.Module):
 
     def __init__(self, root: Tensor, k: int, width: int, seed: int, depth: int = 3, dropout: float = 0.1) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.network = Denoiser(len(root), k, width, depth, dropout)
         root = root.double() / root.double().norm()  # |g R| is 1 in mean square
         self.register_buffer("root", root.float())

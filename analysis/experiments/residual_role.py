@@ -26,7 +26,7 @@ from analysis.theory.confidence import mean_interval
 from analysis.theory.conformal import ALL, ConformalFloor
 from analysis.theory.draws import MEASURES, energy_score, measure, nearest_draw, similarity
 from analysis.theory.samples import mean_of_draws
-from analysis.theory.selective import RiskCurve, Selection, risk_curve, select
+from analysis.theory.selective import risk_curve, select
 from analysis.translators.certify import largest_in
 from modtrans_core import CalibratedTranslator, Pairing, preset
 from modtrans_core.checks import refuse_unless
@@ -42,6 +42,8 @@ FACTS = ["covered", "similarity", "predicted", "lean", "kept", "fit_seconds", "d
 """what is said of a law in a trial"""
 OF = ("items", "groups")
 """the populations of a selection"""
+SELECTED = ("of", "threshold", "coverage", "missed", "risk")
+"""of a selection, what is kept"""
 MEAN, SIMPLEST, MIRRORED = "m alone", "Gaussian", "mirrored"
 """no draws at all, the closed form that the others are compared with, and pairs that are no real ones"""
 ROUNDING = 1e-6
@@ -240,9 +242,9 @@ def compared(roles: Sequence[Role], to: str = SIMPLEST) -> tuple[pd.DataFrame, p
     return means.reset_index(), pd.DataFrame(rows)
 
 
-def usable(
+def which_usable(
     roles: Sequence[Role], alpha: float, risk: float, share: float, confidence: float = 0.95
-) -> tuple[dict[str, list[Selection]], dict[str, list[RiskCurve]], pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Which translations of m may be used, and how good each is at least, trial by trial.
 
     Parameters
@@ -252,15 +254,19 @@ def usable(
 
     Returns
     -------
-    The selections of items and of groups; their risk curves; and one row a trial: `coverage_of_items` and
+    The selections, one row a trial (`seed`) and population `of`: `threshold`, `coverage`, `missed`, `risk`; their risk
+    curves, the same with `high`, `alpha` and `confidence`; and one row a trial: `coverage_of_items` and
     `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that
     all would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
     """
-    found = {of: [select(one.observed, alpha, confidence, risk=risk, of=of) for one in roles] for of in OF}
-    curves = {of: [risk_curve(one.observed, alpha, confidence, of=of) for one in roles] for of in OF}
-    rows = []
-    for index, role in enumerate(roles):
-        kept = [found[of][index] for of in OF]
+    selections, curves, rows = [], [], []
+    for role in roles:
+        seed = int(role.laws["seed"].iloc[0])
+        kept = [select(role.observed, alpha, confidence, risk=risk, of=of) for of in OF]
+        for one in kept:
+            selections.append({"seed": seed, **{name: getattr(one, name) for name in SELECTED}})
+            curve = risk_curve(role.observed, alpha, confidence, of=one.of)._asdict()
+            curves.append(pd.DataFrame(curve).assign(seed=seed, of=one.of))
         floor, same = (
             ConformalFloor.of(pairs, share, confidence)
             for pairs in (role.observed, replace(role.observed, expected=None))
@@ -270,4 +276,4 @@ def usable(
             | {"margin": floor.margin[ALL], "floor": floor.mean_floor if floor.margin[ALL] is not None else None}
             | {"same_floor": same.mean_floor if same.margin[ALL] is not None else None}
         )
-    return found, curves, pd.DataFrame(rows).astype(float)
+    return pd.DataFrame(selections), pd.concat(curves, ignore_index=True), pd.DataFrame(rows).astype(float)

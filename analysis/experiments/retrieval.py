@@ -111,12 +111,22 @@ def shared_space(pairs: PairedEmbeddings, one: str, other: str) -> bool:
 
 
 class Sheet(NamedTuple):
-    """The first results of a few queries, for `analysis.plots.retrieval.contact_sheet`."""
+    """The first results of a few queries, for a contact sheet."""
 
     queries: list[str]
     """keys of the items that are asked for"""
     results: dict[str, np.ndarray]
     """way -> keys (queries, k) of the first results, best first"""
+
+    def table(self) -> pd.DataFrame:
+        """`query`, `way`, `place` and `key` of every result: what the figure is drawn from."""
+        every = (
+            (query, way, keys[number])
+            for way, keys in self.results.items()
+            for number, query in enumerate(self.queries)
+        )
+        rows = [(query, way, place, key) for query, way, keys in every for place, key in enumerate(keys)]
+        return pd.DataFrame(rows, columns=["query", "way", "place", "key"])
 
 
 def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **settings: Any) -> Sheet:

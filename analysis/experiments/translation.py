@@ -36,7 +36,7 @@ class Comparison(NamedTuple):
 
 
 def translation(trial: Trial, steps: int = 2000) -> Comparison:
-    """Fit every cheap baseline that applies and the poster's translator, and score them on the test part.
+    """Fit every cheap baseline that applies, `calibrated` and the poster's translator, and score them on the test part.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
     `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs,
@@ -46,7 +46,8 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     ----------
     steps : optimiser steps of the poster's translator.
     """
-    fitted = trial.race({name: preset(name) for name in applicable(trial.train.k, trial.train.d, SIMPLE)})
+    simple = applicable(trial.train.k, trial.train.d, SIMPLE)
+    fitted = trial.race({name: preset(name) for name in (*simple, "calibrated")})
     fitted |= trial.race(posters(steps, trial.seed), gamma=1.0)
     poster, c = fitted[ONE], np.asarray(trial.test.c)
     assert isinstance(poster, PosterTranslator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,50 +16,67 @@ from modtrans_core.progress import Progress
 
 
 class Display:
-    """One bar for the whole paper with the time left; one line a stage where no one watches."""
+    """One bar for all that runs side by side, with the time left; one line a stage where no one watches.
+
+    Parameters
+    ----------
+    seconds : of all stages together.
+    """
 
     def __init__(self, seconds: float) -> None:
-        shape = "{desc:32.32} {percentage:3.0f}%|{bar}| {elapsed} done, {remaining} left"
+        shape = "{desc:48.48} {percentage:3.0f}%|{bar}| {elapsed} done, {remaining} left"
         self.bar = tqdm(total=seconds, bar_format=shape, disable=None, leave=False)
+        self._done = 0.0
+        self._running: dict[str, tuple[float, Callable[[], tuple[float, str]]]] = {}
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Display:
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
         self.bar.close()
 
     @contextmanager
     def part(self, name: str, seconds: float, results: Path | None = None) -> Iterator[Progress]:
-        """A stage of about `seconds`. It may report by the callback that it is given; a notebook reports in `results`.
+        """A stage of about `seconds`, in any thread. It may report by the callback that it is given; a notebook reports
+        in `results`.
 
         One that says nothing is taken to be on time.
         """
-        first, started = self.bar.n, time.monotonic()
-        said = [(0.0, "")]
-        finished = threading.Event()
+        started, said = time.monotonic(), [(0.0, "")]
 
-        def follow() -> None:
-            while not finished.wait(0.5):
-                fraction, text = runner.progress(results) if results else said[0]
-                waited = min(0.95, (time.monotonic() - started) / max(seconds, 1.0))
-                self._show(f"{name} {text}".strip(), first + seconds * (fraction or waited))
+        def state() -> tuple[float, str]:
+            fraction, text = runner.progress(results) if results else said[0]
+            return fraction or min(0.95, (time.monotonic() - started) / max(seconds, 1.0)), text
 
         def report(done: int, total: int) -> None:
             said[0] = (done / total, "")
 
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
+        with self._lock:
+            self._running[name] = (seconds, state)
         try:
             yield report
         finally:
-            finished.set()
-            thread.join()
-        self._show(name, first + seconds)
+            with self._lock:
+                del self._running[name]
+                self._done += seconds
         took = time.monotonic() - started
         if self.bar.disable and took > 0.5:
             print(f"{name}: {took:.0f} s", file=sys.stderr)
 
-    def _show(self, text: str, done: float) -> None:
-        self.bar.n = max(self.bar.n, done)
-        if not self.bar.disable:
-            self.bar.set_description_str(text, refresh=True)
+    def _follow(self) -> None:
+        while not self._ended.wait(0.5):
+            with self._lock:
+                running, done = dict(self._running), self._done
+            texts = []
+            for name, (seconds, state) in running.items():
+                fraction, text = state()
+                done += seconds * fraction
+                texts.append(f"{name} {text}".strip())
+            self.bar.n = max(self.bar.n, done)
+            if not self.bar.disable:
+                self.bar.set_description_str(" | ".join(texts), refresh=True)

@@ -66,22 +66,22 @@ def findings(of: Mapping[str, Any]) -> str:
         [_bare(two[name][score]) for name in ("ridge", "procrustes")] for score in ("cosine", "centered_recall_at_10")
     )
     lines = [
-        f"OpenMoji ({of['items']:,} emoji; pictures and names; the test part, gallery {of['gallery']}, mean ± standard"
-        f" deviation over {of['seeds']} seeds):",
-        f"- **{steps}.** One DDIM step of the poster's translator has a cosine of {_spread(one['one'])}; fifty, of a"
-        f" network trained by its noise term alone, have {_spread(one['many'])} ({first}; floor"
-        f" {_bare(one['ridge']['floor'])}, ridge map {_spread(one['ridge'])}). {_link('04_translation')}",
-        f"- **The printed bound is not a lower bound.** At |*cM*| = .8, γ = {over['gamma']:g} it overstates the"
-        f" probability of a uniform *F* by up to {_bare(over['uniform'])} at *d* = 512, and by {_bare(over['limit'])}"
-        f" as *d* grows. {_link('03_cosine_bound')}",
-        f"- **The bound says little of a trained *F*.** In {len(of['trained'])} trainings it promises {promised} where"
+        f"OpenMoji: {of['items']:,} emoji, pictures and names; {of['gallery']} for the test, mean ± standard deviation"
+        f" of {of['seeds']} seeds.",
+        f"- **{steps}.** The poster's translator has a cosine of {_spread(one['one'])} with one sampling step, and"
+        f" {_spread(one['many'])} with fifty and no training through them ({first}; floor"
+        f" {_bare(one['ridge']['floor'])}, ridge map {_bare(one['ridge']['cosine'])}). {_link('04_translation')}",
+        f"- **The printed bound is not a lower bound.** At |*cM*| = .8, γ = {over['gamma']:g} it promises up to"
+        f" {_bare(over['uniform'])} too much of a random *F* at *d* = 512, and {_bare(over['limit'])} as *d* grows."
+        f" {_link('03_cosine_bound')}",
+        f"- **The bound says little of a trained *F*.** In {len(of['trained'])} trainings it promises {promised};"
         f" {observed} is observed. {_link('04_translation')}",
-        f"- **At its best length *F* adds {gains} of cosine** to the ridge map, by route. {_link('04_translation')}",
+        f"- **The sampled vector adds little:** {gains} of cosine to a ridge map, at best. {_link('04_translation')}",
         f"- **The best cosine is {verdict} the best ranking.** {second.capitalize()}, the ridge map has"
-        f" {cosines[0]} and centered R@10 {recalls[0]}, Procrustes {cosines[1]} and {recalls[1]}."
-        f" {_link('04_translation')} `calibrated` {has} both: {_bare(ours['cosine'])} and, by its own ranking,"
-        f" {_bare(ours['own_recall_at_10'])}. {_link('07_presets')} A cosine of .8 ensures rank 1 for"
-        f" {of['enough']:.2%} of items. {_link('13_cosine_to_recall')}",
+        f" {cosines[0]} and centered recall@10 {recalls[0]}, Procrustes {cosines[1]} and {recalls[1]}."
+        f" `calibrated` {has} both: {_bare(ours['cosine'])} and, by its own ranking, {_bare(ours['own_recall_at_10'])}"
+        f" ({_link('07_presets')}). A cosine of .8 ensures rank 1 for {of['enough']:.2%} of items."
+        f" {_link('13_cosine_to_recall')}",
     ]
     head, *rest = (
         fill(line, 120, subsequent_indent="  " * line.startswith("-"), break_long_words=False, break_on_hyphens=False)

@@ -4,39 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.experiments.encoder_sets import embed_offline, offline_is_embedded
+from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
-from modtrans_core.checks import refuse_unless_in
-from modtrans_core.embed.pair_set import cached_openmoji, openmoji_is_cached
+from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.files import read_description, read_json, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
 PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
-EMBED_SECONDS = 160.0  # OpenMoji's pictures and captions on two cores
+EMBED_SECONDS, OFFLINE_SECONDS = 80.0, 150.0
+"""OpenMoji's pictures and captions on two cores; the other sets of `offline_sets`"""
+AT_ONCE = 4
+"""notebooks, at most, that run side by side, and no more than there are cores: each has workers of its own"""
 
 
 def project_folder(name: str) -> Path:
     """`notebooks` or `papers`: beside the package in a checkout, inside it in an installed wheel."""
-    for place in (ROOT / name, ROOT / "analysis" / "_project" / name):
+    for place in (ROOT / "analysis" / "_project" / name, ROOT / name):
         if place.is_dir():
             return place
     raise ValueError(f"{name}: not found beside the package; install the project from its folder or its wheel")
 
 
-def source(paper: str = PAPERS[0]) -> Path:
+def folder_of_text(paper: str = PAPERS[0]) -> Path:
     """The paper's own folder."""
     refuse_unless_in("paper", paper, PAPERS)
     return project_folder("papers") / paper
@@ -52,6 +59,8 @@ class Stage:
     """whether it looks at the pair set"""
     data: bool = False
     """whether it reads packages of npm and Debian"""
+    alone: bool = False
+    """whether it measures speed, so that nothing may run beside it"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,13 +71,14 @@ class Stage:
 def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
     """The notebooks of a paper in order, as its `paper.toml` lists them."""
     refuse_unless_in("profile", profile, PROFILES)
-    listed = tomllib.loads((source(paper) / "paper.toml").read_text(encoding="utf-8"))["notebook"]
+    listed = tomllib.loads((folder_of_text(paper) / "paper.toml").read_text(encoding="utf-8"))["notebook"]
     return [
         Stage(
             name=entry["name"],
             seconds=float(entry["seconds"][profile]),
             pairs=entry.get("pairs", False),
             data=entry.get("data", False),
+            alone=entry.get("alone", False),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
         )
         for entry in listed
@@ -100,6 +110,12 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
     return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
 
 
+def folder_of(paper: str = PAPERS[0], profile: str = "default") -> Path:
+    """Where a paper goes that is not told: `modtrans-paper`, `modtrans-paper-smoke`, `modtrans-poster-tables`."""
+    name = "modtrans-paper" if paper == PAPERS[0] else f"modtrans-{paper}"
+    return Path(name if profile == "default" else f"{name}-{profile}")
+
+
 def make(
     out: Path,
     profile: str = "default",
@@ -107,11 +123,16 @@ def make(
     settings: Sequence[str] = (),
     paper: str = PAPERS[0],
     data: Path | None = None,
-) -> Path:
-    """Run a paper's notebooks and compile it; return the PDF.
+    *,
+    only: Sequence[str] = (),
+    source: str = "",
+    target: str = "",
+) -> Path | list[str]:
+    """Run a paper's notebooks and compile it.
 
-    A notebook whose text, parameters, data and imports are those of its last run is not run again, so that an
-    interrupted call goes on where it was and a finished one returns at once.
+    A notebook whose text, parameters, data and imports are those of its last run, and whose results are as it left
+    them, is not run again, so that an interrupted call goes on where it was and a finished one returns at once.
+    Notebooks run side by side as far as there are cores; one that measures speed runs alone.
 
     Parameters
     ----------
@@ -121,42 +142,106 @@ def make(
     settings : parameters `NOTEBOOK.NAME=VALUE` that take the place of the profile's.
     paper : one of `PAPERS`.
     data : folder with the files of `analysis.experiments.packages`. Default: what needs one is left out, and named.
+    only : notebooks to run. Default: all.
+    source, target : modalities of `pairs`. Default: image and text, or the only two there are.
+
+    Returns
+    -------
+    Path
+        The PDF; or, where results are missing that `only` leaves out, the names of those notebooks.
     """
     require("typst", "paper")
     planned = stages(profile, paper)
+    for name in only:
+        refuse_unless_in("only", name, tuple(stage.name for stage in planned))
+    refuse_unless(pairs is not None or not (source or target), "source, target", f"{source}, {target}", "--pairs")
     if data is not None:
         where = {"data": str(data.resolve())}
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
+    if pairs is not None:  # a bad pair set is refused before anything is made
+        named = dict(zip(("source", "target"), routes(PairedEmbeddings.load(pairs), source, target)[0], strict=True))
+        planned = [replace(one, parameters={**one.parameters, **named}) if one.pairs else one for one in planned]
     planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)
-    if pairs is not None:
-        PairedEmbeddings.load(pairs)  # a bad pair set is refused before anything is made
-    embedding = EMBED_SECONDS * (pairs is None and not openmoji_is_cached())
-    with holding(out), Display(sum(stage.seconds for stage in planned) + embedding + 5) as display:
+    with holding(out):
         _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
-        with display.part("embedding OpenMoji", embedding) as report:
-            given = pairs.resolve() if pairs is not None else cached_openmoji(progress=report)
-        fingerprint = PairedEmbeddings.load(given).fingerprint()
-        imports, numbers = Imports.found(), {}
-        for stage in planned:
-            results = out / "notebooks" / stage.name
-            kept, current = results / "stamp", stamp(stage, fingerprint, imports)
-            with display.part(stage.name, stage.seconds, results):
-                if not kept.exists() or kept.read_text() != current:
-                    parameters = {**stage.parameters, **({"pairs": str(given)} if stage.pairs else {})}
-                    runner.run(stage.notebook, results, parameters)
-                    kept.write_text(current)
-                numbers[stage.name] = read_json(results / "metrics.json")
-        with display.part("typesetting", 5):
-            return _typeset(out, source(paper), planned, {**numbers, "profile": profile})
+        chosen = [stage for stage in planned if not only or stage.name in only]
+        given = _embedded(pairs, any(stage.parameters.get("offline") for stage in chosen))
+        fingerprint, imports = PairedEmbeddings.load(given).fingerprint(), Imports.found()
+        inputs = {stage.name: stamp(stage, fingerprint, imports) for stage in planned}
+        missing = [stage for stage in planned if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
+        _run([stage for stage in missing if stage in chosen], out, str(given), inputs)
+        if left := [stage.name for stage in missing if stage not in chosen]:
+            return left
+        numbers = {stage.name: read_json(out / "notebooks" / stage.name / "metrics.json") for stage in planned}
+        return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
+
+
+def _embedded(pairs: Path | None, offline: bool) -> Path:
+    """The pair set that notebooks look at; before them, all that they would embed is: by one process, once."""
+    own = EMBED_SECONDS * (pairs is None and not is_cached())
+    more = OFFLINE_SECONDS * (offline and not offline_is_embedded())
+    with Display(own + more) as display:
+        if pairs is None:
+            with display.part("embedding OpenMoji", own) as report:
+                pairs = cached_openmoji(progress=report)
+        if offline:
+            with display.part("embedding what else needs no network", more) as report:
+                embed_offline(report)
+    return pairs.resolve()
+
+
+def _run(todo: Sequence[Stage], out: Path, pairs: str, inputs: Mapping[str, str]) -> None:
+    """Run notebooks, the longest first, and stamp what they leave. If one fails the others end, too."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    at_once = min(cores, AT_ONCE)
+    together = sorted((stage for stage in todo if not stage.alone), key=lambda stage: -stage.seconds)
+    alone = [stage for stage in todo if stage.alone]
+
+    def run(stage: Stage, kernels: runner.Kernels) -> None:
+        results = out / "notebooks" / stage.name
+        parameters = {**stage.parameters, **({"pairs": pairs} if stage.pairs else {})}
+        with display.part(stage.name, stage.seconds, results):
+            runner.run(stage.notebook, results, parameters, kernels)
+            (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
+
+    with Display(sum(stage.seconds for stage in todo)) as display:
+        for several, at_a_time, threads in ((together, at_once, cores // at_once), (alone, 1, None)):
+            kernels = runner.Kernels(threads)
+            with ThreadPoolExecutor(at_a_time) as pool:
+                try:
+                    for done in as_completed([pool.submit(run, stage, kernels) for stage in several]):
+                        done.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    kernels.end()
+                    raise
+
+
+def contents(results: Path) -> str:
+    """Hash of what the paper takes from a notebook's results: numbers, figures and tables."""
+    digest = hashlib.sha256()
+    files = [results / "metrics.json", *results.glob("figures/*"), *results.glob("tables/*")]
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(results)}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _is_done(results: Path, inputs: str) -> bool:
+    """Whether results are there, of these inputs, and as the notebook left them."""
+    stamped = results / "stamp"
+    if not stamped.exists() or not (results / "metrics.json").exists():
+        return False
+    return stamped.read_text() == f"{inputs} {contents(results)}"
 
 
 def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
     """Mark the folder as this paper's; refuse a folder with other content, or a paper made otherwise."""
     marker = out / MARKER
     if marker.exists():
-        found = read_json(marker)
+        fields = {"paper": "text", "profile": "text", "pairs": "text or null"}
+        found = {name: read_description(marker, fields)[name] for name in fields}
         if found != wanted:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another --out")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):

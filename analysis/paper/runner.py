@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from modtrans_core.store.files import read_json, replacing, write_json
 
 PROGRESS = ".progress.json"
+INJECTED = "# Parameters\n"
+"""what the cell begins with that papermill puts in"""
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
@@ -25,20 +30,79 @@ def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
 def check(notebook: str | Path, values: Mapping[str, Any]) -> None:
     """Refuse a parameter that the notebook does not have, or of another type than it states."""
     known = parameters(notebook)
+    _refuse_wrong(Path(notebook).stem, {name: one["inferred_type_name"] for name, one in known.items()}, values)
+
+
+def strict(namespace: Mapping[str, Any]) -> None:
+    """From a notebook's own cell, with its `globals()`: refuse as `check` does what plain papermill has put in."""
+    cells = [cell for cell in namespace.get("In", ()) if cell.startswith(INJECTED)]
+    assigned = [node for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Assign)]
+    given = [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    kinds = {name: kind.__name__ for name, kind in namespace["__annotations__"].items()}
+    _refuse_wrong("papermill", kinds, {name: namespace[name] for name in given})
+
+
+class WrongParameter(ValueError):
+    """One line, in a notebook too."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+def _refuse_wrong(where: str, known: Mapping[str, str], values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name not in known:
-            raise ValueError(f"{Path(notebook).stem}: no parameter {name!r}; it has {', '.join(known)}")
-        kind = known[name]["inferred_type_name"]
+            raise WrongParameter(f"{where}: no parameter {name!r}; it has {', '.join(known)}")
+        kind = known[name]
         allowed = _KINDS.get(kind)
         if allowed is None:
-            raise ValueError(f"{Path(notebook).stem}: parameter {name!r} states no type among {', '.join(_KINDS)}")
+            raise WrongParameter(f"{where}: parameter {name!r} states no type among {', '.join(_KINDS)}")
         if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
-            raise ValueError(
-                f"{Path(notebook).stem}: parameter {name!r} is {value!r}, a value of type {kind} is needed"
-            )
+            raise WrongParameter(f"{where}: parameter {name!r} is {value!r}, a value of type {kind} is needed")
 
 
-def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+class Kernels:
+    """The kernels of notebooks that run side by side, each in a process group of its own; one `end` for all of them.
+
+    Parameters
+    ----------
+    threads : of each kernel. Default: as many as the machine gives.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        self.managers: list[Any] = []
+        self.ended = False
+
+    def manager(self, folder: Path) -> type:
+        """The class that starts a kernel in this folder; papermill itself would move this process there."""
+        from jupyter_client.manager import AsyncKernelManager
+
+        kernels = self
+
+        class Manager(AsyncKernelManager):
+            async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+                environment = {**os.environ, **kernels.environment}
+                await AsyncKernelManager.start_kernel(self, **{**options, "cwd": str(folder), "env": environment})
+                kernels.managers.append(self)
+                if kernels.ended:
+                    kernels.end()
+
+        return Manager
+
+    def end(self) -> None:
+        """Kill every kernel with its workers, and those that are about to start; who waits for one sees it die."""
+        self.ended = True
+        for manager in tuple(self.managers):
+            place = manager.provisioner
+            if place is not None and place.has_process and place.pgid:
+                with suppress(ProcessLookupError):
+                    os.killpg(place.pgid, signal.SIGKILL)
+
+
+def run(
+    notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None = None, kernels: Kernels | None = None
+) -> dict[str, Any]:
     """Execute a notebook into the folder `out` and return its metrics.
 
     The notebook runs in a folder beside `out` that takes the place of `out` when it has succeeded, so what an earlier
@@ -49,6 +113,7 @@ def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None 
     notebook : an `.ipynb` file with a `parameters` cell that has `out`.
     out : receives `<name>.ipynb`, `metrics.json`, `figures/` and `tables/`.
     values : the other parameters.
+    kernels : those beside which it runs. Default: it runs alone.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -67,7 +132,7 @@ def run(notebook: str | Path, out: str | Path, values: Mapping[str, Any] | None 
             parameters={**(values or {}), "out": str(scratch)},
             kernel_name="python3",
             progress_bar=False,
-            cwd=str(scratch),
+            kernel_manager_class=(kernels or Kernels()).manager(scratch),
             extra_arguments=["--IPKernelApp.log_level=50"],  # what it logs is about the machine, not the notebook
         )
     except PapermillExecutionError as error:
@@ -101,6 +166,22 @@ def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
     """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null."""
     text = json.dumps(metrics, default=lambda value: value.tolist())
     write_json(Path(out) / "metrics.json", json.loads(text, parse_constant=_finite_or_null))
+
+
+def established(findings: Mapping[str, bool], asserted: bool) -> dict[str, bool]:
+    """Findings, each a sentence and whether it holds here: of the pairs that they were made on they are asserted, of
+    others they are printed.
+
+    Examples
+    --------
+    >>> established({"a linear map is best": False}, asserted=False)
+    does not hold here: a linear map is best
+    {'a linear map is best': False}
+    """
+    for sentence, holds in findings.items():
+        assert holds or not asserted, sentence
+        print(f"{'holds' if holds else 'does not hold'} here: {sentence}")
+    return {sentence: bool(holds) for sentence, holds in findings.items()}
 
 
 def _finite_or_null(constant: str) -> None:

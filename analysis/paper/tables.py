@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,117 @@ from modtrans_core.store.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
+PAGE = 504.0
+"""width of a page's text in points"""
+LETTER, BETWEEN = 4.25, 6.0
+"""points that a letter takes at most on average, in footnote size, and that lie between two columns"""
+WRAPPED = 36
+"""letters, from which on a column of text is broken into lines"""
+SYMBOLS = str.maketrans(
+    {
+        **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+        **{letter: f"${letter}$" for letter in "<>|"},
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "→": r"$\rightarrow$", "−": "$-$", "±": r"$\pm$", "γ": r"$\gamma$", "≥": r"$\geq$", "≤": r"$\leq$",
+        "×": r"$\times$", "√": r"$\surd$", "⊥": r"$\perp$", "²": "$^2$", "·": r"$\cdot$",
+    }
+)  # fmt: skip
+"""what LaTeX does not print as it is written"""
+
+
+def save_data(frame: pd.DataFrame, out: str | Path, name: str) -> None:
+    """Write `out/tables/name.csv` in full precision; the index is left out. What a figure is drawn from."""
+    with replacing(Path(out) / "tables" / f"{name}.csv") as temporary:
+        frame.to_csv(temporary, index=False)
+
 
 def save_table(frame: pd.DataFrame, out: str | Path, name: str, decimals: int = 3) -> None:
-    """Write `out/tables/name.csv` in full precision and `name.tex` rounded to `decimals`; the index is left out."""
-    folder = Path(out) / "tables"
-    with replacing(folder / f"{name}.csv") as temporary:
-        frame.to_csv(temporary, index=False)
-    rounded = frame.style.hide(axis="index").format(precision=decimals, na_rep="--", escape="latex")
-    with replacing(folder / f"{name}.tex") as temporary:
-        rounded.format_index(axis=1, escape="latex").to_latex(temporary, hrules=True, encoding="utf-8")
+    """`save_data`, and `name.tex` beside it, by `latex`."""
+    save_data(frame, out, name)
+    with replacing(Path(out) / "tables" / f"{name}.tex") as temporary:
+        temporary.write_text(latex(frame, decimals), encoding="utf-8")
+
+
+def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
+    """A table for LaTeX with booktabs, in footnote size and not wider than a page.
+
+    A value and its standard deviation `<value>_sd` share a cell. What is wider than a page goes on in further tables
+    below, each with the leading columns of text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"method": ["ridge"], "recall_at_1": [0.5], "recall_at_1_sd": [0.01], "gallery": [789]})
+    >>> print(latex(frame))
+    {\\footnotesize\\setlength{\\tabcolsep}{3pt}
+    \\begin{tabular}{lrr}
+    \\toprule
+    method & R@1 & gallery \\\\
+    \\midrule
+    ridge & $0.500 \\pm 0.010$ & 789 \\\\
+    \\bottomrule
+    \\end{tabular}
+    }
+    <BLANKLINE>
+    """
+    shown = [name for name in frame if not (str(name).endswith("_sd") and str(name)[:-3] in frame)]
+    cells = {name: _cells(frame, name, decimals) for name in shown}
+    text = {name: not any(isinstance(value, Real) for value in frame[name].astype(object)) for name in shown}
+    letters = {name: max(map(_printed, (_header(name), *cells[name]))) for name in shown}
+    width = {name: LETTER * (min(letters[name], WRAPPED) if text[name] else letters[name]) + BETWEEN for name in shown}
+    keys: list[Any] = []
+    for name in shown:
+        if not text[name] or sum(width[key] for key in [*keys, name]) > PAGE / 2:
+            break
+        keys.append(name)
+    blocks, room = [[*keys]], PAGE - sum(width[key] for key in keys)
+    for name in shown[len(keys) :]:
+        if len(blocks[-1]) > len(keys) and sum(width[other] for other in blocks[-1][len(keys) :]) + width[name] > room:
+            blocks.append([*keys])
+        blocks[-1].append(name)
+    lines = [r"{\footnotesize\setlength{\tabcolsep}{3pt}"]
+    for number, block in enumerate(blocks):
+        wrapped = f"p{{{LETTER * WRAPPED:.0f}pt}}"
+        kinds = ("r" if not text[name] else wrapped if letters[name] > WRAPPED else "l" for name in block)
+        lines += [r"\par\medskip"] * (number > 0) + [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule"]
+        body = zip(*(cells[name] for name in block), strict=True)
+        head, *rest = (" & ".join(row) + r" \\" for row in ([_header(name) for name in block], *body))
+        lines += [head, r"\midrule", *rest, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, "}", ""])
+
+
+def _header(name: object) -> str:
+    """The name of a column for people."""
+    said = str(name).replace("recall_at_", "R@").replace("gamma", "γ").replace("_", " ")
+    return said.translate(SYMBOLS)
+
+
+def _cells(frame: pd.DataFrame, name: Any, decimals: int) -> list[str]:
+    values, spread = frame[name].astype(object), frame.get(f"{name}_sd")
+    whole = all(value != value or float(value).is_integer() for value in values if isinstance(value, Real))
+    spreads = [None] * len(values) if spread is None else spread
+    return [
+        _cell(value, sd, 0 if whole and spread is None else decimals) for value, sd in zip(values, spreads, strict=True)
+    ]
+
+
+def _cell(value: Any, sd: Any, decimals: int) -> str:
+    if value is None or value != value:
+        return "--"
+    if isinstance(value, (bool, str)) or not isinstance(value, Real):
+        return {True: "yes", False: "no"}.get(value, str(value).replace("gamma", "γ").translate(SYMBOLS))
+    if isinstance(value, Integral):
+        return f"{value:,}" if value >= 0 else f"${value:,}$"
+    small = 0 < abs(value) < 10.0**-decimals and decimals > 0
+    number = f"{value:.1e}" if small and (sd is None or sd != sd) else f"{value:,.{decimals}f}"
+    if sd is not None and sd == sd:
+        return rf"${number} \pm {sd:,.{decimals}f}$"
+    return f"${number}$" if number.startswith("-") else number
+
+
+def _printed(cell: str) -> int:
+    """How many letters a cell has in print, at most: a command prints one."""
+    return len(re.sub(r"[${}]", "", re.sub(r"\\([A-Za-z]+|.) ?", "x", cell)))
 
 
 def mean_and_spread(frame: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFrame:

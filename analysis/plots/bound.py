@@ -8,17 +8,42 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import INK, ZERO, colour, line
-from analysis.theory.bound import printed_overstatement
+from analysis.plots.style import COLUMN, INK, ZERO, colour, line, panels
+from analysis.theory.bound import GEOMETRIES, printed_overstatement
 from analysis.theory.limit_law import overstatement_limit, uniform_overstatement
 from analysis.theory.sphere import AlignmentLaw
 
 
+def orthogonal(orthogonal: pd.DataFrame) -> Figure:
+    """How often a cosine is reached where F is kept perpendicular to cM: formulas, simulation, and the excess."""
+    figure, ((left, right),) = panels(2.6, 2)
+    coverage(orthogonal, list(GEOMETRIES), ax=left)
+    excess([4, 16, 64, 512], right)
+    return figure
+
+
+def uniform(uniform: pd.DataFrame, overstatement: pd.DataFrame) -> Figure:
+    """The same where F is anywhere on the sphere, and how much the printed value overstates as d grows."""
+    figure, ((left, right),) = panels(2.6, 2)
+    coverage(uniform, ["exact", "printed", "sphere"], ax=left)
+    lengths = [float(name) for name in overstatement.columns if name not in ("d", "perpendicular")]
+    excess_by_dimension(np.unique(np.geomspace(4, 8192, 16).round()), lengths, uniform["gamma"].iloc[0], right)
+    return figure
+
+
+def general(general: pd.DataFrame) -> Figure:
+    """The same where the projection leans: the general law and the orthogonal one beside the simulation."""
+    figure, ((ax,),) = panels(2.4, width=COLUMN)
+    coverage(general, ["general, exact", "complement"], ax=ax)
+    return figure
+
+
 def coverage(
-    curves: pd.DataFrame,
-    simulated: pd.DataFrame | None = None,
+    table: pd.DataFrame,
+    formulas: Sequence[str],
     confidence: float = 0.99,
     ax: Axes | None = None,
 ) -> Axes:
@@ -26,18 +51,17 @@ def coverage(
 
     Parameters
     ----------
-    curves : tidy, columns `formula`, `alpha`, `probability`.
-    simulated : columns `alpha`, `count`, `draws`; its Clopper-Pearson intervals have the stated confidence each.
+    table : columns `alpha`, `count`, `draws`, and the probability by each of the formulas; the Clopper-Pearson
+        intervals of the counts have the stated confidence each.
     """
     ax = ax or plt.gca()
-    for formula, curve in curves.groupby("formula", sort=False):
-        ax.plot(curve["alpha"], curve["probability"], label=str(formula))
-    if simulated is not None:
-        counted = list(zip(simulated["count"], simulated["draws"], strict=True))
-        intervals = [stats.binomtest(k, n).proportion_ci(confidence) for k, n in counted]
-        ax.vlines(simulated["alpha"], *zip(*intervals, strict=True), color=INK, linewidth=0.8)
-        label = f"simulated ({simulated['draws'].min():,} draws, {confidence:.0%})"
-        ax.plot(simulated["alpha"], simulated["count"] / simulated["draws"], ".", color=INK, label=label)
+    for formula in formulas:
+        ax.plot(table["alpha"], table[formula], label=formula)
+    counted = zip(table["count"], table["draws"], strict=True)
+    intervals = [stats.binomtest(k, n).proportion_ci(confidence) for k, n in counted]
+    ax.vlines(table["alpha"], *zip(*intervals, strict=True), color=INK, linewidth=0.8)
+    label = f"simulated ({table['draws'].min():,} draws, {confidence:.0%})"
+    ax.plot(table["alpha"], table["count"] / table["draws"], ".", color=INK, label=label)
     ax.set(xlabel=r"$\alpha$", ylabel=r"$P(\cos(z, \hat{z}) \geq \alpha)$", ylim=(-0.02, 1.02))
     ax.legend(loc="lower left")
     return ax
@@ -57,7 +81,9 @@ def excess(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def overstatement(dimensions: Sequence[float], lengths: Sequence[float], gamma: float, ax: Axes | None = None) -> Axes:
+def excess_by_dimension(
+    dimensions: Sequence[float], lengths: Sequence[float], gamma: float, ax: Axes | None = None
+) -> Axes:
     """Largest excess of the printed formula against d, for a direction kept perpendicular to p and for a uniform one.
 
     Parameters

@@ -8,49 +8,81 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import BAND, COLOURS, NOTE, PALE, RULE, ZERO, rows
-from analysis.theory.certify import Curve
-from analysis.theory.limits import Limits
+from analysis.plots.style import BAND, COLOURS, COLUMN, PAGE, PALE, RULE, ZERO, note, panels, rows
 from analysis.theory.samples import sampling_law
-from analysis.theory.selective import RiskCurve, Selection
 
 
-def between(translators: Mapping[str, Limits], ax: Axes | None = None) -> Axes:
+def limits(limits: pd.DataFrame) -> Figure:
+    """Cosines of simple translators between floor and ceiling, each with its interval over groups."""
+    figure, ((ax,),) = panels(0.45 * len(limits) + 1, width=PAGE / 2)
+    between(limits, ax)
+    return figure
+
+
+def sampling(sampling: pd.DataFrame) -> Figure:
+    """The cosine of the mean of K perfect samples, beside its law and the conditional mean's."""
+    figure, ((ax,),) = panels(2.4, width=COLUMN)
+    of_samples(sampling, ax)
+    return figure
+
+
+def certificates(survival: pd.DataFrame, dominance: pd.DataFrame) -> Figure:
+    """How often each cosine is reached, within certified bands, and whether F does at least as well as chance."""
+    figure, ((left, right),) = panels(2.6, 2)
+    reached(survival, left)
+    above_chance(dominance, right)
+    return figure
+
+
+def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
+    """How many translations may be used at which risk: the share that misses a cosine, for up to three seeds."""
+    seeds = list(risk_curves["seed"].unique())[:3]
+    figure, (axes,) = panels(2.4, 3, sharey=True)
+    for ax, seed in zip(axes, seeds, strict=False):
+        of_seed = (table[table["seed"] == seed] for table in (risk_curves, selections))
+        risk_coverage(*of_seed, ax).set_title(f"seed {seed}")
+    for ax in axes[len(seeds) :]:
+        ax.set_axis_off()
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    axes[0].legend(loc="upper left")
+    return figure
+
+
+def between(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """One row a translator: its cosine with its interval, between floor and ceiling with theirs (shaded).
 
-    Parameters
-    ----------
-    translators : name -> limits on one test set, so that floor and ceiling are common to all.
+    `table` is that of `analysis.experiments.limits_certificates.table`: one test set, so that floor and ceiling are
+    common to all.
     """
     ax = ax or plt.gca()
-    first = next(iter(translators.values()))
-    for name, line, style in (("floor", first.floor, "--"), ("ceiling", first.ceiling, "-")):
-        if line is not None:
-            ax.axvspan(line.low, line.high, color=PALE, linewidth=0)
-            ax.axvline(line.value, linestyle=style, label=f"{name} {line.value:.3f}", **RULE)
-    for row, own in enumerate(translators.values()):
-        cosine = own.cosine
-        ax.plot([cosine.low, cosine.high], [row, row], "-", color=COLOURS[0])
-        ax.plot(cosine.value, row, "o", color=COLOURS[0])
-    label = f"mean cosine, {first.cosine.confidence:.0%} interval over {first.cosine.groups:,} groups"
-    ax.set_xlabel(label)
-    notes = [f"{own.cosine.value:.3f}, skill {own.skill.value:.2f}" for own in translators.values()]
-    rows(ax, [f"{name}\n{note}" for name, note in zip(translators, notes, strict=True)])
+    first = table.iloc[0]
+    for name, style in (("floor", "--"), ("ceiling", "-")):
+        if pd.notna(first[name]):
+            ax.axvspan(first[f"{name}_low"], first[f"{name}_high"], color=PALE, linewidth=0)
+            ax.axvline(first[name], linestyle=style, label=f"{name} {first[name]:.3f}", **RULE)
+    for y, own in enumerate(table.itertuples()):
+        ax.plot([own.low, own.high], [y, y], "-", color=COLOURS[0])
+        ax.plot(own.cosine, y, "o", color=COLOURS[0])
+    ax.set_xlabel(f"mean cosine, {first['confidence']:.0%} interval over {first['groups']:,.0f} groups")
+    rows(ax, [f"{own.translator}\n{own.cosine:.3f}, skill {own.skill:.2f}" for own in table.itertuples()])
     ax.margins(x=0.15)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 
 
-def sampling(length: float, measured: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def of_samples(measured: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Cosine of the mean of K samples: the law for |E[z|c]| = `length` and measured points with intervals.
 
     Parameters
     ----------
-    measured : tidy, columns `samples`, `value`, `low`, `high`.
+    measured : tidy, columns `samples`, `value`, `low`, `high`, and the one `length`.
     """
     ax = ax or plt.gca()
+    length = measured["length"].iloc[0]
     samples = np.geomspace(1, measured["samples"].max(), 200)
     ax.plot(samples, sampling_law(length, samples), label=r"$m^2 / \sqrt{m^2 + (1 - m^2)/K}$")
     ax.axhline(length, linestyle="--", label=f"conditional mean, $m={length:.3f}$", **RULE)
@@ -63,82 +95,81 @@ def sampling(length: float, measured: pd.DataFrame, ax: Axes | None = None) -> A
     return ax
 
 
-def survival(
-    curves: Mapping[str, Curve],
-    bounds: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def reached(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How often each cosine is reached: observed curves, thin the edges of their certified bands, and bounds.
 
     Parameters
     ----------
-    curves : name -> curve.
-    bounds : name -> (alpha, probability), curves drawn without a band.
+    table : `name`, `alpha`, `observed`, and the edges `low` and `high`, missing of what is a bound.
     """
     ax = ax or plt.gca()
-    for name, curve in curves.items():
-        (line,) = ax.plot(curve.alpha, curve.observed, label=name)
-        for edge in (curve.low, curve.high):
-            ax.plot(curve.alpha, edge, color=line.get_color(), linestyle="-", linewidth=0.5, alpha=0.7)
-    for name, (alpha, probability) in (bounds or {}).items():
-        ax.plot(alpha, probability, label=name)
+    for name, curve in table.groupby("name", sort=False):
+        (line,) = ax.plot(curve["alpha"], curve["observed"], label=name)
+        for edge in ("low", "high"):
+            if curve[edge].notna().all():
+                look = {"color": line.get_color(), "linestyle": "-", "linewidth": 0.5, "alpha": 0.7}
+                ax.plot(curve["alpha"], curve[edge], **look)
     ax.set(xlabel=r"$\alpha$", ylabel=r"share with $\cos(z, \hat{z}) \geq \alpha$", ylim=(0, 1.02))
     ax.legend(loc="lower left")
     return ax
 
 
-def dominance(beaten: Mapping[str, np.ndarray], level: float = 0.05, ax: Axes | None = None) -> Axes:
+def share_beaten(beaten: Mapping[str, np.ndarray], level: float = 0.05, points: int = 400) -> pd.DataFrame:
     """How much more often than a random direction each trained one beats no more than a share v of the random ones.
-
-    Dominance is refuted above the dashed line, the one-sided Kolmogorov-Smirnov critical value at `level` for
-    the smallest sample; a direction that dominates stays below zero.
 
     Parameters
     ----------
     beaten : name -> (N,), V of `analysis.theory.dominance`, independent.
+    level : of the test.
+
+    Returns
+    -------
+    `name`, `v`, `excess` F_N(v) - v, the number `n` and the `critical` value of the smallest sample.
+    """
+    fewest, v = min(map(len, beaten.values())), np.linspace(0.0, 1.0, points)
+    tables = [
+        pd.DataFrame({"name": name, "v": v, "excess": np.searchsorted(np.sort(own), v, side="right") / len(own) - v})
+        for name, own in beaten.items()
+    ]
+    return pd.concat(tables, ignore_index=True).assign(n=fewest, critical=stats.ksone.isf(level, fewest))
+
+
+def above_chance(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The excess of `share_beaten`, a line a direction; one that dominates stays below zero.
+
+    Dominance is refuted above the dashed line, the one-sided Kolmogorov-Smirnov critical value of the smallest sample.
     """
     ax = ax or plt.gca()
-    fewest = min(len(v) for v in beaten.values())
-    x = np.linspace(0.0, 1.0, 400)
-    for name, v in beaten.items():
-        ax.plot(x, np.searchsorted(np.sort(v), x, side="right") / len(v) - x, label=name)
-    critical = stats.ksone.isf(level, fewest)
+    for name, curve in table.groupby("name", sort=False):
+        ax.plot(curve["v"], curve["excess"], label=name)
+    critical = table["critical"].iloc[0]
     ax.axhline(critical, linestyle="--", **RULE)
-    note = f"above: refuted, $N={fewest}$"
-    ax.annotate(note, (1, critical), (0, 3), textcoords="offset points", ha="right", fontsize=NOTE)
     ax.axhline(0.0, **ZERO)
     ax.set(xlabel="share $v$ of random directions beaten", ylabel="$F_N(v) - v$")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(beaten))
+    note(ax, f"above: refuted, $N={table['n'].iloc[0]}$", (1, critical), (-0.1, 3))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=table["name"].nunique())
     return ax
 
 
-def risk_coverage(
-    curves: Mapping[str, RiskCurve],
-    chosen: Mapping[str, Selection] | None = None,
-    risk: float | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def risk_coverage(curves: pd.DataFrame, selections: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of accepted translations that miss alpha against the share that is accepted.
 
     Parameters
     ----------
-    curves : name -> risk curve: the observed risk as a line, up to its upper limit shaded.
-    chosen : name -> selection; its threshold, where there is one, is a point on the line of that name.
-    risk : the risk that may be taken, a dashed line.
+    curves : `of`, `coverage`, `missed`, `high`, and the one `alpha` and `confidence`: the observed risk as a line, up
+        to its upper limit shaded.
+    selections : `of`, `threshold`, `coverage`, `missed`, and the one `risk`, a dashed line. A threshold, where there
+        is one, is a point on the line of that name.
     """
     ax = ax or plt.gca()
-    for name, curve in curves.items():
-        (drawn,) = ax.plot(curve.coverage, curve.missed, label=name)
-        ax.fill_between(curve.coverage, curve.missed, curve.high, color=drawn.get_color(), **BAND)
-        found = (chosen or {}).get(name)
-        if found is not None and found.threshold is not None and found.missed is not None:
+    for of, curve in curves.groupby("of", sort=False):
+        (drawn,) = ax.plot(curve["coverage"], curve["missed"], label=of)
+        ax.fill_between(curve["coverage"], curve["missed"], curve["high"], color=drawn.get_color(), **BAND)
+        for found in selections[(selections["of"] == of) & selections["threshold"].notna()].itertuples():
             ax.plot(found.coverage, found.missed, "o", color=drawn.get_color())
-            note = f"{found.threshold:.2f}"
-            ax.annotate(note, (found.coverage, found.missed), (3, -7), textcoords="offset points", fontsize=NOTE)
-    if risk is not None:
-        ax.axhline(risk, linestyle="--", **RULE)
-    first = next(iter(curves.values()))
-    ax.set(xlabel="share accepted", ylabel=rf"share of these below {first.alpha:.4g}", xlim=(0, 1.02), ylim=(0, 1.0))
-    ax.set_title(f"shaded: up to the {first.confidence:.0%} limit of each")
-    ax.legend(loc="upper left")
+            note(ax, f"{found.threshold:.2f}", (found.coverage, found.missed), (3, -7))
+    first = curves.iloc[0]
+    ax.axhline(selections["risk"].iloc[0], linestyle="--", **RULE)
+    ax.set(xlabel="share accepted", xlim=(0, 1.02), ylim=(0, 1.0))
+    ax.set_ylabel(f"share of these below {first['alpha']:.4g},\nand its {first['confidence']:.0%} limit")
     return ax

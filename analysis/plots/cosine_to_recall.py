@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import NOTE, RULE, colour, line
+from analysis.plots.style import RULE, colour, line, note, panels, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def cosine_to_recall(items: pd.DataFrame, length_runs: pd.DataFrame) -> Figure:
+    """The cosine that forces a rank beside the one that is had, and what a longer deviation does to the recall."""
+    figure, ((left, right),) = panels(2.5, 2)
+    needed(items, left)
+    shrinking(length_runs, right)
+    return figure
 
 
 def needed(items: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -47,18 +56,10 @@ def shrinking(lengths: pd.DataFrame, ax: Axes | None = None, k: int = 10) -> Axe
     for t, row in raw.iterrows():
         at = (row["cosine"], row[f"recall_at_{k}"])
         aside = (-3, 3) if t < 1 else (3, 3)  # clear of the line, which turns near t = 1
-        ax.annotate(
-            f"{t:g}",
-            at,
-            aside,
-            textcoords="offset points",
-            ha="right" if t < 1 else "left",
-            fontsize=NOTE,
-            color=colour(0),
-        )
+        note(ax, f"{t:g}", at, aside, color=colour(0))
     ax.set_ylim(bottom=0.0)
     ax.set_xlabel(r"test cosine of mean $+\ t\,\delta$ (numbers: $t$)")
     ax.set_ylabel(f"recall@{k} of {raw['gallery'].iloc[0]:.0f}")
-    ax.set_title(f"{lengths['route'].iloc[0]}, seeds: {lengths['seed'].nunique()}")
+    ax.set_title(f"{lengths['route'].iloc[0]}, {seeds(lengths['seed'].nunique())}")
     ax.legend(loc="best")
     return ax

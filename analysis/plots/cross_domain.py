@@ -6,14 +6,33 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import LABELS, PALE, colour, point, rows
+from analysis.plots.style import LABELS, PALE, colour, panels, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DRAWN = ("constant mean", "ridge", "calibrated", "calibrated, recentred", "poster, 1 step")
+"""methods of the figures; the others are in the tables"""
 
 
-def losses(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
+def losses(losses: pd.DataFrame) -> Figure:
+    """What training away from home costs: cosine and ranking of every method at home and away, by crossing."""
+    cells = len(losses.drop_duplicates(["crossing", "route"]))
+    figure, (axes,) = panels(0.7 + 0.55 * cells, 2, sharey=True)
+    for score, ax in zip(("cosine", "centered_recall_at_10"), axes, strict=True):
+        home_and_away(losses[losses["method"].isin(DRAWN)], score, ax)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(DRAWN))
+    return figure
+
+
+def artists(losses: pd.DataFrame) -> Figure:
+    """From one artist's pictures to another's: cosine and ranking of every method at home and away."""
+    return globals()["losses"](losses)
+
+
+def home_and_away(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
     """For each crossing and route, a score at home (full) and away (open) for every method, joined.
 
     `table` is that of `analysis.experiments.cross_domain.losses`. The cosine of the constant mean is its floor.

@@ -7,11 +7,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, LABELS, PALE, point, rows
+from analysis.plots.style import GREY, LABELS, PALE, panels, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+READABLE = {
+    "tf_efficientnet_lite0": "EfficientNet-Lite0",
+    "all-MiniLM-L6-v2": "MiniLM",
+    "geoclip": "GeoCLIP",
+    "xyz": "x, y, z",
+}
+"""what encoders are called in print"""
+
+
+def encoders(encoders: pd.DataFrame) -> Figure:
+    """Pairs of encoders: the cosine between its floor and ceiling, and what the ranking finds beside chance."""
+    cells = len(encoders.drop_duplicates(["pair", "route"]))
+    figure, (axes,) = panels(0.8 + 0.42 * cells, 2, sharey=True)
+    dumbbells(encoders, axes[0])
+    rankings(encoders, axes[1])
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=len(found))
+    return figure
 
 
 def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -48,12 +69,17 @@ def rankings(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _methods(cell: pd.DataFrame, name: str, y: int, ax: Axes) -> None:
     for index, row in enumerate(cell.to_dict("records")):
         label = row["method"] if y == 0 else None
-        ax.errorbar(row[name], y, xerr=row[f"{name}_sd"], elinewidth=0.6, label=label, **point(index))
+        place = y + 0.14 * (index - (len(cell) - 1) / 2)
+        ax.errorbar(row[name], place, xerr=row[f"{name}_sd"], elinewidth=0.6, label=label, **point(index))
 
 
 def _cells(table: pd.DataFrame, ax: Axes) -> None:
     """A row for each pair and route, with its gallery."""
     cells = table.drop_duplicates(["pair", "route"]).to_dict("records")
-    rows(ax, [f"{cell['pair']}\n{cell['route']}, gallery {cell['gallery']:.0f}" for cell in cells])
+    names = [str(cell["pair"]) for cell in cells]
+    for code, readable in READABLE.items():
+        names = [name.replace(code, readable) for name in names]
+    facts = [f"{cell['route']}, gallery {cell['gallery']:.0f}" for cell in cells]
+    rows(ax, [f"{name}\n{fact}" for name, fact in zip(names, facts, strict=True)])
     ax.grid(axis="y", color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)

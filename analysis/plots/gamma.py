@@ -11,9 +11,41 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from analysis.plots.style import BAND, INK, LINES, RULE, colour, line, point
+from analysis.plots.style import BAND, INK, LINES, PAGE, RULE, colour, ends, line, panels, point
 from analysis.theory.gamma import break_even_alignment, ceiling, guaranteed_level, peak_gamma
+
+
+def phase(weights: pd.DataFrame) -> Figure:
+    """Where the residual pays: alignment against the length of the projection, with translators as marks."""
+    figure, ((ax,),) = panels(3.0, width=PAGE / 2)
+    phase_diagram((0.2, 1.0), weights, ax)
+    return figure
+
+
+def curves(curve: pd.DataFrame, gain: pd.DataFrame, weights: pd.DataFrame) -> Figure:
+    """The test cosine as gamma grows, and what it gains over gamma = 0 where that is little."""
+    near = float(np.clip(2.5 * weights["calibrated"].max(), 0.1, curve["gamma"].max()))
+    top = max(0.005, gain["high"].max())
+    figure, ((left, right),) = panels(2.5, 2)
+    measured_curves(curve, weights, left)
+    left.set(ylabel=f"test cosine, {weights['pairs'].iloc[0]:,} pairs")
+    ends(left)
+    measured_curves(gain[gain["gamma"] <= near], weights, right)
+    right.set(ylabel=r"gain over $\gamma=0$", ylim=(-1.5 * top, 1.1 * top))
+    return figure
+
+
+def guarantee(weights: pd.DataFrame) -> Figure:
+    """What is guaranteed of a random direction as gamma grows, and what gamma = 1 can reach at best."""
+    first = weights.iloc[0]
+    d, delta = int(first["d"]), first["delta"]
+    figure, ((left, right),) = panels(2.8, 2)
+    levels(first["s"], sorted({16, d, 4096}), delta, ax=left)
+    fixed_gamma(d, weights.assign(s=weights["cosine_0"], cosine=weights["cosine_1"]), delta, ax=right)
+    figure.get_layout_engine().set(wspace=0.06)
+    return figure
 
 
 def phase_diagram(
@@ -79,7 +111,7 @@ def measured_curves(curve: pd.DataFrame, translators: pd.DataFrame, ax: Axes | N
     return ax
 
 
-def guarantee(
+def levels(
     s: float,
     dimensions: Sequence[int],
     delta: float = 0.01,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.experiments.growth import RANKING
-from analysis.plots.style import LABELS, PAGE, RULE, line, over_seeds, point
+from analysis.experiments.growth import BEST, RANKING
+from analysis.plots.style import LABELS, RULE, ends, line, note, over_seeds, panels, point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,16 +37,18 @@ def against_seconds(table: pd.DataFrame, score: str, ax: Axes | None = None) -> 
     return ax
 
 
-def everything(table: pd.DataFrame, best: float) -> Figure:
-    """A row a set: the cosine against pairs and against seconds, beside the best one (dotted), and the ranking."""
-    sets = list(dict.fromkeys(table["set"]))
-    figure, axes = plt.subplots(len(sets), 3, figsize=(PAGE, 2.1 * len(sets) + 0.3), squeeze=False, sharey="col")
+def growth(runs: pd.DataFrame) -> Figure:
+    """Quality against pairs and against seconds, beside the best there is, a row a set."""
+    sets = list(runs["set"].unique())
+    figure, axes = panels(2.1 * len(sets), 3, len(sets), sharey="col", sharex="col")
     for name, (pairs, seconds, ranking) in zip(sets, axes, strict=True):
-        rows = table[table["set"] == name]
-        against_pairs(rows, "cosine", pairs).set_title(name)
-        against_seconds(rows, "cosine", seconds)
-        against_pairs(rows, RANKING, ranking)
+        of_set = runs[runs["set"] == name]
+        against_pairs(of_set, "cosine", pairs).set_title(name)
+        against_seconds(of_set, "cosine", seconds)
+        ends(against_pairs(of_set, RANKING, ranking))
         for ax in (pairs, seconds):
-            ax.axhline(best, linestyle=":", **RULE)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+            ax.axhline(BEST, linestyle=":", **RULE)
+        note(pairs, f"the best there is, {BEST:.3f}", (of_set["pairs"].min(), BEST), (0, 2))
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
     return figure

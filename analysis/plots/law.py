@@ -8,10 +8,26 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import GREY, INK, NOTE, PALE, ZERO
+from analysis.plots.style import COLUMN, GREY, INK, PALE, ZERO, ends, note, panels
 from analysis.theory.sphere import AlignmentLaw
+
+
+def law() -> Figure:
+    """Density of a random direction's alignment, and its tails beyond what a float64 can hold."""
+    figure, ((left, right),) = panels(2.4, 2)
+    densities([1, 2, 3, 4, 16, 64], left)
+    log_tails([16, 512, 1024, 10_000], right)
+    return figure
+
+
+def simulation(simulation: pd.DataFrame) -> Figure:
+    """Simulated frequencies of an alignment less their exact probabilities, in every dimension."""
+    figure, ((ax,),) = panels(2.4, width=COLUMN)
+    deviations(simulation, simulation["false_alarm"].iloc[0], ax)
+    return figure
 
 
 def densities(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
@@ -63,11 +79,10 @@ def log_tails(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     x = np.linspace(0.002, 0.999, 500)
     for n in dimensions:
         y = -AlignmentLaw(n).logsf(x) / np.log(10.0)
-        (drawn,) = ax.semilogy(x, y)
-        name, look = f"$n={n:,g}$".replace(",", "{,}"), {"va": "center", "color": drawn.get_color()}
-        ax.annotate(name, (x[-1], y[-1]), (3, 0), textcoords="offset points", fontsize=NOTE, **look)
+        ax.semilogy(x, y, label=f"$n={n:,g}$".replace(",", "{,}"))
     smallest = -np.log10(np.finfo(np.float64).tiny)
     ax.axhline(smallest, color=GREY, linestyle="-", linewidth=0.6)
-    ax.annotate("smallest float64", (0, smallest), (0, 2), textcoords="offset points", fontsize=NOTE, color=GREY)
-    ax.set(xlabel="$x$", ylabel=r"$-\log_{10} P(U > x)$")
+    note(ax, "smallest float64", (0, smallest), (0, 2), color=GREY)
+    ax.set(xlabel="$x$", ylabel=r"$-\log_{10} P(U > x)$", xlim=(0, 1))
+    ends(ax)
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from analysis.experiments.migration import FULL, KINDS, STALE
-from analysis.plots.style import GREY, INK, PAGE, RULE, ZERO, colour, over_seeds, rows
+from analysis.plots.style import COLUMN, GREY, INK, RULE, ZERO, colour, ends, note, over_seeds, panels, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,22 +37,31 @@ def against_pairs(table: pd.DataFrame, score: str = "retained_recall_at_10", ax:
     return ax
 
 
-def every_change(table: pd.DataFrame) -> Figure:
-    """A column for each way and route, plain rankings above and centered ones below."""
-    panels = list(table.groupby(["way", "route"], sort=False))
-    figure, axes = plt.subplots(len(SCORES), len(panels), figsize=(PAGE, 4.2), sharex=True, sharey=True, squeeze=False)
-    for column, ((way, route), part) in enumerate(panels):
+def retained(runs: pd.DataFrame) -> Figure:
+    """What is retained of a search when its encoder changes, by re-embedded documents: plain above, centered below."""
+    changes = list(runs.groupby(["way", "route"], sort=False))
+    figure, axes = panels(4.2, len(changes), len(SCORES), sharex=True, sharey=True)
+    for column, ((way, route), part) in enumerate(changes):
         for ax, score in zip(axes[:, column], SCORES, strict=True):
             against_pairs(part, score, ax)
         axes[0, column].set_title(f"{SAID[str(way)]},\n{route}")
         axes[0, column].set_xlabel("")
     for ax, name in zip(axes[:, 0], SCORES.values(), strict=True):
         ax.set_ylabel(name)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    for ax in axes[:, -1]:
+        ends(ax)
+    note(axes[0, 0], "dotted: old encoder, own index", (1, 0), (-1, 3), xycoords="axes fraction")
     return figure
 
 
-def limits(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def certificate(limits: pd.DataFrame) -> Figure:
+    """Lower limits of the retained recall by what was re-embedded, beside the truth."""
+    figure, ((ax,),) = panels(1.5, width=COLUMN)
+    limits_by_kind(limits, ax)
+    return figure
+
+
+def limits_by_kind(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The limits of certificates by what was re-embedded, nine in ten of them between the ends, and the truth.
 
     `table` is the `limits` of `analysis.experiments.migration.certificates`.

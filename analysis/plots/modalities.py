@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, LABELS, point, rows
+from analysis.plots.style import GREY, LABELS, PAGE, panels, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def controls(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def controls(control_runs: pd.DataFrame, question_runs: pd.DataFrame | None = None) -> Figure:
+    """What is found of pairs as they are and of shuffled ones, and, where there are any, the questions answered."""
+    columns = 1 if question_runs is None else 2
+    routes = control_runs["route"].nunique()
+    figure, (axes,) = panels(0.8 + 0.8 * routes, columns, width=PAGE * columns / 2)
+    found(control_runs, axes[0]).legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    if question_runs is not None:
+        answers(question_runs, axes[1]).legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return figure
+
+
+def found(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Centered recall@10 by pairs as they are (full) and shuffled (open), a row a route and split; the cross is chance.
 
     `scores` is that of `analysis.experiments.modalities.controlled`; bars are the standard deviation over seeds.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, INK, NOTE, PAGE, PALE, colour, point, rows
+from analysis.plots.style import GREY, INK, PALE, colour, panels, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,18 +44,17 @@ def one_table(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def beside(frame: pd.DataFrame) -> Figure:
-    """Every table under the one before it, with one legend."""
+def poster(poster: pd.DataFrame) -> Figure:
+    """The poster's numbers and ours, row by row, with what an answer that ignores its input reaches."""
+    frame = poster
     tables = list(dict.fromkeys(frame["table"]))
     parts = [frame[frame["table"] == number] for number in tables]
     heights = [len(part[part["poster"].notna()].drop_duplicates(["row", "score"])) + 2 for part in parts]
-    figure, axes = plt.subplots(
-        len(tables), 1, figsize=(PAGE, 0.5 + 0.15 * sum(heights)), height_ratios=heights, squeeze=False
-    )
+    figure, axes = panels(0.5 + 0.15 * sum(heights), 1, len(tables), height_ratios=heights)
     found: dict[str, Any] = {}
     for number, part, ax in zip(tables, parts, axes[:, 0], strict=True):
         one_table(part, ax)
-        ax.set_title(f"Table {number}, {'cosine' if number < 5 else 'per cent'}", loc="left", fontsize=NOTE + 1)
+        ax.set_title(f"Table {number}, {'cosine' if number < 5 else 'per cent'}", loc="left")
         found |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=5)
     return figure

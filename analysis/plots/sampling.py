@@ -8,14 +8,44 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.released import LINEAR, WHOLE
 from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
-from analysis.plots.style import LABELS, colour, over_seeds
+from analysis.plots.style import COLUMN, LABELS, PAGE, colour, ends, over_seeds, panels, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def batch_sizes(released_runs: pd.DataFrame) -> Figure:
+    """What the released code's cosine measures: that of the linear map, the more rows share a norm."""
+    figure, ((ax,),) = panels(2.4, width=COLUMN)
+    of_batches(released_runs, ax)
+    return figure
+
+
+def steps(steps_runs: pd.DataFrame) -> Figure:
+    """Cosine, ranking and agreement of F against the number of DDIM steps, a line a training."""
+    return _against_steps(steps_runs, ("cosine", "centered_recall_at_10", "agreement"), "F", PAGE)
+
+
+def steps_whole(steps_runs: pd.DataFrame) -> Figure:
+    """Cosine and ranking of cM + F against the number of DDIM steps, a line a training."""
+    return _against_steps(steps_runs, ("cosine", "centered_recall_at_10"), "cM + F", 0.7 * PAGE)
+
+
+def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str, width: float) -> Figure:
+    figure, (axes,) = panels(2.4, len(scores), width=width)
+    for ax, score in zip(axes, scores, strict=True):
+        quality_against_steps(runs, score, translation, ax)
+    ends(axes[-1])
+    figure.suptitle(
+        f"${translation}$, {runs['route'].iloc[0]}, gallery {runs['gallery'].iloc[0]:.0f}, "
+        f"{seeds(runs['seed'].nunique())}"
+    )
+    return figure
+
+
+def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
 
     `frame` is that of `analysis.experiments.released.released`, any seeds, one route or several.
@@ -32,7 +62,7 @@ def batch_sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.minorticks_off()
     ax.set_xlabel("rows translated at once (1: one query)")
     ax.set_ylabel(LABELS["cosine"])
-    ax.set_title(f"batch-wide norm, seeds: {frame['seed'].nunique()}")
+    ax.set_title(f"batch-wide norm, {seeds(frame['seed'].nunique())}")
     ax.legend()
     return ax
 
@@ -66,7 +96,4 @@ def quality_against_steps(
     ax.set_ylabel(LABELS[score])
     if score == "centered_recall_at_10":
         ax.set_ylim(bottom=0)
-    size = f"n = {shown['gallery'].iloc[0]}, seeds: {shown['seed'].nunique()}"
-    ax.set_title(f"${translation}$, {shown['route'].iloc[0]}, {size}")
-    ax.legend(title="trained on", loc="center left", bbox_to_anchor=(1, 0.5))
     return ax

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from modtrans_core.checks import refuse_unless
 from modtrans_core.store.files import replacing
 
 if TYPE_CHECKING:
@@ -17,6 +22,30 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.4, 7.0
 """widths in inches: one column, both columns"""
+SMALLEST = 7.0
+"""points, the least size of type that a figure has"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a figure and its type are, in inches and points. No width or height: what the figure takes by itself.
+
+    Raises
+    ------
+    ValueError
+        A width or height that is not within 1 to 40 inches, type that is not within 7 to 30 points.
+    """
+
+    width: float | None = None
+    height: float | None = None
+    font: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            refuse_unless(value is None or 1 <= value <= 40, name, value, "1 to 40 inches")
+        refuse_unless(SMALLEST <= self.font <= 30, "font-size", self.font, f"{SMALLEST:g} to 30 points")
+
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, told apart by people with any kind of colour vision"""
@@ -29,8 +58,6 @@ RULE: dict[str, Any] = {"color": GREY, "linewidth": 0.8}
 ZERO: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "linestyle": "-", "zorder": 0}
 BAND: dict[str, Any] = {"alpha": 0.2, "linewidth": 0}
 """an interval, or the range over seeds"""
-NOTE = 7
-"""size of type beside a point, the least that a figure has"""
 LABELS = {
     "cosine": "test cosine",
     "centered_recall_at_1": "centered recall@1",
@@ -74,15 +101,129 @@ def in_print(method: str) -> str:
     return method.replace("gamma", "$\\gamma$")
 
 
+def seeds(count: int) -> str:
+    """How many seeds, or splits, a figure is of: one has no spread."""
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
 def rows(ax: Axes, names: list[str]) -> None:
     """Name the rows of a figure, the first on top."""
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
+def note(ax: Axes, text: str, at: tuple[Any, Any], by: tuple[float, float] = (3, 3), **look: Any) -> None:
+    """A note in small type beside the point `at`, so many points of type away from it."""
+    look = {"fontsize": "legend.fontsize", "ha": "right" if by[0] < 0 else "left", **look}
+    look["fontsize"] = _settings()[look["fontsize"]]
+    ax.annotate(text, at, by, textcoords="offset points", **look)
+
+
+def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
+    """Names right of the axes, each at the height of its point and joined to it, moved apart where they would overlap.
+
+    Call it when the limits of the axes are set.
+
+    Parameters
+    ----------
+    names : (name, x, y, colour), of the end of a line or of a point.
+    """
+    wanted = [(name, (x, y), ink) for name, x, y, ink in names if np.isfinite(x) and np.isfinite(y)]
+    to_axes = ax.transData + ax.transAxes.inverted()
+    places = np.array([np.clip(to_axes.transform(at)[1], 0.0, 1.0) for _, at, _ in wanted])
+    size = _settings()["legend.fontsize"]
+    line = 1.2 * size / (ax.get_window_extent().height / ax.figure.dpi * 72)
+    for (name, at, ink), height in zip(wanted, apart(places, line), strict=True):
+        arrow = {
+            "arrowstyle": "-",
+            "color": ink,
+            "linewidth": 0.4,
+            "alpha": 0.6,
+            "shrinkA": 0,
+            "shrinkB": 1,
+            "relpos": (0, 0.5),
+        }
+        look: dict[str, Any] = {"va": "center", "color": ink, "fontsize": size, "arrowprops": arrow}
+        place = {"xytext": (1.03, height), "textcoords": "axes fraction", "annotation_clip": False}
+        ax.annotate(in_print(name), at, **place, **look)
+
+
+def apart(places: np.ndarray, least: float) -> np.ndarray:
+    """The places (n,), each moved as little as it takes for `least` between any two, in the same order.
+
+    Examples
+    --------
+    >>> [float(place) for place in apart(np.array([0.5, 0.5, 0.9]), 0.2).round(1)]
+    [0.4, 0.6, 0.9]
+    """
+    order = np.argsort(places, kind="stable")
+    groups: list[list[float]] = []  # of each run of neighbours: their wanted places, less what lies below in the run
+    for place in places[order]:
+        groups.append([float(place)])
+        while len(groups) > 1 and _start(groups[-2], least) + least * len(groups[-2]) > _start(groups[-1], least):
+            last = groups.pop()
+            groups[-1] += last
+    found = [_start(group, least) + least * number for group in groups for number in range(len(group))]
+    moved = np.empty(len(places))
+    moved[order] = found
+    return moved
+
+
+def _start(group: list[float], least: float) -> float:
+    return float(np.mean(group)) - least * (len(group) - 1) / 2
+
+
+def ends(ax: Axes) -> None:
+    """Name every labelled line at its right end, in place of a legend."""
+    drawn = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    last = [np.asarray(line.get_xydata(), dtype=float) for line in drawn]
+    last = [points[np.isfinite(points).all(axis=1)][-1] for points in last]
+    beside(ax, [(str(line.get_label()), *at, line.get_color()) for line, at in zip(drawn, last, strict=True)])
+
+
+def panels(height: float, columns: int = 1, rows: int = 1, width: float = PAGE, **options: Any) -> tuple[Figure, Any]:
+    """A figure and its axes (rows, columns), as large as wanted, unless `paper_style` has another size for it."""
+    from matplotlib import pyplot as plt
+
+    size = (_SIZE[-1].width or width, _SIZE[-1].height or height)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+
+
+def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Path = "", **how: Any) -> list[Path]:
+    """Draw a figure from the saved tables of a run, by which anyone can make it again, and save it.
+
+    Parameters
+    ----------
+    draw : its name is the figure's, and its arguments are named after the tables that it reads.
+    results : folder with `tables/<argument>.csv`; an argument with a default may have no table.
+    out : as for `save_figure`. Default: `results`.
+    how : `size` and `formats` of `save_figure`.
+    """
+    import pandas as pd
+
+    tables = {}
+    for name, argument in inspect.signature(draw).parameters.items():
+        file = Path(results) / "tables" / f"{name}.csv"
+        if file.exists() or argument.default is argument.empty:
+            tables[name] = pd.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    with paper_style(how.get("size", Size())):
+        figure = draw(**tables)
+    return save_figure(figure, out or results, draw.__name__, **how)
+
+
+_SIZE = [Size()]
+
+
+def _settings() -> dict[str, Any]:
+    """Sizes of type of the style that is in force."""
+    import matplotlib as mpl
+
+    return mpl.rcParams
+
+
 @contextmanager
-def paper_style() -> Iterator[None]:
-    """Figures made inside look like the paper's. Needs no LaTeX."""
+def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
+    """Figures made inside look like the paper's, or have the size that is given. Needs no LaTeX."""
     import matplotlib as mpl
     from cycler import cycler
     from matplotlib import pyplot as plt
@@ -95,12 +236,10 @@ def paper_style() -> Iterator[None]:
         "savefig.dpi": 300,
         "font.family": "STIXGeneral",
         "mathtext.fontset": "stix",
-        "font.size": 8,
-        "axes.titlesize": 8,
-        "axes.labelsize": 8,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
-        "legend.fontsize": 7,
+        "font.size": size.font,
+        "axes.titlesize": size.font,
+        "axes.labelsize": size.font,
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), max(SMALLEST, size.font - 1)),
         "legend.frameon": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -111,23 +250,40 @@ def paper_style() -> Iterator[None]:
         "pdf.fonttype": 42,
         "svg.hashsalt": "modtrans",
     }
-    with mpl.rc_context(settings):
-        yield
+    _SIZE.append(size)
+    try:
+        with mpl.rc_context(settings):
+            yield
+    finally:
+        _SIZE.pop()
 
 
-def save_figure(figure: Figure, out: str | Path, name: str) -> None:
-    """Write `out/figures/name.pdf` and `.png` in the paper's style; made twice, they are the same bytes.
+def save_figure(
+    figure: Figure,
+    out: str | Path,
+    name: str,
+    *,
+    size: Size = _SIZE[0],
+    formats: tuple[str, ...] = ("pdf", "png"),
+) -> list[Path]:
+    """Write `out/figures/name` in these formats and the paper's style; made twice, they are the same bytes.
 
     A notebook shows the file itself: once the cell has ended its style is gone, and mathematics has another font.
+
+    Returns
+    -------
+    The files.
     """
     from matplotlib import pyplot as plt
 
-    files = {suffix: Path(out) / "figures" / f"{name}{suffix}" for suffix in (".pdf", ".png")}
-    for suffix, unset in ((".pdf", "CreationDate"), (".png", "Software")):
-        with paper_style(), replacing(files[suffix]) as temporary:
-            figure.savefig(temporary, metadata={unset: None})
+    files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
+    for file in files:
+        unset = {".pdf": "CreationDate", ".png": "Software", ".svg": "Date"}[file.suffix]
+        with paper_style(size), replacing(file) as temporary:
+            figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
     notebook = sys.modules.get("IPython")
     if notebook and getattr(notebook.get_ipython(), "kernel", None):
-        plt.close(figure)
-        picture = notebook.display.Image(str(files[".png"]), width=round(96 * figure.get_figwidth()))
+        picture = notebook.display.Image(str(files[-1]), width=round(96 * figure.get_figwidth()))
         notebook.display.display(picture)
+    plt.close(figure)
+    return files

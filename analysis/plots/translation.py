@@ -2,77 +2,126 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import LABELS, NOTE, PALE, RULE, colour, in_print, over_seeds, point
+from analysis.plots.style import (
+    COLUMN,
+    GREY,
+    INK,
+    LABELS,
+    PALE,
+    RULE,
+    beside,
+    colour,
+    in_print,
+    note,
+    over_seeds,
+    panels,
+    rows,
+    seeds,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OURS = "calibrated"
+
+
+def cosine(runs: pd.DataFrame) -> Figure:
+    """The test cosine of every method above the floor, in both directions."""
+    figure, (axes,) = panels(2.8, runs["route"].nunique())
+    for ax, (_, part) in zip(axes, runs.groupby("route", sort=False), strict=True):
+        summary(part, ax)
+    return figure
+
+
+def cosine_recall(runs: pd.DataFrame) -> Figure:
+    """The test cosine of every method against its recall@10, plain and centered, in both directions."""
+    figure, (axes,) = panels(2.8, runs["route"].nunique())
+    for ax, (_, part) in zip(axes, runs.groupby("route", sort=False), strict=True):
+        cosine_and_recall(part, ax)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def gamma(gamma_curve: pd.DataFrame) -> Figure:
+    """The test cosine of the trained parts as gamma grows past the poster's 1, in both directions."""
+    figure, ((ax,),) = panels(2.4, width=COLUMN)
+    gamma_curves(gamma_curve, ax)
+    return figure
 
 
 def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The cosine of every method: each seed a dot, the mean a bar, between floor and ceiling.
+    """The cosine of every method: each seed a dot, the mean a bar with its number, between floor and ceiling.
 
-    What is far below the floor is an arrow at the left edge with its mean beside it.
+    What is far below the floor stands left of a break of the axis.
 
     `scores` has `method`, `seed`, `cosine`, `floor`, `ceiling`, `route` (one value).
     """
     ax = ax or plt.gca()
-    methods = list(scores["method"].unique())[::-1]
+    methods = list(scores["method"].unique())
     low, high = scores["floor"].mean(), scores["ceiling"].astype(float).mean()
-    ax.axvline(low, linestyle="--", label=f"floor {low:.3f}", **RULE)
-    if np.isfinite(high):
-        ax.axvline(high, linestyle=":", label=f"ceiling {high:.3f}", **RULE)
-        ax.axvspan(low, high, color=PALE, alpha=0.4, zorder=0)
     mean = scores.groupby("method")["cosine"].mean()
     edge = low - 1.2 * (mean.max() - low)
+    near = scores[scores["method"].map(mean) >= edge]
+    left, right = min(low, near["cosine"].min()), max(near["cosine"].max(), high if np.isfinite(high) else low)
+    left, right = left - 0.28 * (right - left), right + 0.16 * (right - left)
+    ax.set_xlim(left, right)
+    rows(ax, [in_print(method) for method in methods])
+    ax.axvline(low, linestyle="--", **RULE)
+    note(ax, f"floor {low:.3f}", (low, len(methods) - 0.5), (2, 3), color=GREY)
+    if np.isfinite(high):
+        ax.axvline(high, linestyle=":", **RULE)
+        ax.axvspan(low, high, color=PALE, alpha=0.4, zorder=0)
+        note(ax, f"ceiling {high:.3f}", (high, len(methods) - 0.5), (-2, 3), color=GREY)
     for y, method in enumerate(methods):
         values, own = scores.loc[scores["method"] == method, "cosine"], colour(int("poster" in method or "F" in method))
-        if values.mean() < edge:
-            note = f"$\\leftarrow$ {values.mean():.3f}"
-            ax.text(0.01, y, note, transform=ax.get_yaxis_transform(), va="center", fontsize=NOTE, color=own)
+        own = INK if method == OURS else own
+        if mean[method] < edge:
+            ax.plot(left + 0.03 * (right - left), y, "o", color=own, markersize=2.5)
+            note(ax, f"{mean[method]:.3f}", (left + 0.03 * (right - left), y), (4, 0), va="center")
+            ax.text(0.075, 0, "//", transform=ax.transAxes, ha="center", va="center", backgroundcolor="white",
+                    bbox={"pad": 0, "facecolor": "white", "edgecolor": "none"}, zorder=5)  # fmt: skip
             continue
         ax.plot(values, np.full(len(values), y), "o", color=own, markersize=2.5, alpha=0.6)
-        ax.plot([values.mean()] * 2, [y - 0.3, y + 0.3], "-", color=own, linewidth=1.6)
-        note = f"{values.mean():.3f}"
-        look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": NOTE}
-        if values.mean() < low - 1e-6:  # the note is on the side where the floor's line is not
-            ax.annotate(note, (values.min(), y), (-4, 0), ha="right", **look)
-        else:
-            ax.annotate(note, (values.max(), y), (4, 0), **look)
-    ax.set_yticks(range(len(methods)), map(in_print, methods))
-    ax.set_ylim(-0.6, len(methods) - 0.4)
-    left, right = low, max(mean.max(), high if np.isfinite(high) else low)
-    left = min(left, scores.loc[scores["method"].map(mean) >= edge, "cosine"].min())
-    room = 0.28 if mean.min() < low - 1e-6 else 0.12  # for notes
-    ax.set_xlim(left - room * (right - left), right + 0.14 * (right - left))
+        ax.plot([mean[method]] * 2, [y - 0.3, y + 0.3], "-", color=own, linewidth=1.6)
+        below = mean[method] < low - 1e-6  # the note is on the side where the floor's line is not
+        at = values.min() if below else values.max()
+        note(ax, f"{mean[method]:.3f}", (at, y), (-4 if below else 4, 0), va="center")
     ax.set_xlabel(rf"{LABELS['cosine']} $\cos(z, \hat z)$")
-    ax.set_title(f"{scores['route'].iloc[0]}, seeds: {scores['seed'].nunique()}")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2)
+    ax.set_title(f"{scores['route'].iloc[0]}, {seeds(scores['seed'].nunique())}")
     return ax
 
 
 def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10) -> Axes:
-    """Mean cosine against recall@k of every method: filled by the raw ranking, open by the centered one.
+    """Mean cosine against recall@k of every method: a dot by the raw ranking, a large ring by the centered one.
 
-    A thin line joins the two."""
+    A line joins the two, and the ring has the name."""
     ax = ax or plt.gca()
     mean = scores.groupby("method", sort=False).mean(numeric_only=True)
+    floor = mean["floor"].iloc[0]
+    edge = floor - 0.6 * (mean["cosine"].max() - floor)
+    names = []
     for index, (method, row) in enumerate(mean.iterrows()):
         raw, centered = row[f"recall_at_{k}"], row[f"centered_recall_at_{k}"]
-        ax.plot([row["cosine"]] * 2, [raw, centered], color=colour(index), linewidth=0.6, linestyle="-")
-        ax.plot(row["cosine"], raw, label=in_print(method), **point(index))
-        ax.plot(row["cosine"], centered, **{**point(index, full=False), "markersize": 4.5})
-    ax.axvline(mean["floor"].iloc[0], linestyle="--", **RULE)
+        x, own = max(row["cosine"], edge), INK if method == OURS else colour(index)
+        far = f" (at {row['cosine']:.2f})" if row["cosine"] < edge else ""
+        ax.plot([x] * 2, [raw, centered], color=own, linewidth=0.6, linestyle="-")
+        ring = {"markersize": 5.5, "markerfacecolor": "white", "color": own, "linestyle": "none", "marker": "o"}
+        ax.plot(x, raw, "o", color=own, markersize=3, label=None if index else "plain ranking")
+        ax.plot(x, centered, label=None if index else "centered ranking", **ring)
+        names.append((f"{method}{far}", x, centered, own))
+    ax.axvline(floor, linestyle="--", **RULE)
     ax.set_xlabel(f"{LABELS['cosine']} (dashed: floor)")
     ax.set_ylabel(f"recall@{k} of {mean['gallery'].iloc[0]:.0f}")
-    ax.set_title(f"{scores['route'].iloc[0]} (open: centered ranking)")
+    ax.set_title(f"{scores['route'].iloc[0]}, {seeds(scores['seed'].nunique())}")
     ax.set_ylim(bottom=0)
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    beside(ax, names)
     return ax
 
 

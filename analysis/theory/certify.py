@@ -1,4 +1,4 @@
-"""Certificates: what held-out pairs guarantee about a translator, in statements that are right together.
+"""Certificates: what held-out pairs guarantee about a translator, in statements that hold together.
 
 **Populations.** A *pair* is a translated condition with one target. An *item* is a row of the pair set; it may have
 several conditions and targets, and so several pairs. A *group* holds items that are not independent of each other, such
@@ -11,7 +11,7 @@ as variants of one picture. Groups are independent draws from one population. Ea
 * of pairs, one a group: the first of each group, by a fixed rule, for tests that need independent pairs.
 
 **Statements.** A `Statement` has `lines()`, plain words, and plain fields. It is made by a function of the confidence
-that it may use up. With m statements each gets the confidence 1 - (1 - confidence) / m, so that all are right together
+that it may use up. With m statements each gets the confidence 1 - (1 - confidence) / m, so that all hold together
 with probability `confidence` or more (Bonferroni). Nothing is drawn: a certificate depends on the pairs alone.
 
 **Choose alpha before you look at these pairs**: by what the use needs, or on validation pairs. For a level that was
@@ -582,7 +582,7 @@ class Certificate:
         pairs = f" ({self.pairs:,} pairs of condition and target)" if self.pairs > self.items else ""
         lines = [
             f"What is said of all items holds if the {self.items:,} held-out items{pairs} are a random sample of them.",
-            f"With confidence {given(self.confidence)} everything below is right at once.",
+            f"All statements below hold together with probability at least {given(self.confidence)}.",
             f"That needs a cosine of {given(self.alpha)}, and other settings, chosen before anyone looked at these"
             " items.",
         ]
@@ -637,7 +637,7 @@ def certify(
     --------
     >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5))
     What is said of all items holds if the 100 held-out items are a random sample of them.
-    With confidence 0.95 everything below is right at once.
+    All statements below hold together with probability at least 0.95.
     That needs a cosine of 0.5, and other settings, chosen before anyone looked at these items.
     Whether the translator was trained on any of these items is not known. If it was, nothing below holds.
     How often does a translation have a cosine of 0.5 or more with its target?

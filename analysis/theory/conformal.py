@@ -18,7 +18,7 @@ group; where every group is one pair it is just a new pair.
   is one crossing: c is too small only if the mean is refuted at the largest c for which it is below q.
 
 **By category.** With categories of the items, each gets its own margin from its own items, and the new item is one of
-that category [5]_. The confidence is split over the categories, so that all are right together.
+that category [5]_. The confidence is split over the categories, so that all hold together.
 
 The margin is the same for every e. Margins that shrink with e, as sqrt(1 - e^2) or 1 - e^2, made lower floors on
 average on real pairs, and held for the certain translations less often than for the others.

@@ -15,7 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Facts, Method, Vectors, in_pieces, like, targets
+from modtrans_core.protocol import Facts, Method, Vectors, as_asked, in_pieces, like, targets
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class C3Translator(ClosedForm):
         """zhat (n, d): the collapsed conditions."""
         return self.translate(c)
 
-    @torch.inference_mode()
+    @as_asked
     def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
         """The collapsed targets (g, d): what zhat is to be compared with."""
         rows = targets(z, self.facts, self.mean.device)
         return like(in_pieces(lambda rows: collapsed(rows, self.mean_z), rows), z)
 
-    @torch.inference_mode()
+    @as_asked
     def training_vectors(self, z: Vectors) -> Vectors:
         """The targets (n, d) less their mean, corrupted and of length 1: what a decoder of targets is trained on."""
         rows = targets(z, self.facts, self.mean.device)

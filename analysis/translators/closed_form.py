@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like
+from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class ClosedForm(Stored, ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.facts})"
 
-    @torch.inference_mode()
+    @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """zhat (n, d) of the conditions c (n, k), numpy or torch; their length does not matter."""
         return like(in_pieces(self.zhat, conditions(c, self.facts, self.mean.device)), c)

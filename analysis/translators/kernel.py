@@ -1,4 +1,4 @@
-"""The translator that bends: kernel ridge regression, its bandwidth and penalty chosen by the validation cosine."""
+"""Kernel ridge regression, a non-linear map; its bandwidth and penalty are chosen by the validation cosine."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from torch.nn.functional import cross_entropy, normalize
 from analysis.translators.closed_form import one_dimension
 from analysis.translators.language_free import halves
 from modtrans_core.checks import refuse_unless
+from modtrans_core.device import seeded
 from modtrans_core.noise import keys, normal
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like, restored
+from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.train import TrainConfig, train
 
 TRAIN = TrainConfig(steps=100, batch=64, learning_rate=1e-3, weight_decay=0.0, ema=0.0)
@@ -61,8 +62,7 @@ class LearnedNoiseTranslator(Stored, nn.Module):
     def __init__(self, facts: Facts, config: LearnedNoiseConfig) -> None:
         super().__init__()
         self.facts, self.config = facts, config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.train.seed)
+        with seeded(config.train.seed):
             self.mu, self.log_deviation = (network(facts.d, config.width or 2 * facts.d) for _ in range(2))
         self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
 
@@ -74,7 +74,7 @@ class LearnedNoiseTranslator(Stored, nn.Module):
         found: Tensor = c + self.mu(c) + self.log_deviation(c).exp() * e
         return normalize(found, dim=1)
 
-    @torch.inference_mode()
+    @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """zhat (n, d) of the conditions c (n, d), numpy or torch, each with the noise of its row."""
 

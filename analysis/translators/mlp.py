@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from analysis.translators.choose import judge, judge_ranking
 from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.device import seeded
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Facts, Method, Stored, Vectors, conditions, in_pieces, like, restored
+from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.run import Training
 from modtrans_core.train import TrainConfig, train
 
@@ -83,8 +84,7 @@ class MLPTranslator(Stored, nn.Module):
     def __init__(self, facts: Facts, config: MLPConfig) -> None:
         super().__init__()
         self.facts, self.config = facts, config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.train.seed)
+        with seeded(config.train.seed):
             self.network = network(facts.k, facts.d, config.width, config.dropout, config.layers)
             if config.skip:
                 self.straight = nn.Identity() if facts.k == facts.d else nn.Linear(facts.k, facts.d, bias=False)
@@ -108,7 +108,7 @@ class MLPTranslator(Stored, nn.Module):
             found = found + self.straight(c)
         return found if self.config.loss == "squared" else normalize(found, dim=1)
 
-    @torch.inference_mode()
+    @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """zhat (n, d) of the conditions c (n, k), numpy or torch, with no unit dropped."""
         training = self.training

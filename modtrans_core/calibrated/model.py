@@ -25,7 +25,7 @@ from modtrans_core.calibrated.network import WIDTH, Network
 from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
-from modtrans_core.protocol import Facts, Stored, Vectors, conditions, in_pieces, like, restored, targets
+from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like, restored, targets
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
 
@@ -133,30 +133,30 @@ class CalibratedTranslator(Stored):
         """What the closed form says, (n, d), of the unit conditions c (n, k)."""
         return self.features(c) @ self.M
 
-    def m(self, c: Tensor) -> Tensor:
-        """m (n, d) of the unit conditions c (n, k)."""
+    def zhat(self, c: Tensor) -> Tensor:
+        """m(c), (n, d), of the unit conditions c (n, k)."""
         said = self.base(c)
         return expected_length(said if self.network is None else self.network(c, said), self.expected)
 
     def sample(self, c: Tensor, start: Tensor) -> Tensor:
         """Draws (n, samples, d) at the unit conditions c (n, k), from normal numbers (n, samples, d)."""
-        m, f = self.m(c), normalize(start @ self.root, dim=-1)
+        m, f = self.zhat(c), normalize(start @ self.root, dim=-1)
         gamma = (1 - m.square().sum(1)).clamp_min(0).sqrt()  # E|z - m|^2 = 1 - |m|^2 for unit z with mean m
         return m[:, None] + gamma[:, None, None] * f
 
-    @torch.inference_mode()
+    @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """m(c), (n, d), of the conditions c (n, k), numpy or torch; their length does not matter."""
-        return like(in_pieces(self.m, conditions(c, self.facts, self.device)), c)
+        return like(in_pieces(self.zhat, conditions(c, self.facts, self.device)), c)
 
-    @torch.inference_mode()
+    @as_asked
     def expected_cosine(self, c: Vectors) -> Vectors:
         """The cosine (n,), 0 to 1, that each translation is expected to have with its target: |m|.
 
         How far that comes true on held-out pairs shows `analysis.theory.reliability.reliability`.
         """
         rows = conditions(c, self.facts, self.device)
-        return like(in_pieces(lambda part: self.m(part).norm(dim=1).clamp_max(1), rows), c)
+        return like(in_pieces(lambda part: self.zhat(part).norm(dim=1).clamp_max(1), rows), c)
 
     def accept(self, c: Vectors, threshold: float) -> Vectors:
         """Which translations (n,) are expected to have at least this cosine with their targets, True or False.
@@ -173,7 +173,7 @@ class CalibratedTranslator(Stored):
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
-    @torch.inference_mode()
+    @as_asked
     def draw(self, c: Vectors, samples: int, *, seed: int = 0) -> Vectors:
         """Draws (n, samples, d) from p(z|c): m + sqrt(1 - |m|^2) f, f of the residuals' Gaussian, normalised.
 
@@ -217,7 +217,7 @@ class CalibratedTranslator(Stored):
         """
         return rank(self, queries, gallery, k, together=together)
 
-    @torch.inference_mode()
+    @as_asked
     def search_vectors(self, c: Vectors) -> Vectors:
         """[q, 1], (n, d + 1), of the conditions c (n, k): the inner product with `gallery_vectors` is `rank`'s score.
 
@@ -226,7 +226,7 @@ class CalibratedTranslator(Stored):
         """
         return like(_with(in_pieces(self._directions, conditions(c, self.facts, self.device)), 1.0), c)
 
-    @torch.inference_mode()
+    @as_asked
     def gallery_vectors(self, z: Vectors, together: Vectors | None = None) -> Vectors:
         """[g, -hubness(g)], (n, d + 1), of the targets z (n, d), g the direction of z/|z| - mean; see `search_vectors`.
 
@@ -259,13 +259,13 @@ TENSORS = ("mean", "M", "N", "landmarks", "bandwidths", "expected", "root", "ban
 def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """[c, phi_1(c), ..., phi_B(c), 1], (n, k + B L + 1), of the unit conditions c (n, k)."""
     L = len(landmarks)
-    found = c.new_ones(len(c), c.shape[1] + len(bandwidths) * L + 1)
+    found = c.new_ones(c.shape[0], c.shape[1] + len(bandwidths) * L + 1)
     found[:, : c.shape[1]] = c
     if L:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            if h > NARROW:
+            if h > NARROW and not log.requires_grad:
                 torch.exp(log / h, out=found[:, first : first + L])
             else:
                 found[:, first : first + L] = radial(c, landmarks, h)
@@ -280,7 +280,7 @@ def expected_length(zhat: Tensor, expected: Tensor) -> Tensor:
     """
     s = zhat.norm(dim=1, keepdim=True)
     at = s.clamp(expected[3], expected[4])
-    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1)
+    length = (expected[0] + expected[1] * at + expected[2] * at.square()).clamp(LEAST_COSINE, 1.0)
     return zhat / s.clamp_min(torch.finfo(zhat.dtype).tiny) * length
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from modtrans_core.device import seeded
 from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
@@ -134,8 +135,7 @@ def learn(
         pairing = pairing.take(np.linspace(0, n - 1, most).astype(np.int64))
     half = by_seed(pairing.pairs.groups, (0.5, 0.5), seed)
     m = answers(pairing, half, [fit(pairing.take(np.flatnonzero(half != side))) for side in (0, 1)], device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = Network(k, d, WIDTH).to(device)
     network.standardise(torch.cat([on_device(pairing.c[:ROWS], device), m[:ROWS].float()], dim=1))
     weights = sum(value.numel() for value in network.parameters())

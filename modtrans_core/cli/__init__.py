@@ -1,10 +1,11 @@
-"""The core's verbs: embed, pack, train, translate, rank, evaluate, convert. Also `python -m modtrans_core`."""
+"""The core's verbs: embed, pack, train, translate, rank, evaluate, export, convert. Also `python -m modtrans_core`."""
 
 from __future__ import annotations
 
 import sys
 
 from modtrans_core.cli.data import Convert, Embed, Pack
+from modtrans_core.cli.export import Export
 from modtrans_core.cli.rank import Rank
 from modtrans_core.cli.train import Train
 from modtrans_core.cli.use import Evaluate, Translate
@@ -17,6 +18,7 @@ VERBS: dict[str, type] = {
     "translate": Translate,
     "rank": Rank,
     "evaluate": Evaluate,
+    "export": Export,
     "convert": Convert,
 }
 

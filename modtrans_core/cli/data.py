@@ -84,13 +84,15 @@ class Embed:
 class Pack:
     """Example: modtrans pack image=image.npy text=text.npy group=ids.npy pairs.npz
 
-    Make a pair set of arrays in .npy files; row i of each belongs to the same item. Any name is a modality, (n, d), or
+    Make a pair set of arrays in files; row i of each belongs to the same item. Any name is a modality, (n, d), or
     (n, m, d) where an item has m vectors; but `group` names what belongs together, (n,), integers or strings, `key` the
-    items, `label` their classes, and `own_split` the data set's own parts: 0 train, 1 validation, 2 test, -1 none.
+    items, `label` their classes, and `own_split` the data set's own parts: 0 train, 1 validation, 2 test, -1 none. Of
+    a .pt, .npz, .csv or .parquet file the array or column of the same name is taken, or the one behind a colon:
+    text=table.parquet:caption_vector. With a star it is one column a dimension: image=table.csv:image_*
     """
 
-    files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME=FILE.npy ... OUT")]
-    """arrays by name, and last the pair set to write, .npz or .safetensors"""
+    files: Annotated[Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME=FILE[:COLUMN] ... OUT")]
+    """arrays by name (.npy, .npz, .pt, .csv or .parquet), and last the pair set to write, .npz or .safetensors"""
     dtype: Literal["float32", "float16"] = "float32"
     """of the vectors in OUT"""
     overwrite: bool = False
@@ -100,7 +102,7 @@ class Pack:
         from modtrans_core.layouts.arrays import named_files, pack
 
         ends = len(self.files) > 1 and "=" not in self.files[-1]
-        refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE.npy and, last, a name to write")
+        refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE and, last, a name to write")
         *given, last = self.files
         out = Path(last)
         refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")

@@ -41,8 +41,8 @@ class Rank:
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """items for each query"""
     together: bool = False
-    """the queries are independent of each other, and of how the gallery was chosen, and may correct each other's
-    ranking: an item that is near to many of them is lowered for all; calibrated runs only"""
+    """look at all queries at once: an item that is near to many of them is lowered for all. For queries that are
+    independent of each other and of how the gallery was chosen; calibrated runs only"""
     overwrite: bool = False
     """replace OUT when it is there"""
 

@@ -47,8 +47,8 @@ class Train:
     model), or that of another method, such as ridge; an unknown name lists them all"""
     goal: str | None = None
     """what a translation of `calibrated` is good for. cosine: the highest cosine. retrieval: a plain ranking, for those
-    who have nothing but the translation. balanced: the latter, as far as .002 of the cosine allow. Or a number from 0
-    (cosine) to 1 (retrieval). `modtrans rank` ranks best with any. Default: balanced"""
+    who have nothing but the translation. balanced: as far towards the latter as .002 of the cosine allow. Or a number
+    from 0 (cosine) to 1 (retrieval). `modtrans rank` ranks best with any. Default: balanced"""
     train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
     """optimiser steps, where there are any. Default: the preset's"""
     seed: int = 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -18,7 +21,7 @@ from modtrans_core.cli.train import warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import has_parts
-from modtrans_core.store.files import refuse_existing
+from modtrans_core.store.files import STREAM, refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 if TYPE_CHECKING:
@@ -34,15 +37,17 @@ class Translate:
     Translate the vectors of one modality into the other: those of a pair set, or the rows of an array (n, k) in a .npy
     file. Written are an array (n, d), float32; a pair set with names, groups and split of the input; or a folder that
     clip-retrieval indexes. A calibrated translator estimates the mean of what is likely; --samples K writes K likely
-    translations of each row, (n, K, d).
+    translations of each row, (n, K, d). As part of a pipe: modtrans translate runs/first - - < c.npy > z.npy
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
     input: Annotated[Positional[Path], tyro.conf.arg(metavar="IN")]
-    """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken"""
+    """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken; -
+    reads such an array from standard input"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """translations to write: .npy, a pair set .npz or .safetensors, or a folder in clip-retrieval's layout"""
+    """translations to write: .npy, a pair set .npz or .safetensors, or a folder in clip-retrieval's layout; - writes an
+    array to standard output"""
     steps: int | None = None
     """DDIM steps of a translator that samples. Default: the run's"""
     guidance: float | None = None
@@ -56,29 +61,45 @@ class Translate:
     pair set or a folder, names these items (by their rows where IN has no names); calibrated runs only"""
     seed: int | None = None
     """seed of the noise of a translator that samples. Default: 0"""
+    device: str | None = None
+    """cpu, cuda or cuda:N. Default: a GPU when there is one"""
     overwrite: bool = False
     """replace OUT, and FILE.npy, when they are there"""
+    json: bool = False
+    """print one JSON object: the file, its modality and shape, and the mean cosine that is expected (null where a run
+    expects none)"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.translate import accepted, load_conditions, translate_set
+        if self.output != STREAM:
+            self.write(self.output)
+            return
+        refuse_unless(not self.json, "json", self.json, "a file as OUT")
+        with TemporaryDirectory() as folder:  # nothing is written before all of it is there
+            self.write(whole := Path(folder) / "translated.npy")
+            with open(whole, "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+
+    def write(self, output: Path) -> None:
+        """Translate into a file or a folder."""
+        from modtrans_core.layouts.translate import accepted, load_conditions, mean_expected, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
         from modtrans_core.store.names import read_items, sidecars
 
-        if self.expected_cosine == self.output:
-            raise ValueError(f"expected-cosine: {self.output} is where the translations go; another file is needed")
+        if self.expected_cosine == output:
+            raise ValueError(f"expected-cosine: {output} is where the translations go; another file is needed")
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
-        if self.accept is not None and self.output.suffix == ".npy":
+        if self.accept is not None and output.suffix == ".npy":
             raise ValueError(f"{self.output}: an array does not say which rows were accepted; a pair set is needed")
-        refuse_unknown(self.output, ".npy", *SUFFIXES)
-        for file in (self.output, *([self.expected_cosine] if self.expected_cosine else [])):
+        refuse_unknown(output, ".npy", *SUFFIXES)
+        for file in (output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
-        translator = load(self.run_folder)
+        translator = load(self.run_folder, self.device)
         if self.accept is not None:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
-        names = read_items(self.input) if self.output.suffix == "" and sidecars(self.input) else None
+        names = read_items(self.input) if output.suffix == "" and sidecars(self.input) else None
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)
             key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key
@@ -88,12 +109,16 @@ class Translate:
         settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         with warnings_said():
             shape = translate_set(
-                translator, pairs, self.output, self.run_folder, names,
+                translator, pairs, output, self.run_folder, names,
                 expected_cosine=self.expected_cosine, samples=self.samples, **settings,
             )  # fmt: skip
+        if self.json:
+            found = {"file": str(output), "modality": translator.facts.target, "shape": shape}
+            print(json.dumps({**found, "expected_cosine": mean_expected(translator, pairs)}))
         several = "" if self.samples is None else f"{self.samples} each, "
         facts = translator.facts
-        say(f"{self.output}: {shape[0]} {facts.target} vectors, {several}of dimension {facts.d}")
+        where = "standard output" if self.output == STREAM else output
+        say(f"{where}: {shape[0]} {facts.target} vectors, {several}of dimension {facts.d}")
 
 
 @dataclass(frozen=True)

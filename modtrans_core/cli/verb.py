@@ -222,11 +222,8 @@ def _of_what(message: str, command: Any) -> str:
     """The message and, where it names neither a file nor an option, the files that the verb was given."""
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
-    return (
-        message
-        if option or not files or any(file in message for file in files)
-        else f"{message}, given {_inputs(command)}"
-    )
+    said = option or not files or any(file in message for file in files)
+    return message if said else f"{message}, given {_inputs(command)}"
 
 
 def _inputs(command: Any) -> str:

@@ -126,9 +126,7 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not _alone_in(folder):
-            raise ValueError(
-                f"{folder.path}: another process embeds there; wait for it to end, or choose another --out"
-            )
+            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another --out")
         folder.clear()
 
 
@@ -164,9 +162,15 @@ def cached_openmoji(limit: int | None = None, progress: Progress | None = None) 
     return embed("openmoji", limit=limit, progress=progress)
 
 
-def openmoji_is_cached(limit: int | None = None) -> bool:
-    """Whether `cached_openmoji` returns at once."""
-    return _cached_path(Job("openmoji", limit)).exists()
+def is_cached(
+    source: str = "openmoji",
+    encoders: Mapping[str, str] | None = None,
+    *,
+    limit: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> bool:
+    """Whether `embed` with these arguments, and no `out`, returns at once."""
+    return _cached_path(Job(source, limit, settings=settings or {}, named=encoders or {})).exists()
 
 
 def cache_dir() -> Path:
@@ -191,9 +195,7 @@ def _kind_of(device: str | None) -> str:
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
     with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
-        try:
-            if folder.path.exists():
-                merge(folder, out, dtype, job)
-                _remove(folder)
-        finally:
-            out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
+        if folder.path.exists():
+            merge(folder, out, dtype, job)
+            _remove(folder)
+        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

@@ -1,13 +1,16 @@
-"""A pair set from arrays in files of their own."""
+"""A pair set from arrays in files of their own, or from columns of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from modtrans_core.checks import refuse_unless
+from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.headers import reading
 
@@ -16,17 +19,24 @@ FIELDS = ("group", "key", "label", "own_split")
 
 
 def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
-    """Read a pair set from `.npy` files, row i of every one of which belongs to the same item.
+    """Read a pair set from arrays and columns, row i of every one of which belongs to the same item.
 
     Parameters
     ----------
     files : for each modality the file of its vectors, (n, d) or (n, m, d). `group` names what items belong together,
-        (n,) integers or strings; `key`, `label` and `own_split` are those of `PairedEmbeddings`.
+        (n,) integers or strings; `key`, `label` and `own_split` are those of `PairedEmbeddings`. A file is one of
+
+        - `.npy`, an array;
+        - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
+          the one called like the modality;
+        - `.csv`, `.parquet`: a column of lists (in a `.csv`, of texts such as "[0.5, -1]"), named in the same way. A
+          name with a star, as in `t.csv:image_*`, takes a column a dimension, in the order of the table.
 
     Raises
     ------
     ValueError
-        A file that is missing, damaged or no `.npy`, or arrays that do not go together.
+        A file that is missing, damaged or of no such kind, a column that is not there or has gaps, or arrays that do
+        not go together.
 
     Examples
     --------
@@ -34,16 +44,13 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     >>> np.save("ids.npy", ["cat", "dog", "cat"])
     >>> pack({"image": "image.npy", "group": "ids.npy"}).groups
     array([0, 1, 0])
+    >>> _ = Path("t.csv").write_text("text,x0,x1\\n[1 2 3],4,5\\n[6 7 8],9,1\\n")
+    >>> pack({"text": "t.csv", "image": "t.csv:x*"})
+    PairedEmbeddings(text (2, 3), image (2, 2))
     """
-    arrays = {}
-    for name, file in files.items():
-        path = Path(file)
-        refuse_unless(path.suffix == ".npy", name, str(file), "a .npy file")
-        refuse_unless(path.exists(), name, str(file), "a file that exists")
-        with reading(path):
-            arrays[name] = np.load(path, allow_pickle=False)
-    given = {name: arrays.pop(name) for name in FIELDS if name in arrays}
-    if "group" in given and given["group"].dtype.kind == "U":
+    arrays = {name: _array(name, str(file)) for name, file in files.items()}
+    given: dict[str, Any] = {name: arrays.pop(name) for name in FIELDS if name in arrays}
+    if "group" in given and given["group"].dtype.kind in "UT":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
     try:
         return PairedEmbeddings(arrays, **given)
@@ -66,3 +73,105 @@ def load_pairs(given: str | Path) -> PairedEmbeddings:
     """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`."""
     several = "=" in str(given) and not Path(given).exists()
     return pack(named_files(str(given).split(","))) if several else PairedEmbeddings.load(given)
+
+
+def _array(name: str, file: str) -> np.ndarray:
+    """What `FILE` or `FILE:COLUMN` names; without a column, that of a file of several arrays is called `name`."""
+    place, colon, column = file.rpartition(":")
+    if Path(file).exists() or not colon or Path(file).suffix in READERS:
+        place, column = file, ""
+    path = Path(place)
+    refuse_unless(path.suffix in READERS, name, file, f"a file that ends in {', '.join(READERS)}")
+    refuse_unless(path.exists(), name, place, "a file that exists")
+    refuse_unless(not column or path.suffix != ".npy", name, file, "no column: a .npy file is one array, and that")
+    with reading(path):
+        return READERS[path.suffix](path, column or name)
+
+
+def _npy(path: Path, _: str) -> np.ndarray:
+    found: np.ndarray = np.load(path, allow_pickle=False)
+    return found
+
+
+def _npz(path: Path, column: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as held:
+        _refuse_absent(column, held.files)
+        found: np.ndarray = held[column]
+        return found
+
+
+def _pt(path: Path, column: str) -> np.ndarray:
+    import torch
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if "weights_only" not in str(error).lower().replace(" ", "_"):
+            raise
+        raise ValueError(
+            "holds other things than tensors, which are not read; torch.save({'image': tensor}, FILE)"
+        ) from None
+    if isinstance(held, Mapping):
+        _refuse_absent(column, held)
+        held = held[column]
+    if isinstance(held, torch.Tensor):
+        held = held.detach()
+        return (held.float() if held.is_floating_point() else held).numpy()
+    return np.asarray(held)
+
+
+def _parquet(path: Path, column: str) -> np.ndarray:
+    parquet = require("pyarrow.parquet", "encoders")
+    names = _columns(column, parquet.read_schema(path).names)
+    return _of_table(parquet.read_table(path, columns=names).select(names))
+
+
+def _csv(path: Path, column: str) -> np.ndarray:
+    csv = require("pyarrow.csv", "encoders")
+    table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True))
+    return _of_table(table.select(_columns(column, table.column_names)))
+
+
+READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
+    ".npy": _npy, ".npz": _npz, ".pt": _pt, ".csv": _csv, ".parquet": _parquet
+}  # fmt: skip
+
+
+def _refuse_absent(column: str, there: Any) -> None:
+    known = [str(one) for one in there]
+    refuse_unless(column in known, "column", column, f"one of {', '.join(known[:20])}{', ...' * (len(known) > 20)}")
+
+
+def _columns(column: str, there: Sequence[str]) -> list[str]:
+    """The column of that name, or those that the pattern fits."""
+    found = [one for one in there if one == column] or [one for one in there if fnmatchcase(one, column)]
+    if not found:
+        _refuse_absent(column, there)
+    return found
+
+
+def _of_table(table: Any) -> np.ndarray:
+    """One column as (n,), or as (n, d) where it holds lists; several, of numbers, as (n, d)."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        refuse_unless(
+            not column.null_count, name, f"{column.null_count} rows with nothing in it", "a value in each row"
+        )
+    columns = [_of_column(*both) for both in zip(table.column_names, table.columns, strict=True)]
+    found = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+    return found.astype(np.float32) if found.ndim > 1 and found.dtype.kind in "iu" else found  # whole by chance
+
+
+def _of_column(name: str, column: Any) -> np.ndarray:
+    rows = column.to_numpy()
+    if rows.dtype.kind != "O":
+        found: np.ndarray = rows
+        return found
+    if all(isinstance(row, str) for row in rows):
+        if not all(row.lstrip().startswith("[") for row in rows):
+            return np.array(rows.tolist())
+        rows = [np.array(row.strip(" []\n").replace(",", " ").split(), np.float32) for row in rows]
+    rows = [np.stack([*row]) if len(row) and np.ndim(row[0]) else np.asarray(row) for row in rows]
+    for number, row in enumerate(rows):
+        at = f"{row.shape} in row {number}"
+        refuse_unless(row.shape == rows[0].shape, name, at, f"{rows[0].shape}, as in row 0,")
+    return np.stack(rows)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,8 @@ from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
 from modtrans_core.store.contents import INDEPENDENT, JOB
-from modtrans_core.store.files import scratch_folder, write_npy
-from modtrans_core.store.headers import SUFFIXES
+from modtrans_core.store.files import STREAM, scratch_folder, write_npy
+from modtrans_core.store.headers import SUFFIXES, reading
 from modtrans_core.vectors import ROWS, present
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def load_conditions(path: str | Path, translator: Translator) -> PairedEmbedding
 
 
 def load_modality(path: str | Path, translator: Translator, modality: str) -> PairedEmbeddings:
-    """The source or target modality: a pair set in any layout, or the one of a `.npy` array (n, k) or (n, m, k).
+    """The source or target modality: a pair set in any layout, or the one of a `.npy` array (n, k) or (n, m, k), which
+    may come from standard input.
 
     Raises
     ------
@@ -39,7 +42,11 @@ def load_modality(path: str | Path, translator: Translator, modality: str) -> Pa
         trained on.
     """
     path = Path(path)
-    pairs = PairedEmbeddings.load_npy(path, modality) if path.suffix == ".npy" else PairedEmbeddings.load(path)
+    if path == STREAM:
+        with reading(path):
+            pairs = PairedEmbeddings({modality: np.load(BytesIO(sys.stdin.buffer.read()), allow_pickle=False)})
+    else:
+        pairs = PairedEmbeddings.load_npy(path, modality) if path.suffix == ".npy" else PairedEmbeddings.load(path)
     if modality not in pairs.arrays:
         verb = "translates" if modality == translator.facts.source else "ranks"
         raise ValueError(f"{path}: has {', '.join(pairs.arrays)} but no {modality}, which the run {verb}")
@@ -64,6 +71,15 @@ def accepted(translator: Translator, pairs: PairedEmbeddings, threshold: float) 
     if expected.max() < threshold:
         raise ValueError(f"accept: {threshold}, at most {expected.max():.4f}, the highest expected cosine, is needed")
     return np.flatnonzero(expected >= threshold)
+
+
+def mean_expected(translator: Translator, pairs: PairedEmbeddings) -> float | None:
+    """The mean of the cosines that the translations are expected to have; None of a translator that expects none."""
+    if not isinstance(translator, Expects):
+        return None
+    c = pairs.rows(translator.facts.source)[0]
+    pieces = (translator.expected_cosine(np.asarray(c[start : start + ROWS])) for start in range(0, len(c), ROWS))
+    return float(np.concatenate([*pieces]).mean(dtype=np.float64))
 
 
 def translate_set(

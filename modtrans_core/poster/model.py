@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from modtrans_core.checks import refuse_unless
+from modtrans_core.device import seeded
 from modtrans_core.noise import keys, normal
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
 from modtrans_core.poster.denoiser import Denoiser
-from modtrans_core.protocol import Facts, Parts, Stored, Vectors, conditions, in_pieces, like, restored
+from modtrans_core.protocol import Facts, Parts, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.train import bfloat16
 
 
@@ -43,8 +44,7 @@ class PosterTranslator(Stored, nn.Module):
         super().__init__()
         self.facts, self.config = facts, config
         self.M = nn.Parameter(torch.zeros(facts.k, facts.d))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.train.seed)
+        with seeded(config.train.seed):
             self.denoiser = self.network()
         self.register_buffer("mean", torch.zeros(facts.d, dtype=torch.float64))
         self.register_buffer("roots", diffusion.roots(self.alpha_bar()), persistent=False)
@@ -98,6 +98,14 @@ class PosterTranslator(Stored, nn.Module):
             x0 = self.sampled(c.repeat_interleave(m, 0), start.flatten(0, 1), steps, guidance)
         return x0.float().view(n, m, self.facts.d)
 
+    def zhat(self, c: Tensor, noise: Tensor, steps: int | None = None, guidance: float | None = None) -> Tensor:
+        """Translations (n, d) of the unit conditions c (n, k), from the noise (n, *noise_shape)."""
+        steps = self.config.steps if steps is None else steps
+        guidance = self.config.guidance if guidance is None else guidance
+        direction = self.normalised(self.sampled(c, noise, steps, guidance))
+        return c @ self.M + self.config.gamma * direction
+
+    @as_asked
     def parts(
         self,
         c: Vectors,
@@ -124,17 +132,17 @@ class PosterTranslator(Stored, nn.Module):
         """
         rows = conditions(c, self.facts, self.device)
         direction = self._directions(rows, 1, steps, guidance, seed, noise)[:, 0]
-        with torch.inference_mode():
-            return Parts(like(rows @ self.M, c), like(direction, c), self.config.gamma)
+        return Parts(like(rows @ self.M, c), like(direction, c), self.config.gamma)
 
+    @as_asked
     def translate(self, c: Vectors, **settings: Any) -> Vectors:
         """zhat = c M + gamma F(c), (n, d); parameters and errors are those of `parts`."""
         if self.config.gamma == 0 and not settings:  # nothing of a sample would be left
-            with torch.inference_mode():
-                return like(conditions(c, self.facts, self.device) @ self.M, c)
+            return like(conditions(c, self.facts, self.device) @ self.M, c)
         projection, direction, gamma = self.parts(c, **settings)
         return projection + gamma * direction
 
+    @as_asked
     def draw(
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
@@ -142,10 +150,8 @@ class PosterTranslator(Stored, nn.Module):
         refuse_unless(samples >= 1, "samples", samples, "at least 1")
         rows = conditions(c, self.facts, self.device)
         directions = self._directions(rows, samples, steps, guidance, seed)
-        with torch.inference_mode():
-            return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)
+        return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)
 
-    @torch.inference_mode()
     def _directions(
         self,
         rows: Tensor,

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modtrans_core.checks import refuse_modality
+from modtrans_core.checks import refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import refuse_bad_rows
+from modtrans_core.vectors import read_only, refuse_bad_rows
 
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
@@ -44,6 +44,9 @@ class Contents(NamedTuple):
     def checked(self) -> Contents:
         """The same in the types that a pair set has: vectors float32, counts, groups and labels int64, parts int8.
 
+        Vectors are copied and cannot be written to; those that nobody can write to already, or that a memory map holds
+        on disk, are taken as they are.
+
         Raises
         ------
         ValueError
@@ -51,23 +54,23 @@ class Contents(NamedTuple):
         """
         if not self.arrays:
             raise ValueError("arrays: empty, at least one modality is needed")
-        first = next(iter(self.arrays.values()))
-        n = len(first) if np.ndim(first) else 0  # a number is refused below
+        given = {name: one if isinstance(one, MappedRows) else as_array(name, one) for name, one in self.arrays.items()}
+        first = next(iter(given.values()))
+        n = len(first) if first.ndim else 0
         arrays, counts = {}, {}
-        for name, array in self.arrays.items():
+        for name, array in given.items():
             refuse_modality(name)
-            arrays[name] = _vectors(name, array if isinstance(array, MappedRows) else np.asarray(array), n)
+            arrays[name] = _vectors(name, array, n)
             if array.ndim == 3:
                 counts[name] = _counts(name, self.counts.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
                 refuse_bad_rows(name, arrays[name], counts.get(name))
         for name in set(self.counts) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
-        if self.key is not None and np.shape(self.key) != (n,):
-            raise ValueError(f"key: shape {np.shape(self.key)}, ({n},) is needed")
         return self._replace(
             arrays=arrays,
             counts=counts,
+            key=None if self.key is None else _key(self.key, n),
             group=None if self.group is None else _group(np.asarray(self.group), n),
             own_split=None if self.own_split is None else _own_split(np.asarray(self.own_split), n),
             label=None if self.label is None else _label(np.asarray(self.label), n, self.metadata.get(CLASSES)),
@@ -92,6 +95,40 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, s
     return None
 
 
+def as_array(name: str, given: Any) -> np.ndarray:
+    """Numbers of any kind as an array: lists, columns of a table, tensors, also those of bfloat16 or on a GPU.
+
+    Raises
+    ------
+    ValueError
+        Rows of several lengths, masked values, no numbers.
+
+    Examples
+    --------
+    >>> as_array("image", [[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    >>> as_array("image", [[1.0, 2.0], [3.0]])
+    Traceback (most recent call last):
+    ValueError: image: rows of different shapes, one shape is needed
+    """
+    if np.ma.is_masked(given):
+        raise ValueError(f"{name}: {np.ma.count_masked(given)} values are masked, none is needed")
+    if isinstance(given, np.memmap):
+        return given
+    try:
+        if hasattr(given, "detach"):  # a tensor; torch need not be there to ask
+            given = given.detach().cpu()
+            given = given.float() if given.is_floating_point() and given.element_size() == 2 else given
+        array = np.asarray(given)
+        if array.dtype == object and array.ndim == 1 and len(array):  # an array a row, as tables have them
+            array = np.stack([np.asarray(row) for row in array])
+    except (TypeError, ValueError) as error:
+        shapes = "inhomogeneous" in str(error) or "same shape" in str(error)
+        what = "rows of different shapes, one shape" if shapes else f"{type(given).__name__}, an array of numbers"
+        raise ValueError(f"{name}: {what} is needed") from None
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # a type that other packages add
+
+
 def _vectors(name: str, array: Any, n: int) -> Any:
     if array.dtype.kind != "f" or array.ndim not in (2, 3) or 0 in array.shape:
         more = "; where it holds no vectors, leave it out: np.savez(NEW, **{the arrays of vectors})"
@@ -101,7 +138,21 @@ def _vectors(name: str, array: Any, n: int) -> Any:
         )
     if len(array) != n:
         raise ValueError(f"{name}: {len(array)} items, but another modality has {n}; lengths must match")
-    return array if isinstance(array, MappedRows) else array.astype(np.float32, copy=False)
+    if isinstance(array, MappedRows):
+        return array
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
+        kept = isinstance(array, np.memmap) or not array.flags.writeable
+        return read_only(array.astype(np.float32, copy=not kept))
+
+
+def _key(given: Any, n: int) -> np.ndarray:
+    key = np.asarray(given)
+    if key.shape != (n,):
+        raise ValueError(f"key: shape {key.shape}, ({n},) is needed")
+    if key.dtype == object:
+        bad = [one for one in key.tolist() if not isinstance(one, str)]
+        refuse_unless(not bad, "key", bad[:1], "text")
+    return key.astype(np.str_) if key.dtype == object else key
 
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:

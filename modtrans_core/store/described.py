@@ -11,6 +11,7 @@ Kind = str | Mapping[str, Any]
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
+    "text or null": lambda value: value is None or isinstance(value, str),
     "true or false": lambda value: isinstance(value, bool),
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,

@@ -20,6 +20,8 @@ import numpy as np
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.locks import LOCK, is_held, locked
 
+STREAM = Path("-")
+"""stands for standard input or output where an array can be"""
 WROTE = ".modtrans.json"
 """in a folder that was written whole: the names in it, by which it is known again when it is replaced"""
 SCRATCH = ".modtrans-part-"

@@ -42,7 +42,7 @@ def read(path: Path, mapped: bool | None = None) -> Contents:
     if files[0].suffix not in SUFFIXES:
         raise ValueError(
             f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed;"
-            ' np.savez("pairs.npz", image=..., text=...) makes one of two arrays (n, d)'
+            " modtrans pack image=FILE text=FILE pairs.npz makes one of arrays and of columns of tables"
         )
     if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
         raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")

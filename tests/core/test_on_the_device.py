@@ -127,7 +127,7 @@ def test_the_calibrated_translators_mean_and_draws():
     c = torch.zeros(N, K, device=META)
     start = normal(keys(c), (3, D))  # the tables of `keys` are made, and moved, once
     with NothingCrosses() as mode:
-        assert translator.m(c).shape == (N, D) and translator.sample(c, start).shape == (N, 3, D)
+        assert translator.zhat(c).shape == (N, D) and translator.sample(c, start).shape == (N, 3, D)
         assert normal(keys(c), (3, D)).shape == start.shape
     assert mode.seen
 

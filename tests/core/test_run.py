@@ -69,6 +69,20 @@ def edit(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
+    told = []
+    fit(
+        make_pairs(),
+        config=SMALL,
+        device="cpu",
+        out=tmp_path,
+        log=lambda step, terms: told.append({"step": step} | terms),
+    )
+    assert told == log(tmp_path) and set(told[0]) == {"step", "total", "reconstruction", "noise"}
+    with pytest.raises(ValueError, match="out: None, a run folder, where the log goes too, is needed"):
+        fit(make_pairs(), config=SMALL, device="cpu", log=print)
+
+
 def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp_path):
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
     assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]

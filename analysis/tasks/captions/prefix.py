@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from analysis.tasks.captions.checkpoint import Decoder
 from analysis.tasks.captions.mappers import MLPMapper
 from modtrans_core.checks import refuse_unless
+from modtrans_core.device import seeded
 from modtrans_core.extras import missing, require
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
@@ -55,8 +56,7 @@ def train_decoder(
     refuse_unless(len(texts) == len(pairing.z), "texts", len(texts), f"one a target, {len(pairing.z)},")
     model.requires_grad_(False).eval()
     words = model.get_input_embeddings()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         mapper = MLPMapper(pairing.k, words.embedding_dim, k, hidden).to(words.weight.device)
 
     def loss(mapper: MLPMapper, c: Tensor, tokens: Tensor) -> dict[str, Tensor]:

@@ -164,11 +164,9 @@ class Encoder(ABC):
 
 def device_of(name: str | torch.device | None) -> torch.device:
     """The device asked for; by default the GPU if there is one."""
-    import torch
+    from modtrans_core import device  # which loads torch
 
-    from modtrans_core.device import default_device
-
-    return default_device() if name is None else torch.device(name)
+    return device.device_of(name)
 
 
 def item_workers(device: torch.device) -> int:

@@ -54,4 +54,4 @@ def test_what_is_taken_is_what_the_notebooks_wrote(of):
     found = taken(numbers)
     assert found["calibrated"]["b → a"] == {"cosine": 0.6, "own_recall_at_10": 0.3}
     assert found["overstated"] == {"gamma": 1.0, "uniform": 0.06, "limit": 0.05} and found["trained"] == [[0.1, 0.3]]
-    assert found.keys() == of.keys() and "up to .060 at" in " ".join(findings(found).split())
+    assert found.keys() == of.keys() and "up to .060 too much" in " ".join(findings(found).split())

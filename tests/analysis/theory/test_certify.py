@@ -1,4 +1,4 @@
-"""Certificates: what each says, of which population, that its statements are right together, and what is refused."""
+"""Certificates: what each says, of which population, that its statements hold together, and what is refused."""
 
 import json
 from dataclasses import FrozenInstanceError, dataclass
@@ -243,7 +243,7 @@ class TestCertificate:
         half, most = (np.arange(-499, 501)[k] / 1000 for k in allowed)
         assert certificate.text().split("\n") == [
             "What is said of all items holds if the 1,000 held-out items are a random sample of them.",
-            "With confidence 0.9 everything below is right at once.",
+            "All statements below hold together with probability at least 0.9.",
             "That needs a cosine of 0.25, and other settings, chosen before anyone looked at these items.",
             "Whether the translator was trained on any of these items is not known. If it was, nothing below holds.",
             "How often does a translation have a cosine of 0.25 or more with its target?",

@@ -62,7 +62,7 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
         np.testing.assert_array_equal(packed.modality(name), pairs.modality(name))
     assert len(np.unique(packed.groups)) == 40 and (packed.groups[::2] == packed.groups[1::2]).all()
     assert list(packed.key) == [str(number) for number in range(80)]
-    arrays = "image=image.npy,text=text.npy,group=ids.npy"
+    arrays = "image=image.npy,text=packed.npz:text,group=ids.npy"
     for out, given in (("one", "packed.npz"), ("two", arrays)):
         assert modtrans("train", given, "--out", out, "--preset", "ridge")[0] == 0
     one, two = modtrans("evaluate", "one", "packed.npz", "--json"), modtrans("evaluate", "two", arrays, "--json")
@@ -72,9 +72,14 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["image=c.npy"], "files: 'image=c.npy', NAME=FILE.npy and, last, a name to write is needed"),
+        (["image=c.npy"], "files: 'image=c.npy', NAME=FILE and, last, a name to write is needed"),
         (["image=c.npy", "text=none.npy", "out.npz"], "text: 'none.npy', a file that exists is needed"),
-        (["image=c.npy", "text=pairs.npz", "out.npz"], "text: 'pairs.npz', a .npy file is needed"),
+        (["image=c.npy", "text=pairs.npz:texts", "out.npz"], "pairs.npz: column: 'texts', one of image, text, audio"),
+        (
+            ["image=c.npy", "text=c.txt", "out.npz"],
+            "text: 'c.txt', a file that ends in .npy, .npz, .pt, .csv, .parquet is",
+        ),
+        (["image=c.npy:image", "out.npz"], "image: 'c.npy:image', no column: a .npy file is one array"),
         (["image=c.npy", "image=c.npy", "out.npz"], "files: 'image=c.npy', NAME=FILE, each name once, is needed"),
         (["image=c.npy", "text=short.npy", "out.npz"], "text: 3 items, but another modality has 80"),
         (["image=c.npy", "text=torn.npy", "out.npz"], "torn.npy: "),

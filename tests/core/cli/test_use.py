@@ -1,11 +1,13 @@
 """`modtrans evaluate` and `modtrans translate`: results on stdout or in files, what they are of on stderr."""
 
 import json
+from io import BytesIO, TextIOWrapper
 
 import numpy as np
 import pytest
 
-from modtrans_core import PairedEmbeddings, evaluate, load
+from modtrans_core import PairedEmbeddings, evaluate, fit, load
+from modtrans_core.cli import VERBS, verb
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill", "recall_at_1", "recall_at_10",
@@ -84,6 +86,43 @@ def test_translate_an_array(run, modtrans):
     np.testing.assert_array_equal(np.load("z.npy"), translated)
     assert modtrans("translate", "run", "c.npy", "z.npy", "--overwrite", "--seed", "1")[0] == 0
     assert np.abs(np.load("z.npy") - translated).max() > 1e-3
+
+
+def test_translate_in_a_pipe(folder, capsysbinary, monkeypatch):
+    """Both streams are bytes."""
+    fit(PairedEmbeddings.load("pairs.npz")).save("calibrated")
+
+    def called(given, *arguments):
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(given)))
+        status = verb.run(VERBS, "modtrans", "", ["translate", "calibrated", *map(str, arguments)])
+        return (status, *capsysbinary.readouterr())
+
+    before, given = sorted(folder.iterdir()), (folder / "c.npy").read_bytes()
+    status, out, err = called(given, "-", "-", "--device", "cpu")
+    assert status == 0 and b"standard output: 80 text vectors, of dimension 6" in err
+    found = np.load(BytesIO(out))
+    np.testing.assert_allclose(found, load("calibrated").translate(np.load("c.npy")), atol=1e-6)
+    for bad, arguments, words in (
+        (given[:500], ["-", "-"], b"modtrans translate: -: "),
+        (given, ["-", "-", "--json"], b"json: True, a file as OUT is needed"),
+        (given, ["-", "-", "--accept", 0.1], b"-: an array does not say which rows were accepted"),
+        (given, ["-", "-", "--device", "gpu"], b"device: 'gpu', cpu, cuda or cuda:N that is here is needed"),
+    ):
+        status, out, err = called(bad, *arguments)
+        assert status == 1 and not out and words in err and err.count(b"\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+def test_translate_for_a_program(calibrated, run, modtrans):
+    for name, expects in (("calibrated", True), ("run", False)):
+        status, out, _ = modtrans("translate", name, "c.npy", f"{name}-z.npy", "--json")
+        found = json.loads(out)
+        assert status == 0 and found["file"] == f"{name}-z.npy" and found["shape"] == [80, 6]
+        if expects:
+            mean = load(name).expected_cosine(np.load("c.npy")).mean()
+            assert found["expected_cosine"] == pytest.approx(mean, abs=1e-6)
+        else:
+            assert found["expected_cosine"] is None
 
 
 def test_samples_and_the_expected_cosine(folder, calibrated, run, modtrans):

@@ -95,6 +95,11 @@ def test_other_verbs_are_refused_and_one_process_says_so(monkeypatch, capsys, ra
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(time, "sleep", lambda _: None)
     for arguments, status, words in (
+        (
+            ["translate", "run", "c.npy", "z.npy"],
+            1,
+            "modtrans translate: runs in one process; start it without torchrun",
+        ),
         (["evaluate", "run", "pairs.npz"], 1, "modtrans evaluate: runs in one process; start it without torchrun"),
         (["train", "pairs.npz"], 2, "--out"),
     ):

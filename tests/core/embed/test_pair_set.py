@@ -11,7 +11,7 @@ import modtrans_core.embed.pair_set as module
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, openmoji_is_cached, skipped
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, is_cached, skipped
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.base import Item, Listing, Skipped
 from modtrans_core.pairs import PairedEmbeddings
@@ -237,7 +237,7 @@ def test_cached_openmoji_asks_for_the_default_encoders(monkeypatch):
     monkeypatch.setattr(module, "embed", lambda source, **options: asked.update(options, source=source))
     cached_openmoji(limit=64)
     assert asked["source"] == "openmoji" and asked["limit"] == 64 and "encoders" not in asked
-    assert not openmoji_is_cached(64)
+    assert not is_cached(limit=64)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_an_untrained_translator_starts_at_the_ridge_map(pairs):
     fitted = fit(pairs, config=replace(SMALL, train=TrainConfig(steps=0)), validation=validation, device="cpu")
     made = Pairing(pairs, "image", "text")
     c, z = (torch.from_numpy(np.asarray(rows)) for rows in (made.c[made.of_c], made.z[made.of_z]))
-    held = tuple(normalize(torch.from_numpy(validation.modality(name)), dim=1) for name in ("image", "text"))
+    held = tuple(normalize(torch.tensor(validation.modality(name)), dim=1) for name in ("image", "text"))
     expected = LinearMap.fit(normalize(c, dim=1), normalize(z, dim=1), validation=held).M
     torch.testing.assert_close(fitted.M.detach(), expected, atol=1e-5, rtol=1e-5)
     mean = mean_of_unit(pairs.modality("text"), pairs.counts.get("text"))

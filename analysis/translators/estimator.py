@@ -1,0 +1,86 @@
+"""Any preset as an estimator of scikit-learn, for its pipelines, its cross-validation and its searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from modtrans_core.methods import fit
+from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import silent
+from modtrans_core.scores import cosine
+
+
+class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A translator of vectors X (n, k) into vectors y (n, d), whose score is the mean cosine.
+
+    Only the directions of X and y count: rows are scaled to unit length, and a zero row is refused.
+
+    Parameters
+    ----------
+    preset : name of a preset of any method, such as `calibrated`, `ridge` or `poster`.
+    settings : values that take the place of the preset's, by dotted paths.
+    device : Default: a GPU when there is one.
+
+    Attributes
+    ----------
+    translator_ : modtrans_core.Translator
+        What was fitted, with all that it can do besides.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> rng = np.random.default_rng(0)
+    >>> image = rng.normal(size=(120, 6))
+    >>> text = image @ rng.normal(size=(6, 4))
+    >>> bool(cross_val_score(EmbeddingTranslator("ridge"), image, text).mean() > 0.99)
+    True
+    """
+
+    def __init__(
+        self, preset: str = "calibrated", settings: Mapping[str, Any] | None = None, device: str | None = None
+    ) -> None:
+        self.preset, self.settings, self.device = preset, settings, device
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit to pairs, row i of X (n, k) and of y (n, d).
+
+        Parameters
+        ----------
+        groups : (n,) integers; rows of one group are never on two sides where the method leaves some out to choose by.
+
+        Raises
+        ------
+        ValueError
+            Arrays that do not go together, with gaps or with a zero row; an impossible setting.
+        """
+        c, z = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float32, ensure_min_samples=2)
+        z = check_array(z, dtype=np.float32, input_name="y")
+        group = None if groups is None else np.asarray(groups)
+        pairs = PairedEmbeddings({"X": c, "y": z}, group=group)
+        self.translator_ = fit(
+            pairs, "X", "y", preset=self.preset, settings=self.settings, device=self.device, progress=silent
+        )
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Translations (n, d) of X (n, k); their length means something to some methods, their direction to all."""
+        check_is_fitted(self)
+        c = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self.translator_.translate(c).astype(c.dtype)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
+        found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
+        return float(np.average(found, weights=None if sample_weight is None else np.asarray(sample_weight)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = False
+        tags.regressor_tags.poor_score = True  # R² on one target is not what it is for
+        return tags

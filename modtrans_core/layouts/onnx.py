@@ -1,0 +1,90 @@
+"""A translator as an ONNX graph, for programs without torch."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modtrans_core.checks import refuse_unless
+from modtrans_core.extras import require
+from modtrans_core.protocol import Traced, Translator, able
+from modtrans_core.store.files import replacing
+
+ROWS = 7
+"""conditions that a graph is tried on"""
+TOLERANCE = 1e-5
+"""how far a coordinate of a graph's translation, at most, is from the translator's"""
+
+
+def export(translator: Translator, path: str | Path, **settings: Any) -> float:
+    """Write a translator as an ONNX graph, and see that it says the same.
+
+    The graph's input `c` is any number of conditions (n, k), float32, of any length, and its output `zhat` (n, d). That
+    of a translator that samples has another input, `noise`: normal numbers (n, d), which the caller draws.
+
+    Parameters
+    ----------
+    translator : one on the CPU that is `Traced` and translates row by row.
+    path : `.onnx`, written whole or not at all. Names, dimensions and encoders are in the graph's metadata `modtrans`.
+    settings : of the translator's `zhat`, such as the steps of the poster's, which are fixed in the graph.
+
+    Returns
+    -------
+    The greatest difference between a coordinate of the graph's and of the translator's, of a few conditions.
+
+    Raises
+    ------
+    ValueError
+        A translator that cannot be written so, or whose graph differs by more than `TOLERANCE`.
+    """
+    runtime, onnx = require("onnxruntime", "onnx"), require("torch.onnx", "onnx")
+    for name in ("onnx", "onnxscript"):
+        require(name, "onnx")
+    traced = able(translator, Traced)
+    refuse_unless(translator.row_by_row, "export", translator.method, "a method that translates row by row")
+    shape = getattr(translator, "noise_shape", None)
+    generator = torch.Generator().manual_seed(0)
+    c = 3 * torch.randn(ROWS, translator.facts.k, generator=generator)
+    noise = () if shape is None else (torch.randn(ROWS, *shape, generator=generator),)
+    given = dict(zip(("c", "noise"), (c, *noise), strict=False))
+    with torch.inference_mode():  # the translator's own way, which also makes what is made once
+        expected = translator.translate(c, **settings, **{name: x for name, x in given.items() if name != "c"})
+    n = torch.export.Dim("n")
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = onnx.export(
+                _Graph(traced, settings).eval(), (c, *noise), dynamo=True, verbose=False, input_names=[*given],
+                output_names=["zhat"], dynamic_shapes={"rows": tuple({0: n} for _ in given)},
+            )  # fmt: skip
+        except Exception as error:  # torch raises what it likes
+            why = " ".join(str(error.__cause__ or error).split())[:200]
+            raise ValueError(f"export: {translator.method!r} has no ONNX graph ({why})") from None
+        program.model.metadata_props["modtrans"] = json.dumps(
+            {"method": translator.method, **translator.facts.plain(), "settings": settings}
+        )
+        program.save(temporary, external_data=False)
+        session = runtime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {name: x.numpy() for name, x in given.items()})
+        same = found.shape == tuple(expected.shape)
+        apart = float((torch.from_numpy(found) - expected).abs().max()) if same else float("inf")
+        refuse_unless(apart <= TOLERANCE, "export", apart, f"a graph that differs by at most {TOLERANCE}")
+    return apart
+
+
+class _Graph(nn.Module):
+    """What is traced: from conditions of any length to translations."""
+
+    def __init__(self, translator: Any, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.zhat, self.settings = translator.zhat, settings
+
+    def forward(self, *rows: Tensor) -> Tensor:
+        c, *noise = rows
+        found: Tensor = self.zhat(c / torch.linalg.vector_norm(c, dim=1, keepdim=True), *noise, **self.settings)
+        return found

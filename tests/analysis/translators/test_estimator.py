@@ -1,0 +1,93 @@
+"""An estimator among scikit-learn's: its own checks, its pipelines, its cross-validation and its searches."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from analysis.translators.estimator import EmbeddingTranslator
+from modtrans_core import PairedEmbeddings, fit
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(150, 8))
+Y = np.tanh(X @ RNG.normal(size=(8, 5))) + 0.3
+
+
+class Labels(EmbeddingTranslator):
+    """The targets of scikit-learn's checks are mostly labels from 0 on: 0, which has no direction, is moved away."""
+
+    def fit(self, X, y, groups=None):
+        return super().fit(X, moved(y), groups)
+
+    def score(self, X, y, sample_weight=None):
+        return super().score(X, moved(y), sample_weight)
+
+
+def moved(y):
+    try:
+        labels = np.asarray(y, float)
+    except (TypeError, ValueError):
+        return y
+    whole = labels.size and np.isfinite(labels).all() and (labels % 1 == 0).all()
+    return labels + 1 if whole and labels.min() == 0 else y
+
+
+EXPECTED = {"check_estimators_dtypes": "one of its rows is zero, which has no direction and is refused"}
+
+
+@parametrize_with_checks(
+    [Labels("ridge", device="cpu")], legacy=True, expected_failed_checks=lambda _: EXPECTED, xfail_strict=True
+)
+@pytest.mark.filterwarnings("ignore")
+def test_its_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_it_is_the_translator_that_fit_makes():
+    made = EmbeddingTranslator("calibrated", {"goal": "cosine"}, device="cpu").fit(X, Y)
+    expected = fit(PairedEmbeddings({"X": X, "y": Y}), "X", "y", settings={"goal": "cosine"}, device="cpu")
+    np.testing.assert_allclose(made.predict(X), expected.translate(X), atol=1e-6)
+    cosine = np.sum(made.predict(X) * Y, 1) / np.linalg.norm(made.predict(X), axis=1) / np.linalg.norm(Y, axis=1)
+    weights = np.arange(150)
+    assert made.score(X, Y) == pytest.approx(cosine.mean(), abs=1e-6)
+    assert made.score(X, Y, weights) == pytest.approx(np.average(cosine, weights=weights), abs=1e-6)
+    assert made.translator_.expected_cosine(X).shape == (150,)
+    assert made.predict(X.astype(np.float32)).dtype == np.float32
+
+
+def test_groups_stay_together():
+    c, z, groups = np.repeat(X, 2, 0), np.repeat(RNG.normal(size=(150, 5)), 2, 0), np.repeat(np.arange(150), 2)
+    together = fit(PairedEmbeddings({"X": c, "y": z}, group=groups), "X", "y", preset="ridge", device="cpu")
+    found = EmbeddingTranslator("ridge", device="cpu").fit(c, z, groups)
+    np.testing.assert_allclose(found.predict(X), together.translate(X), atol=1e-6)
+    apart = EmbeddingTranslator("ridge", device="cpu").fit(c, z)
+    assert found.translator_.penalty == together.penalty != apart.translator_.penalty
+
+
+def test_pipelines_searches_and_clones():
+    pipeline = make_pipeline(PCA(6), EmbeddingTranslator("ridge", {"penalty": 0.5}, "cpu"))
+    again = clone(pipeline)
+    assert again[-1].get_params() == {"preset": "ridge", "settings": {"penalty": 0.5}, "device": "cpu"}
+    scores = cross_val_score(pipeline, X, Y, cv=GroupKFold(3), groups=np.arange(150) // 2)
+    assert len(scores) == 3 and scores.min() > 0.6
+    search = GridSearchCV(EmbeddingTranslator(device="cpu"), {"preset": ["constant mean", "ridge"]}, cv=3).fit(X, Y)
+    assert search.best_params_ == {"preset": "ridge"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y": Y[:, 0]}, "Expected 2D array, got 1D array instead"),
+        ({"y": Y * (np.arange(150) > 0)[:, None]}, r"y: a zero vector in row 0"),
+        ({"y": Y[:9]}, "inconsistent numbers of samples"),
+        ({"preset": "rigde"}, "preset: 'rigde', one of "),
+        ({"settings": {"penaltie": 1.0}}, "penaltie"),
+    ],
+)
+def test_what_it_cannot_fit_is_refused(change, words):
+    given = {"y": Y, "preset": "ridge", "settings": None} | change
+    with pytest.raises(ValueError, match=words):
+        EmbeddingTranslator(given["preset"], given["settings"]).fit(X, given["y"])

@@ -1,0 +1,104 @@
+"""Arrays in files of many kinds become one pair set, and what is not one is refused by name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modtrans_core.layouts.arrays import load_pairs, pack
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+RNG = np.random.default_rng(0)
+IMAGE, TEXT = (RNG.normal(size=(9, d)).astype(np.float32) for d in (4, 3))
+KEYS = [f"{number // 2}.jpg" for number in range(9)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def same(pairs):
+    np.testing.assert_allclose(pairs.modality("image"), IMAGE, rtol=1e-6)
+    np.testing.assert_allclose(pairs.modality("text"), TEXT, rtol=1e-6)
+
+
+def test_columns_of_lists(folder):
+    columns = {"file": KEYS, "image": [*IMAGE], "caption_vector": [row.tolist() for row in TEXT]}
+    pq.write_table(pa.table(columns), "t.parquet", row_group_size=4)
+    pairs = pack({"image": "t.parquet", "text": "t.parquet:caption_vector", "key": "t.parquet:file"})
+    same(pairs)
+    assert pairs.key.tolist() == KEYS
+    same(load_pairs("image=t.parquet,text=t.parquet:caption_vector"))
+    several = pa.table({"text": [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]})
+    pq.write_table(several, "several.parquet")
+    found = pack({"text": "several.parquet"}).modality("text")
+    np.testing.assert_array_equal(found, np.arange(1.0, 9).reshape(2, 2, 2))
+
+
+def test_a_column_a_dimension_stands_in_the_order_of_the_table():
+    wide = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
+    lines = [",".join(["name", *(f"x_{number}" for number in range(12))])]
+    lines += [",".join(["a", *map(str, row)]) for row in wide]
+    Path("t.csv").write_text("\n".join(lines))
+    pairs = pack({"image": "t.csv:x_*", "group": "t.csv:name"})
+    np.testing.assert_allclose(pairs.modality("image"), wide, rtol=1e-6)
+    assert pairs.groups.tolist() == [0] * 5
+
+
+def test_texts_of_a_table_are_lists_too():
+    """As json and as numpy print them, over several lines."""
+    with open("t.csv", "w") as file:
+        file.write("image,text,key\n")
+        for image, text, key in zip(IMAGE, TEXT, KEYS, strict=True):
+            printed = str(text.astype(float)).replace(" ", "\n ", 1)
+            file.write(f'"{json.dumps(image.tolist())}","{printed}",{key}\n')
+    pairs = pack(dict.fromkeys(("image", "text", "key"), "t.csv"))
+    np.testing.assert_allclose(pairs.modality("image"), IMAGE, rtol=1e-6)
+    np.testing.assert_allclose(pairs.modality("text"), TEXT, atol=1e-7)
+    assert pairs.key.tolist() == KEYS
+
+
+def test_tensors_by_name():
+    torch.save(
+        {"image": torch.from_numpy(IMAGE), "z": torch.from_numpy(TEXT).bfloat16(), "group": list(range(9))}, "t.pt"
+    )
+    pairs = pack({"image": "t.pt", "text": "t.pt:z", "group": "t.pt"})
+    np.testing.assert_array_equal(pairs.modality("image"), IMAGE)
+    np.testing.assert_allclose(pairs.modality("text"), TEXT, rtol=1e-2)
+    torch.save(torch.from_numpy(IMAGE).requires_grad_(), "one.pt")
+    np.testing.assert_array_equal(pack({"image": "one.pt"}).modality("image"), IMAGE)
+
+
+class Loud:
+    def __reduce__(self):
+        return (open, ("ran", "w"))
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("t.parquet:other", "t.parquet: column: 'other', one of gap, short, word, x is needed"),
+        ("t.parquet:gap", "t.parquet: gap: '1 rows with nothing in it', a value in each row is needed"),
+        ("t.parquet:short", r"t.parquet: short: '\(1,\) in row 1', \(2,\), as in row 0, is needed"),
+        ("t.parquet:word", r"image: <U1 of shape \(2,\), floats"),
+        ("loud.pt:image", "loud.pt: holds other things than tensors"),
+        ("torn.pt:image", "torn.pt: damaged or cut short"),
+        ("none.pt:image", "image: 'none.pt', a file that exists is needed"),
+        ("torn.parquet:image", "torn.parquet: "),
+    ],
+)
+def test_what_is_no_array_is_refused_by_name(folder, file, words):
+    columns = {"gap": [[1.0], None], "short": [[1.0, 2.0], [1.0]], "word": ["a", "b"], "x": [1.0, 2.0]}
+    pq.write_table(pa.table(columns), "t.parquet")
+    torch.save({"image": Loud()}, "loud.pt")
+    for name in ("torn.pt", "torn.parquet"):
+        (folder / name).write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(ValueError, match=words) as refused:
+        pack({"image": file})
+    assert "\n" not in str(refused.value) and not (folder / "ran").exists()

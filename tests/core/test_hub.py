@@ -1,0 +1,116 @@
+"""A translator with its card, in a folder and in a repository of a hub that stands in for the real one."""
+
+import re
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from modtrans_core import PairedEmbeddings, evaluate, fit
+from modtrans_core.cli import VERBS
+from modtrans_core.cli.verb import run
+from modtrans_core.hub import from_pretrained, push_to_hub, save_pretrained
+
+RNG = np.random.default_rng(0)
+C = RNG.normal(size=(80, 6))
+METADATA = {"dataset": {"name": "Drawn", "licence": "CC0"}, "image": {"encoder": "timm:a/b"}, "independent": ["text"]}
+TEXT = (C @ RNG.normal(size=(6, 5)))[:, None] + 0.4 * RNG.normal(size=(80, 2, 5))
+PAIRS = PairedEmbeddings({"image": C, "text": TEXT}, metadata=METADATA)
+TRAIN, VALIDATION, TEST = PAIRS.split(0)
+
+
+@pytest.fixture(scope="module")
+def translator():
+    return fit(TRAIN, validation=VALIDATION)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub in a folder, which takes what `huggingface_hub` is asked to send and gives it back."""
+    place = tmp_path / "hub"
+
+    class Api:
+        def __init__(self, token=None):
+            self.token = token
+
+        def create_repo(self, name, *, private, exist_ok):
+            assert exist_ok and self.token == "secret"
+            (place / name).mkdir(parents=True, exist_ok=True)
+
+        def upload_folder(self, *, repo_id, folder_path, revision, commit_message):
+            shutil.copytree(folder_path, place / repo_id, dirs_exist_ok=True)
+            return f"https://hub/{repo_id}/commit/1 {commit_message}"
+
+    def download(name, *, revision, token, allow_patterns):
+        shutil.copytree(place / name, tmp_path / "cache")
+        for file in (tmp_path / "cache").iterdir():
+            if file.name not in allow_patterns:
+                file.unlink()
+        return str(tmp_path / "cache")
+
+    fake = SimpleNamespace(HfApi=Api, snapshot_download=download)
+    monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: fake)
+    return place
+
+
+def said(card, score):
+    return re.search(rf"^\| {score} \| (.*?) \|", card, re.M)[1]
+
+
+def test_a_folder_holds_the_translator_and_what_is_known_of_it(tmp_path, monkeypatch, translator, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_pretrained(translator, "mine", test=PAIRS, certificate="At least half of them.\n")
+    card, scores = (tmp_path / "mine" / "README.md").read_text(), evaluate(translator, TEST)
+    assert card.startswith("---\nlibrary_name: modtrans\n") and "Method: calibrated." in card
+    assert f"Of {len(TEST)} items of Drawn, licence CC0, none of which it was fitted to." in card
+    for name in ("cosine", "floor", "ceiling", "skill", "own_recall_at_10"):
+        assert float(said(card, name)) == pytest.approx(scores[name], rel=1e-3)
+    assert "- image: timm:a/b\n- text: not known\n" in card and "```text\nAt least half of them.\n```" in card
+    again = from_pretrained("mine", device="cpu")
+    np.testing.assert_array_equal(again.translate(C), translator.translate(C))
+    PAIRS.save("pairs.npz")
+    assert run(VERBS, "modtrans", "", ["evaluate", "mine", "pairs.npz"]) == 0
+    assert f"used the {len(TEST)} items of 80" in capsys.readouterr().err
+    code = re.search(r"```python\n(.*?)```", card, re.S)[1].replace("FOLDER-OR-REPOSITORY", "mine")
+    names = {"c": C}
+    exec(code, names)
+    np.testing.assert_array_equal(names["zhat"], translator.translate(C))
+
+
+def test_what_is_not_known_is_said_so(tmp_path, translator):
+    save_pretrained(translator, tmp_path / "mine")
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "## Scores\n\nNothing was measured.\n" in card and "## Certificate\n\nNone was made.\n" in card
+    with pytest.raises(ValueError, match=r"README.md: exists"):
+        save_pretrained(translator, tmp_path / "mine")
+    unnamed = PairedEmbeddings({"image": C, "text": TEXT[:, 0]})
+    save_pretrained(translator, tmp_path / "mine", test=unnamed, overwrite=True)
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "of a data set without a name, none of" in card and said(card, "ceiling") == "not known"
+    with pytest.raises(ValueError, match="was fitted to all"):
+        save_pretrained(translator, tmp_path / "other", test=TRAIN)
+    assert not (tmp_path / "other").exists()
+
+
+def test_there_and_back(hub, translator):
+    address = push_to_hub(translator, "me/image-to-text", test=TEST, token="secret")
+    assert address == "https://hub/me/image-to-text/commit/1 A translator from image to text"
+    files = {file.name for file in (hub / "me" / "image-to-text").iterdir()}
+    assert files == {"README.md", "translator.json", "model.safetensors", "seen.safetensors"}
+    again = from_pretrained("me/image-to-text")
+    np.testing.assert_array_equal(again.translate(C), translator.translate(C))
+    assert len(again.facts.unseen(PAIRS)) == len(TEST)
+
+
+def test_the_hub_takes_these_arguments():
+    """The stand-in above and the library agree, so that a change of the latter is noticed here."""
+    from inspect import signature
+
+    from huggingface_hub import HfApi, snapshot_download
+
+    signature(HfApi).bind(token="secret")
+    signature(HfApi.create_repo).bind(None, "me/x", private=None, exist_ok=True)
+    arguments = {"repo_id": "me/x", "folder_path": "x", "revision": None, "commit_message": "x"}
+    signature(HfApi.upload_folder).bind(None, **arguments)
+    signature(snapshot_download).bind("me/x", revision=None, token=None, allow_patterns=["x"])
