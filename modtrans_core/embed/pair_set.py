@@ -195,7 +195,9 @@ def _kind_of(device: str | None) -> str:
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
     with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
-        if folder.path.exists():
-            merge(folder, out, dtype, job)
-            _remove(folder)
-        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
+        try:
+            if folder.path.exists():
+                merge(folder, out, dtype, job)
+                _remove(folder)
+        finally:
+            out.with_name(f".{out.name}.lock").unlink(missing_ok=True)

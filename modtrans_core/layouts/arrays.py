@@ -55,8 +55,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     try:
         return PairedEmbeddings(arrays, **given).grouped()
     except ValueError as error:
-        file = files.get(str(error).partition(":")[0])
-        raise ValueError(f"{file}: {error}" if file else str(error)) from None
+        named = files.get(str(error).partition(":")[0])
+        raise ValueError(f"{named}: {error}" if named else str(error)) from None
 
 
 def named_files(given: Sequence[str], option: str = "pairs") -> dict[str, str]:

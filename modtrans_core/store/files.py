@@ -41,7 +41,7 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=SCRATCH, dir=path.parent))
     try:
-        with locked(folder / LOCK, folder):
+        with locked(folder / LOCK, folder), _naming(path, folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,7 +55,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     replaced, not what it points to. Its permissions follow the umask, whatever those of the temporary file are.
     """
     path = Path(path)
-    with scratch_folder(path) as folder, _naming(path, folder):
+    with scratch_folder(path) as folder:
         temporary = folder / path.name
         with open(temporary, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -81,11 +81,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     _refuse_foreign(path)
-    with (
-        scratch_folder(path) as folder,
-        locked(path.with_name(f".{path.name}{LOCK}"), path),
-        _naming(path, folder),
-    ):
+    with scratch_folder(path) as folder, locked(path.with_name(f".{path.name}{LOCK}"), path):
         temporary = folder / path.name
         temporary.mkdir()
         yield temporary

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a list of values is one line)
 """What is done to a file or to the arguments of a verb, each a function of a random generator and nothing else."""
 
 import contextlib
@@ -115,13 +116,11 @@ def array(rng, vectors=None):
     if kind == "|O":
         return np.array([{}], dtype=object)
     made = rng.normal(size=shape) if vectors is None or rng.random() < 0.5 else np.array(vectors)
-    if made.size and rng.random() < 0.5:
-        made = made.copy()
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), contextlib.suppress(ValueError, TypeError, OverflowError):
+        if made.size and rng.random() < 0.5:
             made.flat[int(rng.integers(made.size))] = one_of(rng, [np.nan, np.inf, 1e300, 0.0, -1e30])
-    if rng.random() < 0.1:
-        made = np.zeros_like(made)
-    with np.errstate(all="ignore"), contextlib.suppress(ValueError, TypeError):
+        if rng.random() < 0.1:
+            made = np.zeros_like(made)
         made = (made.real if made.dtype.kind == "c" else made).astype(kind)
     return np.asfortranarray(made) if rng.random() < 0.2 else made
 
@@ -132,8 +131,8 @@ def npy(rng, path):
         np.save(path, array(rng, np.load(path)), allow_pickle=True)
         return
     shape = one_of(rng, ["(10**9, 8)", "(60, 8)", "(-1, 8)", "(60,)", "()", "(True, 2)", "(1e3, 8)", "(60, 8", "None"])
-    text = "{'descr': %r, 'fortran_order': %s, 'shape': %s, }" % (
-        one_of(rng, [*KINDS, "x", "<f3"]), one_of(rng, ["False", "True", "3"]), shape)  # fmt: skip
+    kind, by_column = one_of(rng, [*KINDS, "x", "<f3"]), one_of(rng, ["False", "True", "3"])
+    text = f"{{'descr': {kind!r}, 'fortran_order': {by_column}, 'shape': {shape}, }}"
     text = text.ljust(one_of(rng, [117, 60, 4000])) + "\n"
     version = one_of(rng, [b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x07\x00"])
     length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text))

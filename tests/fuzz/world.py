@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a call is one line)
 """Sound inputs of every kind, and the calls that read them: what a case of the fuzz begins with."""
 
 import contextlib
@@ -170,7 +171,7 @@ def _unfinish():
     from modtrans_core.methods import load
     from modtrans_core.run import Training
 
-    state = Training.start(load("half"), torch.optim.Adam, 1e-4, 0.0)
+    state = Training.start(load("half").requires_grad_(True), torch.optim.Adam, 1e-4, 0.0)
     loss = sum((p.sum() for p in state.module.parameters()), torch.zeros(()))
     loss.backward()
     state.optimizer.step()

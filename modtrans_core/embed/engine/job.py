@@ -148,8 +148,8 @@ class Folder:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing would be lost: a job was begun, and no shard of it is done."""
-        return not self.finished and not self.done_names()
+        """Whether nothing would be lost: a job was begun, and no shard of it has an item."""
+        return not self.finished and not any(self.path.glob("[!.]*.safetensors"))
 
     def difference(self, job: Job) -> str | None:
         """The first thing in which the job that was begun here differs from this one."""

@@ -1,0 +1,150 @@
+"""Files and folders are whole or not there, one process writes them, and killed ones leave nothing for long."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from modtrans_core.store import files
+from modtrans_core.store.files import refuse_existing, replacing, replacing_folder, scratch_folder, sweep
+from modtrans_core.store.locks import LOCK, holding, is_held, locked
+
+KILLED = """
+import os, signal, sys
+from modtrans_core.store.files import replacing, replacing_folder
+from modtrans_core.store.locks import holding
+with {context} as temporary:
+    print("here", flush=True)
+    sys.stdin.read()
+"""
+
+
+def held(folder, context):
+    """A process that is inside a context, in a folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED.format(context=context)], cwd=folder, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert process.stdout.readline() == "here\n"
+    return process
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "context", ['replacing("x.npz")', 'replacing_folder("x")', 'holding("x")'], ids=["file", "folder", "held"]
+)
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_holds_is_not(tmp_path, context):
+    process = held(tmp_path, context)
+    before = names(tmp_path)
+    sweep(tmp_path)
+    assert names(tmp_path) == before
+    process.kill()
+    process.communicate()
+    refuse_existing(tmp_path / "x.npz", False)
+    assert names(tmp_path) == (["x"] if "holding" in context else [])
+    with holding(tmp_path / "x"):
+        assert names(tmp_path / "x") == [LOCK]
+
+
+def test_the_second_to_write_a_folder_learns_who_does(tmp_path):
+    process = held(tmp_path, 'holding("x")')
+    with (
+        pytest.raises(ValueError, match=rf"x: process {process.pid} on .*, since .*, writes it; wait"),
+        holding(tmp_path / "x"),
+    ):
+        pass
+    assert names(tmp_path / "x") == [LOCK] and is_held(tmp_path / "x" / LOCK)
+    process.kill()
+    process.communicate()
+    with holding(tmp_path / "x"):
+        (tmp_path / "x" / "mine").touch()
+    assert names(tmp_path / "x") == ["mine"]
+    process = held(tmp_path, 'replacing_folder("y")')
+    with pytest.raises(ValueError, match=r"y: process .* writes it"), replacing_folder(tmp_path / "y"):
+        pass
+    process.communicate()
+    assert (tmp_path / "y" / files.WROTE).exists() and names(tmp_path) == ["x", "y"]
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
+    with pytest.raises(KeyError), holding(tmp_path / "a" / "b"):
+        raise KeyError
+    assert names(tmp_path) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file: a file, a folder is needed"), holding(tmp_path / "file"):
+        pass
+
+
+def test_where_a_file_system_has_no_locks_nobody_is_kept_apart(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("modtrans_core.store.locks.fcntl.flock", none)
+    with locked(tmp_path / LOCK, tmp_path), locked(tmp_path / LOCK, tmp_path), scratch_folder(tmp_path / "x"):
+        sweep(tmp_path)
+        assert [name.startswith(files.SCRATCH) for name in names(tmp_path)] == [True]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_is_replaced_and_nothing_else_is_left(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+    for text in ("old", "new"):
+        with replacing_folder(tmp_path / "x") as temporary:
+            (temporary / "a").write_text(text)
+    assert (tmp_path / "x" / "a").read_text() == "new" and names(tmp_path) == ["x"]
+
+
+def test_killed_between_two_renames_the_new_folder_is_there_at_the_next_start(tmp_path, monkeypatch):
+    with replacing_folder(tmp_path / "x") as temporary:
+        (temporary / "a").write_text("old")
+    process = held(tmp_path, 'replacing_folder("x")')
+    scratch = next(tmp_path.glob(f"{files.SCRATCH}*"))
+    (scratch / "x" / "a").write_text("new")
+    os.replace(tmp_path / "x", scratch / ".old")
+    process.kill()
+    process.communicate()
+    with pytest.raises(ValueError, match="x: exists"):
+        refuse_existing(tmp_path / "x", False)
+    assert (tmp_path / "x" / "a").read_text() == "new" and names(tmp_path) == ["x"]
+
+
+def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
+    left = tmp_path / f"{files.SCRATCH}x"
+    left.mkdir()
+    (tmp_path / ".modtrans.json").touch()
+    (tmp_path / ".x.part").touch()
+    sweep(tmp_path)
+    assert left.exists()
+    os.utime(left, (time.time() - 100,) * 2)
+    sweep(tmp_path)
+    assert names(tmp_path) == [".modtrans.json", ".x.part"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("3840 requested and 0 written")])
+def test_a_full_disk_names_what_was_written(tmp_path, error):
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "x.npz"):
+        raise error
+    assert str(tmp_path / "x.npz") in str(caught.value) and names(tmp_path) == []
+
+
+def test_sigterm_ends_a_verb_with_143_and_nothing_left(tmp_path):
+    script = (
+        "import os, signal, sys\nfrom dataclasses import dataclass\nfrom modtrans_core.cli.verb import run\n"
+        "from modtrans_core.store.files import replacing\n"
+        "@dataclass\nclass Slow:\n    '''Slow.'''\n    def run(self):\n        with replacing('x.npz'):\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n            signal.pause()\n"
+        "sys.exit(run({'slow': Slow, 'other': Slow}, 'modtrans', '', ['slow']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 128 + signal.SIGTERM and names(tmp_path) == []
+    assert ended.stderr == "modtrans slow: ended by SIGTERM; what was finished is kept\n"
