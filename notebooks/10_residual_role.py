@@ -25,15 +25,7 @@ from functools import partial
 import pandas as pd
 
 from analysis.experiments.data import is_openmoji, load_pairs
-from analysis.experiments.residual_role import (
-    LISTS,
-    MEAN,
-    MIRRORED,
-    compared,
-    mirrored,
-    residual_role,
-    which_usable,
-)
+from analysis.experiments.residual_role import LISTS, MEAN, MIRRORED, compared, mirrored, residual_role, which_usable
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, strict, write_metrics
 from analysis.paper.tables import nested, save_data, save_table
