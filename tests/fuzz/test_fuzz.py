@@ -126,7 +126,12 @@ def broken_promises(status, err, what, kind):
         said = [line for line in lines if re.match(r"modtrans \S+: ", line)]
         if said != [last]:
             yield f"not one line at the end: {err[-300:]!r}"
-        elif kind.spoilt and Path(what).parts[0] not in last and not any(name in last for name in kind.inputs):
+        elif (
+            kind.spoilt
+            and Path(what).parts[0] not in last
+            and Path(what).name not in last
+            and not any(name in last for name in kind.inputs)
+        ):
             yield f"names no file: {last[-300:]}"
 
 
