@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from modtrans_core.checks import refuse_unless
-
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
+KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+class WrongParameter(ValueError):
+    """One line, in a notebook too."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
 
 
 def begin(names: Mapping[str, Any]) -> None:
@@ -23,7 +29,7 @@ def begin(names: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    ValueError
+    WrongParameter
         A parameter that the notebook does not have, or of another type.
     ImportError
         `analysis` is another package than this project's, such as a folder of that name beside the notebook.
@@ -32,18 +38,12 @@ def begin(names: Mapping[str, Any]) -> None:
     --------
     >>> begin({"__annotations__": {"draws": int}, "draws": None})
     Traceback (most recent call last):
-    ValueError: draws: None, a parameter of type int is needed
+    modtrans_core.notebook.WrongParameter: draws: None, a parameter of type int is needed
     """
-    kinds = names["__annotations__"]
-    for cell in names.get("In", ()):
-        if cell.startswith(INJECTED):
-            for node in ast.walk(ast.parse(cell)):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    refuse_unless(node.id in kinds, "parameter", node.id, f"one of {', '.join(kinds)}")
-    for name, kind in kinds.items():
-        value = names[name]
-        right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or type(value) is not bool)
-        refuse_unless(right, name, value, f"a parameter of type {kind.__name__}")
+    kinds = {name: kind.__name__ for name, kind in names["__annotations__"].items()}
+    given = [ast.parse(cell) for cell in names.get("In", ()) if cell.startswith(INJECTED)]
+    stored = [node.id for cell in given for node in ast.walk(cell) if isinstance(node, ast.Name)]
+    refuse_wrong(kinds, {name: names.get(name) for name in [*stored, *kinds]})
     try:
         ours = find_spec("analysis.paper") is not None
     except ImportError:
@@ -52,3 +52,20 @@ def begin(names: Mapping[str, Any]) -> None:
         found = sys.modules.get("analysis")
         where = next(iter(getattr(found, "__path__", [])), None) or getattr(found, "__file__", "nowhere")
         raise ImportError(f"analysis: found {where}, that of modtrans is needed; run the notebook in another folder")
+
+
+def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse a parameter that is not among `kinds`, name -> type, or of another type; an int is a float, too.
+
+    Raises
+    ------
+    WrongParameter
+        The message names the parameter, its value and what is needed.
+    """
+    for name, value in values.items():
+        if name not in kinds:
+            raise WrongParameter(f"parameter: {name!r}, one of {', '.join(kinds)} is needed")
+        if kinds[name] not in KINDS:
+            raise WrongParameter(f"{name}: states no type, one of {', '.join(KINDS)} is needed")
+        if not isinstance(value, KINDS[kinds[name]]) or (isinstance(value, bool) and kinds[name] != "bool"):
+            raise WrongParameter(f"{name}: {value!r}, a parameter of type {kinds[name]} is needed")

@@ -17,10 +17,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiments.theorems import STATEMENTS, table
-from analysis.paper.runner import strict, write_metrics
+from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_table
-
-strict(globals())
 
 # %% [markdown]
 # ## Each statement, what it assumes, and what a check found

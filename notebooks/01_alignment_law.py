@@ -20,12 +20,10 @@ begin(globals())
 import numpy as np
 
 from analysis.experiments.simulation import count_alignments
-from analysis.paper.runner import strict, write_metrics
+from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import law
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## What does the law look like?

@@ -28,15 +28,13 @@ import pandas as pd
 
 from analysis.experiments.data import is_openmoji, load_pairs, one_vector
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.paper.runner import established, strict, write_metrics
+from analysis.paper.runner import established, write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import decomposition as figures
 from analysis.plots.style import make_figure
 from analysis.theory.arrays import row_cosine
 from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
-
-strict(globals())
 
 # %% [markdown]
 # ## Pairs

@@ -25,14 +25,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiments.simulation import count_cosines, p_values
-from analysis.paper.runner import strict, write_metrics
+from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import bound as figures
 from analysis.plots.style import make_figure
 from analysis.theory import bound, limit_law
 from modtrans_core.checks import refuse_unless
 
-strict(globals())
 refuse_unless(d >= 2, "d", d, "at least 2")
 refuse_unless(0 < s < 1 and gamma > 0, "s, gamma", f"{s}, {gamma}", "s more than 0 and less than 1, gamma more than 0")
 

@@ -26,13 +26,11 @@ import pandas as pd
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.translation import MANY, translation
 from analysis.experiments.trial import SCORES, every_trial
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import translation as figures
 from analysis.plots.style import make_figure
 from analysis.translators import SIMPLE, not_applicable
-
-strict(globals())
 
 # %% [markdown]
 # ## How high are the cosines?

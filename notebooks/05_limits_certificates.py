@@ -27,7 +27,7 @@ import numpy as np
 from analysis.experiments import limits_certificates as experiment
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.paper.runner import established, strict, write_metrics
+from analysis.paper.runner import established, write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import certificates as figures
 from analysis.plots.style import make_figure
@@ -42,7 +42,6 @@ from analysis.translators.certify import largest_in
 # Intervals are over groups. There is a ceiling where an item's targets are independent of each other.
 
 # %%
-strict(globals())
 rng = np.random.default_rng(seed)
 data = load_pairs(pairs)[0] if pairs else synthetic_pairs(items, 8, 96, 0.7, 5, rng)[0]
 data = data.take(rng.permutation(len(data))[:items])

@@ -25,13 +25,11 @@ begin(globals())
 import numpy as np
 
 from analysis.experiments import weights
-from analysis.paper.runner import strict, write_metrics
+from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import gamma as figures
 from analysis.plots.style import make_figure
 from analysis.theory.gamma import guaranteed_level
-
-strict(globals())
 
 # %% [markdown]
 # ## Translators

@@ -24,12 +24,10 @@ from pathlib import Path
 from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.presets import GOALS, JUDGED, compare, duels, verdicts
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots.presets import front
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## How good is every method?

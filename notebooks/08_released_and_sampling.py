@@ -31,7 +31,7 @@ from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.released import LINEAR, START, WHOLE, reduced, released
 from analysis.experiments.sampling_steps import fewest_steps, sampling_steps, trainings
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, save_data, save_table
 from analysis.plots.sampling import batch_sizes, steps, steps_whole
 from analysis.plots.style import make_figure
@@ -44,7 +44,6 @@ from modtrans_core import preset
 # |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
 
 # %%
-strict(globals())
 (data, path), route = load_pairs(pairs), (source, target)
 work = partial(released, config=reduced(released_width, released_steps))
 batches = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="released code")))

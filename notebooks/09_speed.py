@@ -22,13 +22,11 @@ import pandas as pd
 
 from analysis.bench.report import text
 from analysis.bench.run import bench
-from analysis.paper.runner import strict, write_metrics
+from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import speed
 from analysis.plots.style import make_figure
 from modtrans_core.store.files import read_json
-
-strict(globals())
 
 # %% [markdown]
 # ## How fast, and how well?

@@ -32,7 +32,7 @@ import pandas as pd
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.residual_role import LISTS, MEAN, MIRRORED, compared, mirrored, residual_role, which_usable
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import nested, save_data, save_table
 from analysis.plots import residual_role as figures
 from analysis.plots.certificates import usable
@@ -47,7 +47,6 @@ from analysis.theory.reliability import reliability
 # starts from the Gaussian law. The networks keep the step that is best on the validation pairs, which may be none.
 
 # %%
-strict(globals())
 work = partial(residual_role, draws=draws, share=share, items=items, landmarks=landmarks, steps=steps)
 told = partial(report, out, text="fits and draws")
 data, path = load_pairs(pairs)

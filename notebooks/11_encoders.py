@@ -35,7 +35,7 @@ from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.encoder_pairs import agreement, beside_control, encoder_pairs, published
 from analysis.experiments.encoder_sets import embedded, named, offline_sets
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import encoder_pairs as figures
 from analysis.plots.style import make_figure
@@ -47,7 +47,6 @@ from analysis.plots.style import make_figure
 # the training part, choose on validation, and are scored on the test part, on both routes.
 
 # %%
-strict(globals())
 tell = partial(report, out, text="embedding")
 own = [file.strip() for file in (pairs, *more.split(",")) if file.strip()]
 without_network = offline_sets(progress=tell) if offline else [] if own else [load_pairs("", tell)[1]]

@@ -34,12 +34,10 @@ from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, los
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.domains import crossings_offline, crossings_within
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import cross_domain as figures
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## Crossings

@@ -25,12 +25,10 @@ import pandas as pd
 from analysis.experiments.cosine_to_recall import cosine_to_recall
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import established, report, strict, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import cosine_to_recall as figures
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## Which cosine is enough?

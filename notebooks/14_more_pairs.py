@@ -23,12 +23,10 @@ import pandas as pd
 
 from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import growth as figures
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## How does the cosine grow?

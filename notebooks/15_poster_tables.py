@@ -25,12 +25,10 @@ from pathlib import Path
 from analysis.experiments.packages import PACKAGES
 from analysis.experiments.poster_tables import TITLES, as_frame, as_text, best_words, table
 from analysis.experiments.table_2 import NEAR, RATIO
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import save_table
 from analysis.plots.poster_tables import poster
 from analysis.plots.style import make_figure
-
-strict(globals())
 
 # %% [markdown]
 # ## The poster's number, ours, and one word

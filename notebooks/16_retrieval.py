@@ -27,13 +27,11 @@ import pandas as pd
 from analysis.experiments.data import at_most, load_pairs
 from analysis.experiments.retrieval import MEASURES, gains, retrieval, sheet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots.retrieval import contact_sheet, recalls
 from analysis.plots.style import make_figure
 from modtrans_core import PairedEmbeddings
-
-strict(globals())
 
 # %% [markdown]
 # ## Which score finds what?

@@ -28,7 +28,7 @@ from analysis.experiments.classification import MEASURES, mended, openmoji_class
 from analysis.experiments.data import at_most, load_pairs
 from analysis.experiments.retrieval import sheet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots.retrieval import pictures_found
 from analysis.plots.style import make_figure
@@ -42,7 +42,6 @@ from modtrans_core import PairedEmbeddings
 # translated, and the ceiling: the training caption that is nearest to the item's own.
 
 # %%
-strict(globals())
 path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
 loaded, route = PairedEmbeddings.load(path), ("image", "text")
 found = every_trial(captions.nearest_captions, path, [route], seeds, partial(report, out, text="captions"))

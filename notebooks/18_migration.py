@@ -30,7 +30,7 @@ import pandas as pd
 
 from analysis.experiments.migration import FULL, NEW, OLD, STALE, certificates, migration, stand_in, wordnet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import migration as figures
 from analysis.plots.style import make_figure
@@ -41,7 +41,6 @@ from modtrans_core import PairedEmbeddings
 # A document of WordNet is a gloss, and its query the words that it explains. Without it, two made-up encoders stand in.
 
 # %%
-strict(globals())
 tell, scratch = partial(report, out, text="embedding"), TemporaryDirectory()
 files = (Path(pairs), Path(queries)) if pairs else wordnet(data, items, asked, tell) if data else stand_in(scratch.name)
 documents, questions = map(PairedEmbeddings.load, files)

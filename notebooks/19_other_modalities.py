@@ -28,7 +28,7 @@ from analysis.experiments import modalities
 from analysis.experiments.cross_domain import cross_domain, losses
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.trial import SCORES
-from analysis.paper.runner import report, strict, write_metrics
+from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots.cross_domain import artists
 from analysis.plots.modalities import controls
@@ -40,7 +40,6 @@ from modtrans_core import PairedEmbeddings
 # OpenMoji needs no network. The others are files that anyone can fetch; these are left out, with what fetches them:
 
 # %%
-strict(globals())
 needed = [*modalities.ARTISTS, "emojibase", "tuxpaint", modalities.QUESTIONS]
 left_out = modalities.left_out(needed, data)
 there = modalities.there(needed, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shutil
@@ -12,12 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.notebook import WrongParameter, refuse_wrong
 from modtrans_core.store.files import read_json, replacing, write_json
 
 PROGRESS = ".progress.json"
-INJECTED = "# Parameters\n"
-"""what the cell begins with that papermill puts in"""
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
 def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
@@ -29,36 +26,11 @@ def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
 
 def check(notebook: str | Path, values: Mapping[str, Any]) -> None:
     """Refuse a parameter that the notebook does not have, or of another type than it states."""
-    known = parameters(notebook)
-    _refuse_wrong(Path(notebook).stem, {name: one["inferred_type_name"] for name, one in known.items()}, values)
-
-
-def strict(namespace: Mapping[str, Any]) -> None:
-    """From a notebook's own cell, with its `globals()`: refuse as `check` does what plain papermill has put in."""
-    cells = [cell for cell in namespace.get("In", ()) if cell.startswith(INJECTED)]
-    assigned = [node for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Assign)]
-    given = [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
-    kinds = {name: kind.__name__ for name, kind in namespace["__annotations__"].items()}
-    _refuse_wrong("papermill", kinds, {name: namespace[name] for name in given})
-
-
-class WrongParameter(ValueError):
-    """One line, in a notebook too."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
-
-
-def _refuse_wrong(where: str, known: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if name not in known:
-            raise WrongParameter(f"{where}: no parameter {name!r}; it has {', '.join(known)}")
-        kind = known[name]
-        allowed = _KINDS.get(kind)
-        if allowed is None:
-            raise WrongParameter(f"{where}: parameter {name!r} states no type among {', '.join(_KINDS)}")
-        if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):
-            raise WrongParameter(f"{where}: parameter {name!r} is {value!r}, a value of type {kind} is needed")
+    kinds = {name: one["inferred_type_name"] for name, one in parameters(notebook).items()}
+    try:
+        refuse_wrong(kinds, values)
+    except WrongParameter as error:
+        raise WrongParameter(f"{Path(notebook).stem}: {error}") from None
 
 
 class Kernels:

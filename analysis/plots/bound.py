@@ -30,7 +30,7 @@ def uniform(uniform: pd.DataFrame, overstatement: pd.DataFrame) -> Figure:
     figure, ((left, right),) = panels(2.6, 2)
     coverage(uniform, ["exact", "printed", "sphere"], ax=left)
     lengths = [float(name) for name in overstatement.columns if name not in ("d", "perpendicular")]
-    excess_by_dimension(np.unique(np.geomspace(4, 8192, 16).round()), lengths, uniform["gamma"].iloc[0], right)
+    excess_by_dimension([*np.unique(np.geomspace(4, 8192, 16).round())], lengths, uniform["gamma"].iloc[0], right)
     return figure
 
 

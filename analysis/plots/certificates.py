@@ -42,8 +42,8 @@ def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
     seeds = list(risk_curves["seed"].unique())[:3]
     figure, (axes,) = panels(2.4, 3, sharey=True)
     for ax, seed in zip(axes, seeds, strict=False):
-        of_seed = (table[table["seed"] == seed] for table in (risk_curves, selections))
-        risk_coverage(*of_seed, ax).set_title(f"seed {seed}")
+        curves, chosen = (table[table["seed"] == seed] for table in (risk_curves, selections))
+        risk_coverage(curves, chosen, ax).set_title(f"seed {seed}")
     for ax in axes[len(seeds) :]:
         ax.set_axis_off()
     for ax in axes[1:]:

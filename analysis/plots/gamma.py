@@ -44,7 +44,7 @@ def guarantee(weights: pd.DataFrame) -> Figure:
     figure, ((left, right),) = panels(2.8, 2)
     levels(first["s"], sorted({16, d, 4096}), delta, ax=left)
     fixed_gamma(d, weights.assign(s=weights["cosine_0"], cosine=weights["cosine_1"]), delta, ax=right)
-    figure.get_layout_engine().set(wspace=0.06)
+    figure.set_layout_engine("constrained", wspace=0.06)
     return figure
 
 

@@ -144,7 +144,7 @@ def beside(ax: Axes, names: Iterable[tuple[str, float, float, Any]]) -> None:
             "relpos": (0, 0.5),
         }
         look: dict[str, Any] = {"va": "center", "color": ink, "fontsize": size, "arrowprops": arrow}
-        place = {"xytext": (1.03, height), "textcoords": "axes fraction", "annotation_clip": False}
+        place: dict[str, Any] = {"xytext": (1.03, height), "textcoords": "axes fraction", "annotation_clip": False}
         ax.annotate(in_print(name), at, **place, **look)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -113,9 +113,15 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
         x, own = max(row["cosine"], edge), INK if method == OURS else colour(index)
         far = f" (at {row['cosine']:.2f})" if row["cosine"] < edge else ""
         ax.plot([x] * 2, [raw, centered], color=own, linewidth=0.6, linestyle="-")
-        ring = {"markersize": 5.5, "markerfacecolor": "white", "color": own, "linestyle": "none", "marker": "o"}
+        ring: dict[str, Any] = {
+            "markersize": 5.5,
+            "markerfacecolor": "white",
+            "color": own,
+            "linestyle": "none",
+            "marker": "o",
+        }
         ax.plot(x, raw, "o", color=own, markersize=3, label=None if index else "plain ranking")
-        ax.plot(x, centered, label=None if index else "centered ranking", **ring)
+        ax.plot(x, centered, marker="o", label=None if index else "centered ranking", **ring)
         names.append((f"{method}{far}", x, centered, own))
     ax.axvline(floor, linestyle="--", **RULE)
     ax.set_xlabel(f"{LABELS['cosine']} (dashed: floor)")
