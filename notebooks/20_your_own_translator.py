@@ -17,7 +17,6 @@ begin(globals())
 
 # %%
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,12 +24,11 @@ import torch
 
 import modtrans_core as mt
 from analysis.experiments.demo import demo_pairs, names
-from analysis.paper.runner import write_metrics
+from analysis.paper.runner import established, write_metrics
 from analysis.paper.tables import save_table
 from analysis.translators.certify import certify_translator
 from analysis.translators.choose import Rows
 from analysis.translators.closed_form import ClosedForm
-from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import register
 from modtrans_core.protocol import Method
 
@@ -42,7 +40,7 @@ from modtrans_core.protocol import Method
 # $$\hat z(c) = \sum_{i \in N(c)} w_i z_i, \qquad w_i \propto \exp(\beta \langle c, c_i \rangle).$$
 #
 # ## The settings
-# A frozen dataclass, which `mt.fit` knows the method by. It refuses what is impossible.
+# A frozen dataclass, by whose class `mt.fit` knows the method.
 
 
 # %%
@@ -52,10 +50,6 @@ class NeighboursConfig:
 
     neighbours: int = 30
     sharpness: float = 20.0
-
-    def __post_init__(self) -> None:
-        refuse_unless(self.neighbours >= 1, "neighbours", self.neighbours, "at least 1")
-        refuse_unless(0 <= self.sharpness < np.inf, "sharpness", self.sharpness, "a finite number >= 0")
 
 
 # %% [markdown]
@@ -96,7 +90,8 @@ register("neighbours", Method(NeighboursConfig, fit, Neighbours.restore, {"neigh
 # ## Is it any good?
 # 600 emoji, from name to picture, with a fifth kept for the test. The **floor** is the cosine of the training targets'
 # mean, whatever the input. **Skill** is the share of the way from the floor to 1, as no ceiling is known here.
-# *Centered* recall ranks by what is left of each vector less that mean; *own* recall is by the translator's own ranking.
+# *Centered* recall ranks by what is left of each vector less that mean; *own* recall is by the translator's own
+# ranking.
 
 # %%
 train, validation, test = demo_pairs().split(seed=seed)
@@ -116,8 +111,8 @@ table.round(3)
 
 # %%
 own = fitted["neighbours"]
-own.save(Path(out) / "neighbours", overwrite=True)
-loaded, words = mt.load(Path(out) / "neighbours"), test.modality("text")
+own.save(f"{out}/neighbours", overwrite=True)
+loaded, words = mt.load(f"{out}/neighbours"), test.modality("text")
 indices, _ = mt.rank(loaded, words[:5], test.modality("image"), k=5)
 name_of = names(test)
 for asked, found in zip(test.key, indices, strict=False):
@@ -126,14 +121,19 @@ certificate = certify_translator(loaded, test, alpha=0.6)
 print(f"\n{certificate.text()}")
 
 # %% [markdown]
-# **Answer.** It takes a class of settings, a formula and a function that fits it. The neighbours know more than the
-# constant, and less than a linear map, which `calibrated` improves on.
+# **Answer.** It takes a class of settings, a formula and a function that fits it. The neighbours have a lower
+# cosine than the linear map, and yet find more. `calibrated` is ahead of them in both.
 
 # %%
 for name, row in table.iterrows():
-    print(f"{name}: cosine {row['cosine']:.3f}, floor {row['floor']:.3f}, own recall@10 {row['own_recall_at_10']:.3f}")
+    print(
+        f"In numbers: {name}, cosine {row['cosine']:.3f}, floor {row['floor']:.3f}, own recall@10 {row['own_recall_at_10']:.3f}"
+    )
 assert np.array_equal(loaded.translate(words), own.translate(words)), "what was saved is what was fitted"
-cosine = table["cosine"]
-assert cosine["constant mean"] + 0.01 < cosine["neighbours"] < cosine["ridge"] < cosine["calibrated"]
+cosine, recall = table["cosine"], table["own_recall_at_10"]
+true = {"neighbours are better than the constant": cosine["neighbours"] > cosine["constant mean"] + 0.01}
+true["they have a lower cosine than the linear map"] = cosine["neighbours"] < cosine["ridge"] < cosine["calibrated"]
+true["and yet find more"] = recall["ridge"] < recall["neighbours"] < recall["calibrated"]
 metrics = {"scores": table.to_dict("index"), "certified": certificate.to_dict()}
+metrics["findings"] = established(true, (neighbours, sharpness) == (30, 20.0))
 write_metrics(out, metrics)
