@@ -69,10 +69,8 @@ metrics = {
     "tests": len(table),
     "draws": draws,
 }
-print(
-    f"In numbers: over {len(table)} thresholds the smallest p-value times their number is {metrics['smallest_p_value']:.2g};"
-)
-print(f"the printed integrand is refuted up to n = {metrics['printed_refuted_up_to_n']}.")
+print(f"In numbers: {len(table)} thresholds, smallest p-value times their number {metrics['smallest_p_value']:.2g}.")
+print(f"The printed integrand is refuted up to n = {metrics['printed_refuted_up_to_n']}.")
 assert metrics["smallest_p_value"] > false_alarm
 assert metrics["printed_refuted_up_to_n"] >= 2
 write_metrics(out, metrics)

@@ -89,10 +89,8 @@ make_figure(figures.identities, out)
 cosines = {name: fit.cosine for name, fit in fits.items()}
 cosines["least squares, held out"] = squares.leave_one_out_cosine
 again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(3)])  # refitted
-print(f"In numbers: sample space, C'R of least squares {squares.condition_residual:.0e}; embedding space, cos(p, r)")
-print(
-    f"{squares.summary()['cosine_rms']:.3f} (random directions: {1 / np.sqrt(Z.shape[1]):.3f}); M moves by {joint.projection_gap:.3f}."
-)
+print(f"In numbers: C'R of least squares is {squares.condition_residual:.0e}; M moves by {joint.projection_gap:.3f};")
+print(f"the mean square of cos(p, r) is {squares.summary()['cosine_rms'] ** 2:.5f}, by chance {1 / Z.shape[1]:.5f}.")
 save_data(figures.density(cosines), out, "angles")
 save_data(figures.spectrum(fits), out, "spectra")
 make_figure(figures.angles_and_spectrum, out)

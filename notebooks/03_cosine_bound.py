@@ -103,12 +103,8 @@ general, orthogonal = bound.general_probability(span, *tilted[:2], gamma, d), bo
 p_general = p_values(leaning, general.probability)
 save_data(leaning.assign(**{"general, exact": general.probability, "complement": orthogonal}), out, "general")
 make_figure(figures.general, out)
-print(
-    f"In numbers: at d = {d} the printed formula promises up to {worst.amount:.3f} too much where F is perpendicular;"
-)
-print(
-    f"where it is not and |p| = .8, {overstated[0.8].iloc[-1]:.4f} too much at d = 4096 and {remaining[1]:.4f} as d grows."
-)
+print(f"In numbers: at d = {d} the printed formula promises {worst.amount:.3f} too much where F is perpendicular.")
+print(f"Where it is not and |p| = .8, {overstated[0.8].iloc[-1]:.4f} at d = 4096, and {remaining[1]:.4f} as d grows.")
 
 # %% [markdown]
 # The orthogonal formula is then off by more still, and the general one stays exact.

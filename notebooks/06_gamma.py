@@ -84,7 +84,7 @@ make_figure(figures.curves, out)
 # %% [markdown]
 # The calibrated $\gamma$ never harms the rows that it was chosen on, and the lower limit says what is sure of new ones.
 #
-# ## What does the bound guarantee, and what can gamma = 1 reach?
+# ## What does the bound guarantee, and what can $\gamma = 1$ reach?
 # A mark below the dotted line: $\gamma = 1$ is worse than $\gamma = 0$.
 
 # %%

@@ -89,10 +89,9 @@ chosen = fewest_steps(measured)
 save_table(chosen, out, "fewest_steps")
 whole = batches[batches["batch"] == batches["batch"].max()]
 curve = measured.query("translation == 'F' and part == 'test' and trained == 'v'").groupby("steps")["cosine"].mean()
-print(
-    f"In numbers: in batches of {whole['batch'].max():.0f}, F moves the cosine by {whole['difference'].abs().max():.4f} at most;"
-)
-print(f"of F that predicts the velocity, the cosine is {curve[1]:.3f} by 1 step and {curve[100]:.3f} by 100.")
+moved = whole["difference"].abs().max()
+print(f"In numbers: in batches of {whole['batch'].max():.0f}, F moves the cosine by {moved:.4f} at most.")
+print(f"Where the network predicts the velocity, F has cosine {curve[1]:.3f} by 1 step and {curve[100]:.3f} by 100.")
 chosen.round(4)
 
 # %% [markdown]

@@ -70,9 +70,8 @@ priors = [row for row in content["contenders"] if "prior" in row["name"]]
 metrics = {name: content[name] for name in ("machine", "settings", "left_out", "contenders", "ratios", "requirements")}
 assert all(row["translate"] > 0 and row["quality"]["cosine"] <= 1 for row in content["contenders"])
 for row in (linear, *priors):
-    print(
-        f"In numbers: {row['name']} translates {row['translate']:,.0f} a second, cosine {row['quality']['cosine']:.3f}."
-    )
+    said = f"{row['translate']:,.0f} translations a second, cosine {row['quality']['cosine']:.3f}"
+    print(f"In numbers: {row['name']}, {said}.")
 assert linear["quality"]["cosine"] > linear["quality"]["floor"]
 assert all(linear["translate"] > row["translate"] for row in priors)
 write_metrics(out, metrics)

@@ -122,9 +122,8 @@ metrics |= {"usable": use.mean().to_dict() | {"alpha": alpha, "risk": risk, "sha
 metrics |= {"routes": nested(summary, "route", "law"), "differences": nested(apart, "route", "measure", "law")}
 metrics |= {"draws": draws, "seeds": seeds, "there": there, "back": back}
 energies = ", ".join(f"{law} {energy:.4f}" for law, energy in laws[there]["energy"].items())
-print(
-    f"In numbers: {there}, cosine of m {laws[there].loc[MEAN, 'cosine']:.3f}; energy scores, less is better: {energies}."
-)
+print(f"In numbers: {there}, the cosine of m is {laws[there].loc[MEAN, 'cosine']:.3f}.")
+print(f"Energy scores, of which less is better: {energies}.")
 apart.set_index(["route", "measure", "law"]).round(4)
 
 # %% [markdown]

@@ -105,9 +105,8 @@ for method, ranks in goes_with.items():
         f"{method}, n = {ranks['n']}: {ranks['with_floor']:.2f} with the floor, {ranks['with_recall']:.2f} with ranking"
     )
 top = table.loc[table["cosine"].idxmax()]
-print(
-    f"In numbers: the highest cosine is {top['cosine']:.3f} ({top['pair']}, {top['route']}), of floor {top['floor']:.3f}."
-)
+print(f"In numbers: the highest cosine, {top['cosine']:.3f}, is that of {top['pair']}, {top['route']}.")
+print(f"Its floor is {top['floor']:.3f}, and its skill {top['skill']:.3f}.")
 known = published(table)
 save_table(known, out, "published")
 known

@@ -74,12 +74,9 @@ save_data(lengths, out, "length_runs")
 make_figure(figures.cosine_to_recall, out)
 raw = moved.drop(index=float("inf"))
 best, ranks_best = raw["cosine"].idxmax(), raw["recall_at_10"].idxmax()
-print(
-    f"In numbers: a cosine of .8 is enough for {(items['needed_1'] <= 0.8).mean():.2%} of items; at t = {best:g}, that of"
-)
-print(
-    f"the best cosine, recall@10 is {raw.loc[best, 'recall_at_10']:.3f}, at t = {ranks_best:g} {raw['recall_at_10'].max():.3f}."
-)
+print(f"In numbers: a cosine of .8 is enough for {(items['needed_1'] <= 0.8).mean():.2%} of items.")
+print(f"The best cosine is at t = {best:g}, of recall@10 {raw.loc[best, 'recall_at_10']:.3f};")
+print(f"the best recall is at t = {ranks_best:g}, {raw['recall_at_10'].max():.3f}.")
 moved[["cosine", "recall_at_10", "law_at_10", "hub_skew"]].round(3)
 
 # %% [markdown]

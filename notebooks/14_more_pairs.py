@@ -66,10 +66,7 @@ first = scores[scores["pairs"] == scores["pairs"].min()].groupby(["set", "method
 metrics = {"best": BEST, "largest": int(most), "seeds": seeds, "landmarks": landmarks}
 metrics |= {"sets": nested(table.astype({"pairs": str}), "set", "method", "pairs")}
 for name in SETS:
-    closed, network = last[name, CLOSED], last[name, NETWORK]
-    print(
-        f"In numbers: {name}, {most:,} pairs: ridge {last[name, 'ridge']:.4f}, {CLOSED} {closed:.4f}, {NETWORK} {network:.4f}."
-    )
+    print(f"In numbers: {name}, {most:,} pairs:", ", ".join(f"{one} {score:.4f}" for one, score in last[name].items()))
     assert last[name].max() < BEST + 0.005, "nothing is better than the best, but for the noise of the test"
     assert most < 10_000 or last[name, CLOSED] > last[name, "ridge"] + 0.01, "the non-linear part is learned"
     assert most < 10_000 or last[name, CLOSED] > first[name, CLOSED], "more pairs are better"

@@ -126,9 +126,8 @@ print(f"\n{certificate.text()}")
 
 # %%
 for name, row in table.iterrows():
-    print(
-        f"In numbers: {name}, cosine {row['cosine']:.3f}, floor {row['floor']:.3f}, own recall@10 {row['own_recall_at_10']:.3f}"
-    )
+    recall = row["own_recall_at_10"]
+    print(f"In numbers: {name}, cosine {row['cosine']:.3f}, floor {row['floor']:.3f}, own recall@10 {recall:.3f}.")
 assert np.array_equal(loaded.translate(words), own.translate(words)), "what was saved is what was fitted"
 cosine, recall = table["cosine"], table["own_recall_at_10"]
 true = {"neighbours are better than the constant": cosine["neighbours"] > cosine["constant mean"] + 0.01}
