@@ -61,7 +61,7 @@ make_figure(figures.orthogonal, out)
 # $P(U \ge \beta)$ is then exact in dimension $d - 1$. The printed formula promises too much wherever $\beta < 0$, and
 # this excess falls like $1/d$.
 #
-# ## And if it is not, as the poster's $F$ is not?
+# ## What if $F$ is anywhere on the sphere, as the poster's is?
 # $p$ is still perpendicular to $z - p$, but $f$ is uniform on the whole sphere. What $f$ has along $p$ changes the
 # length of $\hat z$, and in many dimensions the cosine spreads $\kappa$ times as much as the alignment $u$ alone says.
 # "exact" is the integral over that component.
@@ -89,7 +89,7 @@ make_figure(figures.uniform, out)
 # No dimension is right then, and more dimensions do not help: with $\beta = x/\sqrt{d}$ the three formulas tend to
 # $\Phi(-x)$, the probability to $\Phi(-x/\kappa)$. The longer $p$, the larger the excess that remains.
 #
-# ## And where $p$ leans?
+# ## What if $p$ leans?
 # $p$ is turned by `tilt` in the plane of $z$, so that it is not perpendicular to $z - p$. $f$ is anywhere on the
 # sphere.
 

@@ -48,7 +48,7 @@ documents, questions = map(PairedEmbeddings.load, files)
 print(documents, questions, sep="\n")
 
 # %% [markdown]
-# ## What is retained
+# ## What is retained?
 # A translator is fitted to some documents with both vectors. The index is translated to the new encoder's space, or the
 # queries to the old one's. The recall is that of a query's own document; 1 is the recall of the full re-embedding by
 # plain cosine, the dotted line what the old encoder finds in its own index. Bands: range over seeds. **Centered**
@@ -73,7 +73,7 @@ most.drop(columns=[name for name in table if name.endswith("_sd") or name in ("g
 # is retained: another list can be as good. Queries are texts of another kind and have another mean. So it helps to
 # subtract each side's own, most where queries are translated by a map that was fitted to documents.
 #
-# ## A certificate, before switching
+# ## What does a certificate say before switching?
 # The limit is computed from 500 queries whose answers are known. The translated index is ranked as a whole. The new
 # encoder's rank is known among the documents that were re-embedded, which bounds it in the whole. Queries are drawn
 # again and again from a population whose truth is known: is the limit above it more often than 1 in 20?

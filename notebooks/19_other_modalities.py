@@ -100,7 +100,7 @@ save_table(control, out, "controls")
 control.round(3)
 
 # %% [markdown]
-# ## Questions about a picture
+# ## Which questions does it answer, and what does the control say?
 # The picture of a shape is translated into the embeddings of `question answer` texts. How near each answer lies, with a
 # weight that the validation part chooses, is added to the log of how often it was right.
 

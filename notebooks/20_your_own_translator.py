@@ -6,7 +6,7 @@
 
 # %% tags=["parameters"]
 out: str = "results/20_your_own_translator"  # folder for the table, the translator and metrics.json
-neighbours: int = 30  # training items that are asked
+neighbours: int = 30  # training items that are asked, at most
 sharpness: float = 20.0  # how much more the nearer of them count
 seed: int = 0  # of the split
 
@@ -61,7 +61,9 @@ class NeighboursConfig:
 # %%
 @dataclass(frozen=True, repr=False)
 class Neighbours(ClosedForm):
-    C: torch.Tensor  # (n, k), the training conditions
+    """The mean target of the training conditions that are nearest to c."""
+
+    C: torch.Tensor  # (n, k), training conditions
     Z: torch.Tensor  # (n, d), their targets
     method = "neighbours"
 
@@ -76,7 +78,7 @@ class Neighbours(ClosedForm):
 
 
 # %%
-def fit(pairing, validation, facts, config, device, run=None, report=None):
+def fit(pairing, validation, facts, config, device, run, report):
     rows = Rows.of(pairing, validation)
     return Neighbours.of(facts, config, device, mean=pairing.mean(), C=rows.c, Z=rows.z)
 
@@ -85,7 +87,7 @@ register("neighbours", Method(NeighboursConfig, fit, Neighbours.restore, {"neigh
 
 # %% [markdown]
 # In a notebook `register` makes the method known to this process. In a package, one line of its `pyproject.toml` makes
-# it known to every command, such as `modtrans train --preset neighbours`; CONTRIBUTING.md shows it.
+# it known to every command, such as `modtrans train --preset neighbours`; CONTRIBUTING.md shows that line.
 #
 # ## Is it any good?
 # 600 emoji, from name to picture, with a fifth kept for the test. The **floor** is the cosine of the training targets'
@@ -106,7 +108,7 @@ table.round(3)
 
 # %% [markdown]
 # ## Does it do what every translator does?
-# It is saved and loaded, and says the same. It ranks the test pictures for a name. And it is certified: with 95%
+# It is saved and loaded, and translates as before. It ranks the test pictures for a name. And it is certified: with 95%
 # confidence, how many new emoji reach a cosine of .6, a level that was chosen before these pairs were seen.
 
 # %%
@@ -115,13 +117,13 @@ own.save(f"{out}/neighbours", overwrite=True)
 loaded, words = mt.load(f"{out}/neighbours"), test.modality("text")
 indices, _ = mt.rank(loaded, words[:5], test.modality("image"), k=5)
 name_of = names(test)
-for asked, found in zip(test.key, indices, strict=False):
+for asked, found in zip(test.key[:5], indices, strict=True):
     print(f"{name_of[asked]:32} finds  {', '.join(name_of[test.key[i]] for i in found)}")
 certificate = certify_translator(loaded, test, alpha=0.6)
 print(f"\n{certificate.text()}")
 
 # %% [markdown]
-# **Answer.** It takes a class of settings, a formula and a function that fits it. The neighbours have a lower
+# **Answer.** It takes a class of settings, a formula, and a function that fits it. The neighbours have a lower
 # cosine than the linear map, and yet find more. `calibrated` is ahead of them in both.
 
 # %%

@@ -15,7 +15,7 @@ from analysis.plots.style import Size
 from modtrans_core.store.files import replacing
 
 GALLERY = Path(__file__).parents[2] / "notebooks" / "gallery"
-SIDE, COLOURS = 240, 48
+SIDE, COLOURS = 240, 32
 """pixels of the longer side, and how many colours"""
 
 
