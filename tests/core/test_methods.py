@@ -21,6 +21,7 @@ from modtrans_core import (
     evaluate,
     fit,
     load,
+    methods,
     preset,
 )
 from modtrans_core import run as runs
