@@ -46,7 +46,7 @@ from analysis.plots.style import make_figure
 # %%
 tell = partial(report, out, text="embedding")
 data = load_pairs(pairs, tell)[0]
-crossings = crossings_within(data, source) | (crossings_offline(tell) if offline else {})
+crossings = crossings_within(data, source) | (crossings_offline(items, tell) if offline else {})
 if train and test:
     crossings["train → test"] = (load_pairs(train)[0], load_pairs(test)[0])
 if items:
