@@ -73,8 +73,7 @@ class Neighbours(ClosedForm):
         return torch.einsum("nk,nkd->nd", weights, self.Z.float()[near.indices])
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        n = self.C.shape[0]
-        return {**super().shapes(), "C": (n, self.facts.k), "Z": (n, self.facts.d)}
+        return {**super().shapes(), "C": (len(self.C), self.facts.k), "Z": (len(self.C), self.facts.d)}
 
 
 # %%
