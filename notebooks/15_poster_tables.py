@@ -86,7 +86,7 @@ if 2 in chosen:
 
 # %%
 words = best_words(rows)
-print("In numbers:", ", ".join(f"{count} {word}" for word, count in words.items()), "of the poster's numbers.")
+print("In numbers, of what the poster prints:", ", ".join(f"{word} {count}" for word, count in words.items()))
 if 2 in chosen:
     print(f"LAFITE / CLIP-GEN is {side['LAFITE / CLIP-GEN'].min():.3f} to {side['LAFITE / CLIP-GEN'].max():.3f}.")
 assert (frame.loc[frame["verdict"] == "could not be", "why"].str.len() > 0).all(), "each says why"
