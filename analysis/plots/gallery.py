@@ -40,7 +40,7 @@ def thumbnail(name: str, results: Sequence[Path], folder: Path = GALLERY) -> Pat
             with Image.open(drawn) as whole, replacing(folder / f"{name}.png") as temporary:
                 small = whole.convert("RGB")
                 small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-                small.quantize(COLOURS).save(temporary, "PNG", optimize=True)
+                small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(temporary, "PNG", optimize=True)
             return folder / f"{name}.png"
     raise why
 
