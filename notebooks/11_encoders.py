@@ -59,7 +59,10 @@ sizes
 
 # %% [markdown]
 # ## How high are the cosines, and what does the ranking find?
-# Cosines of different rows do not compare: each has its own floor. What the ranking finds stands beside it.
+# The **floor** is the cosine of the training targets' mean, whatever the input. Each pair has its own, so that cosines
+# of different rows do not compare. **Skill** is the share of the way from the floor to the ceiling, or to 1 where none
+# is known. What the ranking finds stands beside it: **centered** recall ranks by what is left of each vector less that
+# mean.
 
 # %%
 tell = partial(report, out, text="fitting")
@@ -101,13 +104,16 @@ for method, ranks in goes_with.items():
     print(
         f"{method}, n = {ranks['n']}: {ranks['with_floor']:.2f} with the floor, {ranks['with_recall']:.2f} with ranking"
     )
+top = table.loc[table["cosine"].idxmax()]
+print(f"In numbers: the highest cosine, {top['cosine']:.3f}, is that of {top['pair']}, {top['route']}.")
+print(f"Its floor is {top['floor']:.3f}, and its skill {top['skill']:.3f}.")
 known = published(table)
 save_table(known, out, "published")
 known
 
 # %% [markdown]
 # The highest cosine of all belongs to targets of random weights, which lie close together. Skill does not compare
-# across targets either: a translation comes close to its point on the globe, and as close to the points around it. The
+# across targets either: a place on the globe is met closely, but so are the places around it. The
 # poster's translator, trained this briefly, is behind the ridge map that it starts from, most in three dimensions.
 #
 # **Answer.** Any pair can be fitted, but a high cosine does not prove a translation: targets of a network with random

@@ -98,8 +98,8 @@ class Certify:
     largest_group: int | None = None
     """how many items a group can have at most, among new items too. Default: as many as the largest of the pair set"""
     group_duplicates: bool = False
-    """items with an equal condition or (but for --split test) an equal target are one group, as in `train`: five
-    captions of a picture that are five rows, say"""
+    """items with an equal condition or (but for --split test) an equal target are one group, as in `train`.
+    So they are anyway, but in the cases that `train --help` names"""
     recall: int | None = None
     """also: how often is the right item among so many nearest of these items, such as 10?"""
     json: bool = False

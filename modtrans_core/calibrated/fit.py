@@ -113,16 +113,19 @@ def fit_goals(
     folds = stack.folds(said, held, mean.float(), moment)
     weights = [stack.to_score(folds)]
     weights.append(stack.to_rank(folds, weights[0]))
+    constant = not bool(((held.c - held.c[0]).square().sum(1) > SAME).any())  # the mean is all that there is to learn
+    weights = [one * (not constant) for one in weights]
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
     z, scored = held.target + mean.float(), scored + without
     M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
     M[-1] += mean.float()
+    N[-1] += mean.float() * constant
     bank, corrections = _corrections(held, folds, normalize(ranked, dim=1), rng)
     bandwidths = torch.tensor([basis.bandwidth for basis in bases[1:]], device=device)
     found = []
     for goal in goals:
-        share = _share(goal, scored, ranked, z)
+        share = 0.0 if constant else _share(goal, scored, ranked, z)
         zhat = torch.lerp(scored, ranked, share)
         learned = None
         if config.network and len(pairing.c) >= network.ENOUGH:

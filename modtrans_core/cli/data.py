@@ -64,7 +64,7 @@ class Embed:
     def run(self) -> None:
         from modtrans_core.distributed import processes
         from modtrans_core.embed.engine.finish import skipped_in_words
-        from modtrans_core.embed.pair_set import embed, skipped
+        from modtrans_core.embed.pair_set import cut, embed, skipped
 
         named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
         named |= _settings("encoder", self.encoder)
@@ -78,6 +78,10 @@ class Embed:
             listed, reasons = skipped(path)
             if reasons:
                 say(f"{skipped_in_words(reasons)}; see {listed}")
+            for modality, several in cut(path).items():
+                say(
+                    f"note: {several:,} values of {modality} are longer than its encoder takes; their ends were cut off"
+                )
 
 
 @dataclass(frozen=True)

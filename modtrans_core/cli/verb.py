@@ -108,14 +108,14 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     """
     _replace_closed()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given == ["--version"]:
-        print(f"{program} {__version__}")
-        return 0
     if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
         say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
         return 2
     try:
         try:
+            if given == ["--version"]:
+                print(f"{program} {__version__}")
+                return 0
             return _run(verbs, program, description, given or ["--help"])
         finally:
             sys.stdout.flush()
@@ -179,7 +179,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: {_of_what(in_one_line(error), command)}")
+        _say_once(f"{program} {verb}: {_of_what(error, command)}")
     except MemoryError as error:
         if debug:
             raise
@@ -230,11 +230,12 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _of_what(message: str, command: Any) -> str:
-    """The message and, where it names neither a file nor an option, the files that the verb was given."""
+def _of_what(error: BaseException, command: Any) -> str:
+    """The message and, where it names neither a file, an option nor what to install, the files that the verb was given."""
+    message = in_one_line(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
-    said = option or not files or any(file in message for file in files)
+    said = isinstance(error, ImportError) or option or not files or any(file in message for file in files)
     return message if said else f"{message}, given {_inputs(command)}"
 
 

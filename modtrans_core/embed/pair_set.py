@@ -119,6 +119,13 @@ def skipped(path: Path) -> tuple[Path, dict[str, int]]:
     return skipped_beside(path), PairedEmbeddings.load(path).metadata["dataset"]["skipped"]
 
 
+def cut(path: Path) -> dict[str, int]:
+    """How many values of a pair set that `embed` made were longer than their encoder takes, by modality."""
+    record = Folder(path).record() if path.is_dir() else PairedEmbeddings.load(path).metadata["dataset"]
+    found: dict[str, int] = record.get("cut", {})
+    return found
+
+
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
     sweep(path.parent)

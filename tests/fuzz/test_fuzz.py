@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-CASES, SEED = int(os.environ.get("MODTRANS_FUZZ", "2000")), int(os.environ.get("MODTRANS_FUZZ_SEED", "0"))
+DEFAULT = 500
+CASES, SEED = int(os.environ.get("MODTRANS_FUZZ", DEFAULT)), int(os.environ.get("MODTRANS_FUZZ_SEED", "0"))
 CHUNKS = 8
 SECONDS, BYTES = 5.0, 2**30
 OUTSIDE = "canary"
@@ -47,6 +48,12 @@ def sound(tmp_path_factory):
 def test_every_call_ends_as_promised(sound, tmp_path, chunk):
     faults = [fault for case in range(chunk, CASES, CHUNKS) for fault in run_case(sound, tmp_path, case)]
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults[:20])
+
+
+def test_the_page_says_what_is_tried():
+    verbs = {kind.arguments[0] for kind in (*world.READS, *world.ASKS)}
+    page = Path(world.__file__).parents[2] / "modtrans_core" / "store" / "README.md"
+    assert f"arguments of {len(verbs)} verbs, {DEFAULT} cases" in page.read_text()
 
 
 def run_case(sound, root, case):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,10 @@ class Encoder(ABC):
         Keys: encoder, modality, library, version, torch, weights_sha256 (None for random weights), preprocessing,
         normalised, dimension, precision.
         """
+
+    def cuts(self, item: Any) -> bool:
+        """Whether an item, as `prepare` takes it, is longer than what is encoded: the rest of it counts for nothing."""
+        return False
 
     def check_length(self, n: int | None) -> None:  # noqa: B027 - most encoders have nothing to refuse
         """Refuse a source of n entries, skipped ones among them (None: not known), that vectors looked up by place do
@@ -174,6 +179,16 @@ def item_workers(device: torch.device) -> int:
     import torch
 
     return torch.get_num_threads() if device.type == "cpu" else min(4, os.cpu_count() or 1)
+
+
+def token_count(tokenizer: Any) -> Callable[[str], int]:
+    """How many tokens the whole of a text has, for a tokenizer of transformers; for any thread.
+
+    It is counted by a copy: a tokenizer changes while it cuts, and then must not be used by two threads.
+    """
+    own = deepcopy(tokenizer)
+    own("", truncation=False, padding=False)  # the copy changes here, once
+    return lambda text: len(own(text, truncation=False, padding=False, verbose=False)["input_ids"])
 
 
 def check_picture(image: np.ndarray) -> np.ndarray:

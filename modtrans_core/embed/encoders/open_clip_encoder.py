@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
-from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers
+from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 from modtrans_core.extras import require
 
@@ -90,6 +91,17 @@ class OpenClipEncoder(Encoder):
         for step in self._squares:
             picture = step(picture)
         return np.array(picture)  # of bytes: the rest is done for a batch at once, where the network is
+
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
+        tokenizer = self._tokenizer
+        if hasattr(tokenizer, "encode"):  # open_clip's own, which puts a token before a text and one behind it
+            return lambda text: len(tokenizer.encode(text)) + 2
+        count = token_count(tokenizer.tokenizer)
+        return lambda text: count(tokenizer.clean_fn(text))
+
+    def cuts(self, item: Any) -> bool:
+        return self.modality == "text" and self._count(item) > self._tokenizer.context_length
 
     def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         import torch

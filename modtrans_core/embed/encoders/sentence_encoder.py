@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modtrans_core.embed.encoders.base import Encoder, device_of
+from modtrans_core.embed.encoders.base import Encoder, device_of, token_count
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, refuse_code, weights_digest
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
@@ -52,6 +53,14 @@ class SentenceEncoder(Encoder):
         return self.model.encode(
             list(prepared), batch_size=self.batch_size, show_progress_bar=False, convert_to_tensor=True
         )
+
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
+        return token_count(self.model.tokenizer)
+
+    def cuts(self, item: str) -> bool:
+        prompt = self.model.prompts.get(self.model.default_prompt_name or "", "")
+        return self.model.max_seq_length is not None and self._count(prompt + item) > self.model.max_seq_length
 
     def facts(self) -> dict[str, Any]:
         return self._facts(

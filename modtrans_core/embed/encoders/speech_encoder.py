@@ -51,6 +51,10 @@ class SpeechEncoder(Encoder):
         padded = np.pad(samples, (silence, -len(samples) % chunk + chunk))
         return np.rint(32767 * np.clip(padded, -1, 1)).astype(np.int16)
 
+    def cuts(self, item: Any) -> bool:
+        samples, rate = item
+        return len(samples) > _SECONDS * rate
+
     def forward(self, prepared: Sequence[np.ndarray]) -> torch.Tensor:
         import torch
 

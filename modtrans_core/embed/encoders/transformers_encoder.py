@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers
+from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
 from modtrans_core.extras import require
 
@@ -71,6 +72,13 @@ class TransformersEncoder(Encoder):
         return self._reader(
             list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
         ).to(self.device)
+
+    @cached_property
+    def _count(self) -> Callable[[str], int]:
+        return token_count(self._reader)
+
+    def cuts(self, item: Any) -> bool:
+        return self._count(item) > self.max_tokens
 
     def _most_tokens(self) -> int:
         """The tokenizer's limit, or that of the table of positions if it is lower."""
@@ -143,6 +151,12 @@ class ClapEncoder(TransformersEncoder):
         samples = resampled(samples[: math.ceil(window / target + 1) * rate], rate, target)[:window]
         features = self._reader(samples, sampling_rate=target, return_tensors="np")
         return np.asarray(features["input_features"][0], dtype=np.float32)
+
+    def cuts(self, item: Any) -> bool:
+        if self.modality == "text":
+            return super().cuts(item)
+        samples, rate = item
+        return len(samples) * self._reader.sampling_rate > self._reader.nb_max_samples * rate
 
     def forward(self, prepared: Sequence[Any]) -> torch.Tensor:
         import torch

@@ -32,7 +32,8 @@ def finish(job: Job, folder: Folder) -> None:
     """
     fields: dict[str, Any] = {"items": "a whole number from 0 on", "skipped": "a list of pairs"}
     fields |= {"width": dict.fromkeys(job.encoders, "a whole number from 0 on")}
-    records = {shard.name: read_description(folder.shard_record(shard.name), fields) for shard in job.shards}
+    optional = {"cut": "an object of whole numbers"}
+    records = {shard.name: read_description(folder.shard_record(shard.name), fields, optional) for shard in job.shards}
     skipped = [tuple(one) for record in records.values() for one in record["skipped"]]
     reasons = Counter(reason for _, reason in skipped)
     items = sum(record["items"] for record in records.values())
@@ -49,8 +50,14 @@ def finish(job: Job, folder: Folder) -> None:
             open(temporary, "w", newline="", encoding="utf-8") as file,
         ):
             csv.writer(file).writerows([("key", "reason"), *skipped])
-    said = {"finished": True, "items": items, "skipped": dict(sorted(reasons.items())), "job": job.description}
-    write_json(folder.path / RECORD, said)
+    cut = {m: total for m in job.encoders if (total := sum(one.get("cut", {}).get(m, 0) for one in records.values()))}
+    said: dict[str, Any] = {
+        "finished": True,
+        "items": items,
+        "skipped": dict(sorted(reasons.items())),
+        "job": job.description,
+    }
+    write_json(folder.path / RECORD, said | ({"cut": cut} if cut else {}))
     shutil.rmtree(folder.parts, ignore_errors=True)
 
 
@@ -60,7 +67,8 @@ def merge(folder: Folder, out: Path, dtype: str, job: str) -> None:
     pairs = PairedEmbeddings.load(folder.path, mapped=False)
     names = read_items(folder.path)
     metadata: dict[str, Any] = dict(pairs.metadata)
-    metadata["dataset"] = {**metadata["dataset"], "items": len(pairs), "skipped": folder.record()["skipped"]}
+    record = folder.record()
+    metadata["dataset"] |= {name: record[name] for name in ("skipped", "cut") if name in record} | {"items": len(pairs)}
     metadata[JOB] = job
     if "caption" in names.column_names:
         metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))

@@ -159,7 +159,9 @@ class Folder:
     def record(self) -> dict[str, Any]:
         """What `embed.json` says."""
         fields = {"finished": "true or false", "job": "an object"}
-        return read_description(self.path / RECORD, fields, {"skipped": "an object of whole numbers"})
+        return read_description(
+            self.path / RECORD, fields, dict.fromkeys(("skipped", "cut"), "an object of whole numbers")
+        )
 
     @property
     def finished(self) -> bool:
@@ -179,7 +181,7 @@ class Folder:
         return self.path / f"{name}.safetensors"
 
     def shard_record(self, name: str) -> Path:
-        """The file whose presence says that a shard is done; JSON with `items`, `width` and `skipped`."""
+        """The file whose presence says that a shard is done; JSON with `items`, `width`, `cut` and `skipped`."""
         return self.parts / f"{name}.json"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,13 @@ from modtrans_core.vectors import present
 
 CHUNK = 256  # items that are held prepared while as many are encoded
 
-_Prepared = Mapping[str, list[Any]]  # one entry a modality: the prepared values of an item
+
+class _Prepared(NamedTuple):
+    """What the encoders take of an item, by modality."""
+
+    values: Mapping[str, list[Any]]
+    cut: Mapping[str, int]
+    """how many of the values were longer than their encoder takes"""
 
 
 class ShardEncoder:
@@ -66,10 +72,12 @@ class ShardEncoder:
         skipped: list[Skipped] = []
         rows: dict[str, list[np.ndarray]] = {modality: [] for modality in self.encoders}
         counts: dict[str, list[int]] = {modality: [] for modality in self.encoders}
+        cut = dict.fromkeys(self.encoders, 0)
         for kept, left_out in self._chunks(shard):
             keys = [item.key for item, _ in kept]
             for modality, encoder in self.encoders.items():
-                values = [prepared[modality] for _, prepared in kept]
+                values = [prepared.values[modality] for _, prepared in kept]
+                cut[modality] += sum(prepared.cut[modality] for _, prepared in kept)
                 counts[modality] += map(len, values)
                 rows[modality].append(_encoded(encoder, keys, values))
             items += [item for item, _ in kept]
@@ -84,6 +92,7 @@ class ShardEncoder:
             {
                 "items": len(items),
                 "width": width,
+                "cut": cut,
                 "skipped": [[one.key, one.reason] for one in skipped],
             },
         )
@@ -129,16 +138,19 @@ class ShardEncoder:
     def _prepare(self, placed: tuple[int | None, Item | Skipped]) -> tuple[Item | Skipped, _Prepared]:
         place, entry = placed
         if isinstance(entry, Skipped):
-            return entry, {}
+            return entry, _Prepared({}, {})
+        values, cut = {}, {}
         try:
-            return entry, {
-                modality: [encoder.prepare((place, entry.key))]
-                if encoder.precomputed
-                else [encoder.prepare(read(modality, value)) for value in _several(entry.values[modality], modality)]
-                for modality, encoder in self.encoders.items()
-            }
+            for modality, encoder in self.encoders.items():
+                if encoder.precomputed:
+                    values[modality], cut[modality] = [encoder.prepare((place, entry.key))], 0
+                    continue
+                several = [read(modality, value) for value in _several(entry.values[modality], modality)]
+                values[modality] = [encoder.prepare(value) for value in several]
+                cut[modality] = sum(map(encoder.cuts, several))
         except ValueError as error:
-            return Skipped(entry.key, str(error)), {}
+            return Skipped(entry.key, str(error)), _Prepared({}, {})
+        return entry, _Prepared(values, cut)
 
 
 def _several(value: Any, modality: str) -> tuple[Any, ...]:

@@ -170,6 +170,16 @@ def test_few_conditions_that_repeat_say_the_mean_of_theirs(labels):
     assert abs(fitted.expected_cosine(c).mean() - found["cosine"]) < 0.02
 
 
+@pytest.mark.parametrize(("k", "goal"), [(4, "cosine"), (6, "balanced"), (4, "retrieval"), (6, 0.5)])
+def test_of_one_condition_the_mean_is_all_there_is_to_say(k, goal):
+    z = np.random.default_rng(0).standard_normal((140, 6)) + 0.2
+    pairs = PairedEmbeddings({"image": np.ones((140, k)), "text": z})
+    fitted, new = fit(pairs.take(np.arange(100)), goal), pairs.take(np.arange(100, 140))
+    found = modtrans_core.evaluate(fitted, new)
+    assert abs(found["cosine"] - found["floor"]) < 1e-6 and found["own_recall_at_1"] < 0.1
+    assert fitted.draw(new.modality("image")[:2], 3).shape == (2, 3, 6)
+
+
 @pytest.mark.parametrize("spread", [0.1, 1e-2, 1e-3, 1e-4])
 def test_conditions_in_a_narrow_cone(spread):
     """Places of one city, as directions in space: their squared distances are below what float32 products tell."""

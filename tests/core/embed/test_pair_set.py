@@ -11,7 +11,7 @@ import modtrans_core.embed.pair_set as module
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, load_encoder
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, is_cached, skipped
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, cut, embed, is_cached, skipped
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.base import Item, Listing, Skipped
 from modtrans_core.pairs import PairedEmbeddings
@@ -43,6 +43,9 @@ class Letters(Encoder):
         if "?" in item:
             raise ValueError("question mark")
         return item
+
+    def cuts(self, item):
+        return "z" in item
 
     def forward(self, prepared):
         import torch
@@ -150,6 +153,18 @@ def test_what_cannot_be_encoded_is_skipped_counted_and_listed(tmp_path, texts):
     folder = texts(entries, tmp_path / "shards")
     assert skipped(folder) == (folder / "skipped.csv", reasons)
     assert PairedEmbeddings.load(folder).fingerprint() == pairs.fingerprint()
+
+
+def test_what_is_longer_than_its_encoder_takes_is_counted(tmp_path, texts):
+    entries = [
+        Item("a", {"question": "az", "answer": ("z", "b", "bz")}),
+        Skipped("b", "no caption"),
+        Item("c", {"question": "who?", "answer": "z"}),
+        Item("d", {"question": "d", "answer": "z"}),
+    ]
+    out, folder = texts(entries, tmp_path / "pairs.npz"), texts(entries, tmp_path / "shards")
+    assert cut(out) == cut(folder) == {"question": 1, "answer": 3}
+    assert cut(texts([entries[1], Item("e", {"question": "e", "answer": "e"})], tmp_path / "short.npz")) == {}
 
 
 def test_a_source_of_which_nothing_is_left(tmp_path, texts):

@@ -96,6 +96,11 @@ def test_texts_agree_with_sentence_transformers(minilm):
     assert ours.dtype == np.float32 and minilm.dimension == 384 and minilm.facts()["normalised"] is True
 
 
+def test_which_texts_are_cut_is_known(minilm, clip):
+    assert minilm.cuts("a " * 255) and not minilm.cuts("a " * 254), "256 tokens, two of them its own"
+    assert clip.modality == "image" or (clip.cuts("a " * 76) and not clip.cuts("a " * 75)), "77 tokens, two its own"
+
+
 def test_open_clip_agrees_with_open_clip(clip, images):
     import open_clip
     import torch

@@ -49,6 +49,11 @@ def test_another_rate_is_resampled(encoder):
     assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(one) < np.linalg.norm(one - unlike)
 
 
+def test_a_long_sound_is_cut(encoder):
+    sounds = [tone(440, seconds) for seconds in (31.0, 30.0)]
+    assert [encoder.cuts(sound) for sound in sounds] == [True, False]
+
+
 def test_facts(encoder):
     facts = encoder.facts()
     assert facts["weights_sha256"] == PACKAGED["embedding_model"].sha256 and not facts["normalised"]

@@ -106,6 +106,9 @@ def test_a_text_that_is_too_long_is_cut(bert):
         encoder.encode([long, "key"]), encoder.encode([long[: long.index("key") + 3 + 11 * 9], "key"]), atol=1e-6
     )
     assert encoder.tokens([long])["input_ids"].shape == (1, 24)
+    whole = " ".join(["rain"] * 400)
+    fits = max(n for n in range(400) if not encoder.cuts(whole[: 5 * n]))
+    assert encoder.tokens([whole[: 5 * fits]])["attention_mask"].sum() in (23, 24) and encoder.cuts(long)
 
 
 def test_roberta_s_first_positions_are_the_padding_s(tmp_path):
@@ -180,6 +183,7 @@ def test_a_cut_sound_is_the_beginning_of_the_whole(clap):
     sound = np.random.default_rng(1).normal(scale=0.1, size=14 * 44100).astype(np.float32)
     cut = resampled(sound, 44100, RATE)[: 10 * RATE]
     np.testing.assert_array_equal(encoder.prepare((sound, 44100)), encoder.prepare((cut, RATE)))
+    assert encoder.cuts((sound, 44100)) and not encoder.cuts((cut, RATE))
 
 
 @pytest.mark.parametrize(
