@@ -231,7 +231,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _of_what(error: BaseException, command: Any) -> str:
-    """The message and, where it names neither a file, an option nor what to install, the files that the verb was given."""
+    """The message and, where it names neither a file, an option nor what to install, the files that were given."""
     message = in_one_line(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
