@@ -39,9 +39,26 @@ JUDGED_ON = 1024
 """validation items, at most, on which a fitted translator is compared with the constant mean"""
 
 
+_OWN: dict[str, Method] = {}
+
+
+def register(name: str, own: Method) -> None:
+    """Make a method known to this process, as an entry point makes it known to all: one that a notebook defines.
+
+    A name that was registered here before is replaced, so that a cell can be run again.
+
+    Raises
+    ------
+    ValueError
+        The core or an installed package has a method of that name.
+    """
+    refuse_unless(name not in {*CORE, *_registered()}, "method", name, "a name that no other method has")
+    _OWN[name] = own
+
+
 def names() -> list[str]:
     """The names of all methods, the core's first."""
-    return list(dict.fromkeys([*CORE, *_registered()]))
+    return list(dict.fromkeys([*CORE, *_registered(), *_OWN]))
 
 
 def method(name: str) -> Method:
@@ -55,14 +72,16 @@ def method(name: str) -> Method:
     if name in CORE:
         found: Method = import_module(CORE[name]).METHOD
         return found
+    if name in _OWN:
+        return _OWN[name]
     registered = _registered()
-    refuse_unless(name in registered, "method", name, f"one of {', '.join([*CORE, *registered])}")
+    refuse_unless(name in registered, "method", name, f"one of {', '.join(names())}")
     return _loaded(registered[name])
 
 
 def loadable() -> Iterator[tuple[str, Method]]:
     """Every method by its name, the core's first. One that cannot be loaded is warned of and left out."""
-    yield from ((name, method(name)) for name in CORE)
+    yield from ((name, method(name)) for name in (*CORE, *_OWN))
     failed: list[str] = []
     for name, entry in _registered().items():
         if name in CORE:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Seen = TypeVar("Seen")
 Progress = Callable[[int, int], None]
@@ -48,9 +49,7 @@ def reporting(
     if not watched():
         yield lines(what, unit, first)
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, initial=first, desc=what, unit=unit, delay=delay) as bar:
+    with _bars()(total=total, initial=first, desc=what, unit=unit, delay=delay) as bar:
 
         def report(done: int, total: int) -> None:
             if total != bar.total:  # an estimate may get better
@@ -80,7 +79,15 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
 def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:
     """The items, of which nobody knows how many there are; after two seconds their count appears where someone watches,
     from one process alone."""
-    from tqdm.auto import tqdm
-
     hidden = bool(int(os.environ.get("RANK", "0"))) or not watched()
-    yield from tqdm(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)
+    yield from _bars()(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)
+
+
+def _bars() -> Any:
+    """tqdm's bar of a notebook where its widgets are installed, else that of a terminal, without a warning of it."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm

@@ -22,8 +22,8 @@ from analysis.paper.tables import save_table
 
 # %% [markdown]
 # ## Each statement, what it assumes, and what a check found
-# A check with random draws refutes a true statement with a chance of 1e-6. `claimed` is what this project says of the
-# statement, `found` what the check says; `where` is the function that computes it.
+# A check with random draws refutes a true statement with a chance of $10^{-6}$. `claimed` is what this project says of
+# the statement, `found` what the check says; `where` is the function that computes it.
 
 # %%
 pd.set_option("display.max_colwidth", None, "display.max_rows", None)
@@ -44,5 +44,6 @@ found[["name", "source", "proof", "tests"]]
 # %%
 metrics = {"statements": found.to_dict("records"), "refuted": int((~found["found"]).sum())}
 assert (found["claimed"] == found["found"]).all(), found.loc[found["claimed"] != found["found"], "name"].tolist()
+print(f"In numbers: {len(found)} statements, {metrics['refuted']} of them refuted, as claimed.")
 assert {"poster"} <= set(found.loc[~found["found"], "source"])
 write_metrics(out, metrics)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Is the law of a random direction's alignment what simulation finds?
 #
-# **Question.** Is the alignment U = <e, f> of a random direction f in R^n distributed as the poster's integrand says?
-# And with which n?
+# **Question.** Is the alignment $U = \langle e, f \rangle$ of a random direction $f \in \mathbb{R}^n$ distributed as
+# the poster's integrand says? And with which $n$?
 
 # %% tags=["parameters"]
 out: str = "results/01_alignment_law"  # folder for figures, tables and metrics.json
@@ -27,17 +27,18 @@ from analysis.plots.style import make_figure
 
 # %% [markdown]
 # ## What does the law look like?
-# (1 + U) / 2 has a Beta((n - 1) / 2, (n - 1) / 2) distribution.
+# $\frac{1 + U}{2}$ has a $\mathrm{Beta}\left(\frac{n - 1}{2}, \frac{n - 1}{2}\right)$ distribution.
 
 # %%
 make_figure(law.law, out)
 
 # %% [markdown]
-# It has two atoms for n = 1, the arcsine law for n = 2, is uniform for n = 3, and then a bell of width 1/sqrt(n).
+# For $n = 1$ it has two atoms. For $n = 2$ it is the arcsine law, for $n = 3$ it is uniform, and from there on a bell
+# of width $1/\sqrt{n}$.
 #
 # ## Do drawn directions follow it?
-# Directions are normalised normal vectors in n = 1, 2, 4, ... dimensions. How often U exceeds seven quantiles is held
-# against the exact probability. The printed integrand with h2 = n is the law in n + 1 dimensions.
+# Directions are normalised normal vectors in $n = 1, 2, 4, \dots$ dimensions. How often $U$ exceeds seven quantiles is
+# held against the exact probability. The printed integrand with $h_2 = n$ is the law in $n + 1$ dimensions.
 
 # %%
 table = count_alignments(2 ** np.arange(int(np.log2(largest_n)) + 1), draws, np.random.default_rng(seed))
@@ -45,7 +46,7 @@ save_data(table.assign(false_alarm=false_alarm), out, "simulation")
 make_figure(law.simulation, out)
 
 # %% [markdown]
-# The counts agree with the law in n dimensions at every threshold.
+# The counts agree with the law in $n$ dimensions at every threshold.
 #
 # ## Which dimensions does the simulation tell apart?
 # The smallest p-value of an exact binomial test in each dimension, times the number of tests.
@@ -56,10 +57,10 @@ save_table(smallest, out, "p_values")
 smallest
 
 # %% [markdown]
-# **Answer.** Yes, with n the dimension of the space. The printed integrand is the law in n + 1 dimensions and is
-# refuted where n is small.
+# **Answer.** Yes, with $n$ the dimension of the space. The printed integrand is the law in $n + 1$ dimensions and is
+# refuted where $n$ is small.
 #
-# The two differ by about 0.12/n, so that telling them apart takes a number of directions that grows with n squared.
+# The two differ by about $0.12/n$, so that telling them apart takes a number of directions that grows with $n^2$.
 
 # %%
 metrics = {
@@ -68,6 +69,8 @@ metrics = {
     "tests": len(table),
     "draws": draws,
 }
+print(f"In numbers: {len(table)} thresholds, smallest p-value times their number {metrics['smallest_p_value']:.2g}.")
+print(f"The printed integrand is refuted up to n = {metrics['printed_refuted_up_to_n']}.")
 assert metrics["smallest_p_value"] > false_alarm
 assert metrics["printed_refuted_up_to_n"] >= 2
 write_metrics(out, metrics)

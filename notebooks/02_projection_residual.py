@@ -1,9 +1,10 @@
 # %% [markdown]
 # # In which space is the residual perpendicular to the projection?
 #
-# **Question.** Least squares makes the residual r = z - cM perpendicular to the projection p = cM in **sample space**,
-# column by column; the poster's bound needs it in **embedding space**, sample by sample. Which of the two holds for
-# least squares, ridge, least absolute deviations (the poster's L1 term), and M trained jointly with a direction F?
+# **Question.** Least squares makes the residual $r = z - cM$ perpendicular to the projection $p = cM$ in **sample
+# space**, column by column; the poster's bound needs it in **embedding space**, sample by sample. Which of the two
+# holds for least squares, ridge, least absolute deviations (the poster's $L_1$ term), and $M$ trained jointly with a
+# direction $F$?
 
 # %% tags=["parameters"]
 out: str = "results/02_projection_residual"  # folder for figures, tables and metrics.json
@@ -51,8 +52,8 @@ print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 
 # %% [markdown]
 # ## Which identities does each fit keep?
-# The joint fit uses the best direction there is, F = r/|r|; for a fixed F its M fits what F leaves, Z - gamma F. Least
-# absolute deviations are fitted to the first coordinates of the target.
+# The joint fit uses the best direction there is, $F = r/|r|$. For a fixed $F$ its $M$ fits what $F$ leaves,
+# $Z - \gamma F$. Least absolute deviations are fitted to the first coordinates of the target.
 
 # %%
 squares = decompose(C, Z)
@@ -78,27 +79,31 @@ save_data(drawn.assign(identity=drawn["identity"].map(labels), size=drawn["size"
 make_figure(figures.identities, out)
 
 # %% [markdown]
-# In sample space the identities hold to rounding for least squares, and with their own right-hand sides for the others.
+# In sample space the identities of least squares, $C^\top R = 0$ and $P^\top R = 0$, hold to rounding. The other fits
+# have identities of their own, such as $C^\top R = \lambda M$ of ridge, which hold as well.
 #
-# ## Are p and r of one sample perpendicular?
+# ## Are $p$ and $r$ of one sample perpendicular?
 # The angle between them in embedding space, held out (leave one out) as well as in sample.
 
 # %%
 cosines = {name: fit.cosine for name, fit in fits.items()}
 cosines["least squares, held out"] = squares.leave_one_out_cosine
 again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(3)])  # refitted
+print(f"In numbers: C'R of least squares is {squares.condition_residual:.0e}; M moves by {joint.projection_gap:.3f};")
+print(f"the mean square of cos(p, r) is {squares.summary()['cosine_rms'] ** 2:.5f}, by chance {1 / Z.shape[1]:.5f}.")
 save_data(figures.density(cosines), out, "angles")
 save_data(figures.spectrum(fits), out, "spectra")
 make_figure(figures.angles_and_spectrum, out)
 
 # %% [markdown]
-# Their cosine is of the order of that of two random directions (`chance_rms` = 1/sqrt(d)), and larger where the
+# Their cosine is of the order of that of two random directions (`chance_rms`, $1/\sqrt{d}$), and larger where the
 # residual lives in fewer dimensions (`effective_dimension`). Ridge tilts the residual towards the projection.
 #
-# **Answer.** In sample space alone: the identities are exact, and none of them makes p and r of one sample
-# perpendicular. Joint training moves M away from the projection by what M can absorb of F.
+# **Answer.** In sample space alone: the identities are exact, and none of them makes $p$ and $r$ of one sample
+# perpendicular. Joint training moves $M$ away from the projection by what $M$ can absorb of $F$.
 #
-# M cannot reach the residual itself. Its rows scaled to unit length are no longer perpendicular to C, and M moves.
+# The residual itself is out of reach of $M$, as it is perpendicular to $C$. Its rows scaled to unit length are not, and
+# these are what $F$ is: so $M$ moves.
 
 # %%
 summaries = {name: fit.summary() for name, fit in fits.items()}

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Is the printed bound a lower bound?
 #
-# **Question.** Is P(U >= beta) a lower bound for P(cos(z, zhat) >= alpha) if F(c) is random? And in which of three
-# dimensions: n = d + 1 (printed), n = d (sphere), or n = d - 1 (complement)?
+# **Question.** Is $P(U \ge \beta)$ a lower bound for $P(\cos(z, \hat z) \ge \alpha)$ if $F(c)$ is random? And in which
+# of three dimensions: $n = d + 1$ (printed), $n = d$ (sphere), or $n = d - 1$ (complement)?
 
 # %% tags=["parameters"]
 out: str = "results/03_cosine_bound"  # folder for figures, tables and metrics.json
@@ -36,9 +36,10 @@ refuse_unless(d >= 2, "d", d, "at least 2")
 refuse_unless(0 < s < 1 and gamma > 0, "s, gamma", f"{s}, {gamma}", "s more than 0 and less than 1, gamma more than 0")
 
 # %% [markdown]
-# ## What if F is kept perpendicular to cM?
-# p = cM is perpendicular to z - p, and f is uniform among the directions perpendicular to p. The levels alpha are
-# spread over what can occur, the printed formula's worst beta among them.
+# ## What if $F$ is kept perpendicular to $cM$?
+# The translation is $\hat z = p + \gamma f$ with $p = cM$ and $f = F(c)$. Here $p$ is perpendicular to $z - p$, and $f$
+# is uniform among the directions perpendicular to $p$. The levels $\alpha$ are spread over what can occur, the printed
+# formula's worst $\beta$ among them.
 
 # %%
 z, p = np.eye(d)[0], np.zeros(d)
@@ -57,13 +58,13 @@ save_table(table, out, "orthogonal")
 make_figure(figures.orthogonal, out)
 
 # %% [markdown]
-# P(U >= beta) is then exact in dimension d - 1. The printed formula promises too much wherever beta < 0, and this
-# excess falls like 1/d.
+# $P(U \ge \beta)$ is then exact in dimension $d - 1$. The printed formula promises too much wherever $\beta < 0$, and
+# this excess falls like $1/d$.
 #
-# ## And if it is not, as the poster's F is not?
-# p is still perpendicular to z - p, but f is uniform on the whole sphere. What f has along p changes the length of
-# zhat, and in many dimensions the cosine spreads kappa times as much as u alone says. "exact" is the integral over that
-# component.
+# ## What if $F$ is anywhere on the sphere, as the poster's is?
+# $p$ is still perpendicular to $z - p$, but $f$ is uniform on the whole sphere. What $f$ has along $p$ changes the
+# length of $\hat z$, and in many dimensions the cosine spreads $\kappa$ times as much as the alignment $u$ alone says.
+# "exact" is the integral over that component.
 
 # %%
 free = count_cosines(p, z, gamma, alphas, draws, rng)
@@ -85,11 +86,12 @@ overstated
 make_figure(figures.uniform, out)
 
 # %% [markdown]
-# No dimension is right then, and more dimensions do not help: with beta = x / sqrt(d) the three formulas tend to
-# Phi(-x), the probability to Phi(-x / kappa). The longer p, the larger the excess that remains.
+# No dimension is right then, and more dimensions do not help: with $\beta = x/\sqrt{d}$ the three formulas tend to
+# $\Phi(-x)$, the probability to $\Phi(-x/\kappa)$. The longer $p$, the larger the excess that remains.
 #
-# ## And where p leans?
-# p is turned by `tilt` in the plane of z, so that it is not perpendicular to z - p. f is anywhere on the sphere.
+# ## What if $p$ leans?
+# $p$ is turned by `tilt` in the plane of $z$, so that it is not perpendicular to $z - p$. $f$ is anywhere on the
+# sphere.
 
 # %%
 angle = np.arccos(s) + tilt
@@ -101,13 +103,15 @@ general, orthogonal = bound.general_probability(span, *tilted[:2], gamma, d), bo
 p_general = p_values(leaning, general.probability)
 save_data(leaning.assign(**{"general, exact": general.probability, "complement": orthogonal}), out, "general")
 make_figure(figures.general, out)
+print(f"In numbers: at d = {d} the printed formula promises {worst.amount:.3f} too much where F is perpendicular.")
+print(f"Where it is not and |p| = .8, {overstated[0.8].iloc[-1]:.4f} at d = 4096, and {remaining[1]:.4f} as d grows.")
 
 # %% [markdown]
 # The orthogonal formula is then off by more still, and the general one stays exact.
 #
-# **Answer.** No. With F kept perpendicular to cM it uses d + 1 dimensions where d - 1 is exact, an excess that falls
-# like 1/d. With F anywhere on the sphere, as on the poster, no dimension is right, and the excess does not vanish as d
-# grows. There, and where p leans, an integral over one variable is exact.
+# **Answer.** No. With $F$ kept perpendicular to $cM$ it uses $d + 1$ dimensions where $d - 1$ is exact, and promises
+# too much by an amount that falls like $1/d$. With $F$ anywhere on the sphere, as on the poster, no dimension is right,
+# and the excess does not vanish as $d$ grows. There, and where $p$ leans, an integral over one variable is exact.
 
 # %%
 below = bound.cosine(np.linspace(-1, 0, 401), s, gamma)  # beta < 0

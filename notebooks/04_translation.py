@@ -2,8 +2,8 @@
 # # Does the poster's translator beat maps that need no network?
 #
 # **Question.** On real pairs, split so that no variant of a test item was seen in training, on both routes and over
-# several seeds: how does `zhat = c M + gamma F(c)` compare with predictions that need no network? And what does F add
-# to a map that was fitted without it?
+# several seeds: how does $\hat z = cM + \gamma F(c)$ compare with predictions that need no network? And what does $F$
+# add to a map that was fitted without it?
 
 # %% tags=["parameters"]
 out: str = "results/04_translation"  # folder for figures, tables and metrics.json
@@ -34,13 +34,15 @@ from analysis.translators import SIMPLE, not_applicable
 
 # %% [markdown]
 # ## How high are the cosines?
-# Every method is fitted on the training part; a ridge penalty, and the gamma of the last row, are chosen on the
-# validation part; what is printed is the test part. "Best gamma" keeps the trained parts and changes gamma alone;
-# "ridge + best gamma F" asks what the trained F adds to a map that was fitted without it.
+# Every method is fitted on the training part. A ridge penalty, and the $\gamma$ of the last row, are chosen on the
+# validation part. What is printed is the test part. The **floor** is the cosine of the training targets' mean, whatever
+# the input. **Skill** is the share of the way from the floor to the ceiling, or to 1 where none is known. **Centered**
+# scores rank by what is left of each vector less that mean. "Best gamma" keeps the trained parts and changes $\gamma$
+# alone; "ridge + best gamma F" asks what the trained $F$ adds to a map that was fitted without it.
 #
-# By one DDIM step, through which it was trained, the poster's F(c) is a conditional mean; by 50 it is a sample. M fits
-# what F leaves after the steps that it was trained through, and through 50 a training takes 15 to 20 times as long. So
-# the row of 50 steps is trained by the noise term alone, and its M is the ridge map.
+# By one DDIM step, through which it was trained, the poster's $F(c)$ is a conditional mean; by 50 it is a sample. $M$
+# fits what $F$ leaves after the steps that it was trained through, and through 50 a training takes 15 to 20 times as
+# long. So the row of 50 steps is trained by the noise term alone, and its $M$ is the ridge map.
 
 # %%
 data, path = load_pairs(pairs)
@@ -56,9 +58,9 @@ table.round(3)
 make_figure(figures.cosine, out)
 
 # %% [markdown]
-# Every cosine is read above the floor (the training mean, whatever the input), and below the ceiling where the pair set
-# says that an item's targets are independent: names and aliases are not, and have none. The poster's translator,
-# trained this long, is below the ridge map.
+# A cosine says something only above the floor. The **ceiling**, $\sqrt{E\langle z, z' \rangle}$ over two targets of one
+# item, bounds every expected cosine where the pair set says that these are independent. Names and aliases are not, and
+# have none. The poster's translator, trained this long, is below the ridge map.
 #
 # ## Is a higher cosine a better ranking?
 
@@ -66,12 +68,13 @@ make_figure(figures.cosine, out)
 make_figure(figures.cosine_recall, out)
 
 # %% [markdown]
-# It is not: text to image, ridge has the highest cosine and Procrustes the highest recall.
+# It is not: text to image, ridge has the higher cosine and Procrustes the higher recall.
 #
 # ## What is certified of each trained translator?
 # With 95% confidence, the share of the items that reaches the median cosine which the ridge map has on the validation
-# part. Of pairs, one a group: the share that does, the bound's value for it, with kappa, how many times more the cosine
-# of a uniform direction spreads than the bound takes, and whether F does at least as well as a random direction.
+# part. Then, of one pair a group, four numbers: the share that reaches it; the bound's value for that share; $\kappa$,
+# how many times more the cosine of a uniform direction spreads than the bound takes; and whether $F$ does at least as
+# well as a random direction.
 
 # %%
 save_table(certificates, out, "certificates")
@@ -79,14 +82,14 @@ claimed = certificates["dominance"].eq("supported") & (certificates["bound"] < c
 certificates.round(3)
 
 # %% [markdown]
-# F does at least as well as a random direction, at the nine deciles that are tested, and the bound promises less than
+# $F$ does at least as well as a random direction, at the nine deciles that are tested, and the bound promises less than
 # is observed.
 #
 # ## What does gamma do to the trained parts?
-# The mean test cosine as gamma grows from 0, the linear part, past the 1 of the poster. Below it, the trained M beside
-# the best response to F, the linear map with the least squared error of z - F(c): alone, and their cosine `agreement`.
-# And how often alpha is reached: `observed`; by a `uniform` direction; and by one that has no more of F than the
-# measured part w along the training mean, and is random otherwise (`about_mean`).
+# The figure: the mean test cosine as $\gamma$ grows from 0, the linear part, past the 1 of the poster. The table: the
+# trained $M$ beside the best response to $F$, the linear map with the least squared error of $z - F(c)$; the cosine of
+# each alone, and their `agreement`. And how often $\alpha$ is reached: `observed`; by a `uniform` direction; and by one
+# that has no more of $F$ than the measured part $w$ along the training mean, and is random otherwise (`about_mean`).
 
 # %%
 save_data(curve, out, "gamma_curve")
@@ -96,14 +99,18 @@ gap = parts[["uniform", "about_mean"]].sub(parts["observed"], axis=0).abs().mean
 long = {"F does as well as a random direction, and the bound promises less than is observed": claimed.all()}
 long |= {"the mean explains more than a uniform direction": gap["about_mean"] < gap["uniform"]}
 long |= {"the trained M is near the best response to F": (parts["agreement"] > 0.8).all()}
+told = table.pivot(index="route", columns="method", values="cosine").filter(
+    ["ridge", "ridge + best gamma F", "poster, 1 step"]
+)
+print("In numbers, the cosines:", told.round(4).to_string(), "", sep="\n")
 parts.round(3)
 
 # %% [markdown]
-# The trained M alone has a negative cosine, and so has the best response to F, to which it is near: a unit F is longer
-# than the conditional mean, and M takes away what is too much. The bound's uniform direction says nothing of such an F;
-# its part along the training mean explains about half of what is observed, or more.
+# The trained $M$ alone has a negative cosine, and so has the best response to $F$, to which it is near: a unit $F$ is
+# longer than the conditional mean, and $M$ takes away what is too much. A uniform direction, as the bound has it, is no
+# description of such an $F$. Its part along the training mean explains about half of what is observed, or more.
 #
-# **Answer.** Not after short trainings: the ridge map has the higher cosine, and the trained F, at its best length,
+# **Answer.** Not after short trainings: the ridge map has the higher cosine, and the trained $F$, at its best length,
 # adds about a thousandth to it.
 
 # %%

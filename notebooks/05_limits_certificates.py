@@ -2,7 +2,7 @@
 # # What is guaranteed on held-out pairs?
 #
 # **Question.** How good can a translation be, how good is a constant, and what does sampling cost? And what do held-out
-# pairs guarantee of three directions F: a learned one, a random one, and the learned one turned round?
+# pairs guarantee of three directions $F$: a learned one, a random one, and the learned one turned round?
 
 # %% tags=["parameters"]
 out: str = "results/05_limits_certificates"  # folder for figures, tables and metrics.json
@@ -38,8 +38,11 @@ from analysis.translators.certify import largest_in
 
 # %% [markdown]
 # ## Where do baselines lie between floor and ceiling?
-# The split is by group. Baselines are fitted on one row a target; items with several targets repeat their condition.
-# Intervals are over groups. There is a ceiling where an item's targets are independent of each other.
+# The **floor** is the cosine of the training targets' mean, whatever the input. The **ceiling**,
+# $\sqrt{E\langle z, z' \rangle}$ over two targets of one item, bounds every expected cosine where these are independent
+# of each other. **Skill** is the share of the way from the floor to the ceiling, or to 1 where none is known. The split
+# is by group, and so are the intervals. Baselines are fitted on one row a target; an item with several repeats its
+# condition.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -71,7 +74,8 @@ if bracket is not None:
 # Every cosine belongs between its floor and its ceiling: the constant mean is the floor, and ridge lies above it.
 #
 # ## What does sampling cost?
-# A perfect sampler of p(z|c) for one condition in the same dimension, whose mean has a length m in closed form.
+# A perfect sampler of $p(z \mid c)$ for one condition in the same dimension, whose mean has a length $m$ in closed
+# form.
 
 # %%
 m, law = experiment.perfect_sampler(d, 0.7, confidence, rng)
@@ -79,11 +83,11 @@ save_data(law.assign(length=m), out, "sampling")
 make_figure(figures.sampling, out)
 
 # %% [markdown]
-# One perfect sample scores m^2 where the conditional mean scores m.
+# One perfect sample scores $m^2$ where the conditional mean scores $m$.
 #
 # ## What do certificates say of three directions?
-# The projection is ridge. The learned F predicts its residual from random features, scaled to unit length. The cosine
-# alpha was chosen without these pairs: a level that is read off them, such as their median, could not be certified.
+# The projection is ridge. The learned $F$ predicts its residual from random features, scaled to unit length. The cosine
+# $\alpha$ was chosen without these pairs: a level that is read off them, such as their median, could not be certified.
 
 # %%
 p, directions = translators["ridge"].translate(held.c), experiment.three_directions(held, features, rng)
@@ -134,6 +138,8 @@ metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "samplin
 metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
 metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": tested.fillna(0).to_dict("index")}
 metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
+for name, x in said.items():
+    print(f"In numbers: {name} F, {level:.2f} reached by {x['items'].limit:.1%} at least, premise {verdicts[name]}.")
 assert pairs or bracket.high.value < bracket.low.value + 0.01
 assert (law["value"] - law["law"]).abs().max() < 0.02 and abs(scores["constant mean"].skill.value) < near
 metrics["findings"] = established(true, not pairs or is_openmoji(data))

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Which weight of the residual pays, and what does it cost at most?
 #
-# **Question.** When does the residual of zhat = p + gamma F(c) help, and which gamma is best? And what does gamma = 1
-# cost?
+# **Question.** When does the residual of $\hat z = p + \gamma F(c)$ help, and which $\gamma$ is best? And what does
+# $\gamma = 1$ cost?
 
 # %% tags=["parameters"]
 out: str = "results/06_gamma"  # folder for figures, tables and metrics.json
@@ -33,9 +33,9 @@ from analysis.theory.gamma import guaranteed_level
 
 # %% [markdown]
 # ## Translators
-# A ridge map p = cM and several directions F. `learned` predicts its residual from random features. `mean` is the
-# direction of E[z|c] - p, known for synthetic pairs. `sample` is another target of the same item, where all have one:
-# for synthetic pairs what a perfect sampler of p(z|c) returns, for real ones better than that, as it knows the item.
+# A ridge map $p = cM$ and several directions $F$. `learned` predicts its residual from random features. `mean` is the
+# direction of $E[z \mid c] - p$, known for synthetic pairs. `sample` is another target of the same item, where all have
+# one: for synthetic pairs what a perfect sampler of $p(z \mid c)$ returns, for real ones better, as it knows the item.
 # `random` is chance. A run that was trained on these pairs is marked on its own test part.
 
 # %%
@@ -51,8 +51,10 @@ print(f"{len(data):,} items; rows: {', '.join(f'{name} {len(part.c):,}' for name
 
 # %% [markdown]
 # ## Which gamma is best?
-# gamma is chosen on the validation rows, whole groups at a time, and evaluated on the test rows. gamma* = rho u is read
-# off the phase diagram at the test means of s and u; `general` takes the angles between p, f and z as they are.
+# Let $s = |p|$ be the length of the projection, $\rho = \sqrt{1 - s^2}$ that of the residual, and $u$ the alignment of
+# $F$ with it. $\gamma$ is chosen on the validation rows, whole groups at a time, and evaluated on the test rows.
+# $\gamma^* = \rho u$ is read off the phase diagram at the test means of $s$ and $u$; `general` takes the angles between
+# $p$, $f$ and $z$ as they are.
 
 # %%
 table, curve, gain, calibrations = weights.measure(translators, held, test, confidence)
@@ -67,12 +69,12 @@ save_data(table.assign(d=d, delta=delta, pairs=len(test.z)), out, "weights")
 make_figure(figures.phase, out)
 
 # %% [markdown]
-# A mark above the line of a gamma says that this gamma beats gamma = 0, if p, r and f are perpendicular. Where they are
-# not, an open mark: the orthogonal translator of the same directions, which the diagram judges right, with
-# `weight_equal` for gamma = 1.
+# A mark above the line of a $\gamma$ says that this $\gamma$ beats $\gamma = 0$, if $p$, $r$ and $f$ are perpendicular.
+# Where they are not, there is an open mark as well: of the translator that has the same directions made perpendicular,
+# and scores the same. It stands where the diagram judges it right, with `weight_equal` in the place of $\gamma = 1$.
 #
 # ## How does the cosine change with gamma?
-# Shaded: the interval of the mean over groups. Marks: the calibrated gamma.
+# Shaded: the interval of the mean over groups. Marks: the calibrated $\gamma$.
 
 # %%
 save_data(curve, out, "curve")
@@ -80,23 +82,25 @@ save_data(gain, out, "gain")
 make_figure(figures.curves, out)
 
 # %% [markdown]
-# A small calibrated gamma never harms the rows that it has seen, and the lower limit says what is sure of new ones.
+# The calibrated $\gamma$ never harms the rows that it was chosen on, and the lower limit says what is sure of new ones.
 #
-# ## What does the bound guarantee, and what can gamma = 1 reach?
-# A mark below the dotted line: gamma = 1 is worse than gamma = 0.
+# ## What does the bound guarantee, and what can $\gamma = 1$ reach?
+# A mark below the dotted line: $\gamma = 1$ is worse than $\gamma = 0$.
 
 # %%
 s = float(table["s"][0])
 fixed = weights.fixed_weights(translators["random F"], test, s, delta)
 make_figure(figures.guarantee, out)
+told = table.set_index("name")[["best", "cosine_0", "cosine_calibrated", "cosine_1"]]
+print("In numbers: gamma* = rho u, and the cosine at 0, at the calibrated gamma and at 1", told.round(3), "", sep="\n")
 fixed
 
 # %% [markdown]
-# The level guaranteed for a random direction only falls as gamma grows. At gamma = 1 even the residual's own direction
-# scores (s^2 + rho) / sqrt(s^2 + 1), less than the linear part alone where s is large.
+# The level guaranteed for a random direction only falls as $\gamma$ grows. At $\gamma = 1$ even the residual's own
+# direction scores $(s^2 + \rho)/\sqrt{s^2 + 1}$, less than the linear part alone where $s$ is large.
 #
-# **Answer.** In the orthogonal geometry the residual helps up to twice rho u and a little more, and rho u is best.
-# gamma = 1 asks for an alignment that few directions have; below it, the residual makes the linear map worse.
+# **Answer.** In the orthogonal geometry $\gamma = \rho u$ is best, and the residual helps up to twice that and a little
+# more. $\gamma = 1$ asks for an alignment that few directions have; with less, the residual makes the linear map worse.
 
 # %%
 named, levels = table.set_index("name"), guaranteed_level(delta, s, weights.GAMMAS, d)

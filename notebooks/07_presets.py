@@ -32,9 +32,12 @@ from analysis.plots.style import make_figure
 # %% [markdown]
 # ## How good is every method?
 # Every method is given the training and the validation part, and chooses what it has to choose there; `calibrated` is
-# fitted by each of its goals. What is printed is the test part. `own` is the recall of what a method adds to the mean
-# or, of `calibrated`, that of `rank`. `ranked` is the same of `calibrated`; of a rival it is the best of six rankings:
-# plain, centered and own, each with and without a correction for hubs.
+# fitted by each of its goals. What is printed is the test part. The **floor** is the cosine of the training targets'
+# mean, whatever the input. **Skill** is the share of the way from the floor to the ceiling, or to 1 where none is
+# known. **Centered** scores rank by what is left of each vector less that mean. `own` is the recall by the ranking of
+# `modtrans rank`: of `calibrated` by a map of its own, of any other by what its translation adds to the mean. `ranked`
+# is the same of `calibrated`; of a rival it is the best of six rankings: plain, centered and own, each with and without
+# a correction for hubs.
 
 # %%
 data, path = load_pairs(pairs)
@@ -50,14 +53,14 @@ table.round(3)
 make_figure(front, out)
 
 # %% [markdown]
-# Full dots are `calibrated`, its goals joined, open ones its rivals: what lies to the right of the line and above it
-# would be better in both scores.
+# Full dots are `calibrated`, its goals joined by a line; open ones are its rivals. What lay to the right of the line
+# and above it would be better in both scores.
 #
 # ## Is `calibrated` ahead of each rival?
-# Both translate the same test items, and the interval of their mean difference is over groups of items, for all points
-# and rivals together. Splits share items, so that more of them make no narrower interval: the margin is the mean of
-# theirs. In the cosine each rival meets the point of the best cosine. In the ranking it meets the one that ranks best
-# of those that give up at most .01 of the rival's cosine.
+# Both translate the same test items. The interval of their mean difference is over groups of items, and holds for all
+# points and rivals together. Splits share items, so that more of them make no narrower interval: the margin is the mean
+# of theirs. In the cosine a rival is compared with the point of the best cosine. In the ranking it is compared with the
+# point that ranks best of those that give up at most .01 of the rival's cosine.
 
 # %%
 judged = duels(gains)
@@ -81,6 +84,8 @@ ranks, found = "ranked_recall_at_1", {}
 for route, rows in metrics["routes"].items():
     points = [rows[f"calibrated, {goal}"] for goal in GOALS]
     assert len({point[ranks] for point in points}) == 1, "a goal is of the vector, not of the ranking"
+    by_goal = ", ".join(f"{goal} {point['cosine']:.3f}" for goal, point in zip(GOALS, points, strict=True))
+    print(f"In numbers: {route}, cosine by goal {by_goal}; ranked recall@1 {points[0][ranks]:.3f} by all.")
     found[f"{route}: it beats the mean"] = points[0]["cosine"] > rows["constant mean"]["cosine"]
     found[f"{route}: bending does not harm the cosine"] = points[0]["cosine"] > rows["ridge"]["cosine"] - 0.01
     found[f"{route}: it ranks better than ridge"] = gallery < 500 or points[0][ranks] > rows["ridge"][ranks]

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Whose are the published numbers, and how many steps does a sample need?
 #
-# **Question.** The authors' published code divides the sampled vector by its norm over the whole batch: what is left
-# of F in the cosine that a batch is scored with? And how many DDIM steps does a translation need, where the network
+# **Question.** The authors' published code divides the sampled vector by its norm over the whole batch: what is left of
+# $F$ in the cosine that a batch is scored with? And how many DDIM steps does a translation need, where the network
 # predicts the noise, the clean vector or the velocity?
 
 # %% tags=["parameters"]
@@ -40,8 +40,9 @@ from modtrans_core import preset
 # %% [markdown]
 # ## What does the released code's cosine measure?
 # The preset `released` in a smaller size: every difference between the poster and its code is there, the network is
-# narrower and the samplers are shorter. The same weights are then evaluated in batches of several sizes, where
-# |F(c)| is about 1/sqrt(B), and row by row, where it is 1.
+# narrower and the samplers are shorter. The same weights are then evaluated in batches of several sizes $B$, where
+# $|F(c)|$ is about $1/\sqrt{B}$, and row by row, where it is 1. Centered recall ranks by what is left of each vector
+# less the mean of the training targets.
 
 # %%
 (data, path), route = load_pairs(pairs), (source, target)
@@ -57,13 +58,13 @@ table.round(4)
 make_figure(batch_sizes, out)
 
 # %% [markdown]
-# In large batches the score is the linear map's. Given one row at a time the same weights are another model, in which F
-# has length 1.
+# In large batches the score is the linear map's. Given one row at a time the same weights are another model, in which
+# $F$ has length 1.
 #
 # ## How many steps does a sample need?
-# The noise term is trained alone, M stays the ridge map: what changes with the number of steps is the sampler. Each
-# network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose M is fitted to
-# what F leaves after the preset's one step; its curve is of the sampler and of that fit together.
+# The noise term is trained alone and $M$ stays the ridge map, so that nothing but the sampler changes with the number
+# of steps. Each network is trained on the error of what it predicts. `v, joint` is the poster's own training, whose $M$
+# is fitted to what $F$ leaves after the preset's one step: its curve shows the sampler and that fit together.
 
 # %%
 configs = trainings(preset("poster", {"width": width, "train.steps": train_steps}))
@@ -77,7 +78,7 @@ make_figure(steps_whole, out)
 
 # %% [markdown]
 # One step is a function of the condition, the conditional mean; many are a sample, which has a lower cosine.
-# `agreement` is the cosine of two samples of one condition: near 1, F is a function of the condition.
+# `agreement` is the cosine of two samples of one condition: near 1, $F$ is a function of the condition.
 #
 # ## Which number would one choose?
 # The fewest steps that lose less than .002 cosine against the best number, both chosen on the validation part, and
@@ -86,12 +87,17 @@ make_figure(steps_whole, out)
 # %%
 chosen = fewest_steps(measured)
 save_table(chosen, out, "fewest_steps")
+whole = batches[batches["batch"] == batches["batch"].max()]
+curve = measured.query("translation == 'F' and part == 'test' and trained == 'v'").groupby("steps")["cosine"].mean()
+moved = whole["difference"].abs().max()
+print(f"In numbers: in batches of {whole['batch'].max():.0f}, F moves the cosine by {moved:.4f} at most.")
+print(f"Where the network predicts the velocity, F has cosine {curve[1]:.3f} by 1 step and {curve[100]:.3f} by 100.")
 chosen.round(4)
 
 # %% [markdown]
 # Of networks that are trained equally long, those that predict the noise have the lowest cosine.
 #
-# **Answer.** The published code's scores are those of its linear map: in a large batch F is nearly gone. Where the
+# **Answer.** The published code's scores are those of its linear map: in a large batch $F$ is nearly gone. Where the
 # network predicts the velocity, one step has a higher cosine than many.
 
 # %%

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What is F good for?
 #
-# **Question.** The preset `calibrated` translates by the conditional mean m(c) alone, whose length should be the cosine
-# to expect: does that come true, item by item? And what do draws m + gamma F add, and does it take a trained F: a
-# better forecast, smaller sets that hold the target, a better list?
+# **Question.** The preset `calibrated` translates by the conditional mean $m(c)$ alone, whose length should be the
+# cosine to expect: does that come true, item by item? Do draws $m + \gamma F$ add a better forecast, smaller sets that
+# hold the target or a better list, and does $F$ have to be trained for it?
 
 # %% tags=["parameters"]
 out: str = "results/10_residual_role"  # folder for figures, tables and metrics.json
@@ -40,11 +40,12 @@ from analysis.plots.style import make_figure
 from analysis.theory.reliability import reliability
 
 # %% [markdown]
-# ## Laws of F behind one m
-# With E[z|c] = m and |z| = 1, E|z - m|^2 = 1 - |m|^2, so that gamma(c) = sqrt(1 - |m|^2), and the laws of the unit
-# vector F are compared behind the same m and the same gamma: isotropic; Gaussian, with the second moment of the
-# residuals' directions (what `draw` gives); residuals of training conditions near c; a DDIM; and flow matching, which
-# starts from the Gaussian law. The networks keep the step that is best on the validation pairs, which may be none.
+# ## Laws of $F$ added to one $m$
+# With $E[z \mid c] = m$ and $|z| = 1$, $E|z - m|^2 = 1 - |m|^2$, so that $\gamma(c) = \sqrt{1 - |m|^2}$. Five laws of
+# the unit vector $F$ are compared, with the same $m$ and the same $\gamma$: isotropic; Gaussian, with the second moment
+# of the residuals' directions (what `draw` gives); residuals of training conditions near $c$; a DDIM; and flow
+# matching, which starts from the Gaussian law. The networks keep the step that is best on the validation pairs, which
+# may be none.
 
 # %%
 work = partial(residual_role, draws=draws, share=share, items=items, landmarks=landmarks, steps=steps)
@@ -56,8 +57,8 @@ there, back = (found[0].laws["route"].iloc[0] for found in (roles, everything[1:
 cosines = pd.concat([role.cosines for role in roles], ignore_index=True)
 
 # %% [markdown]
-# ## Is the length of m the cosine to expect?
-# Test items in ten bins of equal size by |m|. An exact prediction lies on the diagonal.
+# ## Is the length of $m$ the cosine to expect?
+# Test items in ten bins of equal size by $|m|$. An exact prediction lies on the diagonal.
 
 # %%
 found = {
@@ -77,8 +78,9 @@ table.round(3)
 # It is: bins of the expected cosine lie near the diagonal, and items rank by it.
 #
 # ## Which translations may be used, and how good is each at least?
-# Those whose expected cosine is so high that, with confidence .95, at most the share `risk` of them misses alpha: the
-# less risk, the fewer are accepted. The floor of a translation is its expected cosine less a margin.
+# Those whose expected cosine is so high that, with confidence .95, at most the share `risk` of them misses $\alpha$.
+# The less risk, the fewer are accepted. How good each is at least (`floor`) is its expected cosine less a margin; it is
+# no constant's cosine, which is called the floor elsewhere.
 
 # %%
 selections, curves, use = which_usable(roles, alpha, risk, share)
@@ -93,10 +95,11 @@ use.round(3)
 # %% [markdown]
 # ## What do draws add, and what does training?
 # The energy score of the draws as a forecast, in all coordinates and in the 16 that vary most. The share of the gallery
-# in a set that holds the target with probability `share`: what is near enough to one of the K draws (probabilistic
-# conformal prediction). Recall of the best of K lists, K k nearest for m alone. Rankings and sets go by the direction
-# from the training mean. `lean` is |E F|^2, 0 where m is the mean of the draws; `kept`, the step of a training.
-# Beside OpenMoji stand pairs of which the residual has two opposite directions, each as likely: there F is needed.
+# in a set that holds the target with probability `share`: what is near enough to one of the $K$ draws (probabilistic
+# conformal prediction). The recall of $K$ lists of $k$ together; for $m$ alone, that of its $K k$ nearest. Rankings and
+# sets are centered: they go by the direction from the training mean. `lean` is $|E F|^2$, which is 0 where $m$ is the
+# mean of the draws; `kept` is the step of a training. Beside OpenMoji stand pairs whose residual has two opposite
+# directions, each as likely: there $F$ is needed.
 
 # %%
 everything += mirrored(min(seeds, 3), draws=draws, share=share)
@@ -107,8 +110,8 @@ make_figure(figures.draws, out)
 summary.round(4)
 
 # %% [markdown]
-# Draws are a far better forecast than m, and the Gaussian law is better than the isotropic one where targets vary
-# most. Training adds next to nothing: validation pairs stop it at its start or soon after. The sets and lists about m
+# Draws are a far better forecast than $m$, and the Gaussian law is better than the isotropic one where targets vary
+# most. Training adds next to nothing: validation pairs stop it at its start or soon after. The sets and lists about $m$
 # alone are the best, since draws blur both. On the mirrored pairs flow matching, trained in the same way, has the best
 # forecast and small sets.
 
@@ -118,12 +121,15 @@ metrics = {"laws": laws[there].T.to_dict(), "reliability": table.drop(columns="s
 metrics |= {"usable": use.mean().to_dict() | {"alpha": alpha, "risk": risk, "share": share}}
 metrics |= {"routes": nested(summary, "route", "law"), "differences": nested(apart, "route", "measure", "law")}
 metrics |= {"draws": draws, "seeds": seeds, "there": there, "back": back}
+energies = ", ".join(f"{law} {energy:.4f}" for law, energy in laws[there]["energy"].items())
+print(f"In numbers: {there}, the cosine of m is {laws[there].loc[MEAN, 'cosine']:.3f}.")
+print(f"Energy scores, of which less is better: {energies}.")
 apart.set_index(["route", "measure", "law"]).round(4)
 
 # %% [markdown]
-# **Answer.** F adds spread and nothing else. Draws are an honest forecast, to which training adds less than a hundredth
-# of its score; m alone has the better cosine, the smaller sets and the better lists. A trained F wins clearly where the
-# residual has two opposite directions, which is not seen in these embeddings.
+# **Answer.** $F$ adds spread and nothing else. Draws are an honest forecast, to which training adds less than a
+# hundredth of its score; $m$ alone has the better cosine, the smaller sets and the better lists. A trained $F$ wins
+# where the residual has two opposite directions, which is not seen in these embeddings.
 
 # %%
 for route in (there, back):

@@ -35,13 +35,13 @@ from modtrans_core import PairedEmbeddings
 
 # %% [markdown]
 # ## Which score finds what?
-# A translation is the mean of the targets and a deviation. The mean's part of a cosine is the same for every query: a
-# bonus for some items, which become **hubs**, named by many queries among their first ten. Centered: the mean is
-# subtracted on both sides, from the translation at its own length. `csls` and `inverted` lower an item by how near it
-# is to translations of training conditions, `dual` by how near it is to the test queries themselves: it is
-# **transductive**, and a query has another result beside other queries. `own` is what `calibrated` ranks by (`modtrans
-# rank`). The maps are fitted to the training part, the strength of a correction is chosen on the validation part. For
-# mAP variants in skin or gender are correct too; anti-hubs are the items that no query names.
+# A translation is the mean of the targets plus a deviation, $\hat z = \bar z + \delta$. The mean's part of an item's
+# score is the same for every query: a bonus for some items, which become **hubs**, named by many queries among their
+# first ten. **Centered** scores rank by what is left of each vector less that mean. `csls` and `inverted` lower an item
+# by how near it is to translations of training conditions, `dual` by how near it is to the test queries themselves: it
+# is **transductive**, and a query has another result beside other queries. `own` is what `calibrated` ranks by
+# (`modtrans rank`). The maps are fitted to the training part, the strength of a correction is chosen on the validation
+# part. For mAP variants in skin or gender are correct too; anti-hubs are the items that no query names.
 
 # %%
 told, both = partial(report, out, text="methods and scores"), [(source, target), (target, source)]
@@ -64,6 +64,8 @@ make_figure(recalls, out)
 # %%
 won = gains(found)
 save_table(won, out, "gains")
+for row in won.itertuples():
+    print(f"In numbers: {row.route}, {row.measure}: another score {row.of_score:+.3f}, another map {row.of_map:+.3f}.")
 won.round(3)
 
 # %% [markdown]
@@ -80,9 +82,9 @@ if drawable:
 
 # %% [markdown]
 # **Answer.** On the score. Any of these maps finds more by a corrected score than another map finds by cosine.
-# Centering is free and helps every map; a bank of training translations adds to it, and fewer items are never found.
-# `dual` needs the other queries; most of what it wins is won without them. Best of those that do not is `own`, a map
-# made for ranking together with its score.
+# Centering is free and helps every map. A bank of training translations adds to it, and leaves fewer items that no
+# query finds. `dual` needs the other queries, and most of what it wins is won without them. The best score that needs
+# no other queries is `own`, of a map made for ranking together with its score.
 
 # %%
 metrics = {"items": len(data), "seeds": seeds, "gallery": float(table["gallery"].iloc[0])}

@@ -36,10 +36,11 @@ from modtrans_core import PairedEmbeddings
 
 # %% [markdown]
 # ## What does it say?
-# The caption of a picture is the training caption whose embedding is nearest to the picture's translation. It is
-# scored as COCO's captions are, in percent, against all captions of the item. `ranking` is how the nearest is found.
-# Beside the maps stand a random training caption, the caption of the nearest training picture, for which nothing is
-# translated, and the ceiling: the training caption that is nearest to the item's own.
+# The caption of a picture is the training caption whose embedding is nearest to the picture's translation. It is scored
+# as COCO's captions are, in percent, against all captions of the item. `ranking` is how the nearest is found. Beside
+# the maps stand a random training caption, the caption of the nearest training picture, for which nothing is
+# translated, and the **ceiling**, here the training caption that is nearest to the item's own embedding. *Centered*:
+# ranked by what is left of each vector less the mean of the training targets.
 
 # %%
 path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
@@ -106,6 +107,7 @@ metrics |= {"tokens": runs["tokens"].iloc[0], "captioned": int(runs["items"].ilo
 metrics["kept"] = {name: float(best[name] / ceiling[name]) for name in captions.SCORES}
 metrics["classes"] = mended_by.set_index("method").to_dict("index") if data else {}
 metrics["prefix"] = {} if said is None else said.set_index("ranking")[[*captions.SCORES]].to_dict("index")
+print("In numbers: of the ceiling it keeps", ", ".join(f"{name} {kept:.0%}" for name, kept in metrics["kept"].items()))
 assert ((nothing < best) & (best < ceiling)).all(), "it lies between"
 other = not drawable or items or len(first.test.pairs) < 500  # what was found is of OpenMoji
 assert other or best["rouge_l"] > picture["rouge_l"], "it says more than the nearest picture's caption"

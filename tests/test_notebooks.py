@@ -12,14 +12,25 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
+from PIL import Image
 
 from analysis.paper import runner as notebooks
-from analysis.paper.twins import with_table, write_twin
+from analysis.paper.twins import figures, with_tables, write_twin
+from analysis.plots.figures import FIGURES
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TEXTS = sorted(FOLDER.glob("*.py"))
 IMPORT = re.compile(r"^(from \S+ )?import ", re.M)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+DEFINES = "20_your_own_translator"
+"""the one notebook with definitions of its own, which are what it shows"""
+MEANINGS = {
+    "floor": "cosine of the (training targets' mean|mean of the targets that)",
+    "ceiling": r"(\\sqrt\{E\\langle z, z' \\rangle\}|here the training caption)",
+    "skill": "share of the way from the floor to",
+    "centered": "less (that|the|a) mean",
+}
+"""term -> what stands in the sentence of a notebook that says what it means"""
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
@@ -52,23 +63,58 @@ def test_a_notebook_is_short_defines_nothing_and_ends_with_its_answer_and_what_a
     cells = jupytext.read(text).cells
     assert len(cells) <= 16 and max(len(cell.source.splitlines()) for cell in cells) <= 15
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    assert not any(isinstance(node, DEFINITIONS) for node in ast.walk(ast.parse(code)))
+    assert any(isinstance(node, DEFINITIONS) for node in ast.walk(ast.parse(code))) == (text.stem == DEFINES)
+    assert re.search(r'print\(f?"In numbers\W', code), "the answer's numbers are printed, computed from the results"
     answer, last = cells[-2:]
     assert "**Answer.** " in answer.source
     assert "assert " in last.source and last.source.splitlines()[-1].startswith("write_metrics(out, ")
 
 
-def test_the_readme_has_the_table_of_the_notebooks():
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_a_notebook_says_what_its_scores_mean_and_has_its_symbols_in_latex(text):
+    cells = [cell.source for cell in jupytext.read(text).cells if cell.cell_type == "markdown"]
+    whole = " ".join("\n".join(cells).split())
+    for term, meaning in MEANINGS.items():
+        if re.search(rf"\*\*?{term}\*", whole, re.I):
+            assert re.search(rf"\*\*?{term}\*\*?[^.]*{meaning}", whole, re.I), term
+    prose = re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$", "", whole)
+    assert not re.search(r"\b(sqrt|zhat|rho|kappa|beta|alpha|gamma\*?) ?[=(<]|\|[a-zA-Z]\||\^2", prose), prose
+
+
+def test_the_readme_has_the_gallery_and_the_table_of_the_notebooks_and_no_dead_link():
     readme = (FOLDER / "README.md").read_text()
-    assert with_table(readme, TEXTS) == readme, "run python -m analysis.paper.twins"
+    assert with_tables(readme, TEXTS) == readme, "run python -m analysis.paper.twins"
     for text in TEXTS:
         assert f"[{text.stem}]({text.stem}.ipynb)" in readme
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    assert len(links) > 2 * len(FIGURES) and all((FOLDER / link).is_file() for link in links)
+
+
+def test_each_figure_has_a_small_thumbnail_and_is_drawn_by_its_notebook():
+    assert {name: text.stem for text in TEXTS for name, _ in figures(text)} == {
+        name: notebook for name, (notebook, _) in FIGURES.items()
+    }
+    files = sorted((FOLDER / "gallery").iterdir())
+    assert [file.name for file in files] == sorted(f"{name}.png" for name in FIGURES)
+    sizes = [file.stat().st_size for file in files]
+    assert max(sizes) < 15_000 and sum(sizes) < 600_000
+    for file in files:
+        with Image.open(file) as picture:
+            assert picture.format == "PNG" and max(picture.size) == 240, file
+
+
+def test_the_notebook_on_a_translator_of_ones_own_runs(tmp_path):
+    metrics = notebooks.run(FOLDER / f"{DEFINES}.ipynb", tmp_path / "out")
+    assert all(metrics["findings"].values()) and (tmp_path / "out" / "neighbours" / "model.safetensors").is_file()
+    cells = nbformat.read(tmp_path / "out" / f"{DEFINES}.ipynb", as_version=4).cells
+    said = [output for cell in cells for output in cell.get("outputs", ())]
+    assert not [one.text for one in said if "Warning" in one.get("text", "")]
 
 
 def test_a_notebook_without_an_answer_is_refused(tmp_path):
     (tmp_path / "01_x.py").write_text("# %% [markdown]\n# # Does it?\n")
     with pytest.raises(ValueError, match=r"01_x.py: no paragraph \*\*Answer"):
-        with_table("| a |\n", [tmp_path / "01_x.py"])
+        with_tables("| a |\n\n| b |\n", [tmp_path / "01_x.py"])
 
 
 def test_a_twin_is_written_with_the_text_of_the_notebook(tmp_path):

@@ -79,4 +79,5 @@ def test_a_notebook_of_it_runs_where_it_was_copied(installed):
     )
     small = ["-p", "draws", "2000", "-p", "largest_n", "16", "-p", "out", "made"]
     run("python", "-m", "papermill", "my/notebooks/01_alignment_law.ipynb", "executed.ipynb", "--cwd", ".", *small)
+    assert (folder / "my" / "notebooks" / "gallery" / "law.png").exists()
     assert (folder / "made" / "metrics.json").exists() and (folder / "made" / "figures" / "law.pdf").exists()

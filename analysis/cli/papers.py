@@ -86,6 +86,7 @@ class Notebooks:
         with replacing_folder(self.copy) as folder:
             for path in (*notebooks.glob("*.ipynb"), notebooks / "README.md"):
                 shutil.copyfile(path, folder / path.name)
+            shutil.copytree(notebooks / "gallery", folder / "gallery")
         say(f"{self.copy}: done. Next: jupyter lab {shlex.quote(str(self.copy))}")
 
 

@@ -86,12 +86,18 @@ def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
     return {"low → high": (parts["low"], parts["high"])}
 
 
-def crossings_offline(progress: Progress | None = None) -> Crossings:
-    """OpenMoji in colour to its line drawings, and cities of Europe to cities of Asia: embedded once and cached."""
+def crossings_offline(items: int = 0, progress: Progress | None = None) -> Crossings:
+    """OpenMoji in colour to its line drawings, and cities of Europe to cities of Asia: embedded once and cached.
+
+    Parameters
+    ----------
+    items : line drawings, at most, evenly spaced. 0: all.
+    progress : of each set in turn, called with (items done, in all).
+    """
     from analysis.experiments.encoder_sets import cities, line_drawings
     from modtrans_core.embed.pair_set import cached_openmoji
 
-    both = (cached_openmoji(progress=progress), line_drawings(progress))
+    both = (cached_openmoji(progress=progress), line_drawings(items, progress))
     drawings = [PairedEmbeddings.load(path) for path in both]
     places = PairedEmbeddings.load(cities(progress=progress))
     assert places.key is not None  # the engine writes it

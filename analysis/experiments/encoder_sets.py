@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, is_cached
+from modtrans_core.ahead import ahead
+from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
+from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import Progress, part_of
-from modtrans_core.store.files import replacing
+from modtrans_core.progress import Progress
 
+DRAWN = 256
+"""pictures that are held while they are encoded"""
 RANDOM_IMAGES = "timm:tf_efficientnet_lite0/random"
 CITIES = 6000
 """cities that are embedded, of about 34,000: their names take MiniLM a minute or two on two cores"""
@@ -19,14 +31,50 @@ KINDS = {"coco": "coco", "cc3m": "webdataset", "celeba": "celeba", "cifar10": "c
 """the poster's data sets, and the source that reads each"""
 
 
-def with_random_weights(progress: Progress | None = None) -> Path:
+def with_random_weights(items: int = 0, progress: Progress | None = None) -> Path:
     """OpenMoji as by default, but the weights of the pictures' network are as they were drawn: cached."""
-    return embed("openmoji", encoders={"image": RANDOM_IMAGES}, progress=progress)
+    return with_other_pictures(items, RANDOM_IMAGES, progress=progress)
 
 
-def line_drawings(progress: Progress | None = None) -> Path:
+def line_drawings(items: int = 0, progress: Progress | None = None) -> Path:
     """OpenMoji in black lines, without its colours: cached."""
-    return embed("openmoji", settings={"style": "black"}, progress=progress)
+    return with_other_pictures(items, style="black", progress=progress)
+
+
+def with_other_pictures(
+    items: int = 0, encoder: str = IMAGE_ENCODER, style: str = "colour", progress: Progress | None = None
+) -> Path:
+    """The texts of OpenMoji as they are cached, and other vectors of its pictures: cached.
+
+    Parameters
+    ----------
+    items : at most, evenly spaced, less those that cannot be drawn; no others are encoded. 0: all.
+    encoder, style : of the pictures, see `modtrans_core.embed.sources.openmoji`.
+    progress : called with (pictures done, in all).
+    """
+    data = PairedEmbeddings.load(cached_openmoji(progress=progress))
+    data = data.at_most(items or len(data))
+    path = _cached("openmoji-pictures", data, identity(encoder), style)
+    if path.exists():
+        return path
+    assert data.key is not None  # the engine writes it
+    source, network = load_source("openmoji", settings={"style": style}), load_encoder(encoder, "image")
+    drawings = {item.key: item.values["image"] for item in source.items}  # type: ignore[attr-defined]  # a listing
+
+    def draw(key: str) -> np.ndarray | None:
+        with suppress(ValueError):
+            return network.prepare(read("image", drawings[key]))
+        return None
+
+    pictures, kept, vectors = ahead(draw, data.key), [], []
+    while several := list(islice(pictures, DRAWN)):
+        kept += [picture is not None for picture in several]
+        vectors.append(network.encode_prepared([picture for picture in several if picture is not None]))
+        if progress:
+            progress(len(kept), len(data))
+    facts = {"dataset": dict(source.facts), "image": network.facts()}
+    replaced(data.take(np.flatnonzero(kept)), {"image": np.concatenate(vectors)}, facts).save(path)
+    return path
 
 
 def cities(items: int = CITIES, progress: Progress | None = None) -> Path:
@@ -39,16 +87,35 @@ def cities_by_coordinates(items: int = CITIES, progress: Progress | None = None)
 
     The angle between two such vectors is the great circle's, so that a cosine of .99 is 900 km.
     """
-    from modtrans_core.embed.sources import load_source
-
-    listed = load_source("places", items)
-    path = cache_dir() / f"coordinates-{listed.identity()[:12]}.npz"  # the name is a part of what is cached
+    data = PairedEmbeddings.load(cities(items, progress))
+    path = _cached("coordinates", data)
     if not path.exists():
-        places = listed.items  # type: ignore[attr-defined]  # a listing
-        vectors = on_sphere(np.array([item.values["location"] for item in places]))
-        with replacing(path) as temporary:
-            np.savez(temporary, key=np.array([item.key for item in places]), vectors=vectors)
-    return embed("places", encoders={"location": f"array:{path}"}, limit=items, progress=progress)
+        assert data.key is not None  # the engine writes it
+        listed = load_source("places", items).items  # type: ignore[attr-defined]  # a listing
+        place = {item.key: item.values["location"] for item in listed}
+        vectors = on_sphere(np.array([place[key] for key in data.key])).astype(np.float32)
+        replaced(data, {"location": vectors}, {"location": {"encoder": "array:coordinates"}}).save(path)
+    return path
+
+
+def replaced(
+    pairs: PairedEmbeddings, vectors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> PairedEmbeddings:
+    """The pair set with other vectors (n, d) of a modality, and what is then said of it.
+
+    Examples
+    --------
+    >>> pairs = PairedEmbeddings({"image": np.eye(2), "text": np.eye(2, 3)})
+    >>> replaced(pairs, {"image": np.eye(2, 5)}, {"image": {"encoder": "timm:other/random"}})
+    PairedEmbeddings(image (2, 5), text (2, 3))
+    """
+    return replace(pairs, arrays={**pairs.arrays, **vectors}, metadata={**pairs.metadata, **metadata})
+
+
+def _cached(name: str, pairs: PairedEmbeddings, *inputs: object) -> Path:
+    """Where a pair set is kept that is made of another one and these inputs, JSON values."""
+    text = json.dumps([pairs.fingerprint(), *inputs, version("modtrans")], sort_keys=True)
+    return cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
 
 
 def on_sphere(location: np.ndarray) -> np.ndarray:
@@ -58,36 +125,20 @@ def on_sphere(location: np.ndarray) -> np.ndarray:
     return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
-def offline_sets(cities_at_most: int = CITIES, progress: Progress | None = None) -> list[Path]:
+def offline_sets(items: int = 0, progress: Progress | None = None) -> list[Path]:
     """All that needs no network: OpenMoji with real and with random weights, cities by GeoCLIP and by coordinates.
 
     Parameters
     ----------
+    items : of OpenMoji with random weights, at most, those that `at_most` takes of OpenMoji itself. 0: all.
     progress : of each set in turn, called with (items done, in all).
     """
     return [
         cached_openmoji(progress=progress),
-        with_random_weights(progress),
-        cities(cities_at_most, progress),
-        cities_by_coordinates(cities_at_most, progress),
+        with_random_weights(items, progress),
+        cities(progress=progress),
+        cities_by_coordinates(progress=progress),
     ]
-
-
-def embed_offline(progress: Progress) -> None:
-    """All of `offline_sets`, and `line_drawings`.
-
-    Parameters
-    ----------
-    progress : called with (hundredths done, in all), of each set in turn.
-    """
-    offline_sets(progress=part_of(progress, 0, 2))
-    line_drawings(part_of(progress, 1, 2))
-
-
-def offline_is_embedded() -> bool:
-    """Whether `embed_offline` returns at once."""
-    drawn = is_cached("openmoji", {"image": RANDOM_IMAGES}) and is_cached("openmoji", settings={"style": "black"})
-    return drawn and is_cached("places", limit=CITIES)
 
 
 def embedded(paths: Mapping[str, str], encoders: str, progress: Progress | None = None) -> list[Path]:

@@ -34,7 +34,7 @@ def table3_rows(
     """
     from modtrans_core.embed.pair_set import cached_openmoji
 
-    sets = named([cached_openmoji(), with_random_weights()])
+    sets = named([cached_openmoji(), with_random_weights(items)])
     with TemporaryDirectory() as scratch:
         files = [Path(scratch) / f"{number}.npz" for number in range(len(sets))]
         smaller = {name: at_most(path, items, file) for (name, path), file in zip(sets.items(), files, strict=True)}

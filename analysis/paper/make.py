@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.experiments.encoder_sets import embed_offline, offline_is_embedded
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -29,8 +28,8 @@ PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
 PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
-EMBED_SECONDS, OFFLINE_SECONDS = 80.0, 150.0
-"""OpenMoji's pictures and captions on two cores; the other sets of `offline_sets`"""
+EMBED_SECONDS = 60.0
+"""OpenMoji's pictures and captions on two cores"""
 AT_ONCE = 4
 """notebooks, at most, that run side by side, and no more than there are cores: each has workers of its own"""
 
@@ -172,7 +171,7 @@ def make(
     with holding(out):
         _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
         chosen = [stage for stage in planned if not only or stage.name in only]
-        given = _embedded(pairs, any(stage.parameters.get("offline") for stage in chosen))
+        given = _embedded(pairs)
         fingerprint, imports = PairedEmbeddings.load(given).fingerprint(), Imports.found()
         inputs = {stage.name: stamp(stage, fingerprint, imports) for stage in planned}
         missing = [stage for stage in planned if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
@@ -183,17 +182,12 @@ def make(
         return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
 
 
-def _embedded(pairs: Path | None, offline: bool) -> Path:
-    """The pair set that notebooks look at; before them, all that they would embed is: by one process, once."""
-    own = EMBED_SECONDS * (pairs is None and not is_cached())
-    more = OFFLINE_SECONDS * (offline and not offline_is_embedded())
-    with Display(own + more) as display:
-        if pairs is None:
-            with display.part("embedding OpenMoji", own) as report:
-                pairs = cached_openmoji(progress=report)
-        if offline:
-            with display.part("embedding what else needs no network", more) as report:
-                embed_offline(report)
+def _embedded(pairs: Path | None) -> Path:
+    """The pair set that notebooks look at, made before they run; what one or two look at they embed themselves."""
+    if pairs is None:
+        seconds = EMBED_SECONDS * (not is_cached())
+        with Display(seconds) as display, display.part("embedding OpenMoji", seconds) as report:
+            pairs = cached_openmoji(progress=report)
     return pairs.resolve()
 
 

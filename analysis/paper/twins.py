@@ -1,4 +1,4 @@
-"""`python -m analysis.paper.twins`: the `.ipynb` twin of every notebook, and the table of `notebooks/README.md`."""
+"""`python -m analysis.paper.twins`: the `.ipynb` twin of every notebook, and both tables of `notebooks/README.md`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import nbformat
 
 from analysis.paper.reach import ROOT
 from modtrans_core.store.files import replacing
+
+COLUMNS = 4
+"""thumbnails in a row"""
 
 
 def write_twin(text: Path) -> Path:
@@ -38,9 +41,32 @@ def table(texts: list[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(readme: str, texts: list[Path]) -> str:
-    """The text of a README with its table made anew."""
-    return re.sub(r"^\|.*\|\n", lambda _: table(texts), readme, count=1, flags=re.M | re.S)
+def figures(text: Path) -> list[tuple[str, str]]:
+    """The figures that a notebook draws, each with the heading that it stands under, or else the notebook's title."""
+    lines = re.findall(r"^# ##? (.+)|^ *make_figure\((?:\w+\.)*(\w+), ", text.read_text(encoding="utf-8"), re.M)
+    heading, found = "", []
+    for said, drawn in lines:
+        heading = said or heading
+        found += [(drawn, heading)] if drawn else []
+    return found
+
+
+def gallery(texts: list[Path]) -> str:
+    """A thumbnail of every figure, linked to its notebook, and the question that it answers."""
+    cells = [
+        f"[![{name}](gallery/{name}.png)]({text.stem}.ipynb)<br>{text.stem[:2]} {heading}"
+        for text in texts
+        for name, heading in figures(text)
+    ]
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    head = ["| " * COLUMNS + "|", "|" + "---|" * COLUMNS]
+    return "".join(f"{line}\n" for line in [*head, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def with_tables(readme: str, texts: list[Path]) -> str:
+    """The text of a README with its two tables made anew, the gallery and that of questions and answers."""
+    made = iter((gallery(texts), table(texts)))
+    return re.sub(r"(?:^\|.*\n)+", lambda _: next(made), readme, flags=re.M)
 
 
 if __name__ == "__main__":
@@ -49,5 +75,5 @@ if __name__ == "__main__":
     for text in texts:
         print(write_twin(text))
     readme = folder / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8"), texts), encoding="utf-8")
+    readme.write_text(with_tables(readme.read_text(encoding="utf-8"), texts), encoding="utf-8")
     print(readme)

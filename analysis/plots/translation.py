@@ -121,7 +121,7 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
             "marker": "o",
         }
         ax.plot(x, raw, "o", color=own, markersize=3, label=None if index else "plain ranking")
-        ax.plot(x, centered, marker="o", label=None if index else "centered ranking", **ring)
+        ax.plot(x, centered, label=None if index else "centered ranking", **ring)
         names.append((f"{method}{far}", x, centered, own))
     ax.axvline(floor, linestyle="--", **RULE)
     ax.set_xlabel(f"{LABELS['cosine']} (dashed: floor)")

@@ -21,6 +21,7 @@ from modtrans_core import (
     evaluate,
     fit,
     load,
+    methods,
     preset,
 )
 from modtrans_core import run as runs
@@ -198,6 +199,28 @@ def test_settings_of_evaluate_are_those_of_translate():
     assert one != other and evaluate(fitted, pairs, seed=0, steps=5)["cosine"] == one
     with pytest.raises(ValueError, match="steps: 0"):
         evaluate(fitted, pairs, steps=0)
+
+
+def test_a_method_of_a_notebook_is_known_to_its_process_and_can_be_replaced(monkeypatch, tmp_path):
+    monkeypatch.setattr(methods, "_OWN", {})
+    for name in ("ridge", "calibrated"):
+        with pytest.raises(ValueError, match=f"method: '{name}', a name that no other method has is needed"):
+            methods.register(name, methods.method("ridge"))
+
+    @dataclass(frozen=True)
+    class OwnConfig:
+        penalty: float = 1.0
+
+    for penalty in (1.0, 100.0):
+        ridge = methods.method("ridge")
+        own = ridge._replace(config=OwnConfig, presets={"own": OwnConfig(penalty)})
+        methods.register("own", own)
+    assert methods.names()[-1] == "own" and methods.preset("own") == OwnConfig(100.0)
+    fit(make_pairs(), preset="own", device="cpu", out=tmp_path / "run")
+    assert load(tmp_path / "run").config == OwnConfig(100.0)
+    methods._OWN.clear()
+    with pytest.raises(ValueError, match="method: 'own', one of"):
+        load(tmp_path / "run")
 
 
 TINY = """

@@ -6,6 +6,7 @@ Pictures have the size that timm's configuration says, 518 px for the DINOv2 ViT
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class TimmEncoder(Encoder):
 
     Attributes
     ----------
-    model : the whole network, with its classifier.
+    model : the whole network, with its classifier; on the CPU `folded`.
     """
 
     normalised = False
@@ -77,6 +78,8 @@ class TimmEncoder(Encoder):
 
         config = timm.data.resolve_model_data_config(self.model)
         self._size: int = config["input_size"][-1]
+        if self.device.type == "cpu":  # in bfloat16 it would change more than the last digits
+            self.model = folded(self.model, self._size)
         self._transform = None
         self._preparation = f"shorter side to {self._size} px (bicubic), centre crop"
         if model not in _PIXELS:
@@ -142,6 +145,39 @@ class TimmEncoder(Encoder):
             f"RGB, {self._preparation}, from 0..255 subtract {mean}, divide by {std}; "
             "pooled features before the classifier",
         )
+
+
+def folded(model: torch.nn.Module, size: int) -> torch.nn.Module:
+    """A timm network with every batch norm in the convolution before it: a third faster, and the same but for rounding.
+
+    Parameters
+    ----------
+    size : of pictures, in pixels. If one of noise comes out otherwise, as where more than a norm takes what a
+        convolution gives, the network itself is returned.
+    """
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    watched, quick = deepcopy(model), deepcopy(model)
+    given: list[tuple[torch.Tensor, str]] = []
+    norm_of: dict[str, str] = {}
+    for name, module in watched.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda *of, name=name: given.append((of[2], name)))
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_pre_hook(
+                lambda _, taken, name=name: norm_of.update((conv, name) for x, conv in given if x is taken[0])
+            )
+    noise = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = watched.forward_features(noise)
+        for conv, norm in norm_of.items():
+            module = quick.get_submodule(norm)
+            quick.set_submodule(conv, fuse_conv_bn_eval(quick.get_submodule(conv), module))
+            after = [getattr(module, name) for name in ("drop", "act") if hasattr(module, name)]  # timm's norms have
+            quick.set_submodule(norm, torch.nn.Sequential(*after))
+        error = (quick.forward_features(noise) - expected).abs().max()
+    return quick if error <= 1e-4 * expected.abs().max() else model
 
 
 def _square(image: np.ndarray, size: int) -> np.ndarray:

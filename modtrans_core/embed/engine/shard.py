@@ -162,7 +162,7 @@ def _encoded(encoder: Encoder, keys: list[str], values: list[list[Any]]) -> np.n
     """The rows of all values, item by item; a text that comes again, as prompts of classes do, is encoded once."""
     flat = list(chain.from_iterable(values))
     texts = all(isinstance(value, str) for value in flat)
-    once = list(dict.fromkeys(flat)) if texts else flat
+    once = sorted(dict.fromkeys(flat), key=len) if texts else flat  # a batch is as wide as its longest text
     try:
         rows = encoder.encode_prepared(once)
     except NonFiniteEmbedding as error:

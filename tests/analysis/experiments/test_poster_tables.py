@@ -223,7 +223,7 @@ class TestTable3:
         for name in ("real", "random"):
             mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}).save(tmp_path / f"{name}.npz")
         monkeypatch.setattr(pair_set, "cached_openmoji", lambda: tmp_path / "real.npz")
-        monkeypatch.setattr(table_3, "with_random_weights", lambda: tmp_path / "random.npz")
+        monkeypatch.setattr(table_3, "with_random_weights", lambda items: tmp_path / "random.npz")
         of = {("real", "image → text"): (0.6, 0.5), ("real", "text → image"): (0.4, 0.5),
               ("random", "image → text"): (0.5, 0.4), ("random", "text → image"): (0.99, 0.985)}  # fmt: skip
         made = [{"pair": pair, "route": route, "cosine": cosine, "floor": floor, "ceiling": None, "gallery": 9,

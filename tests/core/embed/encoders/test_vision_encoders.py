@@ -48,6 +48,48 @@ def test_a_dinov2_has_no_head_and_pictures_of_518_px(images):
     assert "to 518 px" in encoder.facts()["preprocessing"]
 
 
+@pytest.mark.parametrize("model", ["test_resnet", "test_efficientnet"])
+def test_batch_norms_are_folded_into_convolutions(model, images):
+    timm = pytest.importorskip("timm")
+    import torch
+
+    from modtrans_core.embed.encoders.timm_encoder import folded
+
+    network = timm.create_model(model).eval()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.no_grad():
+        torch.manual_seed(0)
+        for norm in norms:  # as after a training
+            for drawn in (norm.weight.uniform_, norm.running_var.uniform_):
+                drawn(0.5, 1.5)
+            norm.bias.normal_(0, 0.1)
+            norm.running_mean.normal_(0, 0.1)
+        x = torch.randn(2, 3, 160, 160)
+        quick = folded(network, 160)
+        assert norms and not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
+        torch.testing.assert_close(quick(x), network(x), atol=1e-5, rtol=1e-4)
+    assert isinstance(norms[0], torch.nn.BatchNorm2d) and norms[0] in list(network.modules()), "it is left as it was"
+
+
+def test_a_norm_is_not_folded_if_others_see_its_convolution():
+    import torch
+
+    from modtrans_core.embed.encoders.timm_encoder import folded
+
+    class Around(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+            self.norm.running_var.fill_(4.0)
+
+        def forward_features(self, x):
+            x = self.conv(x)
+            return x + self.norm(x)
+
+    network = Around().eval()
+    assert folded(network, 16) is network
+
+
 @pytest.fixture
 def timm_file(tmp_path):
     """Random weights of `test_vit` in a file, and the model that they are of."""
