@@ -90,14 +90,18 @@ def from_pretrained(
     Raises
     ------
     ValueError
-        What lies there is no translator.
+        What lies there is no translator, or it cannot be reached.
     ModuleNotFoundError
         `huggingface_hub` is not installed, and there is no such folder.
     """
     if not Path(name).is_dir():
         hub = require("huggingface_hub", "hub")
         wanted = [DESCRIPTION, MODEL, SEEN]
-        name = hub.snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
+        try:
+            name = hub.snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
+        except (OSError, ValueError) as error:  # as the hub's are
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{name}: is no folder here, and cannot be fetched from the hub: {why}") from error
     return load(name, device)
 
 

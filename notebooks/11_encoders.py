@@ -42,9 +42,9 @@ from analysis.plots.style import make_figure
 
 # %% [markdown]
 # ## Pairs of encoders
-# The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator by one DDIM step
-# and by 50, as in notebook 04. All are fitted on
-# the training part, choose on validation, and are scored on the test part, on both routes.
+# The same methods for every pair: ridge, `calibrated` (goal balanced), and the poster's translator by one DDIM step, as
+# in notebook 04. All are fitted on the training part, choose on validation, and are scored on the test part, on both
+# routes.
 
 # %%
 tell = partial(report, out, text="embedding")

@@ -34,11 +34,11 @@ def contenders(trial: Trial, landmarks: int = 1024, steps: int = 300, methods: S
     Parameters
     ----------
     landmarks : radial basis functions of `calibrated`, at most; its goal is balanced.
-    steps : optimiser steps of the poster's translators; see `analysis.experiments.translation.posters`.
+    steps : optimiser steps of the poster's translator, which translates in one DDIM step.
     methods : these alone. Default: all.
     """
     calibrated = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
-    configs = {"ridge": preset("ridge"), "calibrated": calibrated, **posters(steps, trial.seed)}
+    configs = {"ridge": preset("ridge"), "calibrated": calibrated, ONE: posters(steps, trial.seed)[ONE]}
     return {name: configs[name] for name in methods or configs}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -282,8 +283,13 @@ def save_figure(
     files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
     for file in files:
         unset = {".pdf": "CreationDate", ".png": "Software", ".svg": "Date"}[file.suffix]
-        with paper_style(size), replacing(file) as temporary:
-            figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
+        with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("error", "constrained_layout not applied")
+            try:
+                figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
+            except UserWarning:
+                inches = " x ".join(f"{side:g}" for side in figure.get_size_inches())
+                raise ValueError(f"{name}: {inches} inches, a larger figure or smaller type is needed") from None
     notebook = sys.modules.get("IPython")
     if notebook and getattr(notebook.get_ipython(), "kernel", None):
         picture = notebook.display.Image(str(files[-1]), width=round(96 * figure.get_figwidth()))

@@ -79,9 +79,7 @@ class Embed:
             if reasons:
                 say(f"{skipped_in_words(reasons)}; see {listed}")
             for modality, several in cut(path).items():
-                say(
-                    f"note: {several:,} values of {modality} are longer than its encoder takes; their ends were cut off"
-                )
+                say(f"note: {several:,} values of {modality} are longer than its encoder takes, and were cut")
 
 
 @dataclass(frozen=True)

@@ -231,11 +231,12 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _of_what(error: BaseException, command: Any) -> str:
-    """The message and, where it names neither a file, an option nor what to install, the files that the verb was given."""
+    """The message and, where it names neither an argument nor what to install, the files that were given."""
     message = in_one_line(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
-    said = isinstance(error, ImportError) or option or not files or any(file in message for file in files)
+    named = [*files, *(repr(value) for value in vars(command).values() if isinstance(value, str) and value)]
+    said = isinstance(error, ImportError) or option or not files or any(name in message for name in named)
     return message if said else f"{message}, given {_inputs(command)}"
 
 

@@ -54,6 +54,15 @@ def hub(tmp_path, monkeypatch):
     return place
 
 
+def test_what_cannot_be_reached_is_one_line(monkeypatch):
+    def fails(*_, **__):
+        raise FileNotFoundError("no connection\nTry again")
+
+    monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(snapshot_download=fails))
+    with pytest.raises(ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection$"):
+        from_pretrained("no/one")
+
+
 def said(card, score):
     return re.search(rf"^\| {score} \| (.*?) \|", card, re.M)[1]
 

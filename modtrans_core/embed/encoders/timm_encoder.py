@@ -158,7 +158,8 @@ def folded(model: torch.nn.Module, size: int) -> torch.nn.Module:
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    watched, quick = deepcopy(model), deepcopy(model)
+    watched: Any = deepcopy(model)
+    quick: Any = deepcopy(model)
     given: list[tuple[torch.Tensor, str]] = []
     norm_of: dict[str, str] = {}
     for name, module in watched.named_modules():
