@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -283,13 +283,15 @@ def save_figure(
     files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
     for file in files:
         unset = {".pdf": "CreationDate", ".png": "Software", ".svg": "Date"}[file.suffix]
-        with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("error", "constrained_layout not applied")
-            try:
+        try:
+            with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
+                warnings.filterwarnings("error", "constrained_layout not applied")
                 figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
-            except UserWarning:
-                inches = " x ".join(f"{side:g}" for side in figure.get_size_inches())
-                raise ValueError(f"{name}: {inches} inches, a larger figure or smaller type is needed") from None
+        except UserWarning:
+            with suppress(OSError):
+                file.parent.rmdir()  # where it holds nothing
+            width, height = figure.get_size_inches()
+            raise ValueError(f"width: {width:g} inches of {height:g}, more or smaller type is needed") from None
     notebook = sys.modules.get("IPython")
     if notebook and getattr(notebook.get_ipython(), "kernel", None):
         picture = notebook.display.Image(str(files[-1]), width=round(96 * figure.get_figwidth()))

@@ -59,7 +59,9 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch):
         raise FileNotFoundError("no connection\nTry again")
 
     monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(snapshot_download=fails))
-    with pytest.raises(ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection$"):
+    with pytest.raises(
+        ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection$"
+    ):
         from_pretrained("no/one")
 
 
