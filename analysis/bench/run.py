@@ -132,8 +132,6 @@ def bench(
             raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
         profile = PROFILES[profile]
     place = device_of(device or None)
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device: {device}, but torch sees no GPU here")
     if pairs is None:
         sizes = profile.train, profile.validation, profile.test
         task, data = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place), {"pairs": "synthetic"}

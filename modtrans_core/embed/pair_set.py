@@ -83,6 +83,7 @@ def embed(
     folder = Folder(_parts_of(path))
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
+        _lock_of(path).unlink(missing_ok=True)
         return path
     new = not folder.begun
     if distributed.is_main():
@@ -201,10 +202,15 @@ def _kind_of(device: str | None) -> str:
 
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
-    with closing(Claims(out.with_name(f".{out.name}.lock"))) as claims, claims.claim(0, wait=True):
+    with closing(Claims(_lock_of(out))) as claims, claims.claim(0, wait=True):
         try:
             if folder.path.exists():
                 merge(folder, out, dtype, job)
                 _remove(folder)
         finally:
-            out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
+            _lock_of(out).unlink(missing_ok=True)
+
+
+def _lock_of(out: Path) -> Path:
+    """The lock of who makes a file; gone once it is there."""
+    return out.with_name(f".{out.name}.lock")

@@ -47,7 +47,7 @@ def test_limits_of_other_statements():
 def test_what_was_asked_for_has_all_its_digits():
     """A confidence of .99999 is not 1, and a threshold is copied into a command."""
     text = certify(Observed.of(np.linspace(0, 1, 400)), 0.123456, 0.99999).text()
-    assert "With confidence 0.99999 " in text and "a cosine of 0.123456 or more" in text
+    assert "at least 0.99999." in text and "a cosine of 0.123456 or more" in text
     some = Selection("items", 0.123456, 0.054321, 0.9, 0.654321, None, None, 0.4, 0.01, 9)
     assert "at most 5.4321% of those may miss a cosine of 0.123456" in some.lines()[0]
     assert "at least 0.654321." in some.lines()[1]

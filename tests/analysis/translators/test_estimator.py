@@ -67,7 +67,10 @@ def test_its_example():
 
 
 def test_groups_stay_together():
-    c, z, groups = np.repeat(X, 2, 0), np.repeat(RNG.normal(size=(150, 5)), 2, 0), np.repeat(np.arange(150), 2)
+    """Near copies: equal rows would be a group without being told."""
+    c, z = (np.repeat(rows, 2, 0) for rows in (X, RNG.normal(size=(150, 5))))
+    c, z = (rows + 1e-3 * RNG.normal(size=rows.shape) for rows in (c, z))
+    groups = np.repeat(np.arange(150), 2)
     together = fit(PairedEmbeddings({"X": c, "y": z}, group=groups), "X", "y", preset="ridge", device="cpu")
     found = EmbeddingTranslator("ridge", device="cpu").fit(c, z, groups)
     np.testing.assert_allclose(found.predict(X), together.translate(X), atol=1e-6)

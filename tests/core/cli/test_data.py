@@ -55,7 +55,7 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
     assert modtrans("pack", *arguments, "packed.npz") == (
         0,
         "",
-        "packed.npz: PairedEmbeddings(image (80, 8), text (80, 6))\n",
+        "packed.npz: PairedEmbeddings(image (80, 8), text (80, 6), in 40 groups)\n",
     )
     packed = PairedEmbeddings.load("packed.npz")
     for name in ("image", "text"):

@@ -42,8 +42,9 @@ def finish(out, **options):
 
 
 def bytes_of(path):
-    """A digest of every file: a folder, or a single file with what lies beside it."""
-    files = sorted(path.rglob("*")) if path.is_dir() else sorted(path.parent.glob(f"*{path.name}*"))
+    """A digest of every file: a folder, or a single file with what lies beside it. Empty folders of a minute stay."""
+    found = path.rglob("*") if path.is_dir() else path.parent.glob(f"*{path.name}*")
+    files = sorted(file for file in found if not (file.is_dir() and not any(file.iterdir())))
     return {str(file.relative_to(path.parent)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
