@@ -93,7 +93,7 @@ def with_network(
 
     @torch.inference_mode()
     def on_top(c: np.ndarray) -> np.ndarray:
-        rows = torch.from_numpy(c).to(device)
+        rows = torch.tensor(c, device=device)
         found: np.ndarray = network(rows, translate(rows)).cpu().numpy()
         return found
 
