@@ -22,9 +22,9 @@ def require(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise missing(module, extra) from None
+        raise missing(str(error.name), extra) from None
 
 
 def missing(name: str, extra: str) -> ModuleNotFoundError:

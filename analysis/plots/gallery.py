@@ -1,6 +1,6 @@
 """`python -m analysis.plots.gallery RESULTS...`: the thumbnails of `notebooks/README.md`, one of each figure.
 
-RESULTS are papers' folders. Each figure is drawn from the first that has its tables.
+RESULTS are papers' folders. Each figure is drawn from the first that has its tables; what no folder has stays as it is.
 """
 
 from __future__ import annotations
@@ -47,4 +47,7 @@ def thumbnail(name: str, results: Sequence[Path], folder: Path = GALLERY) -> Pat
 
 if __name__ == "__main__":
     for figure in FIGURES:
-        print(thumbnail(figure, [Path(argument) for argument in sys.argv[1:]]))
+        try:
+            print(thumbnail(figure, [Path(argument) for argument in sys.argv[1:]]))
+        except ValueError as error:
+            print(f"{figure}: left as it is; {error}", file=sys.stderr)
