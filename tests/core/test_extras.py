@@ -46,8 +46,6 @@ refuse_missing(["math", "no_such_module"], "paper")"""
     assert shown.stdout == "False\n" and "no_such_module is not installed; run: pip install -e" in shown.stderr
 
 
-def test_a_part_of_a_missing_package_is_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "pyarrow.csv", raising=False)
-    with pytest.raises(ModuleNotFoundError, match=r"^pyarrow is not installed; run: pip install .*\[encoders\]"):
-        extras.require("pyarrow.csv", "encoders")
+def test_a_part_of_a_missing_package_is_the_package():
+    with pytest.raises(ModuleNotFoundError, match=r"^absent_package is not installed; run: pip install .*\[encoders\]"):
+        extras.require("absent_package.csv", "encoders")
