@@ -16,6 +16,7 @@ settings.load_profile("modtrans")
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)  # the longest first, others beside them
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch

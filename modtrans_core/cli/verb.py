@@ -231,11 +231,12 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _of_what(error: BaseException, command: Any) -> str:
-    """The message and, where it names neither an argument nor what to install, the files that were given."""
+    """The message and, where it names neither what was given nor what to install, the files that were given."""
     message = in_one_line(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
-    files = [str(value) for value in vars(command).values() if isinstance(value, Path)]
-    named = [*files, *(repr(value) for value in vars(command).values() if isinstance(value, str) and value)]
+    given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
+    files = [str(value) for value in given if isinstance(value, Path)]
+    named = [*files, *(repr(value) for value in given if isinstance(value, str) and value)]
     said = isinstance(error, ImportError) or option or not files or any(name in message for name in named)
     return message if said else f"{message}, given {_inputs(command)}"
 

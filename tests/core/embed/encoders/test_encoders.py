@@ -164,9 +164,13 @@ def test_random_weights_repeat_and_leave_the_global_generator_alone(images):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_a_file_of_weights_is_loaded_and_named(images, tmp_path):
+def test_a_file_of_weights_is_loaded_and_named(images, tmp_path, monkeypatch):
     pytest.importorskip("timm")
     from safetensors.torch import save_file
+
+    from modtrans_core.embed.encoders import timm_encoder
+
+    monkeypatch.setattr(timm_encoder, "folded", lambda model, size: model)  # a file has the network as it was trained
 
     random = load_encoder(f"timm:{SMALL_TIMM}/random", "image", device="cpu")
     file = tmp_path / "weights.safetensors"

@@ -348,6 +348,6 @@ def test_a_text_that_comes_again_is_encoded_once():
     encoder = Counting()
     found = _encoded(encoder, ["a", "b", "c"], [["one", "three"], ["one"], ["two", "three"]])
     assert found[:, 1].tolist() == [ord(letter) for letter in "otott"] and found[:, 0].tolist() == [3, 5, 3, 3, 5]
-    assert encoder.seen == ["one", "three", "two"]
+    assert encoder.seen == ["one", "two", "three"]  # texts of a length together
     with pytest.raises(ValueError, match="the embedding of c is not finite"):
         _encoded(encoder, ["a", "b", "c"], [["one", "one"], ["one"], ["bad"]])
