@@ -263,7 +263,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     with naming(where):
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
-    if (Path(folder) / runs.TRAINING).exists() and not (Path(folder) / runs.MODEL).exists():
+    if not (Path(folder) / runs.MODEL).exists():
         raise ValueError(f"{folder}: not finished; go on with the same modtrans train command and --resume")
     tensors, seen = runs.read_model(folder), runs.read_seen(folder)
     if seen is not None:
