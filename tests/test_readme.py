@@ -133,9 +133,11 @@ def test_the_property_test_that_a_reader_can_paste():
         test()
 
 
-@pytest.mark.parametrize(
-    "line", [line for page in PAGES.values() for line in re.findall(r"^(?:cat .* \| )?(modtrans .*)$", page, re.M)]
-)
+PRINTED = [line for page in PAGES.values() for line in re.findall(r"^(?:cat .* \| )?(modtrans .*)$", page, re.M)]
+EXAMPLES = [verb.__doc__.splitlines()[0].removeprefix("Example: ") for verb in cli.VERBS_HERE.values()]
+
+
+@pytest.mark.parametrize("line", PRINTED + EXAMPLES)
 def test_every_command_line_parses(line, monkeypatch, capsys):
     """Up to the point where it would do its work."""
     arguments = shlex.split(line.partition(" > ")[0], comments=True)[1:]
