@@ -30,10 +30,10 @@ class Rank:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    queries: Annotated[Positional[Path], tyro.conf.arg(metavar="QUERIES")]
+    queries: Positional[Path]
     """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken;
     each vector is a query"""
-    gallery: Annotated[Positional[Path], tyro.conf.arg(metavar="GALLERY")]
+    gallery: Positional[Path]
     """targets: a .npy array, (g, d) or (g, m, d), or a pair set whose target modality is taken; an item with several
     vectors scores by its best. Both sides are named by the keys of the pair set, or by row numbers from 0"""
     output: Annotated[Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional
@@ -100,6 +101,17 @@ def _options(verb: type | None) -> list[str]:
     return found
 
 
+@cache
+def _in_words(verb: type) -> type:
+    """The verb, whose help shows no default that is none or empty: what happens then is said in words."""
+    for field in fields(verb):
+        if field.default in (MISSING, None, "", ()):
+            hint = "(required)" if field.default is MISSING else ""
+            kind = get_type_hints(verb, include_extras=True)[field.name]
+            verb.__annotations__[field.name] = Annotated[kind, tyro.conf.arg(help_behavior_hint=hint)]
+    return verb
+
+
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, 143
     SIGTERM, and 141 where whoever reads the results has left, such as `head`.
@@ -146,12 +158,13 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     given = added_up([argument for argument in given if argument != "--debug"], _options(named))
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs),
+            {name: _in_words(kind) for name, kind in verbs.items()},
             prog=program,
             description=f"{description} With --debug, an error shows where it arose.",
             args=given,
             console_outputs=rank == 0,
             sort_subcommands=False,
+            config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
         if world > 1 and not getattr(command, "parallel", False):
