@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from modtrans_core.ahead import whole_from
 
 Seen = TypeVar("Seen")
 Progress = Callable[[int, int], None]
@@ -79,7 +80,7 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
 def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:
     """The items, of which nobody knows how many there are; after two seconds their count appears where someone watches,
     from one process alone."""
-    hidden = bool(int(os.environ.get("RANK", "0"))) or not watched()
+    hidden = whole_from("RANK", 0) > 0 or not watched()
     yield from _bars()(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)
 
 
