@@ -95,6 +95,7 @@ def begin(
     wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
     if distributed.is_main():
         sweep(folder)
+    refuse_links(folder)
     if resume:
         if not (folder / DESCRIPTION).exists():
             raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out --resume to begin one")
@@ -108,7 +109,6 @@ def begin(
             clear(folder)
         distributed.barrier()
         refuse_old_run(folder)
-    refuse_links(folder)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         (folder / LOG).unlink(missing_ok=True)
@@ -134,10 +134,10 @@ def write(
     """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run."""
     with holding(folder):
         sweep(folder)
+        refuse_links(Path(folder))
         if overwrite:
             clear(folder)
         refuse_old_run(folder)
-        refuse_links(Path(folder))
         describe(Path(folder), method, facts, config)
         write_model(Path(folder), tensors, seen)
 

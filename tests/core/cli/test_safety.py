@@ -181,7 +181,7 @@ def test_the_working_directory_is_no_folder_to_make(folder, modtrans, monkeypatc
     (folder / "empty").mkdir()
     monkeypatch.chdir(folder / "empty")
     for name in (".", ".."):
-        status, _, err = modtrans("convert", "../pairs.npz", name)
+        status, _, err = modtrans("convert", "../pairs.npz", name, "--overwrite")
         assert status == 1 and f"{name}: the name of a folder to make is needed" in err
 
 

@@ -110,7 +110,7 @@ def clip_retrieval(folder, **parts):
     ("parts", "words"),
     [
         ({"img": {"0": 4, "2": 4}, "text": {"0": 4, "1": 4}}, "text_emb_1.npy: part 1, which the files of text"),
-        ({"img": {"0": 4, "1": 4}, "text": {"0": 8}}, "img_emb_1.npy: part 1, which the files of text"),
+        ({"img": {"0": 4, "1": 4}, "text": {"0": 8}}, "text_emb_0.npy: 8 rows, but img_emb_0.npy has 4"),
         ({"img": {"0": 4, "1": 5}, "text": {"0": 5, "1": 4}}, "text_emb_0.npy: 5 rows, but img_emb_0.npy has 4"),
         ({"img": {"0": 4, "00": 4}, "text": {"0": 4, "1": 4}}, "img_emb_00.npy: has the number of img_emb_0.npy"),
     ],
