@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from modtrans_core.ahead import whole_from
 from modtrans_core.extras import imported
 
 Seen = TypeVar("Seen")
@@ -80,5 +80,5 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
 def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:
     """The items, of which nobody knows how many there are; after two seconds their count appears where someone watches,
     from one process alone."""
-    hidden = bool(int(os.environ.get("RANK", "0"))) or not watched()
+    hidden = whole_from("RANK", 0) > 0 or not watched()
     yield from imported("tqdm.auto").tqdm(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)
