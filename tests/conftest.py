@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports a matrix library
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # a core each has been given to the processes of the tests
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a network
 
