@@ -283,7 +283,7 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
-        if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):

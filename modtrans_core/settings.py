@@ -62,7 +62,7 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
         refuse_unless(name not in found, "set", setting, f"one value of {name}")
         try:
             found[name] = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # of integers of 5,000 digits too
             found[name] = text
     return found
 

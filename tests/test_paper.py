@@ -119,6 +119,18 @@ def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp
     assert ran == ["04_translation", "01_alignment_law"]
 
 
+def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, capsys):
+    folder, _ = made
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    (out / "figures" / "mine.pdf").write_text("mine")
+    (out / "paper.typ").write_text("My own text.")
+    paper.make(out, "smoke", folder / "pairs.npz")
+    assert (out / "figures" / "mine.pdf").read_text() == "mine"
+    assert (out / "paper.typ.old").read_text() == "My own text." and "is in paper.typ.old" in capsys.readouterr().err
+    assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
+
+
 def test_a_marker_of_another_kind_is_named(made, tmp_path):
     (tmp_path / "modtrans-paper.json").write_text('{"paper": "modality-translation", "profile": 3, "pairs": null}')
     with pytest.raises(ValueError, match=r"modtrans-paper.json: profile: 3, text is needed"):

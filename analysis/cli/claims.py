@@ -165,8 +165,10 @@ class Certify:
 
     def say_what_to_do(self, statements: Mapping[str, Any]) -> None:
         """The command that translates what may be used."""
+        from analysis.theory.words import given
+
         for name, said in (("selection", "Next"), ("selection_of_groups", "Next, if each group is to count once")):
             threshold = statements[name].threshold if name in statements else None
             if threshold is not None:
-                say(f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {threshold:.4g}")
+                say(f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {given(threshold)}")
                 return

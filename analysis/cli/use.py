@@ -175,7 +175,7 @@ class Migrate:
         from modtrans_core import fit
         from modtrans_core.cli.train import warnings_said
         from modtrans_core.progress import reporting
-        from modtrans_core.store.files import refuse_existing, write_npy
+        from modtrans_core.store.files import refuse_existing, refuse_same, write_npy
 
         for name, share in (("retain", self.retain), ("confidence", self.confidence)):
             refuse_unless(0 < share < 1, name, share, "a share strictly between 0 and 1")
@@ -183,6 +183,8 @@ class Migrate:
         for file in (self.new, *([self.wanted] if self.wanted else [])):
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
+        if self.wanted is not None:
+            refuse_same("wanted", self.wanted, (self.new, self.old, self.pairs, self.queries))
         index = migration.load_index(self.old)
         refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))

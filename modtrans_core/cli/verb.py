@@ -21,6 +21,7 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core import __version__
+from modtrans_core.ahead import whole_from
 from modtrans_core.checks import refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
@@ -42,13 +43,8 @@ def say(text: str) -> None:
 
 def _processes() -> tuple[int, int]:
     """The number of this process and how many there are, as torchrun left them in the environment."""
-    world = _number("WORLD_SIZE", 1)
-    return _number("RANK", 0) if world > 1 else 0, world
-
-
-def _number(name: str, otherwise: int) -> int:
-    text = os.environ.get(name, "").strip()
-    return int(text) if text.isdecimal() else otherwise
+    world = whole_from("WORLD_SIZE", 1)
+    return whole_from("RANK", 0) if world > 1 else 0, world
 
 
 def added_up(arguments: Sequence[str], options: Collection[str]) -> list[str]:
@@ -179,6 +175,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             refuse_missing(modules, extra)
         for name, value in vars(command).items():
             refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
+            for path in value if isinstance(value, tuple) else (value,):
+                home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
+                refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         with _sigterm_asks(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:

@@ -162,8 +162,16 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         _refuse_foreign(path)
 
 
+def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
+    """Refuse to write a second file where another one is read or written, however either is spelled."""
+    if same := next((other for other in others if path.resolve() == other.resolve()), None):
+        raise ValueError(f"{option}: {path} is {same}, which is read or written too; another file is needed")
+
+
 def _refuse_foreign(path: Path) -> None:
     """Refuse to replace a file, a link, or a folder with anything in it that is not listed in its own `WROTE`."""
+    if path.name in ("", ".."):
+        raise ValueError(f"{path}: the name of a folder to make is needed")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ValueError(
             f"{path}: a {'link' if path.is_symlink() else 'file'}, a folder is needed; choose another name"

@@ -114,3 +114,8 @@ def test_settings_from_the_command_line():
 @pytest.mark.parametrize("goal", ["cosine", 0, 1, 0.3])
 def test_a_goal_is_a_text_or_any_number(goal):
     assert changed(CalibratedConfig(), {"goal": goal}).goal == goal
+
+
+def test_what_is_no_json_that_python_reads_is_text():
+    deep, long = "[" * 100_000, "9" * 5_000
+    assert parsed([f"a={deep}", f"b={long}"]) == {"a": deep, "b": long}
