@@ -66,17 +66,20 @@ def test_a_curve_speaks_of_the_cosines_that_it_was_asked_for():
 
 
 def test_a_sentence_is_one_thought():
-    """Of every statement, in groups of several pairs; and no threshold found, no floor, a direction refuted."""
+    """Of every statement: in groups of several pairs, of translations in parts, and of one item."""
     rng = np.random.default_rng(0)
     item, group = np.repeat(np.arange(60), 2), np.arange(60) // 2
     z, p, f = (one / np.linalg.norm(one, axis=1)[:, None] for one in rng.standard_normal((3, 60, 16)))
     parts = Observed.of_parts(p, f, 0.5, z, group=group)
     observed = replace(Observed.of(rng.random(120), item=item, group=group, expected=rng.random(120)), left_out=3)
     more = {
-        "some": partial(select, observed, 0.2, risk=0.9), "none": partial(select, observed, 0.9, risk=0.1),
-        "by_group": partial(select, observed, 0.2, risk=0.9, of="groups"), "floor": partial(ConformalFloor.of, observed, 0.8),
-        "recall": partial(certify_recall, z, z, k=3, group=group), "curve": partial(curve, observed, [0.2, 0.5]),
-    }  # fmt: skip
+        "some": partial(select, observed, 0.2, risk=0.9),
+        "by_group": partial(select, observed, 0.2, risk=0.9, of="groups"),
+        "none": partial(select, observed, 0.9, risk=0.1),
+        "floor": partial(ConformalFloor.of, observed, 0.8),
+        "recall": partial(certify_recall, z, z, k=3, group=group),
+        "curve": partial(curve, observed, [0.2, 0.5]),
+    }
     certificates = [certify(observed, 0.5, statements=more), certify(parts, 0.5), certify(Observed.of([0.5]), 0.5)]
     text = "\n".join(one.text() for one in certificates)
     sentences = re.split(r"[.?:](?=\s|$)", text)
