@@ -230,14 +230,12 @@ class PairedEmbeddings:
         >>> PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).take(np.array([2, 0])).key.tolist()
         ['c', 'a']
         """
+        given = {name: getattr(self, name) for name in ("group", "key", "own_split", "label")}
         return replace(
             self,
             arrays={name: _taken(array, items) for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
-            group=None if self.group is None else self.group[items],
-            key=None if self.key is None else self.key[items],
-            own_split=None if self.own_split is None else self.own_split[items],
-            label=None if self.label is None else self.label[items],
+            **{name: values[items] for name, values in given.items() if values is not None},
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:

@@ -22,7 +22,6 @@ from modtrans_core import PairedEmbeddings
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAPER_FOLDER = NOTEBOOKS.parent / "papers"
-pytestmark = pytest.mark.xdist_group("paper")  # made once in a run of the tests
 
 
 @pytest.fixture(scope="module")
