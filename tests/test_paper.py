@@ -64,8 +64,12 @@ def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dot
         for file in files:
             with Image.open(file) as picture:
                 assert [round(dots) for dots in picture.info["dpi"]] == [300, 300], file
-            fonts = [font[2] for page in pymupdf.open(file.with_suffix(".pdf")) for font in page.get_fonts()]
-            assert set(fonts) == {"Type0"}, file  # what pymupdf calls TrueType glyphs by their number
+            (page,) = pymupdf.open(file.with_suffix(".pdf"))
+            assert {font[2] for font in page.get_fonts()} == {"Type0"}, file  # TrueType, by the numbers of its glyphs
+            words = page.get_text("words", clip=pymupdf.INFINITE_RECT())
+            sheet = page.rect + (-1, -2, 1, 2)  # a word's box is larger than its letters
+            assert [word[4] for word in words if pymupdf.Rect(word[:4]) not in sheet] == [], file  # none is cut
+            assert not any("$" in word[4] for word in words), file  # no mathematics that was not set
 
 
 def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeypatch):

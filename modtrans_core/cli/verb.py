@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -84,17 +85,22 @@ def added_up(arguments: Sequence[str], options: Collection[str]) -> list[str]:
     return found
 
 
-def _options(verb: type | None) -> list[str]:
-    """The options of a verb that take any number of values."""
+def _options(verb: type | None, kind: Callable[[Any], bool]) -> list[str]:
+    """The options of a verb whose type is of a kind."""
     if verb is None:
         return []
-    found = []
-    for field in fields(verb):
-        kind = get_type_hints(verb)[field.name]
-        marks = get_args(get_type_hints(verb, include_extras=True)[field.name])
-        if get_args(kind)[1:] == (...,) and Positional not in marks:
-            found.append(f"--{field.name.replace('_', '-')}")
-    return found
+    types, marked = get_type_hints(verb), get_type_hints(verb, include_extras=True)
+    found = [field.name for field in fields(verb) if kind(types[field.name])]
+    return [f"--{name.replace('_', '-')}" for name in found if Positional not in get_args(marked[name])]
+
+
+def _is_many(kind: Any) -> bool:
+    """Whether an option of this type takes any number of values."""
+    return get_args(kind)[1:] == (...,)
+
+
+def _is_path(kind: Any) -> bool:
+    return kind is Path or Path in get_args(kind)
 
 
 @cache
@@ -151,7 +157,11 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     given = list(arguments)
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
-    given = added_up([argument for argument in given if argument != "--debug"], _options(named))
+    given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
+    for option in _options(named, _is_path):  # a variable of the shell that is not set: "" would be the working directory
+        if f"{option}=" in given or (option, "") in pairwise(given):
+            say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
+            return 2
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             {name: _in_words(kind) for name, kind in verbs.items()},
@@ -191,7 +201,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: {_of_what(error, command)}")
+        full = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
+        _say_once(f"{program} {verb}: {'too little memory: ' * full}{_of_what(error, command)}")
     except MemoryError as error:
         if debug:
             raise

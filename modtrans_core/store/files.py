@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -204,6 +205,8 @@ def refuse_links(folder: Path) -> None:
 def write_npy(path: str | Path, shape: Sequence[int], dtype: Any, pieces: Iterable[np.ndarray]) -> None:
     """Write a `.npy` array of this shape from its pieces, end to end along the first axis, one in memory at a time."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
+        if math.prod(shape) * np.dtype(dtype).itemsize > shutil.disk_usage(temporary).free:  # before the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
         np.lib.format.write_array_header_1_0(file, header)
         rows = 0

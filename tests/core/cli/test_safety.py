@@ -14,7 +14,7 @@ from modtrans_core.cli.verb import added_up, run
 from modtrans_core.embed.engine.job import Folder
 from modtrans_core.embed.sources import Item, load_source
 from modtrans_core.embed.sources.reading import read
-from modtrans_core.store.files import replacing_folder
+from modtrans_core.store.files import replacing_folder, write_npy
 
 
 @pytest.fixture
@@ -340,3 +340,42 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, 
         save_file({"image": torch.ones(4, 8).to(kind), "text": torch.ones(4, 3)}, "x.safetensors")
         status, _, err = modtrans("convert", "x.safetensors", "z.npz", "--overwrite")
         assert (status == 0) == (words is None) and (words is None or words in err), err
+
+
+@pytest.mark.parametrize(
+    ("preset", "arguments"),
+    [
+        ("calibrated", ["--set", "seed=1", "--seed", "2"]),
+        ("calibrated", ["--set", "goal=0.5", "--goal", "cosine"]),
+        ("poster", ["--set", "train.steps=3", "--steps", "2"]),
+        ("poster", ["--set", "train.seed=3", "--seed", "2"]),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, arguments):
+    status, _, err = modtrans("train", "pairs.npz", "--preset", preset, "--out", "run", *arguments)
+    assert status == 1 and "set: " in err and f"one value of {arguments[1].split('=')[0]} is needed" in err
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("option", [["--out", ""], ["--out="]])
+def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtrans, option):
+    before = sorted(folder.iterdir())
+    status, _, err = modtrans("train", "pairs.npz", *option)
+    assert status == 2 and err == "modtrans: out: '', the name of a file or folder is needed\n"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_long_value_is_shown_in_brief(folder, modtrans):
+    for value in ("9" * 5000, "[" * 100_000):
+        status, _, err = modtrans("train", "pairs.npz", "--out", "run", "--set", f"landmarks={value}")
+        assert status == 1 and "landmarks: " in err and len(err) < 300
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_full(tmp_path):
+    def pieces():
+        pytest.fail("wrote")
+        yield
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_npy(tmp_path / "large.npy", (2**40, 2**20), np.float32, pieces())
+    assert caught.value.filename == str(tmp_path / "large.npy") and not list(tmp_path.iterdir())
