@@ -64,7 +64,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Certify:
-    """Example: modtrans certify runs/first openmoji.npz --alpha 0.5 --select --risk 0.2
+    """Example: modtrans certify runs/first openmoji.npz --alpha 0.4 --select --risk 0.3
 
     What is guaranteed of new items, from pairs that were held out. How often does a translation reach the cosine
     --alpha with its target, at least? Which cosine do half and nine in ten of them reach, at least? Of a translator
