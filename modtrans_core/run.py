@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import (
@@ -173,10 +173,8 @@ def read_model(folder: str | Path) -> dict[str, Tensor]:
     """The tensors of `model.safetensors`, in main memory; one that is not finite is a ValueError."""
     path = Path(folder) / MODEL
     tensors = _read(path, "a translator's weights")
-    try:
+    with naming(path):
         refuse_not_finite(tensors)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     return tensors
 
 
@@ -291,11 +289,11 @@ class Run:
             with safe_open(path, framework="pt") as file:
                 step = int(file.metadata()["step"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: cannot be resumed from ({_first_line(error)})") from None
+            raise ValueError(f"{path}: cannot be resumed from ({in_one_line(error)})") from None
         try:
             state.put_back(tensors)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: is of another configuration ({_first_line(error)})") from None
+            raise ValueError(f"{path}: is of another configuration ({in_one_line(error)})") from None
         if self.writes:
             _cut_log(self.folder / LOG, step)
         return step
@@ -341,7 +339,7 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: does not hold {what} ({_first_line(error)})") from None
+        raise ValueError(f"{path}: does not hold {what} ({in_one_line(error)})") from None
 
 
 def _log(path: Path, **values: float) -> None:
@@ -365,7 +363,3 @@ def _is_up_to(line: str, step: int) -> bool:
         return line.endswith("\n") and json.loads(line)["step"] <= step
     except (ValueError, TypeError, LookupError, RecursionError):
         return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.device import seed_generators, seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
@@ -127,7 +127,7 @@ def train(
             except Exception as error:
                 if measured is parallel or step > first:  # nothing was compiled, or it worked
                     raise
-                warnings.warn(f"trains uncompiled, and slower: {_cause(error)}", stacklevel=2)
+                warnings.warn(f"trains uncompiled, and slower: {in_one_line(error)}", stacklevel=2)
                 measured = parallel
                 seed_generators(seed, device)
                 terms = advance(measured, state, c, z, weight, decay)
@@ -177,12 +177,6 @@ class Measured(nn.Module):
 def compiled(measured: nn.Module) -> Callable[..., Any]:
     """The loss with its launches recorded as a CUDA graph; a compiler that is not there is missed when it is called."""
     return torch.compile(measured, mode="reduce-overhead")
-
-
-def _cause(error: Exception) -> str:
-    """What an error says, or what began it, in one line."""
-    said = [line for line in str(error).splitlines() if line.strip()]
-    return (said or [type(error).__name__])[0]
 
 
 def pays(device: str, steps: int, processes: int) -> bool:

@@ -17,7 +17,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import groups
+from modtrans_core.split import distinct
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -97,7 +97,7 @@ class Train:
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
-        if (several := len(groups(pairs.groups)[0])) < len(pairs):
+        if (several := len(distinct(pairs.groups)[0])) < len(pairs):
             say(
                 f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
                 " they repeat a name or a vector; each is in one part"

@@ -22,7 +22,7 @@ from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 
@@ -131,7 +131,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
     except OSError as error:  # a full disk
-        say(f"{program}: results cannot be written: {in_one_line(error)}")
+        say(f"{program}: results cannot be written: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -195,12 +195,12 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except MemoryError as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: too little memory ({in_one_line(error)})")
+        _say_once(f"{program} {verb}: too little memory ({_said(error)})")
     except Exception as error:  # what nobody foresaw
         if debug:
             raise
         _say_once(
-            f"{program} {verb}: failed with {type(error).__name__}: {in_one_line(error)}, given {_inputs(command)}."
+            f"{program} {verb}: failed with {type(error).__name__}: {_said(error)}, given {_inputs(command)}."
             " This is a fault of modtrans: please report it, with what --debug beside the command shows"
         )
     else:
@@ -235,16 +235,16 @@ def _sigterm_asks() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def in_one_line(error: BaseException) -> str:
-    """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
+def _said(error: BaseException) -> str:
+    """The message of an error, in one line. Of a file the file comes first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_one_line(error, None)
 
 
 def _of_what(error: BaseException, command: Any) -> str:
     """The message and, where it names neither what was given nor what to install, the files that were given."""
-    message = in_one_line(error)
+    message = _said(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
     files = [str(value) for value in given if isinstance(value, Path)]

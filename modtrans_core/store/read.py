@@ -130,15 +130,14 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
     if len(parts) == 1:
         return first
     _refuse_differing(files, parts)
-    keys: list[Any] = [part.key for part in parts if part.key is not None]
-    return Contents(
+    given = {name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")}
+    return first._replace(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
-        group=None if first.group is None else np.concatenate([part.group for part in parts]),
-        key=np.concatenate(keys) if len(keys) == len(parts) else None,
-        metadata=first.metadata,
-        own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
-        label=None if first.label is None else np.concatenate([part.label for part in parts]),
+        **{
+            name: None if any(own is None for own in several) else np.concatenate(several)
+            for name, several in given.items()
+        },
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import (
     GIVEN,
@@ -26,10 +27,6 @@ from analysis.theory.survival import quantile_limit
 
 RUNS = 2000
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True)
