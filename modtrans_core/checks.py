@@ -31,7 +31,13 @@ def refuse(name: str, value: object, needed: str) -> NoReturn:
     Traceback (most recent call last):
     ValueError: shard_items: 0, at least 1 is needed
     """
-    raise ValueError(f"{name}: {value!r}, {needed} is needed")
+    raise ValueError(f"{name}: {brief(value)}, {needed} is needed")
+
+
+def brief(value: object) -> str:
+    """A value as a message shows it."""
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def refuse_unless(ok: bool, name: str, value: object, needed: str) -> None:

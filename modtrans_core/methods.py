@@ -210,6 +210,7 @@ def fit(
     name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    refuse_unless(source != target, "target", target, "another modality than the source")
     place = device_of(device)
     chosen = method(name)
     if validation is None and not chosen.leaves_out:

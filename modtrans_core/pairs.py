@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
@@ -281,8 +282,9 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
-        if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
+        refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):
             part = by_own_parts(pairs.own_split, pairs.groups, fractions, seed)

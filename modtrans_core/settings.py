@@ -43,6 +43,8 @@ def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:
         An unknown setting, one of another type, or an impossible value; the message names it.
     """
     values = asdict(config)  # type: ignore[call-overload]
+    named = isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)
+    refuse_unless(named, "settings", settings, "a mapping from the names of settings to values")
     for name, value in settings.items():
         *path, last = name.split(".")
         place: Any = values
@@ -69,7 +71,7 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
     """`named`, where a value that is JSON is read as JSON, and any other is a text."""
     found: dict[str, Any] = {**named(settings)}
     for name, text in found.items():
-        with suppress(json.JSONDecodeError):
+        with suppress(ValueError, RecursionError):  # of integers of 5,000 digits too
             found[name] = json.loads(text)
     return found
 

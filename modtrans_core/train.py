@@ -75,7 +75,7 @@ class TrainConfig:
         refuse_unless(self.steps >= 0, "steps", self.steps, "at least 0")
         refuse_unless(self.batch >= 1, "batch", self.batch, "at least 1")
         refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
-        refuse_unless(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        refuse_unless(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "a number >= 0")
         refuse_unless(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 

@@ -64,8 +64,12 @@ def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dot
         for file in files:
             with Image.open(file) as picture:
                 assert [round(dots) for dots in picture.info["dpi"]] == [300, 300], file
-            fonts = [font[2] for page in pymupdf.open(file.with_suffix(".pdf")) for font in page.get_fonts()]
-            assert set(fonts) == {"Type0"}, file  # what pymupdf calls TrueType glyphs by their number
+            (page,) = pymupdf.open(file.with_suffix(".pdf"))
+            assert {font[2] for font in page.get_fonts()} == {"Type0"}, file  # TrueType, by the numbers of its glyphs
+            words = page.get_text("words", clip=pymupdf.INFINITE_RECT())
+            sheet = page.rect + (-1, -2, 1, 2)  # a word's box is larger than its letters
+            assert [word[4] for word in words if pymupdf.Rect(word[:4]) not in sheet] == [], file  # none is cut
+            assert not any("$" in word[4] for word in words), file  # no mathematics that was not set
 
 
 def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeypatch):
@@ -117,6 +121,18 @@ def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp
     assert ran == ["04_translation"]
     assert paper.make(out, "smoke", folder / "pairs.npz") == out / "paper.pdf"
     assert ran == ["04_translation", "01_alignment_law"]
+
+
+def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, capsys):
+    folder, _ = made
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    (out / "figures" / "mine.pdf").write_text("mine")
+    (out / "paper.typ").write_text("My own text.")
+    paper.make(out, "smoke", folder / "pairs.npz")
+    assert (out / "figures" / "mine.pdf").read_text() == "mine"
+    assert (out / "paper.typ.old").read_text() == "My own text." and "is in paper.typ.old" in capsys.readouterr().err
+    assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
 
 
 def test_a_marker_of_another_kind_is_named(made, tmp_path):

@@ -147,7 +147,7 @@ def _job_of(path: Path) -> str | None:
 
 def _remove(folder: Folder) -> None:
     """Remove the parts of a file that is there: in one step, so that none of them is ever taken for unfinished."""
-    if folder.path.exists():
+    if folder.begun:
         with scratch_folder(folder.path) as scratch:
             os.replace(folder.path, scratch / folder.path.name)
 

@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
-from modtrans_core.store.headers import reading
+from modtrans_core.store.headers import reading, refuse_members
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
@@ -85,6 +85,7 @@ def _npy(path: Path, _: str) -> np.ndarray:
 
 
 def _npz(path: Path, column: str) -> np.ndarray:
+    refuse_members(path, column)
     with np.load(path, allow_pickle=False) as held:
         _refuse_absent(column, held.files)
         found: np.ndarray = held[column]

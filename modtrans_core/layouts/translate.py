@@ -69,7 +69,7 @@ def accepted(translator: Translator, pairs: PairedEmbeddings, threshold: float) 
         raise ValueError(f"accept: {source} is {shape}; one vector an item is needed")
     pieces = _pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)
     expected = np.concatenate([*pieces]).astype(np.float64)  # as in certificates: float32 may round the threshold
-    if expected.max() < threshold:
+    if not expected.max() >= threshold:
         raise ValueError(f"accept: {threshold}, at most {expected.max():.4f}, the highest expected cosine, is needed")
     return np.flatnonzero(expected >= threshold)
 

@@ -90,8 +90,12 @@ def are_large(found: Sequence[dict[str, Block]]) -> bool:
 
 def numbered(folder: Path, suffix: str) -> dict[int, Path]:
     """The files `<folder>_<number><suffix>` of a folder, in the order of their numbers."""
-    found = {file.stem.rsplit("_", 1)[1]: file for file in folder.glob(f"{folder.name}_*{suffix}")}
-    return {int(number): found[number] for number in sorted((n for n in found if n.isdecimal()), key=int)}
+    found: dict[int, Path] = {}
+    for file in sorted(folder.glob(f"{folder.name}_*{suffix}")):
+        number = file.stem.rsplit("_", 1)[1]
+        if number.isdecimal() and (other := found.setdefault(int(number), file)) != file:
+            raise ValueError(f"{file}: has the number of {other.name}; each number once is needed")
+    return dict(sorted(found.items()))
 
 
 def clip_retrieval_parts(path: Path) -> dict[str, dict[int, Path]]:
@@ -203,10 +207,12 @@ def refuse_too_large(name: str, size: int, into_memory: bool = True) -> None:
         )
 
 
-def refuse_members(path: Path) -> None:
-    """Refuse a `.npz` file with a member that is no array, or is not as large as its header says."""
+def refuse_members(path: Path, wanted: str | None = None) -> None:
+    """Refuse a `.npz` file with a member, or the one that is wanted, that is no array or not as large as it says."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
+            if wanted not in (None, member.filename.removesuffix(".npy")):
+                continue
             with archive.open(member) as inside:
                 with naming(member.filename):
                     block = _npy_block(path, inside)

@@ -80,9 +80,11 @@ class MappedRows:
         return self.shape[0]
 
     def take(self, items: np.ndarray) -> MappedRows:
-        """These rows, still in their files."""
-        chosen = items if self.items is None else self.items[items]
-        return MappedRows(self.name, self.blocks, self.counts, chosen, self.per_item)
+        """These rows, still in their files: numbers (q,), from the end where below 0, or a mask (n,)."""
+        chosen = np.arange(len(self))[items]  # as an array in memory takes them, and refuses them
+        return MappedRows(
+            self.name, self.blocks, self.counts, chosen if self.items is None else self.items[chosen], self.per_item
+        )
 
     def as_rows(self, counts: np.ndarray) -> tuple[MappedRows, np.ndarray]:
         """The first `counts` (n,) vectors of each item of (n, m, d) as rows (N, d), and the item of each (N,)."""

@@ -356,3 +356,20 @@ def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path, untouched
     edit(tmp_path / "run", config=kept, facts={"source": "image", "target": "text", "k": 10**7, "d": 10**7})
     with pytest.raises(ValueError, match="does not hold this translator's weights .M: "):
         load(tmp_path / "run")
+
+
+def test_what_was_seen_is_never_that_of_a_run_before(tmp_path):
+    """Killed before its weights were written, a run leaves what it has seen; of the next one that says nothing."""
+    fitted = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run")
+    (tmp_path / "run" / runs.MODEL).unlink()
+    unknown = replace(fitted, facts=fitted.facts._replace(seen=None))
+    unknown.save(tmp_path / "run")
+    assert load(tmp_path / "run", device="cpu").facts.seen is None
+
+
+def test_a_new_log_does_not_go_on_with_an_old_one(tmp_path):
+    fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path)
+    before = log(tmp_path)
+    (tmp_path / runs.MODEL).unlink()
+    fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path)
+    assert log(tmp_path) == before

@@ -22,6 +22,8 @@ from modtrans_core.store.locks import LOCK, is_held
 from modtrans_core.store.write import DTYPES
 
 _PARTS = ".embedding"
+SHARD = "[0-9][0-9][0-9][0-9][0-9][0-9]*"
+"""how the names of shards begin"""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Folder:
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
         refuse_links(self.path)
-        own = (RECORD, "skipped.csv", _PARTS, "*.safetensors", "*.parquet", f"{SCRATCH}*")
+        own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
         for entry in self.path.iterdir():
             if not any(fnmatch(entry.name, pattern) for pattern in own):
                 raise ValueError(f"{entry}: was not made by modtrans embed; choose another --out, or remove it")

@@ -14,7 +14,7 @@ from modtrans_core.cli.verb import added_up, run
 from modtrans_core.embed.engine.job import Folder
 from modtrans_core.embed.sources import Item, load_source
 from modtrans_core.embed.sources.reading import read
-from modtrans_core.store.files import replacing_folder
+from modtrans_core.store.files import replacing_folder, write_npy
 
 
 @pytest.fixture
@@ -141,9 +141,56 @@ def test_what_nobody_foresaw_is_one_line_and_a_trace_where_asked_for(capsys):
         run({"fails": Fails, "other": Fails}, "modtrans", "", ["fails", "--debug"])
 
 
-def test_an_empty_world_size_is_none(folder, modtrans, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "")
+@pytest.mark.parametrize("value", ["", " ", "none", "-1", "0", "1.5", "²"])
+def test_a_variable_of_torchrun_that_holds_no_number_is_none(folder, modtrans, monkeypatch, value):
+    (folder / "captions.csv").write_text("file,caption\nno.png,none\n")
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, value)
     assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, _, err = modtrans("embed", "folder:.", "--out", "none.npz")
+    assert status == 1 and "invalid literal" not in err
+
+
+def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--out", "run", "--device", "cpu")[0] == 0
+    before = (folder / "c.npy").read_bytes()
+    for output, beside in (("z.npy", "./z.npy"), ("z.npy", "c.npy"), ("z.npy", folder / "z.npy")):
+        status, _, err = modtrans("translate", "run", "c.npy", output, "--expected-cosine", beside, "--overwrite")
+        assert status == 1 and "another file is needed" in err and "expected-cosine: " in err
+    assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"])
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_a_run_takes_no_folder_with_a_file_of_another_program(folder, modtrans, name, more):
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text('{"mine": 1}')
+    status, _, err = modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "out", *more)
+    assert status == 1 and f"out: holds {name}, which is of no run; choose another folder" in err
+    assert [entry.name for entry in (folder / "out").iterdir()] == [name]
+    assert (folder / "out" / name).read_text() == '{"mine": 1}'
+
+
+def test_a_path_that_the_shell_left_alone_makes_no_folder(folder, modtrans):
+    status, _, err = modtrans("train", "pairs.npz", "--preset", "ridge", "--out=~/run")
+    assert status == 1 and "out: '~/run', the folder's whole name, as here ~ is none, is needed" in err
+    assert not (folder / "~").exists()
+
+
+def test_the_working_directory_is_no_folder_to_make(folder, modtrans, monkeypatch):
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder / "empty")
+    for name in (".", ".."):
+        status, _, err = modtrans("convert", "../pairs.npz", name, "--overwrite")
+        assert status == 1 and f"{name}: the name of a folder to make is needed" in err
+
+
+def test_names_obey_the_terminal_in_no_way(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--out", "run", "--device", "cpu")[0] == 0
+    pairs = PairedEmbeddings.load("pairs.npz")
+    PairedEmbeddings(pairs.arrays, key=np.array([f"\x1b[2J{row}\n" for row in range(80)])).save("named.npz")
+    out = modtrans("rank", "run", "named.npz", "named.npz", "-k", "2")[1]
+    assert "\x1b" not in out and "\\x1b[2J" in out and len(out.splitlines()) == 10
 
 
 def test_a_data_set_reads_files_of_its_own_folder_alone(tmp_path, monkeypatch):
@@ -293,3 +340,42 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, 
         save_file({"image": torch.ones(4, 8).to(kind), "text": torch.ones(4, 3)}, "x.safetensors")
         status, _, err = modtrans("convert", "x.safetensors", "z.npz", "--overwrite")
         assert (status == 0) == (words is None) and (words is None or words in err), err
+
+
+@pytest.mark.parametrize(
+    ("preset", "arguments"),
+    [
+        ("calibrated", ["--set", "seed=1", "--seed", "2"]),
+        ("calibrated", ["--set", "goal=0.5", "--goal", "cosine"]),
+        ("poster", ["--set", "train.steps=3", "--steps", "2"]),
+        ("poster", ["--set", "train.seed=3", "--seed", "2"]),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, arguments):
+    status, _, err = modtrans("train", "pairs.npz", "--preset", preset, "--out", "run", *arguments)
+    assert status == 1 and "set: " in err and f"one value of {arguments[1].split('=')[0]} is needed" in err
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("option", [["--out", ""], ["--out="]])
+def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtrans, option):
+    before = sorted(folder.iterdir())
+    status, _, err = modtrans("train", "pairs.npz", *option)
+    assert status == 2 and err == "modtrans: out: '', the name of a file or folder is needed\n"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_long_value_is_shown_in_brief(folder, modtrans):
+    for value in ("9" * 5000, "[" * 100_000):
+        status, _, err = modtrans("train", "pairs.npz", "--out", "run", "--set", f"landmarks={value}")
+        assert status == 1 and "landmarks: " in err and len(err) < 300
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_full(tmp_path):
+    def pieces():
+        pytest.fail("wrote")
+        yield
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_npy(tmp_path / "large.npy", (2**40, 2**20), np.float32, pieces())
+    assert caught.value.filename == str(tmp_path / "large.npy") and not list(tmp_path.iterdir())
