@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,12 +135,8 @@ def every_trial(
     """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
 
     Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
-<<<<<<< HEAD
-    on the number of cores. The processes end with the call, and soon after the process that made it. Of one trial, and
-    on one core, it is this process.
-=======
-    on the number of cores. The processes wait for the next call, and end soon after the process that made them.
->>>>>>> speed18
+    on the number of cores. The processes wait for the next call, and end soon after the process that made them. Of one
+    trial, and on one core, it is this process.
 
     Parameters
     ----------
@@ -155,16 +151,13 @@ def every_trial(
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
     processes = min(len(jobs), cpu_count())
-    if processes == 1:  # joblib would run it here, too, but with all threads of this process
-        here: list[Result] = []
-        for job in jobs:
-            here.append(_alone(work, str(pairs), *job))
-            report(len(here), len(jobs))
-        return here
-    ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
-    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+    results: Iterable[Result] = (_alone(work, str(pairs), *job) for job in jobs)
+    if processes > 1:
+        ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+        parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+        results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
-    for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
+    for result in results:
         found.append(result)
         report(len(found), len(jobs))
     return found
