@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
@@ -132,8 +131,8 @@ def every_trial(
     """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
 
     Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
-    on the number of cores. The processes end with the call, and soon after the process that made it. Of one trial, and
-    on one core, it is this process.
+    on the number of cores. The processes wait for the next call, and end soon after the process that made them. Of one
+    trial, and on one core, it is this process.
 
     Parameters
     ----------
@@ -157,12 +156,9 @@ def every_trial(
     ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
     parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
     found: list[Result] = []
-    try:
-        for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
-            found.append(result)
-            report(len(found), len(jobs))
-    finally:
-        get_reusable_executor(processes).shutdown(wait=True, kill_workers=True)
+    for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
+        found.append(result)
+        report(len(found), len(jobs))
     return found
 
 
