@@ -17,11 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
-<<<<<<< HEAD
-from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
-=======
->>>>>>> speed18
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.ends import end_with
