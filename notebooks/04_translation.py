@@ -12,7 +12,6 @@ source: str = "image"  # one modality; both routes are run
 target: str = "text"  # the other modality
 seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 500  # optimiser steps of a training
-landmarks: int = 512  # radial basis functions of `calibrated`, at most; notebook 07 has all that it takes
 
 # %%
 from modtrans_core.notebook import begin
@@ -48,8 +47,7 @@ from analysis.translators import SIMPLE, not_applicable
 # %%
 data, path = load_pairs(pairs)
 both = [(source, target), (target, source)]
-work = partial(translation, steps=steps, landmarks=landmarks)
-found = every_trial(work, path, both, seeds, partial(report, out, text="training"))
+found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
 scores, curve, certificates, parts = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
 save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["route", "method"], SCORES)

@@ -3,11 +3,12 @@
 import contextlib
 import io
 
+import numpy as np
 from PIL import Image
 
 from analysis.cli import VERBS_HERE
 from analysis.experiments import demo
-from modtrans_core import extras
+from modtrans_core import PairedEmbeddings, extras
 from modtrans_core.cli.verb import run
 
 
@@ -43,3 +44,13 @@ def test_the_pairs_are_small_licensed_and_no_two_are_variants_of_each_other():
     assert list(pictures) == list(names) == pairs.key.tolist() and len(set(pairs.groups)) == len(pairs) == 600
     assert all(picture.std() > 5 for picture in pictures.values()), "none is blank"
     assert {picture.shape for picture in pictures.values()} == {(48, 48, 3)}
+
+
+def test_pairs_that_are_not_its_own_are_left_alone(tmp_path, monkeypatch, capsys):
+    """`modtrans embed openmoji --out openmoji.npz` makes a file of that name, too."""
+    monkeypatch.chdir(tmp_path)
+    mine = PairedEmbeddings({"image": np.eye(5), "text": np.eye(5)})
+    mine.save("openmoji.npz")
+    assert run(VERBS_HERE, "modtrans", "", ["demo", "--out", "."]) == 1
+    assert "openmoji.npz: exists, and holds other pairs than the demo's" in capsys.readouterr().err
+    assert PairedEmbeddings.load("openmoji.npz").fingerprint() == mine.fingerprint()

@@ -35,7 +35,7 @@ class Comparison(NamedTuple):
     """one row: `analysis.experiments.poster_parts.trained_parts` of that translator, at the same cosine"""
 
 
-def translation(trial: Trial, steps: int = 2000, landmarks: int = 512) -> Comparison:
+def translation(trial: Trial, steps: int = 2000) -> Comparison:
     """Fit every cheap baseline that applies, `calibrated` and the poster's translator, and score them on the test part.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
@@ -45,11 +45,10 @@ def translation(trial: Trial, steps: int = 2000, landmarks: int = 512) -> Compar
     Parameters
     ----------
     steps : optimiser steps of the poster's translator.
-    landmarks : radial basis functions of `calibrated`, at most.
     """
-    configs = {name: preset(name) for name in applicable(trial.train.k, trial.train.d, SIMPLE)}
-    configs["calibrated"] = preset("calibrated", {"landmarks": landmarks, "seed": trial.seed})
-    fitted = trial.race(configs) | trial.race(posters(steps, trial.seed), gamma=1.0)
+    simple = applicable(trial.train.k, trial.train.d, SIMPLE)
+    fitted = trial.race({name: preset(name) for name in (*simple, "calibrated")})
+    fitted |= trial.race(posters(steps, trial.seed), gamma=1.0)
     poster, c = fitted[ONE], np.asarray(trial.test.c)
     assert isinstance(poster, PosterTranslator)
     held_c, held_z = (rows.numpy() for rows in trial.validation.unit_pairs())

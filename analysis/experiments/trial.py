@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
+from threadpoolctl import threadpool_limits
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.ends import end_with
@@ -130,7 +131,8 @@ def every_trial(
     """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
 
     Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
-    on the number of cores. The processes wait for the next call, and end soon after the process that made them.
+    on the number of cores. The processes wait for the next call, and end soon after the process that made them. Of one
+    trial, and on one core, it is this process.
 
     Parameters
     ----------
@@ -144,7 +146,13 @@ def every_trial(
     Seed by seed, the routes of a seed together.
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
-    processes = max(2, min(len(jobs), cpu_count()))  # joblib would run a single one here, with this process' threads
+    processes = min(len(jobs), cpu_count())
+    if processes == 1:  # joblib would run it here, too, but with all threads of this process
+        here: list[Result] = []
+        for job in jobs:
+            here.append(_alone(work, str(pairs), *job))
+            report(len(here), len(jobs))
+        return here
     ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
     parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
     found: list[Result] = []
@@ -158,5 +166,10 @@ def _alone(work: Callable[[Trial], Result], pairs: str, source: str, target: str
     """The work in one thread of this process."""
     import torch
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    try:
+        with threadpool_limits(1):
+            return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    finally:
+        torch.set_num_threads(threads)

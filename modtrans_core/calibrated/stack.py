@@ -68,14 +68,8 @@ class Fold:
         if n <= conditions:
             return self
         part = torch.arange(conditions, device=self.rows.device) * n // conditions
-        return Fold(
-            self.rows[part],
-            self.vectors,
-            self.predicted[:, part],
-            self.target[:, part],
-            self.mean[:, part],
-            self.item[part],
-        )
+        predicted, target, mean = (given[:, part] for given in (self.predicted, self.target, self.mean))
+        return Fold(self.rows[part], self.vectors, predicted, target, mean, self.item[part])
 
 
 def folds(said: Sequence[Tensor], held: Held, mean: Tensor, moment: Tensor) -> list[Fold]:

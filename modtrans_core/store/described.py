@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.checks import brief
+
 Kind = str | Mapping[str, Any]
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -97,9 +99,3 @@ def metadata(text: Any) -> dict[str, Any]:
         raise ValueError(f"metadata: {brief(text)}, text in JSON is needed")
     known = {"independent": "text or a list of texts", "classes": "a list", "captions": "an object of lists of texts"}
     return checked("metadata", parsed("metadata", text), {}, known)
-
-
-def brief(value: Any) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

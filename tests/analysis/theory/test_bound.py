@@ -182,10 +182,14 @@ def test_printed_formula_is_refuted_as_a_lower_bound():
     assert printed - exact == pytest.approx(float(bound.printed_overstatement(d, "complement").amount), rel=1e-9)
 
 
-def test_overstatement_is_refused_without_a_density():
-    assert bound.printed_overstatement(3, "complement").amount > 0.1
-    with pytest.raises(ValueError, match=r"d: 2, a number in \[3, inf\) is needed"):
-        bound.printed_overstatement(2, "complement")
+def test_overstatement_of_two_directions_is_one_half():
+    """With n = 1, U is -1 or 1, and just above beta = -1 the printed value is still nearly 1."""
+    assert bound.printed_overstatement([2, 3], "complement").amount == pytest.approx([0.5, 0.1651], abs=1e-4)
+    assert bound.printed_overstatement(1) == (0.5, -1.0) == bound.printed_overstatement(2, "complement")
+    just_above = -1 + 1e-12
+    assert AlignmentLaw(3).cdf(-just_above) - AlignmentLaw(1).cdf(-just_above) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"d: 1, a number in \[2, inf\) is needed"):
+        bound.printed_overstatement(1, "complement")
     with pytest.raises(ValueError, match="geometry: printed, sphere or complement is needed"):
         bound.printed_overstatement(8, "printed")
 
