@@ -18,7 +18,7 @@ items: int = 1000  # items of each of the two domains, at most, evenly spaced; 0
 equal: bool = True  # cut the larger training set to the size of the smaller, so that a loss is the domain's doing
 few: int = 100  # conditions, and other targets, of the test's domain whose means are known when recentring
 landmarks: int = 512  # radial basis functions of `calibrated`, at most
-steps: int = 100  # optimiser steps of the poster's translator: short; it starts at the ridge map
+steps: int = 50  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%
 from modtrans_core.notebook import begin
