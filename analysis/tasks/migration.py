@@ -68,9 +68,7 @@ class Queries(NamedTuple):
         mean = None if mean is None else np.asarray(mean, dtype=np.float32)
         refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
         length = 0.0 if mean is None else float(np.linalg.norm(mean))
-        refuse_unless(
-            length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,"
-        )
+        refuse_unless(length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,")
         return Queries(unit(new), _whole("row", row), group, mean)
 
 
