@@ -14,11 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-AT_ONCE = 2**25
-"""similarities that are held at once: 128 MiB"""
+from modtrans_core.vectors import AT_ONCE, TIE
+
 KINDS = ("none", "CSLS", "inverted softmax")
-TIE = 1e-6
-"""below which two float32 cosines are the same"""
 
 
 class Correction(NamedTuple):
@@ -50,7 +48,7 @@ class Correction(NamedTuple):
 CANDIDATES = (Correction(0), Correction(1, 10), *(Correction(2, b) for b in (5.0, 10.0, 20.0, 40.0)))
 
 
-class Trial(NamedTuple):
+class Known(NamedTuple):
     """Queries whose item in a gallery is known."""
 
     queries: Tensor
@@ -69,11 +67,11 @@ class Trial(NamedTuple):
         return 1 / (1 + (similarity > reached + TIE).sum(1))
 
 
-def chosen(trials: Sequence[Trial]) -> Correction:
+def chosen(known: Sequence[Known]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
 
     def score(correction: Correction) -> float:
-        return float(torch.cat([trial.reciprocal_ranks(correction) for trial in trials]).mean())
+        return float(torch.cat([one.reciprocal_ranks(correction) for one in known]).mean())
 
     return max(CANDIDATES, key=score)
 
