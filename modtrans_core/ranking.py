@@ -62,20 +62,21 @@ class Trial(NamedTuple):
     bank: Tensor
     """other queries, (B, d), or the queries themselves where they correct each other"""
 
-    def reciprocal_ranks(self, correction: Correction) -> Tensor:
-        """1 / rank (n,) of each query's item."""
-        similarity = self.queries @ self.gallery.T - correction.hubness(self.bank, self.gallery)
-        reached = similarity.gather(1, self.own[:, None])
-        return 1 / (1 + (similarity > reached + TIE).sum(1))
+    def reciprocal_ranks(self, *corrections: Correction) -> Tensor:
+        """1 / rank (corrections, n) of each query's item."""
+        similarity, of_bank, found = self.queries @ self.gallery.T, self.bank @ self.gallery.T, []
+        for correction in corrections:
+            hubness = correction._of(of_bank) if correction.kind and len(of_bank) else 0.0
+            corrected = similarity - hubness
+            reached = corrected.gather(1, self.own[:, None])
+            found.append(1 / (1 + (corrected > reached + TIE).sum(1)))
+        return torch.stack(found)
 
 
 def chosen(trials: Sequence[Trial]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
-
-    def score(correction: Correction) -> float:
-        return float(torch.cat([trial.reciprocal_ranks(correction) for trial in trials]).mean())
-
-    return max(CANDIDATES, key=score)
+    scores = torch.cat([trial.reciprocal_ranks(*CANDIDATES) for trial in trials], dim=1).mean(1).tolist()
+    return CANDIDATES[scores.index(max(scores))]
 
 
 def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None) -> tuple[Tensor, Tensor]:
