@@ -58,6 +58,7 @@ def reporting(
             bar.update(done - bar.n)
 
         yield report
+        bar.leave = bar.n > 0  # of what says nothing no bar is left that never began
 
 
 def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = time.monotonic) -> Progress:

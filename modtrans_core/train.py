@@ -40,14 +40,20 @@ Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
 """(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
 
 
+class Enough(Exception):
+    """What a `Watch` raises where no further step is worth taking."""
+
+
 class Watch(Protocol):
     """What accompanies a training from step to step: a `modtrans_core.run.Run`, or what chooses among its weights."""
 
     def resume(self, state: Training) -> int:
         """Before the first step. Returns the steps that were made already."""
+        return 0
 
     def interruptible(self) -> AbstractContextManager[Any]:
         """The context in which the steps are made."""
+        return nullcontext()
 
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
         """After step `step` of `steps`, with the loss where it was looked at. An exception ends the training."""

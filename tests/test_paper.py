@@ -220,9 +220,12 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
         ("99_none.seeds=2", "set: no notebook '99_none'; there are 00_"),
+        ("11_encoders.seeds=2 11_encoders.seeds=3", "seeds=3', one value of 11_encoders.seeds is needed"),
+        ("04_translation.out=x", "04_translation.out=x', --out, which gives each notebook its own, is needed"),
+        ("04_translation.pairs=x.npz", "x.npz', --pairs, which gives"),
     ]:
         with pytest.raises(ValueError, match=words):
-            paper.with_settings(paper.stages("smoke"), [wrong])
+            paper.with_settings(paper.stages("smoke"), wrong.split())
     for wrong in ("11_encoders.seed=2", "11_encoders.seeds=two"):
         with pytest.raises(
             ValueError, match="11_encoders: (parameter: 'seed', one of|seeds: 'two', a parameter of type int)"

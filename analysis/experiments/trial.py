@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,16 +147,13 @@ def every_trial(
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
     processes = min(len(jobs), cpu_count())
-    if processes == 1:  # joblib would run it here, too, but with all threads of this process
-        here: list[Result] = []
-        for job in jobs:
-            here.append(_alone(work, str(pairs), *job))
-            report(len(here), len(jobs))
-        return here
-    ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
-    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+    results: Iterable[Result] = (_alone(work, str(pairs), *job) for job in jobs)
+    if processes > 1:
+        ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+        parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+        results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
-    for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
+    for result in results:
         found.append(result)
         report(len(found), len(jobs))
     return found

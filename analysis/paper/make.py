@@ -100,6 +100,7 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
         If a setting is not of that form, or there is no such notebook.
     """
     given: dict[str, dict[str, Any]] = {stage.name: {} for stage in planned}
+    looking = {stage.name for stage in planned if stage.pairs}
     for setting in settings:
         place, equals, text = setting.partition("=")
         notebook, dot, name = place.partition(".")
@@ -108,6 +109,8 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
         if notebook not in given:
             raise ValueError(f"set: no notebook {notebook!r}; there are {', '.join(given)}")
         refuse_unless(name not in given[notebook], "set", setting, f"one value of {place}")
+        own = name != "out" and not (name == "pairs" and notebook in looking)
+        refuse_unless(own, "set", setting, f"--{name}, which gives each notebook its own,")
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):  # of integers of 5,000 digits too

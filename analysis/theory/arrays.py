@@ -90,7 +90,7 @@ def row_cosine(first: Floats, second: Floats) -> Floats:
     return np.clip(cosine, -1.0, 1.0)
 
 
-def unit_rows(x: Floats) -> Floats:
+def unit_rows(x: np.ndarray) -> np.ndarray:
     """Every vector of x (..., d) divided by its length."""
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -258,7 +258,7 @@ def _of_what(error: BaseException, command: Any) -> str:
     message = _said(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
-    files = [str(value) for value in given if isinstance(value, Path)]
+    files = _paths(given)
     named = [*files, *(repr(value) for value in given if isinstance(value, str) and value)]
     said = isinstance(error, ImportError) or option or not files or any(name in message for name in named)
     return message if said else f"{message}, given {_inputs(command)}"
@@ -266,7 +266,13 @@ def _of_what(error: BaseException, command: Any) -> str:
 
 def _inputs(command: Any) -> str:
     """The files that a verb was given."""
-    return ", ".join(str(value) for value in vars(command).values() if isinstance(value, Path)) or "no file"
+    return ", ".join(_paths(vars(command).values())) or "no file"
+
+
+def _paths(values: Iterable[Any]) -> list[str]:
+    """The files among the values of options, of which some take several."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [str(one) for value in several for one in value if isinstance(one, Path)]
 
 
 def _say_once(text: str) -> None:

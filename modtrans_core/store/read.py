@@ -130,14 +130,17 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
     if len(parts) == 1:
         return first
     _refuse_differing(files, parts)
-    given = {name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")}
+    given: dict[str, list[Any]] = {
+        name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")
+    }
+    joined: dict[str, Any] = {
+        name: None if any(own is None for own in several) else np.concatenate(several)
+        for name, several in given.items()
+    }
     return first._replace(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
-        **{
-            name: None if any(own is None for own in several) else np.concatenate(several)
-            for name, several in given.items()
-        },
+        **joined,
     )
 
 
