@@ -82,4 +82,4 @@ class Display:
                 self.bar.set_description_str(" | ".join(texts), refresh=True)
             elif time.monotonic() - told >= LATE:
                 told = time.monotonic()
-                print(f"{self.bar.n / self.bar.total:.0%}: {' | '.join(texts)}", file=sys.stderr, flush=True)
+                to_stderr(f"{self.bar.n / self.bar.total:.0%}: {' | '.join(texts)}")
