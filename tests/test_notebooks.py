@@ -167,18 +167,11 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"m": 3}, "parameter: 'm', one of out, n, name, rate is needed"),
-        ({"n": "3"}, "n: '3', a parameter of type int is needed"),
-    ],
-)
-def test_plain_papermill_stops_at_a_wrong_parameter_with_one_line(tmp_path, values, words):
+def test_plain_papermill_stops_at_a_wrong_parameter_with_one_line(tmp_path):
     path = notebook(tmp_path, "from modtrans_core.notebook import begin\n\nbegin(globals())")
     with pytest.raises(papermill.PapermillExecutionError) as stopped:
-        papermill.execute_notebook(str(path), str(tmp_path / "done.ipynb"), values, progress_bar=False)
-    assert stopped.value.traceback == [f"WrongParameter: {words}"]
+        papermill.execute_notebook(str(path), str(tmp_path / "done.ipynb"), {"m": 3}, progress_bar=False)
+    assert stopped.value.traceback == ["WrongParameter: parameter: 'm', one of out, n, name, rate is needed"]
 
 
 def test_a_finding_is_asserted_of_its_own_pairs_and_reported_of_others(capsys):

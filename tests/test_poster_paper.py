@@ -5,13 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pymupdf
-import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import make as paper
 from modtrans_core import PairedEmbeddings
-
-pytestmark = pytest.mark.xdist_group("poster tables")
 
 SMALLER = ('15_poster_tables.tables="6"', "18_migration.draws=40", "19_other_modalities.steps=2")
 

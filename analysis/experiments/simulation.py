@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.sphere import AlignmentLaw
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -58,7 +59,7 @@ def count_cosines(
     f = rng.standard_normal((draws, len(p)))
     if perpendicular and p.any():
         f -= np.outer(f @ p, p) / (p @ p)
-    zhat = p + gamma * f / np.linalg.norm(f, axis=1, keepdims=True)
+    zhat = p + gamma * unit_rows(f)
     length = np.linalg.norm(zhat, axis=1)
     cosine = np.divide(zhat @ z, length, out=np.zeros(draws), where=length > 0.0)
     return pd.DataFrame({"alpha": alphas, "count": (cosine[:, None] >= alphas).sum(axis=0), "draws": draws})
