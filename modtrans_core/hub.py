@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
@@ -54,7 +55,7 @@ def save_pretrained(
     Raises
     ------
     ValueError
-        The folder holds a translator or a `README.md`, or one that is no card where it is to be replaced; none of the items is new to the translator.
+        The folder holds a translator or a `README.md`, or one that is no card; none of the items is new to it.
 
     Examples
     --------
@@ -104,7 +105,7 @@ def from_pretrained(
         try:
             name = hub.snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
         except (OSError, ValueError) as error:  # as the hub's are
-            why = (str(error).splitlines() or [type(error).__name__])[0]
+            why = in_one_line(error)
             raise ValueError(f"{name}: is no folder here, and cannot be fetched from the hub: {why}") from error
     return load(name, device)
 

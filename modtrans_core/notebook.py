@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -23,7 +24,7 @@ class WrongParameter(ValueError):
 
 
 def begin(names: Mapping[str, Any]) -> None:
-    """Refuse what a notebook cannot run with, in one line.
+    """Refuse what a notebook cannot run with, in one line; nothing is then said of widgets that a kernel lacks.
 
     Parameters
     ----------
@@ -54,6 +55,7 @@ def begin(names: Mapping[str, Any]) -> None:
         found = sys.modules.get("analysis")
         where = next(iter(getattr(found, "__path__", [])), None) or getattr(found, "__file__", "nowhere")
         raise ImportError(f"analysis: found {where}, that of modtrans is needed; run the notebook in another folder")
+    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, by whatever imports it
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:

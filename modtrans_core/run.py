@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.files import (
@@ -54,8 +54,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 
 def refuse_old_run(folder: str | Path) -> None:
-    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a pair set, or
-    a file of a name that a run's has."""
+    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
         raise ValueError(
@@ -206,10 +205,8 @@ def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
     seen = Path(folder) / SEEN
     if seen.exists() and said.get("seen", digest := _sha256(seen)) != digest:
         raise ValueError(f"{seen}: not the rows that the run of {MODEL} has seen; both of one run are needed")
-    try:
+    with naming(path):
         refuse_not_finite(tensors)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     return tensors
 
 
@@ -324,11 +321,11 @@ class Run:
             with safe_open(path, framework="pt") as file:
                 step = int(file.metadata()["step"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: cannot be resumed from ({_first_line(error)})") from None
+            raise ValueError(f"{path}: cannot be resumed from ({in_one_line(error)})") from None
         try:
             state.put_back(tensors)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: is of another configuration ({_first_line(error)})") from None
+            raise ValueError(f"{path}: is of another configuration ({in_one_line(error)})") from None
         if self.writes:
             _cut_log(self.folder / LOG, step)
         return step
@@ -375,7 +372,7 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: does not hold {what} ({_first_line(error)})") from None
+        raise ValueError(f"{path}: does not hold {what} ({in_one_line(error)})") from None
 
 
 def _log(path: Path, **values: float) -> None:
@@ -399,7 +396,3 @@ def _is_up_to(line: str, step: int) -> bool:
         return line.endswith("\n") and json.loads(line)["step"] <= step
     except (ValueError, TypeError, LookupError, RecursionError):
         return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
+import modtrans_core
 from analysis.cli import VERBS_HERE
 from analysis.experiments import demo
 from modtrans_core import PairedEmbeddings, extras
@@ -31,6 +33,7 @@ def test_it_prints_scores_a_picture_and_the_lines_that_do_the_same(tmp_path, mon
 def test_without_matplotlib_there_are_scores_and_the_command_that_brings_the_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(modtrans_core, "fit", partial(modtrans_core.fit, preset="ridge"))  # no matter here, and quick
     assert run(VERBS_HERE, "modtrans", "", ["demo"]) == 0
     out, err = capsys.readouterr()
     assert "floor" in out and f"no picture: matplotlib is not installed; run: {extras.command('analysis')}" in err

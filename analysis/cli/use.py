@@ -27,7 +27,7 @@ class Caption:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    pairs: Positional[Path]
     """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.csv")]
     """table to write, with the columns key and caption"""
@@ -88,7 +88,7 @@ class Generate:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    pairs: Positional[Path]
     """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
     """folder for 000000.png, ... and pictures.csv, which names their items"""
@@ -141,7 +141,7 @@ class Migrate:
     `fit` (m,) False for these, and run again.
     """
 
-    old: Annotated[Positional[Path], tyro.conf.arg(metavar="OLD")]
+    old: Positional[Path]
     """the index: a .npy array (N, k), left on disk, or a pair set or folder with one modality"""
     new: Annotated[Positional[Path], tyro.conf.arg(metavar="NEW.npy")]
     """the translated index to write: unit vectors (N, d), float32"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -101,7 +102,7 @@ def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.Data
 
 def in_print(method: str) -> str:
     """A method's name as a figure has it: gamma as the letter, what a network predicts as a formula."""
-    return PREDICTED.get(method, method.replace("gamma", "$\\gamma$"))
+    return PREDICTED.get(method, re.sub(r"(?<!\\)gamma", r"$\\gamma$", method))
 
 
 def seeds(count: int) -> str:
@@ -292,6 +293,7 @@ def save_figure(
         try:
             with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
                 warnings.filterwarnings("error", "constrained_layout not applied")
+                figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
                 figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
         except UserWarning:
             with suppress(OSError):

@@ -93,6 +93,11 @@ def row_cosine(first: Floats, second: Floats) -> Floats:
     return np.clip(cosine, -1.0, 1.0)
 
 
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Every vector of x (..., d) divided by its length."""
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
 def _finite(name: str, value: ArrayLike, dimensions: int, shape: str) -> Floats:
     """`value` as a float64 array with so many dimensions, not empty and finite."""
     array = _real(name, value)

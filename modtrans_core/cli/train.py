@@ -17,7 +17,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import groups
+from modtrans_core.split import distinct
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -97,7 +97,7 @@ class Train:
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
-        if (several := len(groups(pairs.groups)[0])) < len(pairs):
+        if (several := len(distinct(pairs.groups)[0])) < len(pairs):
             say(
                 f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
                 " they repeat a name or a vector; each is in one part"
@@ -143,7 +143,9 @@ class Train:
             seed = "train.seed" if "train" in known else "seed"
             named |= {seed: self.seed} if self.seed or seed not in settings else {}
         for name, value in named.items():
-            refuse_unless(settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}")
+            refuse_unless(
+                settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"
+            )
         return changed(config, settings | named)
 
 

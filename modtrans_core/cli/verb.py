@@ -11,18 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
@@ -103,6 +104,17 @@ def _is_path(kind: Any) -> bool:
     return kind is Path or Path in get_args(kind)
 
 
+@cache
+def _in_words(verb: type) -> type:
+    """The verb, whose help shows no default that is none or empty: what happens then is said in words."""
+    for field in fields(verb):
+        if field.default in (MISSING, None, "", ()):
+            hint = "(required)" if field.default is MISSING else ""
+            kind = get_type_hints(verb, include_extras=True)[field.name]
+            verb.__annotations__[field.name] = Annotated[kind, tyro.conf.arg(help_behavior_hint=hint)]
+    return verb
+
+
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, 143
     SIGTERM, and 141 where whoever reads the results has left, such as `head`.
@@ -131,7 +143,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
     except OSError as error:  # a full disk
-        say(f"{program}: results cannot be written: {in_one_line(error)}")
+        say(f"{program}: results cannot be written: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -152,18 +164,21 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
     given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
-    for option in _options(named, _is_path):  # a variable of the shell that is not set: "" would be the working directory
+    for option in _options(
+        named, _is_path
+    ):  # a variable of the shell that is not set: "" would be the working directory
         if f"{option}=" in given or (option, "") in pairwise(given):
             say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
             return 2
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs),
+            {name: _in_words(kind) for name, kind in verbs.items()},
             prog=program,
             description=f"{description} With --debug, an error shows where it arose.",
             args=given,
             console_outputs=rank == 0,
             sort_subcommands=False,
+            config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
         if world > 1 and not getattr(command, "parallel", False):
@@ -199,12 +214,12 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except MemoryError as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: too little memory ({in_one_line(error)})")
+        _say_once(f"{program} {verb}: too little memory ({_said(error)})")
     except Exception as error:  # what nobody foresaw
         if debug:
             raise
         _say_once(
-            f"{program} {verb}: failed with {type(error).__name__}: {in_one_line(error)}, given {_inputs(command)}."
+            f"{program} {verb}: failed with {type(error).__name__}: {_said(error)}, given {_inputs(command)}."
             " This is a fault of modtrans: please report it, with what --debug beside the command shows"
         )
     else:
@@ -239,16 +254,16 @@ def _sigterm_asks() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def in_one_line(error: BaseException) -> str:
-    """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
+def _said(error: BaseException) -> str:
+    """The message of an error, in one line. Of a file the file comes first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_one_line(error, None)
 
 
 def _of_what(error: BaseException, command: Any) -> str:
     """The message and, where it names neither what was given nor what to install, the files that were given."""
-    message = in_one_line(error)
+    message = _said(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
     files = _paths(given)

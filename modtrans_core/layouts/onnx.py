@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.protocol import Traced, Translator, able
 from modtrans_core.store.files import replacing
@@ -63,7 +63,7 @@ def export(translator: Translator, path: str | Path, **settings: Any) -> float:
                 output_names=["zhat"], dynamic_shapes={"rows": tuple({0: n} for _ in given)},
             )  # fmt: skip
         except Exception as error:  # torch raises what it likes
-            why = " ".join(str(error.__cause__ or error).split())[:200]
+            why = in_one_line(error.__cause__ or error)
             raise ValueError(f"export: {translator.method!r} has no ONNX graph ({why})") from None
         program.model.metadata_props["modtrans"] = json.dumps(
             {"method": translator.method, **translator.facts.plain(), "settings": settings}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from modtrans_core.checks import naming
 from modtrans_core.vectors import present, refuse_bad_rows
 
 LARGE = 2**31
@@ -121,10 +122,8 @@ class MappedRows:
             run = (np.diff(own) == 1).all()  # a run of rows is read as a piece, twice as fast
             vectors = _map(block)[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
             counts = None if self.counts is None else self.counts[ascending[inside]]
-            try:
+            with naming(block.path):
                 refuse_bad_rows(self.name, vectors, counts, own // self.per_item)
-            except ValueError as error:
-                raise ValueError(f"{block.path}: {error}") from None
             found[inside if isinstance(order, slice) else order[inside]] = vectors
         return found
 

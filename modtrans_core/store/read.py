@@ -107,7 +107,7 @@ def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: 
 
 
 def _refuse_torn(parts: Mapping[str, Mapping[int, Path]]) -> None:
-    """Refuse parts that one modality has and another has not, or of another length: end to end, rows would not agree."""
+    """Refuse parts that not all modalities have, or of another length: end to end, rows would not belong together."""
     (_, first), *others = ((name, several) for name, several in parts.items() if several)
     for name, several in others:
         for number in sorted(first.keys() | several.keys()):
@@ -130,15 +130,17 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
     if len(parts) == 1:
         return first
     _refuse_differing(files, parts)
-    keys: list[Any] = [part.key for part in parts if part.key is not None]
-    return Contents(
+    given: dict[str, list[Any]] = {
+        name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")
+    }
+    joined: dict[str, Any] = {
+        name: None if any(own is None for own in several) else np.concatenate(several)
+        for name, several in given.items()
+    }
+    return first._replace(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
-        group=None if first.group is None else np.concatenate([part.group for part in parts]),
-        key=np.concatenate(keys) if len(keys) == len(parts) else None,
-        metadata=first.metadata,
-        own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
-        label=None if first.label is None else np.concatenate([part.label for part in parts]),
+        **joined,
     )
 
 

@@ -60,7 +60,7 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch):
 
     monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(snapshot_download=fails))
     with pytest.raises(
-        ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection$"
+        ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection Try again$"
     ):
         from_pretrained("no/one")
 

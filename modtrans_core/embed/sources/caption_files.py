@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from modtrans_core.store.described import parsed
 
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "path", "filepath", "image_name", "audio", "sound")
 CAPTION_COLUMNS = ("caption", "captions", "text", "title")
 DELIMITERS = ",\t;|"
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",  # Karpathy's name for what is left of COCO's validation pictures
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+SPLIT_NAMES = {  # restval: Karpathy's for what is left of COCO's validation pictures
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+"""the split that a data set's own word stands for"""
 
 
 class Row(NamedTuple):
@@ -63,9 +59,9 @@ def split_named(path: Path, name: Any) -> str | None:
     if name is None or not str(name).strip():
         return None
     try:
-        return _SPLITS[str(name).strip().lower()]
+        return SPLIT_NAMES[str(name).strip().lower()]
     except KeyError:
-        raise ValueError(f"{path}: split {name!a}, one of {', '.join(_SPLITS)} is needed") from None
+        raise ValueError(f"{path}: split {name!a}, one of {', '.join(SPLIT_NAMES)} is needed") from None
 
 
 def text_lines(path: Path) -> Iterator[str]:
@@ -75,15 +71,6 @@ def text_lines(path: Path) -> Iterator[str]:
             raise ValueError(f"{path}: the text is UTF-16, UTF-8 is needed")
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         yield from file
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError(f"{where}: not valid JSON (nested too deep)") from None
-    except ValueError as error:
-        raise ValueError(f"{where}: not valid JSON ({error})") from None
 
 
 def _csv_rows(path: Path, delimiters: Iterable[str]) -> Iterator[Row]:
@@ -129,11 +116,11 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
             if text.strip():
-                yield _row_of(path, _parsed(text, f"{path}: line {number}"), f"line {number}")
+                yield _row_of(path, parsed(f"{path}: line {number}", text), f"line {number}")
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    content = _parsed(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), str(path))
+    content = parsed(path, path.read_bytes().decode("utf-8-sig", errors="surrogateescape"))
     if isinstance(content, list):
         for number, record in enumerate(content, 1):
             yield _row_of(path, record, f"record {number}")

@@ -18,8 +18,8 @@ from modtrans_core.store.files import replacing_folder, write_npy
 
 
 @pytest.fixture
-def trained(folder, modtrans):
-    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+def ridge(folder, trained):
+    trained("run", "--preset", "ridge")
     return folder / "run"
 
 
@@ -30,7 +30,7 @@ def lines(err):
 @pytest.mark.parametrize(
     "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count"]
 )
-def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, trained, name):
+def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, ridge, name):
     (folder / "victim").mkdir()
     (folder / "victim" / "x_emb").write_text("mine")
     with pytest.raises(ValueError, match="modality: "):
@@ -42,9 +42,9 @@ def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, mo
         save_file(save, folder / "evil.safetensors")
         status, _, err = modtrans("convert", "evil.safetensors", "inside/out")
         assert status == 1 and len(lines(err)) == 1 and "evil.safetensors: modality: " in err
-    described = json.loads((trained / "translator.json").read_text())
+    described = json.loads((ridge / "translator.json").read_text())
     described["facts"]["target"] = name
-    (trained / "translator.json").write_text(json.dumps(described))
+    (ridge / "translator.json").write_text(json.dumps(described))
     status, _, err = modtrans("translate", "run", "c.npy", "inside/out")
     assert status == 1 and len(lines(err)) == 1 and "translator.json: facts: target: " in err
     assert not (folder / "inside").exists() and (folder / "victim" / "x_emb").read_text() == "mine"
@@ -58,7 +58,7 @@ def test_plain_names_are_names():
 @pytest.mark.parametrize(
     "verb", [("convert", "pairs.npz"), ("translate", "run", "pairs.npz"), ("rank", "run", "c.npy", "pairs.npz")]
 )
-def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, modtrans, trained, verb):
+def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, modtrans, ridge, verb):
     assert modtrans(*verb, "out")[0] == 0
     assert modtrans(*verb, "out")[0] == 1
     assert modtrans(*verb, "out", "--overwrite")[0] == 0
@@ -160,7 +160,9 @@ def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modt
     assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
 
 
-@pytest.mark.parametrize("name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"])
+@pytest.mark.parametrize(
+    "name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"]
+)
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
 def test_a_run_takes_no_folder_with_a_file_of_another_program(folder, modtrans, name, more):
     (folder / "out").mkdir()
@@ -229,10 +231,10 @@ def test_an_absolute_path_that_lies_in_the_folder_is_in_it(tmp_path):
 JUNK = [None, True, 3, -1, 1.5, "x", [], {}, [1], {"a": 1}, [[]], "9" * 400]
 
 
-def test_a_description_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, trained):
+def test_a_description_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, ridge):
     """Every value of a run folder's JSON in turn replaced by values of other types."""
-    path, kept = trained / "translator.json", json.loads((trained / "translator.json").read_text())
-    shutil.copytree(trained, folder / "kept")
+    path, kept = ridge / "translator.json", json.loads((ridge / "translator.json").read_text())
+    shutil.copytree(ridge, folder / "kept")
 
     def places(value, at=()):
         yield at
@@ -272,12 +274,12 @@ def test_metadata_of_any_other_type_is_one_line_that_names_its_file(folder, modt
             assert status == 0 or (len(lines(err)) == 1 and file in err), (header, err)
 
 
-def test_weights_of_another_kind_are_one_line(folder, modtrans, trained):
+def test_weights_of_another_kind_are_one_line(folder, modtrans, ridge):
     from safetensors.torch import load_file, save_file
 
-    kept = load_file(trained / "seen.safetensors")
+    kept = load_file(ridge / "seen.safetensors")
     for spoilt in ({"x": torch.ones(3)}, {name: rows.float() for name, rows in kept.items()}):
-        save_file(spoilt, trained / "seen.safetensors")
+        save_file(spoilt, ridge / "seen.safetensors")
         status, _, err = modtrans("evaluate", "run", "pairs.npz")
         assert status == 1 and len(lines(err)) == 1 and "run/seen.safetensors: " in err
 
