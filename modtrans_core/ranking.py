@@ -14,11 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-AT_ONCE = 2**25
-"""similarities that are held at once: 128 MiB"""
+from modtrans_core.vectors import AT_ONCE, TIE
+
 KINDS = ("none", "CSLS", "inverted softmax")
-TIE = 1e-6
-"""below which two float32 cosines are the same"""
 
 
 class Correction(NamedTuple):
@@ -50,7 +48,7 @@ class Correction(NamedTuple):
 CANDIDATES = (Correction(0), Correction(1, 10), *(Correction(2, b) for b in (5.0, 10.0, 20.0, 40.0)))
 
 
-class Trial(NamedTuple):
+class Known(NamedTuple):
     """Queries whose item in a gallery is known."""
 
     queries: Tensor
@@ -73,9 +71,9 @@ class Trial(NamedTuple):
         return torch.stack(found)
 
 
-def chosen(trials: Sequence[Trial]) -> Correction:
+def chosen(known: Sequence[Known]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
-    scores = torch.cat([trial.reciprocal_ranks(*CANDIDATES) for trial in trials], dim=1).mean(1).tolist()
+    scores = torch.cat([one.reciprocal_ranks(*CANDIDATES) for one in known], dim=1).mean(1).tolist()
     return CANDIDATES[scores.index(max(scores))]
 
 

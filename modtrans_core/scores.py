@@ -11,13 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.vectors import present, several, unit, unit_targets
+from modtrans_core.vectors import AT_ONCE, TIE, present, several, unit, unit_targets
 
 RANKS = (1, 10)
-AT_ONCE = 2**25
-"""similarities that are held at once: 128 MiB"""
-TIE = 1e-6
-"""below which two scores are the same: float32 inner products of unit vectors differ by about 1e-7"""
 
 
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:

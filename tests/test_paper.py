@@ -67,7 +67,7 @@ def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dot
             (page,) = pymupdf.open(file.with_suffix(".pdf"))
             assert {font[2] for font in page.get_fonts()} == {"Type0"}, file  # TrueType, by the numbers of its glyphs
             words = page.get_text("words", clip=pymupdf.INFINITE_RECT())
-            sheet = page.rect + (-1, -2, 1, 2)  # a word's box is larger than its letters
+            sheet = pymupdf.Rect(-1, -2, page.rect.x1 + 1, page.rect.y1 + 2)  # a word's box is larger than its letters
             assert [word[4] for word in words if pymupdf.Rect(word[:4]) not in sheet] == [], file  # none is cut
             assert not any("$" in word[4] for word in words), file  # no mathematics that was not set
 

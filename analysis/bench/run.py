@@ -170,7 +170,10 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
         was = found.get(name) if isinstance(found, dict) else None
         if was != fresh[name]:
             raise ValueError(f"{path}: {name}: {was}, {fresh[name]} is needed; choose another --out, or --overwrite")
-    return checked(path, found, {"measurements": "a list of measurements"})
+    kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
+    for measurement in checked(path, found, {"measurements": "a list"})["measurements"]:
+        checked(f"{path}: measurements", measurement, kinds)
+    return found
 
 
 def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Path, patience: float) -> None:

@@ -32,11 +32,10 @@ from modtrans_core.checks import refuse, refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
-from modtrans_core.ranking import AT_ONCE, TIE
 from modtrans_core.store.files import write_npy
 from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import ROWS, unit
+from modtrans_core.vectors import AT_ONCE, ROWS, TIE, unit
 
 Index = np.ndarray | MappedRows
 """vectors (N, k), in memory or on disk"""

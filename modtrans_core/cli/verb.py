@@ -26,6 +26,7 @@ from modtrans_core.ahead import whole_from
 from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
+from modtrans_core.progress import to_stderr
 
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
@@ -39,7 +40,7 @@ def refuse_unknown(path: Path, *suffixes: str) -> None:
 def say(text: str) -> None:
     """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
     if _processes()[0] == 0:
-        print(text, file=sys.stderr)
+        to_stderr(text)
 
 
 def _processes() -> tuple[int, int]:
@@ -121,6 +122,11 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
     _replace_closed()
+    try:
+        os.getcwd()
+    except OSError:
+        say(f"{program}: the working directory is gone; change to one that is there")
+        return 1
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
         say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
@@ -284,4 +290,4 @@ def _say_once(text: str) -> None:
 
     if first_to_fail():
         lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
-        print(f"{text}{lost}", file=sys.stderr, flush=True)
+        to_stderr(f"{text}{lost}")

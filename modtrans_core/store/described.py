@@ -17,9 +17,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "true or false": lambda value: isinstance(value, bool),
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,
+    "a number": lambda value: type(value) in (int, float),
     "a number or null": lambda value: value is None or type(value) in (int, float),
     "a list": lambda value: isinstance(value, list),
-    "a list of measurements": lambda value: isinstance(value, list) and all(map(_is_measurement, value)),
     "a list of pairs": lambda value: isinstance(value, list) and all(_is_pair(one) for one in value),
     "a list of texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "text or a list of texts": lambda value: _KINDS["text"](value) or _KINDS["a list of texts"](value),
@@ -28,11 +28,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "an object of whole numbers": lambda value: _all(value, "a whole number from 0 on"),
     "an object of lists of texts": lambda value: _all(value, "a list of texts"),
 }
-
-
-def _is_measurement(value: Any) -> bool:
-    known = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("quantity", "contender"))
-    return known and type(value.get("round")) is int and type(value.get("took")) in (int, float)
 
 
 def _is_pair(value: Any) -> bool:

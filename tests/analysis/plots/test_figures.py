@@ -97,7 +97,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(results, capsys, monkeypatc
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: "", "runs.csv: No columns to parse from file"),
+        (lambda text: "", "runs.csv: damaged or cut short (No columns to parse from file)"),
         (lambda text: text.splitlines()[0], "not the tables of cosine: "),
         (lambda text: re.sub(r"0\.\d+", "x", text), "not the tables of cosine: "),
         (lambda text: text.replace("cosine", "cosin"), "not the tables of cosine: "),
