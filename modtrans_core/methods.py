@@ -264,7 +264,9 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
     if (Path(folder) / runs.TRAINING).exists() and not (Path(folder) / runs.MODEL).exists():
-        raise ValueError(f"{folder}: not finished; go on with the same modtrans train command and --resume")
+        raise ValueError(
+            f"{folder}: not finished; go on with resume=True, or the same modtrans train command with --resume"
+        )
     tensors, seen = runs.read_model(folder), runs.read_seen(folder)
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):

@@ -134,7 +134,7 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not _alone_in(folder):
-            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another --out")
+            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
         folder.clear()
 
 

@@ -15,6 +15,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "true or false": lambda value: isinstance(value, bool),
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,
+    "a number": lambda value: type(value) in (int, float),
     "a number or null": lambda value: value is None or type(value) in (int, float),
     "a list": lambda value: isinstance(value, list),
     "a list of measurements": lambda value: isinstance(value, list) and all(map(_is_measurement, value)),

@@ -19,6 +19,7 @@ except ImportError:  # not a POSIX system: nobody is kept apart
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".modtrans-lock"
+_LOOKED_AT = 1  # seconds in which one who only looks whether it is held, or has not said yet who holds it, is done
 
 
 @contextmanager
@@ -72,8 +73,20 @@ def is_held(file: Path) -> bool:
         os.close(found)
 
 
+def drop(file: Path) -> None:
+    """Remove a lock file that no process holds."""
+    with suppress(OSError):
+        found = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            if fcntl is not None and _taken(found) and _is_still(file, found):
+                file.unlink()
+        finally:
+            os.close(found)
+
+
 def _held(file: Path, subject: Path) -> int | None:
     """The open lock file, held; None where the file system has no locks."""
+    ends = time.monotonic() + _LOOKED_AT
     while fcntl is not None:
         found = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -83,9 +96,14 @@ def _held(file: Path, subject: Path) -> int | None:
             os.close(found)
             return None
         if not ours:
-            who = os.read(found, 200).decode(errors="replace").split("\n")[0] or "another process"
+            who = os.read(found, 200).decode(errors="replace").split("\n")[0]
             os.close(found)
-            raise ValueError(f"{subject}: {who} writes it; wait for it to end, or choose another name")
+            if not who and time.monotonic() < ends:
+                time.sleep(0.01)
+                continue
+            raise ValueError(
+                f"{subject}: {who or 'another process'} writes it; wait for it to end, or choose another name"
+            )
         if _is_still(file, found):
             with suppress(OSError):  # on a full disk it is held without a name
                 os.ftruncate(found, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from modtrans_core.store.described import parsed
 
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "path", "filepath", "image_name", "audio", "sound")
 CAPTION_COLUMNS = ("caption", "captions", "text", "title")
@@ -77,20 +78,14 @@ def text_lines(path: Path) -> Iterator[str]:
         yield from file
 
 
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError(f"{where}: not valid JSON (nested too deep)") from None
-    except ValueError as error:
-        raise ValueError(f"{where}: not valid JSON ({error})") from None
-
-
 def _csv_rows(path: Path, delimiters: Iterable[str]) -> Iterator[Row]:
     lines = text_lines(path)
     header = next(lines, "")
     for delimiter in delimiters:
-        columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        try:
+            columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        except csv.Error as error:
+            raise ValueError(f"{path}: first line: damaged CSV ({error})") from None
         file, caption = _column(columns, FILE_COLUMNS), _column(columns, CAPTION_COLUMNS)
         if file is not None and caption is not None:
             break
@@ -129,11 +124,11 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
             if text.strip():
-                yield _row_of(path, _parsed(text, f"{path}: line {number}"), f"line {number}")
+                yield _row_of(path, parsed(f"{path}: line {number}", text), f"line {number}")
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    content = _parsed(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), str(path))
+    content = parsed(path, path.read_bytes().decode("utf-8-sig", errors="surrogateescape"))
     if isinstance(content, list):
         for number, record in enumerate(content, 1):
             yield _row_of(path, record, f"record {number}")

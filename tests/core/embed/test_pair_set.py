@@ -215,8 +215,8 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
         ({"settings": {"colour": "red"}}, "^set: 'colour' is not a setting of openmoji"),
         ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
         ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
-        ({"out": occupied}, "holds something else; choose another --out"),
-        ({"out": tmp_path / "there.npz"}, "exists; choose another name or add --overwrite"),
+        ({"out": occupied}, "holds something else; choose another folder"),
+        ({"out": tmp_path / "there.npz"}, "exists; choose another name or add overwrite=True"),
     ]:
         with pytest.raises(ValueError, match=words):
             embed(**{"limit": 5, "device": "cpu"} | options)
@@ -229,7 +229,7 @@ def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):
     with pytest.raises(ValueError, match="finite"):
         texts([*entries, Item("x", {"question": "!", "answer": "b"})], out)
     assert json.loads((out / "embed.json").read_text())["finished"] is False
-    with pytest.raises(ValueError, match=r"begun with content .*; choose another --out, or add --overwrite$"):
+    with pytest.raises(ValueError, match=r"begun with content .*; choose another folder, or add overwrite=True$"):
         texts(entries, out)
     assert len(PairedEmbeddings.load(texts(entries, out, overwrite=True))) == 5
     assert len(PairedEmbeddings.load(texts(entries[:3], out, overwrite=True))) == 3
