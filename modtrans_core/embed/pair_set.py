@@ -81,6 +81,7 @@ def embed(
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))
+    sweep(path.parent)
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
         _lock_of(path).unlink(missing_ok=True)
@@ -129,7 +130,6 @@ def cut(path: Path) -> dict[str, int]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
-    sweep(path.parent)
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):

@@ -15,6 +15,8 @@ from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, cut, embed,
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.base import Item, Listing, Skipped
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import SCRATCH
+from modtrans_core.store.locks import LOCK
 from modtrans_core.store.names import read_items
 
 IMAGES = {"image": "timm:test_efficientnet/random"}
@@ -116,7 +118,9 @@ def test_a_second_call_encodes_nothing(cache, monkeypatch, tmp_path):
     assert list(cache.iterdir()) == [first]
     folder = embed(encoders=IMAGES, out=tmp_path / "shards", **FEW)
     monkeypatch.setattr(shard_module, "load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
-    assert embed(encoders=IMAGES, **FEW) == first
+    (cache / f"{SCRATCH}x").mkdir()  # of one that was killed once all was done
+    (cache / f"{SCRATCH}x{LOCK}").touch()
+    assert embed(encoders=IMAGES, **FEW) == first and list(cache.iterdir()) == [first]
     assert embed(encoders=IMAGES, out=tmp_path / "copy.npz", **FEW).read_bytes() == written
     assert embed(encoders=IMAGES, out=folder, **FEW) == folder
     for other in ({"limit": 21}, {"seed": 1}, {"encoders": {"image": "timm:test_vit/random"}}):
