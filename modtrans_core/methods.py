@@ -264,12 +264,13 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     with naming(where):
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
-    if (Path(folder) / runs.TRAINING).exists() and not (Path(folder) / runs.MODEL).exists():
+    if not (Path(folder) / runs.MODEL).exists():
         raise ValueError(f"{folder}: not finished; go on with the same modtrans train command and --resume")
-    tensors, seen = runs.read_model(folder), runs.read_seen(folder)
+    of = runs.made(described["method"], facts.plain())
+    seen, tensors = runs.read_seen(folder), runs.read_model(folder, of)
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
-            facts = facts._replace(seen=Seen.restored(seen))
+            facts = facts._replace(seen=Seen.restored(seen, (facts.source, facts.target)))
     place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from modtrans_core.checks import brief
+
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -66,8 +68,8 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         if name not in kinds:
-            raise WrongParameter(f"parameter: {name!r}, one of {', '.join(kinds)} is needed")
+            raise WrongParameter(f"parameter: {brief(name)}, one of {', '.join(kinds)} is needed")
         if kinds[name] not in KINDS:
             raise WrongParameter(f"{name}: states no type, one of {', '.join(KINDS)} is needed")
         if not isinstance(value, KINDS[kinds[name]]) or (isinstance(value, bool) and kinds[name] != "bool"):
-            raise WrongParameter(f"{name}: {value!r}, a parameter of type {kinds[name]} is needed")
+            raise WrongParameter(f"{name}: {brief(value)}, a parameter of type {kinds[name]} is needed")

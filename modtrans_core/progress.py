@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,7 @@ def reporting(
             bar.update(done - bar.n)
 
         yield report
+        bar.leave = bar.n > 0  # of what says nothing no bar is left that never began
 
 
 def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = time.monotonic) -> Progress:
@@ -71,10 +73,18 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
         if now - said >= LATE or (now - said >= SOON and reached > tenth):
             left = (now - started) * (total - done) / max(done - first, 1)
             where = f"{done} of {total} {unit}s, {done / max(total, 1):.0%}, {left:.0f} s left"
-            print(f"{what}: {where}", file=sys.stderr, flush=True)
+            to_stderr(f"{what}: {where}")
             said, tenth = now, reached
 
     return report
+
+
+def to_stderr(text: str) -> None:
+    """A line on stderr; where nothing can be written there any more, as on a full disk, the work goes on without."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open for as long as the program runs
 
 
 def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:

@@ -60,20 +60,21 @@ class Known(NamedTuple):
     bank: Tensor
     """other queries, (B, d), or the queries themselves where they correct each other"""
 
-    def reciprocal_ranks(self, correction: Correction) -> Tensor:
-        """1 / rank (n,) of each query's item."""
-        similarity = self.queries @ self.gallery.T - correction.hubness(self.bank, self.gallery)
-        reached = similarity.gather(1, self.own[:, None])
-        return 1 / (1 + (similarity > reached + TIE).sum(1))
+    def reciprocal_ranks(self, *corrections: Correction) -> Tensor:
+        """1 / rank (corrections, n) of each query's item."""
+        similarity, of_bank, found = self.queries @ self.gallery.T, self.bank @ self.gallery.T, []
+        for correction in corrections:
+            hubness = correction._of(of_bank) if correction.kind and len(of_bank) else 0.0
+            corrected = similarity - hubness
+            reached = corrected.gather(1, self.own[:, None])
+            found.append(1 / (1 + (corrected > reached + TIE).sum(1)))
+        return torch.stack(found)
 
 
 def chosen(known: Sequence[Known]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
-
-    def score(correction: Correction) -> float:
-        return float(torch.cat([one.reciprocal_ranks(correction) for one in known]).mean())
-
-    return max(CANDIDATES, key=score)
+    scores = torch.cat([one.reciprocal_ranks(*CANDIDATES) for one in known], dim=1).mean(1).tolist()
+    return CANDIDATES[scores.index(max(scores))]
 
 
 def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None) -> tuple[Tensor, Tensor]:

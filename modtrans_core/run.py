@@ -10,6 +10,7 @@ by name, `total` among them.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import signal
 import threading
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 from modtrans_core import distributed
 from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.ends import ASKING, Asked
-from modtrans_core.store.described import checked
+from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.files import (
     WROTE,
     disk_errors,
@@ -53,8 +54,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 
 def refuse_old_run(folder: str | Path) -> None:
-    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a pair set, or
-    a file of a name that a run's has."""
+    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
         raise ValueError(
@@ -139,7 +139,7 @@ def write(
             clear(folder)
         refuse_old_run(folder)
         describe(Path(folder), method, facts, config)
-        write_model(Path(folder), tensors, seen)
+        write_model(Path(folder), tensors, seen, made(method, facts))
 
 
 def description(folder: str | Path) -> dict[str, Any]:
@@ -160,19 +160,51 @@ def description(folder: str | Path) -> dict[str, Any]:
     return checked(path, found, fields, {"split": "an object", "validation_skill": "a number or null"})
 
 
-def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
-    """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole."""
+def made(method: str, facts: Mapping[str, Any]) -> str:
+    """What weights are of, in words: method, modalities and dimensions."""
+    return f"{method}: {facts['source']} {facts['k']} -> {facts['target']} {facts['d']}"
+
+
+def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None, of: str) -> None:
+    """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole.
+
+    The weights say what they are `of`, see `made`, and which rows were seen: files of several runs are told apart.
+    """
     refuse_not_finite(tensors)
     (folder / SEEN).unlink(missing_ok=True)  # of a run before that was cut off: of this one it would say what is wrong
     if seen is not None:
         _write(folder / SEEN, seen, {})
-    _write(folder / MODEL, tensors, {})
+    digest = {} if seen is None else {"seen": _sha256(folder / SEEN)}
+    _write(folder / MODEL, tensors, {"run": json.dumps({"of": of, **digest})})
 
 
-def read_model(folder: str | Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors`, in main memory; one that is not finite is a ValueError."""
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, in main memory.
+
+    Parameters
+    ----------
+    of : what they have to be of, see `made`. Default: anything.
+
+    Raises
+    ------
+    ValueError
+        One that is not finite; weights that are of something else, or were written beside other rows that were seen.
+    """
     path = Path(folder) / MODEL
     tensors = _read(path, "a translator's weights")
+    with safe_open(path, framework="pt") as file:
+        held = (file.metadata() or {}).get("run", "{}")  # none of an older version
+    said = checked(f"{path}: run", parsed(path, held), {}, {"of": "text", "seen": "text"})
+    if of is not None and (found := said.get("of", of)) != of:
+        raise ValueError(f"{path}: weights of {found!r}, but {DESCRIPTION} says {of!r}: of one run is needed")
+    seen = Path(folder) / SEEN
+    if seen.exists() and said.get("seen", digest := _sha256(seen)) != digest:
+        raise ValueError(f"{seen}: not the rows that the run of {MODEL} has seen; both of one run are needed")
     with naming(path):
         refuse_not_finite(tensors)
     return tensors
@@ -321,8 +353,9 @@ class Run:
     def finish(self, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None, **more: Any) -> None:
         """Write what translates, the rows seen, and more JSON values into the description; no steps are left."""
         if self.writes:
-            write_json(self.folder / DESCRIPTION, {**description(self.folder), **more})
-            write_model(self.folder, tensors, seen)
+            said = description(self.folder)
+            write_json(self.folder / DESCRIPTION, {**said, **more})
+            write_model(self.folder, tensors, seen, made(said["method"], said["facts"]))
             (self.folder / TRAINING).unlink(missing_ok=True)
         distributed.barrier()
 

@@ -142,15 +142,13 @@ def blocks(
     ----------
     at_once : products that are held at once, or those of one query. Default: `AT_ONCE`.
     """
-    n, m, d = gallery.shape
-    absent = ~present(m, counts)
-    chunk = max(1, (at_once or AT_ONCE) // (n * m))
+    m, first = gallery.shape[1], np.cumsum(counts) - counts
+    vectors = gallery[present(m, counts)] if m > 1 else gallery[:, 0]
+    chunk = max(1, (at_once or AT_ONCE) // len(vectors))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        similarity = (queries[rows] @ gallery.reshape(n * m, d).T).reshape(-1, n, m)
-        if m > 1:
-            similarity[:, absent] = -np.inf
-        yield rows, similarity.max(2) if m > 1 else similarity[:, :, 0]
+        similarity = queries[rows] @ vectors.T
+        yield rows, np.maximum.reduceat(similarity, first, axis=1) if m > 1 else similarity
 
 
 def _placed(best: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

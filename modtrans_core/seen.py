@@ -131,8 +131,10 @@ class Seen:
         return {f"{part}.{name}": torch.from_numpy(rows) for (part, name), rows in self.rows.items()}
 
     @staticmethod
-    def restored(tensors: Mapping[str, torch.Tensor]) -> Seen:
-        """What was saved."""
+    def restored(tensors: Mapping[str, torch.Tensor], modalities: Sequence[str]) -> Seen:
+        """What was saved of these modalities, rows to train on in any case."""
+        if missing := [name for name in modalities if f"train.{name}" not in tensors]:
+            raise ValueError(f"train.{missing[0]}: missing, rows of {' and '.join(modalities)} are needed")
         found = {}
         for name, rows in tensors.items():
             part, dot, modality = name.partition(".")

@@ -18,7 +18,7 @@ items: int = 1000  # items of each of the two domains, at most, evenly spaced; 0
 equal: bool = True  # cut the larger training set to the size of the smaller, so that a loss is the domain's doing
 few: int = 100  # conditions, and other targets, of the test's domain whose means are known when recentring
 landmarks: int = 512  # radial basis functions of `calibrated`, at most
-steps: int = 100  # optimiser steps of the poster's translator: short; it starts at the ridge map
+steps: int = 100  # optimiser steps of the poster's translator: short; it starts at the ridge map; 0: left out
 
 # %%
 from modtrans_core.notebook import begin
@@ -30,7 +30,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.experiments.cross_domain import CONSTANT, MENDS, cross_domain, losses
+from analysis.experiments.cross_domain import CONSTANT, MENDED, MENDS, cross_domain, losses
 from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.domains import crossings_offline, crossings_within
 from analysis.experiments.trial import SCORES
@@ -65,6 +65,7 @@ sizes
 # %%
 routes = dict.fromkeys([(source, target), (target, source), ("location", "text"), ("text", "location")])
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
+sizes_of["methods"] = () if steps else ("ridge", MENDED)
 told = partial(report, out, text="fitting")
 scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
 save_data(scores, out, "runs")

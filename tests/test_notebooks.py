@@ -16,6 +16,7 @@ from PIL import Image
 
 from analysis.paper import runner as notebooks
 from analysis.paper.twins import figures, with_tables, write_twin
+from analysis.plots import style
 from analysis.plots.figures import FIGURES
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -101,6 +102,20 @@ def test_each_figure_has_a_small_thumbnail_and_is_drawn_by_its_notebook():
     for file in files:
         with Image.open(file) as picture:
             assert picture.format == "PNG" and max(picture.size) == 240, file
+
+
+@pytest.mark.parametrize(
+    "given", [{"s": 0.0}, {"s": 1.0}, {"gamma": 0.0}, {"d": 1, "s": 0.0}, {"d": 2}, {"d": 512}], ids=str
+)
+def test_the_notebook_on_the_bound_runs_wherever_there_is_an_answer(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "make_figure", lambda *_: None)
+    first, _, *rest = [
+        cell.source for cell in jupytext.read(FOLDER / "03_cosine_bound.py").cells if cell.cell_type == "code"
+    ]
+    names: dict = {}
+    exec(first, names)
+    exec("\n".join(rest), names | {"out": str(tmp_path), "draws": 2000, **given})
+    assert json.loads((tmp_path / "metrics.json").read_text())["p_value_general"] > 1e-6
 
 
 def test_the_notebook_on_a_translator_of_ones_own_runs(tmp_path):

@@ -67,7 +67,7 @@ def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dot
             (page,) = pymupdf.open(file.with_suffix(".pdf"))
             assert {font[2] for font in page.get_fonts()} == {"Type0"}, file  # TrueType, by the numbers of its glyphs
             words = page.get_text("words", clip=pymupdf.INFINITE_RECT())
-            sheet = page.rect + (-1, -2, 1, 2)  # a word's box is larger than its letters
+            sheet = pymupdf.Rect(-1, -2, page.rect.x1 + 1, page.rect.y1 + 2)  # a word's box is larger than its letters
             assert [word[4] for word in words if pymupdf.Rect(word[:4]) not in sheet] == [], file  # none is cut
             assert not any("$" in word[4] for word in words), file  # no mathematics that was not set
 
@@ -164,6 +164,24 @@ def test_if_one_notebook_fails_the_others_end(tmp_path, monkeypatch):
     assert ended.is_set() or os.cpu_count() == 1
 
 
+def test_a_notebook_that_shows_what_another_measured_follows_it(tmp_path, monkeypatch):
+    ended = []
+
+    def run(notebook, results, parameters, kernels):
+        assert kernels.environment["LOKY_MAX_CPU_COUNT"] == kernels.environment["OMP_NUM_THREADS"]
+        if notebook.stem == "07_presets":
+            time.sleep(0.2)
+        results.mkdir(parents=True)
+        (results / "metrics.json").write_text("{}")
+        ended.append(notebook.stem)
+
+    monkeypatch.setattr(notebooks, "run", run)
+    both = [stage for stage in paper.stages("smoke") if stage.name in ("04_translation", "07_presets")]
+    paper._run(both, tmp_path / "both", "", {stage.name: "" for stage in both})
+    paper._run(both[:1], tmp_path / "one", "", {stage.name: "" for stage in both})
+    assert ended == ["07_presets", "04_translation", "04_translation"]
+
+
 def test_figures_made_twice_are_the_same_bytes(made, tmp_path):
     folder, _ = made
     stage = next(stage for stage in paper.stages("smoke") if stage.name == "01_alignment_law")
@@ -220,9 +238,12 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
         ("99_none.seeds=2", "set: no notebook '99_none'; there are 00_"),
+        ("11_encoders.seeds=2 11_encoders.seeds=3", "seeds=3', one value of 11_encoders.seeds is needed"),
+        ("04_translation.out=x", "04_translation.out=x', --out, which gives each notebook its own, is needed"),
+        ("04_translation.pairs=x.npz", "x.npz', --pairs, which gives"),
     ]:
         with pytest.raises(ValueError, match=words):
-            paper.with_settings(paper.stages("smoke"), [wrong])
+            paper.with_settings(paper.stages("smoke"), wrong.split())
     for wrong in ("11_encoders.seed=2", "11_encoders.seeds=two"):
         with pytest.raises(
             ValueError, match="11_encoders: (parameter: 'seed', one of|seeds: 'two', a parameter of type int)"

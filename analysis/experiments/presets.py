@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.kept import keep
 from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.retrieval import bank_of, corrected
 from analysis.theory.arrays import Floats
@@ -21,7 +22,6 @@ from modtrans_core.calibrated.fit import fit_goals
 from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
 from modtrans_core.device import default_device
-from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Translator
 from modtrans_core.ranking import Correction
@@ -87,13 +87,16 @@ def compare(
     return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
 
 
-def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS) -> Compared:
+def presets(
+    trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS, kept: Path | None = None
+) -> Compared:
     """Rivals, and `calibrated` by each goal, on one split.
 
     Parameters
     ----------
     rivals : presets of `analysis.translators`; those that need one dimension for both modalities are left out where
         there are two.
+    kept : folder in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
 
     Returns
     -------
@@ -108,7 +111,10 @@ def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] =
     points = {f"calibrated, {one.config.goal}": one for one in joined}
     seconds = time.perf_counter() - started
     for name, one in points.items():
-        trial.add(name, one.translate(np.asarray(trial.test.c)), own=own_vectors(one, trial.test), seconds=seconds)
+        zhat, own = trial.answers(one)
+        trial.add(name, zhat, own=own, seconds=seconds)
+        if kept and one.config == config:
+            keep(kept, trial, config)
     fitted |= points
     items = {name: item_scores(trial, one) for name, one in fitted.items()}
     found = trial.table()
@@ -125,7 +131,7 @@ def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:
     `calibrated` ranks by its own ranking. A rival is given that of `rankings` which finds the most on this test part:
     an advantage, as nobody knows it before.
     """
-    item, zhat = trial.test.item, translator.translate(np.asarray(trial.test.c))
+    item, (zhat, _) = trial.test.item, trial.answers(translator)
     z, counts = unit_targets(np.asarray(trial.test.targets), trial.test.counts)
     several = np.bincount(item)
     found = {"cosine": np.bincount(item, cosine(zhat, z[item], counts[item])) / several}
@@ -146,7 +152,7 @@ def rankings(
     the mean (centered), and by what it adds to the mean (own), and correct each for hubs by `CORRECTION`, with its
     translations of training conditions as the bank.
     """
-    if vectors := own_vectors(translator, trial.test):
+    if vectors := trial.answers(translator)[1]:
         return [vectors]
     there, mean = present(z.shape[1], counts), trial.mean
     centered = np.zeros_like(z)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from analysis.paper import runner
-from modtrans_core.progress import LATE, Progress
+from modtrans_core.progress import LATE, Progress, to_stderr
 
 
 class Display:
@@ -66,7 +65,7 @@ class Display:
                 self._done += seconds
         took = time.monotonic() - started
         if self.bar.disable and took > 0.5:
-            print(f"{name}: {took:.0f} s", file=sys.stderr)
+            to_stderr(f"{name}: {took:.0f} s")
 
     def _follow(self) -> None:
         told = time.monotonic()
@@ -83,4 +82,4 @@ class Display:
                 self.bar.set_description_str(" | ".join(texts), refresh=True)
             elif time.monotonic() - told >= LATE:
                 told = time.monotonic()
-                print(f"{self.bar.n / self.bar.total:.0%}: {' | '.join(texts)}", file=sys.stderr, flush=True)
+                to_stderr(f"{self.bar.n / self.bar.total:.0%}: {' | '.join(texts)}")

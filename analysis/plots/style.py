@@ -16,6 +16,7 @@ import numpy as np
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.store.files import replacing
+from modtrans_core.store.headers import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,9 +209,14 @@ def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Pat
     for name, argument in inspect.signature(draw).parameters.items():
         file = Path(results) / "tables" / f"{name}.csv"
         if file.exists() or argument.default is argument.empty:
-            tables[name] = pd.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=[""])
+            with reading(file):
+                tables[name] = pd.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=[""])
     with paper_style(how.get("size", Size())):
-        figure = draw(**tables)
+        try:
+            figure = draw(**tables)
+        except Exception as error:  # tables that were changed, or are another figure's, raise anything
+            why = f"{error} is missing" if isinstance(error, LookupError) else " ".join(str(error).split())
+            raise ValueError(f"{Path(results) / 'tables'}: not the tables of {draw.__name__}: {why}") from error
     return save_figure(figure, out or results, draw.__name__, **how)
 
 

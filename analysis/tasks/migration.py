@@ -59,15 +59,17 @@ class Queries(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
         """Checked; queries of one answer are one group where no groups are given."""
-        new, row = np.asarray(new), np.asarray(row)
+        new, row = _numbers("new", new), np.asarray(row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")
         group = row if group is None else np.asarray(group)
         for name, values in (("row", row), ("group", group)):
             refuse_unless(values.shape == (len(new),), name, values.shape, f"one number a query, ({len(new)},),")
-        mean = None if mean is None else np.asarray(mean, dtype=np.float32)
+        mean = None if mean is None else _numbers("mean", mean).astype(np.float32)
         refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
         length = 0.0 if mean is None else float(np.linalg.norm(mean))
-        refuse_unless(length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,")
+        refuse_unless(
+            length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,"
+        )
         return Queries(unit(new), _whole("row", row), group, mean)
 
 
@@ -84,10 +86,10 @@ class Reembedded(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, fit: Any = None) -> Reembedded:
         """Checked; a translator may be fitted to all where nothing is said."""
-        new, row = np.asarray(new, dtype=np.float32), _whole("row", np.asarray(row))
+        new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
         fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit)
         truths = fit.dtype == bool or (fit.dtype.kind in "iu" and np.isin(fit, (0, 1)).all())
-        refuse_unless(truths, "fit", str(fit.dtype), "True or False for each document")
+        refuse_unless(bool(truths), "fit", str(fit.dtype), "True or False for each document")
         fit = fit.astype(bool)
         refuse_unless(new.ndim == 2, "new", new.shape, "an array (m, d)")
         for name, values in (("row", row), ("fit", fit)):
@@ -359,6 +361,12 @@ def _refuse_outside(row: np.ndarray, documents: int, what: str) -> None:
     """Refuse rows that are no documents; the first of them is named."""
     if (outside := row[(row < 0) | (row >= documents)]).size:
         refuse("row", int(outside[0]), f"{what}, 0 to {documents - 1},")
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    values = np.asarray(values)
+    refuse_unless(values.dtype.kind in "fiu", name, str(values.dtype), "an array of real numbers")
+    return values
 
 
 def _whole(name: str, values: np.ndarray) -> np.ndarray:

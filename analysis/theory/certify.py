@@ -28,7 +28,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import ROUNDING, Floats, fraction, in_range, matrix, row_cosine, rows_agree, vector
+from analysis.theory.arrays import (
+    ROUNDING,
+    Floats,
+    fraction,
+    in_range,
+    matrix,
+    row_cosine,
+    rows_agree,
+    vector,
+    whole_number,
+)
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.premises import TranslatedPairs, measure_premises
@@ -138,7 +148,7 @@ class Observed:
             raise ValueError("item: not 0 to n - 1, ascending, each at least once; such numbers are needed")
         labels = group_numbers(group, int(item[-1]) + 1)
         here = int(np.bincount(labels).max())
-        largest = here if largest_group is None else int(largest_group)
+        largest = here if largest_group is None else whole_number("largest_group", largest_group)
         if largest < here:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
         source = THESE if largest_group is None else GIVEN

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -26,6 +26,7 @@ from modtrans_core.ahead import whole_from
 from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
+from modtrans_core.progress import to_stderr
 
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
@@ -39,7 +40,7 @@ def refuse_unknown(path: Path, *suffixes: str) -> None:
 def say(text: str) -> None:
     """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
     if _processes()[0] == 0:
-        print(text, file=sys.stderr)
+        to_stderr(text)
 
 
 def _processes() -> tuple[int, int]:
@@ -121,6 +122,11 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
     _replace_closed()
+    try:
+        os.getcwd()
+    except OSError:
+        say(f"{program}: the working directory is gone; change to one that is there")
+        return 1
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
         say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
@@ -158,7 +164,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
     given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
-    for option in _options(named, _is_path):  # a variable of the shell that is not set: "" would be the working directory
+    for option in _options(
+        named, _is_path
+    ):  # a variable of the shell that is not set: "" would be the working directory
         if f"{option}=" in given or (option, "") in pairwise(given):
             say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
             return 2
@@ -258,7 +266,7 @@ def _of_what(error: BaseException, command: Any) -> str:
     message = _said(error)
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
-    files = [str(value) for value in given if isinstance(value, Path)]
+    files = _paths(given)
     named = [*files, *(repr(value) for value in given if isinstance(value, str) and value)]
     said = isinstance(error, ImportError) or option or not files or any(name in message for name in named)
     return message if said else f"{message}, given {_inputs(command)}"
@@ -266,7 +274,13 @@ def _of_what(error: BaseException, command: Any) -> str:
 
 def _inputs(command: Any) -> str:
     """The files that a verb was given."""
-    return ", ".join(str(value) for value in vars(command).values() if isinstance(value, Path)) or "no file"
+    return ", ".join(_paths(vars(command).values())) or "no file"
+
+
+def _paths(values: Iterable[Any]) -> list[str]:
+    """The files among the values of options, of which some take several."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [str(one) for value in several for one in value if isinstance(one, Path)]
 
 
 def _say_once(text: str) -> None:
@@ -278,4 +292,4 @@ def _say_once(text: str) -> None:
 
     if first_to_fail():
         lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
-        print(f"{text}{lost}", file=sys.stderr, flush=True)
+        to_stderr(f"{text}{lost}")

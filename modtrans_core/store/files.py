@@ -158,7 +158,7 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     """
     sweep(path.parent)
     if (path.exists() or path.is_symlink()) and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite")
+        raise ValueError(f"{path}: exists; choose another name or add --overwrite (in Python: overwrite=True)")
     if path.is_dir() or not path.suffix:
         _refuse_foreign(path)
 

@@ -328,3 +328,14 @@ def test_shares_that_are_none_are_refused(fractions):
 def test_a_seed_that_is_none_is_named(seed):
     with pytest.raises(ValueError, match="seed: .* an integer >= 0 is needed"):
         make().split(seed)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_the_same_set_is_the_same_bytes(tmp_path, suffix):
+    pairs = PairedEmbeddings({"image": np.eye(2, 3)}, key=["ü", 'a"\n'], metadata={"a": "\x7f\u2028\x01☃"})
+    files = [tmp_path / f"{number}{suffix}" for number in range(12)]
+    for file in files:
+        pairs.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+    again = PairedEmbeddings.load(files[0])
+    assert again.key.tolist() == pairs.key.tolist() and again.metadata == pairs.metadata

@@ -62,7 +62,7 @@ def test_a_correction_is_chosen_where_there_are_hubs_and_none_where_it_does_not_
 def test_reciprocal_ranks_by_hand():
     g = torch.eye(3)
     q = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
-    found = Known(q, g, torch.tensor([0, 2]), q[:0]).reciprocal_ranks(Correction(0))
+    found = Known(q, g, torch.tensor([0, 2]), q[:0]).reciprocal_ranks(Correction(0))[0]
     torch.testing.assert_close(found, torch.tensor([1.0, 1 / 3]))
 
 

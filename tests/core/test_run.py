@@ -143,6 +143,17 @@ def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
         fit(make_pairs(), preset="ridge", out=tmp_path / "a", overwrite=True, resume=True)
 
 
+def test_a_closed_form_ended_before_its_weights_were_there_is_not_finished_and_can_be_begun_again(tmp_path):
+    fitted = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run")
+    for name in files(tmp_path / "run"):
+        if name != runs.DESCRIPTION:
+            (tmp_path / "run" / name).unlink()
+    with pytest.raises(ValueError, match="run: not finished; go on with the same modtrans train command and --resume"):
+        load(tmp_path / "run")
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run", resume=True)
+    assert same(load(tmp_path / "run", device="cpu"), fitted)
+
+
 @pytest.mark.parametrize("stop", [1, 4, 7, 12])
 def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, often, stop):
     pairs = make_pairs()
@@ -255,7 +266,7 @@ def untouched(tmp_path_factory):
         (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
         (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: source: missing, text is needed"),
         (lambda run: edit(run, facts=[]), r"translator.json: facts: \[\], an object is needed"),
-        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "does not hold this"),
+        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "weights of .* 8 -> te"),
         (lambda run: edit(run, config={"gama": 1}), "gama"),
     ],
 )  # fmt: skip
@@ -354,6 +365,9 @@ def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path, untouched
         with pytest.raises(ValueError, match=r"run/(translator\.json|model\.safetensors): .*(timesteps|depth|width)"):
             load(tmp_path / "run")
     edit(tmp_path / "run", config=kept, facts={"source": "image", "target": "text", "k": 10**7, "d": 10**7})
+    with pytest.raises(ValueError, match="weights of 'poster: image 8 -> text 6'"):
+        load(tmp_path / "run")
+    save_file(load_file(tmp_path / "run" / runs.MODEL), tmp_path / "run" / runs.MODEL)  # as an older version wrote them
     with pytest.raises(ValueError, match="does not hold this translator's weights .M: "):
         load(tmp_path / "run")
 
@@ -373,3 +387,34 @@ def test_a_new_log_does_not_go_on_with_an_old_one(tmp_path):
     (tmp_path / runs.MODEL).unlink()
     fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path)
     assert log(tmp_path) == before
+
+
+def test_files_of_several_runs_are_told_apart(tmp_path):
+    """A certificate rests on the rows that were seen: those of another run would let training items pass for a test."""
+    whole = make_pairs(200, k=6)
+    for name, rows in (("one", np.arange(100)), ("other", np.arange(100, 200))):
+        fit(whole.take(rows), preset="ridge", device="cpu", out=tmp_path / name)
+    for mixed in (runs.SEEN, runs.MODEL):
+        shutil.copytree(tmp_path / "one", tmp_path / f"with {mixed}")
+        shutil.copy(tmp_path / "other" / mixed, tmp_path / f"with {mixed}")
+        with pytest.raises(
+            ValueError, match="seen.safetensors: not the rows that the run of model.safetensors has seen"
+        ):
+            load(tmp_path / f"with {mixed}")
+    facts = json.loads((tmp_path / "one" / runs.DESCRIPTION).read_text())["facts"]
+    edit(tmp_path / "one", facts={**facts, "source": "text", "target": "image"})
+    with pytest.raises(
+        ValueError, match="weights of 'ridge: image 6 -> text 6', but translator.json says 'ridge: text 6"
+    ):
+        load(tmp_path / "one")
+
+
+def test_rows_of_other_modalities_are_not_those_that_were_seen(tmp_path):
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    tensors = load_file(tmp_path / runs.MODEL)
+    save_file(tensors, tmp_path / runs.MODEL)  # as an older version wrote them
+    assert load(tmp_path).facts.seen is not None
+    rows = load_file(tmp_path / runs.SEEN)
+    save_file({name.replace("image", "sound"): row for name, row in rows.items()}, tmp_path / runs.SEEN)
+    with pytest.raises(ValueError, match="seen.safetensors: train.image: missing, rows of image and text are needed"):
+        load(tmp_path)

@@ -1,5 +1,6 @@
 """How a verb ends: results on stdout, one line on stderr for what goes wrong, exit 0, 1 or 2."""
 
+import json
 import subprocess
 import sys
 import time
@@ -137,3 +138,19 @@ def test_whoever_reads_may_leave(folder, trained):
         process.stdout.close()
         said = process.stderr.read()
         assert process.wait() == 141 and "Error" not in said and "pipe" not in said, said
+
+
+def test_a_log_on_a_full_disk_costs_no_result(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    command = [sys.executable, "-m", "modtrans_core", "evaluate", "run", "pairs.npz", "--json"]
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True, timeout=60)
+    assert json.loads(found.stdout)["gallery"] == 16
+
+
+def test_a_working_directory_that_is_gone_is_one_line(folder, modtrans, monkeypatch):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    status, _, err = modtrans("evaluate", folder / "run", folder / "pairs.npz")
+    assert status == 1 and err == "modtrans: the working directory is gone; change to one that is there\n"
