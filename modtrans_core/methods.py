@@ -265,7 +265,9 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
     if not (Path(folder) / runs.MODEL).exists():
-        raise ValueError(f"{folder}: not finished; go on with the same modtrans train command and --resume")
+        raise ValueError(
+            f"{folder}: not finished; go on with resume=True, or the same modtrans train command with --resume"
+        )
     of = runs.made(described["method"], facts.plain())
     seen, tensors = runs.read_seen(folder), runs.read_model(folder, of)
     if seen is not None:

@@ -98,7 +98,7 @@ def begin(
     refuse_links(folder)
     if resume:
         if not (folder / DESCRIPTION).exists():
-            raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out --resume to begin one")
+            raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
         found = description(folder)
         for name, value in wanted.items():
             if found.get(name) != value:
@@ -152,7 +152,8 @@ def description(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / DESCRIPTION
     if not path.exists():
-        raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing")
+        pair = f"; two arrays are a pair set as image={folder},text=FILE" if path.parent.suffix == ".npy" else ""
+        raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing{pair}")
     found = read_json(path)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")

@@ -1,16 +1,18 @@
 """What becomes of files when processes are killed, disks are full, folders cannot be written and two write one.
 
     python tests/soak.py                    # a thousand kills, and the rest
-    python tests/soak.py --kills 50 --rows 1000
+    python tests/soak.py --kills 50 --rows 1000 --long 0
 
-Every call is a fork of this process, so that none of them waits for an import. Printed is one line a trial, and the
-exit status is 1 if anything was not as modtrans_core/store/README.md promises.
+Every call is a fork of this process, so that none of them waits for an import. Printed is one line a kind of trial, and
+the exit status is 1 if anything was not as modtrans_core/store/README.md promises.
 """
 
 import argparse
 import contextlib
 import gc
+import importlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -22,13 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 import world
 
 POSTER = f"train pairs.npz --out OUT {' '.join(world.SMALL)}".replace("--train-steps 20", "--train-steps 400")
 EMBED = f"embed folder:pictures --shard-items 2 {' '.join(world.VECTORS)}"
-VERBS = {  # OUT is what is written
+Verbs = dict[str, tuple[str, str, str]]
+VERBS: Verbs = {  # OUT is what is written
     "convert to a file": ("convert pairs.npz OUT", "out.npz", "--overwrite"),
     "convert to a folder": ("convert pairs.npz OUT", "out", "--overwrite"),
     "convert to shards": ("convert pairs.npz OUT --layout shards --shard-items 5", "out", "--overwrite"),
@@ -42,6 +46,20 @@ VERBS = {  # OUT is what is written
     "embed to a file": (f"{EMBED} --out OUT", "out.npz", ""),
 }
 """the call, the name that it writes, and the option with which it is given again"""
+TIMED = re.compile(r"metrics\.jsonl$|bench\.json$|speed\.\w+$|\.ipynb$|stamp$")
+"""files that hold how long something took, or hashes of such"""
+LONG: Verbs = {
+    "demo": ("demo --out OUT", "out", ""),
+    "compare": ("compare pairs.npz --seeds 1 --rivals ridge --out OUT", "out", "--overwrite"),
+    "tables": ("tables 5 --seeds 1 --out OUT", "out", "--overwrite"),
+    "bench": ("bench --profile smoke --pairs pairs.npz --device cpu --out OUT", "out", ""),
+    "paper": ("paper --profile smoke --pairs pairs.npz --only 02_projection_residual --out OUT", "out", ""),
+}
+"""those that take seconds, and start processes"""
+IMPORTED = ("bench.run", "paper.make", "experiments.demo", "experiments.poster_tables", "plots.speed", "plots.presets")
+IMPORTED = (*(f"analysis.{module}" for module in IMPORTED), "papermill", "sklearn", "seaborn", "typst")
+GONE = 2.0
+"""seconds after which no process is left of a call that was killed: a kernel looks each second, its workers twice"""
 
 
 @dataclass
@@ -64,7 +82,7 @@ def started(arguments: str, limit: Callable[[], None] = lambda: None) -> Iterato
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             limit()
             status, _, err = world.call(arguments.split())
-            os.write(writes, err.encode())
+            os.write(writes, err.encode()[-50_000:])
         except BaseException as error:
             os.write(writes, f"{type(error).__name__}: {error}".encode())
         finally:
@@ -88,15 +106,19 @@ def run(arguments: str, limit: Callable[[], None] = lambda: None) -> Ended:
 
 
 def contents(path: Path) -> dict[str, bytes] | None:
-    """What is at a path, as names and bytes; the log, which holds times, and locks aside. None where nothing is."""
+    """What is at a path, as names and bytes; what holds times, and locks aside. None where nothing is."""
     if not path.exists():
         return None
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {
         str(f.relative_to(path)): f.read_bytes()
         for f in files
-        if f.name != "metrics.jsonl" and ".modtrans-" not in str(f)
+        if ".modtrans-" not in str(f) and not TIMED.search(str(f))
     }
+
+
+def named(verbs: Verbs) -> str:
+    return "all" if verbs is VERBS else ", ".join(verbs)
 
 
 def leftovers(place: Path) -> list[str]:
@@ -120,6 +142,16 @@ class Trial:
         for left in self.place.glob(".out*"):
             left.unlink()
 
+    def outlived(self, name: str, processes: list[psutil.Process]) -> float:
+        """How many seconds the processes that a call started were there after it, from now on."""
+        begun = time.monotonic()
+        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes):
+            time.sleep(0.05)
+            if time.monotonic() - begun > GONE:
+                self.fault(f"{name}: {len(processes)} processes, of which some are left after {GONE} s")
+                break
+        return time.monotonic() - begun
+
     def fault(self, what: str) -> None:
         self.faults.append(what)
         print(f"FAULT {what}", flush=True)
@@ -129,55 +161,60 @@ class Trial:
         print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
 
 
-def kills(trial: Trial, number: int) -> None:
-    """SIGKILL at a random moment, then the same call again: the same bytes, and nothing beside them."""
+def kills(trial: Trial, verbs: Verbs, number: int) -> None:
+    """SIGKILL at a random moment, then the same call again: the same bytes, nothing beside them, no process left."""
     rng = np.random.default_rng(0)
-    for name, (call, out, again) in VERBS.items():
+    for name, (call, out, again) in verbs.items():
         call, path = call.replace("OUT", out), trial.place / out
         trial.reset()
         begun = time.monotonic()
         assert (first := run(call)).status == 0, (call, first.said)
         took, wanted = time.monotonic() - begun, contents(path)
-        killed = whole = 0
+        killed, last = 0, 0.0
         faults = len(trial.faults)
-        for _ in range(number // len(VERBS)):
+        for _ in range(number):
             trial.reset()
             with started(call) as (child, ended):
                 time.sleep(rng.uniform(0, 1.1 * took))
+                started_by_it = psutil.Process(child).children(recursive=True)
                 os.kill(child, signal.SIGKILL)
                 killed += ended().status == -signal.SIGKILL
+            last = max(last, trial.outlived(name, started_by_it))
             there = contents(path)
-            done = there == wanted
-            whole += done
-            if path.suffix and there is not None and not done:
+            if path.suffix and there is not None and there != wanted:
                 trial.fault(f"{name}: a torn file after a kill")
             option = again
             if again == "--resume" and not (path / "translator.json").exists():
                 option = ""
+            begun = time.monotonic()
             ended_ = run(f"{call} {option}")
+            took = time.monotonic() - begun
             if ended_.status != 0 or contents(path) != wanted:
                 trial.fault(f"{name}: not the same after a kill and another call: {ended_}")
             if left := leftovers(trial.place):
                 trial.fault(f"{name}: left {left}")
-        trial.row("SIGKILL", name, f"{number // len(VERBS)} ({killed} before the end)", len(trial.faults) - faults)
+        outlived = f", the last process gone {last:.1f} s after" if last > 0.1 else ""
+        trial.row("SIGKILL", name, f"{number} ({killed} before the end{outlived})", len(trial.faults) - faults)
 
 
-def asked(trial: Trial) -> None:
-    """SIGTERM: exit 143, a whole result or none, and a training that goes on."""
+def asked(trial: Trial, verbs: Verbs, seconds: float) -> None:
+    """SIGTERM after some seconds: exit 143, a whole result or none, and a training that goes on."""
     faults = len(trial.faults)
-    for name, (call, out, again) in VERBS.items():
+    for name, (call, out, again) in verbs.items():
         trial.reset()
         call = call.replace("OUT", out)
         with started(call) as (child, ended):
-            time.sleep(0.15)
+            time.sleep(seconds)
+            started_by_it = psutil.Process(child).children(recursive=True)
             os.kill(child, signal.SIGTERM)
             end = ended()
+        trial.outlived(name, started_by_it)
         if end.status not in (0, 143, -signal.SIGTERM) or "Traceback" in end.said:
             trial.fault(f"SIGTERM, {name}: {end}")
         begun = (trial.place / out / "translator.json").exists()
         if (after := run(f"{call} {again if again != '--resume' or begun else ''}")).status != 0:
             trial.fault(f"SIGTERM, {name}: not to be gone on with: {after}")
-    trial.row("SIGTERM", "all", len(VERBS), len(trial.faults) - faults)
+    trial.row(f"SIGTERM after {seconds} s", named(verbs), len(verbs), len(trial.faults) - faults)
 
 
 def full(trial: Trial) -> None:
@@ -227,10 +264,10 @@ def read_only(trial: Trial) -> None:
     trial.row("read-only folder", "all", len(VERBS), len(trial.faults) - faults)
 
 
-def two_at_once(trial: Trial, times: int) -> None:
+def two_at_once(trial: Trial, verbs: Verbs, times: int) -> None:
     """Two calls that write one name: a whole result, and whoever is refused learns by whom."""
     faults, refused = len(trial.faults), 0
-    for name, (call, out, _) in VERBS.items():
+    for name, (call, out, _) in verbs.items():
         call, path = call.replace("OUT", out), trial.place / out
         trial.reset()
         run(call)
@@ -248,7 +285,7 @@ def two_at_once(trial: Trial, times: int) -> None:
                 trial.fault(f"two at once, {name}: {ends}")
             if contents(path) != wanted or leftovers(trial.place):
                 trial.fault(f"two at once, {name}: not one whole result, {leftovers(trial.place)}, {ends}")
-    trial.row("two at once", "all", f"{times * len(VERBS)} ({refused} refused)", len(trial.faults) - faults)
+    trial.row("two at once", named(verbs), f"{times * len(verbs)} ({refused} refused)", len(trial.faults) - faults)
 
 
 def memory(trial: Trial, rows: int) -> None:
@@ -277,7 +314,9 @@ def memory(trial: Trial, rows: int) -> None:
 
 def main() -> int:
     asks = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asks.add_argument("--kills", type=int, default=1000)
+    asks.add_argument("--kills", type=int, default=1000, help="of calls that take no second; 0: leave them out")
+    asks.add_argument("--long", type=int, default=10, help="kills of each of the others; 0: leave them out")
+    asks.add_argument("--only", nargs="*", default=[*LONG], choices=[*LONG], help="of the others")
     asks.add_argument("--pairs", type=int, default=10, help="how often two write at once, of each call")
     asks.add_argument("--rows", type=int, default=100_000)
     given = asks.parse_args()
@@ -290,12 +329,21 @@ def main() -> int:
             shutil.rmtree(name)
         trial = Trial(place)
         print("| what | call | times | faults |\n|---|---|--:|--:|", flush=True)
-        memory(trial, given.rows)
-        kills(trial, given.kills)
-        asked(trial)
-        full(trial)
-        read_only(trial)
-        two_at_once(trial, given.pairs)
+        if given.kills:
+            memory(trial, given.rows)
+            kills(trial, VERBS, given.kills // len(VERBS))
+            asked(trial, VERBS, 0.15)
+            full(trial)
+            read_only(trial)
+            two_at_once(trial, VERBS, given.pairs)
+        if given.long:
+            for module in IMPORTED:
+                importlib.import_module(module)
+            verbs = {name: LONG[name] for name in given.only}
+            kills(trial, verbs, given.long)
+            asked(trial, verbs, 0.15)
+            asked(trial, verbs, 1.5)
+            two_at_once(trial, verbs, -(-given.long // 5))
         os.chdir("/")
     return int(bool(trial.faults))
 

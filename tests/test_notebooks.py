@@ -220,6 +220,10 @@ def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_pat
 def test_a_notebook_without_metrics_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match=r"did not write metrics.json"):
         notebooks.run(notebook(tmp_path, "n"), tmp_path / "out")
+    other = "from pathlib import Path\nPath(out, 'metrics.json').write_text('[1]')"
+    with pytest.raises(ValueError, match=r"metrics.json: \[1\], an object in JSON is needed"):
+        notebooks.run(notebook(tmp_path, other), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_infinite_metrics_are_refused(tmp_path):

@@ -169,7 +169,9 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     for name in ("schema", *facts):
         was = found.get(name) if isinstance(found, dict) else None
         if was != fresh[name]:
-            raise ValueError(f"{path}: {name}: {was}, {fresh[name]} is needed; choose another --out, or --overwrite")
+            raise ValueError(
+                f"{path}: {name}: {was}, {fresh[name]} is needed; choose another folder, or add overwrite=True"
+            )
     kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
     for measurement in checked(path, found, {"measurements": "a list"})["measurements"]:
         checked(f"{path}: measurements", measurement, kinds)

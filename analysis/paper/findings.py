@@ -15,17 +15,20 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from modtrans_core.store.files import read_description
+
 ROOT = Path(__file__).parents[2]
 README, TAKEN = ROOT / "README.md", ROOT / "papers" / "modality-translation" / "findings.json"
 BEGIN, END = "## What was found\n", "## Where things are\n"
 METHODS = {"ridge": "ridge", "procrustes": "procrustes", "added": "ridge + best gamma F"}
 METHODS |= {"one": "poster, 1 step", "many": "poster, 50 steps"}
+NOTEBOOKS = ("03_cosine_bound", "04_translation", "07_presets", "13_cosine_to_recall")
 SCORES = ("cosine", "cosine_sd", "floor", "centered_recall_at_10")
 
 
 def taken(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers that the findings need, of those of all notebooks."""
-    bound, translation = numbers["03_cosine_bound"], numbers["04_translation"]
+    bound, translation, presets, recall = (numbers[name] for name in NOTEBOOKS)
     routes = {
         route: {key: {score: rows[name].get(score) for score in SCORES} for key, name in METHODS.items()}
         for route, rows in translation["routes"].items()
@@ -41,10 +44,10 @@ def taken(numbers: Mapping[str, Any]) -> dict[str, Any]:
             "uniform": bound["overstatement"]["0.8"][place],
             "limit": bound["limits"][1],
         },
-        "enough": numbers["13_cosine_to_recall"]["enough_at_1"],
+        "enough": recall["enough_at_1"],
         "calibrated": {
             route: {score: rows["calibrated, cosine"][score] for score in ("cosine", "own_recall_at_10")}
-            for route, rows in numbers["07_presets"]["routes"].items()
+            for route, rows in presets["routes"].items()
         },
     }
 
@@ -114,6 +117,6 @@ def _range(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    found = taken(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    found = taken(read_description(sys.argv[1], dict.fromkeys(NOTEBOOKS, "an object")))
     TAKEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     README.write_text(with_findings(README.read_text(encoding="utf-8"), found), encoding="utf-8")

@@ -22,7 +22,7 @@ from modtrans_core.cli.verb import say
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.files import read_description, read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
@@ -186,7 +186,7 @@ def make(
         _run([stage for stage in missing if stage in chosen], out, str(given), inputs)
         if left := [stage.name for stage in missing if stage not in chosen]:
             return left
-        numbers = {stage.name: read_json(out / "notebooks" / stage.name / "metrics.json") for stage in planned}
+        numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
         return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
 
 
@@ -232,7 +232,7 @@ def _run(todo: Sequence[Stage], out: Path, pairs: str, inputs: Mapping[str, str]
 def contents(results: Path) -> str:
     """Hash of what the paper takes from a notebook's results: numbers, figures and tables."""
     digest = hashlib.sha256()
-    files = [results / "metrics.json", *results.glob("figures/*"), *results.glob("tables/*")]
+    files = [results / runner.METRICS, *results.glob("figures/*"), *results.glob("tables/*")]
     for file in sorted(files):
         digest.update(f"{file.relative_to(results)}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
@@ -241,7 +241,7 @@ def contents(results: Path) -> str:
 def _is_done(results: Path, inputs: str) -> bool:
     """Whether results are there, of these inputs, and as the notebook left them."""
     stamped = results / "stamp"
-    if not stamped.exists() or not (results / "metrics.json").exists():
+    if not stamped.exists() or not (results / runner.METRICS).exists():
         return False
     return stamped.read_bytes() == f"{inputs} {contents(results)}".encode()
 
@@ -249,14 +249,14 @@ def _is_done(results: Path, inputs: str) -> bool:
 def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
     """Mark the folder as this paper's; refuse a folder with other content, or a paper made otherwise."""
     marker = out / MARKER
+    sweep(out)
     if marker.exists():
         fields = {"paper": "text", "profile": "text", "pairs": "text or null"}
         found = {name: read_description(marker, fields)[name] for name in fields}
         if found != wanted:
-            raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another --out")
+            raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another folder")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
-        raise ValueError(f"{out}: exists and is not a paper of ours; choose another --out, or an empty folder")
-    sweep(out)
+        raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)
     write_json(marker, wanted)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.notebook import WrongParameter, refuse_wrong
-from modtrans_core.store.files import read_json, replacing, write_json
+from modtrans_core.store.files import read_description, replacing, write_json
 
+METRICS = "metrics.json"
 PROGRESS = ".progress.json"
 
 
@@ -119,15 +120,22 @@ def run(
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     (scratch / PROGRESS).unlink(missing_ok=True)
-    if not (scratch / "metrics.json").exists():
-        raise RuntimeError(f"{notebook.stem}: its last cell did not write metrics.json")
+    if not (scratch / METRICS).exists():
+        raise RuntimeError(f"{notebook.stem}: its last cell did not write {METRICS}")
+    metrics = read_metrics(scratch)
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if out.exists():
         os.replace(out, old)
     os.replace(scratch, out)
     shutil.rmtree(old, ignore_errors=True)
-    return read_json(out / "metrics.json")
+    return metrics
+
+
+def read_metrics(out: str | Path) -> dict[str, Any]:
+    """What `write_metrics` wrote: an object, whose fields are the notebook's own."""
+    found: dict[str, Any] = read_description(Path(out) / METRICS, {})
+    return found
 
 
 def scratch_folder(out: Path) -> Path:
@@ -138,7 +146,7 @@ def scratch_folder(out: Path) -> Path:
 def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
     """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null."""
     text = json.dumps(metrics, default=lambda value: value.tolist())
-    write_json(Path(out) / "metrics.json", json.loads(text, parse_constant=_finite_or_null))
+    write_json(Path(out) / METRICS, json.loads(text, parse_constant=_finite_or_null))
 
 
 def established(findings: Mapping[str, bool], asserted: bool) -> dict[str, bool]:
@@ -171,7 +179,7 @@ def report(out: str | Path, done: int, total: int, text: str = "") -> None:
 def progress(out: Path) -> tuple[float, str]:
     """From outside: how far the notebook that runs for the folder `out` is, 0 to 1, and what it is doing."""
     try:
-        state = read_json(scratch_folder(out) / PROGRESS)
+        state = read_description(scratch_folder(out) / PROGRESS, {"fraction": "a number", "text": "text"})
         return state["fraction"], state["text"]
     except (OSError, ValueError):
         return 0.0, ""

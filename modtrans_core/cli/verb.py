@@ -262,8 +262,11 @@ def _said(error: BaseException) -> str:
 
 
 def _of_what(error: BaseException, command: Any) -> str:
-    """The message and, where it names neither what was given nor what to install, the files that were given."""
-    message = _said(error)
+    """The message, with `option=True` as it is written here, and the files that were given where it names neither what
+    was given nor what to install.
+    """
+    options = "|".join(vars(command))
+    message = re.sub(rf"\b({options})=True\b", r"--\1", _said(error))
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
     files = _paths(given)

@@ -81,9 +81,9 @@ def embed(
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))
+    sweep(path.parent)
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
-        sweep(path.parent)
         return path
     new = not folder.begun
     if distributed.is_main():
@@ -129,12 +129,11 @@ def cut(path: Path) -> dict[str, int]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
-    sweep(path.parent)
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not folder.alone:
-            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another --out")
+            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
         folder.clear()
 
 

@@ -7,19 +7,19 @@ import errno
 import json
 import math
 import os
+import secrets
 import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 
 from modtrans_core.store.described import checked, parsed
-from modtrans_core.store.locks import LOCK, is_held, locked
+from modtrans_core.store.locks import LOCK, drop, is_held, locked
 
 STREAM = Path("-")
 """stands for standard input or output where an array can be"""
@@ -28,7 +28,7 @@ WROTE = ".modtrans.json"
 SCRATCH = ".modtrans-part-"
 """how the names begin of what is there only while something is written"""
 _OLD = ".old"
-_JUST_NOW = 60  # seconds
+_LONG = 24 * 3600  # seconds
 _HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE
 
 
@@ -40,12 +40,17 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=SCRATCH, dir=path.parent))
-    try:
-        with locked(folder / LOCK, folder), _naming(path, folder):
+    folder = path.with_name(f"{SCRATCH}{secrets.token_hex(8)}")
+    with _naming(path, folder), locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
+        folder.mkdir(0o700)
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(scratch: Path) -> Path:
+    return scratch.with_name(f"{scratch.name}{LOCK}")
 
 
 @contextmanager
@@ -114,25 +119,25 @@ def sweep(folder: str | Path, below: str = "") -> None:
     """
     for place in (Path(folder), *(Path(folder).glob(below) if below else ())):
         with suppress(OSError):
-            for lock in place.glob(f".*{LOCK}"):
-                if lock.name != LOCK and not is_held(lock):
-                    lock.unlink(missing_ok=True)
             for left in place.glob(f"{SCRATCH}*"):
                 if not left.is_symlink() and left.is_dir() and _is_orphan(left):
                     _finish(left)
+            for lock in place.glob(f".*{LOCK}"):
+                if lock.name != LOCK:
+                    drop(lock)
 
 
 def _is_orphan(left: Path) -> bool:
-    """Whether a scratch folder is wanted no longer: nobody holds it, nor has made it just now to hold it next."""
-    if (left / LOCK).exists():
-        return not is_held(left / LOCK)
-    return time.time() - left.stat().st_mtime > _JUST_NOW
+    """Whether a scratch folder is wanted no longer: nobody holds it; where there are no locks, it is old."""
+    if _lock_of(left).exists():
+        return not is_held(_lock_of(left))
+    return time.time() - left.stat().st_mtime > _LONG
 
 
 def _finish(left: Path) -> None:
     """Remove a scratch folder, and put what it was to replace a folder by in its place where that one is gone."""
     for whole in left.iterdir() if (left / _OLD).exists() else ():
-        if whole.name not in (_OLD, LOCK) and not (left.parent / whole.name).exists():
+        if whole.name != _OLD and not (left.parent / whole.name).exists():
             os.rename(whole, left.parent / whole.name)
     shutil.rmtree(left, ignore_errors=True)
 
@@ -158,7 +163,7 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     """
     sweep(path.parent)
     if (path.exists() or path.is_symlink()) and not overwrite:
-        raise ValueError(f"{path}: exists; choose another name or add --overwrite (in Python: overwrite=True)")
+        raise ValueError(f"{path}: exists; choose another name or add overwrite=True")
     if path.is_dir() or not path.suffix:
         _refuse_foreign(path)
 

@@ -134,8 +134,8 @@ def small_arrays(path: Path) -> dict[str, Any]:
         arrays = {name: file.get_tensor(name) for name in file.keys() if not is_vectors(name)}  # noqa: SIM118
         header = file.metadata() or {}
     if "key" in header:
-        checked("header", {"key": parsed("key", header["key"])}, {"key": "a list of texts"})
-        arrays["key"] = np.array(json.loads(header["key"]), dtype=np.str_)
+        names = checked("header", {"key": parsed("key", header["key"])}, {"key": "a list of texts"})["key"]
+        arrays["key"] = np.array(names, dtype=np.str_)
     arrays["metadata"] = header.get("metadata", "{}")
     return arrays
 

@@ -19,6 +19,7 @@ except ImportError:  # not a POSIX system: nobody is kept apart
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".modtrans-lock"
+_LOOKED_AT = 1  # seconds in which one who only looks whether it is held, or has not said yet who holds it, is done
 
 
 @contextmanager
@@ -81,8 +82,20 @@ def is_held(file: Path) -> bool:
         os.close(found)
 
 
+def drop(file: Path) -> None:
+    """Remove a lock file that no process holds."""
+    with suppress(OSError):
+        found = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            if fcntl is not None and _taken(found) and _is_still(file, found):
+                file.unlink()
+        finally:
+            os.close(found)
+
+
 def _held(file: Path, wait: bool) -> tuple[int | None, str]:
     """The open lock file, held, None where the file system has no locks; or who holds it."""
+    ends = time.monotonic() + _LOOKED_AT
     while fcntl is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,9 +109,12 @@ def _held(file: Path, wait: bool) -> tuple[int | None, str]:
             os.close(found)
             return None, ""
         if not ours:
-            other = os.read(found, 200).decode(errors="replace").split("\n")[0] or "another process"
+            other = os.read(found, 200).decode(errors="replace").split("\n")[0]
             os.close(found)
-            return None, other
+            if not other and time.monotonic() < ends:
+                time.sleep(0.01)
+                continue
+            return None, other or "another process"
         if _is_still(file, found):
             with suppress(OSError):  # on a full disk it is held without a name
                 os.ftruncate(found, 0)

@@ -161,7 +161,7 @@ def test_a_run_stopped_at_any_step_resumes_to_the_bit(tmp_path, often, stop):
     with pytest.raises(KeyboardInterrupt, match=f"after step {stop} of 12"):
         fit(pairs, config=SMALL, device="cpu", out=tmp_path / "cut", progress=interrupting(stop))
     kept = 8 if stop == 12 else stop  # after the last step there is nothing to keep: four are made again
-    with pytest.raises(ValueError, match="not finished; go on with the same modtrans train command and --resume"):
+    with pytest.raises(ValueError, match="not finished; go on with resume=True"):
         load(tmp_path / "cut")
     assert files(tmp_path / "cut")[-2:] == ["training.safetensors", "translator.json"]
     with runs.safe_open(tmp_path / "cut" / runs.TRAINING, framework="pt") as file:

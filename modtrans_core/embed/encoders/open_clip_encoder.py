@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,9 @@ class OpenClipEncoder(Encoder):
         file = None if pretrained == RANDOM else pretrained
         if tag:
             with fetching(self.name, f"{pretrained!r} of {model}", f"open_clip:{model}/FILE of weights"):
+                if place := os.path.dirname(tag.get("hf_hub", "")):
+                    # Asked once whether it can be reached: open_clip asks for each of its files six times.
+                    require("huggingface_hub", "encoders").snapshot_download(place, allow_patterns="*.json")
                 file = open_clip.download_pretrained(tag)
         try:
             if file and not tag and not file.endswith((".safetensors", ".npz", ".npy")):

@@ -102,7 +102,8 @@ class TimmEncoder(Encoder):
         with fetching(self.name, f"model.safetensors of {place or model}", "a local .safetensors file"):
             if not place:
                 raise ValueError("timm knows no place on the Hugging Face hub")
-            return hub.hf_hub_download(place, "model.safetensors")
+            # Of a whole repository the hub is asked once; of one file, where there is no network, six times.
+            return str(Path(hub.snapshot_download(place, allow_patterns="model.safetensors")) / "model.safetensors")
 
     def _load_packaged(self, weights: str) -> str:
         """Load packaged weights and give their SHA-256."""

@@ -127,11 +127,11 @@ class Folder:
             if name := self.difference(job):
                 was, now = (_brief(said.get(name)) for said in (self.record()["job"], job.description))
                 raise ValueError(
-                    f"{self.path}: begun with {name} {was}, now {now}; choose another --out, or add --overwrite"
+                    f"{self.path}: begun with {name} {was}, now {now}; choose another folder, or add overwrite=True"
                 )
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
-            raise ValueError(f"{self.path}: holds something else; choose another --out")
+            raise ValueError(f"{self.path}: holds something else; choose another folder")
         refuse_links(self.path)
         write_json(self.path / RECORD, {"finished": False, "job": job.description})
 
@@ -141,7 +141,7 @@ class Folder:
         own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
         for entry in self.path.iterdir():
             if not any(fnmatch(entry.name, pattern) for pattern in own):
-                raise ValueError(f"{entry}: was not made by modtrans embed; choose another --out, or remove it")
+                raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
         shutil.rmtree(self.path)
 
     @property

@@ -77,7 +77,10 @@ def _csv_rows(path: Path, delimiters: Iterable[str]) -> Iterator[Row]:
     lines = text_lines(path)
     header = next(lines, "")
     for delimiter in delimiters:
-        columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        try:
+            columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        except csv.Error as error:
+            raise ValueError(f"{path}: first line: damaged CSV ({error})") from None
         file, caption = _column(columns, FILE_COLUMNS), _column(columns, CAPTION_COLUMNS)
         if file is not None and caption is not None:
             break

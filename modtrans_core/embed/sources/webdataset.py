@@ -18,6 +18,7 @@ from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, capti
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.embed.sources.tars import DamagedTar, Sample, samples
 from modtrans_core.extras import require
+from modtrans_core.store.described import checked, parsed
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _PICTURES = ("jpg", "jpeg", "png", "webp")
@@ -185,12 +186,9 @@ def _first(sample: Sample, modality: str) -> bytes | None:
 
 def _record(sample: Sample) -> Mapping[str, Any]:
     try:
-        record = json.loads(sample.members.get("json") or b"{}")
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return checked("json", parsed("json", sample.members.get("json") or b"{}"), {})
+    except ValueError:
         raise ValueError("damaged record") from None
-    if not isinstance(record, dict):
-        raise ValueError("damaged record")
-    return record
 
 
 def _modalities(path: str, tars: Sequence[Path]) -> tuple[str, ...]:

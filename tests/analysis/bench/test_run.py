@@ -53,7 +53,7 @@ def test_what_took_longer_than_the_patience_is_not_repeated(tmp_path):
 def test_a_folder_with_another_run_is_refused(tmp_path):
     path = tmp_path / "bench.json"
     make([pretended("train", "a", 0, [])], begin(path, {"seed": 0}, False), path, 10.0)
-    with pytest.raises(ValueError, match=r"seed: 0, 1 is needed; choose another --out, or --overwrite"):
+    with pytest.raises(ValueError, match=r"seed: 0, 1 is needed; choose another folder, or add overwrite=True"):
         begin(path, {"seed": 1}, False)
     assert begin(path, {"seed": 1}, True)["measurements"] == []
     path.write_text("{")

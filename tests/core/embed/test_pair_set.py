@@ -15,6 +15,8 @@ from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, cut, embed,
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.base import Item, Listing, Skipped
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.store.files import SCRATCH
+from modtrans_core.store.locks import LOCK
 from modtrans_core.store.names import read_items
 
 IMAGES = {"image": "timm:test_efficientnet/random"}
@@ -116,7 +118,9 @@ def test_a_second_call_encodes_nothing(cache, monkeypatch, tmp_path):
     assert list(cache.iterdir()) == [first]
     folder = embed(encoders=IMAGES, out=tmp_path / "shards", **FEW)
     monkeypatch.setattr(shard_module, "load_encoder", lambda *_: pytest.fail("an encoder was loaded"))
-    assert embed(encoders=IMAGES, **FEW) == first
+    (cache / f"{SCRATCH}x").mkdir()  # of one that was killed once all was done
+    (cache / f"{SCRATCH}x{LOCK}").touch()
+    assert embed(encoders=IMAGES, **FEW) == first and list(cache.iterdir()) == [first]
     assert embed(encoders=IMAGES, out=tmp_path / "copy.npz", **FEW).read_bytes() == written
     assert embed(encoders=IMAGES, out=folder, **FEW) == folder
     for other in ({"limit": 21}, {"seed": 1}, {"encoders": {"image": "timm:test_vit/random"}}):
@@ -215,8 +219,8 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
         ({"settings": {"colour": "red"}}, "^set: 'colour' is not a setting of openmoji"),
         ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
         ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
-        ({"out": occupied}, "holds something else; choose another --out"),
-        ({"out": tmp_path / "there.npz"}, "exists; choose another name or add --overwrite"),
+        ({"out": occupied}, "holds something else; choose another folder"),
+        ({"out": tmp_path / "there.npz"}, "exists; choose another name or add overwrite=True"),
     ]:
         with pytest.raises(ValueError, match=words):
             embed(**{"limit": 5, "device": "cpu"} | options)
@@ -229,7 +233,7 @@ def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):
     with pytest.raises(ValueError, match="finite"):
         texts([*entries, Item("x", {"question": "!", "answer": "b"})], out)
     assert json.loads((out / "embed.json").read_text())["finished"] is False
-    with pytest.raises(ValueError, match=r"begun with content .*; choose another --out, or add --overwrite$"):
+    with pytest.raises(ValueError, match=r"begun with content .*; choose another folder, or add overwrite=True$"):
         texts(entries, out)
     assert len(PairedEmbeddings.load(texts(entries, out, overwrite=True))) == 5
     assert len(PairedEmbeddings.load(texts(entries[:3], out, overwrite=True))) == 3

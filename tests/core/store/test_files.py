@@ -1,5 +1,6 @@
 """Files and folders are whole or not there, one process writes them, and killed ones leave nothing for long."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from modtrans_core.store import files
 from modtrans_core.store.files import refuse_existing, replacing, replacing_folder, scratch_folder, sweep
-from modtrans_core.store.locks import LOCK, holding, is_held, locked
+from modtrans_core.store.locks import LOCK, drop, holding, is_held, locked
 
 KILLED = """
 import os, signal, sys
@@ -105,7 +106,7 @@ def test_killed_between_two_renames_the_new_folder_is_there_at_the_next_start(tm
     with replacing_folder(tmp_path / "x") as temporary:
         (temporary / "a").write_text("old")
     process = held(tmp_path, 'replacing_folder("x")')
-    scratch = next(tmp_path.glob(f"{files.SCRATCH}*"))
+    scratch = next(path for path in tmp_path.glob(f"{files.SCRATCH}*") if path.is_dir())
     (scratch / "x" / "a").write_text("new")
     os.replace(tmp_path / "x", scratch / ".old")
     process.kill()
@@ -115,6 +116,27 @@ def test_killed_between_two_renames_the_new_folder_is_there_at_the_next_start(tm
     assert (tmp_path / "x" / "a").read_text() == "new" and names(tmp_path) == ["x"]
 
 
+def test_a_lock_that_is_looked_at_is_no_lock_that_is_held_and_one_that_is_held_is_not_dropped(tmp_path, monkeypatch):
+    lock = tmp_path / f".x{LOCK}"
+    looks = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looks, fcntl.LOCK_EX)
+    monkeypatch.setattr("time.sleep", lambda _: os.close(looks))
+    with locked(lock, tmp_path):
+        drop(lock)
+        assert lock.exists()
+    (tmp_path / f".x{LOCK}").touch()
+    drop(lock)
+    assert not lock.exists()
+
+
+def test_a_scratch_folder_whose_lock_nobody_holds_goes_at_once(tmp_path):
+    left = tmp_path / f"{files.SCRATCH}x"
+    left.mkdir()
+    left.with_name(f"{left.name}{LOCK}").touch()
+    sweep(tmp_path)
+    assert names(tmp_path) == []
+
+
 def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     left = tmp_path / f"{files.SCRATCH}x"
     left.mkdir()
@@ -122,7 +144,7 @@ def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     (tmp_path / ".x.part").touch()
     sweep(tmp_path)
     assert left.exists()
-    os.utime(left, (time.time() - 100,) * 2)
+    os.utime(left, (time.time() - 100_000,) * 2)
     sweep(tmp_path)
     assert names(tmp_path) == [".modtrans.json", ".x.part"]
 

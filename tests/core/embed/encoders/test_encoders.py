@@ -127,6 +127,7 @@ def test_open_clip_tags_with_quick_gelu_are_built_with_it(monkeypatch, tmp_path)
         asked.update(options)
         raise Stop
 
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: "")
     monkeypatch.setattr(open_clip, "download_pretrained", lambda tag: str(tmp_path / "weights"))
     monkeypatch.setattr(open_clip, "create_model_and_transforms", stop)
     for tag, expected in [("openai", True), ("laion2b_s34b_b79k", False)]:

@@ -111,7 +111,8 @@ def test_a_tag_of_timm_is_fetched_from_the_hub(timm_file, images, monkeypatch):
 
     file, model = timm_file
     asked = []
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args: asked.append(args) or str(file))
+    snapshot = lambda *args, allow_patterns: asked.append((*args, allow_patterns)) or str(file.parent)  # noqa: E731
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     for name in (f"timm:{SMALL_TIMM}/r160_in1k", f"timm:{SMALL_TIMM}.r160_in1k/r160_in1k"):
         encoder = load_encoder(name, "image", "cpu")
         with torch.inference_mode():
@@ -139,6 +140,7 @@ def test_what_cannot_be_fetched_is_one_line(name, words, monkeypatch, tmp_path):
     pytest.importorskip("open_clip")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", lambda **_: pytest.fail("asked again for each file"))
     with pytest.raises(ValueError) as caught:
         load_encoder(name, "image")
     assert "\n" not in str(caught.value)
@@ -211,6 +213,7 @@ def test_the_models_of_clip_are_known(model, dimension, size, modality, monkeypa
         return create(SMALL_CLIP, **options)
 
     monkeypatch.setattr(open_clip, "create_model_and_transforms", small)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: "")
     monkeypatch.setattr(open_clip, "download_pretrained", lambda tag: __file__)
     encoder = load_encoder(f"open_clip:{model}/openai", modality, "cpu")
     assert asked == [(model, "openai", True)]

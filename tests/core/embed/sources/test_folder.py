@@ -208,6 +208,7 @@ BROKEN = {
     ("captions.csv", "image,words\na,b\n"): "and one of captions (caption, captions, text, title)",
     ("captions.csv", 'image,caption\na,b\nc,"d\ne,f\n'): "row from line 3 on: damaged CSV (unexpected end of data)",
     ("captions.csv", "image,caption\na," + "b" * 200_000): "row from line 2 on: damaged CSV (field larger",
+    ("captions.csv", "image,caption" + "b" * 200_000): "first line: damaged CSV (field larger",
     ("captions.csv", "image,caption,split\na,b,holdout\n"): "split 'holdout', one of train, training,",
     ("captions.csv", "image,caption\n"): "no file has a caption; skipped: 3 for 'no caption'",
     ("captions.tsv", "image,caption\na,b\n"): "first line 'image,caption'",
