@@ -15,7 +15,13 @@ Made = TypeVar("Made")
 def threads() -> int:
     """The cores of this process, where several processes share a machine its part of them; 8 at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return max(1, min(8, cores // max(1, whole_from("LOCAL_WORLD_SIZE", 1))))
+
+
+def whole_from(name: str, otherwise: int) -> int:
+    """The whole number that a variable of the environment holds, `otherwise` where it holds none."""
+    text = os.environ.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdecimal() else otherwise
 
 
 def ahead(work: Callable[[Given], Made], items: Iterable[Given], depth: int | None = None) -> Iterator[Made]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
@@ -30,7 +31,13 @@ def refuse(name: str, value: object, needed: str) -> NoReturn:
     Traceback (most recent call last):
     ValueError: shard_items: 0, at least 1 is needed
     """
-    raise ValueError(f"{name}: {value!r}, {needed} is needed")
+    raise ValueError(f"{name}: {brief(value)}, {needed} is needed")
+
+
+def brief(value: object) -> str:
+    """A value as a message shows it."""
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def refuse_unless(ok: bool, name: str, value: object, needed: str) -> None:
@@ -63,3 +70,17 @@ def refuse_modality(name: object, field: str = "modality") -> None:
     refuse_unless(bool(plain), field, name, "at most 64 of a-z, A-Z, 0-9, _ and -, the first no -,")
     free = str(name) not in TAKEN and not str(name).endswith("_count")
     refuse_unless(free, field, name, "a name that pair sets have no other use for")
+
+
+def in_one_line(error: BaseException, most: int | None = 300) -> str:
+    """The message of an error, in one line of at most so many letters; its type where it has none."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """A ValueError inside begins with what it is of, such as a file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None

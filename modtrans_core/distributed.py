@@ -5,7 +5,6 @@ A process takes its share of every batch, and the sum over processes is what one
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from modtrans_core.ahead import whole_from
 from modtrans_core.device import default_device
 
 
@@ -31,7 +31,7 @@ def processes(device: str | None = None) -> Iterator[str | None]:
     ValueError
         One named GPU for several processes, or more processes on a machine than GPUs.
     """
-    if (os.environ.get("WORLD_SIZE") or "1") == "1" or dist.is_initialized():
+    if whole_from("WORLD_SIZE", 1) < 2 or dist.is_initialized():
         yield device
         return
     kind = device or default_device().type
@@ -39,7 +39,7 @@ def processes(device: str | None = None) -> Iterator[str | None]:
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device: {kind!r}, cpu or cuda is needed with {world()} processes")
     if kind == "cuda":
-        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        local, gpus = whole_from("LOCAL_RANK", 0), torch.cuda.device_count()
         if local >= gpus:
             raise ValueError(f"nproc-per-node: more than the {gpus} GPUs of this machine")
         torch.cuda.set_device(local)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+
+def imported(module: str) -> Any:
+    """A module, without the warning that tqdm gives, by whomever it is imported, in a notebook that has no widgets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        return import_module(module)
 
 
 def require(module: str, extra: str) -> Any:
@@ -20,7 +28,7 @@ def require(module: str, extra: str) -> Any:
         If it is missing; the message is the command that installs it.
     """
     try:
-        return import_module(module)
+        return imported(module)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
@@ -19,6 +20,8 @@ from modtrans_core.run import DESCRIPTION, MODEL, SEEN
 from modtrans_core.store.files import refuse_existing, replacing
 
 CARD = "README.md"
+LIBRARY = "library_name: modtrans"
+"""line by which a card is known again"""
 SCORES = {
     "cosine": "mean cosine of a translation with its target",
     "floor": "the same of the mean of the training targets, whatever the input",
@@ -52,7 +55,7 @@ def save_pretrained(
     Raises
     ------
     ValueError
-        The folder holds a translator or a `README.md`; none of the items is new to the translator.
+        The folder holds a translator or a `README.md`, or one that is no card where it is to be replaced; none of the items is new to the translator.
 
     Examples
     --------
@@ -67,6 +70,8 @@ def save_pretrained(
     folder = Path(folder)
     text = card(translator, test, certificate)
     refuse_existing(folder / CARD, overwrite)
+    if (folder / CARD).exists() and LIBRARY not in (folder / CARD).read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(f"{folder / CARD}: is no card of a translator; choose another folder, or remove it")
     translator.save(folder, overwrite)
     with replacing(folder / CARD) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -100,7 +105,7 @@ def from_pretrained(
         try:
             name = hub.snapshot_download(str(name), revision=revision, token=token, allow_patterns=wanted)
         except (OSError, ValueError) as error:  # as the hub's are
-            why = (str(error).splitlines() or [type(error).__name__])[0]
+            why = in_one_line(error)
             raise ValueError(f"{name}: is no folder here, and cannot be fetched from the hub: {why}") from error
     return load(name, device)
 
@@ -147,7 +152,7 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
     return "\n".join(
         [
             "---",
-            "library_name: modtrans",
+            LIBRARY,
             f"tags: [embeddings, modality-translation, {translator.method.replace(' ', '-')}]",
             "---",
             f"# {facts.source} → {facts.target}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 
 from modtrans_core import distributed
 from modtrans_core import run as runs
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
@@ -107,7 +107,7 @@ def _loaded(entry: EntryPoint) -> Method:
         if not isinstance(found, Method):
             raise TypeError(f"{type(found).__name__}, a modtrans_core.protocol.Method is needed")
     except Exception as error:
-        why = " ".join(str(error).split())
+        why = in_one_line(error, None)
         package = entry.module.partition(".")[0]
         if isinstance(error, ImportError) and package in sys.modules:  # whose it is: one may have the same name
             why += f"; {package} is {next(iter(getattr(sys.modules[package], '__path__', [])), None) or 'one file'}"
@@ -210,6 +210,7 @@ def fit(
     name = next((name for name, one in loadable() if type(config) is one.config), None)
     if name is None:
         raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    refuse_unless(source != target, "target", target, "another modality than the source")
     place = device_of(device)
     chosen = method(name)
     if validation is None and not chosen.leaves_out:
@@ -267,25 +268,17 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
         raise ValueError(
             f"{folder}: not finished; go on with resume=True, or the same modtrans train command with --resume"
         )
-    tensors, seen = runs.read_model(folder), runs.read_seen(folder)
+    of = runs.made(described["method"], facts.plain())
+    seen, tensors = runs.read_seen(folder), runs.read_model(folder, of)
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
-            facts = facts._replace(seen=Seen.restored(seen))
+            facts = facts._replace(seen=Seen.restored(seen, (facts.source, facts.target)))
     place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = in_one_line(error)
         raise ValueError(f"{folder}/{runs.MODEL}: does not hold this translator's weights ({why})") from None
-
-
-@contextmanager
-def naming(where: Path) -> Iterator[None]:
-    """A ValueError inside names this file."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
 
 
 def evaluate(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
+
+from modtrans_core.checks import brief
 
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
@@ -21,7 +24,7 @@ class WrongParameter(ValueError):
 
 
 def begin(names: Mapping[str, Any]) -> None:
-    """Refuse what a notebook cannot run with, in one line.
+    """Refuse what a notebook cannot run with, in one line; nothing is then said of widgets that a kernel lacks.
 
     Parameters
     ----------
@@ -52,6 +55,7 @@ def begin(names: Mapping[str, Any]) -> None:
         found = sys.modules.get("analysis")
         where = next(iter(getattr(found, "__path__", [])), None) or getattr(found, "__file__", "nowhere")
         raise ImportError(f"analysis: found {where}, that of modtrans is needed; run the notebook in another folder")
+    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, by whatever imports it
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
@@ -64,8 +68,8 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         if name not in kinds:
-            raise WrongParameter(f"parameter: {name!r}, one of {', '.join(kinds)} is needed")
+            raise WrongParameter(f"parameter: {brief(name)}, one of {', '.join(kinds)} is needed")
         if kinds[name] not in KINDS:
             raise WrongParameter(f"{name}: states no type, one of {', '.join(KINDS)} is needed")
         if not isinstance(value, KINDS[kinds[name]]) or (isinstance(value, bool) and kinds[name] != "bool"):
-            raise WrongParameter(f"{name}: {value!r}, a parameter of type {kinds[name]} is needed")
+            raise WrongParameter(f"{name}: {brief(value)}, a parameter of type {kinds[name]} is needed")

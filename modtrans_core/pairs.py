@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.repeats import repeated
-from modtrans_core.split import by_own_parts, by_seed, groups, has_parts
+from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import Contents
 from modtrans_core.store.mapped import MappedRows
@@ -82,7 +83,7 @@ class PairedEmbeddings:
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
-        several = len(groups(self.groups)[0])
+        several = len(distinct(self.groups)[0])
         return f"PairedEmbeddings({shapes}{f', in {several} groups' if several < len(self) else ''})"
 
     def modality(self, name: str) -> np.ndarray:
@@ -197,7 +198,7 @@ class PairedEmbeddings:
         """
         digest = hashlib.sha256()
         large = sum(4 * np.prod(array.shape, dtype=np.int64) for array in self.arrays.values()) > mapped.LARGE
-        which = groups(self.groups)[1]
+        which = distinct(self.groups)[1]
         for name in sorted(self.arrays):
             digest.update(name.encode())
             vectors, item = self.rows(name)
@@ -230,14 +231,12 @@ class PairedEmbeddings:
         >>> PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).take(np.array([2, 0])).key.tolist()
         ['c', 'a']
         """
+        given = {name: getattr(self, name) for name in ("group", "key", "own_split", "label")}
         return replace(
             self,
             arrays={name: _taken(array, items) for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
-            group=None if self.group is None else self.group[items],
-            key=None if self.key is None else self.key[items],
-            own_split=None if self.own_split is None else self.own_split[items],
-            label=None if self.label is None else self.label[items],
+            **{name: values[items] for name, values in given.items() if values is not None},
         )
 
     def at_most(self, items: int) -> PairedEmbeddings:
@@ -283,8 +282,9 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
-        if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
             raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
+        refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):
             part = by_own_parts(pairs.own_split, pairs.groups, fractions, seed)

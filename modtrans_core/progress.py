@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from modtrans_core.ahead import whole_from
+from modtrans_core.extras import imported
 
 Seen = TypeVar("Seen")
 Progress = Callable[[int, int], None]
@@ -49,7 +51,7 @@ def reporting(
     if not watched():
         yield lines(what, unit, first)
         return
-    with _bars()(total=total, initial=first, desc=what, unit=unit, delay=delay) as bar:
+    with imported("tqdm.auto").tqdm(total=total, initial=first, desc=what, unit=unit, delay=delay) as bar:
 
         def report(done: int, total: int) -> None:
             if total != bar.total:  # an estimate may get better
@@ -57,6 +59,7 @@ def reporting(
             bar.update(done - bar.n)
 
         yield report
+        bar.leave = bar.n > 0  # of what says nothing no bar is left that never began
 
 
 def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = time.monotonic) -> Progress:
@@ -70,24 +73,22 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
         if now - said >= LATE or (now - said >= SOON and reached > tenth):
             left = (now - started) * (total - done) / max(done - first, 1)
             where = f"{done} of {total} {unit}s, {done / max(total, 1):.0%}, {left:.0f} s left"
-            print(f"{what}: {where}", file=sys.stderr, flush=True)
+            to_stderr(f"{what}: {where}")
             said, tenth = now, reached
 
     return report
 
 
+def to_stderr(text: str) -> None:
+    """A line on stderr; where nothing can be written there any more, as on a full disk, the work goes on without."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open for as long as the program runs
+
+
 def counted(items: Iterable[Seen], what: str, unit: str) -> Iterator[Seen]:
     """The items, of which nobody knows how many there are; after two seconds their count appears where someone watches,
     from one process alone."""
-    hidden = bool(int(os.environ.get("RANK", "0"))) or not watched()
-    yield from _bars()(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)
-
-
-def _bars() -> Any:
-    """tqdm's bar of a notebook where its widgets are installed, else that of a terminal, without a warning of it."""
-    from tqdm import TqdmWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TqdmWarning)
-        from tqdm.auto import tqdm
-    return tqdm
+    hidden = whole_from("RANK", 0) > 0 or not watched()
+    yield from imported("tqdm.auto").tqdm(items, desc=what, unit=unit, disable=hidden, delay=2, leave=False)

@@ -272,6 +272,7 @@ def _unit(
         with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
             given = torch.from_numpy(np.require(given, np.float32, ["C", "W"]))
     refuse_unless(not given.is_complex(), name, str(given.dtype), "a tensor of real numbers")
+    refuse_unless(given.layout == torch.strided, name, str(given.layout), "a tensor that is not sparse")
     rows = given.to(device, torch.float32)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"{name}: shape {tuple(rows.shape)}, (n, {dimension}) is needed ({modality} vectors)")

@@ -14,11 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-AT_ONCE = 2**25
-"""similarities that are held at once: 128 MiB"""
+from modtrans_core.vectors import AT_ONCE, TIE
+
 KINDS = ("none", "CSLS", "inverted softmax")
-TIE = 1e-6
-"""below which two float32 cosines are the same"""
 
 
 class Correction(NamedTuple):
@@ -50,7 +48,7 @@ class Correction(NamedTuple):
 CANDIDATES = (Correction(0), Correction(1, 10), *(Correction(2, b) for b in (5.0, 10.0, 20.0, 40.0)))
 
 
-class Trial(NamedTuple):
+class Known(NamedTuple):
     """Queries whose item in a gallery is known."""
 
     queries: Tensor
@@ -62,20 +60,21 @@ class Trial(NamedTuple):
     bank: Tensor
     """other queries, (B, d), or the queries themselves where they correct each other"""
 
-    def reciprocal_ranks(self, correction: Correction) -> Tensor:
-        """1 / rank (n,) of each query's item."""
-        similarity = self.queries @ self.gallery.T - correction.hubness(self.bank, self.gallery)
-        reached = similarity.gather(1, self.own[:, None])
-        return 1 / (1 + (similarity > reached + TIE).sum(1))
+    def reciprocal_ranks(self, *corrections: Correction) -> Tensor:
+        """1 / rank (corrections, n) of each query's item."""
+        similarity, of_bank, found = self.queries @ self.gallery.T, self.bank @ self.gallery.T, []
+        for correction in corrections:
+            hubness = correction._of(of_bank) if correction.kind and len(of_bank) else 0.0
+            corrected = similarity - hubness
+            reached = corrected.gather(1, self.own[:, None])
+            found.append(1 / (1 + (corrected > reached + TIE).sum(1)))
+        return torch.stack(found)
 
 
-def chosen(trials: Sequence[Trial]) -> Correction:
+def chosen(known: Sequence[Known]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
-
-    def score(correction: Correction) -> float:
-        return float(torch.cat([trial.reciprocal_ranks(correction) for trial in trials]).mean())
-
-    return max(CANDIDATES, key=score)
+    scores = torch.cat([one.reciprocal_ranks(*CANDIDATES) for one in known], dim=1).mean(1).tolist()
+    return CANDIDATES[scores.index(max(scores))]
 
 
 def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None) -> tuple[Tensor, Tensor]:

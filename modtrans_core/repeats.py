@@ -68,12 +68,17 @@ def together(n: int, shared: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndar
     for item, number in shared:
         items.append(item)
         numbers.append(last + number)
-        last += int(number.max()) + 1
+        last += int(number.max(initial=-1)) + 1
     item, node = np.concatenate(items), n + np.concatenate(numbers)
     graph = coo_array((np.ones(len(item), dtype=bool), (item, node)), shape=(n + last, n + last))
     label = connected_components(graph, directed=False)[1][:n]
     _, first, which = np.unique(label, return_index=True, return_inverse=True)
     return first[which]
+
+
+def edges(two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For `together`, items (2E,) and numbers (2E,) that say that the two of each row (E, 2) belong together."""
+    return two.ravel(), np.repeat(np.arange(len(two)), 2)
 
 
 def _numbers(rows: np.ndarray) -> np.ndarray:

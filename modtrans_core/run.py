@@ -10,12 +10,13 @@ by name, `total` among them.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -27,10 +28,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.ends import ASKING, Asked
-from modtrans_core.store.described import checked
-from modtrans_core.store.files import disk_errors, read_json, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.described import checked, parsed
+from modtrans_core.store.files import (
+    WROTE,
+    disk_errors,
+    read_description,
+    read_json,
+    refuse_links,
+    replacing,
+    sweep,
+    write_json,
+)
+from modtrans_core.store.headers import RECORD
 from modtrans_core.store.locks import holding
 
 FORMAT = 5
@@ -43,19 +54,31 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 
 def refuse_old_run(folder: str | Path) -> None:
-    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, or a file."""
+    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a pair set, or
+    a file of a name that a run's has."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
+    begun = _is_described(folder)
+    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, SEEN, LOG))):
+        if (folder / name).exists():
+            raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
 
 
 def clear(folder: str | Path) -> None:
     """Remove the run from a run folder; a folder that holds none, and files that are no part of it, are left alone."""
-    if (Path(folder) / DESCRIPTION).exists():
+    if _is_described(Path(folder)):
         for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
             (Path(folder) / name).unlink(missing_ok=True)
+
+
+def _is_described(folder: Path) -> bool:
+    """Whether the folder's `translator.json` is that of a run, of any format."""
+    with suppress(OSError, ValueError):
+        return bool(read_description(folder / DESCRIPTION, {"format": "a whole number from 1 on", "method": "text"}))
+    return False
 
 
 def begin(
@@ -73,6 +96,7 @@ def begin(
     wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
     if distributed.is_main():
         sweep(folder)
+    refuse_links(folder)
     if resume:
         if not (folder / DESCRIPTION).exists():
             raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
@@ -86,9 +110,9 @@ def begin(
             clear(folder)
         distributed.barrier()
         refuse_old_run(folder)
-    refuse_links(folder)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
+        (folder / LOG).unlink(missing_ok=True)
         describe(folder, method, facts, config, **more)
     return Run(folder, resume and (folder / TRAINING).exists())
 
@@ -111,12 +135,12 @@ def write(
     """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run."""
     with holding(folder):
         sweep(folder)
+        refuse_links(Path(folder))
         if overwrite:
             clear(folder)
         refuse_old_run(folder)
-        refuse_links(Path(folder))
         describe(Path(folder), method, facts, config)
-        write_model(Path(folder), tensors, seen)
+        write_model(Path(folder), tensors, seen, made(method, facts))
 
 
 def description(folder: str | Path) -> dict[str, Any]:
@@ -138,22 +162,53 @@ def description(folder: str | Path) -> dict[str, Any]:
     return checked(path, found, fields, {"split": "an object", "validation_skill": "a number or null"})
 
 
-def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None) -> None:
-    """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole."""
+def made(method: str, facts: Mapping[str, Any]) -> str:
+    """What weights are of, in words: method, modalities and dimensions."""
+    return f"{method}: {facts['source']} {facts['k']} -> {facts['target']} {facts['d']}"
+
+
+def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None, of: str) -> None:
+    """Write `seen.safetensors` where the rows are known, and then `model.safetensors`, which makes the run whole.
+
+    The weights say what they are `of`, see `made`, and which rows were seen: files of several runs are told apart.
+    """
     refuse_not_finite(tensors)
+    (folder / SEEN).unlink(missing_ok=True)  # of a run before that was cut off: of this one it would say what is wrong
     if seen is not None:
         _write(folder / SEEN, seen, {})
-    _write(folder / MODEL, tensors, {})
+    digest = {} if seen is None else {"seen": _sha256(folder / SEEN)}
+    _write(folder / MODEL, tensors, {"run": json.dumps({"of": of, **digest})})
 
 
-def read_model(folder: str | Path) -> dict[str, Tensor]:
-    """The tensors of `model.safetensors`, in main memory; one that is not finite is a ValueError."""
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, in main memory.
+
+    Parameters
+    ----------
+    of : what they have to be of, see `made`. Default: anything.
+
+    Raises
+    ------
+    ValueError
+        One that is not finite; weights that are of something else, or were written beside other rows that were seen.
+    """
     path = Path(folder) / MODEL
     tensors = _read(path, "a translator's weights")
-    try:
+    with safe_open(path, framework="pt") as file:
+        held = (file.metadata() or {}).get("run", "{}")  # none of an older version
+    said = checked(f"{path}: run", parsed(path, held), {}, {"of": "text", "seen": "text"})
+    if of is not None and (found := said.get("of", of)) != of:
+        raise ValueError(f"{path}: weights of {found!r}, but {DESCRIPTION} says {of!r}: of one run is needed")
+    seen = Path(folder) / SEEN
+    if seen.exists() and said.get("seen", digest := _sha256(seen)) != digest:
+        raise ValueError(f"{seen}: not the rows that the run of {MODEL} has seen; both of one run are needed")
+    with naming(path):
         refuse_not_finite(tensors)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     return tensors
 
 
@@ -268,11 +323,11 @@ class Run:
             with safe_open(path, framework="pt") as file:
                 step = int(file.metadata()["step"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: cannot be resumed from ({_first_line(error)})") from None
+            raise ValueError(f"{path}: cannot be resumed from ({in_one_line(error)})") from None
         try:
             state.put_back(tensors)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: is of another configuration ({_first_line(error)})") from None
+            raise ValueError(f"{path}: is of another configuration ({in_one_line(error)})") from None
         if self.writes:
             _cut_log(self.folder / LOG, step)
         return step
@@ -300,8 +355,9 @@ class Run:
     def finish(self, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None, **more: Any) -> None:
         """Write what translates, the rows seen, and more JSON values into the description; no steps are left."""
         if self.writes:
-            write_json(self.folder / DESCRIPTION, {**description(self.folder), **more})
-            write_model(self.folder, tensors, seen)
+            said = description(self.folder)
+            write_json(self.folder / DESCRIPTION, {**said, **more})
+            write_model(self.folder, tensors, seen, made(said["method"], said["facts"]))
             (self.folder / TRAINING).unlink(missing_ok=True)
         distributed.barrier()
 
@@ -318,7 +374,7 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: does not hold {what} ({_first_line(error)})") from None
+        raise ValueError(f"{path}: does not hold {what} ({in_one_line(error)})") from None
 
 
 def _log(path: Path, **values: float) -> None:
@@ -342,7 +398,3 @@ def _is_up_to(line: str, step: int) -> bool:
         return line.endswith("\n") and json.loads(line)["step"] <= step
     except (ValueError, TypeError, LookupError, RecursionError):
         return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -11,13 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.vectors import present, several, unit, unit_targets
+from modtrans_core.vectors import AT_ONCE, TIE, present, several, unit, unit_targets
 
 RANKS = (1, 10)
-AT_ONCE = 2**25
-"""similarities that are held at once: 128 MiB"""
-TIE = 1e-6
-"""below which two scores are the same: float32 inner products of unit vectors differ by about 1e-7"""
 
 
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
@@ -146,15 +142,13 @@ def blocks(
     ----------
     at_once : products that are held at once, or those of one query. Default: `AT_ONCE`.
     """
-    n, m, d = gallery.shape
-    absent = ~present(m, counts)
-    chunk = max(1, (at_once or AT_ONCE) // (n * m))
+    m, first = gallery.shape[1], np.cumsum(counts) - counts
+    vectors = gallery[present(m, counts)] if m > 1 else gallery[:, 0]
+    chunk = max(1, (at_once or AT_ONCE) // len(vectors))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        similarity = (queries[rows] @ gallery.reshape(n * m, d).T).reshape(-1, n, m)
-        if m > 1:
-            similarity[:, absent] = -np.inf
-        yield rows, similarity.max(2) if m > 1 else similarity[:, :, 0]
+        similarity = queries[rows] @ vectors.T
+        yield rows, np.maximum.reduceat(similarity, first, axis=1) if m > 1 else similarity
 
 
 def _placed(best: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

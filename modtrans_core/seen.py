@@ -23,15 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from modtrans_core import distributed
 from modtrans_core.ahead import ahead
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.repeats import together
-from modtrans_core.split import groups
+from modtrans_core.repeats import edges, together
+from modtrans_core.split import distinct
 from modtrans_core.vectors import ROWS, unit
 
 PROJECTIONS = 8
@@ -133,8 +131,10 @@ class Seen:
         return {f"{part}.{name}": torch.from_numpy(rows) for (part, name), rows in self.rows.items()}
 
     @staticmethod
-    def restored(tensors: Mapping[str, torch.Tensor]) -> Seen:
-        """What was saved."""
+    def restored(tensors: Mapping[str, torch.Tensor], modalities: Sequence[str]) -> Seen:
+        """What was saved of these modalities, rows to train on in any case."""
+        if missing := [name for name in modalities if f"train.{name}" not in tensors]:
+            raise ValueError(f"train.{missing[0]}: missing, rows of {' and '.join(modalities)} are needed")
         found = {}
         for name, rows in tensors.items():
             part, dot, modality = name.partition(".")
@@ -187,7 +187,7 @@ class Familiar(NamedTuple):
         targets : False keeps an item of which targets alone were seen: they come from a list, such as names of classes.
         """
         own = self.condition | self.target if targets else self.condition
-        _, which, _ = groups(self.group)
+        which = distinct(self.group)[1]
         return (np.bincount(which, own) > 0)[which]
 
     def unseen(self, targets: bool = True) -> np.ndarray:
@@ -219,7 +219,7 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
     >>> group_equal(PairedEmbeddings({"image": image, "text": rng.normal(size=(6, 12))}), ("image", "text"))
     array([0, 0, 0, 3, 3, 3])
     """
-    shared = [(np.arange(len(pairs)), groups(pairs.groups)[1])]
+    shared = [(np.arange(len(pairs)), distinct(pairs.groups)[1])]
     for name in dict.fromkeys(modalities):
         found = _equal(sketches(pairs, name, device), _within(pairs.modality(name).shape[-1]))
         shared.append((pairs.rows(name)[1], found))
@@ -231,7 +231,5 @@ def _equal(rows: np.ndarray, most: float) -> np.ndarray:
     different, which = np.unique(rows, axis=0, return_inverse=True)
     second = KDTree(different).query(different, k=[2], p=np.inf, distance_upper_bound=most)[0][:, 0]
     near = np.flatnonzero(second < most)
-    edges = near[KDTree(different[near]).query_pairs(most, p=np.inf, output_type="ndarray")] if len(near) else near
-    first, other = edges.reshape(-1, 2).T
-    graph = coo_array((np.ones(len(first), dtype=bool), (first, other)), shape=(len(different),) * 2)
-    return connected_components(graph, directed=False)[1][which.reshape(-1)]
+    linked = near[KDTree(different[near]).query_pairs(most, p=np.inf, output_type="ndarray")] if len(near) else near
+    return together(len(different), [edges(linked)])[which.reshape(-1)]

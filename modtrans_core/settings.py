@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -42,6 +43,8 @@ def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:
         An unknown setting, one of another type, or an impossible value; the message names it.
     """
     values = asdict(config)  # type: ignore[call-overload]
+    named = isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)
+    refuse_unless(named, "settings", settings, "a mapping from the names of settings to values")
     for name, value in settings.items():
         *path, last = name.split(".")
         place: Any = values
@@ -53,17 +56,23 @@ def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:
     return from_dict(type(config), values)
 
 
+def named(given: Sequence[str], option: str = "set", form: str = "NAME=VALUE") -> dict[str, str]:
+    """The values of an option by their names, none twice, from texts of that form."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        refuse_unless(bool(name and equals), option, text, form)
+        refuse_unless(name not in found, option, text, f"one value of {name}")
+        found[name] = value
+    return found
+
+
 def parsed(settings: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as a dictionary; a value that is JSON is read as JSON, any other is a text."""
-    found = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        refuse_unless(bool(equals), "set", setting, "NAME=VALUE")
-        refuse_unless(name not in found, "set", setting, f"one value of {name}")
-        try:
+    """`named`, where a value that is JSON is read as JSON, and any other is a text."""
+    found: dict[str, Any] = {**named(settings)}
+    for name, text in found.items():
+        with suppress(ValueError, RecursionError):  # of integers of 5,000 digits too
             found[name] = json.loads(text)
-        except json.JSONDecodeError:
-            found[name] = text
     return found
 
 

@@ -12,7 +12,7 @@ from modtrans_core.checks import refuse_unless
 SPLITS = ("train", "validation", "test")
 
 
-def groups(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def distinct(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labels, the index of each item's label, and how many items have each. Ascending groups need no sorting."""
     if (group[1:] > group[:-1]).all():
         return group, np.arange(len(group)), np.ones(len(group), dtype=np.int64)
@@ -43,7 +43,7 @@ def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndar
     >>> by_seed(np.array([0, 0, 1, 1, 2, 2]), (0.7, 0.3), seed=0)
     array([0, 0, 1, 1, 0, 0], dtype=int8)
     """
-    labels, which, sizes = groups(group)
+    labels, which, sizes = distinct(group)
     if len(labels) < len(fractions):
         raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -102,7 +102,7 @@ def by_own_parts(own: np.ndarray, group: np.ndarray, fractions: Sequence[float],
 
 
 def _warn_of_torn(part: np.ndarray, group: np.ndarray) -> None:
-    labels, which, _ = groups(group)
+    labels, which, _ = distinct(group)
     if len(labels) == len(group):
         return
     seen = np.zeros((len(labels), 3), dtype=bool)

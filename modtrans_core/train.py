@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.device import seed_generators, seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
@@ -40,14 +40,20 @@ Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
 """(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
 
 
+class Enough(Exception):
+    """What a `Watch` raises where no further step is worth taking."""
+
+
 class Watch(Protocol):
     """What accompanies a training from step to step: a `modtrans_core.run.Run`, or what chooses among its weights."""
 
     def resume(self, state: Training) -> int:
         """Before the first step. Returns the steps that were made already."""
+        return 0
 
     def interruptible(self) -> AbstractContextManager[Any]:
         """The context in which the steps are made."""
+        return nullcontext()
 
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
         """After step `step` of `steps`, with the loss where it was looked at. An exception ends the training."""
@@ -75,7 +81,7 @@ class TrainConfig:
         refuse_unless(self.steps >= 0, "steps", self.steps, "at least 0")
         refuse_unless(self.batch >= 1, "batch", self.batch, "at least 1")
         refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a positive number")
-        refuse_unless(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
+        refuse_unless(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "a number >= 0")
         refuse_unless(0 <= self.ema < 1, "ema", self.ema, "a number in [0, 1)")
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
@@ -127,7 +133,7 @@ def train(
             except Exception as error:
                 if measured is parallel or step > first:  # nothing was compiled, or it worked
                     raise
-                warnings.warn(f"trains uncompiled, and slower: {_cause(error)}", stacklevel=2)
+                warnings.warn(f"trains uncompiled, and slower: {in_one_line(error)}", stacklevel=2)
                 measured = parallel
                 seed_generators(seed, device)
                 terms = advance(measured, state, c, z, weight, decay)
@@ -177,12 +183,6 @@ class Measured(nn.Module):
 def compiled(measured: nn.Module) -> Callable[..., Any]:
     """The loss with its launches recorded as a CUDA graph; a compiler that is not there is missed when it is called."""
     return torch.compile(measured, mode="reduce-overhead")
-
-
-def _cause(error: Exception) -> str:
-    """What an error says, or what began it, in one line."""
-    said = [line for line in str(error).splitlines() if line.strip()]
-    return (said or [type(error).__name__])[0]
 
 
 def pays(device: str, steps: int, processes: int) -> bool:

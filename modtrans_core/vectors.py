@@ -10,6 +10,10 @@ import numpy as np
 
 ROWS = 8192
 """rows that are worked on at once wherever all of them would not fit into memory: 32 MiB of 1,024 float32 numbers"""
+AT_ONCE = 2**25
+"""similarities that are held at once: 128 MiB"""
+TIE = 1e-6
+"""below which two scores are the same: float32 inner products of unit vectors differ by about 1e-7"""
 
 
 def norms(x: np.ndarray) -> np.ndarray:

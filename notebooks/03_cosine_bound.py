@@ -24,7 +24,7 @@ begin(globals())
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.simulation import count_cosines, p_values
+from analysis.experiments.simulation import count_cosines, levels_about, p_values
 from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import bound as figures
@@ -32,26 +32,27 @@ from analysis.plots.style import make_figure
 from analysis.theory import bound, limit_law
 from modtrans_core.checks import refuse_unless
 
-refuse_unless(d >= 2, "d", d, "at least 2")
-refuse_unless(0 < s < 1 and gamma > 0, "s, gamma", f"{s}, {gamma}", "s more than 0 and less than 1, gamma more than 0")
+refuse_unless(0 <= s <= 1 and gamma >= 0, "s, gamma", f"{s}, {gamma}", "s from 0 to 1 and gamma of at least 0")
+refuse_unless(d >= 2 or (d == 1 and s == 0), "d, s", f"{d}, {s}", "d of at least 2, or 1 where s is 0: p has no side")
 
 # %% [markdown]
 # ## What if $F$ is kept perpendicular to $cM$?
 # The translation is $\hat z = p + \gamma f$ with $p = cM$ and $f = F(c)$. Here $p$ is perpendicular to $z - p$, and $f$
 # is uniform among the directions perpendicular to $p$. The levels $\alpha$ are spread over what can occur, the printed
-# formula's worst $\beta$ among them.
+# formula's worst $\beta$ among them. Every direction is perpendicular to $p = 0$; where $\gamma = 0$ or $p = z$, one
+# cosine is all there is.
 
 # %%
-z, p = np.eye(d)[0], np.zeros(d)
-p[:2] = s * s, s * np.sqrt(1 - s * s)
-worst = bound.printed_overstatement(d, "complement")
-betas = np.sort([*np.linspace(-0.98, 0.98, levels - 1) * min(1, 4 / np.sqrt(d)), worst.beta])
-alphas = bound.cosine(betas, s, gamma)
-rng = np.random.default_rng(seed)
-kept = count_cosines(p, z, gamma, alphas, draws, rng, perpendicular=True)
-table = kept.assign(**{name: bound.probability(alphas, s, gamma, d, name) for name in sorted(bound.GEOMETRIES)})
+z, p = np.eye(d)[0], np.array([s * s, s * np.sqrt(1 - s * s), *np.zeros(d)])
+right, moves = "complement" if s > 0 else "sphere", gamma > 0 and s < 1
+worst = bound.printed_overstatement(d, right)
+betas = np.sort([*np.linspace(-0.98, 0.98, levels - 1) * min(1, 4 / np.sqrt(d)), max(worst.beta, -0.98)])
+alphas = bound.cosine(betas, s, gamma) if moves else levels_about(bound.cosine(0, s, gamma), 4 / np.sqrt(d), levels)
+rng, laws = np.random.default_rng(seed), [name for name, more in sorted(bound.GEOMETRIES.items()) if d + more > 0]
+kept = count_cosines(p[:d], z, gamma, alphas, draws, rng, perpendicular=True)
+table = kept.assign(**{name: bound.probability(alphas, s, gamma, d, name) for name in laws})
 table["simulated"] = kept["count"] / draws
-table = table.assign(**{f"p_value_{name}": p_values(kept, table[name]) for name in bound.GEOMETRIES})
+table = table.assign(**{f"p_value_{name}": p_values(kept, table[name]) for name in laws})
 save_table(table, out, "orthogonal")
 
 # %%
@@ -67,8 +68,8 @@ make_figure(figures.orthogonal, out)
 # "exact" is the integral over that component.
 
 # %%
-free = count_cosines(p, z, gamma, alphas, draws, rng)
-exact = bound.general_probability(alphas, p[0], p[1], gamma, d)
+free = count_cosines(p[:d], z, gamma, alphas, draws, rng)
+exact = bound.general_probability(alphas, *p[:2], gamma, d)
 uniform = free.assign(**table[["printed", "sphere"]], exact=exact.probability, gamma=gamma)
 uniform["simulated"] = free["count"] / draws
 uniform["p_value_exact"], uniform["p_value_sphere"] = (p_values(free, uniform[name]) for name in ("exact", "sphere"))
@@ -95,15 +96,17 @@ make_figure(figures.uniform, out)
 
 # %%
 angle = np.arccos(s) + tilt
-tilted = s * np.array([np.cos(angle), np.sin(angle), *np.zeros(d - 2)])
+tilted = s * np.array([np.cos(angle), abs(np.sin(angle)), *np.zeros(d)])
 law = limit_law.limit_law(*tilted[:2], gamma)
-span = np.linspace(*np.clip(law.mean + np.array([-4, 4]) * law.deviation / np.sqrt(d), -0.97, 0.97), levels)
-leaning = count_cosines(tilted, z, gamma, span, draws, rng)
-general, orthogonal = bound.general_probability(span, *tilted[:2], gamma, d), bound.probability(span, s, gamma, d)
+span = levels_about(law.mean, 4 * (law.deviation or 1) / np.sqrt(d), levels)
+leaning = count_cosines(tilted[:d], z, gamma, span, draws, rng)
+general = bound.general_probability(span, *tilted[:2], gamma, d)
+orthogonal = bound.probability(span, s, gamma, d, right)
 p_general = p_values(leaning, general.probability)
-save_data(leaning.assign(**{"general, exact": general.probability, "complement": orthogonal}), out, "general")
+save_data(leaning.assign(**{"general, exact": general.probability, right: orthogonal}), out, "general")
 make_figure(figures.general, out)
-print(f"In numbers: at d = {d} the printed formula promises {worst.amount:.3f} too much where F is perpendicular.")
+promised = float(worst.amount) if moves else 0.0
+print(f"In numbers: at d = {d} the printed formula promises {promised:.3f} too much where F is perpendicular.")
 print(f"Where it is not and |p| = .8, {overstated[0.8].iloc[-1]:.4f} at d = 4096, and {remaining[1]:.4f} as d grows.")
 
 # %% [markdown]
@@ -114,18 +117,18 @@ print(f"Where it is not and |p| = .8, {overstated[0.8].iloc[-1]:.4f} at d = 4096
 # and the excess does not vanish as $d$ grows. There, and where $p$ leans, an integral over one variable is exact.
 
 # %%
-below = bound.cosine(np.linspace(-1, 0, 401), s, gamma)  # beta < 0
+below = bound.cosine(np.linspace(-1, 0, 401), s, gamma) if moves else alphas  # beta < 0
 gap = bound.probability(below, s, gamma, d, "sphere") - bound.general_probability(below, *p[:2], gamma, d).probability
 excess, limit = limit_law.uniform_overstatement(s, gamma, d).amount, limit_law.overstatement_limit(s, gamma).amount
-tests = {"complement": table["p_value_complement"], "exact": uniform["p_value_exact"], "general": p_general}
+tests = {right: table[f"p_value_{right}"], "exact": uniform["p_value_exact"], "general": p_general}
 tests |= dict(zip(("printed_is_a_lower_bound", "printed_is_a_lower_bound_uniform"), less, strict=True))
 metrics = {f"p_value_{name}": float(min(1.0, np.min(values) * levels)) for name, values in tests.items()}
 metrics |= {"printed_excess": float((table["printed"] - table["simulated"]).max()), "d": d, "s": s, "gamma": gamma}
-metrics |= {"printed_excess_predicted": float(worst.amount), "uniform_excess": float(excess), "limit": float(limit)}
-metrics |= {"kappa": float(limit_law.kappa(s, gamma)), "sphere_gap": [gap.min(), gap.max()], "tilt": tilt}
+metrics |= {"printed_excess_predicted": promised, "uniform_excess": float(excess), "limit": float(limit)}
+metrics |= {"kappa": x if (x := limit_law.kappa(s, gamma)) < np.inf else None, "sphere_gap": [gap.min(), gap.max()]}
 metrics |= {"general_minus_complement": (general.probability - orthogonal).min(), "error": general.error.max()}
-metrics |= {"overstatement": overstated.to_dict("list"), "limits": remaining}
-assert min(metrics[f"p_value_{name}"] for name in ("complement", "exact", "general")) > false_alarm
+metrics |= {"overstatement": overstated.to_dict("list"), "limits": remaining, "tilt": tilt}
+assert min(metrics[f"p_value_{name}"] for name in (right, "exact", "general")) > false_alarm
 assert metrics["p_value_printed_is_a_lower_bound_uniform"] < false_alarm or excess < 10 / np.sqrt(draws)
-assert np.abs(overstated[lengths].iloc[-1] - remaining).max() < 0.005 and min(worst.amount, general.error.max()) > 0
+assert np.abs(overstated[lengths].iloc[-1] - remaining).max() < 0.005 and (promised > 0) == moves
 write_metrics(out, metrics)

@@ -23,7 +23,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.experiments.data import is_openmoji, load_pairs
+from analysis.experiments.data import is_openmoji, load_pairs, scores_folder
 from analysis.experiments.translation import MANY, translation
 from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import established, report, write_metrics
@@ -47,7 +47,8 @@ from analysis.translators import SIMPLE, not_applicable
 # %%
 data, path = load_pairs(pairs)
 both = [(source, target), (target, source)]
-found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
+work = partial(translation, steps=steps, folder=scores_folder())
+found = every_trial(work, path, both, seeds, partial(report, out, text="training"))
 scores, curve, certificates, parts = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
 save_data(scores, out, "runs")
 table = mean_and_spread(scores, ["route", "method"], SCORES)

@@ -21,7 +21,7 @@ begin(globals())
 from functools import partial
 from pathlib import Path
 
-from analysis.experiments.data import at_most, is_openmoji, load_pairs
+from analysis.experiments.data import at_most, is_openmoji, load_pairs, scores_folder
 from analysis.experiments.presets import GOALS, JUDGED, compare, duels, verdicts
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import established, report, write_metrics
@@ -43,7 +43,7 @@ from analysis.plots.style import make_figure
 data, path = load_pairs(pairs)
 path = at_most(path, items, Path(out) / "pairs.npz")
 both = [(source, target), (target, source)]
-scores, gains = compare(path, both, seeds, partial(report, out, text="fitting"))
+scores, gains = compare(path, both, seeds, partial(report, out, text="fitting"), kept=scores_folder())
 table = mean_and_spread(scores, ["route", "method"], [*SCORES, *JUDGED[1:], "seconds"])
 save_data(scores, out, "runs")
 save_table(table, out, "presets")

@@ -15,9 +15,9 @@ draws: int = 10  # K, draws of an item
 items: int = 400  # test items of a seed that are drawn for, at most; the gallery of every ranking
 landmarks: int = 512  # radial basis functions of the calibrated map, at most
 alpha: float = 0.4  # cosine to be reached by a translation that may be used; chosen without the test pairs
-risk: float = 0.2  # share of those that may miss it
+risk: float = 0.3  # share of those that may miss it
 share: float = 0.9  # share of new translations that shall stay above their floors, and of targets in their sets
-steps: int = 100  # optimiser steps of the two networks that learn the residual's direction
+steps: int = 50  # optimiser steps of the two networks that learn the residual's direction
 
 # %%
 from modtrans_core.notebook import begin

@@ -1,8 +1,10 @@
 """One deterministic hypothesis profile for the whole suite, and one thread: the matrices are small."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports a matrix library
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # a core each has been given to the processes of the tests
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test waits for a network
 
@@ -13,10 +15,14 @@ settings.register_profile(
     "modtrans", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("modtrans")
+sys.modules["rfc3987_syntax"] = None  # seconds, in which jsonschema makes a grammar of addresses that no notebook has
+
+LONGEST = ("test_paper.py", "test_poster_paper.py", "test_fuzz.py", "test_killed.py", "test_engines.py")
+"""files that begin first, the others beside them"""
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)  # the longest first, others beside them
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch

@@ -1,6 +1,7 @@
 """The analysis' verbs as a user runs them; those of the core are tested in its room."""
 
 import json
+import re
 from dataclasses import replace
 from importlib.metadata import distribution
 
@@ -179,6 +180,9 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, capsys, argume
 def test_help_begins_with_an_example_that_names_the_verb(verb, capsys):
     status, out, _ = modtrans(capsys, verb, "--help")
     assert status == 0 and f"Example: modtrans {verb}" in out
+    assert not re.search(r"\(default: (None|'')?\)|None\}|^\W*(STR|PATH|INT)\b", out, re.M)  # a name, and not a type
+    alone = ("demo", "paper", "notebooks", "bench", "tables", "figure")  # run as they are
+    assert ("(required)" in out) == (verb not in alone)
 
 
 def test_bound_prints_what_was_derived_by_hand(capsys):

@@ -2,12 +2,15 @@
 
 import contextlib
 import io
+from functools import partial
 
+import numpy as np
 from PIL import Image
 
+import modtrans_core
 from analysis.cli import VERBS_HERE
 from analysis.experiments import demo
-from modtrans_core import extras
+from modtrans_core import PairedEmbeddings, extras
 from modtrans_core.cli.verb import run
 
 
@@ -30,6 +33,7 @@ def test_it_prints_scores_a_picture_and_the_lines_that_do_the_same(tmp_path, mon
 def test_without_matplotlib_there_are_scores_and_the_command_that_brings_the_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(modtrans_core, "fit", partial(modtrans_core.fit, preset="ridge"))  # no matter here, and quick
     assert run(VERBS_HERE, "modtrans", "", ["demo"]) == 0
     out, err = capsys.readouterr()
     assert "floor" in out and f"no picture: matplotlib is not installed; run: {extras.command('analysis')}" in err
@@ -43,3 +47,13 @@ def test_the_pairs_are_small_licensed_and_no_two_are_variants_of_each_other():
     assert list(pictures) == list(names) == pairs.key.tolist() and len(set(pairs.groups)) == len(pairs) == 600
     assert all(picture.std() > 5 for picture in pictures.values()), "none is blank"
     assert {picture.shape for picture in pictures.values()} == {(48, 48, 3)}
+
+
+def test_pairs_that_are_not_its_own_are_left_alone(tmp_path, monkeypatch, capsys):
+    """`modtrans embed openmoji --out openmoji.npz` makes a file of that name, too."""
+    monkeypatch.chdir(tmp_path)
+    mine = PairedEmbeddings({"image": np.eye(5), "text": np.eye(5)})
+    mine.save("openmoji.npz")
+    assert run(VERBS_HERE, "modtrans", "", ["demo", "--out", "."]) == 1
+    assert "openmoji.npz: exists, and holds other pairs than the demo's" in capsys.readouterr().err
+    assert PairedEmbeddings.load("openmoji.npz").fingerprint() == mine.fingerprint()

@@ -22,7 +22,6 @@ from modtrans_core import PairedEmbeddings
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAPER_FOLDER = NOTEBOOKS.parent / "papers"
-pytestmark = pytest.mark.xdist_group("paper")  # made once in a run of the tests
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +64,12 @@ def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dot
         for file in files:
             with Image.open(file) as picture:
                 assert [round(dots) for dots in picture.info["dpi"]] == [300, 300], file
-            fonts = [font[2] for page in pymupdf.open(file.with_suffix(".pdf")) for font in page.get_fonts()]
-            assert set(fonts) == {"Type0"}, file  # what pymupdf calls TrueType glyphs by their number
+            (page,) = pymupdf.open(file.with_suffix(".pdf"))
+            assert {font[2] for font in page.get_fonts()} == {"Type0"}, file  # TrueType, by the numbers of its glyphs
+            words = page.get_text("words", clip=pymupdf.INFINITE_RECT())
+            sheet = pymupdf.Rect(-1, -2, page.rect.x1 + 1, page.rect.y1 + 2)  # a word's box is larger than its letters
+            assert [word[4] for word in words if pymupdf.Rect(word[:4]) not in sheet] == [], file  # none is cut
+            assert not any("$" in word[4] for word in words), file  # no mathematics that was not set
 
 
 def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeypatch):
@@ -76,40 +79,41 @@ def test_a_second_call_runs_nothing_again_and_gives_the_same_bytes(made, monkeyp
     assert paper.make(folder / "out", "smoke", folder / "pairs.npz").read_bytes() == before
 
 
-def test_an_interrupted_paper_goes_on_where_it_was(made, tmp_path, monkeypatch):
+@pytest.fixture
+def ran(made, monkeypatch):
+    """The notebooks that are run, of which each leaves what it left before."""
+    names = []
+
+    def again(notebook, results, *_):
+        names.append(notebook.stem)
+        shutil.copytree(made[0] / "out" / "notebooks" / notebook.stem, results, dirs_exist_ok=True)
+
+    monkeypatch.setattr(notebooks, "run", again)
+    return names
+
+
+def test_an_interrupted_paper_goes_on_where_it_was(made, tmp_path, ran):
     folder, _ = made
     out = tmp_path / "out"
     shutil.copytree(folder / "out", out)
     (out / "notebooks" / "02_projection_residual" / "stamp").write_text("of another version")
-    run, ran = notebooks.run, []
 
-    def interrupted(notebook, *arguments):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(notebooks, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(notebooks, "run", interrupted)
         paper.make(out, "smoke", folder / "pairs.npz")
     assert (out / "paper.pdf").exists() and (out / "notebooks" / "02_projection_residual" / "metrics.json").exists()
 
-    def counted(notebook, *arguments):
-        ran.append(Path(notebook).stem)
-        return run(notebook, *arguments)
-
-    monkeypatch.setattr(notebooks, "run", counted)
     paper.make(out, "smoke", folder / "pairs.npz")
     assert ran == ["02_projection_residual"]
 
 
-def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp_path, monkeypatch):
+def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp_path, ran):
     folder, _ = made
-    out, ran = tmp_path / "out", []
+    out = tmp_path / "out"
     shutil.copytree(folder / "out", out)
-
-    def again(notebook, results, *_):
-        ran.append(notebook.stem)
-        shutil.copytree(folder / "out" / "notebooks" / notebook.stem, results, dirs_exist_ok=True)
-
-    monkeypatch.setattr(notebooks, "run", again)
     metrics = out / "notebooks" / "04_translation" / "metrics.json"
     metrics.write_text(metrics.read_text().replace("0.", "1.", 1))
     next((out / "notebooks" / "01_alignment_law" / "figures").iterdir()).unlink()
@@ -117,6 +121,18 @@ def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp
     assert ran == ["04_translation"]
     assert paper.make(out, "smoke", folder / "pairs.npz") == out / "paper.pdf"
     assert ran == ["04_translation", "01_alignment_law"]
+
+
+def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, capsys):
+    folder, _ = made
+    out = tmp_path / "out"
+    shutil.copytree(folder / "out", out)
+    (out / "figures" / "mine.pdf").write_text("mine")
+    (out / "paper.typ").write_text("My own text.")
+    paper.make(out, "smoke", folder / "pairs.npz")
+    assert (out / "figures" / "mine.pdf").read_text() == "mine"
+    assert (out / "paper.typ.old").read_text() == "My own text." and "is in paper.typ.old" in capsys.readouterr().err
+    assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
 
 
 def test_a_marker_of_another_kind_is_named(made, tmp_path):
@@ -204,9 +220,12 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
         ("99_none.seeds=2", "set: no notebook '99_none'; there are 00_"),
+        ("11_encoders.seeds=2 11_encoders.seeds=3", "seeds=3', one value of 11_encoders.seeds is needed"),
+        ("04_translation.out=x", "04_translation.out=x', --out, which gives each notebook its own, is needed"),
+        ("04_translation.pairs=x.npz", "x.npz', --pairs, which gives"),
     ]:
         with pytest.raises(ValueError, match=words):
-            paper.with_settings(paper.stages("smoke"), [wrong])
+            paper.with_settings(paper.stages("smoke"), wrong.split())
     for wrong in ("11_encoders.seed=2", "11_encoders.seeds=two"):
         with pytest.raises(
             ValueError, match="11_encoders: (parameter: 'seed', one of|seeds: 'two', a parameter of type int)"

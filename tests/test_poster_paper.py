@@ -1,16 +1,14 @@
-"""`modtrans paper poster-tables` end to end, on a few synthetic pairs and without packages."""
+"""`modtrans paper poster-tables` end to end, on a few synthetic pairs of modalities of any name, without packages."""
 
 import json
 from dataclasses import replace
 
 import numpy as np
 import pymupdf
-import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import make as paper
-
-pytestmark = pytest.mark.xdist_group("poster tables")
+from modtrans_core import PairedEmbeddings
 
 SMALLER = ('15_poster_tables.tables="6"', "18_migration.draws=40", "19_other_modalities.steps=2")
 
@@ -20,7 +18,8 @@ def test_the_second_paper_is_made_without_packages_and_names_what_is_left_out(tm
     key = np.array([f"{item:04}" for item in range(len(pairs))])
     words = np.where(pairs.modality("text") > 0, [f"w{i}" for i in range(24)], [f"v{i}" for i in range(24)])
     said = {name: [" ".join(one[:6]) for one in several] for name, several in zip(key.tolist(), words, strict=True)}
-    replace(pairs, key=key, metadata={"captions": said}).save(tmp_path / "pairs.npz")
+    named = PairedEmbeddings({"drawing": pairs.modality("image"), "title": pairs.modality("text")}, group=pairs.group)
+    replace(named, key=key, metadata={"captions": said}).save(tmp_path / "pairs.npz")
     pdf = paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", SMALLER, "poster-tables")
     numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
     text = " ".join(page.get_text() for page in pymupdf.open(pdf))

@@ -25,6 +25,7 @@ from analysis.bench.contenders import Contender, Preset
 from analysis.bench.task import Task
 from analysis.translators.kernel import median_distance
 from modtrans_core import preset
+from modtrans_core.checks import in_one_line
 from modtrans_core.device import seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
@@ -206,5 +207,5 @@ def peers(k: int, d: int) -> tuple[list[Contender], dict[str, str]]:
         except ModuleNotFoundError as error:
             left_out[name] = f'{error.name} is missing: pip install -e ".[bench]"'
         except (ImportError, ValueError) as error:
-            left_out[name] = " ".join(str(error).split())
+            left_out[name] = in_one_line(error)
     return able, left_out

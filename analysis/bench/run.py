@@ -79,7 +79,7 @@ PROFILES: dict[str, Settings] = {
         timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
     ),
     "smoke": Settings(
-        d=256, train=4_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=2,
+        d=256, train=2_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=2,
         timed_steps=1, budget=2.0, at_least=0.05, patience=2.0,
     ),
     "default": Settings(),
@@ -172,7 +172,10 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
             raise ValueError(
                 f"{path}: {name}: {was}, {fresh[name]} is needed; choose another folder, or add overwrite=True"
             )
-    return checked(path, found, {"measurements": "a list of measurements"})
+    kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
+    for measurement in checked(path, found, {"measurements": "a list"})["measurements"]:
+        checked(f"{path}: measurements", measurement, kinds)
+    return found
 
 
 def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Path, patience: float) -> None:

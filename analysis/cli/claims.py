@@ -64,14 +64,14 @@ class Bound:
 
 @dataclass(frozen=True)
 class Certify:
-    """Example: modtrans certify runs/first openmoji.npz --alpha 0.5 --select --risk 0.2
+    """Example: modtrans certify runs/first openmoji.npz --alpha 0.4 --select --risk 0.3
 
-    What is guaranteed of new items, from pairs that were held out: how often a translation reaches the cosine --alpha
-    with its target, at least, and which cosine half and nine in ten of them reach, at least. Of a translator with a
-    residual direction: the poster's bound, and a test of what it assumes. Of a calibrated translator: whether the
-    cosines that it expects come true, and with --select which translations may be used. Choose --alpha, --risk and
-    --floor before you look at these pairs. If they are tried until the answer pleases, nothing is guaranteed. An
-    item is a row of the pair set; items of a group depend on each other, as variants of a picture do.
+    What is guaranteed of new items, from pairs that were held out. How often does a translation reach the cosine
+    --alpha with its target, at least? Which cosine do half and nine in ten of them reach, at least? Of a translator
+    with a residual direction, the poster's bound and what it assumes are tested. Of a calibrated translator it is
+    tested whether the cosines that it expects come true; --select says which translations may be used. Choose --alpha,
+    --risk and --floor before you look at these pairs. If they are tried until the answer pleases, nothing is
+    guaranteed. An item is a row of the pair set. Items of a group depend on each other, as variants of a picture do.
     """
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -127,7 +127,7 @@ class Certify:
         if not self.group_duplicates and (equal := equal_items(pairs, looked_at)):
             say(
                 f"note: {equal} of these {len(pairs)} items have the same {' or '.join(looked_at)} as one of another"
-                " group. They count as independent; where they are not, --group-duplicates makes equal ones one group"
+                " group. They count as independent. If they are not, --group-duplicates makes equal ones one group"
             )
         observed = observe(
             translator, pairs, whole=whole, largest_group=self.largest_group, seen_targets=self.split == "test"
@@ -165,8 +165,10 @@ class Certify:
 
     def say_what_to_do(self, statements: Mapping[str, Any]) -> None:
         """The command that translates what may be used."""
+        from analysis.theory.words import given
+
         for name, said in (("selection", "Next"), ("selection_of_groups", "Next, if each group is to count once")):
             threshold = statements[name].threshold if name in statements else None
             if threshold is not None:
-                say(f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {threshold:.4g}")
+                say(f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {given(threshold)}")
                 return

@@ -26,11 +26,13 @@ class Demo:
 
     def run(self) -> None:
         from analysis.experiments import demo
-        from modtrans_core import evaluate, fit
+        from modtrans_core import PairedEmbeddings, evaluate, fit
         from modtrans_core.cli.use import scores_in_words
 
-        pairs = demo.demo_pairs()
-        pairs.save(file := self.out / demo.VECTORS.name)
+        pairs, file = demo.demo_pairs(), self.out / demo.VECTORS.name
+        if file.exists() and PairedEmbeddings.load(file).fingerprint() != pairs.fingerprint():
+            raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
+        pairs.save(file)
         train, validation, test = pairs.split(seed=0)
         say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")
         translator = fit(train, "text", "image", validation=validation)

@@ -29,7 +29,7 @@ class Paper:
     needs: ClassVar = {"paper": ("typst", "grimp", "papermill", "ipykernel", *ANALYSIS, "resvg_py", "timm")}
 
     paper: Positional[Literal["modality-translation", "poster-tables"]] = "modality-translation"
-    """which one"""
+    """modality-translation or poster-tables"""
     profile: Literal["smoke", "default", "full"] = "default"
     """smoke: everything, small; default: what the paper prints; full: hours"""
     out: Path | None = None
@@ -103,7 +103,7 @@ class Tables:
     holds: ClassVar = "out"
 
     numbers: Annotated[Positional[tuple[Literal[2, 3, 4, 5, 6], ...]], tyro.conf.arg(metavar="TABLE...")] = ()
-    """tables. Default: all"""
+    """2 to 6. Default: all"""
     data: Path | None = None
     """folder of packages from npm and Debian. Default: what needs none"""
     pairs: tuple[Path, ...] = ()
@@ -130,7 +130,7 @@ class Tables:
         for path in self.pairs:
             refuse_unless(path.exists(), "pairs", str(path), "a pair set")
         chosen: tuple[int, ...] = self.numbers or tuple(REGISTRY)
-        refuse_unless(not self.pairs or 2 in chosen, "pairs", str(self.pairs[:1]), "Table 2 among the tables")
+        refuse_unless(not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables")
         refuse_existing(self.out / "tables.txt", self.overwrite)
         rows = []
         for number in chosen:
@@ -159,7 +159,7 @@ class Figure:
     needs: ClassVar = {"analysis": ANALYSIS}
 
     name: Positional[str] = ""
-    """of the figure"""
+    """of the figure. Default: list all"""
     results: Positional[Path] = Path("modtrans-paper")
     """folder of a paper, of `modtrans compare`, `tables` or `bench`, or of one notebook's results"""
     width: float | None = None

@@ -27,7 +27,7 @@ class Caption:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    pairs: Positional[Path]
     """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT.csv")]
     """table to write, with the columns key and caption"""
@@ -88,7 +88,7 @@ class Generate:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    pairs: Annotated[Positional[Path], tyro.conf.arg(metavar="PAIRS")]
+    pairs: Positional[Path]
     """conditions, one vector an item: a pair set (file or folder) whose source modality is taken, or a .npy array"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
     """folder for 000000.png, ... and pictures.csv, which names their items"""
@@ -141,7 +141,7 @@ class Migrate:
     `fit` (m,) False for these, and run again.
     """
 
-    old: Annotated[Positional[Path], tyro.conf.arg(metavar="OLD")]
+    old: Positional[Path]
     """the index: a .npy array (N, k), left on disk, or a pair set or folder with one modality"""
     new: Annotated[Positional[Path], tyro.conf.arg(metavar="NEW.npy")]
     """the translated index to write: unit vectors (N, d), float32"""
@@ -175,7 +175,7 @@ class Migrate:
         from modtrans_core import fit
         from modtrans_core.cli.train import warnings_said
         from modtrans_core.progress import reporting
-        from modtrans_core.store.files import refuse_existing, write_npy
+        from modtrans_core.store.files import refuse_existing, refuse_same, write_npy
 
         for name, share in (("retain", self.retain), ("confidence", self.confidence)):
             refuse_unless(0 < share < 1, name, share, "a share strictly between 0 and 1")
@@ -183,6 +183,8 @@ class Migrate:
         for file in (self.new, *([self.wanted] if self.wanted else [])):
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
+        if self.wanted is not None:
+            refuse_same("wanted", self.wanted, (self.new, self.old, self.pairs, self.queries))
         index = migration.load_index(self.old)
         refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))

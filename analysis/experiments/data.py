@@ -32,6 +32,13 @@ def load_pairs(pairs: str, progress: Progress | None = None) -> tuple[PairedEmbe
     return PairedEmbeddings.load(path), path
 
 
+def scores_folder() -> Path:
+    """Where `analysis.experiments.kept` keeps scores: in the cache."""
+    from modtrans_core.embed.pair_set import cache_dir
+
+    return cache_dir() / "scores"
+
+
 def is_openmoji(pairs: PairedEmbeddings) -> bool:
     """Whether it is the pair set that the findings of the notebooks were made on; of others they are reported."""
     return bool(pairs.metadata.get("dataset", {}).get("name") == "OpenMoji")

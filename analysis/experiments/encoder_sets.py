@@ -18,6 +18,7 @@ from modtrans_core.ahead import ahead
 from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
 from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
 from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.places import on_sphere
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
@@ -116,13 +117,6 @@ def _cached(name: str, pairs: PairedEmbeddings, *inputs: object) -> Path:
     """Where a pair set is kept that is made of another one and these inputs, JSON values."""
     text = json.dumps([pairs.fingerprint(), *inputs, version("modtrans")], sort_keys=True)
     return cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
-
-
-def on_sphere(location: np.ndarray) -> np.ndarray:
-    """Latitude and longitude in degrees, (n, 2), as unit vectors (n, 3): x to (0, 0), z to the north pole."""
-    latitude, longitude = np.radians(np.asarray(location, dtype=np.float64)).T
-    across = np.cos(latitude)
-    return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
 def offline_sets(items: int = 0, progress: Progress | None = None) -> list[Path]:

@@ -29,7 +29,7 @@ TRIED = 10_000
 """training pairs from which on a network is tried"""
 HELD, TESTED = 2_000, 5_000
 """items to choose on and to test on, at most"""
-STEPS = 500, 2_000
+STEPS = 300, 2_000
 """of the MLP, least and most; between them each pair is seen 20 times"""
 RANKING = "centered_recall_at_1"
 """the ranking that is shown beside the cosine"""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.kept import keep
 from analysis.experiments.trial import Trial, every_trial
 from analysis.tasks.retrieval import bank_of, corrected
 from analysis.theory.arrays import Floats
@@ -87,13 +88,16 @@ def compare(
     return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
 
 
-def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS) -> Compared:
+def presets(
+    trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS, kept: Path | None = None
+) -> Compared:
     """Rivals, and `calibrated` by each goal, on one split.
 
     Parameters
     ----------
     rivals : presets of `analysis.translators`; those that need one dimension for both modalities are left out where
         there are two.
+    kept : folder in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
 
     Returns
     -------
@@ -109,6 +113,8 @@ def presets(trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] =
     seconds = time.perf_counter() - started
     for name, one in points.items():
         trial.add(name, one.translate(np.asarray(trial.test.c)), own=own_vectors(one, trial.test), seconds=seconds)
+        if kept and one.config == config:
+            keep(kept, trial, config)
     fitted |= points
     items = {name: item_scores(trial, one) for name, one in fitted.items()}
     found = trial.table()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Set
-from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +24,7 @@ from modtrans_core.pairing import Batches
 from modtrans_core.poster.denoiser import Denoiser
 from modtrans_core.protocol import Facts
 from modtrans_core.run import Training
-from modtrans_core.train import TrainConfig, train
+from modtrans_core.train import TrainConfig, Watch, train
 from modtrans_core.vectors import unit
 
 NEAREST = 10
@@ -171,8 +170,8 @@ def _trained(model: Any, loss: Callable[..., Any], train_on: Pairing, held: Pair
     return best
 
 
-class Best:
-    """A `modtrans_core.train.Watch` that keeps the weights whose draws have the least energy score.
+class Best(Watch):
+    """Keeps the weights whose draws have the least energy score.
 
     Parameters
     ----------
@@ -197,12 +196,6 @@ class Best:
     def judge(self, model: Law) -> float:
         """The mean energy score of draws at the residuals held."""
         return float(energy_score(model.draw(self.c, JUDGING), self.f).mean())
-
-    def resume(self, state: Training) -> int:
-        return 0
-
-    def interruptible(self) -> nullcontext[None]:
-        return nullcontext()
 
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
         average: Any = state.average

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.sphere import AlignmentLaw
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -44,23 +45,36 @@ def count_cosines(
     p: np.ndarray, z: np.ndarray, gamma: float, alphas: np.ndarray, draws: int, rng: np.random.Generator,
     *, perpendicular: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
-    """How often cos(z, p + gamma f) >= alpha for random directions f in R^d.
+    """How often cos(z, p + gamma f) >= alpha for random directions f in R^d; the cosine of a zero translation is 0.
 
     Parameters
     ----------
     p, z : projection and unit target, (d,).
-    perpendicular : keep f perpendicular to p; else f is anywhere on the sphere.
+    perpendicular : keep f perpendicular to p; else, and where p is 0, f is anywhere on the sphere.
 
     Returns
     -------
     One row a level: `alpha`, `count`, `draws`.
     """
     f = rng.standard_normal((draws, len(p)))
-    if perpendicular:
+    if perpendicular and p.any():
         f -= np.outer(f @ p, p) / (p @ p)
-    zhat = p + gamma * f / np.linalg.norm(f, axis=1, keepdims=True)
-    cosine = zhat @ z / np.linalg.norm(zhat, axis=1)
+    zhat = p + gamma * unit_rows(f)
+    length = np.linalg.norm(zhat, axis=1)
+    cosine = np.divide(zhat @ z, length, out=np.zeros(draws), where=length > 0.0)
     return pd.DataFrame({"alpha": alphas, "count": (cosine[:, None] >= alphas).sum(axis=0), "draws": draws})
+
+
+def levels_about(mean: float, spread: float, count: int) -> np.ndarray:
+    """Levels (count,) of the cosine in mean ± spread, within ±.97; none is `mean`, where there may be nothing else.
+
+    Examples
+    --------
+    >>> print(levels_about(0.6, 0.2, 4).round(2))
+    [0.4 0.5 0.7 0.8]
+    """
+    levels = np.linspace(*np.clip([mean - spread, mean + spread], -0.97, 0.97), count + 1)
+    return np.delete(levels, np.abs(levels - mean).argmin())
 
 
 def p_values(

@@ -19,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import gammaln, hyp1f1, ive
 
+from analysis.theory.arrays import unit_rows
 from modtrans_core.checks import refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 
@@ -53,13 +54,13 @@ def synthetic_pairs(
             raise ValueError(f"{name}: {size}, allowed is at least {least}")
     if not 0.0 < noise < np.inf:
         raise ValueError(f"noise: {noise}, allowed is a finite number above 0")
-    condition = _normalise(rng.standard_normal((n, k)))
+    condition = unit_rows(rng.standard_normal((n, k)))
     signal = condition @ rng.standard_normal((k, d)) / np.sqrt(d)
     hidden = np.tanh(3.0 * condition @ rng.standard_normal((k, FEATURES)))
     signal += hidden @ rng.standard_normal((FEATURES, d)) / np.sqrt(FEATURES * d)
     length = np.linalg.norm(signal, axis=1, keepdims=True)
     sigma = noise * np.sqrt(np.square(length).mean() / d)
-    target = _normalise(signal[:, None] + sigma * rng.standard_normal((n, captions, d)))
+    target = unit_rows(signal[:, None] + sigma * rng.standard_normal((n, captions, d)))
     arrays = {"image": condition, "text": target if captions > 1 else target[:, 0]}
     pairs = PairedEmbeddings(arrays, metadata={"independent": ["text"]})
     return pairs, signal / length * mean_length(length / sigma, d)
@@ -101,11 +102,11 @@ def mirrored_pairs(
     def draw(c: np.ndarray, samples: int) -> np.ndarray:
         shape = (len(c), samples)
         sign = rng.choice([-1.0, 1.0], size=(*shape, 1))
-        known = np.broadcast_to(_normalise(c[:, None, :2]), (*shape, 2))
+        known = np.broadcast_to(unit_rows(c[:, None, :2]), (*shape, 2))
         signal = np.concatenate([known, sign * c[:, None]], axis=2)
-        return _normalise(signal + noise / np.sqrt(k + 2) * rng.standard_normal((*shape, k + 2)))
+        return unit_rows(signal + noise / np.sqrt(k + 2) * rng.standard_normal((*shape, k + 2)))
 
-    c = _normalise(rng.standard_normal((n, k)))
+    c = unit_rows(rng.standard_normal((n, k)))
     return PairedEmbeddings({"image": c, "text": draw(c, 1)[:, 0]}), draw
 
 
@@ -164,8 +165,8 @@ def waves(n: int, k: int, d: int, kappa: float, share: float, count: int, seed: 
     c, z = np.empty((n, k), dtype=np.float32), np.empty((n, d), dtype=np.float32)
     for block, start in enumerate(range(0, n, BLOCK)):
         rows, rng = slice(start, start + BLOCK), np.random.default_rng([seed, 1, block])
-        drawn = _normalise(rng.standard_normal((BLOCK, k), dtype=np.float32))
-        mu = _normalise(drawn @ L + np.sin(drawn @ W + b) @ B)
+        drawn = unit_rows(rng.standard_normal((BLOCK, k), dtype=np.float32))
+        mu = unit_rows(drawn @ L + np.sin(drawn @ W + b) @ B)
         c[rows], z[rows] = drawn[: n - start], von_mises_fisher(mu, kappa, rng)[: n - start]
     return PairedEmbeddings({"image": c, "text": z}, metadata={"independent": ["text"]})
 
@@ -177,7 +178,7 @@ def von_mises_fisher(mu: np.ndarray, kappa: float, rng: np.random.Generator) -> 
     """
     n, d = mu.shape
     v = rng.standard_normal((n, d), dtype=mu.dtype)
-    v = _normalise(v - np.einsum("nd,nd->n", v, mu)[:, None] * mu)
+    v = unit_rows(v - np.einsum("nd,nd->n", v, mu)[:, None] * mu)
     b = (d - 1) / (2 * kappa + np.hypot(2 * kappa, d - 1))
     x = (1 - b) / (1 + b)
     t, left = np.empty(n), np.arange(n)
@@ -193,7 +194,3 @@ def von_mises_fisher(mu: np.ndarray, kappa: float, rng: np.random.Generator) -> 
 def mean_alignment(kappa: float, d: int) -> float:
     """A_d(kappa) = I_{d/2}(kappa) / I_{d/2 - 1}(kappa): the mean cosine of a von Mises-Fisher target with its mu."""
     return float(ive(d / 2, kappa) / ive(d / 2 - 1, kappa))
-
-
-def _normalise(x: np.ndarray) -> np.ndarray:
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)

@@ -34,7 +34,7 @@ from analysis.theory import (
     sphere,
     survival,
 )
-from analysis.theory.arrays import row_cosine
+from analysis.theory.arrays import row_cosine, unit_rows
 from analysis.theory.certify import Observed
 
 FALSE_ALARM = 1e-6  # chance that a check with random draws refutes a true statement
@@ -172,7 +172,7 @@ def _limit_law(rng: np.random.Generator) -> Found:
     (x, y), rest, x_levels = rng.standard_normal((2, DRAWS)), rng.chisquare(1e10, DRAWS), np.linspace(-2.0, 2.0, 9)
     f = np.stack([x, y, np.sqrt(rest)], axis=1)
     p, law = np.array([0.64, 0.48, 0.0]), limit_law.limit_law(0.64, 0.48, 1.0)
-    cosine = row_cosine(p + f / np.linalg.norm(f, axis=1, keepdims=True), np.tile([1.0, 0.0, 0.0], (DRAWS, 1)))
+    cosine = row_cosine(p + unit_rows(f), np.tile([1.0, 0.0, 0.0], (DRAWS, 1)))
     counts = (cosine[:, None] >= law.mean + x_levels * law.deviation / 1e5).sum(axis=0)
     return _exact(pd.DataFrame({"count": counts, "draws": DRAWS}), stats.norm.sf(x_levels))
 
@@ -228,8 +228,7 @@ def _one_draw(rng: np.random.Generator) -> Found:
 
 def _directions(n: int, d: int, rng: np.random.Generator) -> np.ndarray:
     """n unit vectors of R^d, uniform."""
-    x = rng.standard_normal((n, d))
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+    return unit_rows(rng.standard_normal((n, d)))
 
 
 def _some_draws(rng: np.random.Generator) -> Found:
@@ -237,7 +236,7 @@ def _some_draws(rng: np.random.Generator) -> Found:
     d, kappa, K = 256, 20.0, 8
     z = rng.standard_normal((2000, d)) + kappa * np.eye(d)[0]
     w = rng.standard_normal((2000, K, d)) + kappa * (0.8 * np.eye(d)[0] + 0.6 * np.eye(d)[1])
-    cosine = row_cosine(z, (w / np.linalg.norm(w, axis=2, keepdims=True)).mean(axis=1))
+    cosine = row_cosine(z, unit_rows(w).mean(axis=1))
     m = float(mean_length(np.array(kappa), d))
     off = cosine.mean() - float(samples.mean_of_draws(0.8 * m**2, m**2, K))
     return Found(abs(off) < 1e-3 + 5.0 * cosine.std() / np.sqrt(2000), f"{cosine.mean():.3f}, {off:+.4f} off")
@@ -266,7 +265,7 @@ def _about_an_axis(rng: np.random.Generator) -> Found:
     p, z, mu, w = np.array([0.2, 0.5, 0.1, 0.0]), np.eye(4)[0], np.array([0.8, 0.0, 0.6, 0.0]), 0.6
     g = rng.standard_normal((DRAWS, 4))
     g -= np.outer(g @ mu, mu)
-    cosine = row_cosine(p + 0.7 * (w * mu + 0.8 * g / np.linalg.norm(g, axis=1, keepdims=True)), z[None])
+    cosine = row_cosine(p + 0.7 * (w * mu + 0.8 * unit_rows(g)), z[None])
     worst = 1.0
     for alpha in np.quantile(cosine[:1000], np.linspace(0.1, 0.9, 9)):
         exact = float(rotational.rotational_probability(alpha, p[None], z[None], mu, [w], 0.7).probability[0])
@@ -342,7 +341,7 @@ def _against_the_projection(n: int, rng: np.random.Generator) -> tuple[np.ndarra
     z, aside, noise = (_directions(n, 16, rng) for _ in range(3))
     p = 0.6 * z + 0.8 * aside
     f = noise - 0.5 * p
-    return p, f / np.linalg.norm(f, axis=1, keepdims=True), z
+    return p, unit_rows(f), z
 
 
 def _alignment_tells(rng: np.random.Generator) -> Found:

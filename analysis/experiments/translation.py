@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.kept import kept
 from analysis.experiments.poster_parts import trained_parts
 from analysis.experiments.trial import Trial
 from analysis.theory.gamma import best_gamma
@@ -25,8 +27,8 @@ class Comparison(NamedTuple):
     """One trial."""
 
     scores: pd.DataFrame
-    """one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds` of its fit, and
-    `gamma`"""
+    """one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds` of its fit
+    here, and `gamma`"""
     gamma_curve: pd.DataFrame
     """mean test cosine of the trained parts for each gamma: `route`, `seed`, `gamma`, `cosine`"""
     certificates: pd.DataFrame
@@ -35,7 +37,7 @@ class Comparison(NamedTuple):
     """one row: `analysis.experiments.poster_parts.trained_parts` of that translator, at the same cosine"""
 
 
-def translation(trial: Trial, steps: int = 2000) -> Comparison:
+def translation(trial: Trial, steps: int = 2000, folder: Path | None = None) -> Comparison:
     """Fit every cheap baseline that applies, `calibrated` and the poster's translator, and score them on the test part.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
@@ -45,9 +47,14 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     Parameters
     ----------
     steps : optimiser steps of the poster's translator.
+    folder : in which `analysis.experiments.presets` may have kept the scores of `calibrated`, which is then not fitted.
     """
-    simple = applicable(trial.train.k, trial.train.d, SIMPLE)
-    fitted = trial.race({name: preset(name) for name in (*simple, "calibrated")})
+    fitted = trial.race({name: preset(name) for name in applicable(trial.train.k, trial.train.d, SIMPLE)})
+    calibrated = preset("calibrated", {"seed": trial.seed})
+    if scores := folder and kept(folder, trial, calibrated):
+        trial.rows.append({"route": trial.route, "method": "calibrated", "seed": trial.seed, **scores})
+    else:
+        trial.race({"calibrated": calibrated})
     fitted |= trial.race(posters(steps, trial.seed), gamma=1.0)
     poster, c = fitted[ONE], np.asarray(trial.test.c)
     assert isinstance(poster, PosterTranslator)

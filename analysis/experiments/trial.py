@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import get_reusable_executor
+from threadpoolctl import threadpool_limits
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.ends import end_with
@@ -131,7 +131,8 @@ def every_trial(
     """What `work` makes of the trial of every seed and route, as many at once as the machine has cores.
 
     Each trial has one thread of a process of its own: faster for matrices of this size, and the result does not depend
-    on the number of cores. The processes end with the call, and soon after the process that made it.
+    on the number of cores. The processes wait for the next call, and end soon after the process that made them. Of one
+    trial, and on one core, it is this process.
 
     Parameters
     ----------
@@ -145,16 +146,16 @@ def every_trial(
     Seed by seed, the routes of a seed together.
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
-    processes = max(2, min(len(jobs), cpu_count()))  # joblib would run a single one here, with this process' threads
-    ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
-    parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+    processes = min(len(jobs), cpu_count())
+    results: Iterable[Result] = (_alone(work, str(pairs), *job) for job in jobs)
+    if processes > 1:
+        ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+        parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
+        results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
-    try:
-        for result in parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs):
-            found.append(result)
-            report(len(found), len(jobs))
-    finally:
-        get_reusable_executor(processes).shutdown(wait=True, kill_workers=True)
+    for result in results:
+        found.append(result)
+        report(len(found), len(jobs))
     return found
 
 
@@ -162,5 +163,10 @@ def _alone(work: Callable[[Trial], Result], pairs: str, source: str, target: str
     """The work in one thread of this process."""
     import torch
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    try:
+        with threadpool_limits(1):
+            return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+    finally:
+        torch.set_num_threads(threads)

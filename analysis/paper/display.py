@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from analysis.paper import runner
-from modtrans_core.progress import Progress
+from modtrans_core.progress import LATE, Progress, to_stderr
 
 
 class Display:
-    """One bar for all that runs side by side, with the time left; one line a stage where no one watches.
+    """One bar for all that runs side by side, with the time left; where no one watches, a line a stage and each 30 s.
 
     Parameters
     ----------
@@ -66,9 +65,10 @@ class Display:
                 self._done += seconds
         took = time.monotonic() - started
         if self.bar.disable and took > 0.5:
-            print(f"{name}: {took:.0f} s", file=sys.stderr)
+            to_stderr(f"{name}: {took:.0f} s")
 
     def _follow(self) -> None:
+        told = time.monotonic()
         while not self._ended.wait(0.5):
             with self._lock:
                 running, done = dict(self._running), self._done
@@ -80,3 +80,6 @@ class Display:
             self.bar.n = max(self.bar.n, done)
             if not self.bar.disable:
                 self.bar.set_description_str(" | ".join(texts), refresh=True)
+            elif time.monotonic() - told >= LATE:
+                told = time.monotonic()
+                to_stderr(f"{self.bar.n / self.bar.total:.0%}: {' | '.join(texts)}")

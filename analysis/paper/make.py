@@ -18,6 +18,7 @@ from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.cli.verb import say
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
@@ -99,6 +100,7 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
         If a setting is not of that form, or there is no such notebook.
     """
     given: dict[str, dict[str, Any]] = {stage.name: {} for stage in planned}
+    looking = {stage.name for stage in planned if stage.pairs}
     for setting in settings:
         place, equals, text = setting.partition("=")
         notebook, dot, name = place.partition(".")
@@ -106,9 +108,12 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
             raise ValueError(f"set: {setting!r}, NOTEBOOK.NAME=VALUE is needed")
         if notebook not in given:
             raise ValueError(f"set: no notebook {notebook!r}; there are {', '.join(given)}")
+        refuse_unless(name not in given[notebook], "set", setting, f"one value of {place}")
+        own = name != "out" and not (name == "pairs" and notebook in looking)
+        refuse_unless(own, "set", setting, f"--{name}, which gives each notebook its own,")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # of integers of 5,000 digits too
             value = str(Path(text).resolve()) if text and Path(text).exists() else text
         given[notebook][name] = value
     return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
@@ -232,7 +237,7 @@ def _is_done(results: Path, inputs: str) -> bool:
     stamped = results / "stamp"
     if not stamped.exists() or not (results / runner.METRICS).exists():
         return False
-    return stamped.read_text() == f"{inputs} {contents(results)}"
+    return stamped.read_bytes() == f"{inputs} {contents(results)}".encode()
 
 
 def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
@@ -265,14 +270,17 @@ def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mappin
     import typst
 
     for kind in ("figures", "tables"):
-        shutil.rmtree(out / kind, ignore_errors=True)
         for stage in planned:
+            shutil.rmtree(out / kind / stage.name, ignore_errors=True)
             results = out / "notebooks" / stage.name / kind
             if results.is_dir():
                 shutil.copytree(results, out / kind / stage.name)
     write_json(out / "numbers.json", numbers)
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
-        with replacing(out / file.name) as temporary:
+        if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():
+            os.replace(there, old := out / f"{file.name}.old")
+            say(f"{there}: is written anew; what was changed in it is in {old.name}")
+        with replacing(there) as temporary:
             shutil.copyfile(file, temporary)
     pdf = out / "paper.pdf"
     with replacing(pdf) as temporary:

@@ -20,7 +20,7 @@ from analysis.theory.sphere import AlignmentLaw
 def orthogonal(orthogonal: pd.DataFrame) -> Figure:
     """How often a cosine is reached where F is kept perpendicular to cM: formulas, simulation, and the excess."""
     figure, ((left, right),) = panels(2.6, 2)
-    coverage(orthogonal, list(GEOMETRIES), ax=left)
+    coverage(orthogonal, [name for name in GEOMETRIES if name in orthogonal], ax=left)
     excess([4, 16, 64, 512], right)
     return figure
 
@@ -37,7 +37,7 @@ def uniform(uniform: pd.DataFrame, overstatement: pd.DataFrame) -> Figure:
 def general(general: pd.DataFrame) -> Figure:
     """The same where the projection leans: the general law and the orthogonal one beside the simulation."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
-    coverage(general, ["general, exact", "complement"], ax=ax)
+    coverage(general, [name for name in ("general, exact", *GEOMETRIES) if name in general], ax=ax)
     return figure
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.plots.style import SMALLEST, Size, make_figure
-from modtrans_core.checks import refuse_unless_in
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,11 +96,8 @@ def remake(name: str, results: Path, out: Path, size: Size, formats: tuple[str, 
     ValueError
         There are no tables for it, or what lies there are those of another figure.
     """
-    folder = tables_of(name, results)
-    try:
-        return make_figure(drawer(name), folder, out, size=size, formats=formats)
-    except (KeyError, IndexError) as error:
-        raise ValueError(f"{folder / 'tables'}: not the tables of {name}: {error} is missing") from None
+    refuse_unless(len(formats) > 0, "format", "none", "pdf, png or svg")
+    return make_figure(drawer(name), tables_of(name, results), out, size=size, formats=formats)
 
 
 def venue_size(venue: str) -> Size:

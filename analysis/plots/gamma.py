@@ -150,7 +150,7 @@ def fixed_gamma(
     ax.plot(s[1:], guaranteed_level(delta, s[1:], gamma, d), label=f"guaranteed, $d$ = {d:,}", **line(1))
     _marks(ax, translators, "cosine")
     ax.set(xlabel=r"$s$, the cosine at $\gamma=0$", ylabel=rf"cosine at $\gamma={gamma:g}$", xlim=(0, 1))
-    _legend_above(ax, 3)
+    _legend_above(ax, 2)
     return ax
 
 

@@ -20,6 +20,7 @@ def batch_sizes(released_runs: pd.DataFrame) -> Figure:
     """What the released code's cosine measures: that of the linear map, the more rows share a norm."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
     of_batches(released_runs, ax)
+    _limit(ax, released_runs["floor"].mean(), "floor", "--")
     return figure
 
 
@@ -40,7 +41,7 @@ def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str
     ends(axes[-1])
     for ax, score in zip(axes, scores, strict=True):
         if score == "centered_recall_at_10":
-            _limit(ax, 10 / runs["gallery"].iloc[0], "chance", ":")
+            _limit(ax, 10 / runs["gallery"].iloc[0], "chance", ":", -8)
         elif score == "cosine":
             _limit(ax, runs.loc[runs["part"] == "test", "floor"].mean(), "floor", "--")
     figure.suptitle(
@@ -50,9 +51,9 @@ def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str
     return figure
 
 
-def _limit(ax: Axes, at: float, name: str, linestyle: str) -> None:
+def _limit(ax: Axes, at: float, name: str, linestyle: str, above: float = 2) -> None:
     ax.axhline(at, linestyle=linestyle, **RULE)
-    note(ax, name, (ax.get_xlim()[1], at), (-1, 2), color=GREY)
+    note(ax, name, (ax.get_xlim()[1], at), (-1, above), color=GREY)
 
 
 def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -67,7 +67,7 @@ def throughput(table: pd.DataFrame, what: str, ax: Axes | None = None) -> Axes:
         names.append((row["name"], row["rate"], y, colour(index)))
     ax.axvline(limit, linestyle="--", **RULE)
     note(
-        ax, "limit of the matrix rate, linear map", (limit, 0.02), (-2, 0), xycoords=("data", "axes fraction"),
+        ax, "limit of a linear map", (limit, 0.02), (-2, 0), xycoords=("data", "axes fraction"),
         rotation=90, va="bottom", color=GREY,
     )  # fmt: skip
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ import numpy as np
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.store.files import replacing
+from modtrans_core.store.headers import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +102,7 @@ def over_seeds(values: pd.Series, index: int, ax: Axes, **style: Any) -> pd.Data
 
 def in_print(method: str) -> str:
     """A method's name as a figure has it: gamma as the letter, what a network predicts as a formula."""
-    return PREDICTED.get(method, method.replace("gamma", "$\\gamma$"))
+    return PREDICTED.get(method, re.sub(r"(?<!\\)gamma", r"$\\gamma$", method))
 
 
 def seeds(count: int) -> str:
@@ -207,9 +209,14 @@ def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Pat
     for name, argument in inspect.signature(draw).parameters.items():
         file = Path(results) / "tables" / f"{name}.csv"
         if file.exists() or argument.default is argument.empty:
-            tables[name] = pd.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=[""])
+            with reading(file):
+                tables[name] = pd.read_csv(file, float_precision="round_trip", keep_default_na=False, na_values=[""])
     with paper_style(how.get("size", Size())):
-        figure = draw(**tables)
+        try:
+            figure = draw(**tables)
+        except Exception as error:  # tables that were changed, or are another figure's, raise anything
+            why = f"{error} is missing" if isinstance(error, LookupError) else " ".join(str(error).split())
+            raise ValueError(f"{Path(results) / 'tables'}: not the tables of {draw.__name__}: {why}") from error
     return save_figure(figure, out or results, draw.__name__, **how)
 
 
@@ -286,6 +293,7 @@ def save_figure(
         try:
             with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
                 warnings.filterwarnings("error", "constrained_layout not applied")
+                figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
                 figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
         except UserWarning:
             with suppress(OSError):

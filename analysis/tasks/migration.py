@@ -28,15 +28,14 @@ import numpy as np
 
 from analysis.theory.betting import ratio_lower_limit
 from analysis.theory.words import at_least, given
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse, refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
-from modtrans_core.ranking import AT_ONCE, TIE
 from modtrans_core.store.files import write_npy
 from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import ROWS, unit
+from modtrans_core.vectors import AT_ONCE, ROWS, TIE, unit
 
 Index = np.ndarray | MappedRows
 """vectors (N, k), in memory or on disk"""
@@ -60,13 +59,15 @@ class Queries(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
         """Checked; queries of one answer are one group where no groups are given."""
-        new, row = np.asarray(new), np.asarray(row)
+        new, row = _numbers("new", new), np.asarray(row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")
         group = row if group is None else np.asarray(group)
         for name, values in (("row", row), ("group", group)):
             refuse_unless(values.shape == (len(new),), name, values.shape, f"one number a query, ({len(new)},),")
-        mean = None if mean is None else np.asarray(mean, dtype=np.float32)
+        mean = None if mean is None else _numbers("mean", mean).astype(np.float32)
         refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
+        length = 0.0 if mean is None else float(np.linalg.norm(mean))
+        refuse_unless(length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,")
         return Queries(unit(new), _whole("row", row), group, mean)
 
 
@@ -83,8 +84,11 @@ class Reembedded(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, fit: Any = None) -> Reembedded:
         """Checked; a translator may be fitted to all where nothing is said."""
-        new, row = np.asarray(new, dtype=np.float32), _whole("row", np.asarray(row))
-        fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit, dtype=bool)
+        new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
+        fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit)
+        truths = fit.dtype == bool or (fit.dtype.kind in "iu" and np.isin(fit, (0, 1)).all())
+        refuse_unless(truths, "fit", str(fit.dtype), "True or False for each document")
+        fit = fit.astype(bool)
         refuse_unless(new.ndim == 2, "new", new.shape, "an array (m, d)")
         for name, values in (("row", row), ("fit", fit)):
             refuse_unless(values.shape == (len(new),), name, values.shape, f"one value a document, ({len(new)},),")
@@ -99,10 +103,7 @@ class Reembedded(NamedTuple):
         ValueError
             Fewer than two are left, or there is no such document in the index.
         """
-        refuse_unless(
-            bool(((self.row >= 0) & (self.row < len(index))).all()), "row", int(self.row.max(initial=0)),
-            f"documents of the index, 0 to {len(index) - 1},",
-        )  # fmt: skip
+        _refuse_outside(self.row, len(index), "documents of the index")
         chosen = self.fit & ~np.isin(self.row, queries.row)
         refuse_unless(int(chosen.sum()) >= 2, "pairs", int(chosen.sum()), "at least 2 that answer no query")
         return PairedEmbeddings({"old": np.asarray(index[self.row[chosen]]), "new": self.new[chosen]})
@@ -238,10 +239,7 @@ def ranked(
         A query whose answer is no document of the index, or vectors of another dimension.
     """
     n = len(index)
-    refuse_unless(
-        bool(((queries.row >= 0) & (queries.row < n)).all()), "row", int(queries.row.max()),
-        f"answers among the documents of the index, 0 to {n - 1},",
-    )  # fmt: skip
+    _refuse_outside(queries.row, n, "answers among the documents of the index")
     d = reembedded.new.shape[1]
     refuse_unless(queries.new.shape[1] == d, "new", queries.new.shape, f"queries of dimension {d}, as the documents'")
     answers, place = np.unique(queries.row, return_inverse=True)
@@ -355,6 +353,18 @@ def read_arrays(path: str | Path, needed: Sequence[str], known: Sequence[str]) -
     for name in found:
         refuse_unless(name in known, f"{path}", name, f"only {', '.join(known)}")
     return found
+
+
+def _refuse_outside(row: np.ndarray, documents: int, what: str) -> None:
+    """Refuse rows that are no documents; the first of them is named."""
+    if (outside := row[(row < 0) | (row >= documents)]).size:
+        refuse("row", int(outside[0]), f"{what}, 0 to {documents - 1},")
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    values = np.asarray(values)
+    refuse_unless(values.dtype.kind in "fiu", name, str(values.dtype), "an array of real numbers")
+    return values
 
 
 def _whole(name: str, values: np.ndarray) -> np.ndarray:

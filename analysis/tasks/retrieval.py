@@ -83,7 +83,7 @@ def rank(
 ) -> Ranked:
     """The k items of the gallery with the highest score for each query.
 
-    Beside copies of the arrays, `modtrans_core.ranking.AT_ONCE` scores are held at once, whatever n, g and B are.
+    Beside copies of the arrays, `modtrans_core.vectors.AT_ONCE` scores are held at once, whatever n, g and B are.
 
     Parameters
     ----------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -43,7 +46,7 @@ def in_range(
     ValueError
         An entry outside, infinite where `finite`, or NaN; the first of them is named.
     """
-    array = np.asarray(value, dtype=np.float64)
+    array = _real(name, value)
     good = (array >= low) & (array <= high)
     if finite:
         good &= np.isfinite(array)
@@ -90,9 +93,14 @@ def row_cosine(first: Floats, second: Floats) -> Floats:
     return np.clip(cosine, -1.0, 1.0)
 
 
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Every vector of x (..., d) divided by its length."""
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
 def _finite(name: str, value: ArrayLike, dimensions: int, shape: str) -> Floats:
     """`value` as a float64 array with so many dimensions, not empty and finite."""
-    array = np.asarray(value, dtype=np.float64)
+    array = _real(name, value)
     if array.ndim != dimensions or array.size == 0:
         raise ValueError(f"{name}: shape {array.shape}, a shape {shape} with no empty side is needed")
     bad = ~np.isfinite(array)
@@ -101,3 +109,18 @@ def _finite(name: str, value: ArrayLike, dimensions: int, shape: str) -> Floats:
         found = f"entry {row} is {array[row]}" if dimensions == 1 else f"row {row} is not finite"
         raise ValueError(f"{name}: {found}, finite numbers are needed")
     return array
+
+
+def _real(name: str, value: ArrayLike) -> Floats:
+    """`value` as float64; an imaginary part or what is masked would be lost without a word."""
+    if np.iscomplexobj(value) or np.ma.is_masked(value):
+        raise ValueError(f"{name}: {'complex' if np.iscomplexobj(value) else 'masked'} numbers, real ones are needed")
+    return np.asarray(value, dtype=np.float64)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """`value` as an int, if it is one; ValueError otherwise."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: {value}, a whole number is needed") from None

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector
+from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector, whole_number
 from analysis.theory.confidence import group_numbers, lower_limit
 
 STAKES = 24
@@ -365,13 +365,14 @@ def group_sums(values: Floats, group: ArrayLike | None, largest_group: int | Non
         if group is not None:
             raise ValueError("largest_group: none, the most items that any group of the population has is needed")
         largest_group = 1
+    largest_group = whole_number("largest_group", largest_group)
     labels = group_numbers(group, len(values))
     counts = np.bincount(labels).astype(np.float64)
     if counts.max() > largest_group:
         raise ValueError(
             f"largest_group: {largest_group}, at least {int(counts.max())}, the largest group here, is needed"
         )
-    return np.bincount(labels, values).astype(np.float64), counts, int(largest_group)
+    return np.bincount(labels, values).astype(np.float64), counts, largest_group
 
 
 def _by_arrival(group: ArrayLike | None) -> np.ndarray | None:

@@ -267,15 +267,14 @@ def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstateme
     Parameters
     ----------
     d : array_like
-        Dimension of the target space, such that n = d + GEOMETRIES[geometry] is at least 2: for n = 1 there is no
-        density.
+        Dimension of the target space, such that n = d + GEOMETRIES[geometry] is at least 1.
     geometry : {"sphere", "complement"}
         What the printed formula is compared with.
 
     Returns
     -------
     Overstatement
-        `amount` above 0 and `beta` below 0.
+        `amount` above 0 and `beta` below 0. For n = 1, where U is -1 or 1, they are 1/2 and -1, which is not attained.
 
     Raises
     ------
@@ -284,7 +283,8 @@ def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstateme
 
     Notes
     -----
-    The difference of two tails is stationary where their densities agree, which is where
+    For n = 1 the printed value falls from 1 at beta = -1, where U >= beta has the probability 1/2 from there on.
+    Otherwise the difference of two tails is stationary where their densities agree, which is where
 
         (1 - beta^2)^((d + 1 - n)/2) = c_n / c_(d+1).                                                                (4)
 
@@ -298,11 +298,10 @@ def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstateme
     """
     if geometry not in ("sphere", "complement"):
         raise ValueError(f"geometry: {geometry}, sphere or complement is needed")
-    d = in_range("d", d, low=2.0 - GEOMETRIES[geometry])
     exact, printed = alignment_law(d, geometry), alignment_law(d, "printed")
     log_w = (exact.logpdf(0.0) - printed.logpdf(0.0)) * 2.0 / (printed.n - exact.n)  # (4)
     worst = -np.sqrt(-np.expm1(log_w))
-    return Overstatement(printed.cdf(-worst) - exact.cdf(-worst), worst)
+    return Overstatement(np.where(worst > -1.0, printed.cdf(-worst) - exact.cdf(-worst), 0.5)[()], worst)
 
 
 class GeneralProbability(NamedTuple):
@@ -328,7 +327,7 @@ def general_probability(
         Weight of f, finite and at least 0. At gamma = 0 the cosine is a / |p|, or 0 where p = 0, and the probability is
         0 or 1.
     d : array_like
-        Dimension of the target space, at least 2.
+        Dimension of the target space, 1 or at least 2. In one dimension f is -1 or 1, and b is 0.
 
     Returns
     -------
@@ -355,16 +354,20 @@ def general_probability(
         in_range("a", a),
         in_range("b", b, low=0.0),
         in_range("gamma", gamma, low=0.0),
-        in_range("d", d, low=2.0),
+        in_range("d", d, low=np.where(np.equal(d, 1.0), 1.0, 2.0)),
     )
     alpha, a, b, gamma, d = (array.ravel() for array in arguments)
+    in_range("b", b, high=np.where(d == 1.0, 0.0, np.inf))
     moves = gamma > 0.0
     a, b, gamma = scaled(a, b, gamma)  # only ratios of lengths matter
     gamma = np.where(moves, np.maximum(gamma, SMALLEST), 0.0)
     s = np.hypot(a, b)
     value = np.where(moves, alpha < 0.0, np.where(s > 0.0, a >= alpha * s, alpha <= 0.0)).astype(np.float64)
     error = np.zeros_like(value)
-    free = np.flatnonzero(moves & (np.abs(alpha) < 1.0))  # the cosine is 1 or -1 with probability 0
+    if (line := moves & (d == 1.0)).any():
+        ends = np.sign([(a + gamma)[line], (a - gamma)[line]])  # the cosines, 0 where zhat is 0
+        value[line] = (ends >= alpha[line]).mean(axis=0)
+    free = np.flatnonzero(moves & (d > 1.0) & (np.abs(alpha) < 1.0))  # the cosine is 1 or -1 with probability 0
     for i in np.array_split(free, -(-free.size // CHUNK) or 1):
         value[i], error[i] = _integrate_over_latitude(alpha[i], a[i], b[i], gamma[i], d[i])
         # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share

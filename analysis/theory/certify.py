@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import ROUNDING, Floats, fraction, in_range, matrix, row_cosine, rows_agree, vector
+from analysis.theory.arrays import ROUNDING, Floats, fraction, in_range, matrix, row_cosine, rows_agree, vector, whole_number
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.premises import TranslatedPairs, measure_premises
@@ -39,7 +39,7 @@ from analysis.theory.words import at_least, at_most, given
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
 
-THESE = "the largest here; that no other is larger is assumed"
+THESE = "the largest here, assumed for all others"
 GIVEN = "given beforehand"
 """where the size of the largest group comes from"""
 
@@ -138,7 +138,7 @@ class Observed:
             raise ValueError("item: not 0 to n - 1, ascending, each at least once; such numbers are needed")
         labels = group_numbers(group, int(item[-1]) + 1)
         here = int(np.bincount(labels).max())
-        largest = here if largest_group is None else int(largest_group)
+        largest = here if largest_group is None else whole_number("largest_group", largest_group)
         if largest < here:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
         source = THESE if largest_group is None else GIVEN
@@ -342,12 +342,9 @@ class Share:
         if self.of == "items":
             return [
                 f"How often does a translation have a cosine of {given(self.alpha)} or more with its target?",
-                f"  For at least {limit} of all items, guaranteed; for {self.observed:.2%} of those held out.",
+                f"  For at least {limit} of all items, guaranteed. Observed: {self.observed:.2%} of those held out.",
             ]
-        return [
-            f"  If each group counts once, whatever its size: for at least {limit}, guaranteed;"
-            f" for {self.observed:.2%} of those held out."
-        ]
+        return [f"  If each group counts once: for at least {limit}, guaranteed. Observed: {self.observed:.2%}."]
 
 
 def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share:
@@ -496,7 +493,7 @@ class Curve:
         return [
             "How often is a cosine reached?",
             "  For all items as often as for those held out, give or take"
-            f" {at_most(farthest, 2, percent=True)} or less, at {at}.",
+            f" {at_most(farthest, 2, percent=True)} or less. That holds at {at}.",
         ]
 
 
@@ -579,30 +576,28 @@ class Certificate:
 
     def text(self) -> str:
         """The certificate in plain words."""
-        pairs = f" ({self.pairs:,} pairs of condition and target)" if self.pairs > self.items else ""
+        several = self.pairs > self.items
+        pairs = f", with {self.pairs:,} pairs of condition and target" if several else ""
         lines = [
-            f"What is said of all items holds if the {self.items:,} held-out items{pairs} are a random sample of them.",
+            f"Items held out: {self.items:,}{pairs}. They are taken for a random sample of all items.",
             f"All statements below hold together with probability at least {given(self.confidence)}.",
-            f"That needs a cosine of {given(self.alpha)}, and other settings, chosen before anyone looked at these"
-            " items.",
+            f"That needs a cosine of {given(self.alpha)}, and settings, chosen before anyone looked at these items.",
         ]
         if self.left_out is None:
             lines.append(
                 "Whether the translator was trained on any of these items is not known. If it was, nothing below holds."
             )
         elif self.left_out:
-            seen = f"{self.left_out:,} other items were left out"
-            lines.append(f"{seen}, as the translator was fitted to them or to others of their group.")
-        if pairs:
-            lines.append("An item with several pairs counts once, and each of its pairs as an equal part of it.")
+            seen = f"{self.left_out:,} other items were left out."
+            lines.append(f"{seen} The translator was fitted to them or to others of their group.")
+        if several:
+            lines.append("An item with several pairs counts once. Each of its pairs is an equal part of it.")
         if self.largest_group > 1:
             lines.append(
-                f"Items of a group depend on each other: {self.groups:,} groups here, none with more than"
-                f" {self.largest_group} items ({self.largest_from})."
+                f"Items of a group depend on each other. There are {self.groups:,} groups here, none with more than"
+                f" {self.largest_group} items. That number is {self.largest_from}."
             )
-            lines.append(
-                "The random sample is then one of groups, and the larger a group can be, the less is guaranteed."
-            )
+            lines.append("The random sample is then one of groups. The larger a group can be, the less is guaranteed.")
         return "\n".join([*lines, *(line for one in self.statements.values() for line in one.lines())])
 
 
@@ -636,12 +631,12 @@ def certify(
     Examples
     --------
     >>> print(certify(Observed.of(np.linspace(0.4, 0.8, 100)), alpha=0.5))
-    What is said of all items holds if the 100 held-out items are a random sample of them.
+    Items held out: 100. They are taken for a random sample of all items.
     All statements below hold together with probability at least 0.95.
-    That needs a cosine of 0.5, and other settings, chosen before anyone looked at these items.
+    That needs a cosine of 0.5, and settings, chosen before anyone looked at these items.
     Whether the translator was trained on any of these items is not known. If it was, nothing below holds.
     How often does a translation have a cosine of 0.5 or more with its target?
-      For at least 65.34% of all items, guaranteed; for 75.00% of those held out.
+      For at least 65.34% of all items, guaranteed. Observed: 75.00% of those held out.
     Which cosine do most translations have with their target?
       Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """

@@ -172,4 +172,7 @@ def group_numbers(group: ArrayLike | None, n: int) -> np.ndarray:
     group = np.asarray(group)
     if group.shape != (n,):
         raise ValueError(f"group: shape {group.shape}, ({n},), one label an item, is needed")
-    return np.unique(group, return_inverse=True)[1]
+    try:
+        return np.unique(group, return_inverse=True)[1]
+    except TypeError:
+        raise ValueError("group: labels of several kinds, or none, labels of one kind are needed") from None

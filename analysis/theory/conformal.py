@@ -187,7 +187,7 @@ class ConformalFloor:
         if self.expects:
             lines.append(f"  That is a cosine of {self.mean_floor:.4f} on average over the items held out.")
         if sum(self.groups.values()) < self.items:
-            lines.append("  New ones are items of new groups here, and each group counts the same, whatever its size.")
+            lines.append("  New ones are items of new groups here. Each group counts the same, whatever its size.")
         return lines
 
 

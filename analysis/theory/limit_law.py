@@ -30,8 +30,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from analysis.theory.arrays import Floats, fraction, in_range, scaled
-from analysis.theory.bound import SMALLEST, Overstatement, cosine, general_probability, orthogonal_lengths, probability
+from analysis.theory.arrays import Floats, in_range, scaled
+from analysis.theory.bound import (
+    Overstatement,
+    cosine,
+    general_probability,
+    orthogonal_lengths,
+    printed_overstatement,
+    probability,
+)
 
 GRID = 64  # values of beta among which the worst is looked for before it is refined
 
@@ -151,16 +158,18 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     Parameters
     ----------
     s : float
-        Length of the projection of a unit target, strictly between 0 and 1.
+        Length of the projection of a unit target, 0 to 1.
     gamma : float
-        Weight of the direction, above 0.
+        Weight of the direction, finite and at least 0.
     d : float
-        Dimension of the target space, at least 2.
+        Dimension of the target space, at least 2; at s = 0, where p is 0, and at s = 1, where r is, 1 as well.
 
     Returns
     -------
     Overstatement
-        `amount` and the `beta` in [-1, 0] at which it is attained, by a search.
+        `amount` and the `beta` in [-1, 0] at which it is attained, by a search. At s = 0 it is `printed_overstatement`
+        against the sphere. At gamma = 0 nothing is random, and it is 0 and -1; else at s = 1, where the orthogonal
+        formula knows a single cosine, it is what that cosine lacks of certainty, and -inf.
 
     Raises
     ------
@@ -172,8 +181,16 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     >>> print(uniform_overstatement(0.8, 1.0, 512).amount.round(4), overstatement_limit(0.8, 1.0).amount.round(4))
     0.0632 0.0611
     """
-    s, gamma = fraction("s", s), float(in_range("gamma", gamma, low=SMALLEST))
+    s, gamma = float(in_range("s", s, low=0.0, high=1.0)), float(in_range("gamma", gamma, low=0.0))
     rho = np.sqrt((1.0 - s) * (1.0 + s))
+    in_range("d", d, low=1.0 if rho * s == 0.0 else 2.0)
+    if gamma == 0.0:
+        return Overstatement(np.float64(0.0), np.float64(-1.0))
+    if s == 0.0:
+        return printed_overstatement(d, "sphere")
+    if rho == 0.0:
+        certain = general_probability(1.0 / np.hypot(1.0, gamma), 1.0, 0.0, gamma, d).probability
+        return Overstatement(1.0 - certain, np.float64(-np.inf))
 
     def excess(beta: ArrayLike) -> Floats:
         alpha = cosine(beta, s, gamma)

@@ -210,17 +210,19 @@ class Premises:
             end = "What the bound assumes of F is borne out. Use its value for the angles that the pairs have."
         else:
             end = "These pairs neither refute nor confirm what the bound assumes of F."
-        which = "" if dominance.pairs == self.pairs else f" on the {dominance.pairs:,} pairs where it moves the cosine"
+        which = "" if dominance.pairs == self.pairs else f" On the {dominance.pairs:,} pairs whose cosine F moves:"
         return [
-            "Does the poster's bound hold? A translation is a linear part p and a direction F; r is the target less p.",
-            f"  Tested on {self.pairs:,} pairs, one a group; {self.observed:.2%} of them reach {given(self.alpha)}.",
+            "Does the poster's bound hold?",
+            "  A translation is a linear part p and a direction F. The target less p is r.",
+            f"  Tested on {self.pairs:,} pairs, one a group. Of these {self.observed:.2%} reach {given(self.alpha)}.",
             f"  If F were random, and p, r and F perpendicular, {bound}",
             f"  If F were random, with the angles that these pairs have, {exact}",
-            f"  Are they perpendicular? {'YES' if self.perpendicular else 'NO'}: the median of |cos(p, r)| is"
-            f" {self.projection_residual[0]:.4f}, of |cos(F, p)| {self.direction_projection[0]:.4f};"
-            f" to take them so misjudges {self.misjudged:.2%} of the pairs.",
-            f"  F does at least as well as a random direction, whatever the cosine{which}: {verdict}.",
-            f"  F beats {dominance.mean:.2%} of the random directions on average; a random one beats half of them.",
+            f"  Are they perpendicular? {'YES' if self.perpendicular else 'NO'}."
+            f" The median of |cos(p, r)| is {self.projection_residual[0]:.4f},"
+            f" that of |cos(F, p)| {self.direction_projection[0]:.4f}."
+            f" To take them so misjudges {self.misjudged:.2%} of the pairs.",
+            f"  Does F do at least as well as a random direction, whatever the cosine?{which} {verdict}.",
+            f"  On average F beats {dominance.mean:.2%} of the random directions. A random one beats half of them.",
             f"  {end}",
         ]
 

@@ -149,16 +149,16 @@ class Expectation:
             verdict = f"REFUTED, they are too {'high' if self.high < 0.0 else 'low'}"
         lines = [
             "Do the cosines that the translator expects come true?",
-            f"  For the items held out it expected {self.expected:.4f} on average; {self.observed:.4f} was observed.",
+            f"  For the items held out it expected {self.expected:.4f} on average. Observed: {self.observed:.4f}.",
             f"  That they come true on average: {verdict}."
             f" Over all items the mean of observed less expected is between {at_least(self.low)} and"
             f" {at_most(self.high)}.",
         ]
         if self.error is not None:
-            chance = "" if self.error_by_chance is None else f", where chance alone makes {self.error_by_chance:.4f}"
+            chance = "" if self.error_by_chance is None else f" Chance alone makes {self.error_by_chance:.4f}."
             lines.append(
-                "  Not guaranteed: in each tenth of the items, by expected cosine, the two means differ by"
-                f" {self.error:.4f} on average{chance}."
+                "  Not guaranteed: in tenths of the items, by expected cosine, the two means differ by"
+                f" {self.error:.4f} on average.{chance}"
             )
         return lines
 

@@ -278,9 +278,9 @@ class RecallLimit:
         """In plain words."""
         return [
             f"How often is the right item among the {self.k:,} nearest of these {self.gallery:,} items?",
-            f"  For at least {at_least(self.lower_limit, 2, percent=True)} of new queries for these items, guaranteed;"
-            f" for {self.recall:.2%} of those held out.",
-            f"  For {self.forced:.2%} of these items the cosine is so high that it had to be among them.",
+            f"  For at least {at_least(self.lower_limit, 2, percent=True)} of new queries for these items, guaranteed."
+            f" Observed: {self.recall:.2%} of those held out.",
+            f"  For {self.forced:.2%} of these items the cosine alone is high enough for that.",
         ]
 
 

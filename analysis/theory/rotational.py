@@ -33,7 +33,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, vector
+from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, unit_rows, vector
 from analysis.theory.bound import CHUNK, GeneralProbability
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
@@ -85,7 +85,7 @@ def rotational_probability(
     for name, length in (("target", np.linalg.norm(z, axis=1)), ("axis", np.linalg.norm(mu))):
         if np.min(length) == 0.0:
             raise ValueError(f"{name}: a zero vector, vectors with a direction are needed")
-    z, mu = z / np.linalg.norm(z, axis=1, keepdims=True), mu / np.linalg.norm(mu)
+    z, mu = unit_rows(z), mu / np.linalg.norm(mu)
     scale = np.maximum(np.maximum(np.linalg.norm(p, axis=1), weight), np.finfo(np.float64).tiny)
     p, weight = p / scale[:, None], weight / scale  # the cosine does not see a common factor
 

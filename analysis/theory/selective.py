@@ -109,21 +109,21 @@ class Selection:
             ]
             those, none, whose = "Those", "None", "of the items held out"
         else:
-            lines, begin = [], "If each group counts once, whatever its size:"
+            lines, begin = [], "If each group counts once:"
             those, none, whose = f"{begin} those", f"{begin} none", "of those held out"
         if self.threshold is not None:
             return [
                 *lines,
                 f"  {those} with an expected cosine of at least {given(self.threshold)}. These are"
-                f" {self.coverage:.2%} {whose}, and {self.missed:.2%} of these miss.",
+                f" {self.coverage:.2%} {whose}. Of these {self.missed:.2%} miss.",
             ]
         lines.append(f"  {none}, no expected cosine is known to be high enough.")
         if self.nearest is not None and self.enough is not None:
             lines.append(
-                f"  Nearest to it is {given(self.nearest)}, which accepts {self.coverage:.2%} {whose},"
-                f" {self.accepted:,} items. Of these {self.missed:.2%} miss; that at most"
-                f" {at_most(self.enough, 2, percent=True)} of new ones do is all that is guaranteed. For less,"
-                " take more independent items, or ask for a lower cosine of items that nobody has looked at."
+                f"  Nearest to it is {given(self.nearest)}. It accepts {self.coverage:.2%} {whose},"
+                f" {self.accepted:,} items. Of these {self.missed:.2%} miss. Guaranteed is only that at most"
+                f" {at_most(self.enough, 2, percent=True)} of new ones do. For less, take more independent items."
+                " Or ask for a lower cosine, of items that nobody has looked at."
             )
         return lines
 

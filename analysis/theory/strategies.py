@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from analysis.theory.arrays import Floats, in_range
+from analysis.theory.arrays import Floats, in_range, unit_rows
 from analysis.theory.bound import GEOMETRIES, general_probability, probability
 from analysis.theory.poisson_binomial import fewer_than_expected
 from analysis.theory.premises import TranslatedPairs
@@ -55,7 +55,7 @@ class LinearTranslator(NamedTuple):
     def parts(self, conditions: Floats) -> tuple[Floats, Floats, float]:
         """c M (n, d), F(c) (n, d) and gamma, for conditions (n, k)."""
         raw = conditions @ self.directions
-        return conditions @ self.matrix, raw / np.linalg.norm(raw, axis=1, keepdims=True), self.gamma
+        return conditions @ self.matrix, unit_rows(raw), self.gamma
 
     def __call__(self, conditions: Floats) -> Floats:
         """zhat (n, d), for conditions (n, k)."""
@@ -129,7 +129,7 @@ def pair_arrays(
     conditions = rng.standard_normal((rows, source))
     signal = conditions @ rng.standard_normal((source, target)) / np.sqrt(source)
     targets = signal + ratio * rng.standard_normal((rows, target))
-    return conditions, targets / np.linalg.norm(targets, axis=1, keepdims=True)
+    return conditions, unit_rows(targets)
 
 
 @st.composite

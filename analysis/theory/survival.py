@@ -174,12 +174,6 @@ class SurvivalBand:
         """Upper edge of the band at x."""
         return self.upper[np.searchsorted(self.cosine, x, side="left")]
 
-    def guaranteed_cosine(self, q: float) -> float:
-        """The largest observed x for which the band guarantees P(cos >= x) >= q; -1 where there is none."""
-        fraction("q", q)
-        reachable = self.cosine[self.lower[:-1] >= q]
-        return float(reachable[-1]) if reachable.size else -1.0
-
 
 def survival_band(cosine: ArrayLike, confidence: float = 0.95) -> SurvivalBand:
     """The equal-precision band of independent cosines; exact.
@@ -210,8 +204,8 @@ def survival_band(cosine: ArrayLike, confidence: float = 0.95) -> SurvivalBand:
     Examples
     --------
     >>> band = survival_band(np.arange(100) / 100)
-    >>> print(band.low([0.02, 0.5]).round(3), band.high([0.5, 0.98]).round(3), band.guaranteed_cosine(0.5))
-    [0.894 0.346] [0.654 0.106] 0.34
+    >>> print(band.low([0.02, 0.5]).round(3), band.high([0.5, 0.98]).round(3))
+    [0.894 0.346] [0.654 0.106]
     """
     cosine = cosines("cosine", cosine)
     lower, upper = _equal_precision(len(cosine), fraction("confidence", confidence))

@@ -15,7 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Expects, Facts, HasParts, Translator
 from modtrans_core.seen import group_equal
-from modtrans_core.split import groups
+from modtrans_core.split import distinct
 
 
 def observe(
@@ -127,8 +127,8 @@ def equal_items(pairs: PairedEmbeddings, modalities: Sequence[str]) -> int:
     >>> equal_items(alone, ["image"]), equal_items(together, ["image"])
     (6, 0)
     """
-    own = groups(pairs.groups)[1]
-    together = groups(group_equal(pairs, modalities))[1]
+    own = distinct(pairs.groups)[1]
+    together = distinct(group_equal(pairs, modalities))[1]
     differ = np.bincount(np.unique(np.column_stack([together, own]), axis=0)[:, 0]) > 1
     return int(differ[together].sum())
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
 from modtrans_core.methods import fit
 from modtrans_core.pairs import PairedEmbeddings
@@ -77,7 +77,10 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
         found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
-        return float(np.average(found, weights=None if sample_weight is None else np.asarray(sample_weight)))
+        if sample_weight is not None:
+            sample_weight = check_array(sample_weight, ensure_2d=False, input_name="sample_weight")
+            check_consistent_length(found, sample_weight)
+        return float(np.average(found, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.linalg import solve
+from scipy.linalg import eigh
 from scipy.spatial.distance import pdist
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
@@ -128,20 +128,22 @@ def fit(
         unit_of_width = median_distance(rows.c, config.seed)
 
         @lru_cache(maxsize=1)
-        def features(width: float) -> tuple[Nystroem, np.ndarray, np.ndarray]:
-            """The map to features phi, and the sums of phi^T phi and phi^T (z - mean(z)) over all pairs."""
+        def solution(width: float) -> tuple[np.ndarray, ...]:
+            """Landmarks, the eigenvalues of sum phi^T phi over all pairs, the eigenvectors V as functions of the
+            kernels, and V^T times the sum of phi^T (z - mean(z))."""
             components = min(config.landmarks, len(rows.c))
             nystroem = Nystroem(gamma=0.5 / width**2, n_components=components, random_state=config.seed).fit(rows.c)
             phi = nystroem.transform(rows.c)
             weighted = phi.T * rows.weight
-            return nystroem, weighted @ phi, weighted @ (rows.z - rows.mean_z())
+            values, V = eigh(weighted @ phi)
+            cross = V.T @ (weighted @ (rows.z - rows.mean_z()))
+            return nystroem.components_, values, nystroem.normalization_.T @ V, cross
 
         def at(setting: Setting) -> KernelTranslator:
             width = setting[0] * unit_of_width
-            nystroem, gram, cross = features(width)
-            coefficients = solve(gram + setting[1] * np.eye(len(gram)), cross, assume_a="pos")
-            w = nystroem.normalization_.T @ coefficients
-            return translator(setting[1], rows, nystroem.components_, w, width)
+            landmarks, values, on_kernels, cross = solution(width)
+            w = on_kernels @ (cross / (values + setting[1])[:, None])
+            return translator(setting[1], rows, landmarks, w, width)
 
         return at
 

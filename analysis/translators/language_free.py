@@ -15,7 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method
-from modtrans_core.split import groups
+from modtrans_core.split import distinct
 from modtrans_core.vectors import unit
 
 VARIANCES = grid(-6, 0, 0.1)
@@ -58,7 +58,7 @@ def halves(pairing: Pairing, sides: dict[int, int] | None = None) -> tuple[np.nd
     sides : group -> the side (0 or 1) that it has in other pairings, where it keeps it; new groups are added.
     """
     sides = {} if sides is None else sides
-    names, own, _ = groups(pairing.pairs.groups)
+    names, own, _ = distinct(pairing.pairs.groups)
     side = np.array([sides.setdefault(name, at % 2) for at, name in enumerate(names.tolist())])[own]
     return np.flatnonzero(side == 0), np.flatnonzero(side == 1)
 

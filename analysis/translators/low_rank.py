@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.linalg import eigh, solve
+from scipy.linalg import eigh, svd
 from torch import Tensor
 
 from analysis.translators.choose import Rows, chosen, grid
@@ -88,13 +88,14 @@ def fit(
 
     def solver(rows: Rows) -> Callable[[Setting], LowRankTranslator]:
         mean_c, mean_z, C, Z = rows.centred()
-        gram, cross = C.T @ C, C.T @ Z
+        values, vectors = eigh(C.T @ C)
+        cross = vectors.T @ (C.T @ Z)
 
         @lru_cache(maxsize=1)
         def solution(penalty: float) -> tuple[np.ndarray, np.ndarray]:
-            """R (k, d), and the eigenvectors (d, d), the leading one first."""
-            R = solve(gram + penalty * np.eye(facts.k), cross, assume_a="pos")
-            return R, eigh(R.T @ cross)[1][:, ::-1]
+            """R (k, d), and the leading directions of S^1/2 R, (d, min(k, d))."""
+            root = np.sqrt(values.clip(0) + penalty)[:, None]
+            return vectors @ (cross / root**2), svd(cross / root, full_matrices=False)[2].T
 
         def at(setting: Setting) -> LowRankTranslator:
             penalty, rank = setting

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, Literal, get_args
@@ -21,7 +20,7 @@ from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.run import Training
-from modtrans_core.train import TrainConfig, train
+from modtrans_core.train import Enough, TrainConfig, Watch, train
 
 Loss = Literal["cosine", "InfoNCE", "squared"]
 TRAIN = TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
@@ -151,12 +150,8 @@ def loss(model: MLPTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:
     return {"total": (cross_entropy(logits, right) + cross_entropy(logits.T, right)) / 2}
 
 
-class Enough(Exception):
-    """No look brings a gain any more."""
-
-
-class Looks:
-    """A `modtrans_core.train.Watch` that keeps the weights of the best mean validation cosine, or ranking.
+class Looks(Watch):
+    """Keeps the weights of the best mean validation cosine, or ranking.
 
     It also lets the learning rate fall to zero as a cosine.
 
@@ -171,12 +166,6 @@ class Looks:
         self.scores: dict[int, float] = {}
         """mean validation cosine, or ranking, after so many steps"""
         self.best: MLPTranslator | None = None
-
-    def resume(self, state: Training) -> int:
-        return 0
-
-    def interruptible(self) -> nullcontext[None]:
-        return nullcontext()
 
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:
         for group in state.optimizer.param_groups:

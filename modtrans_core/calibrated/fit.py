@@ -26,7 +26,7 @@ from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts
-from modtrans_core.ranking import Trial, chosen
+from modtrans_core.ranking import Known, chosen
 from modtrans_core.run import Run
 from modtrans_core.vectors import unit
 
@@ -294,12 +294,12 @@ def _corrections(
     for fold in folds:
         wanted, own = stack.gallery(fold)
         gallery, queries = (fold.vectors @ wanted).T, directions[fold.rows]
-        together.append(Trial(queries, gallery, own, bank=queries))
+        together.append(Known(queries, gallery, own, bank=queries))
         _, group = np.unique(held.group[fold.rows.cpu().numpy()], return_inverse=True)
         odd = torch.from_numpy(group % 2 == 1).to(own.device)
         for half in (odd, ~odd):
             items, found = torch.unique(own[half], return_inverse=True)
-            alone.append(Trial(queries[half], gallery[items], found, queries[~half]))
+            alone.append(Known(queries[half], gallery[items], found, queries[~half]))
     corrections = [chosen(alone), chosen(together)]
     kept = torch.from_numpy(np.sort(rng.permutation(len(directions))[:BANK])).to(directions.device)
     return directions[kept], directions.new_tensor([list(one) for one in corrections])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -26,7 +26,7 @@ from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
 from modtrans_core.split import by_seed
-from modtrans_core.train import TrainConfig, train
+from modtrans_core.train import Enough, TrainConfig, Watch, train
 from modtrans_core.vectors import ROWS
 
 GAIN = 0.002
@@ -182,12 +182,8 @@ def answers(pairing: Pairing, half: np.ndarray, maps: Sequence[Predict], device:
     return found
 
 
-class Enough(Exception):
-    """A training that should end."""
-
-
-class Looks:
-    """A `modtrans_core.train.Watch` that keeps the weights, and their length a, of the best held-out cosine.
+class Looks(Watch):
+    """Keeps the weights, and their length a, of the best held-out cosine.
 
     Raises
     ------
@@ -203,12 +199,6 @@ class Looks:
     def cosine(self, zhat: Tensor) -> float:
         """Mean over the held-out conditions."""
         return float((normalize(zhat, dim=1) * self.held.z).sum(1).mean())
-
-    def resume(self, state: Training) -> int:
-        return 0
-
-    def interruptible(self) -> nullcontext[None]:
-        return nullcontext()
 
     @torch.no_grad()
     def after(self, step: int, steps: int, values: Mapping[str, float] | None, state: Training) -> None:

@@ -68,14 +68,8 @@ class Fold:
         if n <= conditions:
             return self
         part = torch.arange(conditions, device=self.rows.device) * n // conditions
-        return Fold(
-            self.rows[part],
-            self.vectors,
-            self.predicted[:, part],
-            self.target[:, part],
-            self.mean[:, part],
-            self.item[part],
-        )
+        predicted, target, mean = (given[:, part] for given in (self.predicted, self.target, self.mean))
+        return Fold(self.rows[part], self.vectors, predicted, target, mean, self.item[part])
 
 
 def folds(said: Sequence[Tensor], held: Held, mean: Tensor, moment: Tensor) -> list[Fold]:
@@ -140,16 +134,17 @@ def to_rank(parts: Sequence[Fold], start: Tensor) -> Tensor:
     first = start @ torch.linalg.pinv(at)  # w_b at the knots
     size = first.square().mean().clamp_min(1e-30)
     queries = sum(len(part.rows) for part in parts)
-    wanted = [(part.target + part.mean, *gallery(part)) for part in parts]
+    products = [_products(part, at) for part in parts]
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         given = torch.tensor(values, dtype=torch.float32, device=start.device, requires_grad=True)
-        heights, sharpness = given[:-1].reshape(first.shape), given[-1].exp()
-        total = (SHRINKAGE + FEW / queries) * (heights - first).square().mean() / size
-        for part, (z, directions, own) in zip(parts, wanted, strict=True):
-            delta = part.delta(heights @ at)
-            logits = sharpness * (normalize(delta, dim=0).T @ directions)
-            cosines = (normalize(part.mean + delta, dim=0) * z).sum(0)
+        heights, sharpness = given[:-1], given[-1].exp()
+        total = (SHRINKAGE + FEW / queries) * (heights - first.ravel()).square().mean() / size
+        for with_gallery, own, with_each_other, with_mean, with_z, mean_square, mean_z in products:
+            square = (with_each_other @ heights @ heights).clamp_min(1e-24)
+            logits = sharpness * (heights @ with_gallery).view(len(own), -1) / square.sqrt()[:, None]
+            length = (mean_square + 2 * (with_mean @ heights) + square).clamp_min(1e-24).sqrt()
+            cosines = (mean_z + with_z @ heights) / length
             total = total + (cross_entropy(logits, own, reduction="sum") - cosines.sum()) / queries
         total.backward()
         assert given.grad is not None
@@ -160,6 +155,24 @@ def to_rank(parts: Sequence[Fold], start: Tensor) -> Tensor:
         found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     heights = torch.tensor(found.x[:-1], dtype=torch.float32, device=start.device).reshape(first.shape)
     return heights @ at
+
+
+def _products(part: Fold, at: Tensor) -> tuple[Tensor, ...]:
+    """What the ranking's loss is made of. Delta is the sum over bases and knots of a height times a vector f of each
+    condition. Inner products of these p = B KNOTS vectors say all of it, so that no step of the fit looks at d numbers.
+
+    Returns
+    -------
+    <f, g> (p, n items) for the directions g of the gallery, and the item (n,) of each condition; <f, f'> (n, p, p),
+    <f, mean> and <f, z> (n, p); |mean|^2 and <mean, z> (n,).
+    """
+    d, n, B = part.predicted.shape
+    f = torch.einsum("dnb,ad->nbad", part.predicted, at).reshape(n, B * len(at), d)
+    directions, own = gallery(part)
+    mean, z = part.mean.T, (part.target + part.mean).T  # (n, d)
+    with_gallery = (f @ directions).transpose(0, 1).reshape(B * len(at), -1)
+    with_mean, with_z = (f @ torch.stack([mean, z], dim=2)).unbind(2)
+    return with_gallery, own, f @ f.mT, with_mean, with_z, mean.square().sum(1), (mean * z).sum(1)
 
 
 def gallery(part: Fold) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -13,6 +12,7 @@ from tyro.conf import Positional
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.settings import named
 from modtrans_core.store.files import refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
@@ -66,12 +66,12 @@ class Embed:
         from modtrans_core.embed.engine.finish import skipped_in_words
         from modtrans_core.embed.pair_set import cut, embed, skipped
 
-        named = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
-        named |= _settings("encoder", self.encoder)
+        encoders = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
+        encoders |= named(self.encoder, "encoder")
         with processes(self.device) as device:
             path = embed(
-                self.source, self.out, {name: encoder for name, encoder in named.items() if encoder},
-                limit=self.limit, settings=_settings("set", self.set), device=device, shard_items=self.shard_items,
+                self.source, self.out, {name: encoder for name, encoder in encoders.items() if encoder},
+                limit=self.limit, settings=named(self.set), device=device, shard_items=self.shard_items,
                 dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
             )  # fmt: skip
             say(f"{path}: {PairedEmbeddings.load(path)}")
@@ -101,7 +101,7 @@ class Pack:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.arrays import named_files, pack
+        from modtrans_core.layouts.arrays import pack
 
         ends = len(self.files) > 1 and "=" not in self.files[-1]
         refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE and, last, a name to write")
@@ -109,7 +109,7 @@ class Pack:
         out = Path(last)
         refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")
         refuse_existing(out, self.overwrite)
-        pairs = pack(named_files(given, "files"))
+        pairs = pack(named(given, "files", "NAME=FILE"))
         pairs.save(out, self.dtype)
         say(f"{out}: {pairs}")
 
@@ -145,14 +145,3 @@ class Convert:
         refuse_existing(self.output, self.overwrite)
         pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items, self.independent)
         say(f"{self.output}: {pairs}")
-
-
-def _settings(option: str, given: Sequence[str]) -> dict[str, str]:
-    """The NAME=VALUE pairs of an option as a dictionary."""
-    found: dict[str, str] = {}
-    for setting in given:
-        name, equals, value = setting.partition("=")
-        refuse_unless(bool(equals), option, setting, "NAME=VALUE")
-        refuse_unless(name not in found, option, setting, f"one value of {name}")
-        found[name] = value
-    return found

@@ -30,10 +30,10 @@ class Rank:
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
-    queries: Annotated[Positional[Path], tyro.conf.arg(metavar="QUERIES")]
+    queries: Positional[Path]
     """conditions: a .npy array, (n, k) or (n, m, k), or a pair set (file or folder) whose source modality is taken;
     each vector is a query"""
-    gallery: Annotated[Positional[Path], tyro.conf.arg(metavar="GALLERY")]
+    gallery: Positional[Path]
     """targets: a .npy array, (g, d) or (g, m, d), or a pair set whose target modality is taken; an item with several
     vectors scores by its best. Both sides are named by the keys of the pair set, or by row numbers from 0"""
     output: Annotated[Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
@@ -76,7 +76,8 @@ class Rank:
 
 def table(rows: list[tuple[object, ...]]) -> str:
     """The rows in columns, each as wide as its widest cell; a line is left between queries."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    texts = [[str(cell) for cell in row] for row in rows]
+    cells = [[text if text.isprintable() else repr(text)[1:-1] for text in row] for row in texts]  # a terminal obeys some
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)).rstrip() for row in cells]
     return "\n".join(f"\n{line}" if row[-3] == "1" else line for row, line in zip(cells, lines, strict=True))

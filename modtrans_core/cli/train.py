@@ -17,7 +17,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import groups
+from modtrans_core.split import distinct
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -97,7 +97,7 @@ class Train:
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
-        if (several := len(groups(pairs.groups)[0])) < len(pairs):
+        if (several := len(distinct(pairs.groups)[0])) < len(pairs):
             say(
                 f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
                 " they repeat a name or a vector; each is in one part"
@@ -132,15 +132,19 @@ class Train:
         """The preset's config with what the options say."""
         known = {field.name for field in fields(config)}
         settings = parsed(self.set)
+        named: dict[str, Any] = {}
         if self.goal is not None:
             refuse_unless("goal" in known, "goal", self.goal, "--preset calibrated")
-            settings |= parsed([f"goal={self.goal}"])
+            named |= parsed([f"goal={self.goal}"])
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
-            settings["train.steps"] = self.train_steps
+            named["train.steps"] = self.train_steps
         if "train" in known or "seed" in known:
-            settings.setdefault("train.seed" if "train" in known else "seed", self.seed)
-        return changed(config, settings)
+            seed = "train.seed" if "train" in known else "seed"
+            named |= {seed: self.seed} if self.seed or seed not in settings else {}
+        for name, value in named.items():
+            refuse_unless(settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}")
+        return changed(config, settings | named)
 
 
 def split(

@@ -21,7 +21,7 @@ from modtrans_core.cli.train import warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import has_parts
-from modtrans_core.store.files import STREAM, refuse_existing
+from modtrans_core.store.files import STREAM, refuse_existing, refuse_same
 from modtrans_core.store.headers import SUFFIXES
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ class Translate:
         from modtrans_core.protocol import Draws, able
         from modtrans_core.store.names import read_items, sidecars
 
-        if self.expected_cosine == output:
-            raise ValueError(f"expected-cosine: {output} is where the translations go; another file is needed")
-        if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
-            raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        if self.expected_cosine is not None:
+            refuse_same("expected-cosine", self.expected_cosine, (output, self.input))
+            if self.expected_cosine.suffix != ".npy":
+                raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
         if self.accept is not None and output.suffix == ".npy":
             raise ValueError(f"{self.output}: an array does not say which rows were accepted; a pair set is needed")
         refuse_unknown(output, ".npy", *SUFFIXES)

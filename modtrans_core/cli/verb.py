@@ -9,20 +9,24 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core import __version__
-from modtrans_core.checks import refuse_unless
+from modtrans_core.ahead import whole_from
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
+from modtrans_core.progress import to_stderr
 
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
@@ -36,18 +40,13 @@ def refuse_unknown(path: Path, *suffixes: str) -> None:
 def say(text: str) -> None:
     """A line for the person who watches, from one process: on stderr, so that stdout holds results alone."""
     if _processes()[0] == 0:
-        print(text, file=sys.stderr)
+        to_stderr(text)
 
 
 def _processes() -> tuple[int, int]:
     """The number of this process and how many there are, as torchrun left them in the environment."""
-    world = _number("WORLD_SIZE", 1)
-    return _number("RANK", 0) if world > 1 else 0, world
-
-
-def _number(name: str, otherwise: int) -> int:
-    text = os.environ.get(name, "").strip()
-    return int(text) if text.isdecimal() else otherwise
+    world = whole_from("WORLD_SIZE", 1)
+    return whole_from("RANK", 0) if world > 1 else 0, world
 
 
 def added_up(arguments: Sequence[str], options: Collection[str]) -> list[str]:
@@ -87,17 +86,33 @@ def added_up(arguments: Sequence[str], options: Collection[str]) -> list[str]:
     return found
 
 
-def _options(verb: type | None) -> list[str]:
-    """The options of a verb that take any number of values."""
+def _options(verb: type | None, kind: Callable[[Any], bool]) -> list[str]:
+    """The options of a verb whose type is of a kind."""
     if verb is None:
         return []
-    found = []
+    types, marked = get_type_hints(verb), get_type_hints(verb, include_extras=True)
+    found = [field.name for field in fields(verb) if kind(types[field.name])]
+    return [f"--{name.replace('_', '-')}" for name in found if Positional not in get_args(marked[name])]
+
+
+def _is_many(kind: Any) -> bool:
+    """Whether an option of this type takes any number of values."""
+    return get_args(kind)[1:] == (...,)
+
+
+def _is_path(kind: Any) -> bool:
+    return kind is Path or Path in get_args(kind)
+
+
+@cache
+def _in_words(verb: type) -> type:
+    """The verb, whose help shows no default that is none or empty: what happens then is said in words."""
     for field in fields(verb):
-        kind = get_type_hints(verb)[field.name]
-        marks = get_args(get_type_hints(verb, include_extras=True)[field.name])
-        if get_args(kind)[1:] == (...,) and Positional not in marks:
-            found.append(f"--{field.name.replace('_', '-')}")
-    return found
+        if field.default in (MISSING, None, "", ()):
+            hint = "(required)" if field.default is MISSING else ""
+            kind = get_type_hints(verb, include_extras=True)[field.name]
+            verb.__annotations__[field.name] = Annotated[kind, tyro.conf.arg(help_behavior_hint=hint)]
+    return verb
 
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +122,11 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
     _replace_closed()
+    try:
+        os.getcwd()
+    except OSError:
+        say(f"{program}: the working directory is gone; change to one that is there")
+        return 1
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given and given[0] not in verbs and (close := get_close_matches(given[0], verbs, 1)):
         say(f"{program}: {given[0]!r} is unknown; did you mean `{program} {close[0]}`?")
@@ -123,7 +143,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
     except OSError as error:  # a full disk
-        say(f"{program}: results cannot be written: {in_one_line(error)}")
+        say(f"{program}: results cannot be written: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -143,15 +163,22 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     given = list(arguments)
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
-    given = added_up([argument for argument in given if argument != "--debug"], _options(named))
+    given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
+    for option in _options(
+        named, _is_path
+    ):  # a variable of the shell that is not set: "" would be the working directory
+        if f"{option}=" in given or (option, "") in pairwise(given):
+            say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
+            return 2
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs),
+            {name: _in_words(kind) for name, kind in verbs.items()},
             prog=program,
             description=f"{description} With --debug, an error shows where it arose.",
             args=given,
             console_outputs=rank == 0,
             sort_subcommands=False,
+            config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
         if world > 1 and not getattr(command, "parallel", False):
@@ -166,6 +193,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             refuse_missing(modules, extra)
         for name, value in vars(command).items():
             refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
+            for path in value if isinstance(value, tuple) else (value,):
+                home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
+                refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         with _sigterm_asks(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
@@ -179,16 +209,17 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: {_of_what(error, command)}")
+        full = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
+        _say_once(f"{program} {verb}: {'too little memory: ' * full}{_of_what(error, command)}")
     except MemoryError as error:
         if debug:
             raise
-        _say_once(f"{program} {verb}: too little memory ({in_one_line(error)})")
+        _say_once(f"{program} {verb}: too little memory ({_said(error)})")
     except Exception as error:  # what nobody foresaw
         if debug:
             raise
         _say_once(
-            f"{program} {verb}: failed with {type(error).__name__}: {in_one_line(error)}, given {_inputs(command)}."
+            f"{program} {verb}: failed with {type(error).__name__}: {_said(error)}, given {_inputs(command)}."
             " This is a fault of modtrans: please report it, with what --debug beside the command shows"
         )
     else:
@@ -223,11 +254,11 @@ def _sigterm_asks() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def in_one_line(error: BaseException) -> str:
-    """The message of an error, in one line; its type where it has none. Of a file the file comes first."""
+def _said(error: BaseException) -> str:
+    """The message of an error, in one line. Of a file the file comes first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_one_line(error, None)
 
 
 def _of_what(error: BaseException, command: Any) -> str:
@@ -235,10 +266,10 @@ def _of_what(error: BaseException, command: Any) -> str:
     was given nor what to install.
     """
     options = "|".join(vars(command))
-    message = re.sub(rf"\b({options})=True\b", r"--\1", in_one_line(error))
+    message = re.sub(rf"\b({options})=True\b", r"--\1", _said(error))
     option = message.partition(":")[0].replace("-", "_") in vars(command)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
-    files = [str(value) for value in given if isinstance(value, Path)]
+    files = _paths(given)
     named = [*files, *(repr(value) for value in given if isinstance(value, str) and value)]
     said = isinstance(error, ImportError) or option or not files or any(name in message for name in named)
     return message if said else f"{message}, given {_inputs(command)}"
@@ -246,7 +277,13 @@ def _of_what(error: BaseException, command: Any) -> str:
 
 def _inputs(command: Any) -> str:
     """The files that a verb was given."""
-    return ", ".join(str(value) for value in vars(command).values() if isinstance(value, Path)) or "no file"
+    return ", ".join(_paths(vars(command).values())) or "no file"
+
+
+def _paths(values: Iterable[Any]) -> list[str]:
+    """The files among the values of options, of which some take several."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [str(one) for value in several for one in value if isinstance(one, Path)]
 
 
 def _say_once(text: str) -> None:
@@ -258,4 +295,4 @@ def _say_once(text: str) -> None:
 
     if first_to_fail():
         lost = " (another process ended or cannot be reached)" if "gloo" in text or "NCCL" in text else ""
-        print(f"{text}{lost}", file=sys.stderr, flush=True)
+        to_stderr(f"{text}{lost}")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from modtrans_core.embed.engine.claims import Claims
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
-from modtrans_core.embed.engine.work import LOCKS, work
+from modtrans_core.embed.engine.work import work
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import JOB
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import refuse_existing, scratch_folder, sweep
 from modtrans_core.store.headers import SUFFIXES, reading, small_arrays
+from modtrans_core.store.locks import LOCK, claimed
 
 Engine = Literal["local", "ray"]
 
@@ -84,7 +84,6 @@ def embed(
     sweep(path.parent)
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
-        _lock_of(path).unlink(missing_ok=True)
         return path
     new = not folder.begun
     if distributed.is_main():
@@ -106,7 +105,7 @@ def embed(
             watched = progress if distributed.is_main() else silent
             work(job, folder, device, (distributed.rank(), distributed.world()), watched)
     except Exception:
-        if new and distributed.world() == 1 and folder.empty and _alone_in(folder):
+        if new and distributed.world() == 1 and folder.empty and folder.alone:
             folder.clear()  # refused, and nothing is there to go on with
         raise
     if path != folder.path:
@@ -133,17 +132,9 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
-        if not _alone_in(folder):
+        if not folder.alone:
             raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
         folder.clear()
-
-
-def _alone_in(folder: Folder) -> bool:
-    """Whether no other process is at work on a shard of the folder."""
-    if not (folder.parts / LOCKS).exists():
-        return True
-    with closing(Claims(folder.parts / LOCKS)) as claims:
-        return claims.alone()
 
 
 def _job_of(path: Path) -> str | None:
@@ -155,7 +146,7 @@ def _job_of(path: Path) -> str | None:
 
 def _remove(folder: Folder) -> None:
     """Remove the parts of a file that is there: in one step, so that none of them is ever taken for unfinished."""
-    if folder.path.exists():
+    if folder.begun:
         with scratch_folder(folder.path) as scratch:
             os.replace(folder.path, scratch / folder.path.name)
 
@@ -202,15 +193,7 @@ def _kind_of(device: str | None) -> str:
 
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """Of all processes that come here, the first makes the file; the others find the parts gone."""
-    with closing(Claims(_lock_of(out))) as claims, claims.claim(0, wait=True):
-        try:
-            if folder.path.exists():
-                merge(folder, out, dtype, job)
-                _remove(folder)
-        finally:
-            _lock_of(out).unlink(missing_ok=True)
-
-
-def _lock_of(out: Path) -> Path:
-    """The lock of who makes a file; gone once it is there."""
-    return out.with_name(f".{out.name}.lock")
+    with claimed(out.with_name(f".{out.name}{LOCK}"), wait=True):
+        if folder.path.exists():
+            merge(folder, out, dtype, job)
+            _remove(folder)

@@ -12,7 +12,8 @@ import numpy as np
 from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.headers import reading
+from modtrans_core.settings import named
+from modtrans_core.store.headers import reading, refuse_members
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
@@ -55,24 +56,14 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     try:
         return PairedEmbeddings(arrays, **given).grouped()
     except ValueError as error:
-        named = files.get(str(error).partition(":")[0])
-        raise ValueError(f"{named}: {error}" if named else str(error)) from None
-
-
-def named_files(given: Sequence[str], option: str = "pairs") -> dict[str, str]:
-    """The files of `NAME=FILE` texts by their names; none twice."""
-    files: dict[str, str] = {}
-    for text in given:
-        name, equals, file = text.partition("=")
-        refuse_unless(bool(name and equals and file) and name not in files, option, text, "NAME=FILE, each name once,")
-        files[name] = file
-    return files
+        file = files.get(str(error).partition(":")[0])
+        raise ValueError(f"{file}: {error}" if file else str(error)) from None
 
 
 def load_pairs(given: str | Path) -> PairedEmbeddings:
     """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`."""
     several = "=" in str(given) and not Path(given).exists()
-    return pack(named_files(str(given).split(","))) if several else PairedEmbeddings.load(given)
+    return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if several else PairedEmbeddings.load(given)
 
 
 def _array(name: str, file: str) -> np.ndarray:
@@ -94,6 +85,7 @@ def _npy(path: Path, _: str) -> np.ndarray:
 
 
 def _npz(path: Path, column: str) -> np.ndarray:
+    refuse_members(path, column)
     with np.load(path, allow_pickle=False) as held:
         _refuse_absent(column, held.files)
         found: np.ndarray = held[column]

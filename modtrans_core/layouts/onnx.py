@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.protocol import Traced, Translator, able
 from modtrans_core.store.files import replacing
 
-ROWS = 7
+TRIED = 7
 """conditions that a graph is tried on"""
 TOLERANCE = 1e-5
 """how far a coordinate of a graph's translation, at most, is from the translator's"""
@@ -49,8 +49,8 @@ def export(translator: Translator, path: str | Path, **settings: Any) -> float:
     refuse_unless(translator.row_by_row, "export", translator.method, "a method that translates row by row")
     shape = getattr(translator, "noise_shape", None)
     generator = torch.Generator().manual_seed(0)
-    c = 3 * torch.randn(ROWS, translator.facts.k, generator=generator)
-    noise = () if shape is None else (torch.randn(ROWS, *shape, generator=generator),)
+    c = 3 * torch.randn(TRIED, translator.facts.k, generator=generator)
+    noise = () if shape is None else (torch.randn(TRIED, *shape, generator=generator),)
     given = dict(zip(("c", "noise"), (c, *noise), strict=False))
     with torch.inference_mode():  # the translator's own way, which also makes what is made once
         expected = translator.translate(c, **settings, **{name: x for name, x in given.items() if name != "c"})
@@ -63,7 +63,7 @@ def export(translator: Translator, path: str | Path, **settings: Any) -> float:
                 output_names=["zhat"], dynamic_shapes={"rows": tuple({0: n} for _ in given)},
             )  # fmt: skip
         except Exception as error:  # torch raises what it likes
-            why = " ".join(str(error.__cause__ or error).split())[:200]
+            why = in_one_line(error.__cause__ or error)
             raise ValueError(f"export: {translator.method!r} has no ONNX graph ({why})") from None
         program.model.metadata_props["modtrans"] = json.dumps(
             {"method": translator.method, **translator.facts.plain(), "settings": settings}

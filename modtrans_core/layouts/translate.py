@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def accepted(translator: Translator, pairs: PairedEmbeddings, threshold: float) 
         raise ValueError(f"accept: {source} is {shape}; one vector an item is needed")
     pieces = _pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)
     expected = np.concatenate([*pieces]).astype(np.float64)  # as in certificates: float32 may round the threshold
-    if expected.max() < threshold:
+    if not expected.max() >= threshold:
         raise ValueError(f"accept: {threshold}, at most {expected.max():.4f}, the highest expected cosine, is needed")
     return np.flatnonzero(expected >= threshold)
 
@@ -191,12 +192,4 @@ def _described(
         "model_sha256": hashlib.sha256((Path(run) / MODEL).read_bytes()).hexdigest(),
     }
     facts = {**encoders.get(target, {}), "normalised": False, "translated": made}
-    return PairedEmbeddings(
-        found.arrays,
-        found.counts,
-        pairs.group,
-        pairs.key,
-        {**metadata, target: facts},
-        pairs.own_split,
-        pairs.label,
-    )
+    return replace(pairs, arrays=found.arrays, counts=found.counts, metadata={**metadata, target: facts})

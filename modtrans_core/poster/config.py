@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -55,7 +56,7 @@ class PosterConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        refuse_unless(0 <= self.gamma < float("inf"), "gamma", self.gamma, "a number >= 0")
+        refuse_unless(0 <= self.gamma < math.inf, "gamma", self.gamma, "a number >= 0")
         refuse_unless(8 <= self.width <= WIDEST, "width", self.width, f"8 to {WIDEST}")
         refuse_unless(1 <= self.depth <= DEEPEST, "depth", self.depth, f"1 to {DEEPEST}")
         refuse_unless(0 <= self.dropout < 1, "dropout", self.dropout, "a probability in [0, 1)")
@@ -64,9 +65,9 @@ class PosterConfig:
         for name in ("steps", "reconstruction_steps"):
             steps = getattr(self, name)
             refuse_unless(1 <= steps <= self.timesteps, name, steps, f"1 to timesteps = {self.timesteps}")
-        refuse_unless(self.guidance >= 0, "guidance", self.guidance, "a number >= 0")
-        refuse_unless(self.lambda_1 >= 0, "lambda_1", self.lambda_1, "a number >= 0")
-        refuse_unless(self.lambda_2 >= 0, "lambda_2", self.lambda_2, "a number >= 0")
+        refuse_unless(0 <= self.guidance < math.inf, "guidance", self.guidance, "a number >= 0")
+        refuse_unless(0 <= self.lambda_1 < math.inf, "lambda_1", self.lambda_1, "a number >= 0")
+        refuse_unless(0 <= self.lambda_2 < math.inf, "lambda_2", self.lambda_2, "a number >= 0")
         refuse_unless(self.lambda_1 + self.lambda_2 > 0, "lambda_2", self.lambda_2, "a positive lambda_1 or lambda_2")
         dropped = self.condition_dropout
         refuse_unless(0 <= dropped < 1, "condition_dropout", dropped, "a probability in [0, 1)")

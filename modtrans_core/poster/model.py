@@ -164,7 +164,7 @@ class PosterTranslator(Stored, nn.Module):
         """F(c) (n, samples, d) of unit conditions (n, k)."""
         steps = self.config.steps if steps is None else steps
         guidance = self.config.guidance if guidance is None else guidance
-        refuse_unless(guidance >= 0, "guidance", guidance, "a number >= 0")
+        refuse_unless(0 <= guidance < math.inf, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
         shape = (samples, *self.noise_shape)

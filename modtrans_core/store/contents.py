@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modtrans_core.checks import refuse_modality, refuse_unless
+from modtrans_core.checks import refuse, refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import read_only, refuse_bad_rows
@@ -52,20 +52,24 @@ class Contents(NamedTuple):
         ValueError
             Lengths that differ, a wrong shape, a non-finite or zero vector, a count, a part or a label out of range.
         """
+        refuse_unless(isinstance(self.arrays, Mapping), "arrays", self.arrays, "a mapping from modality to vectors")
+        refuse_unless(isinstance(self.metadata, Mapping), "metadata", self.metadata, "a mapping of JSON values")
+        said = self.metadata.get(INDEPENDENT, ())
+        refuse_unless(isinstance(said, str | list | tuple), f"metadata: {INDEPENDENT}", said, "a list of modalities")
         if not self.arrays:
             raise ValueError("arrays: empty, at least one modality is needed")
         given = {name: one if isinstance(one, MappedRows) else as_array(name, one) for name, one in self.arrays.items()}
-        first = next(iter(given.values()))
+        several, first = self.counts or {}, next(iter(given.values()))
         n = len(first) if first.ndim else 0
         arrays, counts = {}, {}
         for name, array in given.items():
             refuse_modality(name)
             arrays[name] = _vectors(name, array, n)
             if array.ndim == 3:
-                counts[name] = _counts(name, self.counts.get(name), arrays[name].shape[:2])
+                counts[name] = _counts(name, several.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
                 refuse_bad_rows(name, arrays[name], counts.get(name))
-        for name in set(self.counts) - set(counts):
+        for name in set(several) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         return self._replace(
             arrays=arrays,
@@ -111,8 +115,9 @@ def as_array(name: str, given: Any) -> np.ndarray:
     Traceback (most recent call last):
     ValueError: image: rows of different shapes, one shape is needed
     """
-    if np.ma.is_masked(given):
-        raise ValueError(f"{name}: {np.ma.count_masked(given)} values are masked, none is needed")
+    rows = given if isinstance(given, list | tuple) else [given]
+    if masked := sum(int(np.ma.count_masked(row)) for row in rows if isinstance(row, np.ma.MaskedArray)):
+        raise ValueError(f"{name}: {masked} values are masked, none is needed")
     if isinstance(given, np.memmap):
         return given
     try:
@@ -122,7 +127,7 @@ def as_array(name: str, given: Any) -> np.ndarray:
         array = np.asarray(given)
         if array.dtype == object and array.ndim == 1 and len(array):  # an array a row, as tables have them
             array = np.stack([np.asarray(row) for row in array])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         shapes = "inhomogeneous" in str(error) or "same shape" in str(error)
         what = "rows of different shapes, one shape" if shapes else f"{type(given).__name__}, an array of numbers"
         raise ValueError(f"{name}: {what} is needed") from None
@@ -152,7 +157,11 @@ def _key(given: Any, n: int) -> np.ndarray:
     if key.dtype == object:
         bad = [one for one in key.tolist() if not isinstance(one, str)]
         refuse_unless(not bad, "key", bad[:1], "text")
-    return key.astype(np.str_) if key.dtype == object else key
+    refuse_unless(key.dtype.kind in "OUSiu", "key", str(key.dtype), "text")
+    try:
+        return np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_, copy=False)
+    except UnicodeDecodeError:
+        refuse("key", "bytes", "text in UTF-8")
 
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
@@ -180,7 +189,7 @@ def _label(label: np.ndarray, n: int, classes: Any) -> np.ndarray:
         needed = f"integers of shape ({n},), places in the metadata's {CLASSES},"
         raise ValueError(f"label: {label.dtype} of shape {label.shape}, {needed} are needed")
     named = isinstance(classes, list | tuple)
-    highest = len(classes) - 1 if named else np.inf
+    highest = len(classes) - 1 if named else 2**63 - 1
     if (out := (label < -1) | (label > highest)).any():
         allowed = f"-1 to {highest}, the last of the metadata's {CLASSES}," if named else "-1 or more"
         raise ValueError(f"label: {label[out][0]} of item {out.argmax()}, {allowed} is needed")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.checks import brief
+
 Kind = str | Mapping[str, Any]
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -18,7 +20,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a number": lambda value: type(value) in (int, float),
     "a number or null": lambda value: value is None or type(value) in (int, float),
     "a list": lambda value: isinstance(value, list),
-    "a list of measurements": lambda value: isinstance(value, list) and all(map(_is_measurement, value)),
     "a list of pairs": lambda value: isinstance(value, list) and all(_is_pair(one) for one in value),
     "a list of texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "text or a list of texts": lambda value: _KINDS["text"](value) or _KINDS["a list of texts"](value),
@@ -27,11 +28,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "an object of whole numbers": lambda value: _all(value, "a whole number from 0 on"),
     "an object of lists of texts": lambda value: _all(value, "a list of texts"),
 }
-
-
-def _is_measurement(value: Any) -> bool:
-    known = isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("quantity", "contender"))
-    return known and type(value.get("round")) is int and type(value.get("took")) in (int, float)
 
 
 def _is_pair(value: Any) -> bool:
@@ -98,9 +94,3 @@ def metadata(text: Any) -> dict[str, Any]:
         raise ValueError(f"metadata: {brief(text)}, text in JSON is needed")
     known = {"independent": "text or a list of texts", "classes": "a list", "captions": "an object of lists of texts"}
     return checked("metadata", parsed("metadata", text), {}, known)
-
-
-def brief(value: Any) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

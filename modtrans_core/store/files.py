@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import math
 import os
 import secrets
 import shutil
@@ -39,7 +40,7 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f"{SCRATCH}{secrets.token_hex(8)}")
+    folder = path.parent / f"{SCRATCH}{secrets.token_hex(8)}"
     with _naming(path, folder), locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
         folder.mkdir(0o700)
         try:
@@ -167,8 +168,16 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         _refuse_foreign(path)
 
 
+def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
+    """Refuse to write a second file where another one is read or written, however either is spelled."""
+    if same := next((other for other in others if path.resolve() == other.resolve()), None):
+        raise ValueError(f"{option}: {path} is {same}, which is read or written too; another file is needed")
+
+
 def _refuse_foreign(path: Path) -> None:
     """Refuse to replace a file, a link, or a folder with anything in it that is not listed in its own `WROTE`."""
+    if path.name in ("", ".."):
+        raise ValueError(f"{path}: the name of a folder to make is needed")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ValueError(
             f"{path}: a {'link' if path.is_symlink() else 'file'}, a folder is needed; choose another name"
@@ -201,6 +210,8 @@ def refuse_links(folder: Path) -> None:
 def write_npy(path: str | Path, shape: Sequence[int], dtype: Any, pieces: Iterable[np.ndarray]) -> None:
     """Write a `.npy` array of this shape from its pieces, end to end along the first axis, one in memory at a time."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
+        if math.prod(shape) * np.dtype(dtype).itemsize > shutil.disk_usage(temporary).free:  # before the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
         np.lib.format.write_array_header_1_0(file, header)
         rows = 0

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.store import mapped
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.mapped import Block
@@ -42,12 +42,11 @@ def reading(path: Path) -> Iterator[None]:
     except PermissionError:
         raise ValueError(f"{path}: no permission to read it") from None
     except Exception as error:  # a damaged file makes its reader raise nearly anything
-        why = " ".join(str(error).split()) or type(error).__name__
         if _is_pointer(path):
             raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull") from None
         if type(error) is ValueError:
-            raise ValueError(f"{path}: {why}") from None
-        raise ValueError(f"{path}: damaged or cut short ({why})") from None
+            raise ValueError(f"{path}: {in_one_line(error, None)}") from None
+        raise ValueError(f"{path}: damaged or cut short ({in_one_line(error)})") from None
 
 
 def _is_pointer(path: Path) -> bool:
@@ -91,8 +90,12 @@ def are_large(found: Sequence[dict[str, Block]]) -> bool:
 
 def numbered(folder: Path, suffix: str) -> dict[int, Path]:
     """The files `<folder>_<number><suffix>` of a folder, in the order of their numbers."""
-    found = {file.stem.rsplit("_", 1)[1]: file for file in folder.glob(f"{folder.name}_*{suffix}")}
-    return {int(number): found[number] for number in sorted((n for n in found if n.isdecimal()), key=int)}
+    found: dict[int, Path] = {}
+    for file in sorted(folder.glob(f"{folder.name}_*{suffix}")):
+        number = file.stem.rsplit("_", 1)[1]
+        if number.isdecimal() and (other := found.setdefault(int(number), file)) != file:
+            raise ValueError(f"{file}: has the number of {other.name}; each number once is needed")
+    return dict(sorted(found.items()))
 
 
 def clip_retrieval_parts(path: Path) -> dict[str, dict[int, Path]]:
@@ -204,15 +207,15 @@ def refuse_too_large(name: str, size: int, into_memory: bool = True) -> None:
         )
 
 
-def refuse_members(path: Path) -> None:
-    """Refuse a `.npz` file with a member that is no array, or is not as large as its header says."""
+def refuse_members(path: Path, wanted: str | None = None) -> None:
+    """Refuse a `.npz` file with a member, or the one that is wanted, that is no array or not as large as it says."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
+            if wanted not in (None, member.filename.removesuffix(".npy")):
+                continue
             with archive.open(member) as inside:
-                try:
+                with naming(member.filename):
                     block = _npy_block(path, inside)
-                except ValueError as error:
-                    raise ValueError(f"{member.filename}: {error}") from None
                 if inside.tell() + math.prod(block.shape) * block.dtype.itemsize != member.file_size:
                     raise EOFError(f"{member.filename}: {member.file_size} bytes, not as many as its header says")
 

@@ -48,9 +48,18 @@ def holding(folder: str | Path) -> Iterator[None]:
 @contextmanager
 def locked(file: Path, subject: Path) -> Iterator[None]:
     """Hold a lock file, which is there for no longer than that, for the sake of `subject`."""
-    held = _held(file, subject)
-    try:
+    with claimed(file) as other:
+        if other:
+            raise ValueError(f"{subject}: {other} writes it; wait for it to end, or choose another name")
         yield
+
+
+@contextmanager
+def claimed(file: Path, wait: bool = False) -> Iterator[str]:
+    """Hold a lock file, and give ""; or give who holds it, unless its end is to be waited for."""
+    held, other = _held(file, wait)
+    try:
+        yield other
     finally:
         if held is not None:
             file.unlink(missing_ok=True)  # first: whoever opened it meanwhile sees that it is no longer the one
@@ -84,39 +93,41 @@ def drop(file: Path) -> None:
             os.close(found)
 
 
-def _held(file: Path, subject: Path) -> int | None:
-    """The open lock file, held; None where the file system has no locks."""
+def _held(file: Path, wait: bool) -> tuple[int | None, str]:
+    """The open lock file, held, None where the file system has no locks; or who holds it."""
     ends = time.monotonic() + _LOOKED_AT
     while fcntl is not None:
-        found = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            ours = _taken(found)
+            found = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:  # whoever was done with the folder has just removed it
+            continue
+        try:
+            ours = _taken(found, wait)
         except OSError:
             file.unlink(missing_ok=True)
             os.close(found)
-            return None
+            return None, ""
         if not ours:
-            who = os.read(found, 200).decode(errors="replace").split("\n")[0]
+            other = os.read(found, 200).decode(errors="replace").split("\n")[0]
             os.close(found)
-            if not who and time.monotonic() < ends:
+            if not other and time.monotonic() < ends:
                 time.sleep(0.01)
                 continue
-            raise ValueError(
-                f"{subject}: {who or 'another process'} writes it; wait for it to end, or choose another name"
-            )
+            return None, other or "another process"
         if _is_still(file, found):
             with suppress(OSError):  # on a full disk it is held without a name
                 os.ftruncate(found, 0)
                 os.write(found, f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()},\n".encode())
-            return found
+            return found, ""
         os.close(found)
-    return None
+    return None, ""
 
 
-def _taken(found: int) -> bool:
-    """Take the lock unless another process has it; whether it is ours now."""
+def _taken(found: int, wait: bool = False) -> bool:
+    """Take the lock, unless another process has it whose end is not to be waited for; whether it is ours now."""
     try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(found, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from modtrans_core.checks import naming
 from modtrans_core.vectors import present, refuse_bad_rows
 
 LARGE = 2**31
@@ -79,9 +80,11 @@ class MappedRows:
         return self.shape[0]
 
     def take(self, items: np.ndarray) -> MappedRows:
-        """These rows, still in their files."""
-        chosen = items if self.items is None else self.items[items]
-        return MappedRows(self.name, self.blocks, self.counts, chosen, self.per_item)
+        """These rows, still in their files: numbers (q,), from the end where below 0, or a mask (n,)."""
+        chosen = np.arange(len(self))[items]  # as an array in memory takes them, and refuses them
+        return MappedRows(
+            self.name, self.blocks, self.counts, chosen if self.items is None else self.items[chosen], self.per_item
+        )
 
     def as_rows(self, counts: np.ndarray) -> tuple[MappedRows, np.ndarray]:
         """The first `counts` (n,) vectors of each item of (n, m, d) as rows (N, d), and the item of each (N,)."""
@@ -119,10 +122,8 @@ class MappedRows:
             run = (np.diff(own) == 1).all()  # a run of rows is read as a piece, twice as fast
             vectors = _map(block)[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
             counts = None if self.counts is None else self.counts[ascending[inside]]
-            try:
+            with naming(block.path):
                 refuse_bad_rows(self.name, vectors, counts, own // self.per_item)
-            except ValueError as error:
-                raise ValueError(f"{block.path}: {error}") from None
             found[inside if isinstance(order, slice) else order[inside]] = vectors
         return found
 

@@ -156,27 +156,31 @@ def read_keys(path: Path) -> list[str] | None:
 def _checked(sidecar: Path, shard: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
     """A sidecar, or some columns of it, with `key` first and captions as lists."""
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
-    try:
-        with pq.ParquetFile(sidecar) as file:
-            table = file.read([name for name in file.schema_arrow.names if columns is None or name in columns])
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{sidecar}: damaged or cut short ({error})") from None
     with reading(shard):
         n = rows(shard)
-    if len(table) != n:
-        raise ValueError(f"{sidecar}: {len(table)} items, but {shard.name} has {n}")
     found = {}
-    if name := next((name for name in _NAMES if name in table.column_names), None):
-        found["key"] = table[name].cast(pa.string())
-    if "caption" in table.column_names:
-        caption = table["caption"].combine_chunks()
-        found["caption"] = caption if pa.types.is_list(caption.type) else _lists(pa, caption)
+    try:
+        with pq.ParquetFile(sidecar) as file:
+            if (there := file.metadata.num_rows) != n:  # before they are read: a small file can hold any number
+                raise ValueError(f"{sidecar}: {there} items, but {shard.name} has {n}")
+            table = file.read([name for name in file.schema_arrow.names if columns is None or name in columns])
+        if name := next((name for name in _NAMES if name in table.column_names), None):
+            found["key"] = table[name].cast(pa.string())
+        if "caption" in table.column_names:
+            caption = table["caption"].combine_chunks()
+            lists = pa.types.is_list(caption.type) or pa.types.is_large_list(caption.type)
+            found["caption"] = caption.cast(pa.list_(pa.string())) if lists else _lists(pa, caption)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{sidecar}: damaged or cut short ({error})") from None
+    if name and (empty := found["key"].null_count):
+        raise ValueError(f"{sidecar}: {name}: {empty} rows with nothing in it, a name in each is needed")
     return pa.table({**found, **{name: table[name] for name in table.column_names if name not in found}})
 
 
 def _lists(pa: Any, captions: Any) -> Any:
     """Captions (n,) as n lists of one; a missing one as an empty list."""
-    return pa.array([[] if text is None else [text] for text in captions.to_pylist()], pa.list_(pa.string()))
+    texts = captions.cast(pa.string()).to_pylist()
+    return pa.array([[] if text is None else [text] for text in texts], pa.list_(pa.string()))
 
 
 def _from_header(file: Path, missing: str) -> pyarrow.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from modtrans_core.store.headers import (
     is_vectors,
     located,
     reading,
+    rows,
     shard_files,
     small_arrays,
     vectors,
@@ -97,11 +98,24 @@ def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: 
         raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
     mapped = are_large(located(files)) if mapped is None else mapped
     arrays: dict[str, Any] = {name: _read_npy(name, several, mapped) for name, several in found.items()}
+    _refuse_torn(parts)
     if (path / BESIDE).exists():
         with reading(path / BESIDE):
             arrays |= small_arrays(path / BESIDE)
     with reading(path):
         return _from_arrays(arrays)
+
+
+def _refuse_torn(parts: Mapping[str, Mapping[int, Path]]) -> None:
+    """Refuse parts that one modality has and another has not, or of another length: end to end, rows would not agree."""
+    (_, first), *others = ((name, several) for name, several in parts.items() if several)
+    for name, several in others:
+        for number in sorted(first.keys() | several.keys()):
+            if number not in first or number not in several:
+                there = first.get(number) or several[number]
+                raise ValueError(f"{there}: part {number}, which the files of {name} and others do not all have")
+            if (n := rows(several[number])) != (m := rows(first[number])):
+                raise ValueError(f"{several[number]}: {n} rows, but {first[number].name} has {m}")
 
 
 def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Contents:
@@ -116,15 +130,17 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
     if len(parts) == 1:
         return first
     _refuse_differing(files, parts)
-    keys: list[Any] = [part.key for part in parts if part.key is not None]
-    return Contents(
+    given: dict[str, list[Any]] = {
+        name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")
+    }
+    joined: dict[str, Any] = {
+        name: None if any(own is None for own in several) else np.concatenate(several)
+        for name, several in given.items()
+    }
+    return first._replace(
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
-        group=None if first.group is None else np.concatenate([part.group for part in parts]),
-        key=np.concatenate(keys) if len(keys) == len(parts) else None,
-        metadata=first.metadata,
-        own_split=None if first.own_split is None else np.concatenate([part.own_split for part in parts]),
-        label=None if first.label is None else np.concatenate([part.label for part in parts]),
+        **joined,
     )
 
 

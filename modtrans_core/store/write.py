@@ -60,6 +60,19 @@ def _save(path: Path, temporary: Path, arrays: dict[str, np.ndarray], header: di
 
     with disk_errors(path):
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, header)
+    _in_order(temporary)
+
+
+def _in_order(file: Path) -> None:
+    """Put the texts of a `.safetensors` header in the order of their names: the library has them in another each time."""
+    with open(file, "r+b") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            opened.seek(8)
+            opened.write(text.ljust(length))
 
 
 def _as_type(name: str, array: Any, dtype: str, counts: np.ndarray | None) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch):
 
     monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(snapshot_download=fails))
     with pytest.raises(
-        ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection$"
+        ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection Try again$"
     ):
         from_pretrained("no/one")
 
@@ -125,3 +125,13 @@ def test_the_hub_takes_these_arguments():
     arguments = {"repo_id": "me/x", "folder_path": "x", "revision": None, "commit_message": "x"}
     signature(HfApi.upload_folder).bind(None, **arguments)
     signature(snapshot_download).bind("me/x", revision=None, token=None, allow_patterns=["x"])
+
+
+def test_a_readme_that_is_no_card_is_left_alone(tmp_path, translator):
+    (tmp_path / "README.md").write_text("# My project")
+    with pytest.raises(ValueError, match="README.md: is no card of a translator"):
+        save_pretrained(translator, tmp_path, overwrite=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+    (tmp_path / "README.md").unlink()
+    for overwrite in (False, True):
+        save_pretrained(translator, tmp_path, overwrite=overwrite)

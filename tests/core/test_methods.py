@@ -361,3 +361,8 @@ def test_the_device_is_where_it_works():
     fitted = fit(make_pairs(), preset="poster", settings=SMALL, device=torch.device("cpu"))
     assert fitted.device == torch.device("cpu")
     assert fit(make_pairs(), device="cpu").device == torch.device("cpu")
+
+
+def test_a_modality_is_not_translated_into_itself():
+    with pytest.raises(ValueError, match="target: 'image', another modality than the source is needed"):
+        fit(PairedEmbeddings({"image": np.random.default_rng(0).normal(size=(40, 4))}), "image", "image")

@@ -316,3 +316,26 @@ def test_shards_whose_classes_differ_are_refused(tmp_path):
     replace(pairs, metadata={**pairs.metadata, "classes": ["dog", "cat", "ship"]}).save(tmp_path / "1.npz")
     with pytest.raises(ValueError, match="other classes than"):
         PairedEmbeddings.load(tmp_path)
+
+
+@pytest.mark.parametrize("fractions", [(np.nan,) * 3, (0.7, 0.3, np.nan), (0.5, 0.5, 0.0), (1.5, -0.5), (0.5, 0.4)])
+def test_shares_that_are_none_are_refused(fractions):
+    with pytest.raises(ValueError, match="fractions: .* positive numbers that sum to 1 are needed"):
+        make().split(0, fractions)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a"])
+def test_a_seed_that_is_none_is_named(seed):
+    with pytest.raises(ValueError, match="seed: .* an integer >= 0 is needed"):
+        make().split(seed)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_the_same_set_is_the_same_bytes(tmp_path, suffix):
+    pairs = PairedEmbeddings({"image": np.eye(2, 3)}, key=["ü", 'a"\n'], metadata={"a": "\x7f\u2028\x01☃"})
+    files = [tmp_path / f"{number}{suffix}" for number in range(12)]
+    for file in files:
+        pairs.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+    again = PairedEmbeddings.load(files[0])
+    assert again.key.tolist() == pairs.key.tolist() and again.metadata == pairs.metadata

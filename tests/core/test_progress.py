@@ -43,6 +43,9 @@ def test_a_terminal_has_a_bar_and_a_program_its_numbers(monkeypatch):
         report(12, 12)
     assert "12/12" in terminal.getvalue() and "fit: 100%" in terminal.getvalue()
     assert list(counted(range(3), "list", "row")) == [0, 1, 2]
+    with reporting(None, 1, "fit", "step"):
+        pass
+    assert terminal.getvalue().endswith("\r") and not terminal.getvalue().split("\r")[-2].strip()
     given = []
     with reporting(lambda *numbers: given.append(numbers), 1, "fit", "step") as report:
         report(3, 12)

@@ -6,7 +6,7 @@ import torch
 from scipy.special import logsumexp
 
 from modtrans_core import ranking
-from modtrans_core.ranking import CANDIDATES, Correction, Trial, chosen, nearest
+from modtrans_core.ranking import CANDIDATES, Correction, Known, chosen, nearest
 from modtrans_core.vectors import unit
 
 
@@ -51,18 +51,18 @@ def hubs(n, seed):
 
 def test_a_correction_is_chosen_where_there_are_hubs_and_none_where_it_does_not_help():
     (q, g), (bank, _) = hubs(300, 0), hubs(300, 1)
-    found = chosen([Trial(q, g, torch.arange(300), bank)])
+    found = chosen([Known(q, g, torch.arange(300), bank)])
     assert found.kind > 0
-    trial = Trial(q, g, torch.arange(300), bank)
+    trial = Known(q, g, torch.arange(300), bank)
     assert trial.reciprocal_ranks(found).mean() > trial.reciprocal_ranks(Correction(0)).mean() + 0.02
     same = vectors(50)
-    assert chosen([Trial(same, same, torch.arange(50), vectors(50, seed=1))]) == Correction(0)
+    assert chosen([Known(same, same, torch.arange(50), vectors(50, seed=1))]) == Correction(0)
 
 
 def test_reciprocal_ranks_by_hand():
     g = torch.eye(3)
     q = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
-    found = Trial(q, g, torch.tensor([0, 2]), q[:0]).reciprocal_ranks(Correction(0))
+    found = Known(q, g, torch.tensor([0, 2]), q[:0]).reciprocal_ranks(Correction(0))[0]
     torch.testing.assert_close(found, torch.tensor([1.0, 1 / 3]))
 
 

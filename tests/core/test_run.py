@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,8 +228,16 @@ def shortened(folder, change):
     save_file(change(tensors), folder / runs.MODEL)
 
 
-@pytest.mark.parametrize("config", [replace(SMALL, train=TrainConfig(steps=0)), CalibratedConfig()],
-                         ids=["poster", "calibrated"])  # fmt: skip
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A run of each method."""
+    folder = tmp_path_factory.mktemp("runs")
+    fit(make_pairs(), config=replace(SMALL, train=TrainConfig(steps=0)), device="cpu", out=folder / "poster")
+    fit(make_pairs(), config=CalibratedConfig(), device="cpu", out=folder / "calibrated")
+    return folder
+
+
+@pytest.mark.parametrize("method", ["poster", "calibrated"])
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -246,12 +255,12 @@ def shortened(folder, change):
         (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
         (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: source: missing, text is needed"),
         (lambda run: edit(run, facts=[]), r"translator.json: facts: \[\], an object is needed"),
-        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "does not hold this"),
+        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "weights of .* 8 -> text 6'"),
         (lambda run: edit(run, config={"gama": 1}), "gama"),
     ],
 )  # fmt: skip
-def test_a_damaged_run_is_refused_by_name(tmp_path, config, spoil, words):
-    fit(make_pairs(), config=config, device="cpu", out=tmp_path / "run")
+def test_a_damaged_run_is_refused_by_name(tmp_path, untouched, method, spoil, words):
+    shutil.copytree(untouched / method, tmp_path / "run")
     spoil(tmp_path / "run")
     with pytest.raises(ValueError, match=words) as caught:
         load(tmp_path / "run")
@@ -337,13 +346,64 @@ def test_a_log_that_a_full_disk_tore_is_mended_by_resuming(tmp_path, torn):
     assert (tmp_path / "metrics.jsonl").read_bytes() == line
 
 
-def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path):
-    fit(make_pairs(), config=replace(SMALL, train=TrainConfig(steps=0)), device="cpu", out=tmp_path / "run")
+def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path, untouched):
+    shutil.copytree(untouched / "poster", tmp_path / "run")
     kept = json.loads((tmp_path / "run" / "translator.json").read_text())["config"]
     for name, value in (("timesteps", 300_000_000), ("depth", 10**9), ("width", 30_000), ("depth", 1000)):
         edit(tmp_path / "run", config={**kept, name: value})
         with pytest.raises(ValueError, match=r"run/(translator\.json|model\.safetensors): .*(timesteps|depth|width)"):
             load(tmp_path / "run")
     edit(tmp_path / "run", config=kept, facts={"source": "image", "target": "text", "k": 10**7, "d": 10**7})
+    with pytest.raises(ValueError, match="weights of 'poster: image 8 -> text 6'"):
+        load(tmp_path / "run")
+    save_file(load_file(tmp_path / "run" / runs.MODEL), tmp_path / "run" / runs.MODEL)  # as an older version wrote them
     with pytest.raises(ValueError, match="does not hold this translator's weights .M: "):
         load(tmp_path / "run")
+
+
+def test_what_was_seen_is_never_that_of_a_run_before(tmp_path):
+    """Killed before its weights were written, a run leaves what it has seen; of the next one that says nothing."""
+    fitted = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run")
+    (tmp_path / "run" / runs.MODEL).unlink()
+    unknown = replace(fitted, facts=fitted.facts._replace(seen=None))
+    unknown.save(tmp_path / "run")
+    assert load(tmp_path / "run", device="cpu").facts.seen is None
+
+
+def test_a_new_log_does_not_go_on_with_an_old_one(tmp_path):
+    fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path)
+    before = log(tmp_path)
+    (tmp_path / runs.MODEL).unlink()
+    fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path)
+    assert log(tmp_path) == before
+
+
+def test_files_of_several_runs_are_told_apart(tmp_path):
+    """A certificate rests on the rows that were seen: those of another run would let training items pass for a test."""
+    whole = make_pairs(200, k=6)
+    for name, rows in (("one", np.arange(100)), ("other", np.arange(100, 200))):
+        fit(whole.take(rows), preset="ridge", device="cpu", out=tmp_path / name)
+    for mixed in (runs.SEEN, runs.MODEL):
+        shutil.copytree(tmp_path / "one", tmp_path / f"with {mixed}")
+        shutil.copy(tmp_path / "other" / mixed, tmp_path / f"with {mixed}")
+        with pytest.raises(
+            ValueError, match="seen.safetensors: not the rows that the run of model.safetensors has seen"
+        ):
+            load(tmp_path / f"with {mixed}")
+    facts = json.loads((tmp_path / "one" / runs.DESCRIPTION).read_text())["facts"]
+    edit(tmp_path / "one", facts={**facts, "source": "text", "target": "image"})
+    with pytest.raises(
+        ValueError, match="weights of 'ridge: image 6 -> text 6', but translator.json says 'ridge: text 6"
+    ):
+        load(tmp_path / "one")
+
+
+def test_rows_of_other_modalities_are_not_those_that_were_seen(tmp_path):
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    tensors = load_file(tmp_path / runs.MODEL)
+    save_file(tensors, tmp_path / runs.MODEL)  # as an older version wrote them
+    assert load(tmp_path).facts.seen is not None
+    rows = load_file(tmp_path / runs.SEEN)
+    save_file({name.replace("image", "sound"): row for name, row in rows.items()}, tmp_path / runs.SEEN)
+    with pytest.raises(ValueError, match="seen.safetensors: train.image: missing, rows of image and text are needed"):
+        load(tmp_path)

@@ -143,7 +143,7 @@ class TestItems:
         assert Seen.of({"train": again}, ("image",)) != Seen.of({"train": self.pairs}, ("image",))
 
     def test_saved_and_restored(self):
-        assert Seen.restored(self.seen.tensors()) == self.seen
+        assert Seen.restored(self.seen.tensors(), ()) == self.seen
         assert {rows.dtype for rows in self.seen.tensors().values()} == {torch.int16}
 
     def test_the_same_from_disk(self, tmp_path):

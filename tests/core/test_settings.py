@@ -114,3 +114,20 @@ def test_settings_from_the_command_line():
 @pytest.mark.parametrize("goal", ["cosine", 0, 1, 0.3])
 def test_a_goal_is_a_text_or_any_number(goal):
     assert changed(CalibratedConfig(), {"goal": goal}).goal == goal
+
+
+def test_what_is_no_json_that_python_reads_is_text():
+    deep, long = "[" * 100_000, "9" * 5_000
+    assert parsed([f"a={deep}", f"b={long}"]) == {"a": deep, "b": long}
+
+
+@pytest.mark.parametrize("settings", [{1: 2}, [("gamma", 1.0)], "gamma"])
+def test_settings_are_a_mapping_from_names(settings):
+    with pytest.raises(ValueError, match="settings: .* a mapping from the names of settings to values is needed"):
+        changed(PosterConfig(), settings)
+
+
+@pytest.mark.parametrize("name", ["guidance", "lambda_1", "lambda_2", "gamma", "train.weight_decay"])
+def test_a_setting_is_finite(name):
+    with pytest.raises(ValueError, match=f"{name.split('.')[-1]}: inf, a number >= 0 is needed"):
+        preset("poster", {name: float("inf")})

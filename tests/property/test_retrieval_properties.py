@@ -5,13 +5,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.retrieval import certify_recall, counterexample, expected_recall, needed_cosine
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 @given(seeds, st.integers(2, 12), st.integers(1, 3), st.integers(2, 6), st.floats(0.01, 2.0), st.data())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from analysis.tasks.captions.decoding import LONGEST, Continued, beam, greedy
 from analysis.tasks.captions.mappers import HEADS, MLPMapper, TransformerMapper
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.vectors import unit
@@ -153,8 +153,7 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
     except Exception as error:  # a damaged pickle raises anything
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path}: not a file of tensors ({why})") from None
+        raise ValueError(f"{path}: not a file of tensors ({in_one_line(error)})") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{path}: a dictionary of tensors is needed, as state_dict() gives it")
     held = path.stat().st_size

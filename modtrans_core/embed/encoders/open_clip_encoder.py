@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 from modtrans_core.extras import require
@@ -71,7 +72,7 @@ class OpenClipEncoder(Encoder):
                 )
                 self._tokenizer = open_clip.get_tokenizer(model)
         except (*_UNREADABLE, RuntimeError, ValueError, OSError) as error:
-            reason = "its tensors do not fit the model" if "state_dict" in str(error) else _first_line(error)
+            reason = "its tensors do not fit the model" if "state_dict" in str(error) else _why(error)
             raise ValueError(f"{self.name}: {reason}") from error
         self.device = device_of(device)
         self.network = network.eval().to(self.device)
@@ -123,7 +124,7 @@ class OpenClipEncoder(Encoder):
         return self._facts("open_clip_torch", self._sha256, preprocessing)
 
 
-def _first_line(error: Exception) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, _UNREADABLE):
         return "not a file of tensors, or one with pickled code, which is not read"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return in_one_line(error)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, device_of, token_count
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, refuse_code, weights_digest
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
@@ -43,7 +44,7 @@ class SentenceEncoder(Encoder):
             with quiet_transformers():
                 self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
         except Exception as error:  # a damaged configuration makes the library raise nearly anything
-            raise ValueError(f"{self.name}: {' '.join(str(error).split())[:300] or type(error).__name__}") from error
+            raise ValueError(f"{self.name}: {in_one_line(error)}") from error
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
 from modtrans_core.extras import require
@@ -50,7 +51,7 @@ class TransformersEncoder(Encoder):
                 reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
                 self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
         except Exception as error:  # a damaged configuration makes the library raise nearly anything
-            raise ValueError(f"{self.name}: {' '.join(str(error).split())[:300] or type(error).__name__}") from error
+            raise ValueError(f"{self.name}: {in_one_line(error)}") from error
         if absent := sorted(key for key in info["missing_keys"] if self._used(key)):
             raise ValueError(f"{self.name}: the weights lack {len(absent)} tensors of the network, {absent[0]} first")
         self.device = device_of(device)

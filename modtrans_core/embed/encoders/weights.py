@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.extras import missing
 
 RANDOM = "random"  # the name of weights that are drawn rather than read; for tests and negative controls
@@ -121,7 +122,7 @@ def fetching(encoder: str, weights: str, instead: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each library has its own errors for a network that is not there
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        reason = in_one_line(error).split(". ")[0]
         raise ValueError(
             f"{encoder}: {weights} is not cached and cannot be fetched; {instead} can be given instead ({reason})"
         ) from error

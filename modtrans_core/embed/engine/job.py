@@ -18,9 +18,12 @@ from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.files import SCRATCH, read_description, refuse_links, write_json
 from modtrans_core.store.headers import RECORD
+from modtrans_core.store.locks import LOCK, is_held
 from modtrans_core.store.write import DTYPES
 
 _PARTS = ".embedding"
+SHARD = "[0-9][0-9][0-9][0-9][0-9][0-9]*"
+"""how the names of shards begin"""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Folder:
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
         refuse_links(self.path)
-        own = (RECORD, "skipped.csv", _PARTS, "*.safetensors", "*.parquet", f"{SCRATCH}*")
+        own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
         for entry in self.path.iterdir():
             if not any(fnmatch(entry.name, pattern) for pattern in own):
                 raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
@@ -175,6 +178,15 @@ class Folder:
     def done_names(self) -> set[str]:
         """The shards whose records are there."""
         return {file.stem for file in self.parts.glob("[!.]*.json")}
+
+    def lock(self, name: str) -> Path:
+        """The lock of whoever does a shard, or what follows them all."""
+        return self.parts / f".{name}{LOCK}"
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process is at work here."""
+        return not any(is_held(file) for file in self.parts.glob(f".*{LOCK}"))
 
     def shard(self, name: str) -> Path:
         """The file of a shard's vectors."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from shutil import rmtree
 
-from modtrans_core.embed.engine.claims import Claims
 from modtrans_core.embed.engine.finish import finish
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.shard import ShardEncoder
 from modtrans_core.progress import Progress, reporting
-
-LOCKS = "locks"
-"""in the folder of the records: the file of the claims"""
+from modtrans_core.store.locks import claimed
 
 
 class ShardWorker:
-    """What one process needs to do shards: the claims on them, and the encoders once there is something to encode.
+    """What one process needs to do shards: the encoders, once there is something to encode.
 
     Parameters
     ----------
@@ -25,7 +22,6 @@ class ShardWorker:
 
     def __init__(self, job: Job, folder: Folder, device: str | None) -> None:
         self.job, self.folder, self.device = job, folder, device
-        self.claims = Claims(folder.parts / LOCKS)
         self.encoder: ShardEncoder | None = None
 
     def do(self, number: int, wait: bool, progress: Callable[[int], object]) -> bool:
@@ -38,8 +34,8 @@ class ShardWorker:
         shard = self.job.shards[number]
         if self.folder.done(shard.name):
             return False
-        with self.claims.claim(number, wait) as mine:
-            if not mine or self.folder.done(shard.name):
+        with claimed(self.folder.lock(shard.name), wait) as other:
+            if other or self.folder.done(shard.name):
                 return False
             self.encoder = self.encoder or ShardEncoder(self.job, self.device)
             self.encoder.encode(shard, self.folder, progress)
@@ -47,10 +43,9 @@ class ShardWorker:
 
     def finish(self) -> None:
         """Once every shard is done, make them one pair set, unless another process has."""
-        with self.claims.claim(len(self.job.shards), wait=True):
+        with claimed(self.folder.lock("finish"), wait=True):
             if not self.folder.finished:
                 finish(self.job, self.folder)
-        self.claims.close()
         rmtree(self.folder.parts, ignore_errors=True)  # may have been made again by a process that came late
 
 

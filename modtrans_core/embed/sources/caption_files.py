@@ -13,17 +13,12 @@ FILE_COLUMNS = ("image", "file", "filename", "file_name", "path", "filepath", "i
 CAPTION_COLUMNS = ("caption", "captions", "text", "title")
 DELIMITERS = ",\t;|"
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",  # Karpathy's name for what is left of COCO's validation pictures
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+SPLIT_NAMES = {  # restval: Karpathy's for what is left of COCO's validation pictures
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+"""the split that a data set's own word stands for"""
 
 
 class Row(NamedTuple):
@@ -64,9 +59,9 @@ def split_named(path: Path, name: Any) -> str | None:
     if name is None or not str(name).strip():
         return None
     try:
-        return _SPLITS[str(name).strip().lower()]
+        return SPLIT_NAMES[str(name).strip().lower()]
     except KeyError:
-        raise ValueError(f"{path}: split {name!a}, one of {', '.join(_SPLITS)} is needed") from None
+        raise ValueError(f"{path}: split {name!a}, one of {', '.join(SPLIT_NAMES)} is needed") from None
 
 
 def text_lines(path: Path) -> Iterator[str]:

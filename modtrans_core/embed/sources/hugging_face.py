@@ -12,17 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
+from modtrans_core.embed.sources.caption_files import SPLIT_NAMES
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.embed.sources.opening import FileWithin, is_within
 from modtrans_core.extras import require
 
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 _TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "description", "title", "prompt")
 _PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
 _SOUNDS = ("audio", "sound", "wav", "flac")
@@ -102,7 +98,7 @@ class _Tables(Source):
         self.rows = np.arange(held)
         if limit is not None:
             self.rows = np.sort(np.random.default_rng(seed).permutation(held)[:limit])
-        self.splits = {name: _SPLITS[name.lower()] for name in tables if name.lower() in _SPLITS}
+        self.splits = {name: SPLIT_NAMES[name.lower()] for name in tables if name.lower() in SPLIT_NAMES}
         if len(set(self.splits.values())) < 2:  # the loaders call everything `train` where nothing is said
             self.splits = {}
         self.has_splits = bool(self.splits)
@@ -261,7 +257,7 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         else:
             found = library.load_dataset(path, config, split=split)
     except Exception as error:  # each file format, the hub and the network have their own
-        reason = " ".join(str(error.__cause__ or error).split())[:300] or type(error).__name__
+        reason = in_one_line(error.__cause__ or error)
         raise ValueError(f"{path}: cannot be loaded by datasets ({reason})") from None
     if not isinstance(found, Mapping):
         name = str(found.split or "all")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core import repeats
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.embed.sources.base import Item, Listing, caption
@@ -103,22 +104,19 @@ def together(locations: np.ndarray, names: Sequence[str], apart: float) -> np.nd
     -------
     (n,) int64, numbered from 0 in the order in which the groups first come.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    latitude, longitude = np.radians(locations).T
-    across = np.cos(latitude)
-    points = np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
     chord = 2 * math.sin(apart / _EARTH / 2)  # of the great circle, on the unit sphere
-    near = cKDTree(points).query_pairs(math.nextafter(chord, 0), output_type="ndarray")
-    _, first, name = np.unique(np.array(names), return_index=True, return_inverse=True)
-    alike = np.stack([np.arange(len(names)), first[name]], axis=1)
-    links = np.concatenate([near, alike])
-    graph = coo_array((np.ones(len(links), dtype=bool), tuple(links.T)), shape=(len(names), len(names)))
-    _, labels = connected_components(graph, directed=False)
-    _, first, label = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[label].astype(np.int64)
+    near = cKDTree(on_sphere(locations)).query_pairs(math.nextafter(chord, 0), output_type="ndarray")
+    alike = np.arange(len(names)), np.unique(names, return_inverse=True)[1]
+    return np.unique(repeats.together(len(names), [repeats.edges(near), alike]), return_inverse=True)[1]
+
+
+def on_sphere(locations: np.ndarray) -> np.ndarray:
+    """Latitude and longitude in degrees, (n, 2), as unit vectors (n, 3): x to (0, 0), z to the north pole."""
+    latitude, longitude = np.radians(np.asarray(locations, dtype=np.float64)).T
+    across = np.cos(latitude)
+    return np.stack([across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
 def _captions(city: Mapping[str, Any], countries: Mapping[str, str], states: Mapping[str, str]) -> tuple[str, ...]:

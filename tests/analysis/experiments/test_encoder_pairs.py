@@ -16,7 +16,7 @@ from analysis.experiments.encoder_pairs import (
     encoder_pairs,
     published,
 )
-from analysis.experiments.encoder_sets import embedded, named, named_pairs, on_sphere, short
+from analysis.experiments.encoder_sets import embedded, named, named_pairs, short
 from analysis.experiments.translation import ONE
 from analysis.experiments.trial import SCORES, Trial
 from analysis.paper.tables import mean_and_spread
@@ -167,9 +167,3 @@ def test_data_on_disk_are_embedded_with_every_pair_of_encoders(tmp_path, monkeyp
 )
 def test_encoders_have_short_names(name, shown):
     assert short(name) == shown
-
-
-def test_points_on_the_sphere_keep_great_circles():
-    zurich, tokyo, pole = on_sphere(np.array([[47.37, 8.54], [35.68, 139.69], [90.0, 77.0]]))
-    assert 6371 * np.arccos(zurich @ tokyo) == pytest.approx(9600, rel=0.01)  # km
-    np.testing.assert_allclose(pole, [0, 0, 1], atol=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.experiments import encoder_sets
+from modtrans_core.embed.sources.places import on_sphere
 from modtrans_core.pairs import PairedEmbeddings
 
 KEYS = np.array(["1F195", "1F408", "1F602", "2764"])  # the NEW button, which has no lines, cat, face, heart
@@ -64,7 +65,7 @@ def test_cities_are_points_on_the_sphere(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(encoder_sets, "cities", lambda items, progress=None: tmp_path / "cities.npz")
     found = PairedEmbeddings.load(encoder_sets.cities_by_coordinates(20))
-    expected = encoder_sets.on_sphere(np.array([items[place].values["location"] for place in order]))
+    expected = on_sphere(np.array([items[place].values["location"] for place in order]))
     np.testing.assert_allclose(found.arrays["location"], expected, atol=1e-6)
     np.testing.assert_array_equal(found.arrays["text"], text)
     assert encoder_sets.short(found.metadata["location"]["encoder"]) == "coordinates"

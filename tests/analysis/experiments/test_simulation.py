@@ -39,6 +39,20 @@ def test_cosines_of_perpendicular_directions_follow_the_complement(perpendicular
     assert (least > 1e-3) == perpendicular
 
 
+def test_every_direction_is_perpendicular_to_no_projection_and_a_zero_translation_has_the_cosine_0():
+    z, nothing, levels = np.eye(3)[0], np.zeros(3), np.array([-0.5, 0.0, 0.5])
+    counted = simulation.count_cosines(nothing, z, 1.0, levels, 20_000, np.random.default_rng(0), perpendicular=True)
+    assert simulation.p_values(counted, [0.75, 0.5, 0.25]).min() > 1e-3  # uniform in three dimensions
+    still = simulation.count_cosines(nothing, z, 0.0, levels, 10, np.random.default_rng(0))
+    assert still["count"].tolist() == [10, 10, 0]
+
+
+def test_levels_about_a_cosine_leave_it_out():
+    for mean in (-1.0, 0.0, 0.6, 1.0):
+        levels = simulation.levels_about(mean, 0.3, 7)
+        assert len(levels) == 7 and np.abs(levels - mean).min() > 0.02 and np.abs(levels).max() <= 0.97
+
+
 def test_p_values_are_those_of_an_exact_test():
     counted = pd.DataFrame({"count": [3, 0], "draws": [10, 4]})
     np.testing.assert_allclose(simulation.p_values(counted, [0.5, 0.5], "less"), [176 / 1024, 1 / 16])

@@ -1,78 +1,59 @@
 """A notebook runs again when something that it imports has changed, and not when something else has."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
+import modtrans_core
+from analysis.paper import make
 from analysis.paper.make import stages
 from analysis.paper.reach import DATA, ROOT, Imports, imported, named
 
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from analysis.paper.make import stages, stamp
-from analysis.paper.reach import ROOT, Imports
 
-def stamps():
-    found = Imports.found()
-    return {stage.name: stamp(stage, "pairs", found) for stage in stages("smoke")}
-
-before, changed = stamps(), {}
-for place in sys.argv[1:]:
-    file = ROOT / place
-    text = file.read_text()
-    file.write_text(text + "\\n")
-    changed[place] = [name for name, value in stamps().items() if value != before[name]]
-    file.write_text(text)
-print(json.dumps(changed))
-"""
-CHANGED = {
-    "cli": "modtrans_core/cli/data.py",
-    "encoder": "modtrans_core/embed/encoders/location_encoder.py",
-    "source": "modtrans_core/embed/sources/places.py",
-    "theory": "analysis/theory/sphere.py",
-    "training": "modtrans_core/train.py",
-    "plot": "analysis/plots/law.py",
-    "notebook": "notebooks/07_presets.ipynb",
-}
+@pytest.fixture(scope="module")
+def found():
+    return Imports.found()
 
 
 @pytest.fixture(scope="module")
-def runs_again(tmp_path_factory):
-    """What runs again after a change of each file, in a copy of the project."""
-    folder = tmp_path_factory.mktemp("copy")
-    for name in ("modtrans_core", "analysis", "notebooks", "papers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    command = [sys.executable, "-c", SCRIPT, *CHANGED.values()]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    changed = json.loads(done.stdout)
-    return {name: {notebook[:2] for notebook in changed[place]} for name, place in CHANGED.items()}
+def runs_again(found):
+    """The notebooks, by their numbers, that run again where a file has changed."""
+    files = {stage.name[:2]: [stage.notebook, *found.files(stage.notebook)] for stage in stages("smoke")}
+    return lambda place: {number for number, read in files.items() if ROOT / place in read}
+
+
+def test_a_notebook_runs_again_where_its_text_a_parameter_the_pairs_or_a_file_has_changed(tmp_path, monkeypatch):
+    stage = SimpleNamespace(notebook=tmp_path / "a.ipynb", parameters={"n": 1}, pairs=True)
+    monkeypatch.setattr(make, "ROOT", tmp_path)
+    read = SimpleNamespace(files=lambda notebook: [tmp_path / "a.py"])
+    (tmp_path / "a.py").write_text("a")
+    stage.notebook.write_text("{}")
+    seen = [make.stamp(stage, "pairs", read), make.stamp(stage, "others", read)]
+    for file in ("a.py", "a.ipynb"):
+        (tmp_path / file).write_text("b")
+        seen.append(make.stamp(stage, "pairs", read))
+    stage.parameters = {"n": 2}
+    seen.append(make.stamp(stage, "pairs", read))
+    assert len(set(seen)) == 5 and make.stamp(stage, "pairs", read) == seen[-1]
+    stage.pairs = False
+    assert make.stamp(stage, "pairs", read) == make.stamp(stage, "others", read) not in seen
 
 
 def test_the_command_line_and_the_encoders_run_no_notebook_again_that_does_not_import_them(runs_again):
-    assert runs_again["cli"] == {"09"}  # lines on stderr
-    assert runs_again["encoder"] <= {"06", "09", "11", "12"} and runs_again["source"] <= {"06", "09", "11", "12"}
+    assert runs_again("modtrans_core/cli/data.py") == {"09"}  # lines on stderr
+    for place in ("encoders/location_encoder.py", "sources/places.py"):
+        assert {"11", "12"} <= runs_again(f"modtrans_core/embed/{place}") <= {"06", "09", "11", "12"}  # by name
 
 
 def test_what_a_notebook_imports_runs_it_again(runs_again):
-    assert {"01", "03", "04", "05", "06"} <= runs_again["theory"] and "08" not in runs_again["theory"]
-    assert {"04", "07", "08", "10", "11", "12"} <= runs_again["training"]
-    assert not runs_again["training"] & {"01", "02", "03"}
-    assert runs_again["plot"] == {"01"} and runs_again["notebook"] == {"07"}
+    theory, training = runs_again("analysis/theory/sphere.py"), runs_again("modtrans_core/train.py")
+    assert {"01", "03", "04", "05", "06"} <= theory and "08" not in theory
+    assert {"04", "07", "08", "10", "11", "12"} <= training and not training & {"01", "02", "03"}
+    assert runs_again("analysis/plots/law.py") == {"01"} and runs_again("notebooks/07_presets.ipynb") == {"07"}
 
 
-def test_what_is_loaded_by_name_runs_it_again(runs_again):
-    assert {"11", "12"} <= runs_again["encoder"] and {"11", "12"} <= runs_again["source"]
-
-
-def test_modules_that_are_loaded_by_name_are_known():
+def test_modules_that_are_loaded_by_name_are_known(found):
     """Whoever imports names of a package that loads them lazily reaches the modules behind them."""
-    found = Imports.found()
     assert {"modtrans_core.embed.sources.openmoji", "modtrans_core.embed.sources.places"} <= set(
         found.by_name["modtrans_core.embed.sources"]
     )
@@ -80,8 +61,6 @@ def test_modules_that_are_loaded_by_name_are_known():
         f"modtrans_core.embed.encoders.{path.stem}" for path in ROOT.glob("modtrans_core/embed/encoders/*_encoder.py")
     }
     assert encoders <= set(found.by_name["modtrans_core.embed.encoders"])
-    import modtrans_core
-
     behind = {getattr(modtrans_core, name).__module__ for name in modtrans_core.__all__ if name != "__version__"}
     known = {*found.by_name["modtrans_core"], *found.written["modtrans_core"]}
     assert {name for name in behind if name.startswith("modtrans_core.")} <= known
@@ -102,8 +81,7 @@ def test_import_statements_are_read_wherever_they_stand():
     assert imported("from a import x", names) == {"a"} and imported("import numpy", names) == set()
 
 
-def test_the_pair_set_is_in_the_stamp_and_not_what_made_it(tmp_path):
-    found = Imports.found()
+def test_the_pair_set_is_in_the_stamp_and_not_what_made_it(found):
     assert DATA["imported"] not in found.written[DATA["importer"]]
     files = {stage.name: found.files(stage.notebook) for stage in stages("smoke")}
     assert ROOT / "modtrans_core" / "__init__.py" in files["02_projection_residual"]

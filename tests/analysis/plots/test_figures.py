@@ -80,6 +80,7 @@ def test_made_again_it_is_the_same_file(results):
         (["growth", "notebooks/04_translation"], "not the tables of growth: "),
         (["cosine", "--width", "0.1"], "width: 0.1, 1 to 40 inches is needed"),
         (["cosine", "--width", "1", "--font-size", "30"], "width: 1 inches of "),
+        (["cosine", "--format"], "format: 'none', pdf, png or svg is needed"),
         (["cosine", "--font-size", "5"], "font-size: 5.0, 7 to 30 points is needed"),
         (["cosine", "--venue", "vogue"], "venue: 'vogue', one of"),
     ],
@@ -91,6 +92,23 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(results, capsys, monkeypatc
     assert run(VERBS_HERE, "modtrans", "", ["figure", *arguments]) == 1
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and not (results / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: "", "runs.csv: damaged or cut short (No columns to parse from file)"),
+        (lambda text: text.splitlines()[0], "not the tables of cosine: "),
+        (lambda text: re.sub(r"0\.\d+", "x", text), "not the tables of cosine: "),
+        (lambda text: text.replace("cosine", "cosin"), "not the tables of cosine: "),
+    ],
+)
+def test_tables_that_were_changed_are_one_line_that_names_them(results, capsys, spoil, words):
+    table = results / "notebooks" / "04_translation" / "tables" / "runs.csv"
+    table.write_text(spoil(table.read_text()))
+    assert run(VERBS_HERE, "modtrans", "", ["figure", "cosine", str(results), "--out", str(results)]) == 1
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and "please report" not in said and str(results) in said
 
 
 def test_a_venue_has_its_width_and_nothing_under_seven_points():

@@ -172,6 +172,13 @@ def test_too_little_is_refused_and_what_is_wanted_makes_it_enough(world, files, 
         ("pairs.npz", {"row": np.array([3, 3]), "new": np.ones((2, 24))}, "each document once"),
         ("pairs.npz", {"row": np.array([3, N]), "new": np.ones((2, 24))}, "documents of the index, 0 to 2999"),
         ("pairs.npz", {"row": np.array([3, 4]), "new": np.ones((2, 24)), "fit": np.array([0, 1])}, "pairs: 1, at"),
+        ("pairs.npz", {"row": np.array([3, 4]), "new": np.ones((2, 24)), "fit": ["False", "True"]}, "fit: '<U5', True"),
+        ("pairs.npz", {"row": np.array([3, 4]), "new": np.ones((2, 24)), "fit": np.array([0.5, 1])}, "fit: 'float64'"),
+        ("pairs.npz", {"row": np.array([3, -4]), "new": np.ones((2, 24))}, "row: -4, documents of the index, 0 to"),
+        ("queries.npz", {"row": [0], "new": np.ones((1, 24), complex)}, "new: 'complex128', an array of real numbers"),
+        ("pairs.npz", {"row": [3, 4], "new": np.full((2, 24), "1")}, "new: '<U1', an array of real numbers"),
+        ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": ["x"] * 24}, "mean: '<U1', an array of real"),
+        ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": np.full(24, 9)}, "mean: 'of length 44.0908', the"),
     ],
 )  # fmt: skip
 def test_bad_files_are_one_line(files, capsys, file, arrays, words):
@@ -225,6 +232,10 @@ def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
     assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
     assert "none.npz: no such file" in migrate(capsys, "--pairs", "none.npz")[2]
+    old = (files / "old.npy").read_bytes()
+    for wanted in ("./new.npy", "old.npy", "../" + files.name + "/old.npy"):
+        assert "another file is needed" in migrate(capsys, "--wanted", wanted, "--overwrite")[2]
+    assert (files / "old.npy").read_bytes() == old
     (files / "new.npy").write_bytes(b"mine")
     assert "exists; choose another name or add --overwrite" in migrate(capsys)[2]
     assert (files / "new.npy").read_bytes() == b"mine"

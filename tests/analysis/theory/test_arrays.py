@@ -1,9 +1,12 @@
 """Checks of arguments: what is refused, and in which words."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from analysis.theory.arrays import in_range, matrix, row_cosine, vector
+from analysis.theory.certify import Observed
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,26 @@ def test_bad_input_is_named(call, message):
 def test_a_zero_row_has_no_cosine():
     cosine = row_cosine(np.array([[1.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 4.0], [1.0, 0.0]]))
     assert cosine[:2].tolist() == [0.0, 1.0] and np.isnan(cosine[2])
+
+
+@pytest.mark.parametrize("check", [vector, partial(in_range, low=-1.0, high=1.0)])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.array([0.5, 0.1 + 2j]), "x: complex numbers, real ones are needed"),
+        (np.ma.masked_array([0.5, 0.9], mask=[False, True]), "x: masked numbers, real ones are needed"),
+    ],
+)
+def test_nothing_of_a_number_is_dropped(check, value, words):
+    with pytest.raises(ValueError, match=words):
+        check("x", value)
+    assert check("x", np.ma.masked_array([0.5], mask=False)).tolist() == [0.5]
+
+
+def test_sizes_and_labels_are_what_they_say():
+    assert Observed.of([0.5, 0.6], largest_group=np.int64(3)).largest_group == 3
+    for size in (2.7, np.nan, "2"):
+        with pytest.raises(ValueError, match="largest_group: .* a whole number is needed"):
+            Observed.of([0.5, 0.6], largest_group=size)
+    with pytest.raises(ValueError, match="group: labels of several kinds"):
+        Observed.of([0.5, 0.6], group=[None, "a"])

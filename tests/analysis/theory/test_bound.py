@@ -182,10 +182,14 @@ def test_printed_formula_is_refuted_as_a_lower_bound():
     assert printed - exact == pytest.approx(float(bound.printed_overstatement(d, "complement").amount), rel=1e-9)
 
 
-def test_overstatement_is_refused_without_a_density():
-    assert bound.printed_overstatement(3, "complement").amount > 0.1
-    with pytest.raises(ValueError, match=r"d: 2, a number in \[3, inf\) is needed"):
-        bound.printed_overstatement(2, "complement")
+def test_overstatement_of_two_directions_is_one_half():
+    """With n = 1, U is -1 or 1, and just above beta = -1 the printed value is still nearly 1."""
+    assert bound.printed_overstatement([2, 3], "complement").amount == pytest.approx([0.5, 0.5 / math.pi])
+    assert bound.printed_overstatement(1) == (0.5, -1.0) == bound.printed_overstatement(2, "complement")
+    just_above = -1 + 1e-12
+    assert AlignmentLaw(3).cdf(-just_above) - AlignmentLaw(1).cdf(-just_above) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"d: 1, a number in \[2, inf\) is needed"):
+        bound.printed_overstatement(1, "complement")
     with pytest.raises(ValueError, match="geometry: printed, sphere or complement is needed"):
         bound.printed_overstatement(8, "printed")
 
@@ -259,6 +263,21 @@ def test_two_dimensions_are_arcs_of_a_circle():
         x, y = a + gamma * np.cos(angles), b + gamma * np.sin(angles)
         share = float((x >= alpha * np.hypot(x, y)).mean())
         assert bound.general_probability(alpha, a, b, gamma, 2).probability == pytest.approx(share, abs=1e-5)
+
+
+def test_one_dimension_is_two_directions():
+    """z is 1 and f is -1 or 1: the cosine is the sign of p - gamma or of p + gamma, 0 where they cancel."""
+    levels = [-1.0, -0.5, 0.0, 0.5, 1.0]
+    for a, gamma, expected in [
+        (0.0, 2.0, [1.0, 0.5, 0.5, 0.5, 0.5]),
+        (0.6, 1.0, [1.0, 0.5, 0.5, 0.5, 0.5]),
+        (1.0, 0.3, [1.0, 1.0, 1.0, 1.0, 1.0]),
+        (-0.8, 0.3, [1.0, 0.0, 0.0, 0.0, 0.0]),
+        (0.5, 0.5, [1.0, 1.0, 1.0, 0.5, 0.5]),
+    ]:
+        assert bound.general_probability(levels, a, 0.0, gamma, 1).probability.tolist() == expected
+    with pytest.raises(ValueError, match=r"b: 0\.1, a number in \(-inf, 0\] is needed"):
+        bound.general_probability(0.5, 0.3, 0.1, 1.0, 1)
 
 
 def test_projection_along_the_target_is_one_tail():
@@ -511,8 +530,8 @@ def test_noise_is_not_halved_for_ever():
         (lambda: bound.general_probability(0.5, 0.5, -0.1, 1.0, 8), r"b: -0\.1"),
         (lambda: bound.general_probability(0.5, np.nan, 0.1, 1.0, 8), "a: nan"),
         (
-            lambda: bound.general_probability(0.5, 0.5, 0.1, 1.0, 1),
-            r"d: 1, a number in \[2, inf\) is needed",
+            lambda: bound.general_probability(0.5, 0.5, 0.1, 1.0, 1.5),
+            r"d: 1\.5, a number in \[2, inf\) is needed",
         ),
         (lambda: bound.general_probability(0.5, 0.5, 0.1, -1.0, 8), "gamma: -1"),
         (lambda: bound.general_probability(-1.5, 0.5, 0.1, 1.0, 8), r"alpha: -1\.5"),

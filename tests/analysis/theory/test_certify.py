@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.certify import (
     GIVEN,
@@ -26,10 +27,6 @@ from analysis.theory.survival import quantile_limit
 
 RUNS = 2000
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ class TestStatements:
         assert found.observed == pytest.approx((0.9, 0.5, 0.01))
         assert all(low <= share <= high for low, share, high in zip(found.low, found.observed, found.high, strict=True))
         farthest = max(np.subtract(found.high, found.observed).max(), np.subtract(found.observed, found.low).max())
-        assert f"give or take {farthest:.2%} or less" in found.lines()[1]
+        assert f"give or take {farthest:.2%} or less." in found.lines()[1]
 
     @pytest.mark.parametrize("make", [partial(share_of_items, alpha=0.5), partial(share_of_groups, alpha=0.5)])
     def test_bad_input(self, make):
@@ -242,12 +239,12 @@ class TestCertificate:
         allowed = [int(stats.binom.ppf(0.025, 1000, q)) - 1 for q in (0.5, 0.1)]  # most that may be lower
         half, most = (np.arange(-499, 501)[k] / 1000 for k in allowed)
         assert certificate.text().split("\n") == [
-            "What is said of all items holds if the 1,000 held-out items are a random sample of them.",
+            "Items held out: 1,000. They are taken for a random sample of all items.",
             "All statements below hold together with probability at least 0.9.",
-            "That needs a cosine of 0.25, and other settings, chosen before anyone looked at these items.",
+            "That needs a cosine of 0.25, and settings, chosen before anyone looked at these items.",
             "Whether the translator was trained on any of these items is not known. If it was, nothing below holds.",
             "How often does a translation have a cosine of 0.25 or more with its target?",
-            f"  For at least {low:.2%} of all items, guaranteed; for 25.10% of those held out.",
+            f"  For at least {low:.2%} of all items, guaranteed. Observed: 25.10% of those held out.",
             "Which cosine do most translations have with their target?",
             f"  Half of all items: at least {half:.4f}. Nine in ten: at least {most:.4f}.",
         ]
@@ -277,13 +274,14 @@ class TestCertificate:
     def test_the_text_of_groups_and_several_pairs(self):
         observed = Observed.of(np.linspace(0, 1, 80), item=np.arange(80) // 2, group=np.arange(40) // 4)
         lines = certify(observed, 0.5).text().split("\n")
-        assert "if the 40 held-out items (80 pairs of condition and target) are a random sample" in lines[0]
-        assert lines[4] == "An item with several pairs counts once, and each of its pairs as an equal part of it."
+        assert lines[0].startswith("Items held out: 40, with 80 pairs of condition and target. ")
+        assert lines[4] == "An item with several pairs counts once. Each of its pairs is an equal part of it."
         assert lines[5] == (
-            f"Items of a group depend on each other: 10 groups here, none with more than 4 items ({THESE})."
+            "Items of a group depend on each other. There are 10 groups here, none with more than 4 items."
+            f" That number is {THESE}."
         )
         assert lines[6].startswith("The random sample is then one of groups")
-        assert lines[9].startswith("  If each group counts once, whatever its size: for at least ")
+        assert lines[9].startswith("  If each group counts once: for at least ")
 
     def test_too_few_pairs_for_a_level(self):
         text = certify(Observed.of([0.9, 0.8]), alpha=0.5).text()
@@ -414,7 +412,7 @@ class TestCoverageOfTheWholeCertificate:
         new = np.append(True, (np.diff(population.item[rows]) != 0) | (np.diff(copy) != 0))
         return Observed.of(population.cosine[rows], item=new.cumsum() - 1, group=copy[new], largest_group=self.largest)
 
-    @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+    @pytest.mark.parametrize("confidence", [0.95, 0.99])
     def test_of_items_groups_and_levels_at_once(self, confidence):
         rng, population, alpha = np.random.default_rng(67), self.population(), 0.5
         of_items = population.reached(alpha).mean()
@@ -478,4 +476,4 @@ def test_how_many_statements_there_are_depends_on_the_plan_and_not_on_the_draw()
     """Groups of up to two items, of which the held-out ones happen to have one each."""
     found = certify(Observed.of(np.linspace(0, 1, 50), group=np.arange(50), largest_group=2), 0.5)
     assert list(found.statements) == ["items", "groups", "cosines"]
-    assert "50 groups here, none with more than 2 items (given beforehand)." in found.text()
+    assert "50 groups here, none with more than 2 items. That number is given beforehand." in found.text()

@@ -25,7 +25,7 @@ from analysis.theory.survival import (
 )
 
 RUNS = 2000
-CONFIDENCES = (0.9, 0.95, 0.99)
+CONFIDENCES = (0.95, 0.99)
 LEVEL = 0.5  # cosine that an item shall reach
 
 SIZES, WEIGHTS = np.array([1, 2, 3, 8]), np.array([0.4, 0.3, 0.2, 0.1])  # items of a group

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.dominance import GRID, beaten, judge_dominance
 from analysis.theory.premises import TranslatedPairs
 from analysis.theory.sphere import AlignmentLaw
 
 RUNS = 2000
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 class TestBeaten:

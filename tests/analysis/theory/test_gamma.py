@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 
 from analysis.theory import bound, gamma
-from analysis.theory.arrays import row_cosine
+from analysis.theory.arrays import row_cosine, unit_rows
 from analysis.theory.betting import lower_mean_limit
 from analysis.theory.confidence import group_numbers
 
 FALSE_ALARM = 1e-9  # of every randomised test; the seeds are fixed
 GRID = np.concatenate([[0.0], np.logspace(-4, 4, 4001)])
-
-
-def unit_rows(array):
-    return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
 # --- orthogonal geometry --------------------------------------------------------------------------

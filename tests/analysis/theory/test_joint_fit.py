@@ -6,13 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.joint_fit import best_direction, best_response, joint_excess
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def task(seed, n=6, k=2, d=3, targets=4):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
+from analysis.experiments.simulation import count_cosines, p_values
 from analysis.theory import bound
 from analysis.theory.limit_law import kappa, limit_law, overstatement_limit, uniform_overstatement
 from analysis.theory.sphere import AlignmentLaw
@@ -226,6 +227,25 @@ def test_the_limit_with_forty_digits():
     assert found.amount == pytest.approx(float(amount), rel=1e-13) and found.beta == pytest.approx(float(w), rel=1e-14)
 
 
+@pytest.mark.parametrize("d", [1, 2, 8])
+@pytest.mark.parametrize("gamma", [0.4, 1.0, 2.0])
+def test_overstatement_at_the_ends(gamma, d):
+    """p = 0: the sphere's. p = z: what the orthogonal formula's one cosine lacks. gamma = 0: nothing is random."""
+    assert uniform_overstatement(0.0, gamma, d) == bound.printed_overstatement(d, "sphere")
+    rng, level = np.random.default_rng(d), 1 / np.hypot(1, gamma) - 1e-9
+    counted = count_cosines(np.eye(d)[0], np.eye(d)[0], gamma, np.array([level]), 20_000, rng)
+    whole = uniform_overstatement(1.0, gamma, d)
+    assert p_values(counted, [1 - whole.amount])[0] > 1e-4 and whole.beta == -np.inf
+    assert uniform_overstatement(1.0, 0.0, d) == uniform_overstatement(0.0, 0.0, d) == (0.0, -1.0)
+
+
+def test_overstatement_near_its_ends_tends_to_them():
+    for s, end in ((1e-7, 0.0), (1 - 1e-13, 1.0)):
+        assert uniform_overstatement(s, 0.7, 8).amount == pytest.approx(
+            uniform_overstatement(end, 0.7, 8).amount, abs=1e-3
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -234,8 +254,8 @@ def test_the_limit_with_forty_digits():
         (lambda: limit_law(0.1, 0.1, -1.0), "gamma: -1"),
         (lambda: kappa(1.1, 1.0), r"s: 1\.1, a number in \[0, 1\] is needed"),
         (lambda: overstatement_limit(0.5, np.inf), "gamma: inf"),
-        (lambda: uniform_overstatement(1.0, 1.0, 8), r"s: 1\.0, a number strictly between 0 and 1 is needed"),
-        (lambda: uniform_overstatement(0.5, 0.0, 8), "gamma: 0"),
+        (lambda: uniform_overstatement(1.1, 1.0, 8), r"s: 1\.1, a number in \[0, 1\] is needed"),
+        (lambda: uniform_overstatement(0.5, -0.1, 8), "gamma: -0"),
         (lambda: uniform_overstatement(0.5, 1.0, 1), "d: 1"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.experiments.synthetic import mean_length, synthetic_pairs
+from analysis.theory.arrays import unit_rows
 from analysis.theory.confidence import mean_interval
 from analysis.theory.limits import (
     ceiling_interval,
@@ -21,10 +22,6 @@ from modtrans_core.scores import ceiling, cosine, floor
 from modtrans_core.vectors import mean_of_unit
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 class TestClosedForms:

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.bound import general_probability, probability
 from analysis.theory.dominance import judge_dominance
 from analysis.theory.premises import TESTS, Claim, Premises, TranslatedPairs, measure_premises
 from analysis.theory.sphere import AlignmentLaw
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 class TestPremises:
@@ -56,7 +53,7 @@ class TestPremises:
         assert premises.direction_projection == pytest.approx((0.125, 0.2375))
         assert not premises.perpendicular
         words = "\n".join(premises.lines())
-        assert "|cos(p, r)| is 0.2500, of |cos(F, p)| 0.1250;" in words
+        assert "|cos(p, r)| is 0.2500, that of |cos(F, p)| 0.1250." in words
 
     @pytest.mark.parametrize("leaning", ["residual", "direction"])
     def test_either_angle_can_break_the_geometry(self, orthogonal_parts, leaning):
@@ -229,7 +226,7 @@ class TestWords:
             lines = premises.lines()
             assert words in lines[-1]
             text = "\n".join(lines)
-            assert "Tested on 500 pairs, one a group; 40.00% of them reach 0.6." in text
+            assert "Tested on 500 pairs, one a group. Of these 40.00% reach 0.6." in text
             assert "misjudges 25.00%" in text
             assert {"supported": "SUPPORTED at the nine deciles", "refuted": "REFUTED", "undecided": "UNDECIDED"}[
                 dominance.verdict
@@ -252,7 +249,7 @@ class TestTies:
             p, gamma = 0.7 * (0.5 * z + np.sqrt(0.75) * e), np.repeat([0.0, 0.8], 100)
             found = measure_premises(TranslatedPairs.of(p, f, gamma, z), 0.5, 1 - 1e-6)
             assert not found.exact.refuted and found.dominance.pairs == 100
-            assert "whatever the cosine on the 100 pairs where it moves the cosine: " in found.lines()[5]
+            assert "whatever the cosine? On the 100 pairs whose cosine F moves: " in found.lines()[6]
 
     def test_where_nothing_moves_the_length_of_p_may_be_alpha(self):
         """p is perpendicular to its residual: its cosine is its length, .7, here of pairs that rounding sets apart."""

@@ -117,7 +117,7 @@ class TestJudgeExpectation:
     def test_it_says_of_what_it_speaks(self):
         expected = np.linspace(0.2, 0.8, 40)
         text = "\n".join(judge_expectation(expected, expected - 0.15, 0.9).lines())
-        assert "it expected 0.5000 on average; 0.3500 was observed" in text and "in each tenth of the items" in text
+        assert "it expected 0.5000 on average. Observed: 0.3500." in text and "in tenths of the items" in text
         alone = judge_expectation(expected, expected, 0.9, group=np.arange(40) // 4, largest_group=4).lines()
         assert alone[-1].endswith("differ by 0.0000 on average.")  # every tenth is one group
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.theory import retrieval
+from analysis.theory.arrays import unit_rows
 from analysis.theory.confidence import lower_limit
 from analysis.theory.retrieval import (
     certify_recall,
@@ -19,10 +20,6 @@ from analysis.theory.retrieval import (
 from modtrans_core.scores import score
 
 FALSE_ALARM = 1e-6  # of one statistical assertion
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def rank(query, own, rivals):

@@ -6,16 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.theory.arrays import unit_rows
 from analysis.theory.bound import general_probability
 from analysis.theory.rotational import rotational_probability
 from analysis.theory.sphere import AlignmentLaw
 
 FALSE_ALARM = 1e-6
 seeds = st.integers(0, 2**32 - 1)
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def geometry(seed, d):

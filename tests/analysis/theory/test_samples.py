@@ -7,14 +7,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.experiments.synthetic import mean_length
+from analysis.theory.arrays import unit_rows
 from analysis.theory.draws import similarity
 from analysis.theory.samples import mean_of_draws, sampling_law
 
 FALSE_ALARM = 1e-6
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def discrete(seed, atoms, d):

@@ -102,7 +102,6 @@ class TestQuantileLimit:
         for call in (
             lambda: quantile_limit(np.zeros(3), q),
             lambda: item_quantile_limit(np.zeros(3), None, [0, 0, 1], q, largest_group=2),
-            lambda: survival_band(np.zeros(3)).guaranteed_cosine(q),
         ):
             with pytest.raises(ValueError, match="q: "):
                 call()
@@ -223,13 +222,6 @@ class TestBand:
         low, high = some.lower[901 - reach], some.upper[902 - reach]
         assert inside_probability(901, reach, low, high) == pytest.approx(0.9, abs=1e-6)
         assert np.abs(some.lower - every.lower).max() < 0.02 and (np.diff(some.lower) <= 0).all()
-
-    def test_the_guarantee_is_the_best_cosine_of_the_band(self):
-        band = survival_band(np.random.default_rng(28).permutation(np.arange(1, 101)) / 100)
-        for q in (0.1, 0.5, 0.8):
-            x = band.guaranteed_cosine(q)
-            assert band.low(x) >= q > band.low(x + 0.01)
-        assert band.guaranteed_cosine(0.99) == -1.0
 
     def test_observed_counts(self):
         band = survival_band([0.1, 0.2, 0.3, 0.4])

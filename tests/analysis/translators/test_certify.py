@@ -102,7 +102,7 @@ class TestSeen:
             whole, alone = (certify_translator(translator, pairs, 0.5) for pairs in (self.pairs, test))
             assert (whole.left_out, alone.left_out) == (len(train) + len(validation), 0)
             assert whole.statements["items"] == alone.statements["items"] and whole.items == len(test)
-            assert f"{whole.left_out} other items were left out, as the translator was fitted to them" in whole.text()
+            assert f"{whole.left_out} other items were left out. The translator was fitted to them" in whole.text()
             assert (
                 "left out" not in alone.text()
                 and "not known" not in alone.text()

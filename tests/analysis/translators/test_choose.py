@@ -65,7 +65,8 @@ class TestRows:
 
 class TestJudge:
     @pytest.mark.parametrize(("source", "target"), [("image", "text"), ("text", "image")])
-    def test_it_is_the_cosine_that_a_translator_is_scored_with(self, rng, source, target):
+    @pytest.mark.parametrize(("by", "score"), [(judge, "cosine"), (judge_ranking, "recall_at_10")])
+    def test_it_is_what_a_translator_is_scored_with(self, rng, source, target, by, score):
         c, z, counts = several(rng)
         pairing = Pairing(mt.PairedEmbeddings({"image": c, "text": z}, {"text": counts}), source, target)
         line = Line(rng.normal(size=(pairing.k, pairing.d)))
@@ -73,18 +74,7 @@ class TestJudge:
             line.translate(unit(pairing.c)), np.asarray(pairing.targets), pairing.counts,
             mean=pairing.mean(), item=pairing.item,
         )  # fmt: skip
-        assert judge(pairing)(line) == pytest.approx(scored["cosine"], abs=1e-6)
-
-    @pytest.mark.parametrize(("source", "target"), [("image", "text"), ("text", "image")])
-    def test_a_ranking_is_judged_by_the_recall_that_it_is_scored_with(self, rng, source, target):
-        c, z, counts = several(rng)
-        pairing = Pairing(mt.PairedEmbeddings({"image": c, "text": z}, {"text": counts}), source, target)
-        line = Line(rng.normal(size=(pairing.k, pairing.d)))
-        scored = mt.score(
-            line.translate(unit(pairing.c)), np.asarray(pairing.targets), pairing.counts,
-            mean=pairing.mean(), item=pairing.item,
-        )  # fmt: skip
-        assert judge_ranking(pairing)(line) == pytest.approx(scored["recall_at_10"], abs=1e-9)
+        assert by(pairing)(line) == pytest.approx(scored[score], abs=1e-6)
 
 
 class TestChosen:

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import orthogonal_procrustes
 
+from analysis.theory.arrays import unit_rows
 from analysis.translators.procrustes import ProcrustesConfig
 from modtrans_core.vectors import unit
 
 
 def orthogonal(size, rng):
     return np.linalg.qr(rng.normal(size=(size, size)))[0]
-
-
-def unit_rows(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def test_it_recovers_a_similarity(rng, fit):

@@ -1,5 +1,9 @@
 """A folder with a pair set, and the core's verbs as a user runs them."""
 
+import io
+import shutil
+from contextlib import redirect_stderr
+
 import numpy as np
 import pytest
 
@@ -31,6 +35,27 @@ def modtrans(capsys):
         return (status, *capsys.readouterr())
 
     return called
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Where runs of `pairs.npz` are kept, by their options."""
+    return tmp_path_factory.mktemp("runs"), {}
+
+
+@pytest.fixture
+def trained(folder, runs):
+    """Put a run of `pairs.npz` into the folder; of the same options it is trained once, and copied."""
+
+    def put(name, *options):
+        place, kept = runs
+        if options not in kept:
+            out = kept[options] = place / str(len(kept))
+            with redirect_stderr(io.StringIO()):
+                assert run(VERBS, "modtrans", "", ["train", "pairs.npz", "--out", str(out), *options]) == 0
+        shutil.copytree(kept[options], name)
+
+    return put
 
 
 @pytest.fixture

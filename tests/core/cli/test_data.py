@@ -80,7 +80,7 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
             "text: 'c.txt', a file that ends in .npy, .npz, .pt, .csv, .parquet is",
         ),
         (["image=c.npy:image", "out.npz"], "image: 'c.npy:image', no column: a .npy file is one array"),
-        (["image=c.npy", "image=c.npy", "out.npz"], "files: 'image=c.npy', NAME=FILE, each name once, is needed"),
+        (["image=c.npy", "image=c.npy", "out.npz"], "files: 'image=c.npy', one value of image is needed"),
         (["image=c.npy", "text=short.npy", "out.npz"], "text: 3 items, but another modality has 80"),
         (["image=c.npy", "text=torn.npy", "out.npz"], "torn.npy: "),
         (["image=c.npy", "out.csv"], "OUT: 'out.csv', a name that ends in .npz or .safetensors is needed"),

@@ -9,9 +9,9 @@ from modtrans_core import PairedEmbeddings, load, rank
 
 
 @pytest.fixture
-def sets(folder, modtrans):
+def sets(folder, trained):
     """A calibrated run; queries named q0, ... and a gallery named g0, ... with one or two vectors an item."""
-    assert modtrans("train", "pairs.npz", "--out", "run", "--device", "cpu", "--set", "landmarks=0")[0] == 0
+    trained("run", "--device", "cpu", "--set", "landmarks=0")
     rng = np.random.default_rng(1)
     c, z = rng.normal(size=(12, 8)), rng.normal(size=(20, 2, 6))
     PairedEmbeddings({"image": c}, key=np.array([f"q{row}" for row in range(12)])).save("q.npz")
@@ -101,9 +101,9 @@ def test_without_a_file_the_first_queries_are_printed(sets, modtrans, options):
         assert line[2].startswith(f"g {row}, é ") and line[2].endswith(f" {score:.6f}")
 
 
-def test_every_method_ranks(sets, modtrans, poster):
+def test_every_method_ranks(sets, modtrans, trained, poster):
     c, z, item = sets
-    assert modtrans("train", "pairs.npz", "--out", "poster", *poster)[0] == 0
+    trained("poster", *poster)
     assert modtrans("rank", "poster", "q.npz", "g.npz", "r.npz", "-k", "20")[0] == 0
     translator = load("poster", "cpu")
     mean = translator.mean.numpy()

@@ -14,12 +14,12 @@ from modtrans_core.cli.verb import added_up, run
 from modtrans_core.embed.engine.job import Folder
 from modtrans_core.embed.sources import Item, load_source
 from modtrans_core.embed.sources.reading import read
-from modtrans_core.store.files import replacing_folder
+from modtrans_core.store.files import replacing_folder, write_npy
 
 
 @pytest.fixture
-def trained(folder, modtrans):
-    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+def ridge(folder, trained):
+    trained("run", "--preset", "ridge")
     return folder / "run"
 
 
@@ -30,7 +30,7 @@ def lines(err):
 @pytest.mark.parametrize(
     "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count"]
 )
-def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, trained, name):
+def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, ridge, name):
     (folder / "victim").mkdir()
     (folder / "victim" / "x_emb").write_text("mine")
     with pytest.raises(ValueError, match="modality: "):
@@ -42,9 +42,9 @@ def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, mo
         save_file(save, folder / "evil.safetensors")
         status, _, err = modtrans("convert", "evil.safetensors", "inside/out")
         assert status == 1 and len(lines(err)) == 1 and "evil.safetensors: modality: " in err
-    described = json.loads((trained / "translator.json").read_text())
+    described = json.loads((ridge / "translator.json").read_text())
     described["facts"]["target"] = name
-    (trained / "translator.json").write_text(json.dumps(described))
+    (ridge / "translator.json").write_text(json.dumps(described))
     status, _, err = modtrans("translate", "run", "c.npy", "inside/out")
     assert status == 1 and len(lines(err)) == 1 and "translator.json: facts: target: " in err
     assert not (folder / "inside").exists() and (folder / "victim" / "x_emb").read_text() == "mine"
@@ -58,7 +58,7 @@ def test_plain_names_are_names():
 @pytest.mark.parametrize(
     "verb", [("convert", "pairs.npz"), ("translate", "run", "pairs.npz"), ("rank", "run", "c.npy", "pairs.npz")]
 )
-def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, modtrans, trained, verb):
+def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, modtrans, ridge, verb):
     assert modtrans(*verb, "out")[0] == 0
     assert modtrans(*verb, "out")[0] == 1
     assert modtrans(*verb, "out", "--overwrite")[0] == 0
@@ -141,9 +141,56 @@ def test_what_nobody_foresaw_is_one_line_and_a_trace_where_asked_for(capsys):
         run({"fails": Fails, "other": Fails}, "modtrans", "", ["fails", "--debug"])
 
 
-def test_an_empty_world_size_is_none(folder, modtrans, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "")
+@pytest.mark.parametrize("value", ["", " ", "none", "-1", "0", "1.5", "²"])
+def test_a_variable_of_torchrun_that_holds_no_number_is_none(folder, modtrans, monkeypatch, value):
+    (folder / "captions.csv").write_text("file,caption\nno.png,none\n")
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, value)
     assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    status, _, err = modtrans("embed", "folder:.", "--out", "none.npz")
+    assert status == 1 and "invalid literal" not in err
+
+
+def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--out", "run", "--device", "cpu")[0] == 0
+    before = (folder / "c.npy").read_bytes()
+    for output, beside in (("z.npy", "./z.npy"), ("z.npy", "c.npy"), ("z.npy", folder / "z.npy")):
+        status, _, err = modtrans("translate", "run", "c.npy", output, "--expected-cosine", beside, "--overwrite")
+        assert status == 1 and "another file is needed" in err and "expected-cosine: " in err
+    assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"])
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_a_run_takes_no_folder_with_a_file_of_another_program(folder, modtrans, name, more):
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text('{"mine": 1}')
+    status, _, err = modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "out", *more)
+    assert status == 1 and f"out: holds {name}, which is of no run; choose another folder" in err
+    assert [entry.name for entry in (folder / "out").iterdir()] == [name]
+    assert (folder / "out" / name).read_text() == '{"mine": 1}'
+
+
+def test_a_path_that_the_shell_left_alone_makes_no_folder(folder, modtrans):
+    status, _, err = modtrans("train", "pairs.npz", "--preset", "ridge", "--out=~/run")
+    assert status == 1 and "out: '~/run', the folder's whole name, as here ~ is none, is needed" in err
+    assert not (folder / "~").exists()
+
+
+def test_the_working_directory_is_no_folder_to_make(folder, modtrans, monkeypatch):
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder / "empty")
+    for name in (".", ".."):
+        status, _, err = modtrans("convert", "../pairs.npz", name, "--overwrite")
+        assert status == 1 and f"{name}: the name of a folder to make is needed" in err
+
+
+def test_names_obey_the_terminal_in_no_way(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--out", "run", "--device", "cpu")[0] == 0
+    pairs = PairedEmbeddings.load("pairs.npz")
+    PairedEmbeddings(pairs.arrays, key=np.array([f"\x1b[2J{row}\n" for row in range(80)])).save("named.npz")
+    out = modtrans("rank", "run", "named.npz", "named.npz", "-k", "2")[1]
+    assert "\x1b" not in out and "\\x1b[2J" in out and len(out.splitlines()) == 10
 
 
 def test_a_data_set_reads_files_of_its_own_folder_alone(tmp_path, monkeypatch):
@@ -182,10 +229,10 @@ def test_an_absolute_path_that_lies_in_the_folder_is_in_it(tmp_path):
 JUNK = [None, True, 3, -1, 1.5, "x", [], {}, [1], {"a": 1}, [[]], "9" * 400]
 
 
-def test_a_description_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, trained):
+def test_a_description_of_any_other_type_is_one_line_that_names_its_file(folder, modtrans, ridge):
     """Every value of a run folder's JSON in turn replaced by values of other types."""
-    path, kept = trained / "translator.json", json.loads((trained / "translator.json").read_text())
-    shutil.copytree(trained, folder / "kept")
+    path, kept = ridge / "translator.json", json.loads((ridge / "translator.json").read_text())
+    shutil.copytree(ridge, folder / "kept")
 
     def places(value, at=()):
         yield at
@@ -225,12 +272,12 @@ def test_metadata_of_any_other_type_is_one_line_that_names_its_file(folder, modt
             assert status == 0 or (len(lines(err)) == 1 and file in err), (header, err)
 
 
-def test_weights_of_another_kind_are_one_line(folder, modtrans, trained):
+def test_weights_of_another_kind_are_one_line(folder, modtrans, ridge):
     from safetensors.torch import load_file, save_file
 
-    kept = load_file(trained / "seen.safetensors")
+    kept = load_file(ridge / "seen.safetensors")
     for spoilt in ({"x": torch.ones(3)}, {name: rows.float() for name, rows in kept.items()}):
-        save_file(spoilt, trained / "seen.safetensors")
+        save_file(spoilt, ridge / "seen.safetensors")
         status, _, err = modtrans("evaluate", "run", "pairs.npz")
         assert status == 1 and len(lines(err)) == 1 and "run/seen.safetensors: " in err
 
@@ -293,3 +340,42 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, 
         save_file({"image": torch.ones(4, 8).to(kind), "text": torch.ones(4, 3)}, "x.safetensors")
         status, _, err = modtrans("convert", "x.safetensors", "z.npz", "--overwrite")
         assert (status == 0) == (words is None) and (words is None or words in err), err
+
+
+@pytest.mark.parametrize(
+    ("preset", "arguments"),
+    [
+        ("calibrated", ["--set", "seed=1", "--seed", "2"]),
+        ("calibrated", ["--set", "goal=0.5", "--goal", "cosine"]),
+        ("poster", ["--set", "train.steps=3", "--steps", "2"]),
+        ("poster", ["--set", "train.seed=3", "--seed", "2"]),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, arguments):
+    status, _, err = modtrans("train", "pairs.npz", "--preset", preset, "--out", "run", *arguments)
+    assert status == 1 and "set: " in err and f"one value of {arguments[1].split('=')[0]} is needed" in err
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize("option", [["--out", ""], ["--out="]])
+def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtrans, option):
+    before = sorted(folder.iterdir())
+    status, _, err = modtrans("train", "pairs.npz", *option)
+    assert status == 2 and err == "modtrans: out: '', the name of a file or folder is needed\n"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_long_value_is_shown_in_brief(folder, modtrans):
+    for value in ("9" * 5000, "[" * 100_000):
+        status, _, err = modtrans("train", "pairs.npz", "--out", "run", "--set", f"landmarks={value}")
+        assert status == 1 and "landmarks: " in err and len(err) < 300
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_full(tmp_path):
+    def pieces():
+        pytest.fail("wrote")
+        yield
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_npy(tmp_path / "large.npy", (2**40, 2**20), np.float32, pieces())
+    assert caught.value.filename == str(tmp_path / "large.npy") and not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ from io import BytesIO, TextIOWrapper
 import numpy as np
 import pytest
 
-from modtrans_core import PairedEmbeddings, evaluate, fit, load
+from modtrans_core import PairedEmbeddings, evaluate, load
 from modtrans_core.cli import VERBS, verb
 
 SCORES = [
@@ -16,13 +16,13 @@ SCORES = [
 
 
 @pytest.fixture
-def run(folder, modtrans, poster):
-    assert modtrans("train", "pairs.npz", "--out", "run", *poster)[0] == 0
+def run(trained, poster):
+    trained("run", *poster)
 
 
 @pytest.fixture
-def calibrated(folder, modtrans):
-    assert modtrans("train", "pairs.npz", "--out", "calibrated", "--device", "cpu")[0] == 0
+def calibrated(trained):
+    trained("calibrated", "--device", "cpu")
 
 
 def test_evaluate_scores_the_test_part(run, modtrans):
@@ -88,9 +88,8 @@ def test_translate_an_array(run, modtrans):
     assert np.abs(np.load("z.npy") - translated).max() > 1e-3
 
 
-def test_translate_in_a_pipe(folder, capsysbinary, monkeypatch):
+def test_translate_in_a_pipe(folder, calibrated, capsysbinary, monkeypatch):
     """Both streams are bytes."""
-    fit(PairedEmbeddings.load("pairs.npz")).save("calibrated")
 
     def called(given, *arguments):
         monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(given)))

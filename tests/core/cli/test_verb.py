@@ -1,5 +1,6 @@
 """How a verb ends: results on stdout, one line on stderr for what goes wrong, exit 0, 1 or 2."""
 
+import json
 import subprocess
 import sys
 import time
@@ -60,7 +61,7 @@ from modtrans_core.cli.verb import run
         (["dance"], 2, "dance"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, modtrans, poster, arguments, status, words):
+def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, modtrans, trained, poster, arguments, status, words):
     image, text = np.ones((80, 8), np.float32), np.ones((80, 6), np.float32)
     spoilt = {value: np.where(np.arange(80)[:, None] == 3, value, image).astype(np.float32) for value in (np.nan, 0.0)}
     np.savez("nan.npz", image=spoilt[np.nan], text=text)
@@ -75,7 +76,7 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, modtrans, post
     (folder / "old").mkdir()
     (folder / "old" / "translator.json").write_text('{"format": 3}')
     if "run" in arguments:
-        modtrans("train", "pairs.npz", "--out", "run", *poster)
+        trained("run", *poster)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     found, out, err = modtrans(*arguments)
     assert found == status and words in err and not out
@@ -83,12 +84,6 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, modtrans, post
         message = [line for line in err.splitlines() if line.startswith(f"modtrans {arguments[0]}: ")]
         assert len(message) == 1 and "Traceback" not in err
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("verb", list(VERBS))
-def test_help_begins_with_an_example_that_names_the_verb(verb, modtrans):
-    status, out, _ = modtrans(verb, "--help")
-    assert status == 0 and f"Example: modtrans {verb}" in out
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -135,9 +130,9 @@ def test_the_version_the_help_and_a_verb_that_is_nearly_one(modtrans):
     assert modtrans("trian", "pairs.npz") == (2, "", "modtrans: 'trian' is unknown; did you mean `modtrans train`?\n")
 
 
-def test_whoever_reads_may_leave(folder, modtrans):
+def test_whoever_reads_may_leave(folder, trained):
     """As `| head -0` does: no traceback, at the end of Python either."""
-    modtrans("train", "pairs.npz", "--out", "run", "--preset", "ridge")
+    trained("run", "--preset", "ridge")
     for verb in (["--help"], ["evaluate", "run", "pairs.npz", "--json"]):
         process = subprocess.Popen(
             [sys.executable, "-m", "modtrans_core", *verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -145,3 +140,19 @@ def test_whoever_reads_may_leave(folder, modtrans):
         process.stdout.close()
         said = process.stderr.read()
         assert process.wait() == 141 and "Error" not in said and "pipe" not in said, said
+
+
+def test_a_log_on_a_full_disk_costs_no_result(folder, modtrans):
+    assert modtrans("train", "pairs.npz", "--preset", "ridge", "--out", "run")[0] == 0
+    command = [sys.executable, "-m", "modtrans_core", "evaluate", "run", "pairs.npz", "--json"]
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True, timeout=60)
+    assert json.loads(found.stdout)["gallery"] == 16
+
+
+def test_a_working_directory_that_is_gone_is_one_line(folder, modtrans, monkeypatch):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    status, _, err = modtrans("evaluate", folder / "run", folder / "pairs.npz")
+    assert status == 1 and err == "modtrans: the working directory is gone; change to one that is there\n"

@@ -22,9 +22,11 @@ TAKEN = {
 REFUSED = {
     "rows of different shapes, one shape is needed": [[1.0, 2.0], [3.0]],
     "2 values are masked, none is needed": np.ma.masked_array(X, mask=np.eye(30, 4) * [1, 1, 0, 0]),
+    "1 values are masked": [np.ma.masked_array(X[0], mask=[0, 1, 0, 0]), *X[1:]],
     "complex64 of shape": X.astype(np.complex64),
     "int64 of shape": np.ones((3, 3), dtype=np.int64),
     "Tensor, an array of numbers is needed": torch.eye(3).to_sparse(),
+    "Tensor, an array of numbers": torch.ones(3, 2, device="meta"),
     "NaN or infinity in row 0": X.astype(np.float64) * 1e60,
     "a zero vector in row 0": X.astype(np.float64) * 1e-60,
     "object of shape \\(\\), floats": None,
@@ -58,6 +60,34 @@ def test_names_may_be_a_list():
     assert pairs.take(np.array([3, 1])).key.tolist() == ["3", "1"]
     with pytest.raises(ValueError, match="key: \\[None\\], text is needed"):
         mt.PairedEmbeddings({"image": X}, key=[None, *"a" * 29])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_names_are_text_in_every_file(tmp_path, suffix):
+    """Old files have bytes, and some have numbers."""
+    for key, names in (([b"a", "é".encode()], ["a", "é"]), (np.array([3, 1]), ["3", "1"])):
+        pairs = mt.PairedEmbeddings({"image": X[:2]}, key=np.array(key))
+        assert pairs.key.tolist() == names
+        pairs.save(tmp_path / f"pairs{suffix}")
+        assert mt.PairedEmbeddings.load(tmp_path / f"pairs{suffix}").key.tolist() == names
+    for key in (np.array([b"\xff", b"a"]), np.array([0.5, np.nan])):
+        with pytest.raises(ValueError, match="^key: .*text"):
+            mt.PairedEmbeddings({"image": X[:2]}, key=key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"arrays": [X, X]}, "arrays: .* a mapping from modality to vectors is needed"),
+        ({"metadata": None}, "metadata: None, a mapping of JSON values is needed"),
+        ({"metadata": {"independent": 5}}, "metadata: independent: 5, a list of modalities is needed"),
+        ({"label": np.full(30, 2**64 - 1, dtype=np.uint64)}, "label: 18446744073709551615 of item 0"),
+    ],
+)
+def test_fields_of_another_kind_are_refused_before_they_are_used(fields, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        mt.PairedEmbeddings(**{"arrays": {"image": X}, **fields})
+    assert len(mt.PairedEmbeddings({"image": X}, None)) == 30
 
 
 def test_a_set_is_not_the_callers_array(tmp_path):

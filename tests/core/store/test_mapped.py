@@ -301,3 +301,19 @@ def test_the_fingerprint_of_a_large_set_is_of_a_sample(tmp_path, monkeypatch):
         pairs.take(np.arange(5000)[::-1]),
     ]
     assert len({expected, *(other.fingerprint() for other in others)}) == 7
+
+
+def test_items_are_chosen_on_disk_as_in_memory(folder):
+    """By numbers, also from the end, and by a mask; what is not there is refused before a row is read."""
+    path, whole = folder
+    pairs = load(path, mapped=True)
+    n = len(pairs)
+    mask = np.arange(n) % 3 == 0
+    for part in (np.array([-1, 2, -n]), mask, np.flatnonzero(mask)[::-1]):
+        for name, array in pairs.take(part).arrays.items():
+            np.testing.assert_array_equal(np.asarray(array), np.asarray(whole.take(part).arrays[name]))
+    some = pairs.take(np.arange(10, 20))
+    np.testing.assert_array_equal(some.take(np.array([-1])).modality("image")[:], pairs.modality("image")[19:20])
+    for wrong in (np.array([n]), np.array([-n - 1]), mask[:-1], np.array([0.0])):
+        with pytest.raises(IndexError):
+            pairs.modality("image").take(wrong)

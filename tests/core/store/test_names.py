@@ -86,6 +86,18 @@ def test_what_is_wrong_with_a_sidecar_is_one_line_that_names_it(tmp_path):
     pq.write_table(pa.table({"name": ["a"] * 5}), sidecar)
     with pytest.raises(ValueError, match="000001.parquet: no column key or image_path"):
         read_items(tmp_path)
+    for column, values, words in (
+        ("image_path", ["a", None, "c", None, "e"], "image_path: 2 rows with nothing in it, a name in each"),
+        ("key", [["a"]] * 5, "damaged or cut short"),
+        ("key", [b"\xff"] * 5, "damaged or cut short"),
+    ):
+        pq.write_table(pa.table({column: values}), sidecar)
+        for read in (read_items, PairedEmbeddings.load, lambda path: PairedEmbeddings.load(path, mapped=True)):
+            with pytest.raises(ValueError, match=f"000001.parquet: {words}"):
+                read(tmp_path)
+    for captions, expected in (([1] * 5, ["1"]), (pa.array([[1, 2]] * 5, pa.large_list(pa.int8())), ["1", "2"])):
+        pq.write_table(pa.table({"key": KEYS[:5], "caption": captions}), sidecar)
+        assert read_items(tmp_path)["caption"].to_pylist()[4] == expected
     sidecar.unlink()
     with pytest.raises(ValueError, match="000001.parquet: missing, but other shards have theirs"):
         read_items(tmp_path)

@@ -97,3 +97,31 @@ def test_a_folder_whose_embedding_is_unfinished_is_refused(tmp_path):
         load(tmp_path)
     (tmp_path / "embed.json").write_text('{"finished": true}')
     assert len(load(tmp_path)) == 2
+
+
+def clip_retrieval(folder, **parts):
+    for name, several in parts.items():
+        (folder / f"{name}_emb").mkdir()
+        for number, rows in several.items():
+            np.save(folder / f"{name}_emb" / f"{name}_emb_{number}.npy", np.full((rows, 3), 1.0 + int(number)))
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"img": {"0": 4, "2": 4}, "text": {"0": 4, "1": 4}}, "text_emb_1.npy: part 1, which the files of text"),
+        ({"img": {"0": 4, "1": 4}, "text": {"0": 8}}, "text_emb_0.npy: 8 rows, but img_emb_0.npy has 4"),
+        ({"img": {"0": 4, "1": 5}, "text": {"0": 5, "1": 4}}, "text_emb_0.npy: 5 rows, but img_emb_0.npy has 4"),
+        ({"img": {"0": 4, "00": 4}, "text": {"0": 4, "1": 4}}, "img_emb_00.npy: has the number of img_emb_0.npy"),
+    ],
+)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_rows_of_parts_that_do_not_belong_together_are_no_pairs(tmp_path, parts, words, mapped):
+    clip_retrieval(tmp_path, **parts)
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path, mapped=mapped)
+
+
+def test_a_part_that_is_missing_everywhere_is_missed_by_nobody(tmp_path):
+    clip_retrieval(tmp_path, img={"0": 4, "2": 3}, text={"0": 4, "2": 3})
+    assert len(load(tmp_path)) == 7

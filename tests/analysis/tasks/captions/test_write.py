@@ -12,7 +12,9 @@ import transformers
 import modtrans_core as mt
 from analysis.cli import VERBS_HERE
 from analysis.tasks.captions.write import read_references, scores
+from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import run
+from modtrans_core.layouts.convert import convert
 
 KEYS = np.array([f"item {i}" for i in range(40)])
 
@@ -92,3 +94,13 @@ def test_references_are_read_from_pair_sets_and_json(folder, tmp_path):
         read_references(tmp_path / "bad.json")
     with pytest.raises(ValueError, match="references: of none of the captions"):
         scores({"a": "x"}, {"b": ["x"]})
+
+
+def test_captions_that_are_rows_of_one_name_are_references_of_one_item(tmp_path):
+    """clip-retrieval's layout has a row for each caption."""
+    rng = np.random.default_rng(0)
+    arrays = {"image": rng.normal(size=(2, 3)), "text": rng.normal(size=(2, 2, 4))}
+    captions = {"captions": {"a": ["a cat", "one cat"], "b": ["a dog", "some dog"]}}
+    PairedEmbeddings(arrays, key=np.array(["a", "b"]), metadata=captions).save(tmp_path / "pairs.npz")
+    convert(tmp_path / "pairs.npz", tmp_path / "folder")
+    assert read_references(tmp_path / "folder") == captions["captions"]

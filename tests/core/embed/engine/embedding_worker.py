@@ -15,7 +15,7 @@ from modtrans_core.embed.pair_set import embed
 TINY = {"image": "timm:test_efficientnet/random"}
 
 
-def run(out, kill_at=None, log=None, **options):
+def run(out, encoders, kill_at=None, log=None, **options):
     """Embed a few emoji.
 
     `kill_at`: die, as by SIGKILL, at that renaming of a file, before it (even) or after it (odd). `log`: a file that
@@ -26,7 +26,7 @@ def run(out, kill_at=None, log=None, **options):
         _log_shards(log)
     if kill_at is not None:
         _die_at(kill_at)
-    embed("openmoji", out, TINY, **{"limit": 24, "shard_items": 8, "device": "cpu"} | options)
+    embed("openmoji", out, encoders, **{"limit": 24, "shard_items": 8, "device": "cpu"} | options)
 
 
 def _die_at(moment):

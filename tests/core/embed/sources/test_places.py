@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modtrans_core.embed.sources import load_source
-from modtrans_core.embed.sources.places import further_names, together
+from modtrans_core.embed.sources.places import further_names, on_sphere, together
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,9 @@ def test_a_limit_takes_whole_groups(source, items):
 def test_an_unknown_list_is_named():
     with pytest.raises(ValueError, match=r"^population: '100', one of 500, 1000, 5000, 15000 is needed$"):
         load_source("places", settings={"population": "100"})
+
+
+def test_points_on_the_sphere_keep_great_circles():
+    zurich, tokyo, pole = on_sphere(np.array([[47.37, 8.54], [35.68, 139.69], [90.0, 77.0]]))
+    assert 6371 * np.arccos(zurich @ tokyo) == pytest.approx(9600, rel=0.01)  # km
+    np.testing.assert_allclose(pole, [0, 0, 1], atol=1e-12)

@@ -1,0 +1,56 @@
+"""Scores that one experiment keeps and another shows: those of the same fit, and of no other."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis.experiments import translation as experiment
+from analysis.experiments.kept import kept
+from analysis.experiments.presets import presets
+from analysis.experiments.synthetic import synthetic_pairs
+from analysis.experiments.trial import SCORES, Trial
+from modtrans_core import preset
+
+
+@pytest.fixture(scope="module")
+def trial():
+    pairs = synthetic_pairs(300, 8, 8, 0.5, 3, np.random.default_rng(0))[0]
+    return lambda seed=0: Trial.of(pairs, "image", "text", seed)
+
+
+@pytest.fixture(scope="module")
+def folder(trial, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scores") / "new"
+    presets(trial(), ("ridge",), ("cosine", "balanced"), folder)
+    return folder
+
+
+def calibrated(scores):
+    return scores.set_index("method").loc["calibrated", SCORES].astype(float)
+
+
+def test_what_is_kept_is_what_a_fit_would_give(trial, folder, monkeypatch):
+    fitted = calibrated(experiment.translation(trial(), steps=0).scores)
+    raced = []
+    race = Trial.race
+    monkeypatch.setattr(Trial, "race", lambda self, given, **facts: raced.extend(given) or race(self, given, **facts))
+    shown = calibrated(experiment.translation(trial(), steps=0, folder=folder).scores)
+    np.testing.assert_allclose(shown, fitted, atol=1e-6)
+    assert "ridge" in raced and "calibrated" not in raced
+
+
+def test_another_split_config_or_folder_has_none(trial, folder, tmp_path):
+    config = preset("calibrated", {"seed": 0})
+    assert kept(folder, trial(), config)
+    assert kept(folder, trial(1), config) is kept(tmp_path, trial(), config) is None
+    assert kept(folder, trial(), preset("calibrated", {"seed": 0, "goal": "cosine"})) is None
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "null", '{"cosine": 1}', {"cosine": "high"}, {"more": 1}])
+def test_damaged_ones_are_none(trial, folder, damage):
+    (file,) = folder.iterdir()
+    before = file.read_text()
+    file.write_text(damage if isinstance(damage, str) else json.dumps({**json.loads(before), **damage}))
+    assert kept(folder, trial(), preset("calibrated", {"seed": 0})) is None
+    file.write_text(before)
