@@ -55,7 +55,7 @@ def save_pretrained(
     Raises
     ------
     ValueError
-        The folder holds a translator or a `README.md`, or one that is no card where it is to be replaced; none of the items is new to the translator.
+        The folder holds a translator or a `README.md`, or one that is no card; none of the items is new to it.
 
     Examples
     --------

@@ -264,7 +264,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     with naming(where):
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
-    if (Path(folder) / runs.TRAINING).exists() and not (Path(folder) / runs.MODEL).exists():
+    if not (Path(folder) / runs.MODEL).exists():
         raise ValueError(
             f"{folder}: not finished; go on with resume=True, or the same modtrans train command with --resume"
         )

@@ -54,8 +54,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 
 def refuse_old_run(folder: str | Path) -> None:
-    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a pair set, or
-    a file of a name that a run's has."""
+    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
         raise ValueError(

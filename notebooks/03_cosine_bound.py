@@ -33,7 +33,7 @@ from analysis.theory import bound, limit_law
 from modtrans_core.checks import refuse_unless
 
 refuse_unless(0 <= s <= 1 and gamma >= 0, "s, gamma", f"{s}, {gamma}", "s from 0 to 1 and gamma of at least 0")
-refuse_unless(d >= 2 or (d == 1 and s == 0), "d, s", f"{d}, {s}", "d of at least 2, or 1 where s is 0: p has no side")
+refuse_unless(d >= 2 or (d == 1 and s == 0), "d, s", f"{d}, {s}", "d of at least 2, or d = 1 and s = 0")
 
 # %% [markdown]
 # ## What if $F$ is kept perpendicular to $cM$?

@@ -164,6 +164,24 @@ def test_if_one_notebook_fails_the_others_end(tmp_path, monkeypatch):
     assert ended.is_set() or os.cpu_count() == 1
 
 
+def test_a_notebook_that_shows_what_another_measured_follows_it(tmp_path, monkeypatch):
+    ended = []
+
+    def run(notebook, results, parameters, kernels):
+        assert kernels.environment["LOKY_MAX_CPU_COUNT"] == kernels.environment["OMP_NUM_THREADS"]
+        if notebook.stem == "07_presets":
+            time.sleep(0.2)
+        results.mkdir(parents=True)
+        (results / "metrics.json").write_text("{}")
+        ended.append(notebook.stem)
+
+    monkeypatch.setattr(notebooks, "run", run)
+    both = [stage for stage in paper.stages("smoke") if stage.name in ("04_translation", "07_presets")]
+    paper._run(both, tmp_path / "both", "", {stage.name: "" for stage in both})
+    paper._run(both[:1], tmp_path / "one", "", {stage.name: "" for stage in both})
+    assert ended == ["07_presets", "04_translation", "04_translation"]
+
+
 def test_figures_made_twice_are_the_same_bytes(made, tmp_path):
     folder, _ = made
     stage = next(stage for stage in paper.stages("smoke") if stage.name == "01_alignment_law")

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import modtrans_core
 from analysis import cli
@@ -74,6 +76,28 @@ def test_which_item_is_it():
     assert names["indices"].shape == names["scores"].shape == (len(test), 10)
 
 
+def test_the_ways_in_run_in_order_in_one_folder(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    both = {"image": np.load(folder / "image.npy"), "text": np.load(folder / "text.npy")[:, 0]}
+    columns = {f"{name}_{i}": column for name, rows in both.items() for i, column in enumerate(rows.T)}
+    lists = {"picture": list(both["image"]), "caption": list(both["text"]), "file": [f"{i}.png" for i in range(400)]}
+    for name, rows in both.items():
+        np.save(f"{name}.npy", rows)
+    np.save("ids.npy", np.arange(400) // 2)
+    np.save("c.npy", both["image"][:5])
+    pd.DataFrame(columns).to_csv("t.csv", index=False)
+    pd.DataFrame(lists).to_parquet("t.parquet")
+    torch.save({name: torch.from_numpy(rows) for name, rows in both.items()}, "t.pt")
+    block = next(block for block in re.findall(r"```bash\n(.*?)```", CORE, re.S) if "modtrans pack" in block)
+    for line in re.findall(r"^modtrans ((?!export).*)$", block, re.M):  # a graph takes longer, and has tests of its own
+        small = ["--preset", "ridge"] if line.startswith("train") else []
+        given = shlex.split(line, comments=True) + small
+        assert run(cli.VERBS_HERE, "modtrans", "", given) == 0, (line, capsys.readouterr().err)
+    sets = [PairedEmbeddings.load(f"{name}.npz") for name in ("pairs", "lists", "columns", "tensors")]
+    assert all(np.allclose(one.modality("text"), both["text"]) for one in sets)
+    assert sets[0].group is not None and sets[1].key is not None and np.load("z.npy").shape == (5, 6)
+
+
 def test_in_and_out(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     rng = np.random.default_rng(0)
@@ -109,9 +133,11 @@ def test_the_property_test_that_a_reader_can_paste():
         test()
 
 
-@pytest.mark.parametrize(
-    "line", [line for page in PAGES.values() for line in re.findall(r"^(?:cat .* \| )?(modtrans .*)$", page, re.M)]
-)
+PRINTED = [line for page in PAGES.values() for line in re.findall(r"^(?:cat .* \| )?(modtrans .*)$", page, re.M)]
+EXAMPLES = [verb.__doc__.splitlines()[0].removeprefix("Example: ") for verb in cli.VERBS_HERE.values()]
+
+
+@pytest.mark.parametrize("line", PRINTED + EXAMPLES)
 def test_every_command_line_parses(line, monkeypatch, capsys):
     """Up to the point where it would do its work."""
     arguments = shlex.split(line.partition(" > ")[0], comments=True)[1:]

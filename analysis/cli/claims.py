@@ -170,5 +170,7 @@ class Certify:
         for name, said in (("selection", "Next"), ("selection_of_groups", "Next, if each group is to count once")):
             threshold = statements[name].threshold if name in statements else None
             if threshold is not None:
-                say(f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {given(threshold)}")
+                say(
+                    f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {given(threshold)}"
+                )
                 return

@@ -130,7 +130,9 @@ class Tables:
         for path in self.pairs:
             refuse_unless(path.exists(), "pairs", str(path), "a pair set")
         chosen: tuple[int, ...] = self.numbers or tuple(REGISTRY)
-        refuse_unless(not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables")
+        refuse_unless(
+            not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables"
+        )
         refuse_existing(self.out / "tables.txt", self.overwrite)
         rows = []
         for number in chosen:

@@ -22,7 +22,6 @@ from modtrans_core.calibrated.fit import fit_goals
 from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
 from modtrans_core.device import default_device
-from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Translator
 from modtrans_core.ranking import Correction
@@ -112,7 +111,8 @@ def presets(
     points = {f"calibrated, {one.config.goal}": one for one in joined}
     seconds = time.perf_counter() - started
     for name, one in points.items():
-        trial.add(name, one.translate(np.asarray(trial.test.c)), own=own_vectors(one, trial.test), seconds=seconds)
+        zhat, own = trial.answers(one)
+        trial.add(name, zhat, own=own, seconds=seconds)
         if kept and one.config == config:
             keep(kept, trial, config)
     fitted |= points
@@ -131,7 +131,7 @@ def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:
     `calibrated` ranks by its own ranking. A rival is given that of `rankings` which finds the most on this test part:
     an advantage, as nobody knows it before.
     """
-    item, zhat = trial.test.item, translator.translate(np.asarray(trial.test.c))
+    item, (zhat, _) = trial.test.item, trial.answers(translator)
     z, counts = unit_targets(np.asarray(trial.test.targets), trial.test.counts)
     several = np.bincount(item)
     found = {"cosine": np.bincount(item, cosine(zhat, z[item], counts[item])) / several}
@@ -152,7 +152,7 @@ def rankings(
     the mean (centered), and by what it adds to the mean (own), and correct each for hubs by `CORRECTION`, with its
     translations of training conditions as the bank.
     """
-    if vectors := own_vectors(translator, trial.test):
+    if vectors := trial.answers(translator)[1]:
         return [vectors]
     there, mean = present(z.shape[1], counts), trial.mean
     centered = np.zeros_like(z)

@@ -23,7 +23,7 @@ from modtrans_core.protocol import Parts, Vectors
 from modtrans_core.settings import changed
 from modtrans_core.vectors import unit
 
-BATCHES = (4, 16, 64, 256, 2048)
+BATCHES = (16, 64, 256, 2048)
 """rows of a batch: 256 in the released training, 2,048 in the released evaluation"""
 WHOLE, LINEAR, START = "cM + F", "cM alone", "ridge"
 

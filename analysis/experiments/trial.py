@@ -46,6 +46,8 @@ class Trial:
     mean: np.ndarray
     """(d,) of the unit training targets: the floor's constant and the centre of the centered ranking"""
     rows: list[dict[str, Any]] = field(default_factory=list)
+    answered: dict[int, tuple[Translator, np.ndarray, Any]] = field(default_factory=dict)
+    """what `answers` has found, by the id of a translator"""
 
     @staticmethod
     def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
@@ -74,6 +76,13 @@ class Trial:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*translates (better|otherwise)$")  # the scores say so
             return fit(*parts, config, validation=None if unseen else held, progress=silent)
+
+    def answers(self, translator: Translator) -> tuple[np.ndarray, Any]:
+        """Its translations (N, d) of the test part's conditions, and the `own_vectors` of its ranking; found once."""
+        if id(translator) not in self.answered:  # the translator is held, so that no other has its id
+            zhat, own = translator.translate(np.asarray(self.test.c)), own_vectors(translator, self.test)
+            self.answered[id(translator)] = translator, zhat, own
+        return self.answered[id(translator)][1:]
 
     def score(
         self,
@@ -112,7 +121,7 @@ class Trial:
             started = time.perf_counter()
             fitted[name] = self.fit(config)
             seconds = time.perf_counter() - started
-            zhat, own = fitted[name].translate(np.asarray(self.test.c)), own_vectors(fitted[name], self.test)
+            zhat, own = self.answers(fitted[name])
             self.add(name, zhat, own=own, **facts, seconds=seconds)
         return fitted
 

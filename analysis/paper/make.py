@@ -32,7 +32,7 @@ MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 60.0
 """OpenMoji's pictures and captions on two cores"""
 AT_ONCE = 4
-"""notebooks, at most, that run side by side, and no more than there are cores: each has workers of its own"""
+"""notebooks, at most, that run side by side; each has its share of the cores, one at least, for trials of its own"""
 
 
 def project_folder(name: str) -> Path:
@@ -61,6 +61,8 @@ class Stage:
     """whether it reads packages of npm and Debian"""
     alone: bool = False
     """whether it measures speed, so that nothing may run beside it"""
+    after: str = ""
+    """the notebook that it follows, since it shows what that one has measured"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -84,6 +86,7 @@ def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
             pairs=entry.get("pairs", False),
             data=entry.get("data", False),
             alone=entry.get("alone", False),
+            after=entry.get("after", ""),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
         )
         for entry in listed
@@ -199,23 +202,26 @@ def _embedded(pairs: Path | None) -> Path:
 def _run(todo: Sequence[Stage], out: Path, pairs: str, inputs: Mapping[str, str]) -> None:
     """Run notebooks, the longest first, and stamp what they leave. If one fails the others end, too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_once = min(cores, AT_ONCE)
-    together = sorted((stage for stage in todo if not stage.alone), key=lambda stage: -stage.seconds)
-    alone = [stage for stage in todo if stage.alone]
+    at_once = min(cores, max(2, cores // 2), AT_ONCE)
+    names = {stage.name for stage in todo}
+    rows = [[one, *(two for two in todo if two.after == one.name)] for one in todo if one.after not in names]
+    rows.sort(key=lambda row: -sum(stage.seconds for stage in row))
+    alone, together = ([row for row in rows if row[0].alone is is_alone] for is_alone in (True, False))
 
-    def run(stage: Stage, kernels: runner.Kernels) -> None:
-        results = out / "notebooks" / stage.name
-        parameters = {**stage.parameters, **({"pairs": pairs} if stage.pairs else {})}
-        with display.part(stage.name, stage.seconds, results):
-            runner.run(stage.notebook, results, parameters, kernels)
-            (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
+    def run(row: Sequence[Stage], kernels: runner.Kernels) -> None:
+        for stage in row:
+            results = out / "notebooks" / stage.name
+            parameters = {**stage.parameters, **({"pairs": pairs} if stage.pairs else {})}
+            with display.part(stage.name, stage.seconds, results):
+                runner.run(stage.notebook, results, parameters, kernels)
+                (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
 
     with Display(sum(stage.seconds for stage in todo)) as display:
         for several, at_a_time, threads in ((together, at_once, cores // at_once), (alone, 1, None)):
             kernels = runner.Kernels(threads)
             with ThreadPoolExecutor(at_a_time) as pool:
                 try:
-                    for done in as_completed([pool.submit(run, stage, kernels) for stage in several]):
+                    for done in as_completed([pool.submit(run, row, kernels) for row in several]):
                         done.result()
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)

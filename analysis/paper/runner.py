@@ -39,11 +39,12 @@ class Kernels:
 
     Parameters
     ----------
-    threads : of each kernel. Default: as many as the machine gives.
+    threads : of each kernel, and processes of its trials. Default: as many as the machine gives.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self.environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        limits = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+        self.environment = {} if threads is None else dict.fromkeys(limits, str(threads))
         self.managers: list[Any] = []
         self.ended = False
 

@@ -67,7 +67,9 @@ class Queries(NamedTuple):
         mean = None if mean is None else _numbers("mean", mean).astype(np.float32)
         refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
         length = 0.0 if mean is None else float(np.linalg.norm(mean))
-        refuse_unless(length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,")
+        refuse_unless(
+            length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,"
+        )
         return Queries(unit(new), _whole("row", row), group, mean)
 
 
@@ -87,7 +89,7 @@ class Reembedded(NamedTuple):
         new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
         fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit)
         truths = fit.dtype == bool or (fit.dtype.kind in "iu" and np.isin(fit, (0, 1)).all())
-        refuse_unless(truths, "fit", str(fit.dtype), "True or False for each document")
+        refuse_unless(bool(truths), "fit", str(fit.dtype), "True or False for each document")
         fit = fit.astype(bool)
         refuse_unless(new.ndim == 2, "new", new.shape, "an array (m, d)")
         for name, values in (("row", row), ("fit", fit)):

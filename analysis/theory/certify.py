@@ -28,7 +28,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import ROUNDING, Floats, fraction, in_range, matrix, row_cosine, rows_agree, vector, whole_number
+from analysis.theory.arrays import (
+    ROUNDING,
+    Floats,
+    fraction,
+    in_range,
+    matrix,
+    row_cosine,
+    rows_agree,
+    vector,
+    whole_number,
+)
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.premises import TranslatedPairs, measure_premises

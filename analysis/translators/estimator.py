@@ -77,10 +77,11 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
         found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
+        weights = None
         if sample_weight is not None:
-            sample_weight = check_array(sample_weight, ensure_2d=False, input_name="sample_weight")
-            check_consistent_length(found, sample_weight)
-        return float(np.average(found, weights=sample_weight))
+            weights = check_array(sample_weight, ensure_2d=False, input_name="sample_weight")
+            check_consistent_length(found, weights)
+        return float(np.average(found, weights=weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -143,7 +143,9 @@ class Train:
             seed = "train.seed" if "train" in known else "seed"
             named |= {seed: self.seed} if self.seed or seed not in settings else {}
         for name, value in named.items():
-            refuse_unless(settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}")
+            refuse_unless(
+                settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"
+            )
         return changed(config, settings | named)
 
 

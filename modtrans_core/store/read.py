@@ -107,7 +107,7 @@ def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: 
 
 
 def _refuse_torn(parts: Mapping[str, Mapping[int, Path]]) -> None:
-    """Refuse parts that one modality has and another has not, or of another length: end to end, rows would not agree."""
+    """Refuse parts that not all modalities have, or of another length: end to end, rows would not belong together."""
     (_, first), *others = ((name, several) for name, several in parts.items() if several)
     for name, several in others:
         for number in sorted(first.keys() | several.keys()):

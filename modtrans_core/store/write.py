@@ -64,7 +64,7 @@ def _save(path: Path, temporary: Path, arrays: dict[str, np.ndarray], header: di
 
 
 def _in_order(file: Path) -> None:
-    """Put the texts of a `.safetensors` header in the order of their names: the library has them in another each time."""
+    """Put the texts of a `.safetensors` header in the order of their names: the library's changes each time."""
     with open(file, "r+b") as opened:
         length = int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(length))

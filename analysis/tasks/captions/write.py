@@ -59,10 +59,10 @@ def read_references(path: str | Path) -> dict[str, list[str]]:
     if "caption" not in table.column_names:
         return {}
     columns: list[Sequence] = [table[name].to_pylist() for name in ("key", "caption")]
-    found: dict[str, list[str]] = {}
+    together: dict[str, list[str]] = {}
     for key, several in zip(*columns, strict=True):  # rows of one name are one item, with the captions of all of them
-        found.setdefault(key, []).extend(several or ())
-    return {key: several for key, several in found.items() if several}
+        together.setdefault(key, []).extend(several or ())
+    return {key: several for key, several in together.items() if several}
 
 
 def scores(captions: Mapping[str, str], references: Mapping[str, list[str]]) -> dict[str, float | str | int]:

@@ -178,7 +178,7 @@ def test_too_little_is_refused_and_what_is_wanted_makes_it_enough(world, files, 
         ("queries.npz", {"row": [0], "new": np.ones((1, 24), complex)}, "new: 'complex128', an array of real numbers"),
         ("pairs.npz", {"row": [3, 4], "new": np.full((2, 24), "1")}, "new: '<U1', an array of real numbers"),
         ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": ["x"] * 24}, "mean: '<U1', an array of real"),
-        ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": np.full(24, 9)}, "mean: 'of length 44.0908', the"),
+        ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": np.full(24, 9)}, "mean: 'of length 44.0908'"),
     ],
 )  # fmt: skip
 def test_bad_files_are_one_line(files, capsys, file, arrays, words):

@@ -160,7 +160,9 @@ def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modt
     assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
 
 
-@pytest.mark.parametrize("name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"])
+@pytest.mark.parametrize(
+    "name", ["translator.json", "metrics.jsonl", "seen.safetensors", "embed.json", ".modtrans.json"]
+)
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
 def test_a_run_takes_no_folder_with_a_file_of_another_program(folder, modtrans, name, more):
     (folder / "out").mkdir()
