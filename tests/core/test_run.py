@@ -148,7 +148,7 @@ def test_a_closed_form_ended_before_its_weights_were_there_is_not_finished_and_c
     for name in files(tmp_path / "run"):
         if name != runs.DESCRIPTION:
             (tmp_path / "run" / name).unlink()
-    with pytest.raises(ValueError, match="run: not finished; go on with the same modtrans train command and --resume"):
+    with pytest.raises(ValueError, match="run: not finished; go on with resume=True"):
         load(tmp_path / "run")
     fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run", resume=True)
     assert same(load(tmp_path / "run", device="cpu"), fitted)
@@ -253,7 +253,7 @@ def untouched(tmp_path_factory):
     ("spoil", "words"),
     [
         (lambda run: (run / "model.safetensors").write_bytes(b"torn"), "model.safetensors: does not hold"),
-        (lambda run: (run / "model.safetensors").unlink(), "model.safetensors: does not hold"),
+        (lambda run: (run / "model.safetensors").unlink(), "run: not finished"),
         (lambda run: shortened(run, lambda t: {n: t[n] for n in t if n != "M"}), "model.safetensors: does not hold.*M"),
         (lambda run: shortened(run, lambda t: {**t, "M": torch.zeros(2, 2)}), "model.safetensors: does not hold.*M"),
         (lambda run: shortened(run, lambda t: {**t, "mean": torch.zeros(2)}), "model.safetensors: does not hold.*mean"),
