@@ -46,7 +46,7 @@ VERBS: Verbs = {  # OUT is what is written
     "embed to a file": (f"{EMBED} --out OUT", "out.npz", ""),
 }
 """the call, the name that it writes, and the option with which it is given again"""
-TIMED = re.compile(r"metrics\.jsonl$|bench\.json$|speed\.\w+$|\.ipynb$|stamp$")
+TIMED = re.compile(r"metrics\.jsonl$|compare\.txt$|(runs|presets)\.\w+$|bench\.json$|speed\.\w+$|\.ipynb$|stamp$")
 """files that hold how long something took, or hashes of such"""
 LONG: Verbs = {
     "demo": ("demo --out OUT", "out", ""),

@@ -31,7 +31,7 @@ class Demo:
 
         pairs, file = demo.demo_pairs(), self.out / demo.VECTORS.name
         if file.exists() and PairedEmbeddings.load(file).fingerprint() != pairs.fingerprint():
-            raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another --out")
+            raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
         pairs.save(file)
         train, validation, test = pairs.split(seed=0)
         say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")

@@ -196,7 +196,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             for path in value if isinstance(value, tuple) else (value,):
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
-        with _sigterm_asks(), _held(command):
+        with _interruption(), _sigterm_asks(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
         number = getattr(stop, "number", signal.SIGINT)
@@ -239,6 +239,20 @@ def _held(command: Any) -> Iterator[None]:
     with holding(getattr(command, name)):
         sweep(getattr(command, name), "*")
         yield
+
+
+@contextmanager
+def _interruption() -> Iterator[None]:
+    """Inside, an error that an interruption led to is that interruption: what is cut off midway cannot tidy up."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise cause from error
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f"{SCRATCH}{secrets.token_hex(8)}")
+    folder = path.parent / f"{SCRATCH}{secrets.token_hex(8)}"
     with _naming(path, folder), locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
         folder.mkdir(0o700)
         try:

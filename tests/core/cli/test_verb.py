@@ -116,9 +116,20 @@ class Interrupted:
         raise KeyboardInterrupt(*([self.said] if self.said else []))
 
 
+class CutOff(Interrupted):
+    """What is interrupted in its midst, and cannot tidy up."""
+
+    def run(self):
+        try:
+            super().run()
+        finally:
+            raise RuntimeError("cannot join thread before it is started")
+
+
+@pytest.mark.parametrize("stop", [Interrupted, CutOff])
 @pytest.mark.parametrize(("said", "where"), [("", ""), ("after step 3 of 9", " after step 3 of 9")])
-def test_an_interrupt_is_one_line(capsys, said, where):
-    verbs = {"stop": Interrupted, "other": Interrupted}
+def test_an_interrupt_is_one_line(capsys, said, where, stop):
+    verbs = {"stop": stop, "other": Interrupted}
     assert run(verbs, "modtrans", "", ["stop", "--said", said] if said else ["stop"]) == 130
     assert capsys.readouterr().err == f"modtrans stop: interrupted{where}; what was finished is kept\n"
 
