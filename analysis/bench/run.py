@@ -75,8 +75,8 @@ class Settings:
 
 PROFILES: dict[str, Settings] = {
     "check": Settings(
-        d=64, intrinsic=16, train=800, small=200, validation=100, test=50, batch=16, translated=32, many=256, rounds=2,
-        timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
+        d=64, intrinsic=16, train=800, small=200, validation=100, test=50, batch=16, translated=32, many=256, rounds=1,
+        steps=2, timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
     ),
     "smoke": Settings(
         d=256, train=2_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=2,

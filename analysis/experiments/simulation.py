@@ -73,7 +73,8 @@ def levels_about(mean: float, spread: float, count: int) -> np.ndarray:
     >>> print(levels_about(0.6, 0.2, 4).round(2))
     [0.4 0.5 0.7 0.8]
     """
-    levels = np.linspace(*np.clip([mean - spread, mean + spread], -0.97, 0.97), count + 1)
+    low, high = np.clip([mean - spread, mean + spread], -0.97, 0.97)
+    levels = np.linspace(low, high, count + 1)
     return np.delete(levels, np.abs(levels - mean).argmin())
 
 

@@ -185,12 +185,12 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     rho = np.sqrt((1.0 - s) * (1.0 + s))
     in_range("d", d, low=1.0 if rho * s == 0.0 else 2.0)
     if gamma == 0.0:
-        return Overstatement(np.float64(0.0), np.float64(-1.0))
+        return Overstatement(np.array(0.0)[()], np.array(-1.0)[()])
     if s == 0.0:
         return printed_overstatement(d, "sphere")
     if rho == 0.0:
         certain = general_probability(1.0 / np.hypot(1.0, gamma), 1.0, 0.0, gamma, d).probability
-        return Overstatement(1.0 - certain, np.float64(-np.inf))
+        return Overstatement(1.0 - certain, np.array(-np.inf)[()])
 
     def excess(beta: ArrayLike) -> Floats:
         alpha = cosine(beta, s, gamma)

@@ -9,6 +9,7 @@ from modtrans_core.embed.engine.finish import finish
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.shard import ShardEncoder
 from modtrans_core.progress import Progress, reporting
+from modtrans_core.store.files import sweep
 from modtrans_core.store.locks import claimed
 
 
@@ -67,8 +68,9 @@ def work(
     part : (r, w): begin with every w-th shard from the r-th on, so that w processes rarely ask for the same.
     progress : called with (items done, in all). Default: a bar or, in a log, lines.
     """
-    if folder.finished:
-        rmtree(folder.parts, ignore_errors=True)  # where a process was killed with nothing else left to do
+    if folder.finished:  # a process may have been killed with nothing else left to do than this
+        sweep(folder.path)
+        rmtree(folder.parts, ignore_errors=True)
         return
     first, step = part
     order = [*range(first, len(job.shards), step), *(n for n in range(len(job.shards)) if n % step != first)]
