@@ -29,7 +29,7 @@ PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
 PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
-EMBED_SECONDS = 60.0
+EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
 AT_ONCE = 4
 """notebooks, at most, that run side by side; each has its share of the cores, one at least, for trials of its own"""
