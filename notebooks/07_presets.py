@@ -43,7 +43,7 @@ from analysis.plots.style import make_figure
 data, path = load_pairs(pairs)
 path = at_most(path, items, Path(out) / "pairs.npz")
 both = [(source, target), (target, source)]
-scores, gains = compare(path, both, seeds, partial(report, out, text="fitting"), kept=scores_folder())
+scores, gains = compare(path, both, seeds, partial(report, out, text="fitting"), folder=scores_folder())
 table = mean_and_spread(scores, ["route", "method"], [*SCORES, *JUDGED[1:], "seconds"])
 save_data(scores, out, "runs")
 save_table(table, out, "presets")

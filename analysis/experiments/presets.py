@@ -88,7 +88,7 @@ def compare(
 
 
 def presets(
-    trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS, kept: Path | None = None
+    trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS, folder: Path | None = None
 ) -> Compared:
     """Rivals, and `calibrated` by each goal, on one split.
 
@@ -96,7 +96,7 @@ def presets(
     ----------
     rivals : presets of `analysis.translators`; those that need one dimension for both modalities are left out where
         there are two.
-    kept : folder in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
+    folder : in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
 
     Returns
     -------
@@ -113,8 +113,8 @@ def presets(
     for name, one in points.items():
         zhat, own = trial.answers(one)
         trial.add(name, zhat, own=own, seconds=seconds)
-        if kept and one.config == config:
-            keep(kept, trial, config)
+        if folder and one.config == config:
+            keep(folder, trial, config)
     fitted |= points
     items = {name: item_scores(trial, one) for name, one in fitted.items()}
     found = trial.table()

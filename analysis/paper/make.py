@@ -18,10 +18,10 @@ from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import refuse_unless, refuse_unless_in
-from modtrans_core.cli.verb import say
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
@@ -285,7 +285,7 @@ def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mappin
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
         if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():
             os.replace(there, old := out / f"{file.name}.old")
-            say(f"{there}: is written anew; what was changed in it is in {old.name}")
+            to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
         with replacing(there) as temporary:
             shutil.copyfile(file, temporary)
     pdf = out / "paper.pdf"

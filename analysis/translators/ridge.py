@@ -65,14 +65,9 @@ def fit(
     mean = pairing.mean()
 
     def solver(rows: Rows) -> Callable[[float], RidgeTranslator]:
-        mean_c, mean_z, C, Z = rows.centred()
-        # the triangular factor of [C Z] has its cross products; C is zero below row k
-        factor = np.asarray(np.linalg.qr(np.hstack([C, Z]), mode="r"))[: facts.k]
-
         def solve(penalty: float) -> RidgeTranslator:
-            solution = Ridge(alpha=penalty, fit_intercept=False).fit(factor[:, : facts.k], factor[:, facts.k :])
-            A = np.reshape(solution.coef_, (facts.d, facts.k)).T
-            b = mean_z - mean_c @ A
+            solution = Ridge(alpha=penalty).fit(rows.c, rows.z, rows.weight)
+            A, b = np.reshape(solution.coef_, (facts.d, facts.k)).T, np.reshape(solution.intercept_, facts.d)
             return RidgeTranslator.of(facts, config, device, mean=mean, A=A, b=b, penalty=penalty)
 
         return solve

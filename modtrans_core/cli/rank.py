@@ -77,9 +77,8 @@ class Rank:
 def table(rows: list[tuple[object, ...]]) -> str:
     """The rows in columns, each as wide as its widest cell; a line is left between queries."""
     texts = [[str(cell) for cell in row] for row in rows]
-    cells = [
-        [text if text.isprintable() else repr(text)[1:-1] for text in row] for row in texts
-    ]  # a terminal obeys some
+    # a terminal obeys letters that are not printed
+    cells = [[text if text.isprintable() else repr(text)[1:-1] for text in row] for row in texts]
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)).rstrip() for row in cells]
     return "\n".join(f"\n{line}" if row[-3] == "1" else line for row, line in zip(cells, lines, strict=True))

@@ -164,9 +164,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
     given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
-    for option in _options(
-        named, _is_path
-    ):  # a variable of the shell that is not set: "" would be the working directory
+    for option in _options(named, _is_path):  # "", a variable that is not set, would be the working directory
         if f"{option}=" in given or (option, "") in pairwise(given):
             say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
             return 2
