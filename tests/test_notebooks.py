@@ -186,7 +186,7 @@ def test_all_kernels_are_killed_by_one_call(tmp_path):
     kernels, path = notebooks.Kernels(threads=1), notebook(tmp_path, "import time\ntime.sleep(600)")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(notebooks.run, path, tmp_path / "out", None, kernels)
-        while not kernels.managers:
+        while not kernels.managers and not running.done():
             time.sleep(0.05)
         kernels.end()
         with pytest.raises(Exception, match=r"(?i)kernel"):
