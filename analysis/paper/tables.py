@@ -86,7 +86,9 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
         long = {name for name in block if text[name] and letters[name] > WRAPPED}
         kinds = ("r" if not text[name] else wrapped if name in long else "l" for name in block)
         lines += [r"\par\medskip\noindent"] * (number > 0) + [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule"]
-        body = zip(*([_breakable(cell) if name in long else cell for cell in cells[name]] for name in block), strict=True)
+        body = zip(
+            *([_breakable(cell) if name in long else cell for cell in cells[name]] for name in block), strict=True
+        )
         head, *rest = (" & ".join(row) + r" \\" for row in ([_header(name) for name in block], *body))
         lines += [head, r"\midrule", *rest, r"\bottomrule", r"\end{tabular}"]
     return "\n".join([*lines, "}", ""])

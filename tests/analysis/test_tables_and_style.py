@@ -38,14 +38,18 @@ def awkward():
             **{f"centered_recall_at_{number}": [0.5, -0.25], f"centered_recall_at_{number}_sd": [0.01, None]}
         )
     why = ["a sentence that is far too long for one line of any column " * 2, None]
-    return frame.assign(runs=[3, 1], why=why, where=["analysis.theory.gamma.a_function_of_a_long_name", "tests/a/b_c.py"])
+    return frame.assign(
+        runs=[3, 1], why=why, where=["analysis.theory.gamma.a_function_of_a_long_name", "tests/a/b_c.py"]
+    )
 
 
 def test_a_value_and_its_deviation_share_a_cell_and_one_seed_has_none():
     text = latex(awkward())
     assert r"$0.500 \pm 0.010$" in text and "$-0.250$ &" in text and "sd" not in text.replace("\\smallskip", "")
     assert "centered R@3" in text and r"ridge + $\gamma$ F" in text
-    assert r"theory.\allowbreak gamma.\allowbreak a\_\allowbreak function" in text, "a name in code stays, and can break"
+    assert r"theory.\allowbreak gamma.\allowbreak a\_\allowbreak function" in text, (
+        "a name in code stays, and can break"
+    )
 
 
 def test_no_table_is_wider_than_a_page_and_every_row_has_its_cells():
