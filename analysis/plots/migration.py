@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from analysis.experiments.migration import FULL, KINDS, STALE
-from analysis.plots.style import COLUMN, GREY, INK, RULE, ZERO, colour, ends, note, over_seeds, panels, rows
+from analysis.plots.style import COLUMN, GREY, INK, RULE, ZERO, colour, ends, over_seeds, panels, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,8 @@ def retained(runs: pd.DataFrame) -> Figure:
         ax.set_ylabel(name)
     for ax in axes[:, -1]:
         ends(ax)
-    note(axes[0, 0], "dotted: old encoder, own index", (1, 0), (-1, 3), xycoords="axes fraction")
+    said = ["everything re-embedded, by plain cosine", "the old encoder in its own index"]
+    figure.legend(axes[0, 0].lines[:2], said, loc="outside upper center", ncols=2)
     return figure
 
 
