@@ -12,10 +12,10 @@ source: str = "image"  # modality to translate from
 target: str = "text"  # modality to translate to
 seeds: int = 3  # splits and trainings, each with its own seed
 released_width: int = 64  # units of a hidden layer in the released network, 2048 in full
-released_steps: int = 40  # optimiser steps of the released training
-train_steps: int = 300  # optimiser steps of each training for the sampling curves
+released_steps: int = 25  # optimiser steps of the released training
+train_steps: int = 200  # optimiser steps of each training for the sampling curves
 width: int = 128  # units of a hidden layer in these
-items: int = 200  # items of the validation and of the test part that the sampling curves are measured on
+items: int = 100  # items of the validation and of the test part that the sampling curves are measured on
 
 # %%
 from modtrans_core.notebook import begin

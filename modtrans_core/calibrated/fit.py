@@ -81,7 +81,8 @@ def fit_goals(
     mean = _mean(parts).to(device)
     held = Held.of(parts, mean.float(), rng)
     landmarks = _landmarks(parts, config.landmarks, rng).to(device)
-    moment = gram(held.target * held.count.sqrt()[:, None]).double() if held.all else _moment(parts, mean.float())
+    rows = held.target * held.count.sqrt()[:, None] if held.all else None
+    moment = _moment(parts, mean.float()) if rows is None else gram(rows).double()
     bases = [Basis.at(landmarks[:0])]
     if len(landmarks):
         near = landmarks[:: -(-len(landmarks) // SPACED)]
@@ -118,7 +119,7 @@ def fit_goals(
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
     z, scored = held.target + mean.float(), scored + without
-    M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
+    M, N = _mixed(bases, maps, weights, stack.spectrum(moment, rows))
     M[-1] += mean.float()
     N[-1] += mean.float() * constant
     bank, corrections = _corrections(held, folds, normalize(ranked, dim=1), rng)
