@@ -9,7 +9,6 @@ moment of the others is mixed.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from modtrans_core.linear import principal

@@ -1,5 +1,6 @@
 """Which translator to choose: paired gains, verdicts on tables made by hand, and one comparison that runs."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -16,9 +17,11 @@ from analysis.experiments.presets import (
     duels,
     gains,
     item_scores,
-    presets,
+    ours,
     rankings,
     routes,
+    theirs,
+    together,
     verdicts,
 )
 from analysis.experiments.trial import SCORES, Trial
@@ -220,7 +223,13 @@ def trial():
 
 @pytest.fixture(scope="module")
 def compared(trial):
-    return presets(trial, ("constant mean", "identity", "ridge", "ridge towards tI", "kernel ridge"))
+    rivals = ("constant mean", "identity", "ridge", "ridge towards tI", "kernel ridge")
+    return together(ours(trial), theirs(trial, rivals))
+
+
+def test_a_rival_is_set_otherwise_where_that_is_said(trial, compared):
+    stiff = theirs(replace(trial, rows=[], answered={}), {"ridge": {"penalty": 1e4}}).scores
+    assert stiff["cosine"].item() < compared.scores.set_index("method").loc["ridge", "cosine"] - 0.01
 
 
 def gallery_of(trial):
