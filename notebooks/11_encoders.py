@@ -18,7 +18,7 @@ cifar10: str = ""  # CIFAR-10, its archive or folder
 encoders: str = "open_clip:ViT-B-32/openai, open_clip:ViT-B-32/openai"  # IMAGE, TEXT of these; ';' between pairs
 seeds: int = 3  # splits and trainings, each with its own seed
 items: int = 600  # items of a pair set, at most, evenly spaced; 0: all
-landmarks: int = 256  # radial basis functions of `calibrated`, at most
+landmarks: int = 512  # radial basis functions of `calibrated`, at most
 steps: int = 25  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%

@@ -17,7 +17,7 @@ seeds: int = 3  # splits and trainings, each with its own seed
 items: int = 600  # items of each of the two domains, at most, evenly spaced; 0: all
 equal: bool = True  # cut the larger training set to the size of the smaller, so that a loss is the domain's doing
 few: int = 100  # conditions, and other targets, of the test's domain whose means are known when recentring
-landmarks: int = 256  # radial basis functions of `calibrated`, at most
+landmarks: int = 512  # radial basis functions of `calibrated`, at most
 steps: int = 100  # optimiser steps of the poster's translator: short; it starts at the ridge map; 0: left out
 
 # %%

@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 out: str = "results/14_more_pairs"  # folder for figures, tables and metrics.json
 largest: int = 10_000  # training pairs, at most: 1,000, 3,000, 10,000 and so on are tried
-landmarks: int = 256  # radial basis functions of the calibrated map, at most
+landmarks: int = 512  # radial basis functions of the calibrated map, at most
 seeds: int = 3  # splits, each with its own seed
 
 # %%

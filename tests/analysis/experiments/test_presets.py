@@ -39,10 +39,10 @@ def told(points, rivals, margin=0.05, *, seeds=2):
     """Gains of some seeds. points, rivals: name -> (cosine, recall); margin: of all, or of (score, point, rival)."""
     rows = []
     scores = (*JUDGED, AT_RIDGE)
-    for seed, score, (point, ours), (rival, theirs) in product(range(seeds), scores, points.items(), rivals.items()):
+    for seed, score, (point, own), (rival, other) in product(range(seeds), scores, points.items(), rivals.items()):
         if score == AT_RIDGE and rival != "identity":
             continue
-        of_point, of_rival = (values[score != "cosine"] for values in (ours, theirs))
+        of_point, of_rival = (values[score != "cosine"] for values in (own, other))
         width = margin.get((score, point, rival), 0.05) if isinstance(margin, dict) else margin
         row = {"score": score, "point": point, "rival": rival, "of_point": of_point, "of_rival": of_rival}
         rows.append({**row, "gain": of_point - of_rival, "margin": width, "route": "image → text", "seed": seed})
