@@ -20,7 +20,15 @@ from modtrans_core import distributed
 from modtrans_core.calibrated import network, stack
 from modtrans_core.calibrated.held import Held, labels
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
-from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out, squared_distances
+from modtrans_core.calibrated.regression import (
+    LINEAR,
+    RADIAL,
+    Basis,
+    Regression,
+    kernel_ridge,
+    left_out,
+    squared_distances,
+)
 from modtrans_core.calibrated.residual import residual_root
 from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
@@ -89,11 +97,21 @@ def fit_goals(
         apart = squared_distances(near, near)
         apart = apart[apart > SAME]
         spacing = float(apart.median()) if len(apart) else 1.0
-        bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
+        every = held.all and len(landmarks) == len(held.c)  # condition is a landmark
+        landmarks = held.c if every else landmarks
+        bases += [(Basis.plain if every else Basis.at)(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
     said: list[Tensor] = []  # what each says of z where its fold is left out, less the mean of the others
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
+        if len(basis.landmarks) and not len(basis.root):
+            kernel = torch.exp(-squared_distances(held.c, held.c) / (2 * basis.bandwidth))
+            for penalty in penalties:
+                W, predicted = kernel_ridge(kernel, held.target, held.count, penalty, held.folds)
+                maps.append(Map(number, W))
+                said.append(predicted - held.others)
+            report(number + 1, PASSES)
+            continue
         x = basis.coordinates(held.c)
         regression = Regression(basis, facts.d)
         if held.all:
