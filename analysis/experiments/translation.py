@@ -42,7 +42,7 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
     `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs,
-    which the linear map beside it has not seen.
+    to which the linear map beside it has not been fitted; its penalty was chosen there, too.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def translation(trial: Trial, steps: int = 2000) -> Comparison:
     assert isinstance(poster, PosterTranslator)
     held_c, held_z = (rows.numpy() for rows in trial.validation.unit_pairs())
     (p, f, _), (held_p, held_f, _) = poster.parts(c), poster.parts(held_c)
-    held_ridge = trial.fit(preset("ridge"), unseen=True).translate(held_c)
+    ridge = preset("ridge", {"penalty": float(fitted["ridge"].penalty)})  # type: ignore[attr-defined]
+    held_ridge = trial.fit(ridge, unseen=True).translate(held_c)
     best, added = (
         best_gamma(held, held_f, held_z, group=trial.validation.group).gamma for held in (held_p, held_ridge)
     )

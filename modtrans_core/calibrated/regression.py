@@ -2,8 +2,8 @@
 
 A basis is linear, x(c) = c, or radial: x(c) = R^-1 phi(c), phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j and a
 bandwidth h, with R R^T the kernel matrix of the landmarks. The landmarks are training conditions. Ridge regression on
-x(c) is then kernel ridge regression where every condition is a landmark, and its Nystroem approximation (Williams and
-Seeger 2001) where there are more. The constant is not penalised.
+x(c) is then kernel ridge regression where every condition is a landmark (and is solved as that, by `kernel_ridge`), and
+its Nystroem approximation (Williams and Seeger 2001) where there are more. The constant is not penalised.
 """
 
 from __future__ import annotations

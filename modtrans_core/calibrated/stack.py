@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from modtrans_core.calibrated.held import Held
-from modtrans_core.linear import principal
+from modtrans_core.linear import few, principal
 
 KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
@@ -102,7 +102,7 @@ def spectrum(moment: Tensor, rows: Tensor | None = None) -> Tensor:
     ----------
     rows : (n, d) whose moment it is, where they are at hand; of few rows they are found sooner.
     """
-    if rows is not None and 2 * len(rows) < len(moment):
+    if rows is not None and few(*rows.shape):
         return principal(rows)[1].flip(1)
     return torch.linalg.eigh(moment.float())[1].flip(1)
 
