@@ -19,7 +19,7 @@ encoders: str = "open_clip:ViT-B-32/openai, open_clip:ViT-B-32/openai"  # IMAGE,
 seeds: int = 3  # splits and trainings, each with its own seed
 items: int = 600  # items of a pair set, at most, evenly spaced; 0: all
 landmarks: int = 512  # radial basis functions of `calibrated`, at most
-steps: int = 25  # optimiser steps of the poster's translator: short; it starts at the ridge map
+steps: int = 50  # optimiser steps of the poster's translator: short; it starts at the ridge map
 
 # %%
 from modtrans_core.notebook import begin
