@@ -247,7 +247,8 @@ def fit(
         if run:
             run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
-        warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
+        fitted = f"{translator.method} ({translator.facts})"  # one of another package may print all of its tensors
+        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator
 
 

@@ -166,9 +166,11 @@ def every_trial(
         parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
         results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
-    for result in results:
-        found.append(result)
-        report(len(found), len(jobs))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while")  # joblib's, of a process that it replaces
+        for result in results:
+            found.append(result)
+            report(len(found), len(jobs))
     return found
 
 

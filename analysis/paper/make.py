@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.experiments.captions import texts_of
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -20,6 +21,7 @@ from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
+from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
@@ -57,6 +59,8 @@ class Stage:
     seconds: float
     pairs: bool = False
     """whether it looks at the pair set"""
+    captions: bool = False
+    """whether it reads the captions of the pair set, too"""
     data: bool = False
     """whether it reads packages of npm and Debian"""
     alone: bool = False
@@ -82,6 +86,7 @@ def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
             name=entry["name"],
             seconds=float(entry["seconds"][profile]),
             pairs=entry.get("pairs", False),
+            captions=entry.get("captions", False),
             data=entry.get("data", False),
             alone=entry.get("alone", False),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
@@ -168,8 +173,14 @@ def make(
         where = {"data": str(data.resolve())}
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
     if pairs is not None:  # a bad pair set is refused before anything is made
-        named = dict(zip(("source", "target"), routes(PairedEmbeddings.load(pairs), source, target)[0], strict=True))
+        loaded = PairedEmbeddings.load(pairs)
+        named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
+        for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
+            try:
+                texts_of(Pairing(loaded, **named))
+            except ValueError as error:
+                raise ValueError(f"{pairs}: {error}, by {name}; the others run by --only") from None
     planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)
