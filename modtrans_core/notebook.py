@@ -16,8 +16,8 @@ from modtrans_core.checks import brief
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
-SHARES = ("confidence", "delta", "false_alarm", "risk", "share")
-"""parameters of any notebook that are strictly between 0 and 1"""
+SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
+"""parameters of any notebook that are strictly between 0 and this"""
 RANGES = {"alpha": (-1, 1), "gamma": (0, math.inf), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
 """the least and the largest value of other parameters of type float"""
 
@@ -67,7 +67,7 @@ def begin(names: Mapping[str, Any]) -> None:
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
-    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range.
+    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range, and one modality twice.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
     at least 0, and so is a seed.
@@ -92,6 +92,8 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
             raise WrongParameter(f"{name}: {brief(value)}, a parameter of type {kinds[name]} is needed")
         if needed := _out_of_range(name, kinds[name], value, helps.get(name, "")):
             raise WrongParameter(f"{name}: {brief(value)}, {needed} is needed")
+    if "target" in values and values["target"] == values.get("source"):
+        raise WrongParameter(f"target: {brief(values['target'])}, another modality than the source is needed")
 
 
 def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
@@ -102,6 +104,6 @@ def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
     if kind != "float":
         return ""
     if name in SHARES:
-        return "" if 0 < value < 1 else "a number strictly between 0 and 1"
+        return "" if 0 < value < SHARES[name] else f"a number strictly between 0 and {SHARES[name]}"
     low, high = RANGES.get(name, (-math.inf, math.inf))
     return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low} to {high}"

@@ -12,7 +12,7 @@ import numpy as np
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.store.contents import Contents
 from modtrans_core.store.described import metadata_text
-from modtrans_core.store.files import disk_errors, replacing
+from modtrans_core.store.files import disk_errors, refuse_not_text, replacing
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.vectors import refuse_bad_rows
 
@@ -23,6 +23,7 @@ def write(path: Path, contents: Contents, dtype: str = "float32") -> None:
     """Write a `.npz` or `.safetensors` file; see `modtrans_core.pairs.PairedEmbeddings.save`."""
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
+    refuse_not_text(path)
     arrays = {name: _as_type(name, array, dtype, contents.counts.get(name)) for name, array in contents.arrays.items()}
     arrays |= {f"{name}_count": count for name, count in contents.counts.items()}
     arrays |= _beside(contents.group, contents.own_split, contents.label)
