@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -28,7 +29,7 @@ from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.protocol import Facts, Method, Ranks, Translator
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
-from modtrans_core.settings import changed, from_dict
+from modtrans_core.settings import changed, from_dict, paths
 from modtrans_core.store.locks import holding
 from modtrans_core.vectors import present, several
 
@@ -145,6 +146,14 @@ def preset(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     return changed(known[name], settings or {})
 
 
+def named(config: Any) -> tuple[str, Method]:
+    """The method whose config this is, and its name."""
+    name = next((name for name, one in loadable() if type(config) is one.config), None)
+    if name is None:
+        raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    return name, method(name)
+
+
 def fit(
     pairs: PairedEmbeddings,
     source: str = "image",
@@ -207,12 +216,9 @@ def fit(
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
     config = changed(_preset(preset) if config is None else config, settings or {})
-    name = next((name for name, one in loadable() if type(config) is one.config), None)
-    if name is None:
-        raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    name, chosen = named(config)
     refuse_unless(source != target, "target", target, "another modality than the source")
     place = device_of(device)
-    chosen = method(name)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
     facts = Facts.of(pairs, source, target)
@@ -265,6 +271,10 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     with naming(where):
         found = method(described["method"])
         config: Any = from_dict(found.config, described["config"])
+        missing = [name for name in paths(asdict(config)) if name not in paths(described["config"])]
+        refuse_unless(
+            not missing, "config", f"without {', '.join(missing)}", "every setting that the run was made with"
+        )
     if not (Path(folder) / runs.MODEL).exists():
         raise ValueError(
             f"{folder}: not finished; go on with resume=True, or the same modtrans train command with --resume"

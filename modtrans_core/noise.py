@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core.checks import refuse_unless
+
 BITS = 512
 """comparisons of two coordinates that a row is told apart by, at least"""
 _WEYL = 0x9E3779B97F4A7C15 - 2**64  # the odd integer next to 2^64 over the golden ratio, as int64
@@ -54,6 +56,8 @@ def normal(key: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
     >>> torch.equal(normal(key, (2, 5))[1:], normal(key[1:], (2, 5)))
     True
     """
+    ok = isinstance(seed, int | np.integer) and -(2**63) <= seed < 2**63
+    refuse_unless(ok, "seed", seed, "an integer of 64 bits")
     size = math.prod(shape)
     counter = torch.arange(1, (size + 1) // 2 + 1, device=key.device)
     start = _mixed(key ^ _mixed(torch.full_like(key, seed)))

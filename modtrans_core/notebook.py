@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -14,6 +16,10 @@ from modtrans_core.checks import brief
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
+"""parameters of any notebook that are strictly between 0 and this"""
+RANGES = {"alpha": (-1, 1), "gamma": (0, math.inf), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
+"""the least and the largest value of other parameters of type float"""
 
 
 class WrongParameter(ValueError):
@@ -33,7 +39,7 @@ def begin(names: Mapping[str, Any]) -> None:
     Raises
     ------
     WrongParameter
-        A parameter that the notebook does not have, or of another type.
+        A parameter that the notebook does not have, of another type or out of range.
     ImportError
         `analysis` is another package than this project's, such as a folder of that name beside the notebook.
 
@@ -44,9 +50,11 @@ def begin(names: Mapping[str, Any]) -> None:
     modtrans_core.notebook.WrongParameter: draws: None, a parameter of type int is needed
     """
     kinds = {name: kind.__name__ for name, kind in names["__annotations__"].items()}
-    given = [ast.parse(cell) for cell in names.get("In", ()) if cell.startswith(INJECTED)]
-    stored = [node.id for cell in given for node in ast.walk(cell) if isinstance(node, ast.Name)]
-    refuse_wrong(kinds, {name: names.get(name) for name in [*stored, *kinds]})
+    cells = names.get("In", ())
+    given = [node for cell in cells if cell.startswith(INJECTED) for node in ast.walk(ast.parse(cell))]
+    stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(cells), re.M))
+    refuse_wrong(kinds, {name: names.get(name) for name in [*stored, *kinds]}, helps)
     try:
         ours = find_spec("analysis.paper") is not None
     except ImportError:
@@ -58,13 +66,22 @@ def begin(names: Mapping[str, Any]) -> None:
     warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, by whatever imports it
 
 
-def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Refuse a parameter that is not among `kinds`, name -> type, or of another type; an int is a float, too.
+def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
+    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range; one modality twice.
+
+    An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
+    at least 0, and so is a seed.
 
     Raises
     ------
     WrongParameter
         The message names the parameter, its value and what is needed.
+
+    Examples
+    --------
+    >>> refuse_wrong({"items": "int"}, {"items": -1}, {"items": "items used at most; 0: all"})
+    Traceback (most recent call last):
+    modtrans_core.notebook.WrongParameter: items: -1, a number of 64 bits and at least 0 is needed
     """
     for name, value in values.items():
         if name not in kinds:
@@ -73,3 +90,20 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any]) -> None:
             raise WrongParameter(f"{name}: states no type, one of {', '.join(KINDS)} is needed")
         if not isinstance(value, KINDS[kinds[name]]) or (isinstance(value, bool) and kinds[name] != "bool"):
             raise WrongParameter(f"{name}: {brief(value)}, a parameter of type {kinds[name]} is needed")
+        if needed := _out_of_range(name, kinds[name], value, helps.get(name, "")):
+            raise WrongParameter(f"{name}: {brief(value)}, {needed} is needed")
+    if "target" in values and values["target"] == values.get("source"):
+        raise WrongParameter(f"target: {brief(values['target'])}, another modality than the source is needed")
+
+
+def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
+    """What is needed in place of a number that is out of its range, nothing of any other."""
+    if kind == "int":
+        least = 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
+        return "" if least <= value < 2**63 else f"a number of 64 bits and at least {least}"
+    if kind != "float":
+        return ""
+    if name in SHARES:
+        return "" if 0 < value < SHARES[name] else f"a number strictly between 0 and {SHARES[name]}"
+    low, high = RANGES.get(name, (-math.inf, math.inf))
+    return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low} to {high}"

@@ -224,13 +224,24 @@ class PairedEmbeddings:
 
         Parameters
         ----------
-        items : indices (q,), with repetition if wanted.
+        items : indices (q,), with repetition if wanted, a mask (n,) or a slice.
+
+        Raises
+        ------
+        ValueError
+            No item at all, one that is not there, a mask of another length.
 
         Examples
         --------
         >>> PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).take(np.array([2, 0])).key.tolist()
         ['c', 'a']
         """
+        n, which = len(self), np.arange(len(self))[items] if isinstance(items, slice) else np.asarray(items)
+        mask = which.dtype == bool and which.shape == (n,)
+        inside = which.dtype.kind in "iu" and which.ndim == 1 and which.size > 0
+        ok = which.any() if mask else inside and -n <= which.min() and which.max() < n
+        refuse_unless(bool(ok), "items", items, f"at least one of 0 to {n - 1}, or a mask of {n},")
+        items = which
         given = {name: getattr(self, name) for name in ("group", "key", "own_split", "label")}
         return replace(
             self,
@@ -247,6 +258,7 @@ class PairedEmbeddings:
         >>> len(PairedEmbeddings({"image": np.eye(9)}).at_most(4))
         4
         """
+        refuse_unless(items >= 1, "items", items, "at least 1")
         return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(

@@ -21,6 +21,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.seen import Seen
 from modtrans_core.store.contents import as_array, differing
 from modtrans_core.store.described import checked
+from modtrans_core.store.headers import refuse_too_large
 from modtrans_core.vectors import ROWS
 
 Vectors = TypeVar("Vectors", np.ndarray, Tensor)
@@ -271,18 +272,22 @@ def _unit(
         refuse_unless(given.dtype.kind in "fiu", name, str(given.dtype), "an array of real numbers")
         with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
             given = torch.from_numpy(np.require(given, np.float32, ["C", "W"]))
-    refuse_unless(not given.is_complex(), name, str(given.dtype), "a tensor of real numbers")
-    refuse_unless(given.layout == torch.strided, name, str(given.layout), "a tensor that is not sparse")
+    real = not (given.is_complex() or given.is_quantized or given.dtype == torch.bool)
+    refuse_unless(real, name, str(given.dtype), "a tensor of real numbers")
+    dense = given.layout == torch.strided and not given.is_nested
+    refuse_unless(dense, name, str(given.layout), "a tensor that is not sparse and not nested")
+    refuse_unless(given.device.type != "meta" or device.type == "meta", name, "meta", "a device that holds numbers")
     rows = given.to(device, torch.float32)
     if rows.ndim != 2 or rows.shape[1] != dimension:
         raise ValueError(f"{name}: shape {tuple(rows.shape)}, (n, {dimension}) is needed ({modality} vectors)")
     _, exponent = torch.frexp(torch.linalg.vector_norm(rows.detach(), math.inf, dim=1, keepdim=True))
     rows = torch.ldexp(rows, -exponent.clamp(-126, 126))  # a power of two is exact, and squares are in float32's range
     length = rows.norm(dim=1, keepdim=True)
-    bad = ~(length.isfinite() & (length > 0)).flatten()
+    bad = ~(length.isfinite() & (length > 0) & (exponent > -122)).flatten()  # below, float32 has too few digits
     if bad.any():
         raise ValueError(
-            f"{name}: zero, NaN or infinite in row {first + int(bad.nonzero()[0])}; finite non-zero vectors are needed"
+            f"{name}: zero, NaN, infinite or shorter than 1e-36 in row {first + int(bad.nonzero()[0])}; finite non-zero"
+            " vectors are needed"
         )
     return rows / length
 
@@ -296,6 +301,12 @@ def as_asked(work: Work) -> Work:
             return work(self, c, *rest, **settings)
 
     return cast(Work, worked)
+
+
+def refuse_samples(samples: int, rows: int, d: int) -> None:
+    """Refuse a number of draws (rows, samples, d) that is none, or that no memory holds."""
+    refuse_unless(isinstance(samples, int | np.integer) and samples >= 1, "samples", samples, "an integer >= 1")
+    refuse_too_large("samples", (4 * rows + 24) * int(samples) * d)  # all of them, and what one row's are made of
 
 
 def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) -> Tensor:

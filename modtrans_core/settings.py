@@ -51,7 +51,7 @@ def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:
         for part in path:
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
-            raise ValueError(f"set: {name!r} is not a setting; settings are {', '.join(_paths(asdict(config)))}")  # type: ignore[call-overload]
+            raise ValueError(f"set: {name!r} is not a setting; settings are {', '.join(paths(asdict(config)))}")  # type: ignore[call-overload]
         place[last] = value
     return from_dict(type(config), values)
 
@@ -76,9 +76,9 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _paths(value, f"{prefix}{name}.")
+            yield from paths(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

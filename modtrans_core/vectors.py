@@ -113,7 +113,7 @@ def mean_of_unit(targets: np.ndarray, counts: np.ndarray | None = None) -> np.nd
 
 
 def refuse_bad_rows(name: str, x: np.ndarray, counts: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
-    """Refuse NaN, infinity and zero vectors.
+    """Refuse NaN, infinity, zero vectors, and those so short that their type has too few digits for them.
 
     Parameters
     ----------
@@ -127,12 +127,13 @@ def refuse_bad_rows(name: str, x: np.ndarray, counts: np.ndarray | None = None, 
         The message names the first bad row and says how many there are.
     """
     length = norms(x)
-    bad = ~(np.isfinite(length) & (length > 0))
+    bad = ~(np.isfinite(length) & (length >= 16 * np.finfo(x.dtype).smallest_normal))  # below, digits are lost
     if counts is not None:
         bad &= present(x.shape[1], counts)
     if bad.any():
         first = np.argwhere(bad)[0]
-        what = "a zero vector" if np.all(x[tuple(first)] == 0) else "NaN or infinity"
+        what = f"a vector too short for {x.dtype}" if np.isfinite(length[tuple(first)]) else "NaN or infinity"
+        what = "a zero vector" if np.all(x[tuple(first)] == 0) else what
         row = first[0] if rows is None else rows[first[0]]
         raise ValueError(
             f"{name}: {what} in row {row} ({bad.sum()} bad of {bad.size}); finite non-zero vectors are needed"

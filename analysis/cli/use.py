@@ -67,10 +67,10 @@ class Caption:
         references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
         if not references:
             return
-        seen = familiar(translator, self.pairs) & captions.keys()
+        seen = familiar(translator, self.pairs) & {key for key, _ in captions}
         if seen:
             say(f"scored without {len(seen)} of them, which the run was fitted to")
-        found = scores({key: text for key, text in captions.items() if key not in seen}, references)
+        found = scores([one for one in captions if one[0] not in seen], references)
         shown = {name: f"{value:.4f}" if isinstance(value, float) else value for name, value in found.items()}
         print(json.dumps(found) if self.json else "\n".join(f"{name:8} {value}" for name, value in shown.items()))
 

@@ -26,10 +26,11 @@ def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
 
 
 def check(notebook: str | Path, values: Mapping[str, Any]) -> None:
-    """Refuse a parameter that the notebook does not have, or of another type than it states."""
-    kinds = {name: one["inferred_type_name"] for name, one in parameters(notebook).items()}
+    """Refuse a parameter that the notebook does not have, of another type than it states or out of range."""
+    known = parameters(notebook)
+    kinds, helps = ({name: one[of] for name, one in known.items()} for of in ("inferred_type_name", "help"))
     try:
-        refuse_wrong(kinds, values)
+        refuse_wrong(kinds, values, helps)
     except WrongParameter as error:
         raise WrongParameter(f"{Path(notebook).stem}: {error}") from None
 

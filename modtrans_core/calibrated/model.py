@@ -25,7 +25,18 @@ from modtrans_core.calibrated.network import WIDTH, Network
 from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
 from modtrans_core.checks import refuse_unless
 from modtrans_core.noise import keys, normal
-from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like, restored, targets
+from modtrans_core.protocol import (
+    Facts,
+    Stored,
+    Vectors,
+    as_asked,
+    conditions,
+    in_pieces,
+    like,
+    refuse_samples,
+    restored,
+    targets,
+)
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
 
@@ -185,7 +196,7 @@ class CalibratedTranslator(Stored):
         samples : draws of each, at least 1.
         seed : another one gives other draws.
         """
-        refuse_unless(samples >= 1, "samples", samples, "at least 1")
+        refuse_samples(samples, len(c), self.facts.d)
 
         def drawn(part: Tensor) -> Tensor:
             return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))

@@ -16,7 +16,18 @@ from modtrans_core.noise import keys, normal
 from modtrans_core.poster import diffusion
 from modtrans_core.poster.config import PosterConfig
 from modtrans_core.poster.denoiser import Denoiser
-from modtrans_core.protocol import Facts, Parts, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
+from modtrans_core.protocol import (
+    Facts,
+    Parts,
+    Stored,
+    Vectors,
+    as_asked,
+    conditions,
+    in_pieces,
+    like,
+    refuse_samples,
+    restored,
+)
 from modtrans_core.train import bfloat16
 
 
@@ -147,7 +158,7 @@ class PosterTranslator(Stored, nn.Module):
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
         """Translations (n, samples, d), each from noise of its own; see `parts`."""
-        refuse_unless(samples >= 1, "samples", samples, "at least 1")
+        refuse_samples(samples, len(c), self.facts.d)
         rows = conditions(c, self.facts, self.device)
         directions = self._directions(rows, samples, steps, guidance, seed)
         return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)

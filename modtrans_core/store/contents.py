@@ -75,9 +75,9 @@ class Contents(NamedTuple):
             arrays=arrays,
             counts=counts,
             key=None if self.key is None else _key(self.key, n),
-            group=None if self.group is None else _group(np.asarray(self.group), n),
-            own_split=None if self.own_split is None else _own_split(np.asarray(self.own_split), n),
-            label=None if self.label is None else _label(np.asarray(self.label), n, self.metadata.get(CLASSES)),
+            group=None if self.group is None else _group(as_array("group", self.group), n),
+            own_split=None if self.own_split is None else _own_split(as_array("own_split", self.own_split), n),
+            label=None if self.label is None else _label(as_array("label", self.label), n, self.metadata.get(CLASSES)),
         )
 
 
@@ -151,7 +151,7 @@ def _vectors(name: str, array: Any, n: int) -> Any:
 
 
 def _key(given: Any, n: int) -> np.ndarray:
-    key = np.asarray(given)
+    key = as_array("key", given)
     if key.shape != (n,):
         raise ValueError(f"key: shape {key.shape}, ({n},) is needed")
     if key.dtype == object:
@@ -166,7 +166,7 @@ def _key(given: Any, n: int) -> np.ndarray:
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
     n, m = shape
-    counts = np.full(n, m) if given is None else np.asarray(given)
+    counts = np.full(n, m) if given is None else as_array(f"{name}_count", given)
     if counts.shape != (n,) or counts.dtype.kind not in "iu" or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"{name}_count: integers from 1 to {m} of shape ({n},) are needed")
     return counts.astype(np.int64)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modtrans_core.checks import brief
+from modtrans_core.checks import brief, in_one_line
 
 Kind = str | Mapping[str, Any]
 
@@ -86,6 +86,16 @@ def parsed(where: str | Path, text: str | bytes) -> Any:
         raise ValueError(f"{where}: not valid JSON (nested too deep)") from None
     except ValueError as error:  # UnicodeDecodeError and integers of 5,000 digits are ValueErrors too
         raise ValueError(f"{where}: not valid JSON ({error})") from None
+
+
+def metadata_text(given: Mapping[str, Any]) -> str:
+    """The metadata of a pair set as its file holds it; what `metadata` would not read is a ValueError."""
+    try:
+        text = json.dumps(given, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"metadata: {in_one_line(error)}, JSON values are needed") from None
+    metadata(text)
+    return text
 
 
 def metadata(text: Any) -> dict[str, Any]:

@@ -200,8 +200,17 @@ def _names(folder: Path) -> set[str]:
     }
 
 
+def refuse_not_text(path: Path) -> None:
+    """Refuse a name that is no text in UTF-8: safetensors writes such a file and cannot read it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: a name in UTF-8 is needed") from None
+
+
 def refuse_links(folder: Path) -> None:
     """Refuse a folder to write into, or to go on in, that has links in it: what is written could land elsewhere."""
+    refuse_not_text(folder)
     found = (Path(place) / name for place, below, files in os.walk(folder) for name in [*below, *files])
     if link := next((entry for entry in found if entry.is_symlink()), None):
         raise ValueError(f"{link}: a link, and nothing is written through links; remove it")

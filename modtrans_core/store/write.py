@@ -11,7 +11,8 @@ import numpy as np
 
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.store.contents import Contents
-from modtrans_core.store.files import disk_errors, replacing
+from modtrans_core.store.described import metadata_text
+from modtrans_core.store.files import disk_errors, refuse_not_text, replacing
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.vectors import refuse_bad_rows
 
@@ -22,10 +23,11 @@ def write(path: Path, contents: Contents, dtype: str = "float32") -> None:
     """Write a `.npz` or `.safetensors` file; see `modtrans_core.pairs.PairedEmbeddings.save`."""
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
+    refuse_not_text(path)
     arrays = {name: _as_type(name, array, dtype, contents.counts.get(name)) for name, array in contents.arrays.items()}
     arrays |= {f"{name}_count": count for name, count in contents.counts.items()}
     arrays |= _beside(contents.group, contents.own_split, contents.label)
-    metadata = json.dumps(contents.metadata, sort_keys=True)
+    metadata = metadata_text(contents.metadata)
     if path.suffix == ".npz":
         arrays |= {} if contents.key is None else {"key": np.asarray(contents.key, dtype=np.str_)}
         with replacing(path) as temporary:
@@ -47,7 +49,7 @@ def write_beside(
 ) -> None:
     """Write what a pair set holds besides vectors as a `.safetensors` file of its own."""
     with replacing(path) as temporary:
-        _save(path, temporary, _beside(group, own_split, label), {"metadata": json.dumps(metadata, sort_keys=True)})
+        _save(path, temporary, _beside(group, own_split, label), {"metadata": metadata_text(metadata)})
 
 
 def _beside(group: np.ndarray | None, own_split: np.ndarray | None, label: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -6,8 +6,20 @@ import pytest
 
 from modtrans_core.notebook import begin
 
-KINDS = {"__annotations__": {"draws": int, "rate": float, "out": str, "all": bool}}
-NAMES = {**KINDS, "draws": 3, "rate": 2, "out": "", "all": True, "In": ["", "draws: int = 3"]}
+TYPES = {"draws": int, "rate": float, "out": str, "all": bool, "items": int, "seed": int, "confidence": float}
+TYPES |= {"delta": float, "alpha": float, "gamma": float, "source": str, "target": str}
+CELL = "draws: int = 3  # of each\nitems: int = 9  # at most; 0: all\nseed: int = 0  # of the draws"
+NAMES = {
+    "__annotations__": TYPES,
+    "draws": 3,
+    "rate": -2,
+    "out": "",
+    "all": True,
+    "items": 0,
+    "seed": 0,
+    "In": ["", CELL],
+}
+NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": "image", "target": "text"}
 
 
 @pytest.mark.parametrize(
@@ -17,7 +29,20 @@ NAMES = {**KINDS, "draws": 3, "rate": 2, "out": "", "all": True, "In": ["", "dra
         ({"draws": "2000"}, "^draws: '2000', a parameter of type int"),
         ({"draws": True}, "^draws: True, a parameter of type int"),
         ({"all": "False"}, "^all: 'False', a parameter of type bool"),
-        ({"In": ["", "# Parameters\ndrawz = 2000\n"]}, "^parameter: 'drawz', one of draws, rate, out, all is needed"),
+        ({"In": ["", "# Parameters\ndrawz = 2000\n"]}, "^parameter: 'drawz', one of draws, rate, out, all, items"),
+        ({"draws": 0}, "^draws: 0, a number of 64 bits and at least 1 is needed"),
+        ({"draws": 2**63}, "^draws: 9223372036854775808, a number of 64 bits"),
+        ({"items": -1}, "^items: -1, a number of 64 bits and at least 0 is needed"),
+        ({"seed": -1}, "^seed: -1, a number of 64 bits and at least 0"),
+        ({"confidence": 1.0}, "^confidence: 1.0, a number strictly between 0 and 1 is needed"),
+        ({"delta": 0.5}, "^delta: 0.5, a number strictly between 0 and 0.5 is needed"),
+        ({"alpha": 1.5}, "^alpha: 1.5, a finite number from -1 to 1 is needed"),
+        ({"gamma": -0.1}, "^gamma: -0.1, a finite number from 0 to inf is needed"),
+        (
+            {"rate": float("nan"), "In": ["", CELL, "# Parameters\nrate = float('nan')\n"]},
+            "^rate: nan, a finite number",
+        ),
+        ({"source": "text"}, "^target: 'text', another modality than the source is needed"),
     ],
 )
 def test_parameters(changed, message):

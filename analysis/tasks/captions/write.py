@@ -22,8 +22,9 @@ def caption_items(
     width: int = 5,
     length: float | None = None,
     limit: int | None = None,
-) -> dict[str, str]:
-    """The caption of each item's translation, by its key, or by its row where the set has no keys.
+) -> list[tuple[str, str]]:
+    """Key and caption of each item's translation. The key is its row where the set has none; captions that differ can
+    share one.
 
     Parameters
     ----------
@@ -31,15 +32,15 @@ def caption_items(
     width, length : see `Decoder.caption`.
     """
     keys, zhat = translated(translator, pairs, decoder.dimension, limit)
-    return dict(zip(keys, decoder.caption(zhat, width=width, length=length), strict=True))
+    return list(dict.fromkeys(zip(keys, decoder.caption(zhat, width=width, length=length), strict=True)))
 
 
-def write_captions(path: str | Path, captions: Mapping[str, str]) -> None:
+def write_captions(path: str | Path, captions: Sequence[tuple[str, str]]) -> None:
     """Write a table with the columns key and caption, whole or not at all."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["key", "caption"])
-        lines.writerows(captions.items())
+        lines.writerows(captions)
 
 
 def read_references(path: str | Path) -> dict[str, list[str]]:
@@ -65,7 +66,7 @@ def read_references(path: str | Path) -> dict[str, list[str]]:
     return {key: several for key, several in together.items() if several}
 
 
-def scores(captions: Mapping[str, str], references: Mapping[str, list[str]]) -> dict[str, float | str | int]:
+def scores(captions: Sequence[tuple[str, str]], references: Mapping[str, list[str]]) -> dict[str, float | str | int]:
     """The metrics of the items that have references, and their number, `items`.
 
     METEOR is among them where Java is there.
@@ -75,8 +76,8 @@ def scores(captions: Mapping[str, str], references: Mapping[str, list[str]]) -> 
     ValueError
         No item has one.
     """
-    both = [key for key in captions if key in references]
+    both = [(text, references[key]) for key, text in captions if key in references]
     if not both:
         raise ValueError("references: of none of the captions, of items that the run was not fitted to, are there")
-    said, true = [captions[key] for key in both], [references[key] for key in both]
+    said, true = map(list, zip(*both, strict=True))
     return {"items": len(both), **score_captions(said, true, meteor=has_java())}

@@ -93,7 +93,7 @@ def test_references_are_read_from_pair_sets_and_json(folder, tmp_path):
     with pytest.raises(ValueError, match="maps each key to a list of captions"):
         read_references(tmp_path / "bad.json")
     with pytest.raises(ValueError, match="references: of none of the captions"):
-        scores({"a": "x"}, {"b": ["x"]})
+        scores([("a", "x")], {"b": ["x"]})
 
 
 def test_captions_that_are_rows_of_one_name_are_references_of_one_item(tmp_path):
