@@ -29,7 +29,7 @@ from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
 
 SCHEMA, FILE = 3, "bench.json"
-COUNTED = 32
+COUNTED = 8
 """rows over which operations are counted; their number is proportional to the rows"""
 COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
 """the training at the size of COCO 2014's captions, which only a GPU is given"""
@@ -80,7 +80,7 @@ PROFILES: dict[str, Settings] = {
     ),
     "smoke": Settings(
         d=256, train=2_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=1,
-        timed_steps=1, budget=2.0, at_least=0.05, patience=2.0,
+        timed_steps=1, budget=1.0, at_least=0.05, patience=2.0,
     ),
     "default": Settings(),
     "full": Settings(
