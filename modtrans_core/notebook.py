@@ -67,7 +67,7 @@ def begin(names: Mapping[str, Any]) -> None:
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
-    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range, and one modality twice.
+    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range; one modality twice.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
     at least 0, and so is a seed.

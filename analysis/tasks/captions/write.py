@@ -23,7 +23,7 @@ def caption_items(
     length: float | None = None,
     limit: int | None = None,
 ) -> list[tuple[str, str]]:
-    """Key and caption of each item's translation, the key its row where the set has none; captions that differ can share one.
+    """Key and caption of each item's translation; captions that differ can share a key, which is the row without keys.
 
     Parameters
     ----------
