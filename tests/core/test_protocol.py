@@ -113,7 +113,7 @@ def test_pairs_of_the_same_encoder_are_taken_wherever_its_file_lies(here, traine
 def test_bad_conditions_are_refused(c, change, words):
     for given in (change(c).astype(np.float32), torch.from_numpy(change(c).astype(np.float64))):
         with pytest.raises(ValueError, match=words) as caught:
-            conditions(given(), facts(), CPU)
+            conditions(given, facts(), CPU)
         assert "\n" not in str(caught.value)
 
 
@@ -135,7 +135,7 @@ def test_conditions_become_unit_vectors_and_are_left_alone(c):
         7 * c,
         c.astype(">f4"),
     ):
-        found = conditions(given(), facts(), CPU)
+        found = conditions(given, facts(), CPU)
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected)
     torch.testing.assert_close(conditions(c[::-1], facts(), CPU), expected.flip(0))
