@@ -385,3 +385,13 @@ def test_a_run_in_a_folder_whose_name_is_no_text_is_refused(tmp_path):
     translator = fit(make_pairs(40))
     with pytest.raises(ValueError, match="a name in UTF-8 is needed"):
         translator.save(tmp_path / "\udcff")
+
+
+def test_a_run_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    translator = fit(make_pairs(40))
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="link: a link, and nothing is written through links"):
+            translator.save(tmp_path / "link", overwrite)
+    assert not list((tmp_path / "mine").iterdir())
