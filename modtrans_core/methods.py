@@ -146,6 +146,14 @@ def preset(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     return changed(known[name], settings or {})
 
 
+def named(config: Any) -> tuple[str, Method]:
+    """The method whose config this is, and its name."""
+    name = next((name for name, one in loadable() if type(config) is one.config), None)
+    if name is None:
+        raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    return name, method(name)
+
+
 def fit(
     pairs: PairedEmbeddings,
     source: str = "image",
@@ -208,12 +216,9 @@ def fit(
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
     config = changed(_preset(preset) if config is None else config, settings or {})
-    name = next((name for name, one in loadable() if type(config) is one.config), None)
-    if name is None:
-        raise ValueError(f"config: {type(config).__name__}, that of a method among {', '.join(names())} is needed")
+    name, chosen = named(config)
     refuse_unless(source != target, "target", target, "another modality than the source")
     place = device_of(device)
-    chosen = method(name)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
     facts = Facts.of(pairs, source, target)
@@ -243,7 +248,8 @@ def fit(
         if run:
             run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
-        warnings.warn(f"{translator}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
+        fitted = f"{translator.method} ({translator.facts})"  # one of another package may print all of its tensors
+        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
     return translator
 
 

@@ -496,6 +496,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="checks at a time")
     options = parser.parse_args()
     chosen = [one for one in MUTANTS if not options.words or any(word in str(one) for word in options.words)]
+    if not chosen:
+        parser.error(f"no mutant has {' or '.join(options.words)} in it")
     pairs = [(mutant, name) for mutant in chosen for name in mutant.checks]
     with ThreadPoolExecutor(options.jobs) as pool:
         sound = sorted({name for _, name in pairs})

@@ -236,3 +236,5 @@ def test_a_notebook_can_say_how_far_it_is(tmp_path):
     assert notebooks.progress(out) == (0.0, "")
     notebooks.report(notebooks.scratch_folder(out), 3, 4, "training")
     assert notebooks.progress(out) == (0.75, "training")
+    notebooks.write_metrics(notebooks.scratch_folder(out), {})
+    assert [file.name for file in notebooks.scratch_folder(out).iterdir()] == ["metrics.json"]

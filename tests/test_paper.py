@@ -160,26 +160,33 @@ def test_if_one_notebook_fails_the_others_end(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "run", run)
     two = [stage for stage in paper.stages("smoke") if stage.name in ("01_alignment_law", "02_projection_residual")]
     with pytest.raises(RuntimeError, match="01 failed"):
-        paper._run(two, tmp_path, "", {stage.name: "" for stage in two})
+        paper._run([], lambda display: (Path(), two), tmp_path, {stage.name: "" for stage in two})
     assert ended.is_set() or os.cpu_count() == 1
 
 
-def test_a_notebook_that_shows_what_another_measured_follows_it(tmp_path, monkeypatch):
-    ended = []
+def test_what_looks_at_no_pairs_runs_beside_the_embedding_and_the_longest_begin(tmp_path, monkeypatch):
+    begun, embedding = [], threading.Event()
 
     def run(notebook, results, parameters, kernels):
         assert kernels.environment["LOKY_MAX_CPU_COUNT"] == kernels.environment["OMP_NUM_THREADS"]
-        if notebook.stem == "07_presets":
-            time.sleep(0.2)
+        begun.append((notebook.stem, parameters.get("pairs"), embedding.is_set()))
+        time.sleep(0.2)
         results.mkdir(parents=True)
         (results / "metrics.json").write_text("{}")
-        ended.append(notebook.stem)
+
+    def embedded(display):
+        time.sleep(0.1)
+        embedding.set()
+        return tmp_path / "pairs.npz", looking
 
     monkeypatch.setattr(notebooks, "run", run)
-    both = [stage for stage in paper.stages("smoke") if stage.name in ("04_translation", "07_presets")]
-    paper._run(both, tmp_path / "both", "", {stage.name: "" for stage in both})
-    paper._run(both[:1], tmp_path / "one", "", {stage.name: "" for stage in both})
-    assert ended == ["07_presets", "04_translation", "04_translation"]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    two = ("05_limits_certificates", "07_presets"), ("01_alignment_law", "14_more_pairs")
+    looking, first = ([one for one in paper.stages("default") if one.name in names] for names in two)
+    paper._run(first, embedded, tmp_path / "out", {one.name: "" for one in [*looking, *first]})
+    pairs = str(tmp_path / "pairs.npz")
+    assert begun[:2] == [("14_more_pairs", None, False), ("07_presets", pairs, True)]
+    assert sorted(begun[2:]) == [("01_alignment_law", None, True), ("05_limits_certificates", pairs, True)]
 
 
 def test_figures_made_twice_are_the_same_bytes(made, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pymupdf
+import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import make as paper
@@ -27,3 +28,14 @@ def test_the_second_paper_is_made_without_packages_and_names_what_is_left_out(tm
     assert f"gallery of {numbers['16_retrieval']['gallery']:.0f}" in text
     left_out = numbers["15_poster_tables"]["left_out"]
     assert len(left_out) > 3 and all(name in text for name in left_out)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"captions": {"0": ["a", "b"]}}], ids=["none", "of one item"])
+def test_pairs_without_the_captions_that_a_notebook_reads_are_refused_before_any_runs(tmp_path, metadata):
+    vectors = np.eye(80)
+    pairs = PairedEmbeddings({"image": vectors, "text": vectors}, key=np.arange(80).astype(str), metadata=metadata)
+    pairs.save(tmp_path / "pairs.npz")
+    options = {"profile": "smoke", "pairs": tmp_path / "pairs.npz", "paper": "poster-tables"}
+    with pytest.raises(ValueError, match=r"pairs.npz: captions: .* by 17_downstream; the others run by --only"):
+        paper.make(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()

@@ -79,7 +79,7 @@ PROFILES: dict[str, Settings] = {
         steps=2, timed_steps=1, budget=0.3, at_least=0.01, patience=1.0,
     ),
     "smoke": Settings(
-        d=256, train=2_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=2,
+        d=256, train=2_000, small=1_000, validation=300, test=100, batch=32, translated=128, many=1_024, rounds=1,
         timed_steps=1, budget=2.0, at_least=0.05, patience=2.0,
     ),
     "default": Settings(),

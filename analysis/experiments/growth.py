@@ -27,10 +27,10 @@ SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 """training pairs, each time the first of the larger set"""
 TRIED = 10_000
 """training pairs from which on a network is tried"""
-HELD, TESTED = 2_000, 5_000
+HELD, TESTED = 2_000, 2_000
 """items to choose on and to test on, at most"""
-STEPS = 300, 2_000
-"""of the MLP, least and most; between them each pair is seen 20 times"""
+STEPS = 200, 2_000
+"""of the MLP, least and most; between them each pair is seen 10 times"""
 RANKING = "centered_recall_at_1"
 """the ranking that is shown beside the cosine"""
 CLOSED, NETWORK = "calibrated", "calibrated + network"
@@ -57,7 +57,7 @@ def growth(trial: Trial, landmarks: int = 512) -> pd.DataFrame:
     found, held, tested = [], trial.validation.at_most(HELD), trial.test.at_most(TESTED)
     for pairs in (size for size in SIZES if size <= len(trial.train.pairs)):
         at = Trial.between(trial.seed, trial.train.take(np.arange(pairs)), held, tested)
-        steps = {"train.batch": 512, "train.steps": int(np.clip(20 * pairs // 512, *STEPS)), "train.seed": trial.seed}
+        steps = {"train.batch": 256, "train.steps": int(np.clip(10 * pairs // 256, *STEPS)), "train.seed": trial.seed}
         mlp = preset("MLP", {"width": 256, "dropout": 0.1, "every": 100, **steps})
         alone = {"landmarks": landmarks, "goal": "cosine", "network": False, "seed": trial.seed}
         calibrated = preset("calibrated", alone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from modtrans_core.calibrated.fit import fit_goals
 from modtrans_core.calibrated.model import GOALS
 from modtrans_core.checks import refuse_unless
 from modtrans_core.device import default_device
-from modtrans_core.progress import Progress, silent
+from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.protocol import Facts, Translator
 from modtrans_core.ranking import Correction
 from modtrans_core.scores import RANKS, away_from, cosine, hits
@@ -55,6 +55,18 @@ RANKED = (
 """the ranking that is judged"""
 
 
+class Measured(NamedTuple):
+    """Some methods on one split."""
+
+    scores: pd.DataFrame
+    """one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds`, the time of its fit
+    (of every goal together), and `ranked_recall_at_1` and `_10`, see `item_scores`"""
+    items: dict[str, dict[str, Floats]]
+    """method -> `item_scores`"""
+    group: np.ndarray
+    """(n,) of the test items"""
+
+
 class Compared(NamedTuple):
     """What was measured: every method's scores, and the gains of `calibrated` by every goal over every rival."""
 
@@ -80,31 +92,50 @@ def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[
 
 
 def compare(
-    pairs: Path, both: Sequence[tuple[str, str]], seeds: int, report: Progress = silent, **options: Any
+    pairs: Path,
+    both: Sequence[tuple[str, str]],
+    seeds: int,
+    report: Progress = silent,
+    rivals: Mapping[str, Mapping[str, Any]] | Sequence[str] = RIVALS,
+    goals: Sequence[str] = GOALS,
+    folder: Path | None = None,
 ) -> Compared:
-    """`presets`, with its options, on every route and split of a pair set; see `every_trial`."""
-    found = every_trial(partial(presets, **options), pairs, both, seeds, report)
+    """`ours` and then `theirs` on every route and split of a pair set; see `every_trial`."""
+    works = partial(ours, goals=goals, folder=folder), partial(theirs, rivals=rivals)
+    first, then = (
+        every_trial(work, pairs, both, seeds, part_of(report, number, 2)) for number, work in enumerate(works)
+    )
+    found = [together(*two) for two in zip(first, then, strict=True)]
     return Compared(*(pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True)))
 
 
-def presets(
-    trial: Trial, rivals: Sequence[str] = RIVALS, goals: Sequence[str] = GOALS, folder: Path | None = None
-) -> Compared:
-    """Rivals, and `calibrated` by each goal, on one split.
+def together(ours: Measured, theirs: Measured) -> Compared:
+    """Both on one split; see `gains`."""
+    gained = gains(theirs.items | ours.items, list(ours.items), ours.group)
+    named = {name: ours.scores[name].iloc[0] for name in ("route", "seed")}
+    return Compared(pd.concat([theirs.scores, ours.scores], ignore_index=True), gained.assign(**named))
+
+
+def theirs(trial: Trial, rivals: Mapping[str, Mapping[str, Any]] | Sequence[str] = RIVALS) -> Measured:
+    """Rivals on one split.
 
     Parameters
     ----------
-    rivals : presets of `analysis.translators`; those that need one dimension for both modalities are left out where
-        there are two.
-    folder : in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
-
-    Returns
-    -------
-    scores : one row a method: `route`, `method`, `seed`, `analysis.experiments.trial.SCORES`, `seconds`, the time of
-        its fit (of every goal together), and `ranked_recall_at_1` and `_10`, see `item_scores`.
-    gains : see `gains`.
+    rivals : presets of `analysis.translators`, and what is set otherwise in each; those that need one dimension for
+        both modalities are left out where there are two.
     """
-    fitted = trial.race({name: preset(name) for name in applicable(trial.train.k, trial.train.d, tuple(rivals))})
+    otherwise = rivals if isinstance(rivals, Mapping) else {name: {} for name in rivals}
+    names = applicable(trial.train.k, trial.train.d, tuple(rivals))
+    return _measured(trial, trial.race({name: preset(name, otherwise[name]) for name in names}))
+
+
+def ours(trial: Trial, goals: Sequence[str] = GOALS, folder: Path | None = None) -> Measured:
+    """`calibrated` by each goal on one split.
+
+    Parameters
+    ----------
+    folder : in which the scores of the preset `calibrated` are kept, see `analysis.experiments.kept`.
+    """
     started, config = time.perf_counter(), preset("calibrated", {"seed": trial.seed})
     facts = Facts.of(trial.train.pairs, trial.train.source, trial.train.target)
     joined = fit_goals(trial.train, trial.validation, facts, config, default_device(), goals)
@@ -115,14 +146,18 @@ def presets(
         trial.add(name, zhat, own=own, seconds=seconds)
         if folder and one.config == config:
             keep(folder, trial, config)
-    fitted |= points
+    return _measured(trial, points)
+
+
+def _measured(trial: Trial, fitted: Mapping[str, Translator]) -> Measured:
+    """Of methods whose rows the trial has."""
     items = {name: item_scores(trial, one) for name, one in fitted.items()}
     found = trial.table()
+    found = found[found["method"].isin(items)].copy()
     for k in RANKS:
         name = f"ranked_recall_at_{k}"
         found[name] = [items[method][name].mean() for method in found["method"]]
-    named = {"route": trial.route, "seed": trial.seed}
-    return Compared(found, gains(items, list(points), trial.test.pairs.groups).assign(**named))
+    return Measured(found, items, trial.test.pairs.groups)
 
 
 def item_scores(trial: Trial, translator: Translator) -> dict[str, Floats]:

@@ -36,7 +36,7 @@ def reduced(width: int = 128, train_steps: int = 100) -> ReleasedConfig:
     width : of the network, 2048 in full.
     train_steps : optimiser steps.
     """
-    sizes = {"width": width, "depth": 4, "reconstruction_steps": 3, "steps": 10, "train.steps": train_steps}
+    sizes = {"width": width, "depth": 4, "reconstruction_steps": 3, "steps": 5, "train.steps": train_steps}
     return changed(ReleasedConfig(), sizes)
 
 

@@ -33,8 +33,8 @@ EVALUATIONS = 10
 """of a network for one draw"""
 TRAINING: dict[str, Any] = {"batch": 128, "learning_rate": 1e-3, "weight_decay": 0.0}
 """of both networks: a rate at which a short training gets far"""
-LOOKS = 5
-"""at the validation pairs in a training: after all its steps, half of them, a quarter, ..."""
+LOOKS = 3
+"""at the validation pairs in a training: after all its steps, half of them, a quarter"""
 JUDGED, JUDGING = 200, 2
 """validation residuals that a look draws for, at most, and draws of each"""
 

@@ -26,7 +26,7 @@ from modtrans_core.protocol import Facts
 from modtrans_core.settings import changed
 from modtrans_core.train import train
 
-STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
+STEPS = (1, 2, 3, 5, 10, 20, 50)
 PREDICTIONS: tuple[str, ...] = get_args(Prediction)
 JOINT = "v, joint"
 TOLERANCE = 0.002

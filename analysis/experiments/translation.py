@@ -37,30 +37,25 @@ class Comparison(NamedTuple):
     """one row: `analysis.experiments.poster_parts.trained_parts` of that translator, at the same cosine"""
 
 
-def translation(trial: Trial, steps: int = 2000, folder: Path | None = None) -> Comparison:
-    """Fit every cheap baseline that applies, `calibrated` and the poster's translator, and score them on the test part.
+def translation(trial: Trial, steps: int = 2000) -> Comparison:
+    """Fit every cheap baseline that applies and the poster's translator, and score them on the test part.
 
     The rows `poster, gamma 0` and `poster, best gamma` keep the trained parts c M and F(c) and change gamma alone, and
     `ridge + best gamma F` puts the ridge map in place of M. The best gamma has the highest cosine on validation pairs,
-    which the linear map beside it has not seen.
+    to which the linear map beside it has not been fitted; its penalty was chosen there, too.
 
     Parameters
     ----------
     steps : optimiser steps of the poster's translator.
-    folder : in which `analysis.experiments.presets` may have kept the scores of `calibrated`, which is then not fitted.
     """
     fitted = trial.race({name: preset(name) for name in applicable(trial.train.k, trial.train.d, SIMPLE)})
-    calibrated = preset("calibrated", {"seed": trial.seed})
-    if scores := folder and kept(folder, trial, calibrated):
-        trial.rows.append({"route": trial.route, "method": "calibrated", "seed": trial.seed, **scores})
-    else:
-        trial.race({"calibrated": calibrated})
     fitted |= trial.race(posters(steps, trial.seed), gamma=1.0)
     poster, c = fitted[ONE], np.asarray(trial.test.c)
     assert isinstance(poster, PosterTranslator)
     held_c, held_z = (rows.numpy() for rows in trial.validation.unit_pairs())
     (p, f, _), (held_p, held_f, _) = poster.parts(c), poster.parts(held_c)
-    held_ridge = trial.fit(preset("ridge"), unseen=True).translate(held_c)
+    ridge = preset("ridge", {"penalty": float(fitted["ridge"].penalty)})  # type: ignore[attr-defined]
+    held_ridge = trial.fit(ridge, unseen=True).translate(held_c)
     best, added = (
         best_gamma(held, held_f, held_z, group=trial.validation.group).gamma for held in (held_p, held_ridge)
     )
@@ -74,6 +69,20 @@ def translation(trial: Trial, steps: int = 2000, folder: Path | None = None) -> 
     certificate = {**facts, **certified(poster, trial, alpha)}
     parts = {**facts, **trained_parts(poster, trial, alpha)}
     return Comparison(trial.table(), pd.DataFrame(curve), pd.DataFrame([certificate]), pd.DataFrame([parts]))
+
+
+def calibrated(trial: Trial, folder: Path | None = None) -> pd.DataFrame:
+    """The row of `calibrated`.
+
+    Parameters
+    ----------
+    folder : in which `analysis.experiments.presets` may have kept its scores; it is not fitted then.
+    """
+    config = preset("calibrated", {"seed": trial.seed})
+    if scores := folder and kept(folder, trial, config):
+        return pd.DataFrame([{"route": trial.route, "method": "calibrated", "seed": trial.seed, **scores}])
+    trial.race({"calibrated": config})
+    return trial.table()
 
 
 def posters(steps: int, seed: int) -> dict[str, PosterConfig]:

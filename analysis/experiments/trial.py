@@ -20,9 +20,11 @@ from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.device import default_device
 from modtrans_core.ends import end_with
-from modtrans_core.methods import own_vectors
+from modtrans_core.methods import named, own_vectors
 from modtrans_core.progress import Progress, silent
+from modtrans_core.protocol import Facts
 from modtrans_core.scores import score
 
 SCORES = [
@@ -72,10 +74,12 @@ class Trial:
         unseen : keep the validation part from it, so that it chooses on training pairs. A closed form is fitted to all
             the pairs that it is given, so that what is to be chosen on the validation part needs this one.
         """
-        parts, held = (self.train.pairs, self.train.source, self.train.target), self.validation.pairs
+        parts = self.train.pairs, self.train.source, self.train.target
+        if not unseen:  # as `modtrans_core.fit` does, which then scores it on the validation part, too
+            return named(config)[1].fit(self.train, self.validation, Facts.of(*parts), config, default_device())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*translates (better|otherwise)$")  # the scores say so
-            return fit(*parts, config, validation=None if unseen else held, progress=silent)
+            return fit(*parts, config, progress=silent)
 
     def answers(self, translator: Translator) -> tuple[np.ndarray, Any]:
         """Its translations (N, d) of the test part's conditions, and the `own_vectors` of its ranking; found once."""
@@ -162,9 +166,11 @@ def every_trial(
         parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
         results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
-    for result in results:
-        found.append(result)
-        report(len(found), len(jobs))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while")  # joblib's, of a process that it replaces
+        for result in results:
+            found.append(result)
+            report(len(found), len(jobs))
     return found
 
 

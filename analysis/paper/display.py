@@ -39,6 +39,10 @@ class Display:
         self._thread.join()
         self.bar.close()
 
+    def add(self, seconds: float) -> None:
+        """There are so many more to come."""
+        self.bar.total += seconds
+
     @contextmanager
     def part(self, name: str, seconds: float, results: Path | None = None) -> Iterator[Progress]:
         """A stage of about `seconds`, in any thread. It may report by the callback that it is given; a notebook reports

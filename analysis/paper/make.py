@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.experiments.captions import texts_of
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -20,6 +21,7 @@ from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
+from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
@@ -57,12 +59,12 @@ class Stage:
     seconds: float
     pairs: bool = False
     """whether it looks at the pair set"""
+    captions: bool = False
+    """whether it reads the captions of the pair set, too"""
     data: bool = False
     """whether it reads packages of npm and Debian"""
     alone: bool = False
     """whether it measures speed, so that nothing may run beside it"""
-    after: str = ""
-    """the notebook that it follows, since it shows what that one has measured"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -84,9 +86,9 @@ def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
             name=entry["name"],
             seconds=float(entry["seconds"][profile]),
             pairs=entry.get("pairs", False),
+            captions=entry.get("captions", False),
             data=entry.get("data", False),
             alone=entry.get("alone", False),
-            after=entry.get("after", ""),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
         )
         for entry in listed
@@ -171,62 +173,101 @@ def make(
         where = {"data": str(data.resolve())}
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
     if pairs is not None:  # a bad pair set is refused before anything is made
-        named = dict(zip(("source", "target"), routes(PairedEmbeddings.load(pairs), source, target)[0], strict=True))
+        loaded = PairedEmbeddings.load(pairs)
+        named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
+        for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
+            try:
+                texts_of(Pairing(loaded, **named))
+            except ValueError as error:
+                raise ValueError(f"{pairs}: {error}, by {name}; the others run by --only") from None
     planned = with_settings(planned, settings)
     for stage in planned:
         runner.check(stage.notebook, stage.parameters)
     with holding(out):
         _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
-        chosen = [stage for stage in planned if not only or stage.name in only]
-        given = _embedded(pairs)
-        fingerprint, imports = PairedEmbeddings.load(given).fingerprint(), Imports.found()
-        inputs = {stage.name: stamp(stage, fingerprint, imports) for stage in planned}
-        missing = [stage for stage in planned if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
-        _run([stage for stage in missing if stage in chosen], out, str(given), inputs)
-        if left := [stage.name for stage in missing if stage not in chosen]:
-            return left
+        imports, inputs, left = Imports.found(), dict[str, str](), set[str]()
+
+        def missing(looking: bool, fingerprint: str = "") -> list[Stage]:
+            """Of the notebooks that look at the pairs, or at none, those whose results are missing; see `left`."""
+            own = [stage for stage in planned if stage.pairs is looking]
+            inputs.update({stage.name: stamp(stage, fingerprint, imports) for stage in own})
+            found = [stage for stage in own if not _is_done(out / "notebooks" / stage.name, inputs[stage.name])]
+            left.update(stage.name for stage in found if only and stage.name not in only)
+            return [stage for stage in found if stage.name not in left]
+
+        def embedded(display: Display) -> tuple[Path, list[Stage]]:
+            given = _embedded(pairs, display)
+            return given, missing(True, PairedEmbeddings.load(given).fingerprint())
+
+        _run(missing(False), embedded, out, inputs)
+        if left:
+            return [stage.name for stage in planned if stage.name in left]
         numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
         return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
 
 
-def _embedded(pairs: Path | None) -> Path:
+def _embedded(pairs: Path | None, display: Display) -> Path:
     """The pair set that notebooks look at, made before they run; what one or two look at they embed themselves."""
     if pairs is None:
         seconds = EMBED_SECONDS * (not is_cached())
-        with Display(seconds) as display, display.part("embedding OpenMoji", seconds) as report:
+        display.add(seconds)
+        with display.part("embedding OpenMoji", seconds) as report:
             pairs = cached_openmoji(progress=report)
     return pairs.resolve()
 
 
-def _run(todo: Sequence[Stage], out: Path, pairs: str, inputs: Mapping[str, str]) -> None:
-    """Run notebooks, the longest first, and stamp what they leave. If one fails the others end, too."""
+def _run(
+    first: Sequence[Stage],
+    embedded: Callable[[Display], tuple[Path, list[Stage]]],
+    out: Path,
+    inputs: Mapping[str, str],
+) -> None:
+    """Run notebooks, the longest first, and stamp what they leave. If one fails the others end, too.
+
+    Parameters
+    ----------
+    first : those that look at no pairs, with which the cores begin that the embedding leaves.
+    embedded : makes the pair set, and gives it and the notebooks that look at it.
+    inputs : of every notebook, see `stamp`.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = min(cores, max(2, cores // 2), AT_ONCE)
-    names = {stage.name for stage in todo}
-    rows = [[one, *(two for two in todo if two.after == one.name)] for one in todo if one.after not in names]
-    rows.sort(key=lambda row: -sum(stage.seconds for stage in row))
-    alone, together = ([row for row in rows if row[0].alone is is_alone] for is_alone in (True, False))
+    together, alone = (
+        _longest_first(stage for stage in first if stage.alone is is_alone) for is_alone in (False, True)
+    )
+    pairs = Path()
 
-    def run(row: Sequence[Stage], kernels: runner.Kernels) -> None:
-        for stage in row:
-            results = out / "notebooks" / stage.name
-            parameters = {**stage.parameters, **({"pairs": pairs} if stage.pairs else {})}
-            with display.part(stage.name, stage.seconds, results):
-                runner.run(stage.notebook, results, parameters, kernels)
-                (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
+    def run(stage: Stage, kernels: runner.Kernels) -> None:
+        results = out / "notebooks" / stage.name
+        parameters = {**stage.parameters, **({"pairs": str(pairs)} if stage.pairs else {})}
+        with display.part(stage.name, stage.seconds, results):
+            runner.run(stage.notebook, results, parameters, kernels)
+            (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
 
-    with Display(sum(stage.seconds for stage in todo)) as display:
+    with Display(sum(stage.seconds for stage in first)) as display:
         for several, at_a_time, threads in ((together, at_once, cores // at_once), (alone, 1, None)):
             kernels = runner.Kernels(threads)
             with ThreadPoolExecutor(at_a_time) as pool:
                 try:
-                    for done in as_completed([pool.submit(run, row, kernels) for row in several]):
+                    running = []
+                    if several is together:
+                        running = [pool.submit(run, stage, kernels) for stage in several[: at_once - 1]]
+                        pairs, looking = embedded(display)
+                        display.add(sum(stage.seconds for stage in looking))
+                        alone += [stage for stage in looking if stage.alone]
+                        rest = [stage for stage in looking if not stage.alone]
+                        several = _longest_first([*several[at_once - 1 :], *rest])
+                    for done in as_completed([*running, *(pool.submit(run, stage, kernels) for stage in several)]):
                         done.result()
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     kernels.end()
                     raise
+
+
+def _longest_first(stages: Iterable[Stage]) -> list[Stage]:
+    return sorted(stages, key=lambda stage: -stage.seconds)
 
 
 def contents(results: Path) -> str:

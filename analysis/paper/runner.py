@@ -120,7 +120,6 @@ def run(
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    (scratch / PROGRESS).unlink(missing_ok=True)
     if not (scratch / METRICS).exists():
         raise RuntimeError(f"{notebook.stem}: its last cell did not write {METRICS}")
     metrics = read_metrics(scratch)
@@ -145,9 +144,13 @@ def scratch_folder(out: Path) -> Path:
 
 
 def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
-    """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null."""
+    """Write `out/metrics.json`: numbers, texts, lists and mappings of them; numpy values are converted, NaN is null.
+
+    It is the last that a notebook does, however it is run: how far it is, which `report` has told, goes.
+    """
     text = json.dumps(metrics, default=lambda value: value.tolist())
     write_json(Path(out) / METRICS, json.loads(text, parse_constant=_finite_or_null))
+    (Path(out) / PROGRESS).unlink(missing_ok=True)
 
 
 def established(findings: Mapping[str, bool], asserted: bool) -> dict[str, bool]:

@@ -12,12 +12,12 @@ from modtrans_core.store.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-PAGE = 504.0
-"""width of a page's text in points"""
+PAGE = 450.0
+"""width of a page's text in points: A4, or letter paper, less margins of an inch"""
 LETTER, BETWEEN = 4.4, 6.0
 """points that a letter takes at most on average, in footnote size, and that lie between two columns"""
 WRAPPED = 36
-"""letters, from which on a column of text is broken into lines"""
+"""letters, from which on a column of text is broken into lines, and the names of files and functions in it"""
 SYMBOLS = str.maketrans(
     {
         **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -83,9 +83,12 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
     lines = [r"{\footnotesize\setlength{\tabcolsep}{3pt}\noindent"]
     for number, block in enumerate(blocks):
         wrapped = f"p{{{LETTER * WRAPPED:.0f}pt}}"
-        kinds = ("r" if not text[name] else wrapped if letters[name] > WRAPPED else "l" for name in block)
+        long = {name for name in block if text[name] and letters[name] > WRAPPED}
+        kinds = ("r" if not text[name] else wrapped if name in long else "l" for name in block)
         lines += [r"\par\medskip\noindent"] * (number > 0) + [rf"\begin{{tabular}}{{{''.join(kinds)}}}", r"\toprule"]
-        body = zip(*(cells[name] for name in block), strict=True)
+        body = zip(
+            *([_breakable(cell) if name in long else cell for cell in cells[name]] for name in block), strict=True
+        )
         head, *rest = (" & ".join(row) + r" \\" for row in ([_header(name) for name in block], *body))
         lines += [head, r"\midrule", *rest, r"\bottomrule", r"\end{tabular}"]
     return "\n".join([*lines, "}", ""])
@@ -112,7 +115,7 @@ def _cell(value: Any, sd: Any, decimals: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, Real):
-        return str(value).replace("gamma", "γ").translate(SYMBOLS)
+        return re.sub(r"(?<![\w.])gamma(?![\w.])", "γ", str(value)).translate(SYMBOLS)
     plain = float(value)
     if isinstance(value, Integral):
         return f"{plain:,.0f}" if plain >= 0 else f"${plain:,.0f}$"
@@ -121,6 +124,11 @@ def _cell(value: Any, sd: Any, decimals: int) -> str:
     if sd is not None and sd == sd:
         return rf"${number} \pm {sd:,.{decimals}f}$"
     return f"${number}$" if number.startswith("-") else number
+
+
+def _breakable(cell: str) -> str:
+    """A cell whose lines can end inside `theory.sphere.alignment_law` or `tests/test_sphere.py`."""
+    return re.sub(r"(?<=\w)(\\_|[./])(?=\w)", r"\1\\allowbreak ", cell)
 
 
 def _printed(cell: str) -> int:

@@ -155,9 +155,10 @@ def fixed_gamma(
 
 
 def _marks(ax: Axes, translators: pd.DataFrame, y: str) -> None:
-    """A point a translator at (`s`, `y`)."""
+    """A point a translator at (`s`, `y`), each smaller than the one before, which it may lie on."""
     for i, (name, s, height) in enumerate(zip(translators["name"], translators["s"], translators[y], strict=True)):
-        ax.plot(s, height, markersize=5, markeredgecolor="white", markeredgewidth=0.5, label=name, **point(i))
+        look = {**point(i), "markersize": max(3.5, 6.5 - 2 * i)}
+        ax.plot(s, height, label=name, markeredgecolor="white", markeredgewidth=0.5, **look)
 
 
 def _legend_above(ax: Axes, columns: int) -> None:

@@ -82,7 +82,7 @@ def log_tails(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
         ax.semilogy(x, y, label=f"$n={n:,g}$".replace(",", "{,}"))
     smallest = -np.log10(np.finfo(np.float64).tiny)
     ax.axhline(smallest, color=GREY, linestyle="-", linewidth=0.6)
-    note(ax, "smallest float64", (0, smallest), (0, 2), color=GREY)
+    note(ax, "smallest float64", (0, smallest), (4, 2), color=GREY)
     ax.set(xlabel="$x$", ylabel=r"$-\log_{10} P(U > x)$", xlim=(0, 1))
     ends(ax)
     return ax

@@ -299,7 +299,8 @@ def save_figure(
             with suppress(OSError):
                 file.parent.rmdir()  # where it holds nothing
             width, height = figure.get_size_inches()
-            raise ValueError(f"width: {width:g} inches of {height:g}, more or smaller type is needed") from None
+            found = f"{width:g} and {height:g} inches"
+            raise ValueError(f"width, height: {found}, larger ones or smaller type are needed") from None
     notebook = sys.modules.get("IPython")
     if notebook and getattr(notebook.get_ipython(), "kernel", None):
         picture = notebook.display.Image(str(files[-1]), width=round(96 * figure.get_figwidth()))

@@ -29,6 +29,8 @@ PENALTIES = grid(-2, 1)
 """penalties tried, in units of the kernel of a condition with itself, which is 1"""
 Setting = tuple[float, float]
 """bandwidth, in the unit of `BANDWIDTHS`, and penalty"""
+SEARCHED = 750
+"""landmarks, at most, of candidates whose best is then solved without an approximation"""
 DISTANCES = 1000
 """training conditions, at most, between which the median distance is taken"""
 
@@ -50,7 +52,7 @@ class KernelConfig:
     """of the squared norm of the function, beside squared errors that are summed over all pairs; 0: that of
     `PENALTIES` with the best mean cosine on the validation pairs"""
     landmarks: int = 1500
-    """training conditions that the kernels of candidates are centred on, at most"""
+    """training conditions that kernels are centred on, at most, where the solution is approximated"""
     exact: int = 6000
     """conditions up to which the chosen one is solved without an approximation"""
     seed: int = 0
@@ -119,6 +121,7 @@ def fit(
     .. [2] Rudi, Camoriano and Rosasco 2015, Less is more: Nystroem computational regularization, arXiv:1507.04717.
     """
     mean = pairing.mean()
+    most = min(config.landmarks, SEARCHED) if len(pairing.c) + len(validation.c) <= config.exact else config.landmarks
 
     def translator(penalty: float, rows: Rows, landmarks: np.ndarray, w: np.ndarray, width: float) -> KernelTranslator:
         arrays = {"landmarks": landmarks, "weights": w, "b": rows.mean_z()}
@@ -131,7 +134,7 @@ def fit(
         def solution(width: float) -> tuple[np.ndarray, ...]:
             """Landmarks, the eigenvalues of sum phi^T phi over all pairs, the eigenvectors V as functions of the
             kernels, and V^T times the sum of phi^T (z - mean(z))."""
-            components = min(config.landmarks, len(rows.c))
+            components = min(most, len(rows.c))
             nystroem = Nystroem(gamma=0.5 / width**2, n_components=components, random_state=config.seed).fit(rows.c)
             phi = nystroem.transform(rows.c)
             weighted = phi.T * rows.weight

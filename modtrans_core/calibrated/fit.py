@@ -20,7 +20,15 @@ from modtrans_core import distributed
 from modtrans_core.calibrated import network, stack
 from modtrans_core.calibrated.held import Held, labels
 from modtrans_core.calibrated.model import CalibratedConfig, CalibratedTranslator, expected_length
-from modtrans_core.calibrated.regression import LINEAR, RADIAL, Basis, Regression, left_out, squared_distances
+from modtrans_core.calibrated.regression import (
+    LINEAR,
+    RADIAL,
+    Basis,
+    Regression,
+    kernel_ridge,
+    left_out,
+    squared_distances,
+)
 from modtrans_core.calibrated.residual import residual_root
 from modtrans_core.linear import gram
 from modtrans_core.pairing import Pairing
@@ -81,18 +89,29 @@ def fit_goals(
     mean = _mean(parts).to(device)
     held = Held.of(parts, mean.float(), rng)
     landmarks = _landmarks(parts, config.landmarks, rng).to(device)
-    moment = gram(held.target * held.count.sqrt()[:, None]).double() if held.all else _moment(parts, mean.float())
+    rows = held.target * held.count.sqrt()[:, None] if held.all else None
+    moment = _moment(parts, mean.float()) if rows is None else gram(rows).double()
     bases = [Basis.at(landmarks[:0])]
     if len(landmarks):
         near = landmarks[:: -(-len(landmarks) // SPACED)]
         apart = squared_distances(near, near)
         apart = apart[apart > SAME]
         spacing = float(apart.median()) if len(apart) else 1.0
-        bases += [Basis.at(landmarks, factor * spacing) for factor, _ in RADIAL]
+        every = held.all and len(landmarks) == len(held.c)  # condition is a landmark
+        landmarks = held.c if every else landmarks
+        bases += [(Basis.plain if every else Basis.at)(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
     said: list[Tensor] = []  # what each says of z where its fold is left out, less the mean of the others
     for number, (basis, penalties) in enumerate(zip(bases, (LINEAR, *(given for _, given in RADIAL)), strict=False)):
+        if len(basis.landmarks) and not len(basis.root):
+            kernel = torch.exp(-squared_distances(held.c, held.c) / (2 * basis.bandwidth))
+            for penalty in penalties:
+                W, predicted = kernel_ridge(kernel, held.target, held.count, penalty, held.folds)
+                maps.append(Map(number, W))
+                said.append(predicted - held.others)
+            report(number + 1, PASSES)
+            continue
         x = basis.coordinates(held.c)
         regression = Regression(basis, facts.d)
         if held.all:
@@ -118,7 +137,7 @@ def fit_goals(
     scored, ranked = (stack.left_out_deltas(folds, one) for one in weights)
     report(PASSES - 1, PASSES)
     z, scored = held.target + mean.float(), scored + without
-    M, N = _mixed(bases, maps, weights, stack.spectrum(moment))
+    M, N = _mixed(bases, maps, weights, stack.spectrum(moment, rows))
     M[-1] += mean.float()
     N[-1] += mean.float() * constant
     bank, corrections = _corrections(held, folds, normalize(ranked, dim=1), rng)

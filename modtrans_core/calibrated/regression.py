@@ -2,8 +2,8 @@
 
 A basis is linear, x(c) = c, or radial: x(c) = R^-1 phi(c), phi(c)_j = exp(-|c - l_j|^2 / (2 h)) for landmarks l_j and a
 bandwidth h, with R R^T the kernel matrix of the landmarks. The landmarks are training conditions. Ridge regression on
-x(c) is then kernel ridge regression where every condition is a landmark, and its Nystroem approximation (Williams and
-Seeger 2001) where there are more. The constant is not penalised.
+x(c) is then kernel ridge regression where every condition is a landmark (and is solved as that, by `kernel_ridge`), and
+its Nystroem approximation (Williams and Seeger 2001) where there are more. The constant is not penalised.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Basis:
     bandwidth: float
     """h; of no meaning for the linear basis"""
     root: Tensor
-    """R (L, L), lower triangular, float64"""
+    """R (L, L), lower triangular, float64; (0, 0) where x(c) is c or phi(c) itself"""
 
     @staticmethod
     def at(landmarks: Tensor, bandwidth: float = 1.0) -> Basis:
@@ -63,6 +63,11 @@ class Basis:
         kernel = torch.exp(-squared_distances(landmarks, landmarks) / (2 * bandwidth))
         kernel.diagonal().add_(JITTER)
         return Basis(landmarks, bandwidth, torch.linalg.cholesky(kernel))
+
+    @staticmethod
+    def plain(landmarks: Tensor, bandwidth: float) -> Basis:
+        """phi(c) itself, for `kernel_ridge`."""
+        return Basis(landmarks, bandwidth, landmarks.new_zeros(0, 0, dtype=torch.float64))
 
     @property
     def p(self) -> int:
@@ -79,7 +84,7 @@ class Basis:
 
     def on_features(self, W: Tensor) -> Tensor:
         """The map of [c, 1] or [phi(c), 1] that is the map W (p + 1, q) of [x(c), 1]."""
-        if not len(self.landmarks):
+        if not len(self.root):
             return W
         return torch.cat([torch.linalg.solve_triangular(self.root.T, W[:-1], upper=True), W[-1:]])
 
@@ -136,3 +141,33 @@ def left_out(found: Ridge, x: Tensor, z: Tensor, count: Tensor, folds: Sequence[
         inside = torch.eye(len(rows), device=x.device) - half[rows] @ half[rows].T
         residual[rows] = torch.linalg.solve(inside, residual[rows])
     return z - residual / root
+
+
+def kernel_ridge(
+    kernel: Tensor, z: Tensor, count: Tensor, penalty: float, folds: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Kernel ridge regression where every condition is a landmark, and what it would say of each fold without it.
+
+    With A = K + penalty diag(1 / count) and a constant that is not penalised, the weights are P z for
+    P = A^-1 - A^-1 1 1^T A^-1 / 1^T A^-1 1. The residuals of a fold f that is left out are P_ff^-1 times its weights.
+
+    Parameters
+    ----------
+    kernel : K (n, n), float64.
+    z, count, folds : as for `left_out`.
+
+    Returns
+    -------
+    The map (n + 1, d) of [phi(c), 1], and the predictions (n, d).
+    """
+    shifted = kernel.clone()
+    shifted.diagonal().add_(penalty / count)
+    P = torch.cholesky_inverse(torch.linalg.cholesky(shifted))
+    of_one = P.sum(1)
+    P.addr_(of_one, of_one / -of_one.sum())
+    P, constant = P.to(z.dtype), ((of_one / of_one.sum()).to(z.dtype) @ z)[None]
+    weights = P @ z
+    residual = torch.empty_like(z)
+    for rows in folds:
+        residual[rows] = torch.linalg.solve(P[rows][:, rows], weights[rows])
+    return torch.cat([weights, constant]), z - residual

@@ -9,8 +9,9 @@ moment of the others is mixed.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from modtrans_core.linear import principal
 
 SHRINKAGES = tuple(10.0 ** (power / 2) for power in range(-12, 1))
 """weights of I/d tried"""
@@ -41,9 +42,8 @@ def residual_root(directions: Tensor, held: Tensor) -> Tensor:
 
 def _spectrum(directions: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), of sum 1, and eigenvectors of the second moment, float64."""
-    moment = (directions.T @ directions).double()
-    values, vectors = torch.linalg.eigh(moment / moment.trace().clamp_min(1e-30))
-    return values, vectors
+    values, vectors = principal(directions.double())
+    return values / values.sum().clamp_min(1e-30), vectors
 
 
 def _mixed(values: Tensor, weight: float) -> Tensor:

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from modtrans_core.calibrated.held import Held
+from modtrans_core.linear import few, principal
 
 KNOTS = 3
 """of w_b as a function of the logarithm of the rank"""
@@ -81,20 +82,28 @@ def folds(said: Sequence[Tensor], held: Held, mean: Tensor, moment: Tensor) -> l
     mean : of the unit targets, (d,).
     moment : sum (z - mean)(z - mean)^T (d, d) over all pairs, with the mean z of each condition.
     """
-    found = []
+    found, root, several = [], held.target * held.count.sqrt()[:, None], len(held.folds) > 1
     for rows in held.folds:
-        own = held.target[rows]
-        weighted = own * held.count[rows].sqrt()[:, None]
-        V = spectrum(moment - (weighted.T @ weighted).double() if len(held.folds) > 1 else moment)
+        own, rest = held.target[rows], torch.ones(len(root), dtype=torch.bool, device=root.device)
+        rest[rows] = not several
+        others = moment - (root[rows].T @ root[rows]).double() if several else moment
+        V = spectrum(others, root[rest] if held.all else None)
         predicted = torch.stack([(one[rows] @ V).T for one in said], dim=2)
-        others = held.others[rows]
-        target, without = ((part @ V).T.contiguous() for part in (own - others, mean + others))
+        less = held.others[rows]
+        target, without = ((part @ V).T.contiguous() for part in (own - less, mean + less))
         found.append(Fold(rows, V, predicted, target, without, held.item[rows]))
     return found
 
 
-def spectrum(moment: Tensor) -> Tensor:
-    """The eigenvectors (d, d), float32, columns from the largest eigenvalue to the smallest."""
+def spectrum(moment: Tensor, rows: Tensor | None = None) -> Tensor:
+    """The eigenvectors (d, d), float32, columns from the largest eigenvalue to the smallest.
+
+    Parameters
+    ----------
+    rows : (n, d) whose moment it is, where they are at hand; of few rows they are found sooner.
+    """
+    if rows is not None and few(*rows.shape):
+        return principal(rows)[1].flip(1)
     return torch.linalg.eigh(moment.float())[1].flip(1)
 
 

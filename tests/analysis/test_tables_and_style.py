@@ -37,13 +37,19 @@ def awkward():
         frame = frame.assign(
             **{f"centered_recall_at_{number}": [0.5, -0.25], f"centered_recall_at_{number}_sd": [0.01, None]}
         )
-    return frame.assign(runs=[3, 1], why=["a sentence that is far too long for one line of any column " * 2, None])
+    why = ["a sentence that is far too long for one line of any column " * 2, None]
+    return frame.assign(
+        runs=[3, 1], why=why, where=["analysis.theory.gamma.a_function_of_a_long_name", "tests/a/b_c.py"]
+    )
 
 
 def test_a_value_and_its_deviation_share_a_cell_and_one_seed_has_none():
     text = latex(awkward())
     assert r"$0.500 \pm 0.010$" in text and "$-0.250$ &" in text and "sd" not in text.replace("\\smallskip", "")
     assert "centered R@3" in text and r"ridge + $\gamma$ F" in text
+    assert r"theory.\allowbreak gamma.\allowbreak a\_\allowbreak function" in text, (
+        "a name in code stays, and can break"
+    )
 
 
 def test_no_table_is_wider_than_a_page_and_every_row_has_its_cells():
@@ -63,7 +69,7 @@ def test_no_table_is_wider_than_a_page_and_every_row_has_its_cells():
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs a LaTeX")
 def test_tables_compile_within_a_page(tmp_path):
     rules = "".join(rf"\let\{rule}\hline" for rule in ("toprule", "midrule", "bottomrule"))  # booktabs comes by itself
-    head = rf"\documentclass{{article}}{rules}\textwidth=504pt\begin{{document}}\noindent"
+    head = rf"\documentclass{{article}}{rules}\textwidth={PAGE}pt\begin{{document}}\noindent"
     (tmp_path / "t.tex").write_text(f"{head}\n{latex(awkward())}\\end{{document}}", encoding="utf-8")
     found = run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0 and "Overfull" not in found.stdout, found.stdout[-1500:]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from modtrans_core.linear import PENALTIES, LinearMap, NormalEquations
+from modtrans_core.linear import PENALTIES, LinearMap, NormalEquations, principal
 
 
 def data(n=300, k=12, d=7, seed=0):
@@ -61,3 +61,12 @@ def test_a_penalty_must_come_from_somewhere():
         LinearMap.fit(*data())
     with pytest.raises(ValueError, match="penalty: -1"):
         LinearMap.fit(*data(), penalty=-1)
+
+
+@pytest.mark.parametrize("n", [1, 7, 20, 60])
+def test_principal_vectors_are_those_of_the_gram_matrix_whichever_way_they_are_found(n):
+    rows = torch.randn(n, 40, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    values, vectors = principal(rows)
+    torch.testing.assert_close(values, torch.linalg.eigvalsh(rows.T @ rows), atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close((vectors * values) @ vectors.T, rows.T @ rows)
+    torch.testing.assert_close(vectors.T @ vectors, torch.eye(40, dtype=torch.float64))

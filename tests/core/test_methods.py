@@ -131,7 +131,7 @@ def test_a_translator_worse_than_the_constant_mean_is_warned_of_and_remembered(t
     monkeypatch.chdir(tmp_path)
     pairs = far_from_the_origin()
     pairs.save("pairs.npz")
-    with pytest.warns(UserWarning, match=rf"^PosterTranslator\(.*\): skill -\d.*: {NO_SKILL}$"):
+    with pytest.warns(UserWarning, match=rf"^poster \(image \d+ -> text \d+\): skill -\d.*: {NO_SKILL}$"):
         fitted = fit(pairs, preset="poster", settings={**SMALL, "gamma": 0.0}, out="run", device="cpu")
     skill = runs.description("run")["validation_skill"]
     assert skill < 0

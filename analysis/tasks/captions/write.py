@@ -23,7 +23,8 @@ def caption_items(
     length: float | None = None,
     limit: int | None = None,
 ) -> list[tuple[str, str]]:
-    """Key and caption of each item's translation; captions that differ can share a key, which is the row without keys.
+    """Key and caption of each item's translation. The key is its row where the set has none; captions that differ can
+    share one.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """Which translator to choose: paired gains, verdicts on tables made by hand, and one comparison that runs."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -16,9 +17,11 @@ from analysis.experiments.presets import (
     duels,
     gains,
     item_scores,
-    presets,
+    ours,
     rankings,
     routes,
+    theirs,
+    together,
     verdicts,
 )
 from analysis.experiments.trial import SCORES, Trial
@@ -36,10 +39,10 @@ def told(points, rivals, margin=0.05, *, seeds=2):
     """Gains of some seeds. points, rivals: name -> (cosine, recall); margin: of all, or of (score, point, rival)."""
     rows = []
     scores = (*JUDGED, AT_RIDGE)
-    for seed, score, (point, ours), (rival, theirs) in product(range(seeds), scores, points.items(), rivals.items()):
+    for seed, score, (point, own), (rival, other) in product(range(seeds), scores, points.items(), rivals.items()):
         if score == AT_RIDGE and rival != "identity":
             continue
-        of_point, of_rival = (values[score != "cosine"] for values in (ours, theirs))
+        of_point, of_rival = (values[score != "cosine"] for values in (own, other))
         width = margin.get((score, point, rival), 0.05) if isinstance(margin, dict) else margin
         row = {"score": score, "point": point, "rival": rival, "of_point": of_point, "of_rival": of_rival}
         rows.append({**row, "gain": of_point - of_rival, "margin": width, "route": "image → text", "seed": seed})
@@ -220,7 +223,13 @@ def trial():
 
 @pytest.fixture(scope="module")
 def compared(trial):
-    return presets(trial, ("constant mean", "identity", "ridge", "ridge towards tI", "kernel ridge"))
+    rivals = ("constant mean", "identity", "ridge", "ridge towards tI", "kernel ridge")
+    return together(ours(trial), theirs(trial, rivals))
+
+
+def test_a_rival_is_set_otherwise_where_that_is_said(trial, compared):
+    stiff = theirs(replace(trial, rows=[], answered={}), {"ridge": {"penalty": 1e4}}).scores
+    assert stiff["cosine"].item() < compared.scores.set_index("method").loc["ridge", "cosine"] - 0.01
 
 
 def gallery_of(trial):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -78,6 +79,17 @@ def test_all_at_once_is_the_same_as_one_by_one(path, two_cores, monkeypatch):
         np.testing.assert_allclose(found[SCORES].astype(float), expected[SCORES].astype(float), atol=1e-5)
 
 
+def test_nothing_is_said_of_a_worker_that_is_replaced(path):
+    def replaced(*_):
+        warnings.warn("A worker stopped while some jobs were given to the executor.", stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert every_trial(lambda trial: trial.seed, path, [("image", "text")], 1, replaced) == [0]
+        with pytest.raises(UserWarning, match="other"):
+            every_trial(lambda trial: warnings.warn("other", stacklevel=1), path, [("image", "text")], 1)
+
+
 def test_a_failure_in_one_trial_is_told_at_once(path, two_cores):
     with pytest.raises(ValueError, match="modality 'sound'"):
         every_trial(calibrated, path, [("image", "sound"), ("text", "sound")], 1)
@@ -96,7 +108,7 @@ def test_workers_end_when_their_caller_is_killed(path, tmp_path, two_cores):
     )
     process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not marker.exists() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert marker.exists()

@@ -79,7 +79,7 @@ def test_made_again_it_is_the_same_file(results):
         (["steps"], "holds no tables/steps_runs.csv, of which notebook 08_released_and_sampling makes steps"),
         (["growth", "notebooks/04_translation"], "not the tables of growth: "),
         (["cosine", "--width", "0.1"], "width: 0.1, 1 to 40 inches is needed"),
-        (["cosine", "--width", "1", "--font-size", "30"], "width: 1 inches of "),
+        (["cosine", "--width", "1", "--font-size", "30"], "width, height: 1 and "),
         (["cosine", "--format"], "format: no value, at least one is needed"),
         (["cosine", "--font-size", "5"], "font-size: 5.0, 7 to 30 points is needed"),
         (["cosine", "--venue", "vogue"], "venue: 'vogue', one of"),

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import KernelCenterer
 
 from modtrans_core.calibrated import regression as module
-from modtrans_core.calibrated.regression import Basis, Regression, left_out, radial
+from modtrans_core.calibrated.regression import Basis, Regression, kernel_ridge, left_out, radial
 from modtrans_core.vectors import unit
 
 
@@ -83,6 +83,27 @@ def test_a_fold_that_is_left_out_is_as_if_it_had_never_been_there(landmarks):
         model = Ridge(alpha=0.3).fit(coordinates[others], z[others], sample_weight=count[others])
         np.testing.assert_allclose(said[rows], model.predict(coordinates[rows]), atol=5e-4)
     assert np.abs(said - predict(found, 0.3, c)).max() > 0.02  # far from what the fit to all says
+
+
+def test_the_dual_form_is_that_of_the_coordinates_and_its_folds_had_never_been_there():
+    c, z = data(60)
+    rng = np.random.default_rng(3)
+    count = rng.integers(1, 4, 60).astype(np.float64)
+    kernel, folds = RBF(0.7**0.5)(c), [np.array([7]), np.arange(20, 40), np.arange(41, 60, 2)]
+
+    def fitted(rows, folds=()):
+        given = (torch.from_numpy(array) for array in (kernel[np.ix_(rows, rows)], z[rows], count[rows]))
+        return (part.numpy() for part in kernel_ridge(*given, 0.3, [torch.from_numpy(fold) for fold in folds]))
+
+    W, said = fitted(np.arange(60), folds)
+    whole = Ridge(alpha=0.3).fit(np.linalg.cholesky(kernel + 1e-10 * np.eye(60)), z, sample_weight=count)
+    own = kernel @ W[:-1] + W[-1]
+    np.testing.assert_allclose(own, whole.predict(np.linalg.cholesky(kernel + 1e-10 * np.eye(60))), atol=1e-6)
+    for rows in folds:
+        others = np.setdiff1d(np.arange(60), rows)
+        without, _ = fitted(others)
+        np.testing.assert_allclose(said[rows], kernel[np.ix_(rows, others)] @ without[:-1] + without[-1], atol=1e-8)
+        assert np.abs(said[rows] - own[rows]).max() > 0.02
 
 
 def test_products_of_coordinates_of_landmarks_are_the_kernel():

