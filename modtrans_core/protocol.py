@@ -286,8 +286,8 @@ def _unit(
     bad = ~(length.isfinite() & (length > 0) & (exponent > -122)).flatten()  # below, float32 has too few digits
     if bad.any():
         raise ValueError(
-            f"{name}: zero, NaN, infinite or shorter than 1e-36 in row {first + int(bad.nonzero()[0])}; finite non-zero"
-            " vectors are needed"
+            f"{name}: zero, NaN or infinite in row {first + int(bad.nonzero()[0])}; finite vectors at least 1e-36 long"
+            " are needed"
         )
     return rows / length
 
@@ -305,7 +305,7 @@ def as_asked(work: Work) -> Work:
 
 def refuse_samples(samples: int, rows: int, d: int) -> None:
     """Refuse a number of draws (rows, samples, d) that is none, or that no memory holds."""
-    refuse_unless(isinstance(samples, int | np.integer) and samples >= 1, "samples", samples, "an integer >= 1")
+    refuse_unless(isinstance(samples, int | np.integer) and samples >= 1, "samples", samples, "at least 1, an integer,")
     refuse_too_large("samples", (4 * rows + 24) * int(samples) * d)  # all of them, and what one row's are made of
 
 

@@ -36,6 +36,7 @@ from analysis.plots.style import make_figure
 from analysis.theory.arrays import row_cosine
 from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
+from modtrans_core.checks import refuse_unless
 
 # %% [markdown]
 # ## Pairs
@@ -48,6 +49,7 @@ data = load_pairs(pairs)[0] if pairs else synthetic_pairs(samples, 48, 96, 0.7, 
 data = data.take(rng.permutation(len(data))[:samples])
 Z, C = (one_vector(data, name).astype(np.float64) for name in (target, source))
 C = C @ np.linalg.svd(C, full_matrices=False)[2][:components].T
+refuse_unless(len(C) > C.shape[1], "samples", len(C), f"more than the {C.shape[1]} components")
 print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 
 # %% [markdown]

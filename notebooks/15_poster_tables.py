@@ -39,7 +39,7 @@ from analysis.plots.style import make_figure
 # whatever the input.
 
 # %%
-chosen = [int(number) for number in tables.split(",")]
+chosen = [int(number) if number.strip().isdigit() else number for number in tables.split(",")]
 folder = Path(data) if data else None
 more = {number: {"steps": steps, "items": items} for number in (2, 3, 4)}
 more[2]["pairs"] = [Path(file.strip()) for file in pairs.split(",") if file.strip()]

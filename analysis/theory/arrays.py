@@ -87,6 +87,7 @@ def rows_agree(**arrays: np.ndarray) -> None:
 
 def row_cosine(first: Floats, second: Floats) -> Floats:
     """Cosine (n,) of each row of one matrix with the same row of the other, in [-1, 1]; NaN where a row is zero."""
+    first, second = _in_reach(first), _in_reach(second)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     product = np.einsum("nd,nd->n", first, second)
     cosine = np.divide(product, lengths, out=np.full(len(first), np.nan), where=lengths > 0.0)
@@ -95,7 +96,13 @@ def row_cosine(first: Floats, second: Floats) -> Floats:
 
 def unit_rows(x: np.ndarray) -> np.ndarray:
     """Every vector of x (..., d) divided by its length."""
+    x = _in_reach(x)
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _in_reach(x: np.ndarray) -> np.ndarray:
+    """The vectors of x (..., d) times powers of two, which are exact: the squares are in the range of the type."""
+    return np.ldexp(x, -np.frexp(np.abs(x).max(axis=-1, keepdims=True))[1])
 
 
 def _finite(name: str, value: ArrayLike, dimensions: int, shape: str) -> Floats:

@@ -310,9 +310,11 @@ def _every_pair(
         raise ValueError(f"target: shape {target.shape}, (n, d) or (n, m, d) with no empty side is needed")
     n, m, _ = target.shape
     counts = np.full(n, m) if counts is None else np.asarray(counts)
-    if counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
-        raise ValueError(f"counts: shape {counts.shape}, ({n},) numbers from 1 to {m} are needed")
+    if counts.dtype.kind not in "iu" or counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
+        raise ValueError(f"counts: shape {counts.shape} of {counts.dtype}, ({n},) integers from 1 to {m} are needed")
     item = np.arange(len(rows)) if item is None else np.asarray(item)
+    if item.dtype.kind not in "iu":
+        raise ValueError(f"item: {item.dtype}, integers are needed")
     rows_agree(rows=rows, item=item)
     if item.max() != n - 1:
         raise ValueError(f"item: {item.max() + 1} items have translations, {n} have targets; as many are needed")

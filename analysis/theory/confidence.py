@@ -172,6 +172,8 @@ def group_numbers(group: ArrayLike | None, n: int) -> np.ndarray:
     group = np.asarray(group)
     if group.shape != (n,):
         raise ValueError(f"group: shape {group.shape}, ({n},), one label an item, is needed")
+    if group.dtype.kind == "f" and np.isnan(group).any():  # numpy would take all of them for one label
+        raise ValueError("group: NaN, a label of every item is needed")
     try:
         return np.unique(group, return_inverse=True)[1]
     except TypeError:

@@ -164,6 +164,10 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
     given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
+    for option in _options(named, _is_many):  # `--only $names`, a variable that is not set, would be all of them
+        if any(one == option and re.match("--?[A-Za-z]", after) for one, after in pairwise([*given, "--end"])):
+            say(f"{program}: {option[2:]}: no value, at least one is needed")
+            return 2
     for option in _options(named, _is_path):  # "", a variable that is not set, would be the working directory
         if f"{option}=" in given or (option, "") in pairwise(given):
             say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")

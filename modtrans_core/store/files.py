@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -209,10 +210,10 @@ def refuse_not_text(path: Path) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder to write into, or to go on in, that has links in it: what is written could land elsewhere."""
+    """Refuse a folder to write into, or to go on in, that is a link or has links in it: it could land elsewhere."""
     refuse_not_text(folder)
     found = (Path(place) / name for place, below, files in os.walk(folder) for name in [*below, *files])
-    if link := next((entry for entry in found if entry.is_symlink()), None):
+    if link := next((entry for entry in chain([folder], found) if entry.is_symlink()), None):
         raise ValueError(f"{link}: a link, and nothing is written through links; remove it")
 
 

@@ -366,3 +366,32 @@ def test_the_device_is_where_it_works():
 def test_a_modality_is_not_translated_into_itself():
     with pytest.raises(ValueError, match="target: 'image', another modality than the source is needed"):
         fit(PairedEmbeddings({"image": np.random.default_rng(0).normal(size=(40, 4))}), "image", "image")
+
+
+@pytest.mark.parametrize("setting", ["landmarks", "train.steps"])
+def test_a_setting_that_is_gone_is_not_its_default(tmp_path, setting):
+    name = "poster" if "." in setting else "calibrated"
+    fit(make_pairs(40), preset=name, settings={"train.steps": 2} if name == "poster" else {}).save(tmp_path)
+    file = tmp_path / runs.DESCRIPTION
+    described = json.loads(file.read_text())
+    *path, last = setting.split(".")
+    del (described["config"][path[0]] if path else described["config"])[last]
+    file.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=f"config: 'without {setting}', every setting"):
+        load(tmp_path)
+
+
+def test_a_run_in_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+    translator = fit(make_pairs(40))
+    with pytest.raises(ValueError, match="a name in UTF-8 is needed"):
+        translator.save(tmp_path / "\udcff")
+
+
+def test_a_run_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    translator = fit(make_pairs(40))
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="link: a link, and nothing is written through links"):
+            translator.save(tmp_path / "link", overwrite)
+    assert not list((tmp_path / "mine").iterdir())

@@ -339,3 +339,55 @@ def test_the_same_set_is_the_same_bytes(tmp_path, suffix):
     assert len({file.read_bytes() for file in files}) == 1
     again = PairedEmbeddings.load(files[0])
     assert again.key.tolist() == pairs.key.tolist() and again.metadata == pairs.metadata
+
+
+@pytest.mark.parametrize(
+    "items", [[4], [-5], [], [0.0], 1, [[0, 1]], None, "a", np.ones(3, bool), np.zeros(4, bool), slice(3, 2)], ids=str
+)
+def test_items_that_are_none_are_refused_by_name(items):
+    with pytest.raises(ValueError, match="^items: .*at least one of 0 to 3, or a mask of 4, is needed"):
+        PairedEmbeddings({"image": np.eye(4)}).take(items)
+
+
+def test_items_are_numbers_a_mask_or_a_slice():
+    pairs = PairedEmbeddings({"image": np.eye(4)}, key=list("abcd"))
+    for items in ([1, 3], [1, -1], np.array([False, True, False, True]), slice(1, 4, 2)):
+        assert pairs.take(items).key.tolist() == ["b", "d"]
+    with pytest.raises(ValueError, match="^items: 0, at least 1 is needed"):
+        pairs.at_most(0)
+
+
+@pytest.mark.parametrize("name", ["group", "key", "own_split", "label"])
+def test_rows_of_different_shapes_are_named(name):
+    with pytest.raises(ValueError, match=f"^{name}: rows of different shapes"):
+        PairedEmbeddings({"image": np.eye(2)}, **{name: [[1], [1, 2]]})
+
+
+def test_vectors_too_short_for_their_type_are_refused(tmp_path):
+    PairedEmbeddings({"image": 1e-30 * np.eye(3)})
+    with pytest.raises(ValueError, match="image: a vector too short for float32 in row 0"):
+        PairedEmbeddings({"image": 1e-42 * np.eye(3)})
+    with pytest.raises(ValueError, match="image: a vector too short for float16 in row 0.*float32 holds them"):
+        PairedEmbeddings({"image": 1e-6 * np.eye(3)}).save(tmp_path / "short.npz", "float16")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"a": {1}}, "JSON values"),
+        ({"classes": 5}, "a list is"),
+        ({"captions": 5}, "an object of lists"),
+        ({"a": 1j}, "JSON"),
+    ],
+)
+def test_metadata_that_could_not_be_read_is_not_written(tmp_path, suffix, metadata, words):
+    with pytest.raises(ValueError, match=f"^metadata: .*{words}"):
+        PairedEmbeddings({"image": np.eye(3)}, metadata=metadata).save(tmp_path / f"pairs{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_name_that_is_no_text_is_refused(tmp_path, suffix):
+    with pytest.raises(ValueError, match="a name in UTF-8 is needed"):
+        PairedEmbeddings({"image": np.eye(3)}).save(tmp_path / f"\udcff{suffix}")

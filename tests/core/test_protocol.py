@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from modtrans_core import PairedEmbeddings, fit
-from modtrans_core.protocol import Draws, Expects, Facts, HasParts, able, conditions, in_pieces, like
+from modtrans_core.noise import normal
+from modtrans_core.protocol import Draws, Expects, Facts, HasParts, able, conditions, in_pieces, like, refuse_samples
 
 K, D = 6, 5
 B32, L14 = "open_clip:ViT-B-32/openai", "open_clip:ViT-L-14/openai"
@@ -167,3 +168,34 @@ def test_a_translator_is_asked_what_it_can():
     assert able(translator, Draws) is translator and able(translator, Expects) is translator
     with pytest.raises(ValueError, match=r"parts: method 'calibrated' cannot do it, and a method that can is needed"):
         able(translator, HasParts)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda: torch.ones(2, K, dtype=torch.bool), "'torch.bool', a tensor of real numbers"),
+        (lambda: torch.quantize_per_tensor(torch.ones(2, K), 0.1, 0, torch.qint8), "'torch.qint8', a tensor of real"),
+        (lambda: torch.nested.nested_tensor([torch.ones(K), torch.ones(2)]), "not sparse and not nested"),
+        (lambda: torch.ones(2, K, device="meta"), "'meta', a device that holds numbers"),
+        (lambda: torch.ones(2, K, dtype=torch.float64) * 1e-42, "row 0; finite vectors at least 1e-36 long"),
+        (lambda: np.ones((2, K)) * 1e-42, "row 0; finite vectors at least 1e-36 long"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_directions_are_refused_in_one_line(given, words):
+    with pytest.raises(ValueError, match=f"^c: .*{words}"):
+        conditions(given(), facts(), CPU)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"), [(0, "0, at least 1"), (1.5, "1.5, at least 1"), (10**12, "GiB, at most")]
+)
+def test_draws_that_no_memory_holds_are_refused_before_they_are_made(samples, words):
+    with pytest.raises(ValueError, match=f"^samples: .*{words}"):
+        refuse_samples(samples, 2, D)
+
+
+@pytest.mark.parametrize("seed", [2**63, 0.5, None])
+def test_seeds_of_noise_are_integers_of_64_bits(seed):
+    with pytest.raises(ValueError, match="^seed: .*an integer of 64 bits"):
+        normal(torch.arange(2), (3,), seed)

@@ -80,7 +80,7 @@ def test_made_again_it_is_the_same_file(results):
         (["growth", "notebooks/04_translation"], "not the tables of growth: "),
         (["cosine", "--width", "0.1"], "width: 0.1, 1 to 40 inches is needed"),
         (["cosine", "--width", "1", "--font-size", "30"], "width, height: 1 and "),
-        (["cosine", "--format"], "format: 'none', pdf, png or svg is needed"),
+        (["cosine", "--format"], "format: no value, at least one is needed"),
         (["cosine", "--font-size", "5"], "font-size: 5.0, 7 to 30 points is needed"),
         (["cosine", "--venue", "vogue"], "venue: 'vogue', one of"),
     ],
@@ -89,7 +89,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(results, capsys, monkeypatc
     monkeypatch.chdir(results)
     if len(arguments) != 2:
         arguments = [arguments[0], ".", *arguments[1:]]
-    assert run(VERBS_HERE, "modtrans", "", ["figure", *arguments]) == 1
+    assert run(VERBS_HERE, "modtrans", "", ["figure", *arguments]) in (1, 2)
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and not (results / "figures").exists()
 

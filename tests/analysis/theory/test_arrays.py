@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from analysis.theory.arrays import in_range, matrix, row_cosine, vector
+from analysis.theory.arrays import in_range, matrix, row_cosine, unit_rows, vector
 from analysis.theory.certify import Observed
 
 
@@ -51,3 +51,11 @@ def test_sizes_and_labels_are_what_they_say():
             Observed.of([0.5, 0.6], largest_group=size)
     with pytest.raises(ValueError, match="group: labels of several kinds"):
         Observed.of([0.5, 0.6], group=[None, "a"])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+def test_directions_of_vectors_of_any_finite_length(scale):
+    x, y = np.random.default_rng(0).standard_normal((2, 5, 3))
+    assert np.array_equal(row_cosine(2.0**900 * x, 2.0**-900 * y), row_cosine(x, y))
+    np.testing.assert_allclose(row_cosine(scale * x, y), row_cosine(x, y), rtol=1e-12)
+    np.testing.assert_allclose(unit_rows(scale * x), unit_rows(x), rtol=1e-12)

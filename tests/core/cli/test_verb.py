@@ -37,6 +37,8 @@ from modtrans_core.cli.verb import run
         (["train", "pairs.npz", "--out", "run", "--resume", "--seed", "5"], 1, "run: was started with"),
         (["train", "pairs.npz", "--out", "new", "--resume"], 1, "leave out --resume to begin one"),
         (["train", "pairs.npz"], 2, "out"),
+        (["train", "pairs.npz", "--out", "new", "--set"], 2, "set: no value, at least one is needed"),
+        (["train", "pairs.npz", "--set", "--out", "new"], 2, "set: no value, at least one is needed"),
         (["train", "pairs.npz", "--out", "new", "--stepz", "3"], 2, "--stepz"),
         (["train", "pairs.npz", "--out", "new", "--steps", "many"], 2, "many"),
         (["evaluate", "nowhere", "pairs.npz"], 1, "nowhere: not a run folder"),

@@ -183,7 +183,7 @@ def test_bad_settings_are_refused(translator, c, verb, setting, words):
 
 
 def test_no_samples_are_refused(translator, c):
-    with pytest.raises(ValueError, match="samples: 0, at least 1 is needed"):
+    with pytest.raises(ValueError, match="samples: 0, at least 1"):
         translator.draw(c, 0)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import transformers
 
 import modtrans_core as mt
 from analysis.cli import VERBS_HERE
-from analysis.tasks.captions.write import read_references, scores
+from analysis.tasks.captions.write import caption_items, read_references, scores
 from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import run
 from modtrans_core.layouts.convert import convert
@@ -104,3 +105,12 @@ def test_captions_that_are_rows_of_one_name_are_references_of_one_item(tmp_path)
     PairedEmbeddings(arrays, key=np.array(["a", "b"]), metadata=captions).save(tmp_path / "pairs.npz")
     convert(tmp_path / "pairs.npz", tmp_path / "folder")
     assert read_references(tmp_path / "folder") == captions["captions"]
+
+
+def test_rows_of_one_name_keep_the_captions_that_differ(folder, tmp_path):
+    pairs = PairedEmbeddings({"text": np.random.default_rng(1).normal(size=(4, 5))}, key=list("aabb"))
+    pairs.save(tmp_path / "named.npz")
+    decoder = SimpleNamespace(dimension=6, caption=lambda z, **_: ["a cat", "one cat", "a dog", "a dog"][: len(z)])
+    captions = caption_items(mt.load(folder / "run"), decoder, tmp_path / "named.npz")
+    assert captions == [("a", "a cat"), ("a", "one cat"), ("b", "a dog")]
+    assert scores(captions, {"a": ["a cat"], "b": ["a dog"]})["items"] == 3
