@@ -35,6 +35,7 @@ from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import Observed
 from analysis.theory.limits import limits, mean_length_bracket, population_floor
 from analysis.translators.certify import largest_in
+from modtrans_core.checks import refuse_unless
 
 # %% [markdown]
 # ## Where do baselines lie between floor and ceiling?
@@ -90,6 +91,7 @@ make_figure(figures.sampling, out)
 # $\alpha$ was chosen without these pairs: a level that is read off them, such as their median, could not be certified.
 
 # %%
+refuse_unless(gamma > 0, "gamma", gamma, "a number above 0")
 p, directions = translators["ridge"].translate(held.c), experiment.three_directions(held, features, rng)
 level, whole = alpha or experiment.validation_level(held), {**of_items, "largest_group": largest_in(data)}
 observed = {name: Observed.of_parts(p, f, gamma, held.z, **whole) for name, f in directions.items()}

@@ -213,6 +213,8 @@ def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_pat
     bad = notebook(tmp_path, "assert n < 0, 'n is too large'")
     with pytest.raises(RuntimeError, match="toy: AssertionError: n is too large"):
         notebooks.run(bad, tmp_path / "out")
+    with pytest.raises(RuntimeError, match=r"toy: AssertionError: assert n < 0 \(cell"):
+        notebooks.run(notebook(tmp_path, "assert n < 0"), tmp_path / "out")
     assert (tmp_path / "out" / "metrics.json").read_text() == before
     assert (tmp_path / "out.failed.ipynb").exists()
 

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.cli.verb import say
 
 
@@ -187,9 +187,12 @@ class Migrate:
             refuse_same("wanted", self.wanted, (self.new, self.old, self.pairs, self.queries))
         index = migration.load_index(self.old)
         refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
-        documents = migration.Reembedded.of(**migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit")))
-        known = ("new", "row", "group", "mean")
-        queries = migration.Queries.of(**migration.read_arrays(self.queries, ("new", "row"), known))
+        arrays = migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit"))
+        with naming(self.pairs):
+            documents = migration.Reembedded.of(**arrays)
+        arrays = migration.read_arrays(self.queries, ("new", "row"), ("new", "row", "group", "mean"))
+        with naming(self.queries):
+            queries = migration.Queries.of(**arrays)
         pairs = documents.pairs(index, queries)
         with warnings_said():
             translator = fit(pairs, "old", "new", preset=self.preset)

@@ -22,7 +22,6 @@ from analysis.theory.limits import Limits
 from analysis.theory.samples import sampling_law
 from analysis.translators import SIMPLE, applicable
 from modtrans_core import PairedEmbeddings, Translator, preset
-from modtrans_core.checks import refuse_unless
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import unit
 
@@ -138,8 +137,7 @@ def validation_level(held: Held) -> float:
 
 
 def certified(observed: Observed, alpha: float, confidence: float, levels: np.ndarray) -> Certificate:
-    """The certificate, with the curve at these levels; of translations in which F counts, gamma > 0."""
-    refuse_unless(observed.parts is not None, "gamma", 0.0, "a number above 0")
+    """The certificate, with the curve at these levels."""
     return certify(observed, alpha, confidence, statements={"curve": partial(curve, observed, levels)})
 
 

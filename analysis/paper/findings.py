@@ -36,7 +36,7 @@ def taken(numbers: Mapping[str, Any]) -> dict[str, Any]:
     trained = [[row["bound"], row["observed_pairs"]] for row in translation["certificates"]]
     place = bound["overstatement"]["d"].index(512)
     return {
-        **{name: translation[name] for name in ("items", "gallery", "seeds")},
+        **{name: translation[name] for name in ("items", "gallery", "seeds", "steps")},
         "routes": routes,
         "trained": trained,
         "overstated": {
@@ -71,9 +71,9 @@ def findings(of: Mapping[str, Any]) -> str:
     lines = [
         f"OpenMoji: {of['items']:,} emoji, pictures and names; {of['gallery']} for the test, mean ± standard deviation"
         f" of {of['seeds']} seeds.",
-        f"- **{steps}.** The poster's translator has a cosine of {_spread(one['one'])} with one sampling step, and"
-        f" {_spread(one['many'])} with fifty and no training through them ({first}; floor"
-        f" {_bare(one['ridge']['floor'])}, ridge map {_bare(one['ridge']['cosine'])}). {_link('04_translation')}",
+        f"- **{steps}.** Trained for {of['steps']} steps, the poster's translator has a cosine of {_spread(one['one'])}"
+        f" with one sampling step and {_spread(one['many'])} with fifty ({first}; floor {_bare(one['ridge']['floor'])},"
+        f" ridge map {_bare(one['ridge']['cosine'])}). {_link('04_translation')}",
         f"- **The printed bound is not a lower bound.** At |*cM*| = .8, γ = {over['gamma']:g} it promises up to"
         f" {_bare(over['uniform'])} too much of a random *F* at *d* = 512, and {_bare(over['limit'])} as *d* grows."
         f" {_link('03_cosine_bound')}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Mapping
@@ -114,9 +115,8 @@ def run(
         failed = out.with_name(f"{out.name}.failed.ipynb")
         os.replace(executed, failed)
         shutil.rmtree(scratch)
-        raise RuntimeError(
-            f"{notebook.stem}: {error.ename}: {error.evalue} (cell {error.exec_count}); see {failed}"
-        ) from None
+        said = error.evalue or _failing_line(error.traceback)
+        raise RuntimeError(f"{notebook.stem}: {error.ename}: {said} (cell {error.exec_count}); see {failed}") from None
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -130,6 +130,13 @@ def run(
     os.replace(scratch, out)
     shutil.rmtree(old, ignore_errors=True)
     return metrics
+
+
+def _failing_line(traceback: list[str]) -> str:
+    """The line of a cell that an error without words is of, such as an assertion."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
+    marked = re.search(r"^-+> \d+ *(.*)$", plain, re.M)
+    return marked[1] if marked else ""
 
 
 def read_metrics(out: str | Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
 from modtrans_core.store.contents import INDEPENDENT, JOB
-from modtrans_core.store.files import STREAM, scratch_folder, write_npy
+from modtrans_core.store.files import STREAM, replacing, scratch_folder, write_npy
 from modtrans_core.store.headers import SUFFIXES, reading
 from modtrans_core.vectors import ROWS, present
 
@@ -124,7 +124,9 @@ def translate_set(
         raise ValueError(f"samples: {facts.source} is {(*shape, facts.k)}; one vector an item is needed")
     if expected_cosine is not None:
         pieces = _pieces(pairs, translator, 1, able(translator, Expects).expected_cosine)
-        write_npy(expected_cosine, shape, np.float32, pieces)
+        with replacing(expected_cosine) as temporary:  # it is there once the translations are
+            write_npy(temporary, shape, np.float32, pieces)
+            return translate_set(translator, pairs, out, run, names, samples=samples, progress=progress, **settings)
     shape = (*shape, *([] if samples is None else [samples]), facts.d)
 
     def translate(c: np.ndarray) -> np.ndarray:

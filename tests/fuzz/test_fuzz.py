@@ -170,7 +170,8 @@ def left(before, after, status, kind):
 
 def outputs(name, status, kind):
     """Whether a name may be one that a mutated argument asked to write."""
-    return (status == 0 and not kind.spoilt and name.startswith("work/")) or (status == 0 and name == "work")
+    asked = name.startswith("work/") or ("/" not in name and name != OUTSIDE)  # or `..`
+    return status == 0 and (name == "work" or (not kind.spoilt and asked))
 
 
 class Peak:

@@ -185,7 +185,7 @@ def _unfinish():
     Path("begun/embed.json").write_text(json.dumps({"finished": False, "job": record["job"]}))
     Path("begun/.embedding").mkdir()
     for name in ("000000", "000001"):
-        done = {"items": 3, "width": {"image": 1, "text": 1}, "skipped": []}
+        done = {"items": 3, "skipped": []}
         Path(f"begun/.embedding/{name}.json").write_text(json.dumps(done))
     Path("begun/000002.safetensors").unlink()
     Path("begun/000002.parquet").unlink()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.contents import JOB
@@ -30,8 +31,7 @@ def finish(job: Job, folder: Folder) -> None:
     ValueError
         If nothing is left of the source once what cannot be encoded is skipped.
     """
-    fields: dict[str, Any] = {"items": "a whole number from 0 on", "skipped": "a list of pairs"}
-    fields |= {"width": dict.fromkeys(job.encoders, "a whole number from 0 on")}
+    fields = {"items": "a whole number from 0 on", "skipped": "a list of pairs"}
     optional = {"cut": "an object of whole numbers"}
     records = {shard.name: read_description(folder.shard_record(shard.name), fields, optional) for shard in job.shards}
     skipped = [tuple(one) for record in records.values() for one in record["skipped"]]
@@ -39,10 +39,11 @@ def finish(job: Job, folder: Folder) -> None:
     items = sum(record["items"] for record in records.values())
     if not items:
         raise ValueError(f"{job.source}: no item is left; {skipped_in_words(reasons)}")
-    width = {m: max(record["width"][m] for record in records.values()) for m in job.encoders}
-    for name, record in records.items():
-        if record["items"] and record["width"] != width:
-            _widen(folder.shard(name), width, job.dtype)
+    widths = {folder.shard(name): _width(folder.shard(name), job) for name, one in records.items() if one["items"]}
+    widest = {m: max(width[m] for width in widths.values()) for m in job.encoders}
+    for shard, width in widths.items():
+        if width != widest:
+            _widen(shard, widest, job.dtype)
     sweep(folder.path)
     if skipped:
         with (
@@ -93,6 +94,14 @@ def skipped_in_words(reasons: Mapping[str, int]) -> str:
     """How many items were skipped, and for which reasons, the commonest first."""
     parts = [f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))]
     return f"{sum(reasons.values()):,} skipped ({', '.join(parts)})" if parts else "nothing skipped"
+
+
+def _width(path: Path, job: Job) -> dict[str, int]:
+    """How many vectors an item of a shard has at most, for each modality."""
+    arrays = PairedEmbeddings.load(path).arrays
+    own = ", ".join(job.encoders)
+    refuse_unless(set(arrays) == set(job.encoders), str(path), ", ".join(arrays), f"{own}, as in its job,")
+    return {modality: rows.shape[1] if rows.ndim == 3 else 1 for modality, rows in arrays.items()}
 
 
 def _widen(path: Path, width: dict[str, int], dtype: str) -> None:

@@ -193,7 +193,7 @@ class Folder:
         return self.path / f"{name}.safetensors"
 
     def shard_record(self, name: str) -> Path:
-        """The file whose presence says that a shard is done; JSON with `items`, `width`, `cut` and `skipped`."""
+        """The file whose presence says that a shard is done; JSON with `items`, `cut` and `skipped`."""
         return self.parts / f"{name}.json"
 
 

@@ -83,15 +83,13 @@ class ShardEncoder:
             items += [item for item, _ in kept]
             skipped += left_out
             progress(len(kept) + len(left_out))
-        width = {modality: max(several, default=0) for modality, several in counts.items()}
         if items:
-            arrays = {m: _padded(np.concatenate(rows[m]), np.array(counts[m]), width[m]) for m in self.encoders}
+            arrays = {m: _padded(np.concatenate(rows[m]), np.array(counts[m])) for m in self.encoders}
             self._write(folder.shard(shard.name), items, arrays, counts)
         write_json(
             folder.shard_record(shard.name),
             {
                 "items": len(items),
-                "width": width,
                 "cut": cut,
                 "skipped": [[one.key, one.reason] for one in skipped],
             },
@@ -173,8 +171,9 @@ def _encoded(encoder: Encoder, keys: list[str], values: list[list[Any]]) -> np.n
     return rows[[place[value] for value in flat]] if texts else rows
 
 
-def _padded(rows: np.ndarray, counts: np.ndarray, width: int) -> np.ndarray:
-    """Rows (N, d) as (n, d) where every item has one, else (n, width, d) filled up with zeros."""
+def _padded(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Rows (N, d) as (n, d) where every item has one, else (n, most, d) filled up with zeros."""
+    width = counts.max()
     if width == 1:
         return rows
     padded = np.zeros((len(counts), width, rows.shape[1]), dtype=np.float32)
