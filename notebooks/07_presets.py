@@ -37,7 +37,7 @@ from analysis.plots.style import make_figure
 # known. **Centered** scores rank by what is left of each vector less that mean. `own` is the recall by the ranking of
 # `modtrans rank`: of `calibrated` by a map of its own, of any other by what its translation adds to the mean. `ranked`
 # is the same of `calibrated`; of a rival it is the best of six rankings: plain, centered and own, each with and without
-# a correction for hubs. Networks are trained more briefly than by default, where the scores are the same up to their
+# a correction for hubs. Networks are trained more briefly than by default, which moves their scores by about their
 # spread over splits: two of them by 128 pairs a step, the third in 400 steps.
 
 # %%
