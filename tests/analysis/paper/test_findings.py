@@ -40,7 +40,7 @@ def test_what_is_taken_is_what_the_notebooks_wrote(of):
             "overstatement": {"d": [4, 512], "0.8": [0.2, 0.06]}, "limits": [0.1, 0.05, 0.2], "gamma": 1.0,
         },
         "04_translation": {
-            "routes": {"a → b": rows, "b → a": rows}, "items": 9, "gallery": 3, "seeds": 2,
+            "routes": {"a → b": rows, "b → a": rows}, "items": 9, "gallery": 3, "seeds": 2, "steps": 250,
             "certificates": [{"bound": 0.1, "observed_pairs": 0.3}],
         },
         "13_cosine_to_recall": {"enough_at_1": 0.001},
