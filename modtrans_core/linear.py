@@ -110,8 +110,8 @@ def principal(rows: Tensor) -> tuple[Tensor, Tensor]:
         values, vectors = torch.linalg.eigh(gram(rows))
         return values, vectors
     Q, R = torch.linalg.qr(rows.T, mode="complete")  # rows^T rows = Q R R^T Q^T
-    values, W = torch.linalg.eigh(R[:n] @ R[:n].T)
-    return torch.cat([values.new_zeros(d - n), values]), torch.cat([Q[:, n:], Q[:, :n] @ W], dim=1)
+    values, W = torch.linalg.eigh((R[:n] @ R[:n].T).double())  # of equal rows it does not converge in float32
+    return torch.cat([rows.new_zeros(d - n), values.to(rows)]), torch.cat([Q[:, n:], Q[:, :n] @ W.to(rows)], dim=1)
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,10 @@ def test_principal_vectors_are_those_of_the_gram_matrix_whichever_way_they_are_f
     torch.testing.assert_close(values, torch.linalg.eigvalsh(rows.T @ rows), atol=1e-9, rtol=1e-9)
     torch.testing.assert_close((vectors * values) @ vectors.T, rows.T @ rows)
     torch.testing.assert_close(vectors.T @ vectors, torch.eye(40, dtype=torch.float64))
+
+
+def test_principal_vectors_of_rows_that_repeat():
+    rows = torch.nn.functional.normalize(torch.randn(10, 384, generator=torch.Generator().manual_seed(0)), dim=1)
+    rows = rows[torch.arange(200) % 10]
+    values, vectors = principal(rows)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, rows.T @ rows, atol=1e-4)
