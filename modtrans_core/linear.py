@@ -97,7 +97,7 @@ def few(n: int, d: int) -> bool:
 def principal(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), ascending, and eigenvectors (d, d) of rows^T rows, for rows (n, d).
 
-    Of `few` rows by their QR decomposition, which is two to five times as fast.
+    Of `few` rows by their QR decomposition: five times as fast of d / 12 rows in float64, and no slower of .7 d.
 
     Examples
     --------

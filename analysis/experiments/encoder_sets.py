@@ -27,7 +27,7 @@ DRAWN = 256
 """pictures that are held while they are encoded"""
 RANDOM_IMAGES = "timm:tf_efficientnet_lite0/random"
 CITIES = 3000
-"""cities that are embedded, of about 34,000: their names take MiniLM half a minute on two cores"""
+"""cities that are embedded, of about 34,000"""
 KINDS = {"coco": "coco", "cc3m": "webdataset", "celeba": "celeba", "cifar10": "cifar10"}
 """the poster's data sets, and the source that reads each"""
 

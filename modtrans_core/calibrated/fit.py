@@ -97,9 +97,9 @@ def fit_goals(
         apart = squared_distances(near, near)
         apart = apart[apart > SAME]
         spacing = float(apart.median()) if len(apart) else 1.0
-        every = held.all and len(landmarks) == len(held.c)  # condition is a landmark
-        landmarks = held.c if every else landmarks
-        bases += [(Basis.plain if every else Basis.at)(landmarks, factor * spacing) for factor, _ in RADIAL]
+        dual = held.all and len(landmarks) == len(held.c)  # every condition is a landmark: by `kernel_ridge`
+        landmarks = held.c if dual else landmarks
+        bases += [(Basis.plain if dual else Basis.at)(landmarks, factor * spacing) for factor, _ in RADIAL]
 
     maps: list[Map] = []
     said: list[Tensor] = []  # what each says of z where its fold is left out, less the mean of the others
