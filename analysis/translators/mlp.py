@@ -202,7 +202,7 @@ def fit(
     looks = Looks(validation, config)
     batches = Batches(pairing, config.train.batch, config.train.seed, device)
     try:
-        last = train(model, loss, batches, config.train, looks, report, optimizer=torch.optim.AdamW)
+        last = train(model, loss, batches, config.train, looks, report, torch.optim.AdamW, record=True)
     except Enough:
         last = model
     return looks.best or last

@@ -141,9 +141,9 @@ def learn(
     weights = sum(value.numel() for value in network.parameters())
     steps = min(STEPS, EPOCHS * len(pairing) // BATCH, int(WORK / (6 * BATCH * weights)))
     config = TrainConfig(steps, BATCH, RATE, WEIGHT_DECAY, EMA, seed)
-    looks = Looks(held)
+    batches, looks = OnBase(pairing, BATCH, seed, device, m), Looks(held)
     with suppress(Enough):
-        train(network, loss, OnBase(pairing, BATCH, seed, device, m), config, looks, report, torch.optim.AdamW)
+        train(network, loss, batches, config, looks, report, torch.optim.AdamW, record=True)
     return None if looks.best is None or looks.gain < GAIN else Learned(looks.best, looks.gain)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from modtrans_core import PairedEmbeddings, Pairing, TrainConfig, distributed
 from modtrans_core.pairing import Batches
 from modtrans_core.run import Run
-from modtrans_core.train import LOG_EVERY, _seed, pays, train
+from modtrans_core.train import LOG_EVERY, _seed, train
 
 CPU = torch.device("cpu")
 
@@ -127,14 +127,6 @@ def test_batches_may_be_smaller_than_asked_for():
     """And an epoch that does not divide into batches leaves its remainder out."""
     assert batches(size=64).size == 50
     train(Map(), loss, batches(size=64), TrainConfig(steps=3, batch=64))
-
-
-@pytest.mark.parametrize(
-    ("device", "steps", "processes", "expected"),
-    [("cuda", 2000, 1, True), ("cuda", 1999, 1, False), ("cpu", 9999, 1, False), ("cuda", 9999, 2, False)],
-)
-def test_compiling_has_to_pay(device, steps, processes, expected):
-    assert pays(device, steps, processes) is expected
 
 
 @pytest.mark.parametrize(
