@@ -25,19 +25,32 @@ class Recorded:
     """
 
     def __init__(self, function: Callable[[Tensor, Tensor], dict[str, Tensor]]) -> None:
-        self.function, self.called = function, False
+        self.function = function
+        self.stream: torch.cuda.Stream | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, c: Tensor, z: Tensor) -> dict[str, Tensor]:
-        if not self.called:
-            self.called = True
-            return self.function(c, z)
-        if self.graph is None:
-            self.graph, self.batch = torch.cuda.CUDAGraph(), (c.clone(), z.clone())
-            # threads that read the next batches may call the device meanwhile
-            with torch.cuda.device(c.device), torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-                self.found = self.function(*self.batch)
+        with torch.cuda.device(c.device):
+            if self.stream is None:
+                return self._first(c, z)
+            self.graph = self.graph or self._recorded(c, z)
         for held, given in zip(self.batch, (c, z), strict=True):
             held.copy_(given)
         self.graph.replay()
         return self.found
+
+    def _first(self, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """On the stream of the record: autograd may keep the nodes of a parameter, and they the stream."""
+        self.stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            found = self.function(c, z)
+        current.wait_stream(self.stream)
+        return found
+
+    def _recorded(self, c: Tensor, z: Tensor) -> torch.cuda.CUDAGraph:
+        graph, self.batch = torch.cuda.CUDAGraph(), (c.clone(), z.clone())
+        # threads that read the next batches may call the device meanwhile
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            self.found = self.function(*self.batch)
+        return graph

@@ -4,6 +4,7 @@ and on a GPU by the graph."""
 import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -57,7 +58,10 @@ def taped(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
     monkeypatch.setattr(torch.cuda, "graph", recording)
-    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    for name in ("Stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, MagicMock)
 
 
 def test_the_function_is_called_twice_and_launched_with_every_batch(taped):
@@ -111,6 +115,20 @@ def test_a_translator_has_the_bits_of_one_that_was_fitted_unrecorded(monkeypatch
         fitted = fit(PAIRS, preset=preset, settings={"train.steps": 60, "train.batch": 16}, device="cuda")
         found.append(fitted.tensors().values())
     assert all(torch.equal(x, y) for x, y in zip(*found, strict=True))
+
+
+@pytest.mark.gpu
+def test_a_loss_that_keeps_its_graph_is_recorded():
+    kept = []
+
+    def keeping(model, c, z):
+        kept.append(objective(model, c, z))
+        return kept[-1]
+
+    model = PosterTranslator(FACTS, PosterConfig(width=16, depth=2)).cuda()
+    batches = Batches(PAIRING, 8, 0, torch.device("cuda"))
+    train(model, keeping, batches, TrainConfig(steps=5, batch=8), record=True)
+    assert len(kept) == 2
 
 
 @pytest.mark.gpu
