@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from modtrans_core.progress import Progress
 
 LAUNCH = 5e-6
-"""seconds that the launch of one operation takes, about: a step whose launches are not recorded is never faster than all of them"""
+"""seconds that the launch of one operation takes, about: unrecorded, no step is faster than all of its launches"""
 _FREE = ("empty", "empty_like", "empty_strided", "new_empty", "_unsafe_view")
 
 Train = Callable[[int, Progress], Any]
