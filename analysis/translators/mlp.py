@@ -20,7 +20,7 @@ from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.run import Training
-from modtrans_core.train import Enough, TrainConfig, Watch, train
+from modtrans_core.train import Enough, Linear, TrainConfig, Watch, train
 
 Loss = Literal["cosine", "InfoNCE", "squared"]
 TRAIN = TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
@@ -86,7 +86,7 @@ class MLPTranslator(Stored, nn.Module):
         with seeded(config.train.seed):
             self.network = network(facts.k, facts.d, config.width, config.dropout, config.layers)
             if config.skip:
-                self.straight = nn.Identity() if facts.k == facts.d else nn.Linear(facts.k, facts.d, bias=False)
+                self.straight = nn.Identity() if facts.k == facts.d else Linear(facts.k, facts.d, bias=False)
                 last = self.network[-1]
                 assert isinstance(last, nn.Linear)
                 nn.init.zeros_(last.weight)  # it starts as what it is added to
@@ -124,8 +124,8 @@ class MLPTranslator(Stored, nn.Module):
 def network(k: int, d: int, width: int, dropout: float, layers: int = 2) -> nn.Sequential:
     """So many hidden layers, (n, k) -> (n, d)."""
     sizes = [k, *[width] * layers]
-    hidden = [(nn.Linear(*pair), nn.GELU(), nn.Dropout(dropout)) for pair in pairwise(sizes)]
-    return nn.Sequential(*chain.from_iterable(hidden), nn.Linear(width, d))
+    hidden = [(Linear(*pair), nn.GELU(), nn.Dropout(dropout)) for pair in pairwise(sizes)]
+    return nn.Sequential(*chain.from_iterable(hidden), Linear(width, d))
 
 
 def loss(model: MLPTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:

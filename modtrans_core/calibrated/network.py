@@ -26,7 +26,7 @@ from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
 from modtrans_core.split import by_seed
-from modtrans_core.train import Enough, TrainConfig, Watch, train
+from modtrans_core.train import Enough, Linear, TrainConfig, Watch, train
 from modtrans_core.vectors import ROWS
 
 GAIN = 0.002
@@ -77,9 +77,9 @@ class Network(nn.Module):
 
     def __init__(self, k: int, d: int, width: int) -> None:
         super().__init__()
-        first = (nn.Linear(k + d, width), nn.GELU(), nn.Dropout(DROPOUT))
-        second = (nn.Linear(width, width), nn.GELU(), nn.Dropout(DROPOUT))
-        last = nn.Linear(width, d)
+        first = (Linear(k + d, width), nn.GELU(), nn.Dropout(DROPOUT))
+        second = (Linear(width, width), nn.GELU(), nn.Dropout(DROPOUT))
+        last = Linear(width, d)
         nn.init.zeros_(last.weight)  # it starts as the base
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*first, *second, last)
