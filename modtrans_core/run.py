@@ -246,6 +246,12 @@ class Training:
         made = optimizer(module.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)  # type: ignore[call-arg]
         return Training(module, copy.deepcopy(module).eval().requires_grad_(False), made)
 
+    def advance(self, decay: float) -> None:
+        """A step of the optimiser, and of the average by 1 - decay of its way to the weights."""
+        self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.module.parameters()), 1 - decay)
+
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name."""
         found = {f"weights.{name}": value for name, value in self.module.state_dict().items()}

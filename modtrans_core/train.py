@@ -8,39 +8,38 @@ Under torchrun every process takes its rows of each batch and draws their noise 
 averaged, so that every process makes the same step. Another number of processes is another draw of the same law.
 
 On a GPU nothing crosses between host and device from the second step on, and nothing waits, but for the steps whose
-loss is logged and for batches that are read from disk.
+loss is logged and for batches that are read from disk. Where asked, the loss and its gradient are one launch
+(`modtrans_core.recorded`).
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from modtrans_core import distributed
-from modtrans_core.checks import in_one_line, refuse_unless
+from modtrans_core.checks import refuse_unless
 from modtrans_core.device import seed_generators, seeded
 from modtrans_core.pairing import Batches
 from modtrans_core.progress import Progress, silent
+from modtrans_core.recorded import Recorded
 from modtrans_core.run import Training, refuse_not_finite
 
 LOG_EVERY = 10
-COMPILE_FROM = 2000
-"""steps on a GPU from which compiling, about a minute, is won back"""
-ONEDNN_FROM = 2**16
-"""weights of a layer from which `Linear` is faster than torch's by more than the change of layout takes"""
 
 Module = TypeVar("Module", bound=nn.Module)
 Loss = Callable[[Module, Tensor, Tensor], dict[str, Tensor]]
 """(module, unit conditions (n, k), unit targets (n, d)) -> scalars by name; `total` is minimised, the rest is logged"""
+Measure = Callable[[Tensor, Tensor], dict[str, Tensor]]
+"""(c, z) of a batch -> its loss by name; the gradient is left at the parameters"""
 
 
 class Enough(Exception):
@@ -97,6 +96,7 @@ def train(
     run: Watch | None = None,
     report: Progress = silent,
     optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+    record: bool = False,
 ) -> Module:
     """Minimise a loss by gradient steps.
 
@@ -108,6 +108,8 @@ def train(
     run : log, checkpoints, and an orderly end on Ctrl-C. Default: nothing is written.
     report : called after every step with (steps done, steps in all).
     optimizer : torch.optim.Adam, or AdamW for a weight decay beside the gradient.
+    record : on one GPU, launch the loss and its gradient as one. The loss has to do the same in every step, but for
+        the numbers in tensors: what Python decides is decided once.
 
     Returns
     -------
@@ -123,23 +125,15 @@ def train(
     state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
     first = run.resume(state) if run else 0
     mine, weight = distributed.share(batches.size)
-    parallel = distributed.parallel(Measured(module, loss))
-    measured = compiled(parallel) if pays(device.type, config.steps, distributed.world()) else parallel
+    measure: Measure = partial(gradient, distributed.parallel(Measured(module, loss)), weight)
+    if record and device.type == "cuda" and distributed.world() == 1:
+        measure = Recorded(measure)
     module.train()
     with seeded(config.seed, device), run.interruptible() if run else nullcontext():
         for step, (c, z) in enumerate(batches.iterate(range(first, config.steps), mine), first):
-            seed = _seed(config.seed, step)
-            decay = min(config.ema, (1 + step) / (10 + step))
-            seed_generators(seed, device)
-            try:
-                terms = advance(measured, state, c, z, weight, decay)
-            except Exception as error:
-                if measured is parallel or step > first:  # nothing was compiled, or it worked
-                    raise
-                warnings.warn(f"trains uncompiled, and slower: {in_one_line(error)}", stacklevel=2)
-                measured = parallel
-                seed_generators(seed, device)
-                terms = advance(measured, state, c, z, weight, decay)
+            seed_generators(_seed(config.seed, step), device)
+            terms = measure(c, z)
+            state.advance(min(config.ema, (1 + step) / (10 + step)))
             done = step + 1
             report(done, config.steps)
             values = None
@@ -156,31 +150,13 @@ def train(
     return cast(Module, state.average)
 
 
-def advance(
-    measured: Callable[..., dict[str, Tensor]], state: Training, c: Tensor, z: Tensor, weight: float, decay: float
-) -> dict[str, Tensor]:
-    """One step: loss, gradient, optimiser, moving average. Nothing in it leaves the device or waits for it."""
+def gradient(measured: nn.Module, weight: float, c: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """The loss of a batch by name; its gradient is left at the parameters. Nothing waits for the device."""
     with bfloat16(c.device):
         terms = measured(c, z)
-    state.optimizer.zero_grad(set_to_none=True)
+    measured.zero_grad(set_to_none=True)
     (weight * distributed.world() * terms["total"]).backward()  # gradients are averaged over the processes
-    state.optimizer.step()
-    with torch.no_grad():
-        mine: list[Tensor] = list(state.average.parameters())
-        theirs: list[Tensor] = list(state.module.parameters())
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
-    return terms
-
-
-class Linear(nn.Linear):
-    """torch's, trained on a CPU by oneDNN: in half of the time where MKL is slow, as on AMD."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight
-        by_onednn = self.training and weight.device.type == "cpu" and weight.numel() >= ONEDNN_FROM
-        if not (by_onednn and weight.dtype == torch.float32 and torch.backends.mkldnn.is_available()):
-            return super().forward(x)
-        return linear(x.to_mkldnn(), weight, self.bias).to_dense()
+    return {name: value.detach() for name, value in terms.items()}
 
 
 class Measured(nn.Module):
@@ -192,16 +168,6 @@ class Measured(nn.Module):
 
     def forward(self, c: Tensor, z: Tensor) -> dict[str, Tensor]:
         return self.loss(self.module, c, z)
-
-
-def compiled(measured: nn.Module) -> Callable[..., Any]:
-    """The loss with its launches recorded as a CUDA graph; a compiler that is not there is missed when it is called."""
-    return torch.compile(measured, mode="reduce-overhead")
-
-
-def pays(device: str, steps: int, processes: int) -> bool:
-    """Whether compiling pays: on a GPU, for a training of `COMPILE_FROM` steps, in one process."""
-    return device == "cuda" and steps >= COMPILE_FROM and processes == 1
 
 
 def bfloat16(device: torch.device) -> AbstractContextManager[Any]:
@@ -216,6 +182,6 @@ def _seed(seed: int, step: int) -> int:
 
 def _over_the_batch(terms: dict[str, Tensor], weight: float) -> dict[str, float]:
     """The terms of the whole batch from those of this process' share."""
-    values = weight * torch.stack([value.detach().double() for value in terms.values()])
+    values = weight * torch.stack([value.double() for value in terms.values()])
     distributed.all_reduce(values)
     return dict(zip(terms, values.tolist(), strict=True))

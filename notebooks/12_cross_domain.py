@@ -112,8 +112,8 @@ shares.round(2)
 # Moving the conditions helps where the style of the pictures has changed, and harms where what they show has.
 #
 # **Answer.** It loses cosine and ranking, the ranking nearly whole where the pictures show other things. Moving the
-# means brings a quarter to nine tenths of the lost cosine back, and hardly any ranking: what is repaired is the
-# constant part.
+# means brings a quarter to nine tenths of the lost cosine back, and of the lost ranking about a quarter at best: what
+# is repaired is the constant part.
 
 # %%
 constant = table[table["method"] == CONSTANT]

@@ -45,6 +45,9 @@ class Mutant(NamedTuple):
 
 # fmt: off
 MUTANTS = [
+    Mutant("train: a recorded step sees the first batch again", "modtrans_core/recorded.py",
+        "        for held, given in zip(self.batch, (c, z), strict=True):\n            held.copy_(given)\n", "",
+        ("tests/core/test_recorded.py",)),
     Mutant("hub: the card scores what was trained on too", "modtrans_core/hub.py",
         "held = translator.facts.unseen(test)", "held = test", ("tests/core/test_hub.py",)),
     Mutant("onnx: a graph is kept whatever it says", "modtrans_core/layouts/onnx.py", "apart <= TOLERANCE",

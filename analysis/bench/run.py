@@ -31,6 +31,8 @@ from modtrans_core.store.files import read_json, write_json
 SCHEMA, FILE = 3, "bench.json"
 COUNTED = 8
 """rows over which operations are counted; their number is proportional to the rows"""
+EPOCH = 16
+"""batches of an epoch whose steps are measured: an order is drawn and sent in the first of them"""
 COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
 """the training at the size of COCO 2014's captions, which only a GPU is given"""
 
@@ -243,7 +245,7 @@ def planned(
 
 def training(task: Task, learner: Contender, settings: Settings) -> dict[str, float]:
     """The time of an optimiser step."""
-    fit = partial(learner.fit, task.few(settings.batch), settings.batch)
+    fit = partial(learner.fit, task.few(EPOCH * settings.batch), settings.batch)
     seconds = measure.seconds_per_step(fit, task.device, settings.at_least)
     return {"seconds": seconds, "pairs_per_second": settings.batch / seconds}
 
@@ -279,7 +281,7 @@ def operations(task: Task, contender: Contender, settings: Settings) -> dict[str
     """Launches of an optimiser step, and FLOP of a pair in it and of a translation."""
     ready(task, contender)
     found, c = {}, task.conditions(COUNTED)
-    few = task.few(min(4 * COUNTED, len(task.train)))  # whose batches do not each begin an epoch
+    few = task.few(EPOCH * COUNTED)
     with FlopCounterMode(display=False) as flops:
         contender.translate(c, settings.steps)
     found["translation"] = flops.get_total_flops() / COUNTED

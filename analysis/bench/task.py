@@ -48,8 +48,9 @@ class Task:
         return Pairing(self.test, self.source, self.target)
 
     def few(self, items: int) -> Task:
-        """The same with so many training items, and with eight to validate."""
-        return replace(self, train=self.train.take(np.arange(items)), validation=self.validation.at_most(8))
+        """The same with so many training items, or all, and with eight to validate."""
+        train = self.train.take(np.arange(min(items, len(self.train))))
+        return replace(self, train=train, validation=self.validation.at_most(8))
 
     def conditions(self, n: int) -> Tensor:
         """n unit conditions (n, k) on the device: training conditions, over again where there are fewer."""

@@ -20,7 +20,7 @@ def batch_sizes(released_runs: pd.DataFrame) -> Figure:
     """What the released code's cosine measures: that of the linear map, the more rows share a norm."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
     of_batches(released_runs, ax)
-    _limit(ax, released_runs["floor"].mean(), "floor", "--")
+    _floor(ax, released_runs["floor"].mean())
     return figure
 
 
@@ -41,9 +41,10 @@ def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str
     ends(axes[-1])
     for ax, score in zip(axes, scores, strict=True):
         if score == "centered_recall_at_10":
-            _limit(ax, 10 / runs["gallery"].iloc[0], "chance", ":", -8)
+            ax.axhline(10 / runs["gallery"].iloc[0], linestyle=":", **RULE)
+            note(ax, "dotted: chance", (ax.get_xlim()[1], 0), (-1, 3), color=GREY)  # at chance there are lines
         elif score == "cosine":
-            _limit(ax, runs.loc[runs["part"] == "test", "floor"].mean(), "floor", "--")
+            _floor(ax, runs.loc[runs["part"] == "test", "floor"].mean())
     figure.suptitle(
         f"${translation}$, {runs['route'].iloc[0]}, gallery {runs['gallery'].iloc[0]:.0f}, "
         f"{seeds(runs['seed'].nunique())}; a line: what the network predicts"
@@ -51,9 +52,9 @@ def _against_steps(runs: pd.DataFrame, scores: tuple[str, ...], translation: str
     return figure
 
 
-def _limit(ax: Axes, at: float, name: str, linestyle: str, above: float = 2) -> None:
-    ax.axhline(at, linestyle=linestyle, **RULE)
-    note(ax, name, (ax.get_xlim()[1], at), (-1, above), color=GREY)
+def _floor(ax: Axes, at: float) -> None:
+    ax.axhline(at, linestyle="--", **RULE)
+    note(ax, "floor", (ax.get_xlim()[0], at), (2, -8), color=GREY)
 
 
 def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:

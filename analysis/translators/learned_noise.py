@@ -132,7 +132,7 @@ def fit(
     model = LearnedNoiseTranslator(facts, config).to(device)
     model.mean.copy_(torch.from_numpy(pairing.mean()))
     batches = Batches(pairing.take(halves(pairing)[0]), config.train.batch, config.train.seed, device)
-    return train(model, loss, batches, config.train, None, report)
+    return train(model, loss, batches, config.train, None, report, record=True)
 
 
 def restore(

@@ -16,11 +16,12 @@ from torch.nn.functional import cross_entropy, normalize
 from analysis.translators.choose import judge, judge_ranking
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.device import seeded
+from modtrans_core.layers import Linear
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
 from modtrans_core.run import Training
-from modtrans_core.train import Enough, Linear, TrainConfig, Watch, train
+from modtrans_core.train import Enough, TrainConfig, Watch, train
 
 Loss = Literal["cosine", "InfoNCE", "squared"]
 TRAIN = TrainConfig(steps=600, batch=256, learning_rate=2e-3, weight_decay=1e-2, ema=0.0)
@@ -202,7 +203,7 @@ def fit(
     looks = Looks(validation, config)
     batches = Batches(pairing, config.train.batch, config.train.seed, device)
     try:
-        last = train(model, loss, batches, config.train, looks, report, optimizer=torch.optim.AdamW)
+        last = train(model, loss, batches, config.train, looks, report, torch.optim.AdamW, record=True)
     except Enough:
         last = model
     return looks.best or last

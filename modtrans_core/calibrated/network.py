@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from modtrans_core.device import seeded
+from modtrans_core.layers import Linear
 from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
 from modtrans_core.split import by_seed
-from modtrans_core.train import Enough, Linear, TrainConfig, Watch, train
+from modtrans_core.train import Enough, TrainConfig, Watch, train
 from modtrans_core.vectors import ROWS
 
 GAIN = 0.002
@@ -141,9 +142,9 @@ def learn(
     weights = sum(value.numel() for value in network.parameters())
     steps = min(STEPS, EPOCHS * len(pairing) // BATCH, int(WORK / (6 * BATCH * weights)))
     config = TrainConfig(steps, BATCH, RATE, WEIGHT_DECAY, EMA, seed)
-    looks = Looks(held)
+    batches, looks = OnBase(pairing, BATCH, seed, device, m), Looks(held)
     with suppress(Enough):
-        train(network, loss, OnBase(pairing, BATCH, seed, device, m), config, looks, report, torch.optim.AdamW)
+        train(network, loss, batches, config, looks, report, torch.optim.AdamW, record=True)
     return None if looks.best is None or looks.gain < GAIN else Learned(looks.best, looks.gain)
 
 

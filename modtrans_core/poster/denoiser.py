@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from modtrans_core.train import Linear
+from modtrans_core.layers import Linear
 
 
 class Denoiser(nn.Module):

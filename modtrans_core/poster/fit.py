@@ -31,7 +31,7 @@ def fit(
     if run is None or not run.resuming:
         start(model, pairing, validation)
     batches = Batches(pairing, config.train.batch, config.train.seed, device)
-    return train(model, objective, batches, config.train, run, report)
+    return train(model, objective, batches, config.train, run, report, record=True)
 
 
 @torch.no_grad()

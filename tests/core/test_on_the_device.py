@@ -20,7 +20,7 @@ from modtrans_core.pairing import Batches
 from modtrans_core.poster.model import PosterTranslator, objective
 from modtrans_core.protocol import Facts
 from modtrans_core.run import Training
-from modtrans_core.train import Measured, advance
+from modtrans_core.train import Measured, gradient
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,8 @@ def training(config, loss=objective, device=META):
 def make_steps(module, state, batches, steps):
     for _ in range(steps):
         torch.manual_seed(1)
-        advance(module, state, *next(batches), 1.0, 0.9)
+        gradient(module, 1.0, *next(batches))
+        state.advance(0.9)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

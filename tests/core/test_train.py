@@ -12,7 +12,7 @@ from torch import nn
 from modtrans_core import PairedEmbeddings, Pairing, TrainConfig, distributed
 from modtrans_core.pairing import Batches
 from modtrans_core.run import Run
-from modtrans_core.train import LOG_EVERY, ONEDNN_FROM, Linear, _seed, pays, train
+from modtrans_core.train import LOG_EVERY, _seed, train
 
 CPU = torch.device("cpu")
 
@@ -114,25 +114,6 @@ def test_every_step_is_reported_and_some_are_logged(tmp_path):
     assert all(line["twice"] == pytest.approx(2 * line["total"]) for line in lines)
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_large_layer_is_trained_by_onednn_and_has_the_gradients_of_torch(bias):
-    ours = Linear(200, ONEDNN_FROM // 200 + 1, bias=bias)
-    theirs = nn.Linear(ours.in_features, ours.out_features, bias=bias)
-    theirs.load_state_dict(ours.state_dict())
-    found = []
-    for layer in (ours, theirs):
-        x = torch.randn(7, 200, generator=torch.Generator().manual_seed(0), requires_grad=True)
-        z = layer(x)
-        assert (z.grad_fn.name() == "ToDenseBackward0") is (layer is ours)
-        z.square().sum().backward()
-        found.append([z, x.grad, *(weight.grad for weight in layer.parameters())])
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
-    assert torch.equal(ours.eval()(x), theirs(x))  # what translates is torch's
-    assert Linear(8, 8)(x[:, :8]).grad_fn.name() == "AddmmBackward0"
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_it(value):
     def diverging(module, c, z):
@@ -146,14 +127,6 @@ def test_batches_may_be_smaller_than_asked_for():
     """And an epoch that does not divide into batches leaves its remainder out."""
     assert batches(size=64).size == 50
     train(Map(), loss, batches(size=64), TrainConfig(steps=3, batch=64))
-
-
-@pytest.mark.parametrize(
-    ("device", "steps", "processes", "expected"),
-    [("cuda", 2000, 1, True), ("cuda", 1999, 1, False), ("cpu", 9999, 1, False), ("cuda", 9999, 2, False)],
-)
-def test_compiling_has_to_pay(device, steps, processes, expected):
-    assert pays(device, steps, processes) is expected
 
 
 @pytest.mark.parametrize(

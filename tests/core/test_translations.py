@@ -79,22 +79,3 @@ def test_a_step_at_the_end_that_diverges_saves_no_run(tmp_path):
     with pytest.raises(ValueError, match="NaN or infinity in the weights, .* after step 1; try a smaller"):
         mt.fit(PAIRS, preset="poster", settings=settings, out=tmp_path / "run")
     assert not (tmp_path / "run" / MODEL).exists()
-
-
-def test_without_a_compiler_a_training_goes_on(monkeypatch):
-    from modtrans_core import train
-
-    wanted = mt.fit(PAIRS, preset="poster", settings=SETTINGS["poster"]).translate(C)
-
-    def missing(_module, **_settings):
-        def called(c, z):
-            torch.rand(3)  # what was drawn until it failed is drawn again
-            raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.\nand more")
-
-        return called
-
-    monkeypatch.setattr(train, "pays", lambda *_: True)
-    monkeypatch.setattr(torch, "compile", missing)
-    with pytest.warns(UserWarning, match="^trains uncompiled, and slower: Failed to find C compiler"):
-        found = mt.fit(PAIRS, preset="poster", settings=SETTINGS["poster"]).translate(C)
-    np.testing.assert_array_equal(found, wanted)

@@ -14,7 +14,7 @@ from analysis.bench.task import synthetic_task
 from modtrans_core.poster.model import PosterTranslator, objective
 from modtrans_core.protocol import Facts
 from modtrans_core.run import Training
-from modtrans_core.train import Measured, advance
+from modtrans_core.train import Measured, gradient
 
 CPU = torch.device("cpu")
 ROWS, K, D = 8, 16, 16
@@ -45,9 +45,10 @@ def test_the_launches_counted_are_those_of_a_step_made_by_hand(task):
     model = PosterTranslator(Facts("image", "text", K, D), mt.PosterConfig(**small)).train()
     state, measured = Training.start(model, torch.optim.Adam, 1e-4, 1e-2), Measured(model, objective)
     c, z = (rows[:ROWS] for rows in task.pairing.unit_pairs())
-    advance(measured, state, c, z, 1.0, 0.5)
-    with measure.Launches() as launches:
-        advance(measured, state, c, z, 1.0, 0.5)
+    for _ in range(2):
+        with measure.Launches() as launches:
+            gradient(measured, 1.0, c, z)
+            state.advance(0.5)
     assert per_step(task, "poster", **small)[0] == launches.count + 2  # the rows of the batch: conditions and targets
 
 
