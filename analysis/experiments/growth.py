@@ -14,8 +14,10 @@ import torch
 from analysis.experiments.synthetic import mean_alignment, waves
 from analysis.experiments.trial import Trial
 from modtrans_core import Pairing, preset
+from modtrans_core.calibrated.fit import fit_goals
 from modtrans_core.calibrated.network import Held, learn
 from modtrans_core.device import default_device
+from modtrans_core.protocol import Facts
 
 K, D, KAPPA, SHARE = 32, 48, 100.0, 0.5
 """of the sets, see `waves`"""
@@ -80,12 +82,13 @@ def with_network(
     if len(trial.train.pairs) < TRIED:
         return translate, float("nan")
     device = default_device()
-    c, total, count = next(trial.validation.sums(device, len(trial.validation.pairs)))
-    held = Held(c, total / count[:, None], trial.fit(config, unseen=True).translate(c))
 
     def fit(part: Pairing) -> Callable[[torch.Tensor], torch.Tensor]:
-        return Trial.between(trial.seed, part, trial.validation, trial.test).fit(config, unseen=True).translate
+        facts = Facts.of(part.pairs, part.source, part.target)
+        return fit_goals(part, None, facts, config, device, (config.goal,), ranks=False)[0].translate
 
+    c, total, count = next(trial.validation.sums(device, len(trial.validation.pairs)))
+    held = Held(c, total / count[:, None], fit(trial.train)(c))
     learned = learn(trial.train, fit, held, device, trial.seed)
     if learned is None:
         return translate, float("nan")

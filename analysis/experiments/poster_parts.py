@@ -9,7 +9,7 @@ from analysis.theory.arrays import Floats
 from analysis.theory.bound import general_probability
 from analysis.theory.joint_fit import best_response
 from analysis.theory.rotational import rotational_probability
-from analysis.translators.ridge import PENALTIES
+from analysis.translators.ridge import PENALTIES, ridge_maps
 from modtrans_core import PosterTranslator
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import several, unit
@@ -63,13 +63,13 @@ def trained_parts(poster: PosterTranslator, trial: Trial, alpha: float) -> dict[
 def _best_response(poster: PosterTranslator, trial: Trial) -> Floats:
     """The best response to the trained F, (k, d), for unit conditions."""
 
-    def left(part: str) -> tuple[Floats, Floats, Floats, float]:
+    def parts(part: str) -> tuple[Floats, Floats, Floats, float]:
         c, z = (rows.numpy() for rows in getattr(trial, part).unit_pairs())
         _, f, gamma = poster.parts(c)
         return c.astype(np.float64), z.astype(np.float64), f.astype(np.float64), float(np.mean(gamma))
 
-    c, z, f, gamma = left("train")
-    held_c, held_z, held_f, _ = left("validation")
-    maps = [best_response(c, z, gamma, f, penalty=penalty) for penalty in PENALTIES]
-    errors = [np.square(held_z - gamma * held_f - held_c @ one).sum() for one in maps]
-    return maps[int(np.argmin(errors))]
+    c, z, f, gamma = parts("train")
+    held_c, held_z, held_f, _ = parts("validation")
+    response, held_left = ridge_maps(c, z - gamma * f), held_z - gamma * held_f
+    penalty = min(PENALTIES, key=lambda one: float(np.square(held_left - held_c @ response(one)).sum()))
+    return best_response(c, z, gamma, f, penalty=penalty)

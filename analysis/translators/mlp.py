@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from analysis.translators.choose import judge, judge_ranking
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.device import seeded
+from modtrans_core.layers import Linear
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
@@ -86,7 +87,7 @@ class MLPTranslator(Stored, nn.Module):
         with seeded(config.train.seed):
             self.network = network(facts.k, facts.d, config.width, config.dropout, config.layers)
             if config.skip:
-                self.straight = nn.Identity() if facts.k == facts.d else nn.Linear(facts.k, facts.d, bias=False)
+                self.straight = nn.Identity() if facts.k == facts.d else Linear(facts.k, facts.d, bias=False)
                 last = self.network[-1]
                 assert isinstance(last, nn.Linear)
                 nn.init.zeros_(last.weight)  # it starts as what it is added to
@@ -124,8 +125,8 @@ class MLPTranslator(Stored, nn.Module):
 def network(k: int, d: int, width: int, dropout: float, layers: int = 2) -> nn.Sequential:
     """So many hidden layers, (n, k) -> (n, d)."""
     sizes = [k, *[width] * layers]
-    hidden = [(nn.Linear(*pair), nn.GELU(), nn.Dropout(dropout)) for pair in pairwise(sizes)]
-    return nn.Sequential(*chain.from_iterable(hidden), nn.Linear(width, d))
+    hidden = [(Linear(*pair), nn.GELU(), nn.Dropout(dropout)) for pair in pairwise(sizes)]
+    return nn.Sequential(*chain.from_iterable(hidden), Linear(width, d))
 
 
 def loss(model: MLPTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:

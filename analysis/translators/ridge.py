@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
@@ -60,19 +61,44 @@ def fit(
 ) -> RidgeTranslator:
     """M = argmin |Z - C M|_F^2 + penalty |M|_F^2 on centred data, every pair weighing the same.
 
-    Solved by scikit-learn, so that it is an independent check on the core's own closed form.
+    Candidates are solved together, and the chosen one by scikit-learn, so that it is an independent check on the core's
+    own closed form.
     """
     mean = pairing.mean()
 
-    def solver(rows: Rows) -> Callable[[float], RidgeTranslator]:
-        def solve(penalty: float) -> RidgeTranslator:
+    def translator(A: np.ndarray, b: np.ndarray, penalty: float) -> RidgeTranslator:
+        return RidgeTranslator.of(facts, config, device, mean=mean, A=A, b=b, penalty=penalty)
+
+    def candidates(rows: Rows) -> Callable[[float], RidgeTranslator]:
+        mean_c, mean_z, C, Z = rows.centred()
+        solution = ridge_maps(C, Z)
+
+        def at(penalty: float) -> RidgeTranslator:
+            A = solution(penalty)
+            return translator(A, mean_z - mean_c @ A, penalty)
+
+        return at
+
+    def final(rows: Rows) -> Callable[[float], RidgeTranslator]:
+        def at(penalty: float) -> RidgeTranslator:
             solution = Ridge(alpha=penalty).fit(rows.c, rows.z, rows.weight)
             A, b = np.reshape(solution.coef_, (facts.d, facts.k)).T, np.reshape(solution.intercept_, facts.d)
-            return RidgeTranslator.of(facts, config, device, mean=mean, A=A, b=b, penalty=penalty)
+            return translator(A, b, penalty)
 
-        return solve
+        return at
 
-    return chosen(solver, [config.penalty] if config.penalty else PENALTIES, pairing, validation, report)
+    penalties = [config.penalty] if config.penalty else PENALTIES
+    return chosen(candidates, penalties, pairing, validation, report, final)
+
+
+def ridge_maps(C: np.ndarray, Z: np.ndarray) -> Callable[[float], np.ndarray]:
+    """M(penalty) = argmin |Z - C M|_F^2 + penalty |M|_F^2, (k, d), of C (n, k), Z (n, d) and any penalty > 0.
+
+    One eigendecomposition serves all of them.
+    """
+    values, V = eigh(C.T @ C)
+    cross = V.T @ (C.T @ Z)
+    return lambda penalty: V @ (cross / (values.clip(0) + penalty)[:, None])
 
 
 METHOD = Method(RidgeConfig, fit, RidgeTranslator.restore, {"ridge": RidgeConfig()})

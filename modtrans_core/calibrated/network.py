@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from modtrans_core.device import seeded
+from modtrans_core.layers import Linear
 from modtrans_core.pairing import Batches, Pairing, on_device
 from modtrans_core.progress import Progress, silent
 from modtrans_core.run import Training
@@ -77,9 +78,9 @@ class Network(nn.Module):
 
     def __init__(self, k: int, d: int, width: int) -> None:
         super().__init__()
-        first = (nn.Linear(k + d, width), nn.GELU(), nn.Dropout(DROPOUT))
-        second = (nn.Linear(width, width), nn.GELU(), nn.Dropout(DROPOUT))
-        last = nn.Linear(width, d)
+        first = (Linear(k + d, width), nn.GELU(), nn.Dropout(DROPOUT))
+        second = (Linear(width, width), nn.GELU(), nn.Dropout(DROPOUT))
+        last = Linear(width, d)
         nn.init.zeros_(last.weight)  # it starts as the base
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*first, *second, last)

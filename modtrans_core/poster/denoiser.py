@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from modtrans_core.layers import Linear
+
 
 class Denoiser(nn.Module):
     """A residual MLP whose blocks are modulated by the time and the condition.
@@ -32,12 +34,12 @@ class Denoiser(nn.Module):
         super().__init__()
         self.k = k
         self.null = nn.Parameter(torch.randn(k) / math.sqrt(k))  # the condition that stands for "none"
-        self.embed_x = nn.Linear(d, width)
-        self.embed_c = nn.Linear(k, width)
-        self.embed_t = nn.Sequential(nn.Linear(2 * (width // 2), width), nn.SiLU(), nn.Linear(width, width))
-        self.modulation = nn.Sequential(nn.SiLU(), _zero(nn.Linear(width, 3 * width)))
+        self.embed_x = Linear(d, width)
+        self.embed_c = Linear(k, width)
+        self.embed_t = nn.Sequential(Linear(2 * (width // 2), width), nn.SiLU(), Linear(width, width))
+        self.modulation = nn.Sequential(nn.SiLU(), _zero(Linear(width, 3 * width)))
         self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(depth))
-        self.out = nn.Sequential(nn.LayerNorm(width), _zero(nn.Linear(width, d)))
+        self.out = nn.Sequential(nn.LayerNorm(width), _zero(Linear(width, d)))
         self.register_buffer("frequency", frequencies(width), persistent=False)
 
     def embed(self, c: Tensor | None, drop: Tensor | None = None) -> Tensor:
@@ -67,7 +69,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.offset = nn.Parameter(torch.zeros(3 * width))
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.mlp = nn.Sequential(Linear(width, width), nn.SiLU(), nn.Dropout(dropout), Linear(width, width))
 
     def forward(self, h: Tensor, shared: Tensor) -> Tensor:
         scale, shift, gate = (shared + self.offset).chunk(3, dim=1)  # each (n, width)

@@ -9,7 +9,7 @@ from analysis.experiments import growth
 from analysis.experiments.trial import Trial
 from analysis.plots.growth import growth as drawn
 from modtrans_core import PairedEmbeddings, fit, preset
-from modtrans_core.calibrated import network
+from modtrans_core.calibrated import network, stack
 
 SMALL = {
     "K": 4,
@@ -61,17 +61,17 @@ def test_the_network_gains_on_few_landmarks_and_is_not_tried_on_few_pairs(table)
     assert (rows["seconds"] > closed["seconds"]).all()
 
 
-def test_what_is_held_out_is_translated_by_a_fit_that_has_not_seen_it(trial, monkeypatch):
-    asked = {}
+def test_what_is_held_out_is_translated_by_a_fit_that_has_not_seen_it_and_fits_no_ranking(trial, monkeypatch):
+    asked, config = {}, preset("calibrated", {"landmarks": 8, "goal": "cosine", "network": False})
     monkeypatch.setattr(growth, "learn", lambda pairing, fit, held, *rest: asked.update(fit=fit, held=held))
-    translate, gain = growth.with_network(trial, preset("ridge"), len)
+    part, (c, z) = trial.train.take(np.arange(100)), trial.validation.unit_pairs()
+    alone, of_all = trial.fit(config, unseen=True).translate(c), trial.fit(config).translate(c)
+    of_part = fit(part.pairs, config=config, progress=lambda *_: None).translate(c)
+    monkeypatch.setattr(stack, "to_rank", None)
+    translate, gain = growth.with_network(trial, config, len)
     assert translate is len and np.isnan(gain)
-    c, z = trial.validation.unit_pairs()
-    alone = trial.fit(preset("ridge"), unseen=True).translate(c)
     assert torch.equal(asked["held"].m, alone) and torch.allclose(asked["held"].z, z, atol=1e-6)
-    assert not torch.equal(alone, trial.fit(preset("ridge")).translate(c))
-    part = trial.train.take(np.arange(100))
-    of_part = fit(part.pairs, config=preset("ridge"), progress=lambda *_: None).translate(c)
+    assert not torch.equal(alone, of_all)
     assert torch.equal(asked["fit"](part)(c), of_part)
 
 

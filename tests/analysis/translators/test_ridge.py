@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.translators.ridge import PENALTIES, RidgeConfig
+from analysis.translators import ridge
+from analysis.translators.ridge import PENALTIES, RidgeConfig, ridge_maps
 from modtrans_core.vectors import unit
 
 
@@ -39,6 +40,21 @@ def test_it_keeps_the_best_penalty_on_validation(rng, fit, mean_cosine):
     assert penalty > min(PENALTIES)  # on 30 noisy pairs in R^20 the smallest penalty must lose
     again = fit(RidgeConfig(penalty), *train, held)
     np.testing.assert_array_equal(fit(RidgeConfig(), *train, held).A, again.A)  # both on all pairs
+
+
+@pytest.mark.parametrize("n", [4, 30])
+def test_one_decomposition_solves_every_penalty(rng, n):
+    C, Z = rng.normal(size=(n, 6)), rng.normal(size=(n, 3))
+    solution = ridge_maps(C, Z)
+    for penalty in PENALTIES:
+        np.testing.assert_allclose(solution(penalty), np.linalg.solve(C.T @ C + penalty * np.eye(6), C.T @ Z))
+
+
+def test_only_what_is_chosen_is_solved_by_itself(rng, fit, monkeypatch):
+    solved, solver = [], ridge.Ridge
+    monkeypatch.setattr(ridge, "Ridge", lambda alpha: solved.append(alpha) or solver(alpha=alpha))
+    found = fit(RidgeConfig(), unit(rng.normal(size=(50, 6))), unit(rng.normal(size=(50, 4))))
+    assert solved == [float(found.penalty)]
 
 
 @pytest.mark.parametrize("penalty", [-1.0, np.inf, np.nan])

@@ -40,6 +40,17 @@ def test_several_goals_together_are_what_each_is_alone():
         assert all(torch.equal(value, other.tensors()[name]) for name, value in one.tensors().items())
 
 
+def test_without_a_ranking_the_translation_of_the_best_cosine_is_the_same(monkeypatch):
+    pairs = data()
+    whole = fit(pairs)
+    monkeypatch.setattr(module.stack, "to_rank", None)
+    pairing, goals = Pairing(pairs, "image", "text"), ("cosine", "balanced")
+    for one in module.fit_goals(pairing, None, whole.facts, whole.config, whole.device, goals, ranks=False):
+        assert torch.equal(one.M, whole.M) and torch.equal(one.expected, whole.expected)
+        assert not torch.equal(one.N, whole.N)
+        assert one.rank(pairs.modality("image"), pairs.modality("text"), k=3)[0].shape == (120, 3)
+
+
 def arrays(pairs):
     return [pairs.modality(name).astype(np.float64) for name in ("image", "text")]
 
