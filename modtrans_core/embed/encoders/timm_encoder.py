@@ -73,7 +73,7 @@ class TimmEncoder(Encoder):
         self.device = device_of(device)
         self.model = self.model.eval().to(self.device, memory_format=torch.channels_last)
         self.dimension = getattr(self.model, "head_hidden_size", None) or self.model.num_features
-        self.batch_size = 1 if self.device.type == "cpu" else 64
+        self.batch_size = 2 if self.device.type == "cpu" else 64
         self.workers = item_workers(self.device)
 
         config = timm.data.resolve_model_data_config(self.model)
