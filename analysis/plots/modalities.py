@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LOOK = {"ridge": 0, "calibrated": 1, "prior": 2}
+"""of a method, in both panels"""
+
 
 def controls(control_runs: pd.DataFrame, question_runs: pd.DataFrame | None = None) -> Figure:
     """What is found of pairs as they are and of shuffled ones, and, where there are any, the questions answered."""
@@ -36,9 +39,9 @@ def found(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for y, (_, cell) in enumerate(cells):
         ax.plot(cell["chance"].mean(), y, "x", color=GREY, label="chance" if y == 0 else None, zorder=3)
         for (method, training), own in cell.groupby(["method", "training"], sort=False):
-            index, full = methods.index(method), training == "paired"
+            full, at = training == "paired", y + _apart(methods.index(method), len(methods))
             label = method if y == 0 and full else None
-            _point(own["centered_recall_at_10"], y + _apart(index, len(methods)), index, full, label, ax)
+            _point(own["centered_recall_at_10"], at, LOOK.get(method, len(LOOK)), full, label, ax)
     rows(ax, [f"{route}\n{split}, gallery {cell['gallery'].mean():.0f}" for (route, split), cell in cells])
     ax.set_xlim(left=0)
     ax.set_xlabel(f"{LABELS['centered_recall_at_10']} (open: shuffled pairs)")
@@ -52,9 +55,9 @@ def answers(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     cells = list(scores.groupby("kind", sort=False))
     for y, (_, cell) in enumerate(cells):
         for method, own in cell.groupby("method", sort=False):
-            index = methods.index(method)
-            label = method if y == 0 else None
-            _point(own["accuracy"], y + _apart(index, len(methods)), index, "shuffled" not in method, label, ax)
+            fitted, _, shuffled = method.partition(", ")
+            label, at = method if y == 0 else None, y + _apart(methods.index(method), len(methods))
+            _point(own["accuracy"], at, LOOK.get(fitted, len(LOOK)), not shuffled, label, ax)
     rows(ax, [f"{kind}\n{cell['questions'].mean():.0f} questions" for kind, cell in cells])
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of right answers")
