@@ -218,6 +218,7 @@ def fit(
     config = changed(_preset(preset) if config is None else config, settings or {})
     name, chosen = named(config)
     refuse_unless(source != target, "target", target, "another modality than the source")
+    pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -315,7 +316,7 @@ def evaluate(
         The translator was fitted to some of the items, or to their conditions or targets.
         `translator.facts.unseen(pairs)` leaves them out.
     """
-    facts = translator.facts
+    facts, pairs = translator.facts, pairs.grouped()
     facts.refuse(pairs)
     if facts.seen is not None:
         familiar = facts.seen.look(pairs, facts.source, facts.target)
