@@ -40,6 +40,8 @@ def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
     """The score of a prediction that ignores its input: the mean cosine of the constant `mean` (d,).
 
+    It is 0 where the mean is zero and has no direction: then every constant has that cosine to the training targets.
+
     Parameters
     ----------
     mean : of the training targets, as `modtrans_core.vectors.mean_of_unit` gives it. Of all constants it has the best
@@ -51,6 +53,8 @@ def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = Non
     >>> round(floor(np.array([0.5, 0.5]), np.eye(2)), 4)
     0.7071
     """
+    if not np.any(mean):
+        return 0.0
     return float(cosine(np.broadcast_to(mean, (len(targets), len(mean))), targets, counts).mean())
 
 

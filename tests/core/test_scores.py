@@ -184,3 +184,10 @@ def test_score_measures_each_ranking_as_ranking_scores_does():
         for k in (1, 10):
             assert found["rankings"][name][f"recall_at_{k}"] == pytest.approx(found[f"{prefix}recall_at_{k}"])
     assert "rankings" not in score(predicted, z, mean=z.mean(0))
+
+
+def test_a_mean_of_zero_has_the_floor_zero():
+    """Targets that are as often z as -z: no constant is better than another."""
+    z = sphere(np.random.default_rng(0), 20, 3)
+    found = score(z, z, mean=np.zeros(3))
+    assert floor(np.zeros(3), z) == found["floor"] == 0 and found["skill"] == pytest.approx(1)
