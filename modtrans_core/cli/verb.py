@@ -183,8 +183,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
         raise
     here = [name for name, value in vars(command).items() if Path() in _each(value)]
-    if here and not any(re.fullmatch(r"(-.*=)?(\./*)+", one) for one in given):
-        say(f"{program}: {here[0]}: '', the name of a file or folder is needed")  # "", a variable that is not set
+    empty, dots = (any(re.fullmatch(rf"(-.*=)?{value}", one) for one in given) for value in ("", r"(\./*)+"))
+    if here and empty and not dots:  # "", a variable that is not set, would be the working directory
+        say(f"{program}: {here[0]}: '', the name of a file or folder is needed")
         return 2
     try:
         for extra, modules in getattr(command, "needs", {}).items():

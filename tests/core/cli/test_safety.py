@@ -380,6 +380,23 @@ def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtran
     assert modtrans("train", ".", "--out", "run", "--preset", "ridge")[0] == 0  # the working directory, by its name
 
 
+def test_the_working_directory_may_be_a_default():
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    @dataclass
+    class Makes:
+        """Makes a file."""
+
+        out: Path = Path()
+
+        def run(self):
+            assert self.out == Path()
+
+    assert run({"makes": Makes, "other": Makes}, "modtrans", "", ["makes"]) == 0
+    assert run({"makes": Makes, "other": Makes}, "modtrans", "", ["makes", "--out", ""]) == 2
+
+
 def test_nothing_is_written_in_the_place_of_what_is_read(trained, folder, modtrans):
     """With --overwrite, too: a set is not lost to its own translation or ranking."""
     trained("run")
