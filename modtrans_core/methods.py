@@ -26,7 +26,7 @@ from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
-from modtrans_core.protocol import Facts, Method, Ranks, Translator
+from modtrans_core.protocol import Facts, Method, Ranks, Translator, in_full_precision
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict, paths
@@ -154,6 +154,7 @@ def named(config: Any) -> tuple[str, Method]:
     return name, method(name)
 
 
+@in_full_precision
 def fit(
     pairs: PairedEmbeddings,
     source: str = "image",
@@ -250,7 +251,7 @@ def fit(
             run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         fitted = f"{translator.method} ({translator.facts})"  # one of another package may print all of its tensors
-        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
+        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=3)
     return translator
 
 

@@ -23,9 +23,11 @@ from modtrans_core.vectors import ROWS, present, read_only
 _SAMPLED_ROWS = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairedEmbeddings:
     """The embeddings of n items in two or more modalities: row i of every array belongs to item i.
+
+    Two sets are equal where they are the same object; that they hold the same data says `fingerprint`.
 
     Parameters
     ----------

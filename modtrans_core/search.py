@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, like, targets
+from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, in_full_precision, like, targets
 from modtrans_core.ranking import items_of, nearest
 from modtrans_core.scores import away_from
 from modtrans_core.store.mapped import MappedRows
@@ -55,6 +55,7 @@ def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None
     return like(_away(translator, targets(z, translator.facts, translator.mean.device)), z)
 
 
+@in_full_precision
 @torch.no_grad()
 def rank(
     translator: Translator,

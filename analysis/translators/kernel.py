@@ -66,7 +66,7 @@ class KernelConfig:
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class KernelTranslator(ClosedForm):
     """zhat = b + sum_j exp(-|c - l_j|^2 / (2 h^2)) w_j, with unit landmarks l_j."""
 

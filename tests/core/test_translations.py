@@ -43,6 +43,29 @@ def test_the_gradient_of_a_translation_is_its_slope(translator):
         assert not translator.translate(c).requires_grad
 
 
+def test_a_translation_keeps_its_digits_where_others_are_cast(translator):
+    """Inside `torch.autocast`, as of a head that is trained in bfloat16."""
+    c, z = torch.tensor(C), torch.tensor(PAIRS.modality("text"))
+
+    def found():
+        fitted = mt.fit(PAIRS, config=translator.config, device="cpu")
+        said = [one.translate(x) for one in (translator, fitted) for x in (C, c)]
+        return [*said, *mt.rank(translator, C, z.numpy(), k=3), *mt.rank(translator, c, z, k=3)]
+
+    wanted = found()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for one, other in zip(found(), wanted, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_translators_and_pair_sets_can_be_compared_and_kept_in_sets(translator):
+    again = mt.fit(PAIRS, config=translator.config, device="cpu")
+    same = mt.PairedEmbeddings(PAIRS.arrays)
+    for one, other in ((translator, again), (PAIRS, same), (mt.Pairing(PAIRS, "image", "text"),) * 2):
+        assert one == one and (one != other or one is other) and len({one, other}) == 1 + (one is not other)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("factor", [2.0**83, 2.0**-100])  # of 1e25 and 1e-30
 def test_the_length_of_a_condition_does_not_matter(translator, factor):
