@@ -87,8 +87,6 @@ def rows_agree(**arrays: np.ndarray) -> None:
 
 def row_cosine(first: Floats, second: Floats) -> Floats:
     """Cosine (n,) of each row of one matrix with the same row of the other, in [-1, 1]; NaN where a row is zero."""
-    if first.shape != second.shape:
-        raise ValueError(f"rows: shapes {first.shape} and {second.shape}; one shape for both is needed")
     first, second = _in_reach(first), _in_reach(second)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     product = np.einsum("nd,nd->n", first, second)
