@@ -242,7 +242,8 @@ def fit(
         facts, speaks = facts._replace(seen=seen), distributed.is_main()
         with reporting(progress if speaks else silent, 1, "fit", "step") as report:
             held = None if validation is None else Pairing(validation, source, target)
-            translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+            with torch.inference_mode(False), torch.enable_grad():
+                translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
         skill = None
         if speaks and validation is not None and not chosen.leaves_out:
             skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
@@ -255,6 +256,7 @@ def fit(
     return translator
 
 
+@in_full_precision
 def load(folder: str | Path, device: str | torch.device | None = None) -> Translator:
     """Read a translator from its run folder.
 

@@ -305,14 +305,21 @@ def as_asked(work: Work) -> Work:
 
 
 def in_full_precision(work: Work) -> Work:
-    """A function that counts in the types of its tensors, also where `torch.autocast` would have fewer digits."""
+    """A function that counts in float32 and the types of its tensors, whatever `torch.autocast` and
+    `torch.set_default_dtype` say.
+    """
 
     @wraps(work)
     def worked(*arguments: Any, **settings: Any) -> Any:
-        if not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):  # which is as good as no work; what follows, 20 us
+        default = torch.get_default_dtype()
+        if default == torch.float32 and not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
             return work(*arguments, **settings)
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            return work(*arguments, **settings)
+        torch.set_default_dtype(torch.float32)
+        try:
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                return work(*arguments, **settings)
+        finally:
+            torch.set_default_dtype(default)
 
     return cast(Work, worked)
 
