@@ -114,7 +114,7 @@ def principal(rows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([rows.new_zeros(d - n), values.to(rows)]), torch.cat([Q[:, n:], Q[:, :n] @ W.to(rows)], dim=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LinearMap:
     """zhat = c M with its ridge penalty; M (k, d) is float32."""
 

@@ -26,7 +26,7 @@ from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting, silent
-from modtrans_core.protocol import Facts, Method, Ranks, Translator
+from modtrans_core.protocol import Facts, Method, Ranks, Translator, in_full_precision
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict, paths
@@ -154,6 +154,7 @@ def named(config: Any) -> tuple[str, Method]:
     return name, method(name)
 
 
+@in_full_precision
 def fit(
     pairs: PairedEmbeddings,
     source: str = "image",
@@ -218,6 +219,7 @@ def fit(
     config = changed(_preset(preset) if config is None else config, settings or {})
     name, chosen = named(config)
     refuse_unless(source != target, "target", target, "another modality than the source")
+    pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -240,7 +242,8 @@ def fit(
         facts, speaks = facts._replace(seen=seen), distributed.is_main()
         with reporting(progress if speaks else silent, 1, "fit", "step") as report:
             held = None if validation is None else Pairing(validation, source, target)
-            translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+            with torch.inference_mode(False), torch.enable_grad():
+                translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
         skill = None
         if speaks and validation is not None and not chosen.leaves_out:
             skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
@@ -249,10 +252,11 @@ def fit(
             run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         fitted = f"{translator.method} ({translator.facts})"  # one of another package may print all of its tensors
-        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=2)
+        warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=3)
     return translator
 
 
+@in_full_precision
 def load(folder: str | Path, device: str | torch.device | None = None) -> Translator:
     """Read a translator from its run folder.
 
@@ -315,7 +319,7 @@ def evaluate(
         The translator was fitted to some of the items, or to their conditions or targets.
         `translator.facts.unseen(pairs)` leaves them out.
     """
-    facts = translator.facts
+    facts, pairs = translator.facts, pairs.grouped()
     facts.refuse(pairs)
     if facts.seen is not None:
         familiar = facts.seen.look(pairs, facts.source, facts.target)

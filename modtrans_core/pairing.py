@@ -18,7 +18,7 @@ from modtrans_core.progress import Progress, silent
 from modtrans_core.vectors import ROWS, unit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairing:
     """Every (condition, target) pair of a set: the condition of pair p is c[of_c[p]], its target z[of_z[p]].
 

@@ -23,9 +23,11 @@ from modtrans_core.vectors import ROWS, present, read_only
 _SAMPLED_ROWS = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairedEmbeddings:
     """The embeddings of n items in two or more modalities: row i of every array belongs to item i.
+
+    Two sets are equal where they are the same object; that they hold the same data says `fingerprint`.
 
     Parameters
     ----------
@@ -127,7 +129,8 @@ class PairedEmbeddings:
         Items of one name (`key`) are a group, and items with an equal vector: five captions of a picture that are five
         rows. Equal vectors of a modality that come from a list, such as names of classes, make no groups; what is taken
         for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are not looked through.
-        `load` and `split` do this; `group=np.arange(n)` says that every item is its own.
+        `load`, `split`, `fit`, `evaluate` and certificates do this; `group=np.arange(n)` says that every item is its
+        own.
 
         Examples
         --------

@@ -295,10 +295,31 @@ def _unit(
 def as_asked(work: Work) -> Work:
     """A method whose result is differentiated where its first argument asks for it; for others no graph is kept."""
 
+    @in_full_precision
     @wraps(work)
     def worked(self: Any, c: Any, *rest: Any, **settings: Any) -> Any:
         with torch.set_grad_enabled(isinstance(c, Tensor) and c.requires_grad and torch.is_grad_enabled()):
             return work(self, c, *rest, **settings)
+
+    return cast(Work, worked)
+
+
+def in_full_precision(work: Work) -> Work:
+    """A function that counts in float32 and the types of its tensors, whatever `torch.autocast` and
+    `torch.set_default_dtype` say.
+    """
+
+    @wraps(work)
+    def worked(*arguments: Any, **settings: Any) -> Any:
+        default = torch.get_default_dtype()
+        if default == torch.float32 and not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
+            return work(*arguments, **settings)
+        torch.set_default_dtype(torch.float32)
+        try:
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                return work(*arguments, **settings)
+        finally:
+            torch.set_default_dtype(default)
 
     return cast(Work, worked)
 

@@ -11,9 +11,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.vectors import AT_ONCE, TIE
 
 KINDS = ("none", "CSLS", "inverted softmax")
@@ -75,6 +77,27 @@ def chosen(known: Sequence[Known]) -> Correction:
     """The correction of `CANDIDATES` with the best mean reciprocal rank over all queries; the first of equals."""
     scores = torch.cat([one.reciprocal_ranks(*CANDIDATES) for one in known], dim=1).mean(1).tolist()
     return CANDIDATES[scores.index(max(scores))]
+
+
+def items_of(item: np.ndarray, vectors: int) -> int:
+    """How many items so many gallery vectors belong to, by the item (g,) of each.
+
+    Raises
+    ------
+    ValueError
+        Items that are not numbered in ascending order from 0 without a gap.
+
+    Examples
+    --------
+    >>> items_of(np.array([0, 0, 1]), 3)
+    2
+    """
+    gaps = np.diff(item, prepend=-1)  # 1 where an item begins, 0 inside it
+    refuse_unless(
+        len(item) == vectors and item.dtype.kind in "iu" and bool(gaps[:1].all() and np.isin(gaps, (0, 1)).all()),
+        "item", f"{len(item)} numbers", f"ascending ones from 0 without a gap, {vectors} as in the gallery,",
+    )  # fmt: skip
+    return int(gaps.sum())
 
 
 def nearest(queries: Tensor, gallery: Tensor, k: int, item: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -86,6 +86,6 @@ def _numbers(rows: np.ndarray) -> np.ndarray:
     factors = np.random.default_rng(0).integers(0, 2**63, rows.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     found = np.empty(len(rows), dtype=np.uint64)
     for start in range(0, len(rows), ROWS):
-        piece = np.ascontiguousarray(rows[start : start + ROWS], dtype=np.float32)
+        piece = np.ascontiguousarray(rows[start : start + ROWS], dtype=np.float32) + np.float32(0)  # -0 is 0
         found[start : start + ROWS] = piece.view(np.uint32).astype(np.uint64) @ factors
     return found

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from modtrans_core import distributed
 from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.ends import ASKING, Asked
-from modtrans_core.store.described import checked, parsed
+from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
     WROTE,
     disk_errors,
@@ -92,7 +92,7 @@ def begin(
     """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
     refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = Path(folder)
-    wanted = {"method": method, "facts": dict(facts), "config": asdict(config), **more}
+    wanted = _described(method, facts, config, **more)
     if distributed.is_main():
         sweep(folder)
     refuse_links(folder)
@@ -112,14 +112,14 @@ def begin(
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         (folder / LOG).unlink(missing_ok=True)
-        describe(folder, method, facts, config, **more)
+        write_json(folder / DESCRIPTION, wanted)
     return Run(folder, resume and (folder / TRAINING).exists())
 
 
-def describe(folder: Path, method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> None:
-    """Write `translator.json`; the settings are those of a dataclass, and more JSON values may stand beside them."""
-    description = {"format": FORMAT, "method": method, "facts": dict(facts), "config": asdict(config)}
-    write_json(folder / DESCRIPTION, {**description, **more})
+def _described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:
+    """What `translator.json` says; the settings are those of a dataclass. What is no JSON value is a ValueError."""
+    given = {"format": FORMAT, "method": method, "facts": dict(facts), "config": asdict(config), **more}
+    return {name: parsed(name, json_text(name, value, allow_nan=False)) for name, value in given.items()}
 
 
 def write(
@@ -131,14 +131,19 @@ def write(
     seen: Mapping[str, Tensor] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run."""
+    """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run.
+
+    What is refused is refused before the old run goes.
+    """
+    described = _described(method, facts, config)
+    refuse_not_finite(tensors)
     with holding(folder):
         sweep(folder)
         refuse_links(Path(folder))
         if overwrite:
             clear(folder)
         refuse_old_run(folder)
-        describe(Path(folder), method, facts, config)
+        write_json(Path(folder) / DESCRIPTION, described)
         write_model(Path(folder), tensors, seen, made(method, facts))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.vectors import AT_ONCE, TIE, present, several, unit, unit_targets
 
 RANKS = (1, 10)
@@ -34,11 +35,15 @@ def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
     array([0.6])
     """
     z, counts = unit_targets(targets, counts)
+    shape = len(z), z.shape[2]
+    refuse_unless(np.shape(predicted) == shape, "predicted", np.shape(predicted), f"one row an item, {shape},")
     return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
 
 
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
     """The score of a prediction that ignores its input: the mean cosine of the constant `mean` (d,).
+
+    It is 0 where the mean is zero and has no direction: then every constant has that cosine to the training targets.
 
     Parameters
     ----------
@@ -51,7 +56,9 @@ def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = Non
     >>> round(floor(np.array([0.5, 0.5]), np.eye(2)), 4)
     0.7071
     """
-    return float(cosine(np.broadcast_to(mean, (len(targets), len(mean))), targets, counts).mean())
+    d = np.shape(targets)[-1]
+    refuse_unless(np.shape(mean) == (d,), "mean", np.shape(mean), f"one of targets in {d} dimensions, ({d},),")
+    return float(cosine(np.broadcast_to(mean, (len(targets), d)), targets, counts).mean()) if np.any(mean) else 0.0
 
 
 def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | None:
@@ -113,6 +120,7 @@ def recall_at_k(
     array([1., 0.])
     """
     z, counts = unit_targets(gallery, counts)
+    refuse_unless(k >= 1, "k", k, "at least 1")
     return hits(unit(predicted), z, counts, relevant, (k,))[0]
 
 
@@ -127,10 +135,23 @@ def hits(
     array([[0., 1.],
            [1., 1.]])
     """
-    relevant = np.arange(len(queries)) if relevant is None else relevant
+    relevant = _right_items(queries, gallery, relevant)
     placed = [_placed(best, relevant[rows]) for rows, best in blocks(queries, gallery, counts)]
     ahead, tied = np.concatenate(placed, axis=1)
     return np.array([_found(ahead, tied, k) for k in ks])
+
+
+def _right_items(queries: np.ndarray, gallery: np.ndarray, relevant: np.ndarray | None) -> np.ndarray:
+    """The right item (q,) of each query (q, D), among those of a gallery (n, m, D)."""
+    n, _, D = gallery.shape
+    refuse_unless(n > 0, "gallery", gallery.shape, "an item or more")
+    fits = queries.ndim == 2 and len(queries) > 0 and queries.shape[1] == D
+    refuse_unless(fits, "queries", queries.shape, f"one or more in the gallery's {D} dimensions, (q, {D}),")
+    relevant = np.arange(len(queries)) if relevant is None else np.asarray(relevant)
+    inside = relevant.dtype.kind in "iu" and bool(((relevant >= 0) & (relevant < n)).all())
+    needed = f"one of the gallery's items, 0 to {n - 1}, for each of {len(queries)} queries"
+    refuse_unless(inside and relevant.shape == (len(queries),), "relevant", relevant, needed)
+    return relevant
 
 
 def blocks(
@@ -247,8 +268,9 @@ def ranking_scores(
     (0.8333, 1.0, 0.3333, 0.6667)
     """
     z, counts = several(gallery, counts)
-    n = len(z)
-    relevant = np.arange(len(queries)) if relevant is None else relevant
+    n, queries = len(z), np.asarray(queries)
+    relevant = _right_items(queries, z, relevant)
+    refuse_unless(k >= 1, "k", k, "at least 1")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     occurrence, per_query = np.zeros(n, dtype=np.int64), []
     for rows, best in blocks(queries, z, counts):
@@ -325,10 +347,12 @@ def score(
     >>> round(found["cosine"], 4), round(found["floor"], 4), found["recall_at_1"], found["gallery"]
     (1.0, 0.6768, 1.0, 3)
     """
-    n = len(targets)
-    item = np.arange(n) if item is None else item
+    predicted, targets, n = np.asarray(predicted), np.asarray(targets), len(targets)
+    item = np.arange(n) if item is None else np.asarray(item)
+    whole = item.dtype.kind in "iu" and np.array_equal(np.unique(item), np.arange(n))
+    refuse_unless(whole, "item", item, f"one of 0 to {n - 1} for each row of predicted, all of them,")
     weight = 1.0 / (n * np.bincount(item, minlength=n)[item])
-    own_counts = None if counts is None else counts[item]
+    own_counts = None if counts is None else np.asarray(counts)[item]
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts) if independent else None
     z, counts = unit_targets(targets, counts)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, like, targets
-from modtrans_core.ranking import nearest
+from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, in_full_precision, like, targets
+from modtrans_core.ranking import items_of, nearest
 from modtrans_core.scores import away_from
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import ROWS
@@ -55,6 +55,7 @@ def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None
     return like(_away(translator, targets(z, translator.facts, translator.mean.device)), z)
 
 
+@in_full_precision
 @torch.no_grad()
 def rank(
     translator: Translator,
@@ -104,13 +105,8 @@ def rank(
     """
     _refuse_together(translator, together)
     facts, device = translator.facts, translator.mean.device
-    item = np.arange(len(gallery)) if item is None else item
-    gaps = np.diff(item, prepend=-1)  # 1 where an item begins, 0 inside it
-    refuse_unless(
-        len(item) == len(gallery) and bool(gaps[:1].all() and np.isin(gaps, (0, 1)).all()),
-        "item", f"{len(item)} numbers", f"ascending ones from 0 without a gap, {len(gallery)} as in the gallery,",
-    )  # fmt: skip
-    items = int(gaps.sum())
+    item = np.arange(len(gallery)) if item is None else np.asarray(item)
+    items = items_of(item, len(gallery))
     refuse_unless(1 <= k <= items, "k", k, f"a number from 1 to {items}, the size of the gallery,")
     c = conditions(queries, facts, device)
     if not isinstance(gallery, MappedRows) and getattr(gallery, "shape", ())[1:] != (facts.d,):
@@ -120,7 +116,7 @@ def rank(
     indices, scores = q.new_empty((len(q), 0), dtype=torch.int64), q.new_empty((len(q), 0))
     for rows in _whole_items(item):
         g = gallery_vectors(translator, targets(gallery[rows], facts, device, rows.start), q if together else None)
-        first, own = int(item[rows.start]), torch.from_numpy(item[rows]).to(device)
+        first, own = int(item[rows.start]), torch.from_numpy(item[rows].astype(np.int64)).to(device)
         nearer, higher = nearest(q, g, k, own - first)
         scores, indices = torch.cat([scores, higher], 1), torch.cat([indices, nearer + first], 1)
         best = scores.topk(min(k, scores.shape[1]), dim=1)

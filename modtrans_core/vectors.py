@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
+
 ROWS = 8192
 """rows that are worked on at once wherever all of them would not fit into memory: 32 MiB of 1,024 float32 numbers"""
 AT_ONCE = 2**25
@@ -82,9 +84,20 @@ def several(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.n
     -------
     targets : (n, m, d), where m is 1 for (n, d).
     counts : (n,).
+
+    Raises
+    ------
+    ValueError
+        An array of another shape, counts that are not 1 to m for each item.
     """
+    targets = np.asarray(targets)
+    refuse_unless(targets.ndim in (2, 3), "targets", targets.shape, "an array (n, d) or (n, m, d)")
     targets = targets[:, None] if targets.ndim == 2 else targets
-    return targets, np.full(len(targets), targets.shape[1]) if counts is None else np.asarray(counts)
+    n, m, _ = targets.shape
+    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    right = counts.shape == (n,) and counts.dtype.kind in "iu" and bool(((counts >= 1) & (counts <= m)).all())
+    refuse_unless(right, "counts", counts, f"an array ({n},) of integers from 1 to {m}")
+    return targets, counts
 
 
 def unit_targets(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

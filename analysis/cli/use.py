@@ -183,6 +183,7 @@ class Migrate:
         for file in (self.new, *([self.wanted] if self.wanted else [])):
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
+        refuse_same("NEW", self.new, (self.old, self.pairs, self.queries))
         if self.wanted is not None:
             refuse_same("wanted", self.wanted, (self.new, self.old, self.pairs, self.queries))
         index = migration.load_index(self.old)

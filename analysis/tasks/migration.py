@@ -35,7 +35,7 @@ from modtrans_core.protocol import Translator
 from modtrans_core.store.files import write_npy
 from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import AT_ONCE, ROWS, TIE, unit
+from modtrans_core.vectors import AT_ONCE, ROWS, TIE, refuse_bad_rows, unit
 
 Index = np.ndarray | MappedRows
 """vectors (N, k), in memory or on disk"""
@@ -86,7 +86,8 @@ class Reembedded(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, fit: Any = None) -> Reembedded:
         """Checked; a translator may be fitted to all where nothing is said."""
-        new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
+        with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
+            new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
         fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit)
         truths = fit.dtype == bool or (fit.dtype.kind in "iu" and np.isin(fit, (0, 1)).all())
         refuse_unless(bool(truths), "fit", str(fit.dtype), "True or False for each document")
@@ -95,6 +96,7 @@ class Reembedded(NamedTuple):
         for name, values in (("row", row), ("fit", fit)):
             refuse_unless(values.shape == (len(new),), name, values.shape, f"one value a document, ({len(new)},),")
         refuse_unless(len(np.unique(row)) == len(row), "row", "a document twice", "each document once")
+        refuse_bad_rows("new", new)
         return Reembedded(new, row, fit)
 
     def pairs(self, index: Index, queries: Queries) -> PairedEmbeddings:

@@ -41,7 +41,7 @@ import torch
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.protocol import Translator
-from modtrans_core.ranking import Correction, nearest
+from modtrans_core.ranking import Correction, items_of, nearest
 from modtrans_core.scores import away_from, ranking_scores
 from modtrans_core.vectors import ROWS, present, refuse_bad_rows, several, unit
 
@@ -96,7 +96,8 @@ def rank(
     mean : (d,) of the unit training targets, which centered needs. Of csls, inverted and dual both sides are centered
         first where it is given.
     parameter : neighbours of csls, sharpness of inverted and dual. Default: that of `USUAL`; `chosen` finds a better.
-    item : the item (g,) of each gallery vector, ascending from 0; an item scores by its best vector. Default: its own.
+    item : the item (g,) of each gallery vector, ascending from 0 without a gap; an item scores by its best vector.
+        Default: its own.
 
     Raises
     ------
@@ -117,10 +118,10 @@ def rank(
     array([1, 2])
     """
     q, g = vectors(queries, gallery, score, bank=bank, mean=mean, parameter=parameter)
-    refuse_unless(item is None or len(item) == len(g), "item", 0 if item is None else len(item), f"{len(g)} numbers")
-    most = len(g) if item is None else int(item[-1]) + 1
+    item = np.arange(len(g)) if item is None else np.asarray(item)
+    most = items_of(item, len(g))
     refuse_unless(1 <= k <= most, "k", k, f"a number from 1 to {most}, the size of the gallery,")
-    own = None if item is None else torch.from_numpy(np.asarray(item))
+    own = torch.from_numpy(item.astype(np.int64))
     items, scores = nearest(torch.from_numpy(q), torch.from_numpy(g), k, own)
     return Ranked(items.numpy(), scores.numpy(), score, score == "dual")
 

@@ -198,6 +198,8 @@ class Observed:
         """
         translation = matrix("translation", translation)
         row, number, z = _every_pair(translation, target, item, counts)
+        if z.shape[1] != translation.shape[1]:
+            raise ValueError(f"target: {z.shape[1]} dimensions, {translation.shape[1]} as in translation are needed")
         cosine = row_cosine(translation[row], matrix("target", z))
         expected = None if expected is None else vector("expected", expected)[row]
         return Observed.of(cosine, item=number, group=group, largest_group=largest_group, expected=expected)

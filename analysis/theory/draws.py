@@ -48,8 +48,10 @@ def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | No
     >>> print(energy_score(np.array([[[1.0], [-1.0]]]), np.array([[0.0]])))  # 1 - 2 / 2
     [0.]
     """
-    n, K, _ = draws.shape
+    n, K, d = draws.shape
     targets, counts = several(targets, counts)
+    if (len(targets), targets.shape[2]) != (n, d):
+        raise ValueError(f"targets: shape {targets.shape}, ({n}, m, {d}) as the draws is needed")
     total = np.zeros(n)
     for j in range(targets.shape[1]):
         distance = np.linalg.norm(draws - targets[:, j, None], axis=2).mean(1, dtype=np.float64)

@@ -37,7 +37,7 @@ class C3Config:
         refuse_unless(0 <= self.variance < float("inf"), "variance", self.variance, "a finite number >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class C3Translator(ClosedForm):
     """zhat = c - mean(c), to be compared with z - mean(z): it lives in the space of collapsed targets."""
 

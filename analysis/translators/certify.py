@@ -58,7 +58,7 @@ def observe(
         Pairs of other modalities, dimensions or encoders than the translator's, items that are not independent, or none
         that the translator was not fitted to.
     """
-    facts = translator.facts
+    facts, pairs, whole = translator.facts, pairs.grouped(), None if whole is None else whole.grouped()
     if not translator.row_by_row:
         raise ValueError(
             f"method: {translator.method!r}, whose rows are normalised over their batch; independent rows are needed"
@@ -109,7 +109,7 @@ def recall_of(translator: Translator, pairs: PairedEmbeddings, k: int, *, seen_t
         `analysis.theory.retrieval.certify_recall` of the pairs that it was not fitted to, a function of `confidence`.
     """
     facts = translator.facts
-    pairs = facts.unseen(pairs, targets=not seen_targets)
+    pairs = facts.unseen(pairs.grouped(), targets=not seen_targets)
     condition, item = pairs.rows(facts.source)
     target, counts = np.asarray(pairs.modality(facts.target)), pairs.counts.get(facts.target)
     translated = translator.translate(condition)

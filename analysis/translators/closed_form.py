@@ -15,7 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ClosedForm(Stored, ABC):
     """A translator whose fields after `facts` and `config` are tensors, which are what is saved.
 
@@ -66,7 +66,7 @@ class ClosedForm(Stored, ABC):
         return made
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Affine(ClosedForm):
     """zhat = c A + b."""
 

@@ -66,7 +66,7 @@ class KernelConfig:
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class KernelTranslator(ClosedForm):
     """zhat = b + sum_j exp(-|c - l_j|^2 / (2 h^2)) w_j, with unit landmarks l_j."""
 
@@ -168,10 +168,12 @@ def fit(
 
 
 def median_distance(c: np.ndarray, seed: int) -> float:
-    """The median distance of `DISTANCES` conditions at most; a ValueError where it is 0."""
+    """The median distance of `DISTANCES` conditions at most, of those that differ where it is 0; a ValueError where
+    none differ.
+    """
     distance = pdist(np.random.default_rng(seed).permutation(c)[:DISTANCES])
     refuse_unless(bool(distance.any()), "kernel ridge", "conditions that do not vary", "more than one condition")
-    return float(np.median(distance))
+    return float(np.median(distance) or np.median(distance[distance > 0]))
 
 
 METHOD = Method(KernelConfig, fit, KernelTranslator.restore, {"kernel ridge": KernelConfig()})

@@ -80,7 +80,7 @@ class GaussianConfig:
         refuse_unless(0 <= self.variance < np.inf, "variance", self.variance, "a finite number >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GaussianTranslator(Affine):
     """zhat = mean(z) + (c - mean(c)) A."""
 

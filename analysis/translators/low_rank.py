@@ -49,7 +49,7 @@ class LowRankConfig:
         refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LowRankTranslator(Affine):
     """zhat = mean(z) + (c - mean(c)) M with M of rank r."""
 

@@ -35,7 +35,7 @@ class MoveConfig:
         refuse_unless_in("move", self.move, get_args(Move))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class MoveTranslator(Affine):
     """zhat = b, zhat = c or zhat = c + b."""
 

@@ -41,7 +41,7 @@ class PerturbedConfig:
         refuse_unless(0 <= self.noise < float("inf"), "noise", self.noise, "a finite number >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class PerturbedTranslator(ClosedForm):
     """zhat = own c + noise e."""
 

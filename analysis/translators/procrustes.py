@@ -21,7 +21,7 @@ class ProcrustesConfig:
     """There is nothing to set."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ProcrustesTranslator(Affine):
     """zhat = mean(z) + t (c - mean(c)) Q with orthonormal rows or columns of Q (k, d)."""
 

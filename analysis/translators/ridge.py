@@ -41,7 +41,7 @@ class RidgeConfig:
         refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RidgeTranslator(Affine):
     """zhat = mean(z) + (c - mean(c)) M."""
 

@@ -47,7 +47,7 @@ class TowardsIdentityConfig:
         refuse_unless(bool(np.isfinite(self.t)), "t", self.t, "a finite number")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class TowardsIdentityTranslator(Affine):
     """zhat = mean(z) + (c - mean(c)) M."""
 

@@ -77,7 +77,7 @@ class CalibratedConfig:
         refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class CalibratedTranslator(Stored):
     """Tensors and, of very many pairs, a small network; no noise schedule, no optimiser.
 

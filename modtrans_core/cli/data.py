@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
-from modtrans_core.store.files import refuse_existing
+from modtrans_core.store.files import refuse_existing, refuse_same
 from modtrans_core.store.headers import SUFFIXES
 
 
@@ -101,15 +101,17 @@ class Pack:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.arrays import pack
+        from modtrans_core.layouts.arrays import pack, place
 
         ends = len(self.files) > 1 and "=" not in self.files[-1]
         refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE and, last, a name to write")
         *given, last = self.files
         out = Path(last)
         refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")
+        files = named(given, "files", "NAME=FILE")
         refuse_existing(out, self.overwrite)
-        pairs = pack(named(given, "files", "NAME=FILE"))
+        refuse_same("OUT", out, (place(file) for file in files.values()))
+        pairs = pack(files)
         pairs.save(out, self.dtype)
         say(f"{out}: {pairs}")
 
@@ -143,5 +145,7 @@ class Convert:
 
         refuse_unknown(self.output, *SUFFIXES)
         refuse_existing(self.output, self.overwrite)
+        if self.output.resolve() != self.input.resolve():  # in its own place a set is only written anew
+            refuse_same("OUT", self.output, (self.input,))
         pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items, self.independent)
         say(f"{self.output}: {pairs}")

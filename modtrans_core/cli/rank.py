@@ -10,7 +10,7 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.cli.verb import refuse_unknown, say
-from modtrans_core.store.files import refuse_existing
+from modtrans_core.store.files import refuse_existing, refuse_same
 
 SHOWN = 3
 """queries that are printed where no file was named"""
@@ -53,6 +53,7 @@ class Rank:
         if self.output is not None:
             refuse_unknown(self.output, ".csv", ".npz")
             refuse_existing(self.output, self.overwrite)
+            refuse_same("OUT", self.output, (self.queries, self.gallery))
         translator = load(self.run_folder)
         facts, together = translator.facts, self.together
         queries = ranking.load_named(self.queries, translator, facts.source)

@@ -100,10 +100,6 @@ def _is_many(kind: Any) -> bool:
     return get_args(kind)[1:] == (...,)
 
 
-def _is_path(kind: Any) -> bool:
-    return kind is Path or Path in get_args(kind)
-
-
 @cache
 def _in_words(verb: type) -> type:
     """The verb, whose help shows no default that is none or empty: what happens then is said in words."""
@@ -168,10 +164,6 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         if any(one == option and re.match("--?[A-Za-z]", after) for one, after in pairwise([*given, "--end"])):
             say(f"{program}: {option[2:]}: no value, at least one is needed")
             return 2
-    for option in _options(named, _is_path):  # "", a variable that is not set, would be the working directory
-        if f"{option}=" in given or (option, "") in pairwise(given):
-            say(f"{program}: {option[2:]}: '', the name of a file or folder is needed")
-            return 2
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             {name: _in_words(kind) for name, kind in verbs.items()},
@@ -190,12 +182,17 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         if stop.code and rank > 0:
             time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
         raise
+    here = [name for name, value in vars(command).items() if Path() in _each(value)]
+    empty, dots = (any(re.fullmatch(rf"(-.*=)?{value}", one) for one in given) for value in ("", r"(\./*)+"))
+    if here and empty and not dots:  # "", a variable that is not set, would be the working directory
+        say(f"{program}: {here[0]}: '', the name of a file or folder is needed")
+        return 2
     try:
         for extra, modules in getattr(command, "needs", {}).items():
             refuse_missing(modules, extra)
         for name, value in vars(command).items():
             refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
-            for path in value if isinstance(value, tuple) else (value,):
+            for path in _each(value):
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         with _interruption(), _sigterm_asks(), _held(command):
@@ -297,9 +294,13 @@ def _inputs(command: Any) -> str:
 
 
 def _paths(values: Iterable[Any]) -> list[str]:
-    """The files among the values of options, of which some take several."""
-    several = [value if isinstance(value, tuple) else (value,) for value in values]
-    return [str(one) for value in several for one in value if isinstance(one, Path)]
+    """The files among the values of options."""
+    return [str(one) for value in values for one in _each(value) if isinstance(one, Path)]
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    """The values of an option, of which some take several."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _say_once(text: str) -> None:

@@ -17,6 +17,8 @@ from modtrans_core.store.headers import reading, refuse_members
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
+NAMES = ("group", "key")
+"""fields that are texts in a `.csv`, whatever they look like: 007 is not 7, nor true a truth value"""
 
 
 def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
@@ -31,7 +33,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
         - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
           the one called like the modality;
         - `.csv`, `.parquet`: a column of lists (in a `.csv`, of texts such as "[0.5, -1]"), named in the same way. A
-          name with a star, as in `t.csv:image_*`, takes a column a dimension, in the order of the table.
+          name with a star, as in `t.csv:image_*`, takes a column a dimension, in the order of the table. Names of items
+          and groups in a `.csv` are texts: 007 is not 7.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     """
     arrays = {name: _array(name, str(file)) for name, file in files.items()}
     given: dict[str, Any] = {name: arrays.pop(name) for name in FIELDS if name in arrays}
-    if "group" in given and given["group"].dtype.kind in "UT":
+    if "group" in given and given["group"].dtype.kind in "UTS":
         given["group"] = np.unique(given["group"], return_inverse=True)[1]
     try:
         return PairedEmbeddings(arrays, **given).grouped()
@@ -66,16 +69,27 @@ def load_pairs(given: str | Path) -> PairedEmbeddings:
     return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if several else PairedEmbeddings.load(given)
 
 
+def place(file: str) -> Path:
+    """The file that `FILE` or `FILE:COLUMN` names."""
+    return Path(_place(file)[0])
+
+
+def _place(file: str) -> tuple[str, str]:
+    """File and column; "" where no column is named."""
+    at, colon, column = file.rpartition(":")
+    return (file, "") if Path(file).exists() or not colon or Path(file).suffix in READERS else (at, column)
+
+
 def _array(name: str, file: str) -> np.ndarray:
     """What `FILE` or `FILE:COLUMN` names; without a column, that of a file of several arrays is called `name`."""
-    place, colon, column = file.rpartition(":")
-    if Path(file).exists() or not colon or Path(file).suffix in READERS:
-        place, column = file, ""
-    path = Path(place)
+    at, column = _place(file)
+    path = Path(at)
     refuse_unless(path.suffix in READERS, name, file, f"a file that ends in {', '.join(READERS)}")
-    refuse_unless(path.exists(), name, place, "a file that exists")
+    refuse_unless(path.exists(), name, at, "a file that exists")
     refuse_unless(not column or path.suffix != ".npy", name, file, "no column: a .npy file is one array, and that")
     with reading(path):
+        if path.suffix == ".csv" and name in NAMES:
+            return _csv(path, column or name, text=True)
         return READERS[path.suffix](path, column or name)
 
 
@@ -118,10 +132,12 @@ def _parquet(path: Path, column: str) -> np.ndarray:
     return _of_table(parquet.read_table(path, columns=names).select(names))
 
 
-def _csv(path: Path, column: str) -> np.ndarray:
-    csv = require("pyarrow.csv", "encoders")
-    table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True))
-    return _of_table(table.select(_columns(column, table.column_names)))
+def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:
+    pa, csv = require("pyarrow", "encoders"), require("pyarrow.csv", "encoders")
+    kinds = csv.ConvertOptions(column_types={column: pa.string()} if text else {})
+    table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=kinds)
+    chosen = table.select(_columns(column, table.column_names))
+    return np.array(chosen[column].to_pylist()) if text else _of_table(chosen)
 
 
 READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
@@ -162,6 +178,7 @@ def _of_column(name: str, column: Any) -> np.ndarray:
         if not all(row.lstrip().startswith("[") for row in rows):
             return np.array(rows.tolist())
         rows = [np.array(row.strip(" []\n").replace(",", " ").split(), np.float32) for row in rows]
+    refuse_unless(not any(isinstance(row, dict) for row in rows), name, "structs", "numbers, texts or lists")
     rows = [np.stack([*row]) if len(row) and np.ndim(row[0]) else np.asarray(row) for row in rows]
     for number, row in enumerate(rows):
         at = f"{row.shape} in row {number}"

@@ -88,12 +88,17 @@ def parsed(where: str | Path, text: str | bytes) -> Any:
         raise ValueError(f"{where}: not valid JSON ({error})") from None
 
 
+def json_text(where: str | Path, given: Any, **how: Any) -> str:
+    """The JSON of a value, made `how` `json.dumps` is told; of what has none it is a ValueError that names it."""
+    try:
+        return json.dumps(given, **how)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: {in_one_line(error)}, JSON values are needed") from None
+
+
 def metadata_text(given: Mapping[str, Any]) -> str:
     """The metadata of a pair set as its file holds it; what `metadata` would not read is a ValueError."""
-    try:
-        text = json.dumps(given, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"metadata: {in_one_line(error)}, JSON values are needed") from None
+    text = json_text("metadata", given, sort_keys=True)
     metadata(text)
     return text
 

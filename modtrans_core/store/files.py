@@ -170,9 +170,10 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
-    """Refuse to write a second file where another one is read or written, however either is spelled."""
-    if same := next((other for other in others if path.resolve() == other.resolve()), None):
-        raise ValueError(f"{option}: {path} is {same}, which is read or written too; another file is needed")
+    """Refuse to write where another file is read or written, or into its place: a folder that it lies in."""
+    if same := next((other for other in others if path.resolve() in (other.resolve(), *other.resolve().parents)), None):
+        is_it = "is" if path.resolve() == same.resolve() else "holds"
+        raise ValueError(f"{option}: {path} {is_it} {same}, which is read or written too; another file is needed")
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -67,3 +67,27 @@ def test_a_certificate_counts_the_groups():
     observed = certify_translator(translator, test, 0.5)
     assert len(test) == 60 and observed.groups == 12
     assert mt.evaluate(translator, test)["cosine"] < 0.4  # texts of random numbers cannot be told from a picture
+
+
+def test_minus_zero_is_zero():
+    x = np.repeat(RNG.normal(size=(200, 8)), 2, axis=0)
+    x[:, 3] = np.tile([0.0, -0.0], 200)
+    assert repeated({"image": x}).tolist() == np.repeat(np.arange(0, 400, 2), 2).tolist()
+
+
+def test_whatever_is_fitted_or_scored_repeats_are_one_group():
+    """In memory as in a file: the cosine that is expected is that of groups that were left out."""
+    text = RNG.normal(size=(60, 6))[PICTURE]
+    image = text @ RNG.normal(size=(6, 8)) + RNG.normal(size=(300, 8))
+    flat = mt.PairedEmbeddings({"image": image, "text": text})
+    fitted = [mt.fit(pairs, device="cpu") for pairs in (flat, flat.grouped())]
+    expected = [translator.expected_cosine(image) for translator in fitted]
+    np.testing.assert_array_equal(*expected)
+    part = flat.take(np.arange(3, 300))  # two more rows of a text that was fitted to
+    alone = mt.fit(flat.take(np.arange(3)), preset="ridge", validation=flat.take(np.arange(100, 102)), device="cpu")
+    with pytest.warns(UserWarning, match="of 297 items are no test"):
+        found = mt.evaluate(alone, part, ranking=True)
+    assert found["rankings"]["own"] == mt.scores.score(
+        alone.translate(part.modality("image")), part.modality("text"), mean=alone.mean.numpy(),
+        alike=part.grouped().groups, ranking=True,
+    )["rankings"]["own"]  # fmt: skip

@@ -418,3 +418,24 @@ def test_rows_of_other_modalities_are_not_those_that_were_seen(tmp_path):
     save_file({name.replace("image", "sound"): row for name, row in rows.items()}, tmp_path / runs.SEEN)
     with pytest.raises(ValueError, match="seen.safetensors: train.image: missing, rows of image and text are needed"):
         load(tmp_path)
+
+
+def test_what_is_refused_costs_no_old_run(tmp_path):
+    """An encoder's facts that are no JSON values, or weights that are not finite: the old run stays as it was."""
+    old = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for value in (np.int64(3), float("nan"), {1, 2}):
+        pairs = replace(make_pairs(), metadata={"image": {"encoder": "test:c", "width": value}})
+        with pytest.raises(ValueError, match="^facts: .*JSON"):
+            fit(pairs, preset="ridge", device="cpu", out=tmp_path, overwrite=True)
+        with pytest.raises(ValueError, match="^facts: .*JSON"):
+            fit(pairs, preset="ridge", device="cpu").save(tmp_path, overwrite=True)
+    with pytest.raises(ValueError, match="^A: NaN or infinity in the weights"):
+        replace(old, A=old.A * torch.nan).save(tmp_path, overwrite=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_run_is_resumed_whose_facts_are_tuples(tmp_path):
+    pairs = replace(make_pairs(), metadata={"image": {"encoder": "test:c", "size": (224, 224)}})
+    fit(pairs, preset="ridge", device="cpu", out=tmp_path)
+    assert fit(pairs, preset="ridge", device="cpu", out=tmp_path, resume=True).facts.encoders["image"]["size"]

@@ -184,3 +184,65 @@ def test_score_measures_each_ranking_as_ranking_scores_does():
         for k in (1, 10):
             assert found["rankings"][name][f"recall_at_{k}"] == pytest.approx(found[f"{prefix}recall_at_{k}"])
     assert "rankings" not in score(predicted, z, mean=z.mean(0))
+
+
+def test_a_mean_of_zero_has_the_floor_zero():
+    """Targets that are as often z as -z: no constant is better than another."""
+    z = sphere(np.random.default_rng(0), 20, 3)
+    found = score(z, z, mean=np.zeros(3))
+    assert floor(np.zeros(3), z) == found["floor"] == 0 and found["skill"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"predicted": np.ones((1, 4))}, r"predicted: \(1, 4\), one row an item, \(8, 4\), is needed"),
+        ({"predicted": np.ones((8, 1))}, r"predicted: \(8, 1\), one row an item, \(8, 4\), is needed"),
+        ({"targets": np.ones((1, 2, 4)), "counts": [1]}, r"predicted: \(8, 4\), one row an item, \(1, 4\), is needed"),
+        ({"targets": np.ones((8, 2, 1))}, r"predicted: \(8, 4\), one row an item, \(8, 1\), is needed"),
+        ({"targets": np.ones(4)}, r"targets: \(4,\), an array \(n, d\) or \(n, m, d\) is needed"),
+        ({"counts": np.full(8, 3)}, r"counts: array\(.*\), an array \(8,\) of integers from 1 to 2 is needed"),
+        ({"counts": np.zeros(8, int)}, "counts: array.*integers from 1 to 2 is needed"),
+        ({"counts": [1]}, r"counts: .*an array \(8,\) of"),
+    ],
+)
+def test_rows_that_do_not_belong_together_are_refused(how, words):
+    """Numpy makes rows or columns of one fit any number; a mean over these would be of other pairs than were given."""
+    rng = np.random.default_rng(0)
+    given = {"predicted": rng.normal(size=(8, 4)), "targets": rng.normal(size=(8, 2, 4)), "counts": [2] * 8}
+    with pytest.raises(ValueError, match=words):
+        cosine(**{**given, **how})
+    lists = {name: np.asarray(value).tolist() for name, value in given.items()}
+    np.testing.assert_array_equal(cosine(**lists), cosine(**given))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"mean": np.ones(1)}, r"mean: \(1,\), one of targets in 4 dimensions, \(4,\), is needed"),
+        ({"item": np.arange(8) + 1}, "item: .* one of 0 to 7 for each row of predicted, all of them"),
+        ({"item": np.minimum(np.arange(8), 6)}, "item: .* one of 0 to 7"),
+        ({"item": np.arange(8.0)}, "item: .* one of 0 to 7"),
+        ({"item": np.arange(8)[::-1], "predicted": np.ones((9, 4))}, r"predicted: \(9, 4\), one row an item"),
+    ],
+)
+def test_scores_of_rows_that_do_not_belong_together_are_refused(how, words):
+    z = sphere(np.random.default_rng(0), 8, 4)
+    with pytest.raises(ValueError, match=words):
+        score(**{"predicted": z, "targets": z, "mean": z.mean(0), **how})
+
+
+def test_rankings_of_queries_without_an_item_are_refused():
+    q, gallery = np.ones((8, 4)), np.eye(5, 4) + 1
+    for wrong, words in (
+        ((q, gallery), "relevant: .*one of the gallery's items, 0 to 4, for each of 8 queries"),
+        ((q, gallery[:, :3]), r"queries: \(8, 4\), one or more in the gallery's 3 dimensions"),
+        ((q[:0], gallery), r"queries: \(0, 4\)"),
+        ((q, gallery[:0]), r"gallery: \(0, 1, 4\), an item or more"),
+    ):
+        for way in (recall_at_k, ranking_scores):
+            with pytest.raises(ValueError, match=words):
+                way(*wrong)
+    for way in (recall_at_k, ranking_scores):
+        with pytest.raises(ValueError, match="k: 0, at least 1 is needed"):
+            way(q[:5], gallery, k=0)

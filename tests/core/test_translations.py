@@ -43,6 +43,48 @@ def test_the_gradient_of_a_translation_is_its_slope(translator):
         assert not translator.translate(c).requires_grad
 
 
+def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_path):
+    """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where float64 is the default."""
+    c, z = torch.tensor(C), torch.tensor(PAIRS.modality("text"))
+
+    def found():
+        fitted = mt.fit(PAIRS, config=translator.config, device="cpu")
+        fitted.save(tmp_path / "run", overwrite=True)
+        said = [one.translate(x) for one in (translator, fitted, mt.load(tmp_path / "run", "cpu")) for x in (C, c)]
+        return [*said, *mt.rank(translator, C, z.numpy(), k=3), *mt.rank(translator, c, z, k=3)]
+
+    wanted = found()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = found()
+    torch.set_default_dtype(torch.float64)
+    try:
+        cast += found()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, other in zip(cast, 2 * wanted, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode])
+def test_it_is_fitted_where_no_gradients_are_kept(translator, inside):
+    with inside():
+        fitted = mt.fit(PAIRS, config=translator.config, device="cpu")
+    np.testing.assert_array_equal(
+        fitted.translate(C), mt.fit(PAIRS, config=translator.config, device="cpu").translate(C)
+    )
+    c = torch.tensor(C[:5], requires_grad=True)
+    assert torch.autograd.grad(fitted.translate(c).sum(), c)[0].isfinite().all()
+
+
+def test_translators_and_pair_sets_can_be_compared_and_kept_in_sets(translator):
+    again = mt.fit(PAIRS, config=translator.config, device="cpu")
+    same = mt.PairedEmbeddings(PAIRS.arrays)
+    for one, other in ((translator, again), (PAIRS, same), (mt.Pairing(PAIRS, "image", "text"),) * 2):
+        assert one == one and (one != other or one is other) and len({one, other}) == 1 + (one is not other)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("factor", [2.0**83, 2.0**-100])  # of 1e25 and 1e-30
 def test_the_length_of_a_condition_does_not_matter(translator, factor):

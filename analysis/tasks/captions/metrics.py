@@ -25,7 +25,7 @@ def score_captions(
     Parameters
     ----------
     captions : one an item (n,).
-    references : of each item, one or more.
+    references : of each item, one or more; those without a word are passed over.
     tokenized : the texts are those of `tokenize` already.
     meteor : also METEOR, which needs Java.
 
@@ -38,7 +38,7 @@ def score_captions(
     Raises
     ------
     ValueError
-        No captions, another number of references, an item without one; METEOR without Java.
+        No captions, another number of references, an item without one that has a word; METEOR without Java.
 
     Examples
     --------
@@ -63,7 +63,9 @@ def score_captions(
         flat, tokens = tokenize(flat)
     rest = iter(flat[len(captions) :])
     said = {item: [text] for item, text in enumerate(flat[: len(captions)])}
-    true = {item: [next(rest) for _ in several] for item, several in enumerate(references)}
+    true = {item: [text for _ in several if (text := next(rest))] for item, several in enumerate(references)}
+    for item, several in true.items():  # as of "...", of which no token is left
+        refuse_unless(len(several) > 0, "references", list(references[item]), f"a word in one of item {item}'s")
     found: dict[str, float | str] = dict(zip(BLEU, Bleu(4).compute_score(true, said, verbose=0)[0], strict=True))
     found |= {"rouge_l": float(Rouge().compute_score(true, said)[0])}
     found |= {"cider": float(Cider().compute_score(true, said)[0])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def write_captions(path: str | Path, captions: Sequence[tuple[str, str]]) -> Non
 def read_references(path: str | Path) -> dict[str, list[str]]:
     """The captions of each key: of a pair set with captions beside or in its files, or of a JSON file {key: [caption]}.
 
-    An item without captions is left out.
+    A caption without a word is none, and an item without captions is left out.
     """
     if Path(path).suffix == ".json":
         found = read_json(Path(path))
@@ -55,7 +56,7 @@ def read_references(path: str | Path) -> dict[str, list[str]]:
         )
         if not whole:
             raise ValueError(f"{path}: an object that maps each key to a list of captions is needed")
-        return {key: several for key, several in found.items() if several}
+        return _with_words(found)
     table = read_items(path)
     if "caption" not in table.column_names:
         return {}
@@ -63,7 +64,12 @@ def read_references(path: str | Path) -> dict[str, list[str]]:
     together: dict[str, list[str]] = {}
     for key, several in zip(*columns, strict=True):  # rows of one name are one item, with the captions of all of them
         together.setdefault(key, []).extend(several or ())
-    return {key: several for key, several in together.items() if several}
+    return _with_words(together)
+
+
+def _with_words(captions: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    kept = {key: [text for text in several if re.search(r"\w", text)] for key, several in captions.items()}
+    return {key: several for key, several in kept.items() if several}
 
 
 def scores(captions: Sequence[tuple[str, str]], references: Mapping[str, list[str]]) -> dict[str, float | str | int]:

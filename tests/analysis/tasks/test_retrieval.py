@@ -138,7 +138,10 @@ def test_what_a_score_does_not_take_is_refused():
         ("csls", {"bank": bank, "parameter": 1.5}, "^parameter: 1.5, a whole number of neighbours is needed"),
         ("inverted", {"bank": bank, "parameter": -1}, "^parameter: -1, a positive number is needed"),
         ("cosine", {"k": 61}, "^k: 61, a number from 1 to 60"),
-        ("cosine", {"item": np.arange(3)}, "^item: 3, 60 numbers is needed"),
+        ("cosine", {"item": np.arange(3)}, "^item: '3 numbers', ascending ones from 0 without a gap, 60"),
+        ("cosine", {"item": np.r_[np.arange(58), 59, 58]}, "^item: '60 numbers', ascending ones from 0"),
+        ("cosine", {"item": np.r_[0, np.arange(2, 61)]}, "^item: '60 numbers', ascending ones from 0"),
+        ("cosine", {"item": np.arange(60.0)}, "^item: '60 numbers', ascending ones from 0"),
     ):
         with pytest.raises(ValueError, match=message):
             rank(q, g, score, **more)

@@ -480,3 +480,8 @@ def test_how_many_statements_there_are_depends_on_the_plan_and_not_on_the_draw()
     found = certify(Observed.of(np.linspace(0, 1, 50), group=np.arange(50), largest_group=2), 0.5)
     assert list(found.statements) == ["items", "groups", "cosines"]
     assert "50 groups here, none with more than 2 items. That number is given beforehand." in found.text()
+
+
+def test_targets_of_another_dimension_are_refused():
+    with pytest.raises(ValueError, match="target: 1 dimensions, 4 as in translation are needed"):
+        Observed.of_translations(np.ones((5, 4)), np.ones((5, 1)))

@@ -119,3 +119,9 @@ def test_what_is_near_a_draw_lies_in_a_ball_about_one():
     centre = np.array([0.2, 0.1, 0.0])
     moved = np.array([[(unit(x - centre) @ unit(unit(v) - centre)).max() for v in vectors] for x in 2 * draws])
     np.testing.assert_allclose(nearest_draw(2 * draws, 3 * vectors, centre), moved, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (8, 1), (5, 2), (8, 3, 1)])
+def test_targets_of_other_items_or_dimensions_are_refused(shape):
+    with pytest.raises(ValueError, match=r"targets: shape .*, \(8, m, 2\) as the draws is needed"):
+        energy_score(np.ones((8, 3, 2)), np.ones(shape))

@@ -63,6 +63,13 @@ def test_the_seed_draws_the_landmarks(rng, fit):
     assert (first != other).any()
 
 
+def test_conditions_of_which_most_are_one_have_a_distance(rng, fit):
+    """The median of all distances is 0: names of two classes, one of them rare."""
+    c, z = np.repeat([[1.0, 0.0], [0.0, 1.0]], (27, 3), axis=0), unit(rng.normal(size=(30, 3)))
+    fitted = fit(KernelConfig(1.0, 0.3), c, z)
+    assert float(fitted.width) == pytest.approx(2**0.5) and np.isfinite(fitted.translate(c)).all()
+
+
 def test_bad_input(rng, fit):
     with pytest.raises(ValueError, match="kernel ridge: .*do not vary"):
         fit(KernelConfig(), np.ones((8, 2)), np.eye(8))

@@ -359,12 +359,64 @@ def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, 
     assert not (folder / "run").exists()
 
 
-@pytest.mark.parametrize("option", [["--out", ""], ["--out="]])
-def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtrans, option):
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["train", "pairs.npz", "--out", ""], "out"),
+        (["train", "pairs.npz", "--out="], "out"),
+        (["train", "", "--out", "run"], "pairs"),
+        (["evaluate", "run", ""], "pairs"),
+        (["translate", "run", "pairs.npz", ""], "output"),
+        (["rank", "run", "", "pairs.npz"], "queries"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_not_the_working_directory(folder, modtrans, arguments, name):
     before = sorted(folder.iterdir())
-    status, _, err = modtrans("train", "pairs.npz", *option)
-    assert status == 2 and err == "modtrans: out: '', the name of a file or folder is needed\n"
+    status, _, err = modtrans(*arguments)
+    assert status == 2 and err == f"modtrans: {name}: '', the name of a file or folder is needed\n"
     assert sorted(folder.iterdir()) == before
+    (folder / "pairs.npz").rename(folder / "only.npz")
+    (folder / "c.npy").unlink()
+    assert modtrans("train", ".", "--out", "run", "--preset", "ridge")[0] == 0  # the working directory, by its name
+
+
+def test_the_working_directory_may_be_a_default():
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    @dataclass
+    class Makes:
+        """Makes a file."""
+
+        out: Path = Path()
+
+        def run(self):
+            assert self.out == Path()
+
+    assert run({"makes": Makes, "other": Makes}, "modtrans", "", ["makes"]) == 0
+    assert run({"makes": Makes, "other": Makes}, "modtrans", "", ["makes", "--out", ""]) == 2
+
+
+def test_nothing_is_written_in_the_place_of_what_is_read(trained, folder, modtrans):
+    """With --overwrite, too: a set is not lost to its own translation or ranking."""
+    trained("run")
+    assert modtrans("convert", "pairs.npz", "shards", "--layout", "shards")[0] == 0
+    part = next((folder / "shards").glob("*.safetensors"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for arguments in (
+        ["translate", "run", "c.npy", "./c.npy"],
+        ["translate", "run", "pairs.npz", "pairs.npz"],
+        ["translate", "run", "shards", "shards"],
+        ["translate", "run", part, "shards"],
+        ["rank", "run", "pairs.npz", "pairs.npz", "pairs.npz"],
+        ["rank", "run", "pairs.npz", "shards", "shards"],
+        ["convert", part, "shards", "--layout", "shards"],
+        ["pack", "image=c.npy", "text=pairs.npz:text", "pairs.npz"],
+    ):
+        status, _, err = modtrans(*arguments, "--overwrite")
+        assert status == 1 and "OUT: " in err and "which is read or written too" in err, arguments
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert modtrans("convert", "pairs.npz", "pairs.npz", "--overwrite")[0] == 0  # the same set, written anew
 
 
 def test_a_long_value_is_shown_in_brief(folder, modtrans):

@@ -75,6 +75,27 @@ def test_tensors_by_name():
     np.testing.assert_array_equal(pack({"image": "one.pt"}).modality("image"), IMAGE)
 
 
+NAMES = ["007", "true", "NA", "2020-01-01", "1e5", "[4]", "99999999999999999999", "a", "é"]
+
+
+def test_names_in_a_table_of_texts_are_texts():
+    """007 is not 7, and true no truth value, whatever a reader of tables makes of a whole column."""
+    for names in (NAMES, [f"{number:03}" for number in range(9)], ["true", "false", "true"] * 3, ["2020-01-01"] * 9):
+        with open("t.csv", "w", encoding="utf-8") as file:
+            file.writelines(["id\n", *(f"{name}\n" for name in names)])
+        np.save("image.npy", IMAGE)
+        assert pack({"image": "image.npy", "key": "t.csv:id"}).key.tolist() == names
+        group = pack({"image": "image.npy", "group": "t.csv:id"}).groups
+        np.testing.assert_array_equal(group[:, None] == group, np.array(names)[:, None] == np.array(names))
+
+
+def test_names_of_groups_may_be_bytes():
+    table = pa.table({"id": pa.array([key.encode() for key in KEYS], pa.binary())})
+    pq.write_table(table, "t.parquet")
+    np.save("image.npy", IMAGE)
+    assert pack({"image": "image.npy", "group": "t.parquet:id"}).groups.tolist() == [n // 2 for n in range(9)]
+
+
 class Loud:
     def __reduce__(self):
         return (open, ("ran", "w"))
@@ -83,9 +104,10 @@ class Loud:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ("t.parquet:other", "t.parquet: column: 'other', one of gap, short, word, x is needed"),
+        ("t.parquet:other", "t.parquet: column: 'other', one of gap, short, word, x, struct is needed"),
         ("t.parquet:gap", "t.parquet: gap: '1 rows with nothing in it', a value in each row is needed"),
         ("t.parquet:short", r"t.parquet: short: '\(1,\) in row 1', \(2,\), as in row 0, is needed"),
+        ("t.parquet:struct", "t.parquet: struct: 'structs', numbers, texts or lists is needed"),
         ("t.parquet:word", r"image: <U1 of shape \(2,\), floats"),
         ("loud.pt:image", "loud.pt: holds other things than tensors"),
         ("torn.pt:image", "torn.pt: damaged or cut short"),
@@ -94,7 +116,13 @@ class Loud:
     ],
 )
 def test_what_is_no_array_is_refused_by_name(folder, file, words):
-    columns = {"gap": [[1.0], None], "short": [[1.0, 2.0], [1.0]], "word": ["a", "b"], "x": [1.0, 2.0]}
+    columns = {
+        "gap": [[1.0], None],
+        "short": [[1.0, 2.0], [1.0]],
+        "word": ["a", "b"],
+        "x": [1.0, 2.0],
+        "struct": [{"a": 1}] * 2,
+    }
     pq.write_table(pa.table(columns), "t.parquet")
     torch.save({"image": Loud()}, "loud.pt")
     for name in ("torn.pt", "torn.parquet"):

@@ -62,6 +62,7 @@ def test_without_java_texts_are_cut_into_words_and_the_scores_say_so(monkeypatch
         ([], [], "captions: 0, at least 1"),
         (["a"], [["a"], ["b"]], "references: 2, one list a caption, 1, is needed"),
         (["a"], [[]], "references: 'none of item 0', at least 1"),
+        (["a", "b"], [["c"], ["...", ""]], r"references: \['...', ''\], a word in one of item 1's is needed"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(captions, references, words):

@@ -114,3 +114,8 @@ def test_rows_of_one_name_keep_the_captions_that_differ(folder, tmp_path):
     captions = caption_items(mt.load(folder / "run"), decoder, tmp_path / "named.npz")
     assert captions == [("a", "a cat"), ("a", "one cat"), ("b", "a dog")]
     assert scores(captions, {"a": ["a cat"], "b": ["a dog"]})["items"] == 3
+
+
+def test_a_caption_without_a_word_is_no_reference(tmp_path):
+    (tmp_path / "true.json").write_text(json.dumps({"a": ["...", "a cat"], "b": ["", " ?! "], "c": ["Ä"]}))
+    assert read_references(tmp_path / "true.json") == {"a": ["a cat"], "c": ["Ä"]}
