@@ -59,7 +59,7 @@ class NeighboursConfig:
 
 
 # %%
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Neighbours(ClosedForm):
     """The mean target of the training conditions that are nearest to c."""
 

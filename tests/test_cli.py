@@ -161,6 +161,16 @@ def test_certify_refuses_another_encoder(folder, capsys):
         (["certify", "run", "pairs.npz", "--select", "--risk", "20"], 1, "risk: 20.0, a share strictly between"),
         (["bound", "--alpha", "0.5", "--projection", "1.7", "--dim", "6"], 1, "projection: 1.7, a length from 0 to 1"),
         (["bound", "--alpha", "2", "--projection", "0.7", "--dim", "6"], 1, "alpha"),
+        (
+            ["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "1", "--geometry", "uniform"],
+            1,
+            "dim: 1, at least 2",
+        ),
+        (
+            ["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "0", "--geometry", "printed"],
+            1,
+            "dim: 0, at least 1",
+        ),
         (["bound", "--alpha", "0.5", "--projection", "0.7", "--dim", "6", "--geometry", "flat"], 2, "flat"),
     ],
 )

@@ -45,6 +45,8 @@ class Bound:
         from analysis.theory import bound
 
         refuse_unless(0 <= self.projection <= 1, "projection", self.projection, "a length from 0 to 1")
+        least = 1 if self.geometry in ("sphere", "printed") else 2
+        refuse_unless(self.dim >= least, "dim", self.dim, f"at least {least} with the geometry {self.geometry}")
         s, level = self.projection, float(bound.beta(self.alpha, self.projection, self.gamma))
         if self.geometry == "uniform":
             p = s * s, s * ((1 - s) * (1 + s)) ** 0.5
