@@ -11,7 +11,7 @@ source: str = "image"  # modality of the condition
 target: str = "text"  # modality of the target
 items: int = 3000  # items used at most, before the split
 features: int = 256  # random features of the learned direction F
-gamma: float = 0.2  # weight of F in the certified translations
+gamma: float = 0.2  # weight of F in the certified translations, above 0
 alpha: float = 0.78  # cosine to be certified; 0: the median that a ridge map reaches on validation pairs
 confidence: float = 0.95  # that all statements of a certificate, or one interval, are right
 seed: int = 0  # of the synthetic pairs, the split, the features and the draws
@@ -35,7 +35,6 @@ from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import Observed
 from analysis.theory.limits import limits, mean_length_bracket, population_floor
 from analysis.translators.certify import largest_in
-from modtrans_core.checks import refuse_unless
 
 # %% [markdown]
 # ## Where do baselines lie between floor and ceiling?
@@ -91,7 +90,6 @@ make_figure(figures.sampling, out)
 # $\alpha$ was chosen without these pairs: a level that is read off them, such as their median, could not be certified.
 
 # %%
-refuse_unless(gamma > 0, "gamma", gamma, "a number above 0")
 p, directions = translators["ridge"].translate(held.c), experiment.three_directions(held, features, rng)
 level, whole = alpha or experiment.validation_level(held), {**of_items, "largest_group": largest_in(data)}
 observed = {name: Observed.of_parts(p, f, gamma, held.z, **whole) for name, f in directions.items()}

@@ -167,6 +167,46 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("02_projection_residual", {"gamma": 0}, "gamma: 0, a finite number above 0 is needed"),
+        ("05_limits_certificates", {"gamma": 0.0}, "gamma: 0.0, a finite number above 0"),
+        ("04_translation", {"source": "sound"}, "source: 'sound', one of image, text is needed"),
+        ("07_presets", {"pairs": "pairs.npz", "target": "text"}, "target: 'text', one of image, sound, as pairs has"),
+        ("10_residual_role", {"pairs": "pairs.npz", "source": "text", "target": "sound"}, "source: 'text', one of"),
+        ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),
+        ("11_encoders", {"more": "pairs.npz, none.npz"}, "more: 'none.npz', a file or folder"),
+        ("11_encoders", {"cc3m": "nowhere.tar"}, "cc3m: 'nowhere.tar', a file or folder"),
+        ("12_cross_domain", {"train": "pairs.npz", "test": "", "target": "sound"}, "train: 'pairs.npz' without test"),
+        (
+            "12_cross_domain",
+            {"train": "pairs.npz", "test": "pairs.npz", "target": "text"},
+            "target: 'text', one of image, sound, as train has them, is needed",
+        ),
+        ("13_cosine_to_recall", {"pairs": "torn.npz", "source": "image"}, "pairs: torn.npz: damaged or cut short"),
+        ("16_retrieval", {"target": "sound"}, "target: 'sound', one of image, text is needed"),
+        ("18_migration", {"pairs": "", "queries": "pairs.npz"}, "queries: 'pairs.npz' without pairs, both or neither"),
+    ],
+)
+def test_what_a_notebook_cannot_use_is_refused_by_its_second_cell(name, values, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("pairs.npz", image=np.eye(3), sound=np.eye(3))
+    Path("torn.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=f"^{name}: {words}"):
+        notebooks.check(FOLDER / f"{name}.ipynb", values)
+
+
+def test_what_a_notebook_can_use_is_let_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("pairs.npz", image=np.eye(3), sound=np.eye(3))
+    notebooks.check(FOLDER / "07_presets.ipynb", {"pairs": "pairs.npz", "target": "sound"})
+    notebooks.check(FOLDER / "11_encoders.ipynb", {"pairs": "pairs.npz", "target": "text", "cc3m": "a/{0..9}.tar"})
+    notebooks.check(
+        FOLDER / "12_cross_domain.ipynb", {"train": "pairs.npz", "test": "pairs.npz", "pairs": "", "target": "sound"}
+    )
+
+
 def test_plain_papermill_stops_at_a_wrong_parameter_with_one_line(tmp_path):
     path = notebook(tmp_path, "from modtrans_core.notebook import begin\n\nbegin(globals())")
     with pytest.raises(papermill.PapermillExecutionError) as stopped:

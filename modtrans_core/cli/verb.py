@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
@@ -183,6 +183,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
+        several = [name for name, kind in get_type_hints(type(command)).items() if _is_many(kind)]
+        command = replace(command, **{name: tuple(dict.fromkeys(getattr(command, name))) for name in several})
         if world > 1 and not getattr(command, "parallel", False):
             say(f"{program} {verb}: runs in one process; start it without torchrun")
             raise SystemExit(1)

@@ -19,6 +19,7 @@ from analysis.experiments.poster_tables import (
     Row,
     as_frame,
     as_text,
+    chosen_from,
     complete,
     of_scores,
     table,
@@ -308,3 +309,17 @@ class TestVerb:
     def test_what_cannot_be_is_refused(self, options, tmp_path):
         assert self.tables(*options, "--out", tmp_path / "out") != 0
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("tables", "pairs", "words"),
+    [
+        ("a", "", "tables: 'a', one or several of 2, 3, 4, 5, 6"),
+        ("2,,3", "", "tables: '2,,3', one or several of"),
+        ("7", "", "tables: '7', one or several of"),
+        ("3, 5", "coco.npz", "pairs: 'coco.npz', Table 2 among the tables is needed"),
+    ],
+)
+def test_tables_that_are_none_are_refused_before_one_is_measured(tables, pairs, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        chosen_from(tables, pairs)

@@ -143,6 +143,22 @@ def test_the_version_the_help_and_a_verb_that_is_nearly_one(modtrans):
     assert modtrans("trian", "pairs.npz") == (2, "", "modtrans: 'trian' is unknown; did you mean `modtrans train`?\n")
 
 
+def test_a_value_that_is_repeated_counts_once(capsys):
+    @dataclass(frozen=True)
+    class Draw:
+        """It draws."""
+
+        format: tuple[str, ...] = ()
+        share: tuple[float, float] = (0.0, 0.0)
+
+        def run(self):
+            print(self.format, self.share)
+
+    given = ["draw", "--format", "pdf", "pdf", "png", "--share", "0.5", "0.5", "--format", "pdf"]
+    assert run({"draw": Draw, **VERBS}, "modtrans", "", given) == 0
+    assert capsys.readouterr().out == "('pdf', 'png') (0.5, 0.5)\n"
+
+
 def test_whoever_reads_may_leave(folder, trained):
     """As `| head -0` does: no traceback, at the end of Python either."""
     trained("run", "--preset", "ridge")
