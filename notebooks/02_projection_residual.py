@@ -62,6 +62,8 @@ squares = decompose(C, Z)
 F = squares.residual / np.linalg.norm(squares.residual, axis=1, keepdims=True)
 joint = decompose_translation(ColumnSpace.of(C).project(Z - gamma * F), Z, C, F)
 fits = {"least squares": squares, "ridge": decompose(C, Z, penalty), "joint with F": joint}
+between = 1e-9 < fits["ridge"].pythagoras < 1 and np.isfinite(fits["ridge"].cosine).all()
+refuse_unless(between, "penalty", penalty, "one whose map is, beyond rounding, neither least squares' nor zero,")
 few = Z[:, :columns]
 absolute = least_absolute(C, few)
 few_fits = {"least squares": decompose(C, few), "least absolute": decompose_translation(C @ absolute.map, few, C)}

@@ -118,6 +118,17 @@ def test_the_notebook_on_the_bound_runs_wherever_there_is_an_answer(given, tmp_p
     assert json.loads((tmp_path / "metrics.json").read_text())["p_value_general"] > 1e-6
 
 
+@pytest.mark.parametrize("given", [{"penalty": 1e300}, {"penalty": 0.0}], ids=str)
+def test_the_notebook_on_the_decomposition_names_a_penalty_that_does_nothing_or_all(given, tmp_path):
+    first, _, *rest = [
+        cell.source for cell in jupytext.read(FOLDER / "02_projection_residual.py").cells if cell.cell_type == "code"
+    ]
+    names: dict = {}
+    exec(first, names)
+    with pytest.raises(ValueError, match=f"^penalty: {given['penalty']}, one whose map is".replace("+", r"\+")):
+        exec("\n".join(rest), names | {"out": str(tmp_path), "samples": 300, **given})
+
+
 def test_the_notebook_on_a_translator_of_ones_own_runs(tmp_path):
     metrics = notebooks.run(FOLDER / f"{DEFINES}.ipynb", tmp_path / "out")
     assert all(metrics["findings"].values()) and (tmp_path / "out" / "neighbours" / "model.safetensors").is_file()

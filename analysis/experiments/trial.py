@@ -19,6 +19,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.device import default_device
 from modtrans_core.ends import end_with
@@ -53,8 +54,10 @@ class Trial:
 
     @staticmethod
     def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
-        """The split of `pairs` by this seed."""
-        return Trial.between(seed, *(Pairing(part, source, target) for part in pairs.split(seed)))
+        """The split of `pairs` by this seed; refused where a part has one group."""
+        parts = pairs.split(seed)
+        refuse_few(*parts)
+        return Trial.between(seed, *(Pairing(part, source, target) for part in parts))
 
     @staticmethod
     def between(seed: int, train: Pairing, validation: Pairing, test: Pairing) -> Trial:
