@@ -142,6 +142,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
+    except KeyboardInterrupt:  # before the verb began
+        say(f"{program}: interrupted")
+        return 130
     except OSError as error:  # a full disk
         say(f"{program}: results cannot be written: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

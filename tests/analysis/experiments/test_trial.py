@@ -129,7 +129,7 @@ def workers(session):
 
 
 def test_a_part_of_one_group_is_refused():
-    pairs, _ = synthetic_pairs(12, 4, 3, 0.5, 1, np.random.default_rng(0))
-    words = "items: 12, of which 1 group is for validation, a pair set with at least 2 groups for each part is needed"
+    pairs, _ = synthetic_pairs(9, 4, 3, 0.5, 1, np.random.default_rng(0))
+    words = "items: 9, of which 1 group is for validation, a pair set with at least 2 groups for each part is needed"
     with pytest.raises(ValueError, match=f"^{words}"):
         Trial.of(pairs, "image", "text", 0)
