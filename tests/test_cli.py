@@ -266,3 +266,11 @@ def test_a_missing_package_is_found_before_the_work_begins(folder, capsys, monke
     offered = [line for line in distribution("modtrans").requires or [] if f"extra == '{extra}'" in line]
     offered += [line for line in distribution("modtrans").requires or [] if "extra == 'encoders'" in line]
     assert any(line.lower().startswith(module) for line in offered), "the extra brings it"
+
+
+def test_what_is_warned_of_in_every_split_is_one_line(folder, capsys):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    replace(pairs, group=np.arange(80) // 2, own_split=np.tile([0, 2], 40)).save("torn.npz")
+    status, _, err = modtrans(capsys, "compare", "torn.npz", "--seeds", "2", "--rivals", "ridge", "--items", "60")
+    assert status == 0 and err.count("the data set's own split tears") == 1 and "UserWarning" not in err
+    assert re.search(r"^note: the data set's own split tears \d+ of \d+ groups apart", err, re.M)

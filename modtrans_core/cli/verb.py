@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
@@ -186,7 +187,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
-        several = [name for name, kind in get_type_hints(type(command)).items() if _is_many(kind)]
+        several = [option[2:].replace("-", "_") for option in _options(type(command), _is_many)]
         command = replace(command, **{name: tuple(dict.fromkeys(getattr(command, name))) for name in several})
         if world > 1 and not getattr(command, "parallel", False):
             say(f"{program} {verb}: runs in one process; start it without torchrun")
@@ -203,7 +204,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             for path in value if isinstance(value, tuple) else (value,):
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
-        with _interruption(), _sigterm_asks(), _held(command):
+        with _interruption(), _sigterm_asks(), _notes(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
         number = getattr(stop, "number", signal.SIGINT)
@@ -245,6 +246,25 @@ def _held(command: Any) -> Iterator[None]:
 
     with holding(getattr(command, name)):
         sweep(getattr(command, name), "*")
+        yield
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Inside, what a user is warned of is a line on stderr, and each is said once."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, UserWarning):
+                others(message, category, *where, **more)
+            elif (text := in_one_line(message, None)) not in said:
+                said.add(text)
+                say(f"note: {text}")
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", UserWarning)
         yield
 
 

@@ -294,7 +294,7 @@ class TestVerb:
             poster_tables, "table", lambda number, *rest, **more: asked.append((number, more)) or complete(number, [])
         )
         mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
-        assert self.tables(2, 6, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
+        assert self.tables(2, 6, 2, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
         said = capsys.readouterr()
         assert "npm pack emojibase-data" in said.err and "noto" not in said.err
