@@ -81,7 +81,7 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
     there, a modality that its pair set has not, and one modality twice.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
-    at least 0, and so is a seed. A float is above 0 where its meaning says `above 0`.
+    at least 0, and so is a seed. Where its meaning says `at least N`, of an int, or `above 0`, of a float, so it is.
 
     Raises
     ------
@@ -147,7 +147,8 @@ def _refuse_unknown_modalities(values: Mapping[str, Any], helps: Mapping[str, st
 def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
     """What is needed in place of a number that is out of its range, nothing of any other."""
     if kind == "int":
-        least = 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
+        written = re.search(r"at least (\d+)", meaning)
+        least = int(written[1]) if written else 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
         return "" if least <= value < 2**63 else f"a number of 64 bits and at least {least}"
     if kind != "float":
         return ""

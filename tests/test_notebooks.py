@@ -185,6 +185,7 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
         ("05_limits_certificates", {"gamma": 0.0}, "gamma: 0.0, a finite number above 0"),
         ("04_translation", {"source": "sound"}, "source: 'sound', one of image, text is needed"),
         ("07_presets", {"pairs": "pairs.npz", "target": "text"}, "target: 'text', one of image, sound, as pairs has"),
+        ("10_residual_role", {"items": 19}, "items: 19, a number of 64 bits and at least 20 is needed"),
         ("10_residual_role", {"pairs": "pairs.npz", "source": "text", "target": "sound"}, "source: 'text', one of"),
         ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),
         ("11_encoders", {"more": "pairs.npz, none.npz"}, "more: 'none.npz', a file or folder"),
