@@ -99,6 +99,8 @@ def from_pretrained(
     ModuleNotFoundError
         `huggingface_hub` is not installed, and there is no such folder.
     """
+    if Path(name).is_file():
+        raise ValueError(f"{name}: a file, a folder or owner/name is needed")
     if not Path(name).is_dir():
         hub = require("huggingface_hub", "hub")
         wanted = [DESCRIPTION, MODEL, SEEN]
@@ -149,9 +151,9 @@ def push_to_hub(
             api.create_repo(repository, private=private, exist_ok=True)
             return str(api.upload_folder(**sent))
         except Exception as error:  # the hub's, and those of whatever it reaches the network by
-            why = f"{api.endpoint} says: {in_one_line(error)}"
+            why = f"to {api.endpoint}: {in_one_line(error)}"
             remedy = "look at the network, and at the token of `hf auth login`; save_pretrained needs neither"
-            raise ValueError(f"{repository}: cannot be written, {why}; {remedy}") from error
+            raise ValueError(f"{repository}: cannot be written {why}; {remedy}") from error
 
 
 def card(translator: Translator, test: PairedEmbeddings | None = None, certificate: str | None = None) -> str:

@@ -118,6 +118,17 @@ def test_the_notebook_on_the_bound_runs_wherever_there_is_an_answer(given, tmp_p
     assert json.loads((tmp_path / "metrics.json").read_text())["p_value_general"] > 1e-6
 
 
+def test_the_notebook_on_the_law_names_too_few_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "make_figure", lambda *_: None)
+    first, _, *rest = [
+        cell.source for cell in jupytext.read(FOLDER / "01_alignment_law.py").cells if cell.cell_type == "code"
+    ]
+    names: dict = {}
+    exec(first, names)
+    with pytest.raises(ValueError, match=r"^draws: 1, enough to tell the printed integrand from the law"):
+        exec("\n".join(rest), names | {"out": str(tmp_path), "largest_n": 4, "draws": 1})
+
+
 @pytest.mark.parametrize("given", [{"penalty": 1e300}, {"penalty": 0.0}], ids=str)
 def test_the_notebook_on_the_decomposition_names_a_penalty_that_does_nothing_or_all(given, tmp_path):
     first, _, *rest = [
@@ -185,6 +196,7 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
         ("05_limits_certificates", {"gamma": 0.0}, "gamma: 0.0, a finite number above 0"),
         ("04_translation", {"source": "sound"}, "source: 'sound', one of image, text is needed"),
         ("07_presets", {"pairs": "pairs.npz", "target": "text"}, "target: 'text', one of image, sound, as pairs has"),
+        ("01_alignment_law", {"largest_n": 1}, "largest_n: 1, a number of 64 bits and at least 2 is needed"),
         ("10_residual_role", {"items": 19}, "items: 19, a number of 64 bits and at least 20 is needed"),
         ("10_residual_role", {"pairs": "pairs.npz", "source": "text", "target": "sound"}, "source: 'text', one of"),
         ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),

@@ -63,6 +63,8 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch):
         ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection Try again$"
     ):
         from_pretrained("no/one")
+    with pytest.raises(ValueError, match=r"test_hub.py: a file, a folder or owner/name is needed$"):
+        from_pretrained(__file__)
 
 
 def test_what_cannot_be_written_says_where_and_what_to_do(monkeypatch, translator):
@@ -76,7 +78,7 @@ def test_what_cannot_be_written_says_where_and_what_to_do(monkeypatch, translato
             raise type("ConnectError", (Exception,), {})("no\nroute")
 
     monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(HfApi=Api))
-    words = "no/one: cannot be written, https://hub says: no route; look at the network, and at the token of `hf auth"
+    words = "no/one: cannot be written to https://hub: no route; look at the network, and at the token of `hf auth"
     with pytest.raises(ValueError, match=f"^{words}"):
         push_to_hub(translator, "no/one")
 
