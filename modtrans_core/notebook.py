@@ -20,7 +20,7 @@ INJECTED = "# Parameters"
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
 """parameters of any notebook that are strictly between 0 and this"""
-RANGES = {"alpha": (-1, 1), "gamma": (0, math.inf), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
+RANGES = {"alpha": (-1, 1), "gamma": (0, 1000), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
 """the least and the largest value of other parameters of type float"""
 FILES = ("pairs", "queries", "train", "test", "more", "runs", "data", "results", "coco", "cc3m", "celeba", "cifar10")
 """parameters of any notebook that name files or folders; empty: none"""
@@ -81,7 +81,7 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
     there, a modality that its pair set has not, and one modality twice.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
-    at least 0, and so is a seed. Where its meaning says `at least N`, of an int, or `above 0`, of a float, so it is.
+    at least 0, and so is a seed. Where its meaning says `at least N`, so is any number.
 
     Raises
     ------
@@ -146,8 +146,8 @@ def _refuse_unknown_modalities(values: Mapping[str, Any], helps: Mapping[str, st
 
 def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
     """What is needed in place of a number that is out of its range, nothing of any other."""
+    written = re.search(r"at least (\d+(?:\.\d+)?)", meaning)
     if kind == "int":
-        written = re.search(r"at least (\d+)", meaning)
         least = int(written[1]) if written else 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
         return "" if least <= value < 2**63 else f"a number of 64 bits and at least {least}"
     if kind != "float":
@@ -155,6 +155,5 @@ def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
     if name in SHARES:
         return "" if 0 < value < SHARES[name] else f"a number strictly between 0 and {SHARES[name]}"
     low, high = RANGES.get(name, (-math.inf, math.inf))
-    if "above 0" in meaning:
-        return "" if 0 < value < math.inf else "a finite number above 0"
-    return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low} to {high}"
+    low = float(written[1]) if written else low
+    return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low:g} to {high:g}"

@@ -15,7 +15,7 @@ samples: int = 1200  # pairs used at most
 components: int = 24  # leading principal directions of the condition that M sees
 columns: int = 8  # target coordinates in the comparison with least absolute deviations
 penalty: float = 3.0  # ridge penalty, in the units of the sum over samples
-gamma: float = 0.5  # weight of F in joint training, above 0
+gamma: float = 0.5  # weight of F in joint training, at least 0.001
 seed: int = 0  # of the synthetic pairs and the choice of samples
 
 # %%
