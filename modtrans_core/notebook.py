@@ -20,7 +20,7 @@ INJECTED = "# Parameters"
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
 """parameters of any notebook that are strictly between 0 and this"""
-RANGES = {"alpha": (-1, 1), "gamma": (0, 1000), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
+RANGES = {"alpha": (-1, 1), "gamma": (0, 1000), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, 1000)}
 """the least and the largest value of other parameters of type float"""
 FILES = ("pairs", "queries", "train", "test", "more", "runs", "data", "results", "coco", "cc3m", "celeba", "cifar10")
 """parameters of any notebook that name files or folders; empty: none"""
