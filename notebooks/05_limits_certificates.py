@@ -143,7 +143,7 @@ for name, x in said.items():
     print(f"In numbers: {name} F, {level:.2f} reached by {x['items'].limit:.1%} at least, premise {verdicts[name]}.")
 assert pairs or bracket.high.value < bracket.low.value + 0.01
 assert (law["value"] - law["law"]).abs().max() < 0.02 and abs(scores["constant mean"].skill.value) < near
-as_found = gamma == 0.2 and (is_openmoji(data) or (not pairs and alpha == 0.78))
+as_found = (gamma, features) == (0.2, 256) and (is_openmoji(data) or (not pairs and alpha == 0.78))
 metrics["findings"] = established(true, as_found)
 assert ((tested["any"] <= tested["allowed"]) & (single <= tested["each"])).all(), tested
 assert all(abs(1 - x.each - (1 - confidence) / len(x.statements)) < 1e-12 for x in certificates.values())
