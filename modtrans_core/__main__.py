@@ -6,6 +6,9 @@ import sys
 if sys.path[0] == os.getcwd():
     del sys.path[0]
 
-from modtrans_core.cli import main
+from modtrans_core.ends import at_once
+
+with at_once():
+    from modtrans_core.cli import main
 
 main()

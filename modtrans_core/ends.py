@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 ASKING = (signal.SIGINT, signal.SIGTERM)
 """signals that ask a process to end: Ctrl-C, and what a scheduler or `docker stop` sends"""
@@ -23,6 +25,18 @@ class Asked(KeyboardInterrupt):
     def __init__(self, where: str = "", number: int = signal.SIGINT) -> None:
         super().__init__(where)
         self.number = number
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Inside, where nothing is begun yet, Ctrl-C ends this process with 130 and without a word."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # it is ignored, or somebody else's
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def raise_asked(number: int, _: object) -> None:

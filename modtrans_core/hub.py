@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from modtrans_core.checks import in_one_line
+from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
@@ -99,6 +99,8 @@ def from_pretrained(
     ModuleNotFoundError
         `huggingface_hub` is not installed, and there is no such folder.
     """
+    if Path(name).is_file():
+        raise ValueError(f"{name}: a file, a folder or owner/name is needed")
     if not Path(name).is_dir():
         hub = require("huggingface_hub", "hub")
         wanted = [DESCRIPTION, MODEL, SEEN]
@@ -134,17 +136,30 @@ def push_to_hub(
     Returns
     -------
     The address of the commit.
+
+    Raises
+    ------
+    ValueError
+        The repository cannot be written, such as without a network or a token.
     """
     api = require("huggingface_hub", "hub").HfApi(token=token)
     with TemporaryDirectory() as folder:
         save_pretrained(translator, folder, test=test, certificate=certificate)
-        api.create_repo(repository, private=private, exist_ok=True)
         message = f"A translator from {translator.facts.source} to {translator.facts.target}"
-        return str(api.upload_folder(repo_id=repository, folder_path=folder, revision=revision, commit_message=message))
+        sent = {"repo_id": repository, "folder_path": folder, "revision": revision, "commit_message": message}
+        try:
+            api.create_repo(repository, private=private, exist_ok=True)
+            return str(api.upload_folder(**sent))
+        except Exception as error:  # the hub's, and those of whatever it reaches the network by
+            why = f"to {api.endpoint}: {in_one_line(error)}"
+            remedy = "look at the network, and at the token of `hf auth login`; save_pretrained needs neither"
+            raise ValueError(f"{repository}: cannot be written {why}; {remedy}") from error
 
 
 def card(translator: Translator, test: PairedEmbeddings | None = None, certificate: str | None = None) -> str:
     """The model card of a translator, in Markdown; see `save_pretrained`."""
+    refuse_unless(isinstance(test, PairedEmbeddings | None), "test", test, "a PairedEmbeddings")
+    refuse_unless(isinstance(certificate, str | None), "certificate", certificate, "a text")
     facts = translator.facts
     encoders = [
         f"- {name}: {facts.encoders.get(name, {}).get('encoder', 'not known')}" for name in (facts.source, facts.target)

@@ -9,17 +9,27 @@ import sys
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from modtrans_core.checks import brief
+from modtrans_core.store.read import modalities
 
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
 """parameters of any notebook that are strictly between 0 and this"""
-RANGES = {"alpha": (-1, 1), "gamma": (0, math.inf), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, math.inf)}
+RANGES = {"alpha": (-1, 1), "gamma": (0, 1000), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, 1000)}
 """the least and the largest value of other parameters of type float"""
+FILES = ("pairs", "queries", "train", "test", "more", "runs", "data", "results", "coco", "cc3m", "celeba", "cifar10")
+"""parameters of any notebook that name files or folders; empty: none"""
+PAIR_SETS = ("pairs", "train", "test")
+"""those that hold the modalities `source` and `target`; where none is given, the notebook's own pair set does"""
+TOGETHER = (("pairs", "queries"), ("train", "test"))
+"""those of which a notebook takes both or neither"""
+OWN = ("image", "text")
+"""the modalities of every notebook's own pair set"""
 
 
 class WrongParameter(ValueError):
@@ -67,10 +77,11 @@ def begin(names: Mapping[str, Any]) -> None:
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
-    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range; one modality twice.
+    """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range, a file that is not
+    there, a modality that its pair set has not, and one modality twice.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
-    at least 0, and so is a seed.
+    at least 0, and so is a seed. Where its meaning says `at least N`, so is any number.
 
     Raises
     ------
@@ -92,18 +103,57 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
             raise WrongParameter(f"{name}: {brief(value)}, a parameter of type {kinds[name]} is needed")
         if needed := _out_of_range(name, kinds[name], value, helps.get(name, "")):
             raise WrongParameter(f"{name}: {brief(value)}, {needed} is needed")
+    _refuse_missing(values, helps)
     if "target" in values and values["target"] == values.get("source"):
         raise WrongParameter(f"target: {brief(values['target'])}, another modality than the source is needed")
+    _refuse_alone(values)
+    _refuse_unknown_modalities(values, helps)
+
+
+def _refuse_missing(values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
+    """Refuse a file or a folder that is not there."""
+    for name in [name for name in FILES if name in values]:
+        meaning = helps.get(name, "")
+        for path in values[name].split(",") if "commas" in meaning else [values[name]]:
+            pattern = "pattern" in meaning and re.search(r"[*?[{]", path)
+            if path.strip() and not (pattern or Path(path.strip()).exists()):
+                raise WrongParameter(f"{name}: {brief(path.strip())}, a file or folder that is there is needed")
+
+
+def _refuse_alone(values: Mapping[str, Any]) -> None:
+    """Refuse one of two parameters that a notebook takes together, where the other is empty."""
+    for one, other in TOGETHER:
+        if one in values and other in values and bool(values[one]) != bool(values[other]):
+            given, empty = (one, other) if values[one] else (other, one)
+            raise WrongParameter(f"{given}: {brief(values[given])} without {empty}, both or neither is needed")
+
+
+def _refuse_unknown_modalities(values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
+    """Refuse a `source` or a `target` that a pair set has not, unless it says that the first two are then taken."""
+    otherwise = "first two" in helps.get("source", "")
+    asked = [name for name in ("source", "target") if name in values and not otherwise]
+    given = {name: values[name] for name in PAIR_SETS if values.get(name)} if asked else {}
+    for place, path in given.items() or [("", "")]:
+        try:
+            known = modalities(Path(path)) if path else OWN
+        except (ValueError, OSError) as error:
+            raise WrongParameter(f"{place}: {error}") from None
+        for name in asked:
+            if values[name] not in known:
+                of = f", as {place} has them," if path else ""
+                raise WrongParameter(f"{name}: {brief(values[name])}, one of {', '.join(known)}{of} is needed")
 
 
 def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:
     """What is needed in place of a number that is out of its range, nothing of any other."""
+    written = re.search(r"at least (\d+(?:\.\d+)?)", meaning)
     if kind == "int":
-        least = 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
+        least = int(written[1]) if written else 0 if name == "seed" or re.search(r"\b0: ", meaning) else 1
         return "" if least <= value < 2**63 else f"a number of 64 bits and at least {least}"
     if kind != "float":
         return ""
     if name in SHARES:
         return "" if 0 < value < SHARES[name] else f"a number strictly between 0 and {SHARES[name]}"
     low, high = RANGES.get(name, (-math.inf, math.inf))
-    return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low} to {high}"
+    low = float(written[1]) if written else low
+    return "" if low <= value <= high and math.isfinite(value) else f"a finite number from {low:g} to {high:g}"

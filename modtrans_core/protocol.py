@@ -54,11 +54,11 @@ class Facts(NamedTuple):
         """The inverse of `plain`; what is no such description is a ValueError that names the file `where`."""
         lengths = dict.fromkeys(("k", "d"), "a whole number from 1 on")
         known = checked(
-            where, plain, {"source": "text", "target": "text", **lengths}, {"encoders": "an object of objects"}
+            where, plain, {"source": "text", "target": "text", **lengths, "encoders": "an object of objects"}
         )
         for name in ("source", "target"):
             refuse_modality(known[name], f"{where}: {name}")
-        return Facts(known["source"], known["target"], known["k"], known["d"], known.get("encoders", {}))
+        return Facts(known["source"], known["target"], known["k"], known["d"], known["encoders"])
 
     def __str__(self) -> str:
         return f"{self.source} {self.k} -> {self.target} {self.d}"

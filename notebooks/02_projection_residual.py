@@ -15,7 +15,7 @@ samples: int = 1200  # pairs used at most
 components: int = 24  # leading principal directions of the condition that M sees
 columns: int = 8  # target coordinates in the comparison with least absolute deviations
 penalty: float = 3.0  # ridge penalty, in the units of the sum over samples
-gamma: float = 0.5  # weight of F in joint training
+gamma: float = 0.5  # weight of F in joint training, at least 0.001
 seed: int = 0  # of the synthetic pairs and the choice of samples
 
 # %%
@@ -62,6 +62,8 @@ squares = decompose(C, Z)
 F = squares.residual / np.linalg.norm(squares.residual, axis=1, keepdims=True)
 joint = decompose_translation(ColumnSpace.of(C).project(Z - gamma * F), Z, C, F)
 fits = {"least squares": squares, "ridge": decompose(C, Z, penalty), "joint with F": joint}
+between = 1e-9 < fits["ridge"].pythagoras < 1 and np.isfinite(fits["ridge"].cosine).all()
+refuse_unless(between, "penalty", penalty, "one whose map is, beyond rounding, neither least squares' nor zero,")
 few = Z[:, :columns]
 absolute = least_absolute(C, few)
 few_fits = {"least squares": decompose(C, few), "least absolute": decompose_translation(C @ absolute.map, few, C)}

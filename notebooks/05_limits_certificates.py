@@ -11,7 +11,7 @@ source: str = "image"  # modality of the condition
 target: str = "text"  # modality of the target
 items: int = 3000  # items used at most, before the split
 features: int = 256  # random features of the learned direction F
-gamma: float = 0.2  # weight of F in the certified translations
+gamma: float = 0.2  # weight of F in the certified translations, at least 0.001
 alpha: float = 0.78  # cosine to be certified; 0: the median that a ridge map reaches on validation pairs
 confidence: float = 0.95  # that all statements of a certificate, or one interval, are right
 seed: int = 0  # of the synthetic pairs, the split, the features and the draws
@@ -35,7 +35,6 @@ from analysis.theory.bound import mixture_probability
 from analysis.theory.certify import Observed
 from analysis.theory.limits import limits, mean_length_bracket, population_floor
 from analysis.translators.certify import largest_in
-from modtrans_core.checks import refuse_unless
 
 # %% [markdown]
 # ## Where do baselines lie between floor and ceiling?
@@ -91,7 +90,6 @@ make_figure(figures.sampling, out)
 # $\alpha$ was chosen without these pairs: a level that is read off them, such as their median, could not be certified.
 
 # %%
-refuse_unless(gamma > 0, "gamma", gamma, "a number above 0")
 p, directions = translators["ridge"].translate(held.c), experiment.three_directions(held, features, rng)
 level, whole = alpha or experiment.validation_level(held), {**of_items, "largest_group": largest_in(data)}
 observed = {name: Observed.of_parts(p, f, gamma, held.z, **whole) for name, f in directions.items()}
@@ -104,6 +102,7 @@ for name, certificate in certificates.items():
 said = {name: certificate.statements for name, certificate in certificates.items()}
 verdicts = {name: x["premises"].dominance.verdict for name, x in said.items()}
 premise = said["random"]["premises"].exact.p_value
+true |= {} if pairs else {"the learned direction is supported": verdicts["learned"] == "supported"}
 true["a random direction is one"] = verdicts["random"] != "supported" and 1e-4 < premise < 1 - 1e-4
 true["turned round it is refuted"] = verdicts["learned"] != "supported" or verdicts["turned round"] == "refuted"
 s = np.minimum(np.linalg.norm(p, axis=1), 1.0)
@@ -137,15 +136,15 @@ tested
 
 # %%
 metrics = {"limits": {name: s.to_dict() for name, s in scores.items()}, "sampling": law.to_dict("list")}
-metrics |= {"bracket": bracket and {end: vars(value) for end, value in bracket._asdict().items()}}
+metrics["bracket"] = bracket and {end: vars(value) for end, value in bracket._asdict().items()}
 metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": tested.fillna(0).to_dict("index")}
-metrics |= {"certificates": {name: x.to_dict() for name, x in certificates.items()}}
+metrics["certificates"] = {name: x.to_dict() for name, x in certificates.items()}
 for name, x in said.items():
     print(f"In numbers: {name} F, {level:.2f} reached by {x['items'].limit:.1%} at least, premise {verdicts[name]}.")
 assert pairs or bracket.high.value < bracket.low.value + 0.01
 assert (law["value"] - law["law"]).abs().max() < 0.02 and abs(scores["constant mean"].skill.value) < near
-metrics["findings"] = established(true, not pairs or is_openmoji(data))
-assert pairs or verdicts["learned"] == "supported"
+as_found = (gamma, features) == (0.2, 256) and (is_openmoji(data) or (not pairs and alpha == 0.78))
+metrics["findings"] = established(true, as_found)
 assert ((tested["any"] <= tested["allowed"]) & (single <= tested["each"])).all(), tested
 assert all(abs(1 - x.each - (1 - confidence) / len(x.statements)) < 1e-12 for x in certificates.values())
 assert all(x.groups == x.statements["premises"].pairs for x in certificates.values()), "premises: one pair a group"

@@ -25,6 +25,7 @@ begin(globals())
 import numpy as np
 
 from analysis.experiments import weights
+from analysis.experiments.data import refuse_few
 from analysis.paper.runner import write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import gamma as figures
@@ -42,6 +43,7 @@ from analysis.theory.gamma import guaranteed_level
 rng = np.random.default_rng(seed)
 data = weights.pair_set(pairs, items, rng, whole=bool(runs))
 parts = dict(zip(("train", "validation", "test"), data.split(seed), strict=True))
+refuse_few(**parts)
 split = {name: weights.rows(part, source, target) for name, part in parts.items()}
 held, test, d = split["validation"], split["test"], split["test"].z.shape[1]
 translators = weights.linear_translators(split["train"], held, test, features, rng)

@@ -95,5 +95,5 @@ for route, rows in metrics["routes"].items():
     found[f"{route}: bending does not harm the cosine"] = points[0]["cosine"] > rows["ridge"]["cosine"] - 0.01
     found[f"{route}: it ranks better than ridge"] = gallery < 500 or points[0][ranks] > rows["ridge"][ranks]
 found["no comparable rival is surely better"] = gallery < 500 or "behind" not in set(reached["verdict"])
-metrics["findings"] = established(found, is_openmoji(data))
+metrics["findings"] = established(found, is_openmoji(data) and gallery >= 50)
 write_metrics(out, metrics)

@@ -49,8 +49,8 @@ from analysis.plots.style import make_figure
 # %%
 tell = partial(report, out, text="embedding")
 own = [file.strip() for file in (pairs, *more.split(",")) if file.strip()]
-without_network = offline_sets(items, tell) if offline else [] if own else [load_pairs("", tell)[1]]
 on_disk = embedded({"coco": coco, "cc3m": cc3m, "celeba": celeba, "cifar10": cifar10}, encoders, tell)
+without_network = offline_sets(items, tell) if offline else [] if own else [load_pairs("", tell)[1]]
 found, scratch = named([*without_network, *own, *on_disk]), TemporaryDirectory()
 smaller = {name: Path(scratch.name) / f"{number}.npz" for number, name in enumerate(found)}
 sets = {name: at_most(file, items, smaller[name]) for name, file in found.items()}

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from analysis.experiments.packages import PACKAGES
-from analysis.experiments.poster_tables import TITLES, as_frame, as_text, best_words, table
+from analysis.experiments.poster_tables import TITLES, as_frame, as_text, best_words, chosen_from, table
 from analysis.experiments.table_2 import NEAR, RATIO
 from analysis.paper.runner import report, write_metrics
 from analysis.paper.tables import save_table
@@ -39,7 +39,7 @@ from analysis.plots.style import make_figure
 # whatever the input.
 
 # %%
-chosen = [int(number) if number.strip().isdigit() else number for number in tables.split(",")]
+chosen = chosen_from(tables, pairs)
 folder = Path(data) if data else None
 more = {number: {"steps": steps, "items": items} for number in (2, 3, 4)}
 more[2]["pairs"] = [Path(file.strip()) for file in pairs.split(",") if file.strip()]

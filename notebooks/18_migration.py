@@ -35,7 +35,6 @@ from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import migration as figures
 from analysis.plots.style import make_figure
 from modtrans_core import PairedEmbeddings
-from modtrans_core.checks import refuse_unless
 
 # %% [markdown]
 # ## Documents and queries
@@ -44,7 +43,6 @@ from modtrans_core.checks import refuse_unless
 
 # %%
 tell, scratch = partial(report, out, text="embedding"), TemporaryDirectory()
-refuse_unless(bool(pairs) == bool(queries), "pairs, queries", f"{pairs}, {queries}", "both or neither")
 files = (Path(pairs), Path(queries)) if pairs else wordnet(data, items, asked, tell) if data else stand_in(scratch.name)
 documents, questions = map(PairedEmbeddings.load, files)
 print(documents, questions, sep="\n")

@@ -244,6 +244,7 @@ class TestCompare:
             (["pairs.npz", "--seeds", "0"], "seeds: 0, at least 1 is needed"),
             (["pairs.npz", "--items", "-1"], "items: -1, at least 0 is needed"),
             (["pairs.npz", "--rivals", "rigde"], "rivals: 'rigde', one of constant mean, "),
+            (["pairs.npz", "--rivals", "identity"], "rivals: 'identity', one that applies to pairs.npz, 8 and 6 dim"),
             (["pairs.npz", "pairs.npz"], "pairs: 'pairs pairs', a name of its own for each set is needed"),
         ],
     )
@@ -276,3 +277,13 @@ def test_a_missing_package_is_found_before_the_work_begins(folder, capsys, monke
     offered = [line for line in distribution("modtrans").requires or [] if f"extra == '{extra}'" in line]
     offered += [line for line in distribution("modtrans").requires or [] if "extra == 'encoders'" in line]
     assert any(line.lower().startswith(module) for line in offered), "the extra brings it"
+
+
+def test_what_is_warned_of_in_every_split_is_one_line(folder, capsys):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    replace(pairs, group=np.arange(80) // 2, own_split=np.tile([0, 2], 40)).save("torn.npz")
+    rivals = ["--rivals", "ridge", "identity"]
+    status, _, err = modtrans(capsys, "compare", "torn.npz", "--seeds", "2", *rivals, "--items", "60")
+    assert "torn.npz: identity is left out: it needs one dimension for both modalities, here 8 and 6\n" in err
+    assert status == 0 and err.count("the data set's own split tears") == 1 and "UserWarning" not in err
+    assert re.search(r"^note: the data set's own split tears \d+ of \d+ groups apart", err, re.M)

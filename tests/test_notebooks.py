@@ -118,6 +118,28 @@ def test_the_notebook_on_the_bound_runs_wherever_there_is_an_answer(given, tmp_p
     assert json.loads((tmp_path / "metrics.json").read_text())["p_value_general"] > 1e-6
 
 
+def test_the_notebook_on_the_law_names_too_few_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "make_figure", lambda *_: None)
+    first, _, *rest = [
+        cell.source for cell in jupytext.read(FOLDER / "01_alignment_law.py").cells if cell.cell_type == "code"
+    ]
+    names: dict = {}
+    exec(first, names)
+    with pytest.raises(ValueError, match=r"^draws: 1, enough to tell the printed integrand from the law"):
+        exec("\n".join(rest), names | {"out": str(tmp_path), "largest_n": 4, "draws": 1})
+
+
+@pytest.mark.parametrize("given", [{"penalty": 1e300}, {"penalty": 0.0}], ids=str)
+def test_the_notebook_on_the_decomposition_names_a_penalty_that_does_nothing_or_all(given, tmp_path):
+    first, _, *rest = [
+        cell.source for cell in jupytext.read(FOLDER / "02_projection_residual.py").cells if cell.cell_type == "code"
+    ]
+    names: dict = {}
+    exec(first, names)
+    with pytest.raises(ValueError, match=f"^penalty: {given['penalty']}, one whose map is".replace("+", r"\+")):
+        exec("\n".join(rest), names | {"out": str(tmp_path), "samples": 300, **given})
+
+
 def test_the_notebook_on_a_translator_of_ones_own_runs(tmp_path):
     metrics = notebooks.run(FOLDER / f"{DEFINES}.ipynb", tmp_path / "out")
     assert all(metrics["findings"].values()) and (tmp_path / "out" / "neighbours" / "model.safetensors").is_file()
@@ -165,6 +187,48 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
     with pytest.raises(ValueError, match=words):
         notebooks.run(notebook(tmp_path, "raise SystemExit"), tmp_path / "out", values)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("02_projection_residual", {"gamma": 0}, "gamma: 0, a finite number from 0.001 to 1000 is needed"),
+        ("05_limits_certificates", {"gamma": 0.0}, "gamma: 0.0, a finite number from 0.001"),
+        ("04_translation", {"source": "sound"}, "source: 'sound', one of image, text is needed"),
+        ("07_presets", {"pairs": "pairs.npz", "target": "text"}, "target: 'text', one of image, sound, as pairs has"),
+        ("01_alignment_law", {"largest_n": 1}, "largest_n: 1, a number of 64 bits and at least 2 is needed"),
+        ("10_residual_role", {"items": 19}, "items: 19, a number of 64 bits and at least 20 is needed"),
+        ("10_residual_role", {"pairs": "pairs.npz", "source": "text", "target": "sound"}, "source: 'text', one of"),
+        ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),
+        ("11_encoders", {"more": "pairs.npz, none.npz"}, "more: 'none.npz', a file or folder"),
+        ("11_encoders", {"cc3m": "nowhere.tar"}, "cc3m: 'nowhere.tar', a file or folder"),
+        ("12_cross_domain", {"train": "pairs.npz", "test": "", "target": "sound"}, "train: 'pairs.npz' without test"),
+        (
+            "12_cross_domain",
+            {"train": "pairs.npz", "test": "pairs.npz", "target": "text"},
+            "target: 'text', one of image, sound, as train has them, is needed",
+        ),
+        ("13_cosine_to_recall", {"pairs": "torn.npz", "source": "image"}, "pairs: torn.npz: damaged or cut short"),
+        ("16_retrieval", {"target": "sound"}, "target: 'sound', one of image, text is needed"),
+        ("18_migration", {"pairs": "", "queries": "pairs.npz"}, "queries: 'pairs.npz' without pairs, both or neither"),
+    ],
+)
+def test_what_a_notebook_cannot_use_is_refused_by_its_second_cell(name, values, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("pairs.npz", image=np.eye(3), sound=np.eye(3))
+    Path("torn.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=f"^{name}: {words}"):
+        notebooks.check(FOLDER / f"{name}.ipynb", values)
+
+
+def test_what_a_notebook_can_use_is_let_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("pairs.npz", image=np.eye(3), sound=np.eye(3))
+    notebooks.check(FOLDER / "07_presets.ipynb", {"pairs": "pairs.npz", "target": "sound"})
+    notebooks.check(FOLDER / "11_encoders.ipynb", {"pairs": "pairs.npz", "target": "text", "cc3m": "a/{0..9}.tar"})
+    notebooks.check(
+        FOLDER / "12_cross_domain.ipynb", {"train": "pairs.npz", "test": "pairs.npz", "pairs": "", "target": "sound"}
+    )
 
 
 def test_plain_papermill_stops_at_a_wrong_parameter_with_one_line(tmp_path):

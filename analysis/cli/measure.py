@@ -53,6 +53,7 @@ class Compare:
         from analysis.paper.tables import mean_and_spread, save_table
         from analysis.plots.presets import front
         from analysis.plots.style import make_figure
+        from analysis.translators import not_applicable
         from modtrans_core import PairedEmbeddings
         from modtrans_core.store.files import refuse_existing, replacing
 
@@ -64,7 +65,16 @@ class Compare:
         for rival in self.rivals:
             refuse_unless_in("rivals", rival, RIVALS)
         refuse_existing(self.out / "compare.txt", self.overwrite)
-        sets = {path: routes(PairedEmbeddings.load(path), self.source, self.target) for path in self.pairs}
+        sets: dict[Path, list[tuple[str, str]]] = {}
+        for path in self.pairs:
+            loaded = PairedEmbeddings.load(path)
+            sets[path] = routes(loaded, self.source, self.target)
+            k, d = (loaded.modality(name).shape[-1] for name in sets[path][0])
+            left = not_applicable(k, d, self.rivals)
+            some = not self.rivals or len(left) < len(self.rivals)
+            refuse_unless(some, "rivals", ", ".join(left), f"one that applies to {path}, {k} and {d} dimensions,")
+            for rival, why in left.items():
+                say(f"{path}: {rival} is left out: it {why}")
         found = self.compared(sets)
         judged = duels(found.gains)
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
@@ -89,7 +99,7 @@ class Compare:
         with TemporaryDirectory() as folder:
             for path, both in sets.items():
                 smaller = at_most(path, self.items, Path(folder) / f"{path.stem}.npz")
-                with reporting(None, 1, path.stem, "split") as report:
+                with reporting(None, 1, path.stem, "part") as report:
                     found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{path.stem}, " + frame["route"]) for frame in found])
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))

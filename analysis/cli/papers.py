@@ -129,7 +129,7 @@ class Tables:
         refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
         for path in self.pairs:
             refuse_unless(path.exists(), "pairs", str(path), "a pair set")
-        chosen: tuple[int, ...] = self.numbers or tuple(REGISTRY)
+        chosen = tuple(dict.fromkeys(self.numbers or REGISTRY))
         refuse_unless(
             not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables"
         )

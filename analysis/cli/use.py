@@ -173,7 +173,6 @@ class Migrate:
         from analysis.tasks import migration
         from analysis.theory.words import at_least
         from modtrans_core import fit
-        from modtrans_core.cli.train import warnings_said
         from modtrans_core.progress import reporting
         from modtrans_core.store.files import refuse_existing, refuse_same, write_npy
 
@@ -195,8 +194,7 @@ class Migrate:
         with naming(self.queries):
             queries = migration.Queries.of(**arrays)
         pairs = documents.pairs(index, queries)
-        with warnings_said():
-            translator = fit(pairs, "old", "new", preset=self.preset)
+        translator = fit(pairs, "old", "new", preset=self.preset)
         translate = migration.to_unit(translator, None if queries.mean is None else pairs.modality("old"))
         with reporting(None, len(index), "rank", "document") as report:
             found = migration.ranked(translate, index, queries, documents, self.k, report)

@@ -32,6 +32,23 @@ def load_pairs(pairs: str, progress: Progress | None = None) -> tuple[PairedEmbe
     return PairedEmbeddings.load(path), path
 
 
+def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: PairedEmbeddings) -> None:
+    """Refuse a split of which a part has one group alone: nothing is chosen, and no interval found, on one.
+
+    Examples
+    --------
+    >>> refuse_few(*PairedEmbeddings({"image": np.eye(9)}).split())
+    Traceback (most recent call last):
+    ValueError: items: 9, of which 1 group is for validation, a pair set with at least 2 groups for each part is needed
+    """
+    parts = {"training": train, "validation": validation, "the test": test}
+    for name, part in parts.items():
+        several = len(part) > 1 and len(np.unique(part.groups)) > 1
+        if not several:
+            found = f"{sum(map(len, parts.values()))}, of which 1 group is for {name}"
+            raise ValueError(f"items: {found}, a pair set with at least 2 groups for each part is needed")
+
+
 def scores_folder() -> Path:
     """Where `analysis.experiments.kept` keeps scores: in the cache."""
     from modtrans_core.embed.pair_set import cache_dir

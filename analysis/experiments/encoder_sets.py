@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core.ahead import ahead
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
 from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
 from modtrans_core.embed.sources import load_source
@@ -144,13 +145,15 @@ def embedded(paths: Mapping[str, str], encoders: str, progress: Progress | None 
     encoders : pairs `IMAGE, TEXT` of names as `modtrans_core.embed.encoders` has them, `;` between pairs.
     """
     chosen = {kind: path for kind, path in paths.items() if path}
+    both = named_pairs(encoders) if chosen else []
+    refuse_unless(bool(both) or not chosen, "encoders", encoders, "IMAGE, TEXT")
     for kind in chosen:
         if kind not in KINDS:
             raise ValueError(f"paths: {kind!r}, one of {', '.join(KINDS)} is needed")
     return [
         embed(f"{KINDS[kind]}:{path}", encoders={"image": image, "text": text}, progress=progress)
         for kind, path in chosen.items()
-        for image, text in named_pairs(encoders)
+        for image, text in both
     ]
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from modtrans_core.checks import refuse_unless_in
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.progress import Progress, silent
 
 Verdict = Literal["reproduced", "reproduced in mechanism", "could not be", ""]
@@ -200,6 +200,35 @@ def table(
     module, _, name = REGISTRY[number].partition(":")
     measure: Measure = getattr(import_module(module), name)
     return complete(number, measure(folder, seeds, report, **options))
+
+
+def chosen_from(tables: str, pairs: str = "") -> list[int]:
+    """The numbers of tables in a text with commas, each once.
+
+    Parameters
+    ----------
+    pairs : pair sets for Table 2.
+
+    Raises
+    ------
+    ValueError
+        A number that is none of a table, or pair sets without Table 2.
+
+    Examples
+    --------
+    >>> chosen_from("2, 3,2")
+    [2, 3]
+    >>> chosen_from("2,,3")
+    Traceback (most recent call last):
+    ValueError: tables: '2,,3', one or several of 2, 3, 4, 5, 6 with commas between them is needed
+    """
+    written = [text.strip() for text in tables.split(",")]
+    known = {str(number): number for number in REGISTRY}
+    needed = f"one or several of {', '.join(known)} with commas between them"
+    refuse_unless(set(written) <= set(known), "tables", tables, needed)
+    found = [known[text] for text in dict.fromkeys(written)]
+    refuse_unless(not pairs.strip() or 2 in found, "pairs", pairs, "Table 2 among the tables")
+    return found
 
 
 def complete(number: int, rows: Sequence[Row]) -> list[Row]:

@@ -19,6 +19,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.device import default_device
 from modtrans_core.ends import end_with
@@ -53,8 +54,10 @@ class Trial:
 
     @staticmethod
     def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
-        """The split of `pairs` by this seed."""
-        return Trial.between(seed, *(Pairing(part, source, target) for part in pairs.split(seed)))
+        """The split of `pairs` by this seed; refused where a part has one group."""
+        parts = pairs.split(seed)
+        refuse_few(*parts)
+        return Trial.between(seed, *(Pairing(part, source, target) for part in parts))
 
     @staticmethod
     def between(seed: int, train: Pairing, validation: Pairing, test: Pairing) -> Trial:
@@ -160,28 +163,38 @@ def every_trial(
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
     processes = min(len(jobs), cpu_count())
-    results: Iterable[Result] = (_alone(work, str(pairs), *job) for job in jobs)
+    results: Iterable[tuple[Result, list[str]]] = (_alone(work, str(pairs), *job) for job in jobs)
     if processes > 1:
         ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
         parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
         results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
+    warned: dict[str, None] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while")  # joblib's, of a process that it replaces
-        for result in results:
+        for result, texts in results:
             found.append(result)
+            warned |= dict.fromkeys(texts)
             report(len(found), len(jobs))
+    for text in warned:
+        warnings.warn(text, stacklevel=2)
     return found
 
 
-def _alone(work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int) -> Result:
-    """The work in one thread of this process."""
+def _alone(
+    work: Callable[[Trial], Result], pairs: str, source: str, target: str, seed: int
+) -> tuple[Result, list[str]]:
+    """The work in one thread of this process, and what it warned of: in another process nobody sees it."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
-            return work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+            result = work(Trial.of(PairedEmbeddings.load(pairs), source, target, seed))
+        for one in caught:
+            if one.category is not UserWarning:  # a library's
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        return result, [str(one.message) for one in caught if one.category is UserWarning]
     finally:
         torch.set_num_threads(threads)

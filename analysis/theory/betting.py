@@ -343,6 +343,8 @@ def _limit(sums: Floats, counts: Floats, largest: int, confidence: float, scale:
     mean = float(sums.sum() / (counts.sum() * largest))
     if mean <= LEAST or surplus(LEAST) <= 0.0:
         return 0.0
+    if surplus(mean) >= 0.0:  # to rounding, of a confidence near 0
+        return mean
     return float(brentq(surplus, LEAST, mean, xtol=1e-12))
 
 

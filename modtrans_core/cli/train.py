@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -90,8 +88,7 @@ class Train:
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and self.fractions[2] > 0
-        with warnings_said():
-            train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
+        train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
         parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
         parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
@@ -105,12 +102,11 @@ class Train:
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
         facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
         facts |= {} if pairs.own_split is None else {"own": own}
-        with warnings_said():
-            fit(
-                train, self.source, self.target, config,
-                validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
-                split=facts,
-            )  # fmt: skip
+        fit(
+            train, self.source, self.target, config,
+            validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
+            split=facts,
+        )  # fmt: skip
         say(f"{self.out}: done. Next: {shlex.join(['modtrans', 'evaluate', str(self.out), str(self.pairs)])}")
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
@@ -156,14 +152,3 @@ def split(
     if len(fractions) == 3 and fractions[2] == 0:
         return pairs.split(seed, fractions[:2], own=False)
     return pairs.split(seed, fractions, own)
-
-
-@contextmanager
-def warnings_said() -> Iterator[None]:
-    """Inside, warnings of this package become lines on stderr at its end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            say(f"note: {warning.message}")

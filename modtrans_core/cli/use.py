@@ -17,7 +17,6 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.cli.train import warnings_said
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import has_parts
@@ -108,11 +107,10 @@ class Translate:
             pairs, names = replace(pairs, key=key).take(kept), None if names is None else names.take(kept)
         work = translator.translate if self.samples is None else able(translator, Draws).draw
         settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
-        with warnings_said():
-            shape = translate_set(
-                translator, pairs, output, self.run_folder, names,
-                expected_cosine=self.expected_cosine, samples=self.samples, **settings,
-            )  # fmt: skip
+        shape = translate_set(
+            translator, pairs, output, self.run_folder, names,
+            expected_cosine=self.expected_cosine, samples=self.samples, **settings,
+        )  # fmt: skip
         if self.json:
             found = {"file": str(output), "modality": translator.facts.target, "shape": shape}
             print(json.dumps({**found, "expected_cosine": mean_expected(translator, pairs)}))
@@ -165,8 +163,7 @@ class Evaluate:
         if skill is not None and skill < 0:
             say(f"note: skill {skill:.3f} on the run's validation pairs: {NO_SKILL}")
         settings = given(translator.translate, steps=self.steps, guidance=self.guidance)
-        with warnings_said():
-            scores = translated_scores(translator, pairs, ranking=self.ranking, **settings)
+        scores = translated_scores(translator, pairs, ranking=self.ranking, **settings)
         if self.json:
             print(json.dumps(scores))
         else:

@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
@@ -138,6 +139,9 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
         return 141
+    except KeyboardInterrupt:  # before the verb began
+        say(f"{program}: interrupted")
+        return 130
     except OSError as error:  # a full disk
         say(f"{program}: results cannot be written: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -175,6 +179,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
         )
         verb = next(name for name, kind in verbs.items() if type(command) is kind)
+        several = [option[2:].replace("-", "_") for option in _options(type(command), _is_many)]
+        command = replace(command, **{name: tuple(dict.fromkeys(getattr(command, name))) for name in several})
         if world > 1 and not getattr(command, "parallel", False):
             say(f"{program} {verb}: runs in one process; start it without torchrun")
             raise SystemExit(1)
@@ -195,7 +201,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             for path in _each(value):
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
-        with _interruption(), _sigterm_asks(), _held(command):
+        with _interruption(), _sigterm_asks(), _notes(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
         number = getattr(stop, "number", signal.SIGINT)
@@ -237,6 +243,25 @@ def _held(command: Any) -> Iterator[None]:
 
     with holding(getattr(command, name)):
         sweep(getattr(command, name), "*")
+        yield
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Inside, what a user is warned of is a line on stderr, and each is said once."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, UserWarning):
+                others(message, category, *where, **more)
+            elif (text := in_one_line(message, None)) not in said:
+                said.add(text)
+                say(f"note: {text}")
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", UserWarning)
         yield
 
 

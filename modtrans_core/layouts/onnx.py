@@ -86,5 +86,6 @@ class _Graph(nn.Module):
 
     def forward(self, *rows: Tensor) -> Tensor:
         c, *noise = rows
+        c = c / c.abs().amax(dim=1, keepdim=True)  # so that the square of no number is too large, or too small
         found: Tensor = self.zhat(c / torch.linalg.vector_norm(c, dim=1, keepdim=True), *noise, **self.settings)
         return found

@@ -14,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from modtrans_core.checks import refuse_unless
 
 Prediction = Literal["eps", "x0", "v"]
 Network = Callable[[Tensor, Tensor], Tensor]
@@ -44,10 +47,15 @@ def at(roots: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return signal, noise
 
 
+def refuse_steps(steps: int, T: int) -> None:
+    """Refuse what is no number of steps through T times."""
+    ok = isinstance(steps, int | np.integer) and not isinstance(steps, bool) and 1 <= steps <= T
+    refuse_unless(ok, "steps", steps, f"1 to {T} (the schedule's timesteps)")
+
+
 def grid(T: int, steps: int) -> Tensor:
     """`steps` + 1 times from T - 1 down to -1, int64, evenly spaced and rounded: both ends are always in it."""
-    if not 1 <= steps <= T:
-        raise ValueError(f"steps: {steps}, 1 to {T} (the schedule's timesteps) is needed")
+    refuse_steps(steps, T)
     return torch.linspace(T - 1, -1, steps + 1, dtype=torch.float64).round().long()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -80,6 +81,7 @@ class PosterTranslator(Stored, nn.Module):
 
     def times(self, steps: int) -> Tensor:
         """The sampler's times of so many steps, on the device; made once."""
+        diffusion.refuse_steps(steps, self.config.timesteps)  # True and 1.0 would be found as 1
         found = self._times.get(steps)
         if found is None or found.device != self.device:
             found = self._times[steps] = diffusion.grid(self.config.timesteps, steps).to(self.device)
@@ -175,7 +177,8 @@ class PosterTranslator(Stored, nn.Module):
         """F(c) (n, samples, d) of unit conditions (n, k)."""
         steps = self.config.steps if steps is None else steps
         guidance = self.config.guidance if guidance is None else guidance
-        refuse_unless(0 <= guidance < math.inf, "guidance", guidance, "a number >= 0")
+        ok = isinstance(guidance, Real) and 0 <= guidance < math.inf
+        refuse_unless(ok, "guidance", guidance, "a number >= 0")
         self.times(steps)  # refuses an impossible number of steps before any work
 
         shape = (samples, *self.noise_shape)

@@ -33,10 +33,27 @@ from modtrans_core.store.names import groups_of_one_name, read_keys
 
 def read(path: Path, mapped: bool | None = None) -> Contents:
     """See `modtrans_core.pairs.PairedEmbeddings.load`."""
-    if not path.exists():
-        raise ValueError(f"{path}: no such file or folder")
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
         return _with_names(path, _read_clip_retrieval(path, parts, mapped))
+    files = _files(path)
+    if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
+        raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
+    where = [] if mapped is False else located(files)
+    mapped = are_large(where) if mapped is None else mapped
+    return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
+
+
+def modalities(path: Path) -> list[str]:
+    """The modalities of a pair set that `read` reads, from headers alone."""
+    if path.is_dir() and (parts := clip_retrieval_parts(path)):
+        return list(parts)
+    return list(located(_files(path)[:1])[0])
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or those of a folder, that hold a pair set; refused where there is none."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
     files = shard_files(path)
     if not files:
         raise ValueError(f"{path}: a folder with no {' or '.join(SUFFIXES)} file and no img_emb/ or text_emb/")
@@ -45,11 +62,7 @@ def read(path: Path, mapped: bool | None = None) -> Contents:
             f"{path}: unknown suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} or a folder is needed;"
             " modtrans pack image=FILE text=FILE pairs.npz makes one of arrays and of columns of tables"
         )
-    if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
-        raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
-    where = [] if mapped is False else located(files)
-    mapped = are_large(where) if mapped is None else mapped
-    return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
+    return files
 
 
 def _finished(record: Path) -> bool:

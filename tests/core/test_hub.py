@@ -63,6 +63,34 @@ def test_what_cannot_be_reached_is_one_line(monkeypatch):
         ValueError, match=r"^no/one: is no folder here, and cannot be fetched from the hub: no connection Try again$"
     ):
         from_pretrained("no/one")
+    with pytest.raises(ValueError, match=r"test_hub.py: a file, a folder or owner/name is needed$"):
+        from_pretrained(__file__)
+
+
+def test_what_cannot_be_written_says_where_and_what_to_do(monkeypatch, translator):
+    class Api:
+        endpoint = "https://hub"
+
+        def __init__(self, token):
+            pass
+
+        def create_repo(self, *_, **__):
+            raise type("ConnectError", (Exception,), {})("no\nroute")
+
+    monkeypatch.setattr("modtrans_core.hub.require", lambda module, extra: SimpleNamespace(HfApi=Api))
+    words = "no/one: cannot be written to https://hub: no route; look at the network, and at the token of `hf auth"
+    with pytest.raises(ValueError, match=f"^{words}"):
+        push_to_hub(translator, "no/one")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"certificate": 5}, "certificate: 5, a text is needed"), ({"test": "a"}, "test: 'a', a PairedEmbeddings is")],
+)
+def test_a_card_is_of_texts_and_pairs(tmp_path, translator, given, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        save_pretrained(translator, tmp_path / "mine", **given)
+    assert not (tmp_path / "mine").exists()
 
 
 def said(card, score):

@@ -37,7 +37,7 @@ NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": 
         ({"confidence": 1.0}, "^confidence: 1.0, a number strictly between 0 and 1 is needed"),
         ({"delta": 0.5}, "^delta: 0.5, a number strictly between 0 and 0.5 is needed"),
         ({"alpha": 1.5}, "^alpha: 1.5, a finite number from -1 to 1 is needed"),
-        ({"gamma": -0.1}, "^gamma: -0.1, a finite number from 0 to inf is needed"),
+        ({"gamma": -0.1}, "^gamma: -0.1, a finite number from 0 to 1000 is needed"),
         (
             {"rate": float("nan"), "In": ["", CELL, "# Parameters\nrate = float('nan')\n"]},
             "^rate: nan, a finite number",

@@ -70,6 +70,10 @@ def edit(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def facts(k=8, d=6):
+    return {"source": "image", "target": "text", "k": k, "d": d, "encoders": {}}
+
+
 def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
     told = []
     fit(
@@ -266,7 +270,8 @@ def untouched(tmp_path_factory):
         (lambda run: edit(run, method="magic"), "method: 'magic', one of calibrated, poster"),
         (lambda run: edit(run, facts={"k": 8}), "translator.json: facts: source: missing, text is needed"),
         (lambda run: edit(run, facts=[]), r"translator.json: facts: \[\], an object is needed"),
-        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 9, "d": 6}), "weights of .* 8 -> te"),
+        (lambda run: edit(run, facts=facts(k=9)), "weights of .* 8 -> te"),
+        (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 8, "d": 6}), "encoders: missing, an"),
         (lambda run: edit(run, config={"gama": 1}), "gama"),
     ],
 )  # fmt: skip
@@ -364,7 +369,7 @@ def test_a_network_that_the_file_does_not_hold_is_never_made(tmp_path, untouched
         edit(tmp_path / "run", config={**kept, name: value})
         with pytest.raises(ValueError, match=r"run/(translator\.json|model\.safetensors): .*(timesteps|depth|width)"):
             load(tmp_path / "run")
-    edit(tmp_path / "run", config=kept, facts={"source": "image", "target": "text", "k": 10**7, "d": 10**7})
+    edit(tmp_path / "run", config=kept, facts=facts(k=10**7, d=10**7))
     with pytest.raises(ValueError, match="weights of 'poster: image 8 -> text 6'"):
         load(tmp_path / "run")
     save_file(load_file(tmp_path / "run" / runs.MODEL), tmp_path / "run" / runs.MODEL)  # as an older version wrote them

@@ -130,6 +130,8 @@ def test_pairs_of_encoders_are_two_names():
         with pytest.raises(ValueError, match="IMAGE, TEXT is needed"):
             named_pairs(wrong)
     assert embedded({"coco": "", "cc3m": ""}, "nothing") == []
+    with pytest.raises(ValueError, match=r"^encoders: ' ', IMAGE, TEXT is needed"):
+        embedded({"coco": "coco"}, " ")
     with pytest.raises(ValueError, match="paths: 'cocoa', one of coco"):
         embedded({"cocoa": "x"}, "a, b")
 

@@ -19,6 +19,7 @@ from analysis.experiments.poster_tables import (
     Row,
     as_frame,
     as_text,
+    chosen_from,
     complete,
     of_scores,
     table,
@@ -293,7 +294,7 @@ class TestVerb:
             poster_tables, "table", lambda number, *rest, **more: asked.append((number, more)) or complete(number, [])
         )
         mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
-        assert self.tables(2, 6, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
+        assert self.tables(2, 6, 2, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
         said = capsys.readouterr()
         assert "npm pack emojibase-data" in said.err and "noto" not in said.err
@@ -308,3 +309,17 @@ class TestVerb:
     def test_what_cannot_be_is_refused(self, options, tmp_path):
         assert self.tables(*options, "--out", tmp_path / "out") != 0
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("tables", "pairs", "words"),
+    [
+        ("a", "", "tables: 'a', one or several of 2, 3, 4, 5, 6"),
+        ("2,,3", "", "tables: '2,,3', one or several of"),
+        ("7", "", "tables: '7', one or several of"),
+        ("3, 5", "coco.npz", "pairs: 'coco.npz', Table 2 among the tables is needed"),
+    ],
+)
+def test_tables_that_are_none_are_refused_before_one_is_measured(tables, pairs, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        chosen_from(tables, pairs)

@@ -126,3 +126,10 @@ def workers(session):
     """Processes of a session that are still there."""
     listed = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(session)], capture_output=True, text=True).stdout
     return [line for line in listed.splitlines() if "Z" not in line.split()[1]]
+
+
+def test_a_part_of_one_group_is_refused():
+    pairs, _ = synthetic_pairs(9, 4, 3, 0.5, 1, np.random.default_rng(0))
+    words = "items: 9, of which 1 group is for validation, a pair set with at least 2 groups for each part is needed"
+    with pytest.raises(ValueError, match=f"^{words}"):
+        Trial.of(pairs, "image", "text", 0)

@@ -232,3 +232,9 @@ class TestRunningLimits:
 def test_what_cannot_be_used_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("confidence", [1e-300, 1e-17])
+def test_a_confidence_near_nothing_gives_the_mean(confidence):
+    values = np.random.default_rng(0).uniform(size=50)
+    assert betting.lower_mean_limit(values, confidence, low=0.0, high=1.0) == pytest.approx(values.mean())

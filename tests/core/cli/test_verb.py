@@ -136,11 +136,54 @@ def test_an_interrupt_is_one_line(capsys, said, where, stop):
     assert capsys.readouterr().err == f"modtrans stop: interrupted{where}; what was finished is kept\n"
 
 
+STOPPED = """
+import os, runpy, signal, sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "tyro":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stop())
+"""
+
+
+@pytest.mark.parametrize(
+    "start", ["runpy.run_module('modtrans_core', run_name='__main__')", "from analysis.start import main; main()"]
+)
+def test_an_interrupt_of_the_imports_is_quiet(start):
+    ended = subprocess.run([sys.executable, "-c", STOPPED + start], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_an_interrupt_of_the_options_is_one_line(capsys, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tyro.extras.subcommand_cli_from_dict", stopped)
+    assert run(VERBS, "modtrans", "", ["train"]) == 130
+    assert capsys.readouterr().err == "modtrans: interrupted\n"
+
+
 def test_the_version_the_help_and_a_verb_that_is_nearly_one(modtrans):
     assert modtrans("--version") == (0, f"modtrans {version('modtrans')}\n", "")
     status, out, _ = modtrans()
     assert status == 0 and "evaluate" in out and "Fit a translator" in out
     assert modtrans("trian", "pairs.npz") == (2, "", "modtrans: 'trian' is unknown; did you mean `modtrans train`?\n")
+
+
+def test_a_value_that_is_repeated_counts_once(capsys):
+    @dataclass(frozen=True)
+    class Draw:
+        """It draws."""
+
+        format: tuple[str, ...] = ()
+        share: tuple[float, float] = (0.0, 0.0)
+
+        def run(self):
+            print(self.format, self.share)
+
+    given = ["draw", "--format", "pdf", "pdf", "png", "--share", "0.5", "0.5", "--format", "pdf"]
+    assert run({"draw": Draw, **VERBS}, "modtrans", "", given) == 0
+    assert capsys.readouterr().out == "('pdf', 'png') (0.5, 0.5)\n"
 
 
 def test_whoever_reads_may_leave(folder, trained):

@@ -37,6 +37,14 @@ def test_closed_forms(tmp_path, preset):
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
 
+@pytest.mark.parametrize("length", [1e-30, 1e25, 3e37])
+def test_conditions_of_any_length(tmp_path, length):
+    translator = fitted("ridge")
+    onnx.export(translator, tmp_path / "model.onnx")
+    found = run(tmp_path / "model.onnx", c=C[:5] * np.float32(length))
+    np.testing.assert_allclose(found, translator.translate(C[:5]), atol=1e-5)
+
+
 def test_the_poster_at_a_fixed_number_of_steps(tmp_path):
     translator = fitted("poster", **{"train.steps": 20, "width": 16, "train.learning_rate": 0.01})
     onnx.export(translator, tmp_path / "model.onnx", steps=2, guidance=1.5)

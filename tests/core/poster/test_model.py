@@ -1,6 +1,7 @@
 """The poster's translator: its formula, its objective as printed, and what it refuses."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -173,10 +174,19 @@ def test_what_it_can():
 @pytest.mark.parametrize("verb", ["translate", "parts", "draw"])
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"steps": 0}, "steps: 0, 1 to 1000"), ({"steps": 1001}, "1 to 1000"), ({"guidance": -1}, "guidance: -1")],
+    [
+        ({"steps": 0}, "steps: 0, 1 to 1000"),
+        ({"steps": 1001}, "1 to 1000"),
+        ({"steps": 3.0}, "steps: 3.0, 1 to 1000"),
+        ({"steps": "3"}, "steps: '3', 1 to 1000"),
+        ({"steps": True}, "steps: True, 1 to 1000"),
+        ({"guidance": -1}, "guidance: -1"),
+        ({"guidance": "1"}, "guidance: '1', a number >= 0"),
+    ],
 )
 def test_bad_settings_are_refused(translator, c, verb, setting, words):
     samples = [3] if verb == "draw" else []
+    translator.times(1), translator.times(3)
     with pytest.raises(ValueError, match=words) as caught:
         getattr(translator, verb)(c, *samples, **setting)
     assert "\n" not in str(caught.value)
@@ -269,3 +279,33 @@ def test_a_gpu_agrees_with_the_cpu(translator, c):
     gpu = translator.to("cuda").parts(c)
     np.testing.assert_allclose(gpu.projection, cpu.projection, atol=1e-5)
     assert (np.sum(gpu.direction * cpu.direction, axis=1) > 0.98).all()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
+def test_draws_of_a_known_law_are_what_its_sampler_says(guidance):
+    """x0 given c is N(a(c), s2 I): the network is known, and DDIM, in numpy and float64, is an affine map."""
+    translator, steps, s2, d = made(), 7, 0.5, 16
+    alpha_bar = translator.alpha_bar()
+
+    class Known(torch.nn.Module):
+        def embed(self, c):
+            return torch.full((d,), 0.3) if c is None else torch.cat([c, c, c], 1)[:, :d]
+
+        def forward(self, x, t, mean):
+            signal, noise = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
+            x0 = mean + s2 * signal / (signal**2 * s2 + noise**2) * (x - signal * mean)
+            return ((signal * x - x0) / noise).float()  # the velocity
+
+    translator.denoiser = Known()
+    c = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    unit_c = c / c.norm(dim=1, keepdim=True)
+    x = normal(keys(unit_c), (4, d)).numpy().astype(np.float64)
+    mean = 0.3 + guidance * (torch.cat([unit_c] * 3, 1)[:, None, :d].numpy().astype(np.float64) - 0.3)
+    levels = np.append(alpha_bar.numpy(), 1.0)
+    times = np.round(np.linspace(len(levels) - 2, -1, steps + 1)).astype(int)
+    for t, after in pairwise(levels[times]):
+        x0 = mean + s2 * np.sqrt(t) / (t * s2 + 1 - t) * (x - np.sqrt(t) * mean)
+        x = np.sqrt(after) * x0 + np.sqrt(1 - after) * (x - np.sqrt(t) * x0) / np.sqrt(1 - t)
+    expected = (unit_c @ translator.M.detach())[:, None].numpy() + x / np.linalg.norm(x, axis=-1, keepdims=True)
+    found = translator.draw(c, 4, steps=steps, guidance=guidance).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
