@@ -128,7 +128,7 @@ for name, part in table.groupby("pair", sort=False):
 if offline:
     forward = beside["weights"].query("route == 'image → text'")
     assert (forward["floor"].abs() < 1e-9).all() and (forward["centered_recall_at_10"] > 0).all(), forward
-    back = table.query("pair == @names[@without_network[1]] and route == 'text → image'")
+    back = table[(table["pair"] == names[without_network[1]]) & (table["route"] == "text → image")]
     assert len(back) and (back["floor"] > 0.95).all() and (back["skill"] < 0.2).all(), "a cosine that is all floor"
     assert items != 600 or abs(back["cosine"].max() - 0.997) < 0.002, "the answer names this cosine"
     assert goes_with["calibrated"]["with_floor"] > goes_with["calibrated"]["with_recall"]
