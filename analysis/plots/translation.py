@@ -70,7 +70,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     edge = low - 1.2 * (mean.max() - low)
     near = scores[scores["method"].map(mean) >= edge]
     left, right = min(low, near["cosine"].min()), max(near["cosine"].max(), high if np.isfinite(high) else low)
-    left, right = left - 0.28 * (right - left), right + 0.16 * (right - left)
+    left, right = left - 0.36 * (right - left), right + 0.16 * (right - left)
     ax.set_xlim(left, right)
     rows(ax, [in_print(method) for method in methods])
     ax.axvline(low, linestyle="--", **RULE)
@@ -85,7 +85,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
         if mean[method] < edge:
             ax.plot(left + 0.03 * (right - left), y, "o", color=own, markersize=2.5)
             note(ax, f"{mean[method]:.3f}".replace("-", "−"), (left + 0.03 * (right - left), y), (4, 0), va="center")
-            ax.set_xticks([tick for tick in ax.get_xticks() if left + 0.1 * (right - left) < tick < right])
+            ax.set_xticks([tick for tick in ax.get_xticks() if left + 0.12 * (right - left) < tick < right])
             ax.text(0.075, 0, "//", transform=ax.transAxes, ha="center", va="center", backgroundcolor="white",
                     bbox={"pad": 0, "facecolor": "white", "edgecolor": "none"}, zorder=5)  # fmt: skip
             continue
