@@ -183,7 +183,8 @@ def make(
                 raise ValueError(f"{pairs}: {error}, by {name}; the others run by --only") from None
     planned = with_settings(planned, settings)
     for stage in planned:
-        runner.check(stage.notebook, stage.parameters)
+        looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
+        runner.check(stage.notebook, {**stage.parameters, **looks})
     with holding(out):
         _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
         imports, inputs, left = Imports.found(), dict[str, str](), set[str]()

@@ -67,12 +67,12 @@ def test_modules_that_are_loaded_by_name_are_known(found):
 
 
 def test_names_of_modules_are_told_from_other_texts():
-    names = {"a", "a.b", "a.b.c", "a.d", "analysis.cli"}
+    names = {"a", "a.b", "a.b.c", "a.d", "analysis.start"}
     assert named("load('a.b.c')", "a.b", names) == set()
     assert named("import_module('a.b.c:make')", "a", names) == {"a.b.c"}
     assert named("TABLE = {'x': 'c'}\nimportlib.import_module(TABLE[x])", "a.b", names) == {"a.b.c"}
     assert named("import_module('b')", "a.d", names) == {"a.b"}
-    assert named("entry_points(group='console_scripts')", "a", names) == {"analysis.cli"}
+    assert named("entry_points(group='console_scripts')", "a", names) == {"analysis.start"}
 
 
 def test_import_statements_are_read_wherever_they_stand():
