@@ -21,6 +21,14 @@ LONGEST = ("test_paper.py", "test_poster_paper.py", "test_fuzz.py", "test_killed
 """files that begin first, the others beside them"""
 
 
+@pytest.fixture(autouse=True)
+def figures_end_with_their_test():
+    """The next test's `plt.gca()` is not the axes that this one left."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     marked = [item for item in items if item.get_closest_marker("gpu")]
