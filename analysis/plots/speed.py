@@ -67,8 +67,8 @@ def throughput(table: pd.DataFrame, what: str, ax: Axes | None = None) -> Axes:
         names.append((row["name"], row["rate"], y, colour(index)))
     ax.axvline(limit, linestyle="--", **RULE)
     note(
-        ax, "limit of a linear map", (limit, 0.02), (-2, 0), xycoords=("data", "axes fraction"),
-        rotation=90, va="bottom", color=GREY,
+        ax, "limit of a linear map", (limit, 0.27), (-2, 0), xycoords=("data", "axes fraction"), rotation=90,
+        va="center", color=GREY, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
     )  # fmt: skip
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
