@@ -11,11 +11,11 @@ ONEDNN_FROM = 2**16
 
 
 class Linear(nn.Linear):
-    """torch's, which on a CPU learns by oneDNN, float32: of a training on an AMD processor that saves a quarter."""
+    """torch's, which on a CPU learns by oneDNN, float32: that saves a fifth to a third of a training on AMD's."""
 
     def forward(self, x: Tensor) -> Tensor:
-        learns = self.training and torch.is_grad_enabled() and torch.backends.mkldnn.is_available()
+        learns = self.training and torch.is_grad_enabled() and self.weight.numel() >= ONEDNN_FROM
         plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
-        if not (learns and plain and self.weight.numel() >= ONEDNN_FROM):
+        if not (learns and plain and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
             return super().forward(x)
         return linear(x.to_mkldnn(), self.weight, self.bias).to_dense()

@@ -1,7 +1,7 @@
 """The launches of a function as one.
 
-Python hands a GPU an operation in 5 to 25 us, and a training step has hundreds: a small step waits for Python. Here
-they are recorded once as a CUDA graph, which is one launch. Its numbers are those of the function, to the bit: before
+A training step hands a GPU hundreds of operations, one after the other, and a small one waits for Python. Here they are
+recorded once as a CUDA graph, which is one launch. Its numbers are those of the function, to the bit: before
 each launch torch gives the recorded generator its seed.
 """
 

@@ -80,9 +80,16 @@ def seconds_per_step(train: Train, device: torch.device, at_least: float) -> flo
 
 
 def operations_per_step(train: Train) -> tuple[float, float]:
-    """Launches and floating-point operations of an optimiser step: the second, when a recorded one is recorded."""
-    with FlopCounterMode(display=False) as flops, Launches() as launches:
-        ((launched, computed),) = per_step(train, 2, lambda: launches.count, flops.get_total_flops)
+    """Launches and floating-point operations of the second optimiser step: where it is recorded, the last that shows
+    them.
+    """
+    enabled = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment] # torch does not count oneDNN's operations
+    try:
+        with FlopCounterMode(display=False) as flops, Launches() as launches:
+            ((launched, computed),) = per_step(train, 2, lambda: launches.count, flops.get_total_flops)
+    finally:
+        torch.backends.mkldnn.enabled = enabled
     return float(launched), float(computed)
 
 

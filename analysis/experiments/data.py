@@ -43,8 +43,7 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
     """
     parts = {"training": train, "validation": validation, "the test": test}
     for name, part in parts.items():
-        several = len(part) > 1 and len(np.unique(part.groups)) > 1
-        if not several:
+        if len(np.unique(part.groups)) < 2:
             found = f"{sum(map(len, parts.values()))}, of which 1 group is for {name}"
             raise ValueError(f"items: {found}, a pair set with at least 2 groups for each part is needed")
 

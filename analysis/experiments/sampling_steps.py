@@ -77,7 +77,7 @@ def noise_alone(trial: Trial, config: PosterConfig) -> PosterTranslator:
     model = PosterTranslator(facts, config)
     start(model, trial.train, trial.validation)
     batches = Batches(trial.train, config.train.batch, config.train.seed, model.device)
-    return train(model, prediction_error, batches, config.train, record=True)
+    return train(model, prediction_error, batches, config.train)
 
 
 def prediction_error(model: PosterTranslator, c: Tensor, z: Tensor) -> dict[str, Tensor]:

@@ -44,3 +44,8 @@ def test_it_is_torch_s_where_nothing_is_learned_in_float64_and_where_it_is_small
     ours, theirs = layers(dtype=torch.float64)
     assert torch.equal(ours(x.double()), theirs(x.double()))
     assert Linear(8, 8)(x[:, :8]).grad_fn.name() == "AddmmBackward0"
+
+
+def test_who_switches_onednn_off_has_torch_s(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    assert layers()[0](rows(7)).grad_fn.name() == "AddmmBackward0"

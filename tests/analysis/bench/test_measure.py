@@ -64,9 +64,9 @@ def test_one_operation_planted_in_the_loss_is_one_launch_more(task, monkeypatch)
     assert per_step(task, "poster", **small) == (before + 1, flops)
 
 
-def test_a_step_of_the_mlp_takes_six_operations_a_weight_and_two_less_for_the_input(task):
+@pytest.mark.parametrize("w", [64, 256])  # small layers, and one that learns by oneDNN
+def test_a_step_of_the_mlp_takes_six_operations_a_weight_and_two_less_for_the_input(task, w):
     """Forward 2, backward 4, but no gradient of the input: Linear(k, w), Linear(w, w), Linear(w, d)."""
-    w = 64
     assert per_step(task, "MLP", width=w)[1] == ROWS * (6 * (K * w + w * w + w * D) - 2 * K * w)
 
 
