@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ JOB = "job"
 """in the metadata of a file that `modtrans embed` made: the digest of what it was made of, and how"""
 CLASSES = "classes"
 """in the metadata: the names of the classes that `label` counts"""
+CAPTIONS = "captions"
+"""in the metadata: lists of texts by the name of their item or, where names repeat, item by item"""
 
 
 class Contents(NamedTuple):
@@ -69,6 +71,8 @@ class Contents(NamedTuple):
                 counts[name] = _counts(name, several.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
                 refuse_bad_rows(name, arrays[name], counts.get(name))
+        if isinstance(told := self.metadata.get(CAPTIONS), list | tuple):
+            captions_by_item(range(n), told)
         for name in set(several) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         return self._replace(
@@ -79,6 +83,35 @@ class Contents(NamedTuple):
             own_split=None if self.own_split is None else _own_split(as_array("own_split", self.own_split), n),
             label=None if self.label is None else _label(as_array("label", self.label), n, self.metadata.get(CLASSES)),
         )
+
+
+def captions_of(key: Sequence[str], captions: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """The metadata that hold the captions of the items of these names, in their order.
+
+    Examples
+    --------
+    >>> captions_of(["a", "b"], [["a cat"], ["a dog", "it barks"]])
+    {'captions': {'a': ['a cat'], 'b': ['a dog', 'it barks']}}
+    >>> captions_of(["a", "a"], [["a cat"], ["it purrs"]])
+    {'captions': [['a cat'], ['it purrs']]}
+    """
+    texts = [list(several or ()) for several in captions]
+    return {CAPTIONS: dict(zip(key, texts, strict=True)) if len(set(key)) == len(texts) else texts}
+
+
+def captions_by_item(key: Sequence[Any], held: Any) -> list[list[str]]:
+    """The captions of the items of these names from what the metadata hold; empty lists where they hold none.
+
+    Raises
+    ------
+    ValueError
+        They are held item by item, and of another number of items.
+    """
+    if isinstance(held, list | tuple):
+        if len(held) != len(key):
+            raise ValueError(f"metadata: {CAPTIONS}: {len(held)} lists, one for each of {len(key)} items is needed")
+        return list(held)
+    return [held.get(str(name), []) if isinstance(held, Mapping) else [] for name in key]
 
 
 def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:

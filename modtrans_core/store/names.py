@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modtrans_core.extras import require
+from modtrans_core.store.contents import CAPTIONS, captions_by_item
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import clip_retrieval_parts, numbered, reading, rows, shard_files, small_arrays
@@ -186,16 +187,16 @@ def _lists(pa: Any, captions: Any) -> Any:
 def _from_header(file: Path, missing: str) -> pyarrow.Table:
     with reading(file):
         arrays = small_arrays(file)
-    if "key" not in arrays:
-        raise ValueError(missing)
-    return table_of(arrays["key"], metadata(arrays.get("metadata", "{}")).get("captions"))
+        if "key" not in arrays:
+            raise ValueError(missing)
+        return table_of(arrays["key"], metadata(arrays.get("metadata", "{}")))
 
 
-def table_of(key: np.ndarray, captions: Mapping[str, list[str]] | None) -> pyarrow.Table:
-    """One row an item: its name and, where captions are known by name, its captions."""
+def table_of(key: np.ndarray, metadata: Mapping[str, Any]) -> pyarrow.Table:
+    """One row an item: its name and, where the metadata have captions, its own."""
     pa = require("pyarrow", "encoders")
     keys = [str(name) for name in key]
     columns = {"key": pa.array(keys, pa.string())}
-    if captions is not None:
-        columns["caption"] = pa.array([captions.get(name, []) for name in keys], pa.list_(pa.string()))
+    if CAPTIONS in metadata:
+        columns["caption"] = pa.array(captions_by_item(keys, metadata[CAPTIONS]), pa.list_(pa.string()))
     return pa.table(columns)
