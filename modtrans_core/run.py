@@ -37,6 +37,7 @@ from modtrans_core.store.files import (
     read_description,
     read_json,
     refuse_links,
+    refuse_special,
     replacing,
     sweep,
     write_json,
@@ -185,6 +186,7 @@ def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, 
 
 
 def _sha256(path: Path) -> str:
+    refuse_special(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -328,6 +330,7 @@ class Run:
                 self._save(0, state)
             return 0
         path = self.folder / TRAINING
+        refuse_special(path)
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
@@ -381,6 +384,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
 
 
 def _read(path: Path, what: str) -> dict[str, Tensor]:
+    refuse_special(path)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -397,6 +401,7 @@ def _log(path: Path, **values: float) -> None:
 def _cut_log(path: Path, step: int) -> None:
     """Drop what the interrupted run logged after the step that is resumed from, and a line that a full disk cut off."""
     if path.exists():
+        refuse_special(path)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         with replacing(path) as temporary:
             temporary.write_text("".join(line for line in lines if _is_up_to(line, step)), encoding="utf-8")

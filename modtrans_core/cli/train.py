@@ -49,8 +49,8 @@ class Train:
     from 0 (cosine) to 1 (retrieval). `modtrans rank` ranks best with any. Default: balanced"""
     train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
     """optimiser steps, where there are any. Default: the preset's"""
-    seed: int = 0
-    """seed of weights, order and training noise"""
+    seed: int | None = None
+    """seed of weights, order and training noise. Default: 0"""
     split_seed: int = 0
     """seed of the split"""
     fractions: tuple[float, float, float] = FRACTIONS
@@ -135,9 +135,8 @@ class Train:
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             named["train.steps"] = self.train_steps
-        if "train" in known or "seed" in known:
-            seed = "train.seed" if "train" in known else "seed"
-            named |= {seed: self.seed} if self.seed or seed not in settings else {}
+        if self.seed is not None and ("train" in known or "seed" in known):
+            named["train.seed" if "train" in known else "seed"] = self.seed
         for name, value in named.items():
             refuse_unless(
                 settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"

@@ -94,7 +94,7 @@ class Translate:
         refuse_unknown(output, ".npy", *SUFFIXES)
         for file in (output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
-        refuse_same("OUT", output, (self.input,))
+        refuse_same("OUT", output, (self.input, *([self.expected_cosine] if self.expected_cosine else [])))
         translator = load(self.run_folder, self.device)
         if self.accept is not None:
             refuse_without_expected("accept", self.run_folder, translator)

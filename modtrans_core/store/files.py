@@ -202,6 +202,12 @@ def _names(folder: Path) -> set[str]:
     }
 
 
+def refuse_special(path: Path) -> None:
+    """Refuse a pipe or a device: it can be read once, and where nobody writes into it a reader waits for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path}: a pipe or a device, a file is needed")
+
+
 def refuse_not_text(path: Path) -> None:
     """Refuse a name that is no text in UTF-8: safetensors writes such a file and cannot read it."""
     try:
@@ -252,6 +258,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a damaged one is a ValueError that names it."""
+    refuse_special(Path(path))
     return parsed(path, Path(path).read_bytes())
 
 

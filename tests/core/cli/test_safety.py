@@ -157,7 +157,29 @@ def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modt
     for output, beside in (("z.npy", "./z.npy"), ("z.npy", "c.npy"), ("z.npy", folder / "z.npy")):
         status, _, err = modtrans("translate", "run", "c.npy", output, "--expected-cosine", beside, "--overwrite")
         assert status == 1 and "another file is needed" in err and "expected-cosine: " in err
+    status, _, err = modtrans("translate", "run", "pairs.npz", "index", "--expected-cosine", "index/s.npy")
+    assert status == 1 and "OUT: index holds index/s.npy, which is read or written too" in err
     assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
+    assert not (folder / "index").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("x.npy", ["translate", "run", "x.npy", "z.npy"]),
+        ("x.npz", ["evaluate", "run", "x.npz"]),
+        ("x.safetensors", ["convert", "x.safetensors", "z.npz"]),
+        ("x.npy", ["pack", "image=x.npy", "z.npz"]),
+        ("x.csv", ["pack", "image=x.csv:a*", "z.npz"]),
+        ("run/translator.json", ["evaluate", "run", "pairs.npz"]),
+        ("run/model.safetensors", ["evaluate", "run", "pairs.npz"]),
+    ],
+)
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(folder, modtrans, ridge, name, arguments):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    status, _, err = modtrans(*arguments)
+    assert status == 1 and f"{name}: a pipe or a device, a file is needed" in err, err
 
 
 @pytest.mark.parametrize(
@@ -351,6 +373,7 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, 
         ("calibrated", ["--set", "goal=0.5", "--goal", "cosine"]),
         ("poster", ["--set", "train.steps=3", "--steps", "2"]),
         ("poster", ["--set", "train.seed=3", "--seed", "2"]),
+        ("poster", ["--set", "train.seed=3", "--seed", "0"]),
     ],
 )
 def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, arguments):
