@@ -33,9 +33,9 @@ from modtrans_core.protocol import (
     conditions,
     in_pieces,
     like,
-    refuse_samples,
     restored,
     targets,
+    whole_samples,
 )
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
@@ -196,7 +196,7 @@ class CalibratedTranslator(Stored):
         samples : draws of each, at least 1.
         seed : another one gives other draws.
         """
-        refuse_samples(samples, len(c), self.facts.d)
+        samples = whole_samples(samples, len(c), self.facts.d)
 
         def drawn(part: Tensor) -> Tensor:
             return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))

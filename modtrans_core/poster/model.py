@@ -26,8 +26,8 @@ from modtrans_core.protocol import (
     conditions,
     in_pieces,
     like,
-    refuse_samples,
     restored,
+    whole_samples,
 )
 from modtrans_core.train import bfloat16
 
@@ -160,7 +160,7 @@ class PosterTranslator(Stored, nn.Module):
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
         """Translations (n, samples, d), each from noise of its own; see `parts`."""
-        refuse_samples(samples, len(c), self.facts.d)
+        samples = whole_samples(samples, len(c), self.facts.d)
         rows = conditions(c, self.facts, self.device)
         directions = self._directions(rows, samples, steps, guidance, seed)
         return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)

@@ -244,5 +244,5 @@ def test_rankings_of_queries_without_an_item_are_refused():
             with pytest.raises(ValueError, match=words):
                 way(*wrong)
     for way in (recall_at_k, ranking_scores):
-        with pytest.raises(ValueError, match="k: 0, at least 1 is needed"):
+        with pytest.raises(ValueError, match="k: 0, a whole number from 1 on is needed"):
             way(q[:5], gallery, k=0)

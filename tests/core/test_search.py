@@ -164,9 +164,9 @@ def test_what_comes_back_is_of_the_queries_kind(translator):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"k": 0}, "k: 0, a number from 1 to 30, the size of the gallery, is needed"),
-        ({"k": 31}, "k: 31, a number from 1 to 30"),
-        ({"k": 11, "item": np.arange(30) // 3}, "k: 11, a number from 1 to 10"),
+        ({"k": 0}, "k: 0, a whole number from 1 to 30, the size of the gallery, is needed"),
+        ({"k": 31}, "k: 31, a whole number from 1 to 30"),
+        ({"k": 11, "item": np.arange(30) // 3}, "k: 11, a whole number from 1 to 10"),
         ({"item": np.arange(29)}, "item: '29 numbers', ascending ones from 0 without a gap, 30 as in the gallery"),
         ({"item": np.arange(30) + 1}, "from 0 without a gap"),
         ({"item": np.arange(30) * 2}, "from 0 without a gap"),
