@@ -103,11 +103,12 @@ def classified(
     (0.667, 0.75, 0.667)
     """
     label, C = np.asarray(label), len(classes)
+    refuse_unless(label.shape == (len(queries),), "label", label.shape, f"one for each query, ({len(queries)},),")
+    refuse_unless(label.dtype.kind in "iu", "label", str(label.dtype), "an array of whole numbers")
     there = label >= 0
-    refuse_unless(
-        label.shape == (len(queries),) and bool(there.any()), "label", label.shape, f"one of ({len(queries)},)"
-    )
-    refuse_unless(label.min() >= -1 and label.max() < C, "label", int(label.max()), f"-1 to {C - 1}")
+    refuse_unless(bool(there.any()), "label", label, f"one from 0 to {C - 1} or more")
+    outside = label[(label < -1) | (label >= C)]
+    refuse_unless(not outside.size, "label", outside, f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)
     order = np.argsort(-(q @ g.T), axis=1, kind="stable")

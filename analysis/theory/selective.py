@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from analysis.theory.arrays import Floats, fraction, in_range
+from analysis.theory.arrays import Floats, fraction, in_range, shared
 from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
 from analysis.theory.words import at_most, given
@@ -177,6 +177,7 @@ def select(
     level = 1.0 - fraction("confidence", confidence)
     pairs = _scored(observed, alpha, of)
     begin = _starts(alpha, starts)
+    shared(confidence, len(begin))
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
         carried += level / len(begin) if threshold in begin else 0.0  # (2)
