@@ -67,7 +67,7 @@ def whole(name: str, value: Any, low: int, high: int | None = None, of: str = ""
     """
     number = value.item() if getattr(value, "ndim", None) == 0 else value  # numpy's numbers, arrays and tensors of one
     right = isinstance(number, Integral) or (isinstance(number, Real) and float(number).is_integer())
-    inside = right and low <= number and (high is None or number <= high)
+    inside = right and not isinstance(number, bool) and low <= number and (high is None or number <= high)
     needed = f"a whole number from {low} {'on' if high is None else f'to {high}'}{f', {of},' if of else ''}"
     refuse_unless(inside, name, number, needed)
     return int(number)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from threading import Lock
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -311,18 +312,37 @@ def in_full_precision(work: Work) -> Work:
 
     @wraps(work)
     def worked(*arguments: Any, **settings: Any) -> Any:
-        default, cpu = torch.get_default_dtype(), torch.device("cpu")
-        cast_elsewhere = any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
-        if default == torch.float32 and not cast_elsewhere and torch.get_default_device() == cpu:
-            return work(*arguments, **settings)
-        torch.set_default_dtype(torch.float32)
-        try:
+        cpu, cast_elsewhere = torch.device("cpu"), any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
+        with _FLOAT32:
+            if not cast_elsewhere and torch.get_default_device() == cpu:  # what is entered below slows every operation
+                return work(*arguments, **settings)
             with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), cpu:
                 return work(*arguments, **settings)
-        finally:
-            torch.set_default_dtype(default)
 
     return cast(Work, worked)
+
+
+class _Float32:
+    """Float32 as torch's default type, which all threads share, until the last of those inside has left."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = Lock(), 0, torch.float32
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before = torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                torch.set_default_dtype(self.before)
+
+
+_FLOAT32 = _Float32()
 
 
 def whole_samples(samples: int, rows: int, d: int) -> int:

@@ -168,7 +168,10 @@ def blocks(
     chunk = max(1, (at_once or AT_ONCE) // len(vectors))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        similarity = queries[rows] @ vectors.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            similarity = queries[rows] @ vectors.T
+        finite = bool(np.isfinite(similarity.max()) and np.isfinite(similarity.min()))  # NaN would be nobody's rival
+        refuse_unless(finite, "queries, gallery", "NaN or infinity", "vectors with finite inner products")
         yield rows, np.maximum.reduceat(similarity, first, axis=1) if m > 1 else similarity
 
 
@@ -271,6 +274,10 @@ def ranking_scores(
     n, queries = len(z), np.asarray(queries)
     relevant = _right_items(queries, z, relevant)
     k = whole("k", k, 1)
+    if alike is not None:
+        alike = np.asarray(alike)
+        known = alike.shape == (n,) and not (alike != alike).any()
+        refuse_unless(known, "alike", alike, f"one label an item, ({n},),")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     occurrence, per_query = np.zeros(n, dtype=np.int64), []
     for rows, best in blocks(queries, z, counts):

@@ -122,6 +122,8 @@ def rank(
         best = scores.topk(min(k, scores.shape[1]), dim=1)
         scores, indices = best.values, indices.gather(1, best.indices)
         report(len(c) + rows.stop, total)
+    finite = bool(scores.isfinite().all())  # NaN would be first
+    refuse_unless(finite, "scores", "NaN or infinity", "a translator whose search and gallery vectors are finite")
     return like(indices, queries), like(scores, queries)
 
 

@@ -57,13 +57,17 @@ def class_vectors(
     array([[1.  , 0.  ],
            [0.99, 0.17]], dtype=float32)
     """
+    for field, texts in (("classes", classes), ("templates", templates)):
+        refuse_unless(not isinstance(texts, str), field, texts, "a list of texts")
     refuse_unless(len(classes) > 0, "classes", list(classes), "a name or more")
     for template in templates:
         refuse_unless("{}" in template, "templates", template, "'{}' where the class goes")
     refuse_unless(len(templates) > 0, "templates", list(templates), "a template or more")
     prompts = [template.replace("{}", name) for name in classes for template in templates]
-    each = unit(encode(prompts)).reshape(len(classes), len(templates), -1)
-    return unit(each.mean(axis=1, dtype=np.float64))
+    each = unit(encode(prompts))
+    fits = each.ndim == 2 and len(each) == len(prompts)
+    refuse_unless(fits, "encode", each.shape, f"one vector a prompt, ({len(prompts)}, d),")
+    return unit(each.reshape(len(classes), len(templates), -1).mean(axis=1, dtype=np.float64))
 
 
 def classified(

@@ -180,7 +180,7 @@ class CalibratedTranslator(Stored):
         ValueError
             A threshold that is no cosine, conditions of another shape.
         """
-        refuse_unless(-1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
+        refuse_unless(np.ndim(threshold) == 0 and -1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 

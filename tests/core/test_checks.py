@@ -19,7 +19,7 @@ def test_a_refusal_names_the_setting_the_value_and_what_is_needed():
 
 
 @pytest.mark.parametrize(
-    "number", [2.5, float("nan"), float("inf"), "2", None, [2], 0, 10, -(10**400), np.float32(2.5)]
+    "number", [2.5, float("nan"), float("inf"), "2", None, True, [2], 0, 10, -(10**400), np.float32(2.5)]
 )
 def test_what_is_no_whole_number_in_the_range_is_refused(number):
     with pytest.raises(ValueError, match="^k: .*, a whole number from 1 to 9, the size of the gallery, is needed$"):

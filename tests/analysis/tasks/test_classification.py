@@ -104,3 +104,13 @@ def test_what_has_no_class_is_refused():
 def test_the_examples():
     failed, attempted = doctest.testmod(task)
     assert attempted and not failed
+
+
+def test_a_text_is_no_list_of_texts():
+    for classes, templates, encode, message in (
+        ("cat", ["a {}"], None, "^classes: 'cat', a list of texts is needed"),
+        (["cat"], "a {}", None, "^templates: 'a {}', a list of texts is needed"),
+        (["a", "b"], ["{}"], lambda texts: np.eye(3), r"^encode: \(3, 3\), one vector a prompt, \(2, d\), is needed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            class_vectors(classes, templates, encode)

@@ -127,7 +127,7 @@ def test_draws_come_from_the_seed(calibrated, c):
     np.testing.assert_array_equal(calibrated.draw(c, 2, seed=3), calibrated.draw(c, 2, seed=3))
     np.testing.assert_array_equal(calibrated.draw(c, 2, seed=0), calibrated.draw(c, 2))
     assert np.abs(calibrated.draw(c, 2, seed=3) - calibrated.draw(c, 2, seed=4)).max() > 1e-3
-    with pytest.raises(ValueError, match="samples: 0, at least 1"):
+    with pytest.raises(ValueError, match="samples: 0, a whole number from 1 on"):
         calibrated.draw(c, 0)
 
 
