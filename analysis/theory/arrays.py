@@ -12,6 +12,8 @@ Floats = NDArray[np.float64]
 MOST = 1.0 - 1e-14  # confidence of one of several statements; more has too few digits
 ROUNDING = 1e-6  # how far float32 may move a cosine, or the length of a unit vector
 
+UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
+
 
 def matrix(name: str, value: ArrayLike) -> Floats:
     """`value` as a float64 matrix (rows, columns): at least one of each, all entries finite; ValueError otherwise."""
@@ -64,6 +66,22 @@ def in_range(
         right = ")" if finite and most == np.inf else "]"
         raise ValueError(f"{name}: {entry:g}, a number in {left}{least:g}, {most:g}{right} is needed")
     return array
+
+
+def number(name: str, value: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> float:
+    """`value` as a finite float in [low, high]; ValueError otherwise, of an array too."""
+    array = in_range(name, value, low=low, high=high)
+    if array.shape != ():
+        raise ValueError(f"{name}: shape {array.shape}, one number is needed")
+    return float(array)
+
+
+def refuse_extremes(**arrays: Floats) -> None:
+    """ValueError where a named array has a largest entry, other than 0, whose square float64 does not hold."""
+    for name, array in arrays.items():
+        largest = np.abs(array).max()
+        if largest and not 1e-140 < largest < 1e140:
+            raise ValueError(f"{name}: a largest entry of {largest:.0e}, one from 1e-140 to 1e140 is needed")
 
 
 def scaled(*lengths: Floats) -> tuple[Floats, ...]:
@@ -120,6 +138,15 @@ def directions(name: str, x: Floats) -> Floats:
         where = f"row {np.argwhere(bad)[0][0]}" if bad.ndim else "it"
         raise ValueError(f"{name}: {where} is zero or not finite, vectors with a direction are needed")
     return unit_rows(x)
+
+
+def unit_directions(name: str, x: Floats) -> Floats:
+    """The rows of x (n, d), which are of length 1 to low precision, divided by it; ValueError where one is not."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    if np.abs(length - 1.0).max() > UNIT:
+        row = int(np.abs(length - 1.0).argmax())
+        raise ValueError(f"{name}: row {row} has length {length[row, 0]:.4g}, 1 is needed")
+    return x / length
 
 
 def row_lengths(x: Floats) -> tuple[Floats, Floats]:

@@ -33,6 +33,7 @@ from analysis.theory.arrays import (
     cosines,
     in_range,
     matrix,
+    number,
     row_cosine,
     rows_agree,
     shared,
@@ -45,7 +46,7 @@ from analysis.theory.premises import TranslatedPairs, measure_premises
 from analysis.theory.reliability import judge_expectation
 from analysis.theory.survival import item_quantile_limit, item_survival_band
 from analysis.theory.words import at_least, at_most, given
-from modtrans_core.checks import whole
+from modtrans_core.checks import refuse_unless, whole
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -404,7 +405,7 @@ def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share
     >>> print(found.observed, round(found.limit, 3))
     0.75 0.653
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    number("alpha", alpha, low=-1.0, high=1.0)
     limit = _item_limit(observed, alpha, confidence)
     return Share("items", float(alpha), limit, float(observed.reached(alpha).mean()), confidence)
 
@@ -433,7 +434,7 @@ def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Shar
     >>> print(share_of_items(observed, 0.5, confidence=0.9).observed, share_of_groups(observed, 0.5, 0.9).observed)
     0.75 0.5
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    number("alpha", alpha, low=-1.0, high=1.0)
     reached = observed.of_groups(observed.reached(alpha))
     limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
     return Share("groups", float(alpha), limit, float(reached.mean()), confidence)
@@ -669,7 +670,7 @@ def certify(
     Which cosine do most translations have with their target?
       Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    number("alpha", alpha, low=-1.0, high=1.0)
     makers: dict[str, Maker] = {"items": partial(share_of_items, observed, alpha)}
     if observed.largest_group > 1:  # by the plan: how many statements there are may not depend on the draw
         makers["groups"] = partial(share_of_groups, observed, alpha)
@@ -685,6 +686,8 @@ def certify(
             **observed.bets,
         )
     statements = statements or {}
+    for name, maker in statements.items():
+        refuse_unless(callable(maker), f"statements: {name}", maker, "a function of the confidence")
     if taken := makers.keys() & statements.keys():
         raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")
     makers |= statements

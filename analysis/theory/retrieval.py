@@ -41,7 +41,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import nnls
 
-from analysis.theory.arrays import Floats, directions, in_range, matrix, rows_agree, vector
+from analysis.theory.arrays import Floats, directions, in_range, matrix, number, rows_agree, vector
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
@@ -138,7 +138,7 @@ def counterexample(own: ArrayLike, rivals: ArrayLike, cosine: float, k: int = 1)
     z, others = directions("own", vector("own", own)), directions("rivals", matrix("rivals", rivals))
     if z.shape != others.shape[1:]:
         raise ValueError(f"own: shape {z.shape}, {others.shape[1:]} as the rivals is needed")
-    cosine = float(in_range("cosine", cosine, low=-1.0, high=1.0))
+    cosine = number("cosine", cosine, low=-1.0, high=1.0)
     k = _rank(k, len(others) + 1)
     near = others[np.argsort(-(others @ z), kind="stable")[:k]]
     if near[0] @ z >= 1.0 - 1e-12:

@@ -33,7 +33,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, directions, in_range, matrix, row_lengths, rows_agree, vector, weights
+from analysis.theory.arrays import (
+    Floats,
+    directions,
+    in_range,
+    matrix,
+    number,
+    row_lengths,
+    rows_agree,
+    vector,
+    weights,
+)
 from analysis.theory.bound import CHUNK, GeneralProbability
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
@@ -74,7 +84,7 @@ def rotational_probability(
     >>> print(found.probability.round(4))
     [[0.2771 0.4047 0.5741]]
     """
-    alpha = float(in_range("alpha", alpha, low=-1.0, high=1.0))
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     p, z, mu = matrix("projection", projection), matrix("target", target), vector("axis", axis)
     if p.shape != z.shape or mu.shape != p.shape[1:] or len(mu) < 3:
         found = f"{mu.shape}, {p.shape} and {z.shape}"

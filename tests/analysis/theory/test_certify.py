@@ -239,6 +239,10 @@ class TestCertificate:
         assert certificate.to_dict()["statements"]["remark"] == {"confidence": certificate.each}
         with pytest.raises(ValueError, match="statements: 'items' is one of the certificate's own"):
             certify(observed, 0.5, statements={"items": Remark})
+        with pytest.raises(ValueError, match="statements: r: 5, a function of the confidence is needed"):
+            certify(observed, 0.5, statements={"r": 5})
+        with pytest.raises(ValueError, match=r"alpha: shape \(2,\), one number is needed"):
+            certify(observed, [0.5, 0.6])
 
     def test_every_number_of_the_text(self):
         """1,000 cosines from -.499 to .5, each with confidence .95."""
