@@ -216,8 +216,9 @@ def fit(
     >>> fit(PairedEmbeddings({"image": image, "text": text}))
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
-    config = changed(_preset(preset) if config is None else config, settings or {})
+    config = _preset(preset) if config is None else config
     name, chosen = named(config)
+    config = changed(config, settings or {})
     refuse_unless(source != target, "target", target, "another modality than the source")
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     place = device_of(device)
@@ -229,7 +230,8 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
-    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
+    for of, asked in (("log", log is not None), ("resume", resume), ("overwrite", overwrite)):
+        refuse_unless(out is not None or not asked, "out", out, f"a run folder, as {of} is given,")
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None
         if out is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import whole
 from modtrans_core.layouts.translate import load_conditions
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Translator
@@ -34,7 +34,7 @@ def translated(
     ValueError
         Several conditions an item; translations of another dimension.
     """
-    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
+    limit = None if limit is None else whole("limit", limit, 1)
     facts, items = translator.facts, load_conditions(pairs, translator)
     if facts.d != d:
         raise ValueError(f"{pairs}: translated into {facts.d} dimensions, {d} are needed")

@@ -26,9 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.theory.arrays import fraction
 from analysis.theory.betting import ratio_lower_limit
+from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least, given
-from modtrans_core.checks import refuse, refuse_unless
+from modtrans_core.checks import refuse, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
@@ -242,7 +244,7 @@ def ranked(
     ValueError
         A query whose answer is no document of the index, or vectors of another dimension.
     """
-    n = len(index)
+    n, k = len(index), whole("k", k, 1)
     _refuse_outside(queries.row, n, "answers among the documents of the index")
     d = reembedded.new.shape[1]
     refuse_unless(queries.new.shape[1] == d, "new", queries.new.shape, f"queries of dimension {d}, as the documents'")
@@ -284,7 +286,8 @@ def retained(
     largest_group : how many queries a group can have at most, among new ones too. Default: as many as the largest here,
         which is an assumption.
     """
-    _, sizes = np.unique(queries.group, return_counts=True)
+    k, confidence = whole("k", k, 1), fraction("confidence", confidence)
+    sizes = np.bincount(group_numbers(queries.group, len(queries.row)))
     largest = int(sizes.max()) if largest_group is None else largest_group
     hit, full = found.translated <= k, found.new <= k
     limit = 0.0

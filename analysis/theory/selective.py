@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from analysis.theory.arrays import Floats, fraction, in_range
+from analysis.theory.arrays import Floats, fraction, number, shared, vector
 from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
 from analysis.theory.words import at_most, given
@@ -177,6 +177,7 @@ def select(
     level = 1.0 - fraction("confidence", confidence)
     pairs = _scored(observed, alpha, of)
     begin = _starts(alpha, starts)
+    shared(confidence, len(begin))
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
         carried += level / len(begin) if threshold in begin else 0.0  # (2)
@@ -315,7 +316,7 @@ class _Scored:
 
 def _scored(observed: Observed, alpha: float, of: str) -> _Scored:
     """The pairs, if they have scores."""
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    number("alpha", alpha, low=-1.0, high=1.0)
     if of not in ("items", "groups"):
         raise ValueError(f"of: {of!r}, 'items' or 'groups' is needed")
     if observed.expected is None:
@@ -330,7 +331,7 @@ def _starts(alpha: float, starts: Sequence[float] | None) -> list[float]:
     if starts is None:
         found = [t for t in (round(alpha + step, 2) for step in STARTS) if THRESHOLDS[-1] <= t <= THRESHOLDS[0]]
         return found or [THRESHOLDS[0] if alpha > 0.0 else THRESHOLDS[-1]]
-    found = sorted({float(start) for start in starts})
-    if not found or not 0.0 < found[0] <= found[-1] <= 1.0:
+    found = sorted(set(vector("starts", starts).tolist()))
+    if not 0.0 < found[0] <= found[-1] <= 1.0:
         raise ValueError(f"starts: {found}, one or more above 0 and at most 1 are needed")
     return found

@@ -33,9 +33,9 @@ from modtrans_core.protocol import (
     conditions,
     in_pieces,
     like,
-    refuse_samples,
     restored,
     targets,
+    whole_samples,
 )
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
@@ -180,7 +180,7 @@ class CalibratedTranslator(Stored):
         ValueError
             A threshold that is no cosine, conditions of another shape.
         """
-        refuse_unless(-1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
+        refuse_unless(np.ndim(threshold) == 0 and -1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
@@ -196,7 +196,7 @@ class CalibratedTranslator(Stored):
         samples : draws of each, at least 1.
         seed : another one gives other draws.
         """
-        refuse_samples(samples, len(c), self.facts.d)
+        samples = whole_samples(samples, len(c), self.facts.d)
 
         def drawn(part: Tensor) -> Tensor:
             return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))

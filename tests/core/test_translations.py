@@ -1,10 +1,13 @@
 """Translations are ordinary tensors, of conditions of any length, and differentiable where that is asked for."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 import modtrans_core as mt
+from modtrans_core.protocol import in_full_precision
 from modtrans_core.run import MODEL, read_model
 
 RNG = np.random.default_rng(0)
@@ -44,7 +47,7 @@ def test_the_gradient_of_a_translation_is_its_slope(translator):
 
 
 def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_path):
-    """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where float64 is the default."""
+    """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where the defaults are others."""
     c, z = torch.tensor(C), torch.tensor(PAIRS.modality("text"))
 
     def found():
@@ -62,9 +65,38 @@ def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_pa
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    for one, other in zip(cast, 2 * wanted, strict=True):
+    with torch.device("meta"):  # as where a large model is built before its weights are read
+        cast += found()
+    for one, other in zip(cast, 3 * wanted, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_threads_leave_the_default_type_as_it_was():
+    """It is one for the whole process, autocast one for each thread: the second enters before the first has left."""
+    entered, leave = [[threading.Event() for _ in range(2)] for _ in range(2)]
+
+    @in_full_precision
+    def work(number):
+        entered[number].set()
+        assert leave[number].wait(60) and torch.get_default_dtype() == torch.float32
+
+    def cast():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            work(1)
+
+    threads = [threading.Thread(target=work, args=(0,)), threading.Thread(target=cast)]
+    torch.set_default_dtype(torch.float64)
+    try:
+        for thread, event in zip(threads, entered, strict=True):
+            thread.start()
+            assert event.wait(60)
+        for thread, event in zip(threads, leave, strict=True):
+            event.set()
+            thread.join()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode])

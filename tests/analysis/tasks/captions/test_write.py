@@ -74,7 +74,7 @@ def test_it_refuses_in_one_line(folder, tmp_path, capsys):
     assert "length: None, the mean length of raw training embeddings is needed" in capsys.readouterr().err
     assert command(folder, tmp_path / "a.csv", "--length", "9", "--beam", "1", decoder="MLP") == 0
     assert command(folder, tmp_path / "b.csv", "--limit", "0") == 1
-    assert "limit: 0, at least 1 is needed" in capsys.readouterr().err
+    assert "limit: 0, a whole number from 1 on is needed" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert command(folder, tmp_path / "b.csv", "--tokenizer", str(tmp_path / "empty")) == 1
     assert "a folder with GPT-2's tokenizer" in capsys.readouterr().err
