@@ -236,6 +236,7 @@ def fit(
         run = None
         if out is not None:
             more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
+            more |= {} if validation is None else {"validation": validation.fingerprint()}
             run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
             run.log = log
             if resume and runs.is_finished(out):

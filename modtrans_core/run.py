@@ -57,12 +57,13 @@ Log = Callable[[int, Mapping[str, float]], None]
 def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
+    begun = _is_described(folder)
+    weights = (MODEL, TRAINING)
+    if folder.exists() and (not folder.is_dir() or (begun and any((folder / name).exists() for name in weights))):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
-    begun = _is_described(folder)
-    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, SEEN, LOG))):
+    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, *weights, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
 
@@ -114,7 +115,7 @@ def begin(
     if not resume and distributed.is_main():
         (folder / LOG).unlink(missing_ok=True)
         write_json(folder / DESCRIPTION, wanted)
-    return Run(folder, resume and (folder / TRAINING).exists())
+    return Run(folder.absolute(), resume and (folder / TRAINING).exists())
 
 
 def _described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Train:
     """
 
     parallel: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     pairs: Positional[Path]
     """pair set: .npz, .safetensors, a folder of them, clip-retrieval's layout, or image=image.npy,text=text.npy"""
@@ -126,6 +127,7 @@ class Train:
 
     def configured(self, config: Any) -> Any:
         """The preset's config with what the options say."""
+        refuse_unless(self.split_seed >= 0, "split-seed", self.split_seed, "an integer >= 0")
         known = {field.name for field in fields(config)}
         settings = parsed(self.set)
         named: dict[str, Any] = {}

@@ -170,10 +170,13 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
-    """Refuse to write where another file is read or written, or into its place: a folder that it lies in."""
-    if same := next((other for other in others if path.resolve() in (other.resolve(), *other.resolve().parents)), None):
-        is_it = "is" if path.resolve() == same.resolve() else "holds"
-        raise ValueError(f"{option}: {path} {is_it} {same}, which is read or written too; another file is needed")
+    """Refuse to write where another file is read or written, around it or in it: a folder that is one of both."""
+    here = path.resolve()
+    for other in others:
+        there = other.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            is_it = "is" if here == there else "holds" if here in there.parents else "lies in"
+            raise ValueError(f"{option}: {path} {is_it} {other}, which is read or written too; another file is needed")
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -57,6 +57,7 @@ def locked(file: Path, subject: Path) -> Iterator[None]:
 @contextmanager
 def claimed(file: Path, wait: bool = False) -> Iterator[str]:
     """Hold a lock file, and give ""; or give who holds it, unless its end is to be waited for."""
+    file = file.absolute()  # the working directory may be another one by the end
     held, other = _held(file, wait)
     try:
         yield other

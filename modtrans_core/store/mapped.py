@@ -131,6 +131,8 @@ class MappedRows:
 @lru_cache(maxsize=_OPEN_MAPS)
 def _map(block: Block) -> np.memmap:
     assert block.offset is not None
+    if not block.path.exists() or block.path.stat().st_mtime_ns != block.changed:
+        raise ValueError(f"{block.path}: was removed or changed since the set was loaded; load it anew")
     return np.memmap(block.path, block.dtype, "r", block.offset, block.shape)
 
 

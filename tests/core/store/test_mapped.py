@@ -1,5 +1,6 @@
 """Pair sets that stay on disk: the same rows, checks, splits and trainings as in memory, and little of it read."""
 
+import pickle
 import time
 import tracemalloc
 
@@ -48,6 +49,22 @@ def folder(request, tmp_path):
         suffix = "safetensors" if request.param == "one of each" and index % 2 else "npz"
         write(tmp_path / f"{index}.{suffix}", *parts, items)
     return tmp_path, pairs
+
+
+def test_a_set_on_disk_is_read_from_where_it_was_loaded_or_not_at_all(tmp_path, monkeypatch):
+    places = [tmp_path / name for name in ("one", "two")]
+    for sign, place in zip((1, -1), places, strict=True):
+        place.mkdir()
+        PairedEmbeddings({"image": sign * np.eye(3, 4)}).save(place / "pairs.npz")
+    monkeypatch.chdir(places[0])
+    pairs, copy = load("pairs.npz", mapped=True), load("pairs.npz", mapped=True)
+    monkeypatch.chdir(places[1])
+    for one in (pairs, pickle.loads(pickle.dumps(pairs))):
+        np.testing.assert_array_equal(one.modality("image")[:], np.eye(3, 4))
+    mapped._map.cache_clear()
+    PairedEmbeddings({"image": 2 * np.eye(3, 4)}).save(places[0] / "pairs.npz")
+    with pytest.raises(ValueError, match=r"one/pairs.npz: was removed or changed since the set was loaded"):
+        copy.modality("image")[:]
 
 
 def test_what_is_mapped_is_what_is_in_memory(folder):
