@@ -30,7 +30,7 @@ from analysis.theory.arrays import fraction
 from analysis.theory.betting import ratio_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least, given
-from modtrans_core.checks import refuse, refuse_unless, whole
+from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
@@ -311,7 +311,7 @@ def write_translated(
     -------
     The shape of what was written.
     """
-    n = len(index)
+    n, out = len(index), place("out", out)
     shape = n, translate(np.asarray(index[:1])).shape[1]
 
     def pieces() -> Iterator[np.ndarray]:

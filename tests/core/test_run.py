@@ -84,7 +84,7 @@ def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
         log=lambda step, terms: told.append({"step": step} | terms),
     )
     assert told == log(tmp_path) and set(told[0]) == {"step", "total", "reconstruction", "noise"}
-    with pytest.raises(ValueError, match="out: None, a run folder, where the log goes too, is needed"):
+    with pytest.raises(ValueError, match="out: None, a run folder, as log is given, is needed"):
         fit(make_pairs(), config=SMALL, device="cpu", log=print)
 
 
@@ -140,7 +140,7 @@ def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
         assert same(load(tmp_path / "a", device="cpu"), fitted)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model.safetensors").write_text("of another program")
-    with pytest.raises(ValueError, match="already holds a translator"):
+    with pytest.raises(ValueError, match="holds model.safetensors, which is of no run"):
         fitted.save(tmp_path / "other", overwrite=True)
     assert (tmp_path / "other" / "model.safetensors").read_text() == "of another program"
     with pytest.raises(ValueError, match="overwrite: True, False where a run is resumed"):
