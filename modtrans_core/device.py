@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 
@@ -43,14 +44,18 @@ def device_of(given: str | torch.device | None) -> torch.device:
     return torch.device(given)
 
 
+_ALONE = RLock()
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Inside, torch's default generators of the processor and this device begin at a seed; then they are as they were.
 
-    `torch.manual_seed` would seed those of every GPU, and nobody would put them back.
+    `torch.manual_seed` would seed those of every GPU, and nobody would put them back. All threads share the generators:
+    they go in one by one.
     """
     device = torch.device(device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with _ALONE, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_generators(seed, device)
         yield
 

@@ -1,5 +1,8 @@
 """Nobody's random numbers are touched, and a device that cannot be used is named."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -42,3 +45,20 @@ def test_a_device_that_cannot_be_used_is_named(name, tmp_path):
     mt.fit(PAIRS, preset="ridge", device="cpu").save(tmp_path / "run")
     with pytest.raises(ValueError, match=f"^device: '{name}', .*cpu"):
         mt.load(tmp_path / "run", name)
+
+
+def test_threads_seed_one_by_one():
+    """All of them draw from torch's one generator."""
+
+    def draws(seed):
+        with seeded(seed):
+            found = []
+            for _ in range(50):
+                found += torch.rand(3).tolist()
+                time.sleep(1e-4)
+        return found
+
+    alone, state = [draws(seed) for seed in range(4)], torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(draws, range(4))) == alone
+    assert torch.equal(torch.get_rng_state(), state)

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
-from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, read_arrays, retained, to_unit
+from analysis.tasks.migration import (
+    Queries,
+    Ranked,
+    Reembedded,
+    ranked,
+    ranks,
+    read_arrays,
+    retained,
+    to_unit,
+    write_translated,
+)
 from analysis.theory.betting import ratio_lower_limit
 from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.cli.verb import run
@@ -277,3 +287,30 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(tmp_path
         with pytest.raises(ValueError, match="queries.npz: ") as caught:
             read_arrays(path, ("new", "row"), ("new", "row"))
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_finite_retains_nothing(world, tmp_path):
+    q, known = world.queries(), world.documents(world.random)
+    with pytest.raises(ValueError, match="^vectors: 'NaN or infinity', finite ones, of queries and documents"):
+        ranked(lambda old: np.full((len(old), 24), np.nan, np.float32), world.old, q, known, K)
+    with pytest.raises(ValueError, match="^translation: NaN or infinity in row 0"):
+        write_translated(lambda old: np.full((len(old), 24), np.inf, np.float32), world.old, tmp_path / "new.npy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_certified_is_refused(world):
+    q, known = world.queries(), world.documents(world.random)
+    found = Ranked(np.ones(ASKED, int), np.ones(ASKED, int), np.array([]))
+    for k in (0, -1, 2.5, np.nan):
+        for call in (lambda k: retained(found, q, (9, 9), k), lambda k: ranked(unit, world.old, q, known, k)):
+            with pytest.raises(ValueError, match="^k: .*, a whole number from 1 on is needed"):
+                call(k)
+    with pytest.raises(ValueError, match="^confidence: 1, a number strictly between"):
+        retained(found, q, (9, 9), confidence=1)
+    for rows, words in ((np.array([], int), "no document"), (np.array([N]), f"{N}, documents of the index")):
+        with pytest.raises(ValueError, match=f"^row: .?{words}"):
+            ranked(unit, world.old, q, Reembedded.of(np.ones((len(rows), 24)), rows), K)
+    masked = np.ma.masked_array(world.asked, mask=world.asked > 0)
+    for call in (lambda: Queries.of(masked, world.row), lambda: Reembedded.of(masked, world.row)):
+        with pytest.raises(ValueError, match="^new: 'masked values', none is needed"):
+            call()
