@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
@@ -71,6 +72,19 @@ def whole(name: str, value: Any, low: int, high: int | None = None, of: str = ""
     needed = f"a whole number from {low} {'on' if high is None else f'to {high}'}{f', {of},' if of else ''}"
     refuse_unless(inside, name, number, needed)
     return int(number)
+
+
+def place(name: str, given: str | Path) -> Path:
+    """The path of a file or folder; an empty text, as of a variable that is not set, would be the working directory.
+
+    Examples
+    --------
+    >>> place("out", "")
+    Traceback (most recent call last):
+    ValueError: out: '', the name of a file or folder is needed
+    """
+    refuse_unless(given != "", name, given, "the name of a file or folder")
+    return Path(given)
 
 
 def refuse_modality(name: object, field: str = "modality") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse, refuse_unless, whole
+from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
@@ -338,7 +338,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("pairs.npz")
         PairedEmbeddings(image (2, 3))
         """
-        write(Path(path), self.contents, dtype)
+        write(place("path", path), self.contents, dtype)
 
     @staticmethod
     def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
@@ -367,7 +367,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("shards")
         PairedEmbeddings(image (6, 3))
         """
-        return PairedEmbeddings(**read(Path(path), mapped)._asdict()).grouped()
+        return PairedEmbeddings(**read(place("path", path), mapped)._asdict()).grouped()
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
@@ -389,7 +389,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load_npy("image.npy", "image")
         PairedEmbeddings(image (2, 3))
         """
-        return PairedEmbeddings(**read_npy(Path(path), modality, counts)._asdict())
+        return PairedEmbeddings(**read_npy(place("path", path), modality, counts)._asdict())
 
 
 def _taken(array: Any, items: np.ndarray) -> Any:

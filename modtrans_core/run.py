@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import in_one_line, naming, refuse_unless
+from modtrans_core.checks import in_one_line, naming, place, refuse_unless
 from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
@@ -58,12 +58,12 @@ def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
     begun = _is_described(folder)
-    weights = (MODEL, TRAINING)
-    if folder.exists() and (not folder.is_dir() or (begun and any((folder / name).exists() for name in weights))):
+    held = begun and any((folder / name).exists() for name in (MODEL, TRAINING))
+    if held or (folder.exists() and not folder.is_dir()):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
-    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, *weights, SEEN, LOG))):
+    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, MODEL, TRAINING, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
 
@@ -157,7 +157,7 @@ def description(folder: str | Path) -> dict[str, Any]:
     ValueError
         No run folder, or one of another format.
     """
-    path = Path(folder) / DESCRIPTION
+    path = place("folder", folder) / DESCRIPTION
     if not path.exists():
         pair = f"; two arrays are a pair set as image={folder},text=FILE" if path.parent.suffix == ".npy" else ""
         raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing{pair}")

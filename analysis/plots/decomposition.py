@@ -13,6 +13,7 @@ from scipy import stats
 
 from analysis.plots.style import COLUMN, PALE, ZERO, colour, panels, point, rows
 from analysis.theory.decomposition import Decomposition
+from modtrans_core.checks import refuse_unless
 
 
 def identities(identities: pd.DataFrame) -> Figure:
@@ -42,6 +43,8 @@ def density(cosines: Mapping[str, np.ndarray], points: int = 200) -> pd.DataFram
     `fit`, `cosine`, `density`, and of each fit its root mean square `rms` and the number of samples `n`.
     """
     finite = {name: cosine[np.isfinite(cosine)] for name, cosine in cosines.items()}
+    for name, part in finite.items():
+        refuse_unless(len(part) > 1 and np.ptp(part) > 0, f"cosines of {name}", part, "two samples or more that differ")
     every = np.concatenate(list(finite.values()))
     x = np.linspace(every.min(), every.max(), points)
     tables = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import place, refuse_unless, refuse_unless_in
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import reading
 
@@ -161,8 +161,8 @@ def apart(places: np.ndarray, least: float) -> np.ndarray:
     """
     order = np.argsort(places, kind="stable")
     groups: list[list[float]] = []  # of each run of neighbours: their wanted places, less what lies below in the run
-    for place in places[order]:
-        groups.append([float(place)])
+    for at in places[order]:
+        groups.append([float(at)])
         while len(groups) > 1 and _start(groups[-2], least) + least * len(groups[-2]) > _start(groups[-1], least):
             last = groups.pop()
             groups[-1] += last
@@ -287,14 +287,17 @@ def save_figure(
     """
     from matplotlib import pyplot as plt
 
-    files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
-    for file in files:
-        unset = {".pdf": "CreationDate", ".png": "Software", ".svg": "Date"}[file.suffix]
+    date = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+    for suffix in formats:
+        refuse_unless_in("formats", suffix, date)
+    refuse_unless(name == Path(name).name, "name", name, "that of a file, without folders,")
+    files = [place("out", out) / "figures" / f"{name}.{suffix}" for suffix in formats]
+    for file, suffix in zip(files, formats, strict=True):
         try:
             with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
                 warnings.filterwarnings("error", "constrained_layout not applied")
                 figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
-                figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
+                figure.savefig(temporary, metadata={date[suffix]: None}, format=suffix)
         except UserWarning:
             with suppress(OSError):
                 file.parent.rmdir()  # where it holds nothing

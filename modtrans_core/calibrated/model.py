@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.network import WIDTH, Network
@@ -274,9 +275,10 @@ def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tenso
     found[:, : c.shape[1]] = c
     if L:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
+        differentiated = log.requires_grad or unpack_dual(log).tangent is not None
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            if h > NARROW and not log.requires_grad:
+            if h > NARROW and not differentiated:
                 torch.exp(log / h, out=found[:, first : first + L])
             else:
                 found[:, first : first + L] = radial(c, landmarks, h)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+import modtrans_core as mt
 from modtrans_core.checks import refuse, refuse_unless, refuse_unless_in, whole
+from modtrans_core.hub import from_pretrained, save_pretrained
 
 
 def test_a_refusal_names_the_setting_the_value_and_what_is_needed():
@@ -34,3 +36,22 @@ def test_a_whole_number_of_any_type_is_an_int(number):
 def test_what_is_allowed_passes():
     refuse_unless(True, "shard_items", 1, "at least 1")
     refuse_unless_in("dtype", "float16", ("float32", "float16"))
+
+
+def test_an_empty_path_is_not_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pairs = mt.PairedEmbeddings({"image": np.eye(9, 3) + 1, "text": np.eye(9, 2) + 1})
+    translator = mt.fit(pairs.take(np.arange(3)), device="cpu")
+    for call in (
+        lambda: translator.save(""),
+        lambda: mt.fit(pairs, out="", device="cpu"),
+        lambda: mt.load(""),
+        lambda: save_pretrained(translator, ""),
+        lambda: from_pretrained(""),
+        lambda: pairs.save(""),
+        lambda: mt.PairedEmbeddings.load(""),
+        lambda: mt.PairedEmbeddings.load_npy("", "image"),
+    ):
+        with pytest.raises(ValueError, match="^(folder|name|path): '', the name of a "):
+            call()
+    assert not list(tmp_path.iterdir())

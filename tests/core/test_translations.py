@@ -46,6 +46,12 @@ def test_the_gradient_of_a_translation_is_its_slope(translator):
         assert not translator.translate(c).requires_grad
 
 
+def test_its_slope_may_be_found_forwards(translator):
+    c = torch.tensor(C[0])
+    ways = [way(lambda x: translator.translate(x[None])[0])(c) for way in (torch.func.jacrev, torch.func.jacfwd)]
+    torch.testing.assert_close(*ways, rtol=1e-3, atol=1e-5)
+
+
 def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_path):
     """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where the defaults are others."""
     c, z = torch.tensor(C), torch.tensor(PAIRS.modality("text"))
@@ -149,7 +155,13 @@ def test_weights_that_are_not_finite_are_refused(translator, tmp_path):
 
 def test_a_step_at_the_end_that_diverges_saves_no_run(tmp_path):
     """The loss of step 1 is looked at before the step is made."""
-    settings = {**SETTINGS["poster"], "train.steps": 1, "train.learning_rate": 1e39, "train.ema": 0.0}
+    settings = {
+        **SETTINGS["poster"],
+        "train.steps": 1,
+        "train.learning_rate": 1e30,
+        "train.weight_decay": 1e20,
+        "train.ema": 0.0,
+    }
     with pytest.raises(ValueError, match="NaN or infinity in the weights, .* after step 1; try a smaller"):
         mt.fit(PAIRS, preset="poster", settings=settings, out=tmp_path / "run")
     assert not (tmp_path / "run" / MODEL).exists()
