@@ -112,18 +112,25 @@ class Generate:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from analysis.tasks.generation import draw_items, load_generator, raw_length
+        from analysis.tasks import generation
+        from analysis.tasks.items import refuse_limit, translated
         from modtrans_core import load
+        from modtrans_core.device import device_of
         from modtrans_core.store.files import refuse_existing
 
         refuse_existing(self.output, self.overwrite)
-        length = raw_length(self.prior or self.model) if self.length is None else self.length
-        pipeline = load_generator(self.model, self.device)
-        drawn = draw_items(
-            load(self.run_folder), pipeline, self.pairs, self.output, length,
-            steps=self.steps, seed=self.seed, limit=self.limit, batch=self.batch,
+        generation.refuse_numbers(self.length, self.steps, self.seed, self.batch)
+        refuse_limit(self.limit)
+        device, model = device_of(self.device), generation.read_model(self.model)
+        length = generation.raw_length(self.prior or self.model) if self.length is None else self.length
+        names, zhat = translated(load(self.run_folder), self.pairs, model.dimension, self.limit)
+        if self.steps is not None:
+            generation.refuse_steps(model, self.steps)
+        generation.draw_items(
+            generation.load_generator(model, device), names, zhat, self.output, length,
+            steps=self.steps, seed=self.seed, batch=self.batch,
         )  # fmt: skip
-        say(f"{self.output}: {drawn} pictures, of embeddings of length {length:.2f}")
+        say(f"{self.output}: {len(names)} pictures, of embeddings of length {length:.2f}")
 
 
 @dataclass(frozen=True)

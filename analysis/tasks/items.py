@@ -14,6 +14,11 @@ from modtrans_core.store.names import read_keys
 from modtrans_core.vectors import ROWS
 
 
+def refuse_limit(limit: int | None) -> None:
+    """Refuse a number of items that is none."""
+    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
+
+
 def translated(
     translator: Translator, pairs: str | Path, d: int, limit: int | None = None
 ) -> tuple[list[str], np.ndarray]:
@@ -34,7 +39,7 @@ def translated(
     ValueError
         Several conditions an item; translations of another dimension.
     """
-    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
+    refuse_limit(limit)
     facts, items = translator.facts, load_conditions(pairs, translator)
     if facts.d != d:
         raise ValueError(f"{pairs}: translated into {facts.d} dimensions, {d} are needed")

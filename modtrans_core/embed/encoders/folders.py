@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.weights import fetching, sha256
 from modtrans_core.extras import require
 from modtrans_core.store.files import read_json
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
+LOCAL = {"use_safetensors": True, "local_files_only": True}
+"""what `from_pretrained` of a network in a folder is told: nothing pickled is read, and nothing fetched"""
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
 
@@ -109,7 +112,29 @@ def _digest(folder: Path, paths: Iterable[Path]) -> str:
 
 
 @contextmanager
-def quiet_transformers() -> Iterator[None]:
+def loading(what: object) -> Iterator[None]:
+    """Inside, a library reads a model: it says nothing, nothing is drawn from torch's generator, and whatever it raises
+    is one ValueError that begins with `what` is read.
+    """
+    import torch
+
+    try:
+        with _quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
+            yield
+    except Exception as error:  # a damaged configuration makes a library raise nearly anything
+        if isinstance(error, ImportError | MemoryError) or re.search("(out of|allocate) memory", str(error)):
+            raise  # no fault of the model's
+        raise ValueError(f"{what}: {in_one_line(error)}") from error
+
+
+def refuse_absent(what: object, absent: Iterable[str]) -> None:
+    """Refuse weights that lack tensors of the network: the library would draw these at random."""
+    if names := sorted(absent):
+        raise ValueError(f"{what}: the weights lack {len(names)} tensors of the network, {names[0]} first")
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
     """Keep transformers from drawing a bar, and from reporting tensors that we check, while it reads weights."""
     from transformers.utils import logging
 

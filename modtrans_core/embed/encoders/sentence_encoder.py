@@ -6,9 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, device_of, token_count
-from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, refuse_code, weights_digest
+from modtrans_core.embed.encoders.folders import (
+    LOCAL,
+    loading,
+    model_folder,
+    refuse_absent,
+    refuse_code,
+    weights_digest,
+)
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
 
@@ -40,15 +46,20 @@ class SentenceEncoder(Encoder):
             refuse_code(self.name, folder)
             self._sha256 = weights_digest(folder)
         self.device = device_of(device)
-        try:
-            with quiet_transformers():
-                self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-        except Exception as error:  # a damaged configuration makes the library raise nearly anything
-            raise ValueError(f"{self.name}: {in_one_line(error)}") from error
+        with loading(self.name):
+            self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
+            absent = [] if weights in packaged_names("sentence-transformers") else self._absent()
+        refuse_absent(self.name, absent)
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
+
+    def _absent(self) -> list[str]:
+        """The transformer's tensors that the folder lacks. The library does not say, so it is read once more."""
+        networks = [module.auto_model for module in self.model if hasattr(module, "auto_model")]
+        infos = [type(one).from_pretrained(one.name_or_path, **LOCAL, output_loading_info=True)[1] for one in networks]
+        return [name for info in infos for name in info["missing_keys"] if "pooler." not in name]
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(
