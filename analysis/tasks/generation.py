@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
-from modtrans_core.embed.encoders.folders import LOCAL, loading, refuse_absent
+from modtrans_core.embed.encoders.folders import LOCAL, loading, refuse_absent, refuse_no_words, refuse_unreadable
 from modtrans_core.extras import require
 from modtrans_core.noise import keys
 from modtrans_core.progress import Progress, reporting
@@ -92,6 +92,7 @@ def read_model(folder: str | Path) -> Model:
     folder = Path(folder)
     file = folder / "model_index.json"
     refuse_unless(file.is_file(), "model", str(folder), "a folder with model_index.json")
+    refuse_unreadable("model", folder)
     index = read_description(file, {"_class_name": "text"})
     kind = index["_class_name"]
     refuse_unless_in("model", kind, PARTS)
@@ -263,10 +264,14 @@ def _loaded(model: Model, part: str, **options: Any) -> Any:
     with loading(folder), _quiet(diffusers):
         of = _class(diffusers, model, part)
         if not issubclass(of, torch.nn.Module):
-            return of.from_pretrained(folder, local_files_only=True)
-        network, info = of.from_pretrained(folder, **LOCAL, output_loading_info=True, **options)
-    refuse_absent(folder, info["missing_keys"])
-    return network
+            made, info = of.from_pretrained(folder, local_files_only=True), None
+        else:
+            made, info = of.from_pretrained(folder, **LOCAL, output_loading_info=True, **options)
+    if info is not None:
+        refuse_absent(folder, info)
+    if part == "tokenizer":
+        refuse_no_words(folder, made)
+    return made
 
 
 def _class(diffusers: Any, model: Model, part: str) -> Any:

@@ -13,6 +13,7 @@ from modtrans_core.embed.encoders.folders import (
     model_folder,
     refuse_absent,
     refuse_code,
+    refuse_no_words,
     weights_digest,
 )
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
@@ -47,19 +48,24 @@ class SentenceEncoder(Encoder):
             self._sha256 = weights_digest(folder)
         self.device = device_of(device)
         with loading(self.name):
-            self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-            absent = [] if weights in packaged_names("sentence-transformers") else self._absent()
-        refuse_absent(self.name, absent)
+            self.model = library.SentenceTransformer(
+                str(folder), device=str(self.device), local_files_only=True, model_kwargs=LOCAL
+            )
+        if weights not in packaged_names("sentence-transformers"):
+            self._refuse_incomplete()
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
 
-    def _absent(self) -> list[str]:
-        """The transformer's tensors that the folder lacks. The library does not say, so it is read once more."""
-        networks = [module.auto_model for module in self.model if hasattr(module, "auto_model")]
-        infos = [type(one).from_pretrained(one.name_or_path, **LOCAL, output_loading_info=True)[1] for one in networks]
-        return [name for info in infos for name in info["missing_keys"] if "pooler." not in name]
+    def _refuse_incomplete(self) -> None:
+        """Refuse a folder that lacks tensors or words: the library does not say which it draws, so it is read again."""
+        for network in (module.auto_model for module in self.model if hasattr(module, "auto_model")):
+            with loading(self.name):
+                info = type(network).from_pretrained(network.name_or_path, **LOCAL, output_loading_info=True)[1]
+            refuse_absent(self.name, info, lambda name: "pooler." not in name)
+            words = getattr(network.get_input_embeddings(), "num_embeddings", None)
+            refuse_no_words(self.name, self.model.tokenizer, words)
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(

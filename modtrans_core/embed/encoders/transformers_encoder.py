@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers, token_count
-from modtrans_core.embed.encoders.folders import LOCAL, loading, model_folder, refuse_absent, weights_digest
+from modtrans_core.embed.encoders.folders import (
+    LOCAL,
+    loading,
+    model_folder,
+    refuse_absent,
+    refuse_no_words,
+    weights_digest,
+)
 from modtrans_core.extras import require
 
 if TYPE_CHECKING:
@@ -47,11 +54,13 @@ class TransformersEncoder(Encoder):
             )
             reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
             self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
-        refuse_absent(self.name, filter(self._used, info["missing_keys"]))
+        refuse_absent(self.name, info, self._used)
         self.device = device_of(device)
         self.network = self.network.float().eval().to(self.device)
         self._sha256 = weights_digest(folder)
         if modality == "text":
+            words = getattr(self.network, "text_model", self.network).get_input_embeddings()
+            refuse_no_words(self.name, self._reader, getattr(words, "num_embeddings", None))
             if self._reader.pad_token is None:
                 raise ValueError(f"{self.name}: its tokenizer has no padding, so it is no BERT-like model")
             self._reader.padding_side = "right"  # the first token is then that of the text
