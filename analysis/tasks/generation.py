@@ -238,7 +238,7 @@ def draw_items(
 
     Parameters
     ----------
-    names, embeddings : of the items, (n,) and (n, d); see `analysis.tasks.items.translated`.
+    names, embeddings : of the items, (n,) and (n, d); see `analysis.tasks.items`.
     folder : to write, whole or not at all.
     steps : of the (first) denoising. Default: the pipeline's.
     progress : called with (pictures done, in all). Default: a bar on stderr when someone watches.

@@ -258,7 +258,7 @@ def test_the_command_writes_a_picture_of_each_item(folder, asked, tmp_path, capf
         (STABLE, ["--device", "mps"], "device: 'mps', cpu, cuda or cuda:N is needed"),
         (STABLE, {"ran": "none"}, "none"),
         (STABLE, {"pairs": "none.npz"}, "none.npz"),
-        (STABLE, {"ran": "other"}, f"translated into 8 dimensions, {D} are needed"),
+        (STABLE, {"ran": "other"}, f"translates into 8 dimensions, {D} are needed"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_before_a_network_is_read(
