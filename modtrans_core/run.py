@@ -114,7 +114,7 @@ def begin(
     if not resume and distributed.is_main():
         (folder / LOG).unlink(missing_ok=True)
         write_json(folder / DESCRIPTION, wanted)
-    return Run(folder, resume and (folder / TRAINING).exists())
+    return Run(folder.absolute(), resume and (folder / TRAINING).exists())  # whoever changes directory on the way
 
 
 def _described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:

@@ -34,13 +34,13 @@ def holding(folder: str | Path) -> Iterator[None]:
         Another process holds it; the message says which. Or it is a file.
     """
     refuse_unless(folder != "", "folder", folder, "the name of a folder")
-    folder = Path(folder)
+    said, folder = Path(folder), Path(folder).absolute()  # whoever changes directory meanwhile
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder}: a file, a folder is needed; choose another name")
+        raise ValueError(f"{said}: a file, a folder is needed; choose another name")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(folder / LOCK, folder):
+        with locked(folder / LOCK, said):
             yield
     finally:
         with suppress(OSError):  # what was made for nothing goes again

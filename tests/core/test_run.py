@@ -74,6 +74,14 @@ def facts(k=8, d=6):
     return {"source": "image", "target": "text", "k": k, "d": d, "encoders": {}}
 
 
+def test_a_run_stays_where_it_was_begun(tmp_path, monkeypatch):
+    (tmp_path / "two").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fit(make_pairs(), config=SMALL, device="cpu", out="run", log=lambda step, terms: os.chdir(tmp_path / "two"))
+    assert runs.is_finished(tmp_path / "run") and files(tmp_path / "two") == [] and len(log(tmp_path / "run")) > 1
+    assert not [name for name in files(tmp_path / "run") if name.startswith(".")]
+
+
 def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
     told = []
     fit(

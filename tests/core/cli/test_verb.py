@@ -53,7 +53,7 @@ from modtrans_core.cli.verb import run
         (["translate", "run", "nan.npy", "z.npy"], 1, "nan.npy: image: NaN or infinity in row 3"),
         (["translate", "run", "c.npy", "z.csv"], 1, "z.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--steps", "0"], 1, "steps: 0, 1 to 1000"),
-        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, at least 1"),
+        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, a whole number from 1 on"),
         (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "s.csv"], 1, "s.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "z.npy"], 1, "another file is needed"),
         (["embed", "photos", "--out", "x.npz"], 1, "'photos': unknown, and no such path"),
