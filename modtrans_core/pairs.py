@@ -14,7 +14,7 @@ from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
-from modtrans_core.store.contents import Contents
+from modtrans_core.store.contents import CAPTIONS, Contents
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.store.read import read, read_npy
 from modtrans_core.store.write import write
@@ -251,8 +251,12 @@ class PairedEmbeddings:
         refuse_unless(bool(ok), "items", items, f"at least one of 0 to {n - 1}, or a mask of {n},")
         items = which
         given = {name: getattr(self, name) for name in ("group", "key", "own_split", "label")}
+        told = self.metadata.get(CAPTIONS)
+        if isinstance(told, list | tuple):  # item by item
+            told = [told[item] for item in np.arange(n)[items]]
         return replace(
             self,
+            metadata=self.metadata if told is None else {**self.metadata, CAPTIONS: told},
             arrays={name: _taken(array, items) for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
             **{name: values[items] for name, values in given.items() if values is not None},

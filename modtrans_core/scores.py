@@ -371,7 +371,8 @@ def score(
     rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
     for way, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)
-        result |= {f"{way}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}
+        means = np.average(found, axis=1, weights=weight)
+        result |= {f"{way}recall_at_{k}": float(mean) for k, mean in zip(RANKS, means, strict=True)}
     result["gallery"] = n
     if ranking:
         result["rankings"] = {

@@ -19,6 +19,7 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, reporting
+from modtrans_core.store.contents import CAPTIONS
 from modtrans_core.store.files import replacing_folder, write_npy
 from modtrans_core.store.headers import BESIDE, MODALITIES
 from modtrans_core.store.names import table_of
@@ -95,7 +96,7 @@ def write_clip_retrieval(
 
 def names_in(pairs: PairedEmbeddings) -> pyarrow.Table:
     """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
-    return table_of(np.arange(len(pairs)) if pairs.key is None else pairs.key, pairs.metadata.get("captions"))
+    return table_of(np.arange(len(pairs)) if pairs.key is None else pairs.key, pairs.metadata)
 
 
 def _combinations(pairs: PairedEmbeddings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -133,4 +134,4 @@ def _write_metadata(path: Path, names: pyarrow.Table, slot: np.ndarray | None) -
 
 
 def _without_captions(pairs: PairedEmbeddings) -> dict[str, Any]:
-    return {name: value for name, value in pairs.metadata.items() if name != "captions"}
+    return {name: value for name, value in pairs.metadata.items() if name != CAPTIONS}

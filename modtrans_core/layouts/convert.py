@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import reporting
-from modtrans_core.store.contents import INDEPENDENT
+from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
@@ -69,20 +69,16 @@ def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbedd
     """The set with the names of its items and their captions in it, as a single file holds them."""
     if names is None:
         return pairs
-    keys, metadata = names["key"].to_pylist(), dict(pairs.metadata)
-    if "caption" in names.column_names:
-        captions: dict[str, list[str]] = {}
-        for key, own in zip(keys, names["caption"].to_pylist(), strict=True):
-            captions.setdefault(key, []).extend(own or [])
-        metadata["captions"] = captions
-    return replace(pairs, key=np.array(keys), metadata=metadata)
+    keys = names["key"].to_pylist()
+    captions = captions_of(keys, names["caption"].to_pylist()) if "caption" in names.column_names else {}
+    return replace(pairs, key=np.array(keys), metadata={**pairs.metadata, **captions})
 
 
 def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:
     with replacing_folder(out) as folder, reporting(None, len(pairs), "write", "item") as report:
         for name, chosen in _parts(len(pairs), items):
             part = pairs.take(chosen)
-            metadata = {key: value for key, value in pairs.metadata.items() if key != "captions"}
+            metadata = {key: value for key, value in pairs.metadata.items() if key != CAPTIONS}
             replace(part, key=None, metadata=metadata).save(folder / f"{name}.safetensors", dtype)
             rows = names.take(chosen)
             more = {key: rows[key].combine_chunks() for key in rows.column_names if key not in ("key", "caption")}

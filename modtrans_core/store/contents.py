@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ JOB = "job"
 """in the metadata of a file that `modtrans embed` made: the digest of what it was made of, and how"""
 CLASSES = "classes"
 """in the metadata: the names of the classes that `label` counts"""
+CAPTIONS = "captions"
+"""in the metadata: lists of texts by the name of their item or, where names repeat, item by item"""
 
 
 class Contents(NamedTuple):
@@ -69,6 +71,8 @@ class Contents(NamedTuple):
                 counts[name] = _counts(name, several.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
                 refuse_bad_rows(name, arrays[name], counts.get(name))
+        if isinstance(told := self.metadata.get(CAPTIONS), list | tuple):
+            captions_by_item(range(n), told)
         for name in set(several) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         return self._replace(
@@ -80,6 +84,35 @@ class Contents(NamedTuple):
             own_split=None if self.own_split is None else _own_split(as_array("own_split", self.own_split), n),
             label=None if self.label is None else _label(as_array("label", self.label), n, self.metadata.get(CLASSES)),
         )
+
+
+def captions_of(key: Sequence[str], captions: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """The metadata that hold the captions of the items of these names, in their order.
+
+    Examples
+    --------
+    >>> captions_of(["a", "b"], [["a cat"], ["a dog", "it barks"]])
+    {'captions': {'a': ['a cat'], 'b': ['a dog', 'it barks']}}
+    >>> captions_of(["a", "a"], [["a cat"], ["it purrs"]])
+    {'captions': [['a cat'], ['it purrs']]}
+    """
+    texts = [list(several or ()) for several in captions]
+    return {CAPTIONS: dict(zip(key, texts, strict=True)) if len(set(key)) == len(texts) else texts}
+
+
+def captions_by_item(key: Sequence[Any], held: Any) -> list[list[str]]:
+    """The captions of the items of these names from what the metadata hold; empty lists where they hold none.
+
+    Raises
+    ------
+    ValueError
+        They are held item by item, and of another number of items.
+    """
+    if isinstance(held, list | tuple):
+        if len(held) != len(key):
+            raise ValueError(f"metadata: {CAPTIONS}: {len(held)} lists, one for each of {len(key)} items is needed")
+        return list(held)
+    return [held.get(str(name), []) if isinstance(held, Mapping) else [] for name in key]
 
 
 def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -171,9 +204,13 @@ def _key(given: Any, n: int) -> np.ndarray:
         refuse_unless(not bad, "key", bad[:1], "text")
     refuse_unless(key.dtype.kind in "OUSiu", "key", str(key.dtype), "text")
     try:
-        return np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
+        key = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
     except UnicodeDecodeError:
         refuse("key", "bytes", "text in UTF-8")
+    if key.dtype.itemsize:  # as an array of letters: half of a pair of surrogates is none that a file could hold
+        half = (key.view(np.uint32) & 0xFFFFF800 == 0xD800).reshape(n, -1).any(axis=1)
+        refuse_unless(not half.any(), "key", key[half][:1].tolist(), "text in UTF-8")
+    return key
 
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:

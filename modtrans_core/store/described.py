@@ -11,6 +11,7 @@ from modtrans_core.checks import brief, in_one_line
 
 Kind = str | Mapping[str, Any]
 
+_CAPTIONS = "lists of texts, by name or item by item"
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
     "text or null": lambda value: value is None or isinstance(value, str),
@@ -26,7 +27,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "an object": lambda value: isinstance(value, dict),
     "an object of objects": lambda value: _all(value, "an object"),
     "an object of whole numbers": lambda value: _all(value, "a whole number from 0 on"),
-    "an object of lists of texts": lambda value: _all(value, "a list of texts"),
+    _CAPTIONS: lambda value: (
+        _all(value, "a list of texts") or (isinstance(value, list) and all(map(_KINDS["a list of texts"], value)))
+    ),
 }
 
 
@@ -107,5 +110,5 @@ def metadata(text: Any) -> dict[str, Any]:
     """The metadata of a pair set from the text that its file holds."""
     if not isinstance(text, str):
         raise ValueError(f"metadata: {brief(text)}, text in JSON is needed")
-    known = {"independent": "text or a list of texts", "classes": "a list", "captions": "an object of lists of texts"}
+    known = {"independent": "text or a list of texts", "classes": "a list", "captions": _CAPTIONS}
     return checked("metadata", parsed("metadata", text), {}, known)

@@ -34,13 +34,13 @@ def holding(folder: str | Path) -> Iterator[None]:
         Another process holds it; the message says which. Or it is a file.
     """
     refuse_unless(folder != "", "folder", folder, "the name of a folder")
-    said, folder = Path(folder), Path(folder).absolute()  # whoever changes directory meanwhile
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{said}: a file, a folder is needed; choose another name")
+        raise ValueError(f"{folder}: a file, a folder is needed; choose another name")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(folder / LOCK, said):
+        with locked(folder / LOCK, folder):
             yield
     finally:
         with suppress(OSError):  # what was made for nothing goes again
@@ -60,6 +60,7 @@ def locked(file: Path, subject: Path) -> Iterator[None]:
 @contextmanager
 def claimed(file: Path, wait: bool = False) -> Iterator[str]:
     """Hold a lock file, and give ""; or give who holds it, unless its end is to be waited for."""
+    file = file.absolute()  # the working directory may be another one by the end
     held, other = _held(file, wait)
     try:
         yield other

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.store.contents import CLASSES, Contents, differing
+from modtrans_core.store.contents import (
+    CAPTIONS,
+    CLASSES,
+    INDEPENDENT,
+    Contents,
+    captions_by_item,
+    captions_of,
+    differing,
+)
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import read_description
 from modtrans_core.store.headers import (
@@ -28,7 +37,7 @@ from modtrans_core.store.headers import (
     vectors,
 )
 from modtrans_core.store.mapped import Block, MappedRows, join
-from modtrans_core.store.names import groups_of_one_name, read_keys
+from modtrans_core.store.names import groups_of_one_name, read_keys, sidecars
 
 
 def read(path: Path, mapped: bool | None = None) -> Contents:
@@ -151,10 +160,29 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
         for name, several in given.items()
     }
     return first._replace(
+        metadata=_metadata(parts),
         arrays={name: join(name, [part.arrays[name] for part in parts]) for name in first.arrays},
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
         **joined,
     )
+
+
+def _metadata(parts: Sequence[Contents]) -> dict[str, Any]:
+    """What all shards say; the facts of encoders are the first's, and the captions are of all."""
+    first, others = parts[0], parts[1:]
+    alike = {
+        name: value
+        for name, value in first.metadata.items()
+        if name in first.arrays or all(part.metadata.get(name) == value for part in others)
+    }
+    independent = [name for name in first.arrays if all(part.independent(name) for part in parts)]
+    captions: dict[str, Any] = {}
+    if any(CAPTIONS in part.metadata for part in parts):
+        sizes = [len(next(iter(part.arrays.values()))) for part in parts]
+        keys = [range(n) if part.key is None else part.key.tolist() for n, part in zip(sizes, parts, strict=True)]
+        told = [captions_by_item(key, part.metadata.get(CAPTIONS)) for key, part in zip(keys, parts, strict=True)]
+        captions = captions_of([*chain(*keys)], chain(*told))
+    return alike | ({INDEPENDENT: independent} if independent else {}) | captions
 
 
 def _refuse_differing(files: Sequence[Path], parts: Sequence[Contents]) -> None:
@@ -171,7 +199,7 @@ def _refuse_differing(files: Sequence[Path], parts: Sequence[Contents]) -> None:
         for name in first.arrays:
             if both := differing(part.encoder(name), first.encoder(name)):
                 raise ValueError(f"shards differ: {name} of {file} by {both[0]}, of {files[0]} by {both[1]}")
-    for field in ("group", "own_split", "label"):
+    for field in ("group", "own_split", "label", *(() if sidecars(files[0].parent) else ("key",))):
         given = [getattr(part, field) is not None for part in parts]
         if any(given) and not all(given):
             raise ValueError(f"shards differ: {files[given.index(False)]} has no {field}, but others have")

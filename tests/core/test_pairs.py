@@ -421,7 +421,7 @@ def test_vectors_too_short_for_their_type_are_refused(tmp_path):
     [
         ({"a": {1}}, "JSON values"),
         ({"classes": 5}, "a list is"),
-        ({"captions": 5}, "an object of lists"),
+        ({"captions": 5}, "lists of texts"),
         ({"a": 1j}, "JSON"),
     ],
 )

@@ -74,14 +74,6 @@ def facts(k=8, d=6):
     return {"source": "image", "target": "text", "k": k, "d": d, "encoders": {}}
 
 
-def test_a_run_stays_where_it_was_begun(tmp_path, monkeypatch):
-    (tmp_path / "two").mkdir()
-    monkeypatch.chdir(tmp_path)
-    fit(make_pairs(), config=SMALL, device="cpu", out="run", log=lambda step, terms: os.chdir(tmp_path / "two"))
-    assert runs.is_finished(tmp_path / "run") and files(tmp_path / "two") == [] and len(log(tmp_path / "run")) > 1
-    assert not [name for name in files(tmp_path / "run") if name.startswith(".")]
-
-
 def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
     told = []
     fit(
@@ -100,7 +92,7 @@ def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
     assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]
     found = runs.description(tmp_path)
-    assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation_skill"]
+    assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation", "validation_skill"]
     assert (found["format"], found["method"], found["split"]) == (5, "poster", {"seed": 3})
     assert found["facts"]["encoders"]["image"] == {"encoder": "test:c"} and found["validation_skill"] > 0
     assert set(load_file(tmp_path / runs.MODEL)) == set(fitted.tensors())
@@ -148,7 +140,7 @@ def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
         assert same(load(tmp_path / "a", device="cpu"), fitted)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model.safetensors").write_text("of another program")
-    with pytest.raises(ValueError, match="holds model.safetensors, which is of no run"):
+    with pytest.raises(ValueError, match="other: holds model.safetensors, which is of no run"):
         fitted.save(tmp_path / "other", overwrite=True)
     assert (tmp_path / "other" / "model.safetensors").read_text() == "of another program"
     with pytest.raises(ValueError, match="overwrite: True, False where a run is resumed"):
@@ -217,6 +209,7 @@ def test_what_a_finished_run_is_resumed_to_is_its_translator(tmp_path):
 def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_path):
     pairs = make_pairs()
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
+    fit(pairs, config=SMALL, device="cpu", out=tmp_path / "chosen", validation=make_pairs(seed=5))
     (tmp_path / "file").write_text("")
     for out, settings, words in (
         ("run", {}, "already holds a translator"),
@@ -224,6 +217,8 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
         ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
         ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
         ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
+        ("run", {"validation": make_pairs(seed=5), "resume": True}, "was started with pairs"),
+        ("chosen", {"validation": make_pairs(seed=6), "resume": True}, "was started with validation"),
         ("run", {"source": "text", "target": "image", "resume": True}, "was started with facts"),
         ("run", {"split": {"seed": 1}, "resume": True}, "was started with split None, not"),
         ("none", {"resume": True}, "not a run folder"),
@@ -232,6 +227,15 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
             fit(**{"pairs": pairs, "config": SMALL, "device": "cpu", "out": tmp_path / out, **settings})
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_run_is_where_it_was_begun(tmp_path, monkeypatch):
+    """Whatever the working directory is by its end."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fitted = fit(make_pairs(), config=SMALL, out="run", progress=lambda *_: os.chdir(tmp_path / "elsewhere"))
+    assert same(load(tmp_path / "run", device="cpu"), fitted)
+    assert files(tmp_path / "elsewhere") == [] and ".modtrans-lock" not in files(tmp_path / "run")
 
 
 def test_a_folder_with_nothing_to_lose_may_be_used(tmp_path):

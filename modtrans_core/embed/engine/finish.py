@@ -15,7 +15,7 @@ import numpy as np
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.store.contents import JOB
+from modtrans_core.store.contents import JOB, captions_of
 from modtrans_core.store.files import read_description, replacing, sweep, write_json
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.names import read_items
@@ -72,7 +72,7 @@ def merge(folder: Folder, out: Path, dtype: str, job: str) -> None:
     metadata["dataset"] |= {name: record[name] for name in ("skipped", "cut") if name in record} | {"items": len(pairs)}
     metadata[JOB] = job
     if "caption" in names.column_names:
-        metadata["captions"] = dict(zip(names["key"].to_pylist(), names["caption"].to_pylist(), strict=True))
+        metadata |= captions_of(names["key"].to_pylist(), names["caption"].to_pylist())
     copy_skipped(folder.path / SKIPPED, out)
     replace(pairs, key=np.array(names["key"].to_pylist()), metadata=metadata).save(out, dtype=dtype)
 

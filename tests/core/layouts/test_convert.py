@@ -66,7 +66,44 @@ def test_clip_retrievals_rows_become_items_of_one_group(tmp_path, path):
     found = load(tmp_path / "back.npz")
     assert list(found.key) == list(np.repeat(first.key, first.counts["text"]))
     assert len(np.unique(found.group)) == len(first)
-    assert found.metadata["captions"] == first.metadata["captions"]
+    assert found.metadata["captions"] == [[text] for key in first.key for text in first.metadata["captions"][key]]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_rows_of_one_name_keep_their_own_captions(tmp_path, path, suffix):
+    convert(path, tmp_path / "indexed")
+    rows = read_items(tmp_path / "indexed").select(["key", "caption"])
+    convert(tmp_path / "indexed", tmp_path / f"one{suffix}")
+    convert(tmp_path / f"one{suffix}", tmp_path / "shards", "shards", shard_items=10)
+    convert(tmp_path / f"one{suffix}", tmp_path / "again")
+    for name in (f"one{suffix}", "shards", "again"):
+        assert read_items(tmp_path / name).select(["key", "caption"]) == rows, name
+    some = load(tmp_path / f"one{suffix}").take(np.array([5, -1]))
+    assert some.metadata["captions"] == rows.take([5, len(rows) - 1])["caption"].to_pylist()
+
+
+def test_files_end_to_end_have_the_captions_of_all_and_say_what_all_say(tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "shards"
+    folder.mkdir()
+    for number in range(3):
+        metadata = {
+            "captions": {f"{number}{i}": [f"text {number} {i}"] for i in range(2)},
+            "independent": ["image", "text"][: number + 1],
+            "licence": "CC0",
+            "dataset": f"set {number}",
+        }
+        arrays = {name: rng.normal(size=(2, 3)) for name in ("image", "text")}
+        PairedEmbeddings(arrays, key=np.array([f"{number}0", f"{number}1"]), metadata=metadata).save(
+            folder / f"{number}.npz"
+        )
+    convert(folder, tmp_path / "one.npz")
+    found = load(tmp_path / "one.npz")
+    assert found.metadata["captions"] == {f"{i}{j}": [f"text {i} {j}"] for i in range(3) for j in range(2)}
+    assert found.metadata["licence"] == "CC0" and "dataset" not in found.metadata
+    assert found.independent("image") and not found.independent("text")
+    PairedEmbeddings({name: rng.normal(size=(2, 3)) for name in ("image", "text")}).save(folder / "3.npz")
+    with pytest.raises(ValueError, match=r"shards differ: .*3.npz has no key, but others have"):
+        load(folder)
 
 
 def test_without_names_places_are_written(tmp_path):
