@@ -123,6 +123,25 @@ def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp
     assert ran == ["04_translation", "01_alignment_law"]
 
 
+def test_results_without_the_executed_notebook_are_not_whole(tmp_path):
+    results = tmp_path / "01_alignment_law"
+    results.mkdir()
+    (results / "metrics.json").write_text("{}")
+    (results / "stamp").write_text(f"inputs {paper.contents(results)}")
+    assert not paper._is_done(results, "inputs")
+    (results / "01_alignment_law.ipynb").write_text("{}")
+    assert paper._is_done(results, "inputs") and not paper._is_done(results, "others")
+
+
+def test_notebooks_are_run_again_where_names_or_captions_changed():
+    def pairs(key, captions):
+        return PairedEmbeddings({"image": np.eye(2)}, key=key, metadata={"captions": captions})
+
+    sets = [pairs(["a", "b"], {}), pairs(["a", "c"], {}), pairs(["a", "b"], {"a": ["one"]}), pairs(None, {})]
+    assert len({paper.print_of(one) for one in sets}) == 4
+    assert paper.print_of(sets[0]) == paper.print_of(pairs(["a", "b"], {}))
+
+
 def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, capsys):
     folder, _ = made
     out = tmp_path / "out"

@@ -199,7 +199,7 @@ def make(
 
         def embedded(display: Display) -> tuple[Path, list[Stage]]:
             given = _embedded(pairs, display)
-            return given, missing(True, PairedEmbeddings.load(given).fingerprint())
+            return given, missing(True, print_of(PairedEmbeddings.load(given)))
 
         _run(missing(False), embedded, out, inputs)
         if left:
@@ -283,7 +283,8 @@ def contents(results: Path) -> str:
 def _is_done(results: Path, inputs: str) -> bool:
     """Whether results are there, of these inputs, and as the notebook left them."""
     stamped = results / "stamp"
-    if not stamped.exists() or not (results / runner.METRICS).exists():
+    executed = results / f"{results.name}.ipynb"
+    if not (stamped.exists() and executed.exists() and (results / runner.METRICS).exists()):
         return False
     return stamped.read_bytes() == f"{inputs} {contents(results)}".encode()
 
@@ -301,6 +302,13 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)
     write_json(marker, wanted)
+
+
+def print_of(pairs: PairedEmbeddings) -> str:
+    """What notebooks can see of a pair set, as one text: its fingerprint, and its names and captions besides."""
+    names = None if pairs.key is None else pairs.key.tolist()
+    told = json.dumps([names, pairs.metadata], sort_keys=True)
+    return f"{pairs.fingerprint()} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:

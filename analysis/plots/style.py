@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import reading
 
@@ -269,6 +269,10 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
         _SIZE.pop()
 
 
+_DATED = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+"""formats of figures, and what each would say of the day or the program"""
+
+
 def save_figure(
     figure: Figure,
     out: str | Path,
@@ -287,9 +291,12 @@ def save_figure(
     """
     from matplotlib import pyplot as plt
 
+    refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
+    for suffix in formats:
+        refuse_unless_in("format", suffix, _DATED)
     files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
     for file in files:
-        unset = {".pdf": "CreationDate", ".png": "Software", ".svg": "Date"}[file.suffix]
+        unset = _DATED[file.suffix[1:]]
         try:
             with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
                 warnings.filterwarnings("error", "constrained_layout not applied")
