@@ -226,6 +226,23 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    ("items", "k", "d", "words"),
+    [
+        (6, 5, 5, "items: 6, of which"),
+        (90, 5, 1, r"text: \(90, 1\), vectors of at least 3"),
+        (90, 5, 0, "one direction"),
+    ],
+)
+def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, monkeypatch, items, k, d, words):
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(items, d)) if d else rng.uniform(1, 2, size=(items, 1)) * np.ones(5)
+    PairedEmbeddings({"image": rng.normal(size=(items, k)), "text": text}).save(tmp_path / "pairs.npz")
+    monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
+    with pytest.raises(ValueError, match=f"pairs.npz: .*{words}"):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", only=["02_projection_residual"])
+
+
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ValueError, match="profile: 'quick', one of smoke, default, full"):
         paper.make(tmp_path / "out", "quick")
