@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +55,16 @@ def scores_folder() -> Path:
     return cache_dir() / "scores"
 
 
+def dataset_name(pairs: PairedEmbeddings) -> str | None:
+    """What the metadata calls the data set, as a text or as an object with a name; None where it does not."""
+    said = pairs.metadata.get("dataset")
+    name = said.get("name") if isinstance(said, Mapping) else said
+    return name if isinstance(name, str) and name else None
+
+
 def is_openmoji(pairs: PairedEmbeddings) -> bool:
     """Whether it is the pair set that the findings of the notebooks were made on; of others they are reported."""
-    return bool(pairs.metadata.get("dataset", {}).get("name") == "OpenMoji")
+    return dataset_name(pairs) == "OpenMoji"
 
 
 def at_most(path: Path, items: int, smaller: Path) -> Path:
