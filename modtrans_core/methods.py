@@ -221,6 +221,7 @@ def fit(
     config = changed(config, settings or {})
     refuse_unless(source != target, "target", target, "another modality than the source")
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
+    chooses = {} if validation is None else {"validation": validation.fingerprint()}
     place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -235,8 +236,7 @@ def fit(
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None
         if out is not None:
-            more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
-            more |= {} if validation is None else {"validation": validation.fingerprint()}
+            more = {"pairs": pairs.fingerprint(), **chooses, **({"split": dict(split)} if split else {})}
             run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
             run.log = log
             if resume and runs.is_finished(out):

@@ -58,12 +58,12 @@ def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
     begun = _is_described(folder)
-    weights = (MODEL, TRAINING)
-    if folder.exists() and (not folder.is_dir() or (begun and any((folder / name).exists() for name in weights))):
+    held = begun and any((folder / name).exists() for name in (MODEL, TRAINING))
+    if held or (folder.exists() and not folder.is_dir()):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
-    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, *weights, SEEN, LOG))):
+    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, MODEL, TRAINING, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
 

@@ -51,17 +51,24 @@ class Caption:
     """replace OUT.csv when it is there"""
 
     def run(self) -> None:
-        from analysis.tasks.captions.checkpoint import load_decoder
+        from analysis.tasks.captions import checkpoint
         from analysis.tasks.captions.write import caption_items, read_references, scores, write_captions
-        from analysis.tasks.items import familiar
+        from analysis.tasks.items import asked, familiar, refuse_limit, translated
         from modtrans_core import load
         from modtrans_core.store.files import refuse_existing
 
         refuse_unless(self.output.suffix == ".csv", "OUT", str(self.output), "a name that ends in .csv")
         refuse_existing(self.output, self.overwrite)
+        checkpoint.refuse_numbers(self.beam, self.length)
+        refuse_limit(self.limit)
         given = read_references(self.references) if self.references else {}
-        translator, decoder = load(self.run_folder), load_decoder(self.decoder, self.tokenizer, unit=self.unit)
-        captions = caption_items(translator, decoder, self.pairs, width=self.beam, length=self.length, limit=self.limit)
+        translator = load(self.run_folder)
+        names, conditions = asked(translator, self.pairs, self.limit)
+        read = checkpoint.read_checkpoint(self.decoder, unit=self.unit)
+        checkpoint.refuse_length(self.length, read.unit)
+        zhat = translated(translator, conditions, read.dimension)
+        decoder = checkpoint.load_decoder(read, self.tokenizer)
+        captions = caption_items(decoder, names, zhat, width=self.beam, length=self.length)
         write_captions(self.output, captions)
         say(f"{self.output}: {len(captions)} captions")
         references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
@@ -112,18 +119,27 @@ class Generate:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from analysis.tasks.generation import draw_items, load_generator, raw_length
+        from analysis.tasks import generation
+        from analysis.tasks.items import asked, refuse_limit, translated
         from modtrans_core import load
+        from modtrans_core.device import device_of
         from modtrans_core.store.files import refuse_existing
 
         refuse_existing(self.output, self.overwrite)
-        length = raw_length(self.prior or self.model) if self.length is None else self.length
-        pipeline = load_generator(self.model, self.device)
-        drawn = draw_items(
-            load(self.run_folder), pipeline, self.pairs, self.output, length,
-            steps=self.steps, seed=self.seed, limit=self.limit, batch=self.batch,
+        generation.refuse_numbers(self.length, self.steps, self.seed, self.batch)
+        refuse_limit(self.limit)
+        device, model = device_of(self.device), generation.read_model(self.model)
+        length = generation.raw_length(self.prior or self.model) if self.length is None else self.length
+        translator = load(self.run_folder)
+        names, conditions = asked(translator, self.pairs, self.limit)
+        zhat = translated(translator, conditions, model.dimension)
+        if self.steps is not None:
+            generation.refuse_steps(model, self.steps)
+        generation.draw_items(
+            generation.load_generator(model, device), names, zhat, self.output, length,
+            steps=self.steps, seed=self.seed, batch=self.batch,
         )  # fmt: skip
-        say(f"{self.output}: {drawn} pictures, of embeddings of length {length:.2f}")
+        say(f"{self.output}: {len(names)} pictures, of embeddings of length {length:.2f}")
 
 
 @dataclass(frozen=True)

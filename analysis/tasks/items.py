@@ -14,37 +14,51 @@ from modtrans_core.store.names import read_keys
 from modtrans_core.vectors import ROWS
 
 
-def translated(
-    translator: Translator, pairs: str | Path, d: int, limit: int | None = None
-) -> tuple[list[str], np.ndarray]:
-    """The translation of each item.
+def refuse_limit(limit: int | None) -> None:
+    """Refuse a number of items that is none."""
+    if limit is not None:
+        whole("limit", limit, 1)
+
+
+def asked(translator: Translator, pairs: str | Path, limit: int | None = None) -> tuple[list[str], np.ndarray]:
+    """The condition of each item.
 
     Parameters
     ----------
     pairs : conditions, one vector an item: a pair set whose source modality is taken, or a `.npy` array.
-    d : dimension of the embeddings that the task reads.
     limit : at most so many items, evenly spaced.
 
     Returns
     -------
-    Keys of the items, row numbers where they have none, and translations (n, d).
+    Keys of the items, row numbers where they have none, and conditions (n, k).
 
     Raises
     ------
     ValueError
-        Several conditions an item; translations of another dimension.
+        Several conditions an item.
     """
-    limit = None if limit is None else whole("limit", limit, 1)
-    facts, items = translator.facts, load_conditions(pairs, translator)
-    if facts.d != d:
-        raise ValueError(f"{pairs}: translated into {facts.d} dimensions, {d} are needed")
+    refuse_limit(limit)
+    source, items = translator.facts.source, load_conditions(pairs, translator)
     names = named(items, pairs)
     rows = np.arange(len(items)) if limit is None else np.unique(np.linspace(0, len(items) - 1, limit).astype(np.int64))
-    source = items.take(rows).modality(facts.source)
-    if source.ndim != 2:
-        raise ValueError(f"{pairs}: {facts.source} is {source.shape}; one vector an item is needed")
-    pieces = [translator.translate(np.asarray(source[at : at + ROWS])) for at in range(0, len(source), ROWS)]
-    return [names[row] for row in rows.tolist()], np.concatenate(pieces)
+    conditions = items.take(rows).modality(source)
+    if conditions.ndim != 2:
+        raise ValueError(f"{pairs}: {source} is {conditions.shape}; one vector an item is needed")
+    return [names[row] for row in rows.tolist()], conditions
+
+
+def translated(translator: Translator, conditions: np.ndarray, d: int) -> np.ndarray:
+    """The translation (n, d) of each condition (n, k), for a task that reads embeddings of dimension d.
+
+    Raises
+    ------
+    ValueError
+        Translations of another dimension.
+    """
+    if translator.facts.d != d:
+        raise ValueError(f"run: translates into {translator.facts.d} dimensions, {d} are needed")
+    pieces = [translator.translate(np.asarray(conditions[at : at + ROWS])) for at in range(0, len(conditions), ROWS)]
+    return np.concatenate(pieces)
 
 
 def familiar(translator: Translator, pairs: str | Path) -> set[str]:

@@ -66,7 +66,6 @@ def is_vectors(name: str) -> bool:
 
 def blocks(path: Path) -> dict[str, Block]:
     """The vectors that a `.npz`, `.safetensors` or `.npy` file holds, from its header alone."""
-    path = path.absolute()  # wherever it is read from later
     found = {".npz": _npz_blocks, ".safetensors": _safetensors_blocks, ".npy": _npy_blocks}[path.suffix](path)
     size = path.stat().st_size
     for block in found.values():

@@ -92,7 +92,7 @@ def test_a_finished_poster_run_holds_a_description_a_log_and_what_translates(tmp
     fitted = fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, split={"seed": 3})
     assert files(tmp_path) == ["metrics.jsonl", "model.safetensors", "seen.safetensors", "translator.json"]
     found = runs.description(tmp_path)
-    assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation", "validation_skill"]
+    assert list(found) == ["format", "method", "facts", "config", "pairs", "split", "validation_skill"]
     assert (found["format"], found["method"], found["split"]) == (5, "poster", {"seed": 3})
     assert found["facts"]["encoders"]["image"] == {"encoder": "test:c"} and found["validation_skill"] > 0
     assert set(load_file(tmp_path / runs.MODEL)) == set(fitted.tensors())

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from analysis.tasks.captions.decoding import LONGEST, Continued, beam, greedy
 from analysis.tasks.captions.mappers import HEADS, MLPMapper, TransformerMapper
 from modtrans_core.checks import in_one_line, refuse_unless
+from modtrans_core.embed.encoders.folders import loading, refuse_no_words
 from modtrans_core.extras import require
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.vectors import unit
@@ -30,6 +31,19 @@ STOPS = (13, 764)
 """'.' and ' .' in GPT-2's vocabulary"""
 MASKS = re.compile(r"gpt\.transformer\.h\.\d+\.attn\.(masked_)?bias")
 """constants that old checkpoints hold too"""
+
+
+def refuse_numbers(width: int = 1, length: float | None = None) -> None:
+    """Refuse numbers that no caption can be made with."""
+    refuse_unless(width >= 1, "beam", width, "at least 1")
+    if length is not None:
+        refuse_unless(np.isfinite(length) and length > 0, "length", length, "a positive number")
+
+
+def refuse_length(length: float | None, unit: bool) -> None:
+    """Refuse a length for a decoder of unit embeddings, and none for another."""
+    needed = "none for a decoder of unit embeddings" if unit else "the mean length of raw training embeddings"
+    refuse_unless((length is None) == unit, "length", length, needed)
 
 
 @dataclass(frozen=True)
@@ -80,9 +94,8 @@ class Decoder:
         ValueError
             A decoder of raw embeddings without a length, or one of unit embeddings with one.
         """
-        needed = "none for a decoder of unit embeddings" if self.unit else "the mean length of raw training embeddings"
-        refuse_unless((length is None) == self.unit, "length", length, needed)
-        refuse_unless(width >= 1, "beam", width, "at least 1")
+        refuse_numbers(width, length)
+        refuse_length(length, self.unit)
         first = next(self.mapper.parameters())
         x = torch.from_numpy(unit(embeddings) * np.float32(length or 1.0)).to(first)
         said: list[str] = []
@@ -101,34 +114,59 @@ class Decoder:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
 
-def _tokenizer(name: str) -> Any:
-    try:
-        return require("transformers", "encoders").AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError):
-        needed = "a folder with GPT-2's tokenizer, or a name and a network to download it,"
-        raise ValueError(f"tokenizer: {name!r}, {needed} is needed") from None
+class Checkpoint(NamedTuple):
+    """What a checkpoint's file holds, before a network is made of it."""
+
+    path: Path
+    state: Mapping[str, Tensor]
+    unit: bool
+    """whether it was trained on unit embeddings"""
+    dimension: int
+    """of the embeddings that it reads"""
 
 
-def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None = None) -> Decoder:
-    """A published checkpoint, or one of the same layout.
+def read_checkpoint(path: str | Path, *, unit: bool | None = None) -> Checkpoint:
+    """The tensors of a published checkpoint, or of one of the same layout.
 
     Parameters
     ----------
     path : a state dictionary as `torch.save` writes it. Nothing but tensors is read from it.
-    tokenizer : of GPT-2; or the folder or name that transformers loads it from.
     unit : whether it was trained on unit embeddings. Default: as published, a transformer was, and an MLP was not.
 
     Raises
     ------
     ValueError
-        The file holds anything but tensors; names that are unknown or missing; a tensor of another shape; weights of
-        the output layer that are not the word vectors, as GPT-2's are.
+        The file holds anything but tensors, or no mapper.
     """
     state = _tensors(Path(path))
-    try:
+    first, is_transformer = f"{MAPPER}model.0.weight", f"{MAPPER}model.0.weight" not in state
+    dimension = _at(state, f"{MAPPER}linear.weight" if is_transformer else first, path)[1]
+    return Checkpoint(Path(path), state, is_transformer if unit is None else unit, dimension)
+
+
+def load_decoder(checkpoint: Checkpoint | str | Path, tokenizer: Any = "gpt2", *, unit: bool | None = None) -> Decoder:
+    """The decoder of a published checkpoint, or of one of the same layout.
+
+    Parameters
+    ----------
+    checkpoint : of `read_checkpoint`, or its file.
+    tokenizer : of GPT-2; or the folder or name that transformers loads it from.
+    unit : see `read_checkpoint`.
+
+    Raises
+    ------
+    ValueError
+        The file holds anything but tensors; names that are unknown or missing; a tensor of another shape, or that is
+        not finite; weights of the output layer that are not the word vectors, as GPT-2's are; a tokenizer with fewer
+        words.
+    """
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = read_checkpoint(checkpoint, unit=unit)
+    path, state = checkpoint.path, checkpoint.state
+    if isinstance(tokenizer, str | Path):
+        tokenizer = _tokenizer(str(tokenizer), _at(state, f"{GPT}transformer.wte.weight", path)[0])
+    with loading(path):
         mapper, model = _mapper(state, path), _gpt(state, path)
-    except (TypeError, IndexError, ArithmeticError, RuntimeError) as error:
-        raise ValueError(f"{path}: tensors of shapes that no decoder has ({error})") from None
     whole = nn.ModuleDict({MAPPER[:-1]: mapper, GPT[:-1]: model})
     wanted = {name: tuple(tensor.shape) for name, tensor in whole.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items() if not MASKS.fullmatch(name)}
@@ -137,13 +175,22 @@ def load_decoder(path: str | Path, tokenizer: Any = "gpt2", *, unit: bool | None
             raise ValueError(f"{path}: {problem}: {', '.join(sorted(names))}")
     for name, shape in wanted.items():
         refuse_unless(found[name] == shape, f"{path}: {name}", found[name], f"the shape {shape}")
+        refuse_unless(bool(state[name].isfinite().all()), f"{path}: {name}", "not finite", "a tensor of finite numbers")
     head, words = (state[f"{GPT}{name}.weight"] for name in ("lm_head", "transformer.wte"))
     refuse_unless(torch.equal(head, words), f"{path}: {GPT}lm_head.weight", "other values", f"{GPT}transformer.wte's")
     whole.load_state_dict({name: state[name] for name in wanted})
-    if isinstance(tokenizer, str | Path):
-        tokenizer = _tokenizer(str(tokenizer))
-    unit = isinstance(mapper, TransformerMapper) if unit is None else unit
-    return Decoder(mapper.eval(), model.eval(), tokenizer, unit=unit)
+    return Decoder(mapper.eval(), model.eval(), tokenizer, unit=checkpoint.unit)
+
+
+def _tokenizer(name: str, words: int) -> Any:
+    """A tokenizer that knows as many words as the decoder says."""
+    what, library = f"tokenizer: {name!r}", require("transformers", "encoders")
+    needed = f"{what}, a folder with GPT-2's tokenizer, or a name and a network to download it, is needed"
+    with loading(needed):
+        found = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    refuse_no_words(what, found)
+    refuse_unless(len(found) >= words, what, f"{len(found)} words", f"the decoder's {words}")
+    return found
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:
@@ -200,4 +247,5 @@ def _gpt(state: Mapping[str, Tensor], path: str | Path) -> Any:
     held = sum(tensor.numel() for tensor in state.values())
     refuse_unless(12 * layers * w * w <= held, f"{path}: layers", layers, f"no more than {held} numbers make")
     sizes = {"n_embd": w, "n_layer": layers, "n_head": w // HEAD_WIDTH, "n_positions": places}
-    return transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=words, **sizes))
+    none = {"bos_token_id": None, "eos_token_id": None}  # GPT-2's are no words of a smaller vocabulary
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=words, **sizes, **none))

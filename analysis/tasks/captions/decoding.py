@@ -53,7 +53,10 @@ class Continued:
     @torch.inference_mode()
     def _next(self, words: Tensor) -> Tensor:
         said = self.model(inputs_embeds=words, use_cache=True, **self.memory)
-        return torch.log_softmax(said.logits[:, -1].float(), dim=-1)
+        found = torch.log_softmax(said.logits[:, -1].float(), dim=-1)
+        if found.isnan().any():
+            raise ValueError("caption: the decoder's numbers are not finite, of an embedding of that length")
+        return found
 
 
 def greedy(language: Continuation, stop: Collection[int], longest: int = LONGEST) -> list[int]:

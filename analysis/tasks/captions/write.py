@@ -7,33 +7,25 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from analysis.tasks.captions.checkpoint import Decoder
 from analysis.tasks.captions.metrics import has_java, score_captions
-from analysis.tasks.items import translated
-from modtrans_core.protocol import Translator
 from modtrans_core.store.files import read_json, replacing
 from modtrans_core.store.names import read_items
 
 
 def caption_items(
-    translator: Translator,
-    decoder: Decoder,
-    pairs: str | Path,
-    *,
-    width: int = 5,
-    length: float | None = None,
-    limit: int | None = None,
+    decoder: Decoder, names: Sequence[str], embeddings: np.ndarray, *, width: int = 5, length: float | None = None
 ) -> list[tuple[str, str]]:
-    """Key and caption of each item's translation. The key is its row where the set has none; captions that differ can
-    share one.
+    """Name and caption of each item; captions that differ can share a name.
 
     Parameters
     ----------
-    pairs, limit : see `analysis.tasks.items.translated`.
+    names, embeddings : of the items, (n,) and (n, d); see `analysis.tasks.items`.
     width, length : see `Decoder.caption`.
     """
-    keys, zhat = translated(translator, pairs, decoder.dimension, limit)
-    return list(dict.fromkeys(zip(keys, decoder.caption(zhat, width=width, length=length), strict=True)))
+    return list(dict.fromkeys(zip(names, decoder.caption(embeddings, width=width, length=length), strict=True)))
 
 
 def write_captions(path: str | Path, captions: Sequence[tuple[str, str]]) -> None:

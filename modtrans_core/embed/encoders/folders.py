@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modtrans_core.checks import in_one_line, refuse
 from modtrans_core.embed.encoders.weights import fetching, sha256
 from modtrans_core.extras import require
 from modtrans_core.store.files import read_json
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
+LOCAL = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_sizes": True}
+"""what `from_pretrained` of a network in a folder is told: nothing pickled is read, and nothing fetched; tensors of
+another shape are refused by `refuse_absent`, which names one"""
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
 
@@ -41,6 +45,7 @@ def model_folder(encoder: str, weights: str, instead: str = "a local folder") ->
             folder = Path(
                 hub.snapshot_download(weights, allow_patterns=list(_READ), ignore_patterns=["onnx/*", "openvino/*"])
             )
+    refuse_unreadable(encoder, folder)
     for pickled in sorted(folder.rglob("pytorch_model*.bin")):
         if not _weights_in(pickled.parent.iterdir()):
             raise ValueError(
@@ -109,7 +114,64 @@ def _digest(folder: Path, paths: Iterable[Path]) -> str:
 
 
 @contextmanager
-def quiet_transformers() -> Iterator[None]:
+def loading(what: object) -> Iterator[None]:
+    """Inside, a library reads a model: it says nothing, nothing is drawn from torch's generator, and whatever it raises
+    is one ValueError that begins with `what` is read.
+    """
+    import torch
+
+    try:
+        with _quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
+            yield
+    except Exception as error:  # a damaged configuration makes a library raise nearly anything
+        if isinstance(error, ImportError | MemoryError) or re.search("(out of|allocate) memory", str(error)):
+            raise  # no fault of the model's
+        raise ValueError(f"{what}: {in_one_line(error)}") from error
+
+
+def refuse_absent(what: object, info: Mapping[str, Any], used: Callable[[str], bool] = lambda name: True) -> None:
+    """Refuse weights that lack tensors of the network, or have them in another shape: the library would draw these.
+
+    Parameters
+    ----------
+    info : what `from_pretrained` says of the weights with `output_loading_info`.
+    used : whether a tensor of that name has a part in the output.
+    """
+    if names := sorted(filter(used, info["missing_keys"])):
+        raise ValueError(f"{what}: the weights lack {len(names)} tensors of the network, {names[0]} first")
+    for name, found, needed in sorted(info["mismatched_keys"]):
+        refuse(f"{what}: {name}", tuple(found), f"{tuple(needed)}, the network's shape,")
+
+
+def refuse_no_words(what: object, tokenizer: Any, known: int | None = None) -> None:
+    """Refuse a tokenizer whose folder has no vocabulary, of which the library makes one without words, or which has
+    tokens that the network does not know.
+
+    Parameters
+    ----------
+    tokenizer : of transformers.
+    known : tokens of the network, if these are numbered.
+    """
+    place, files = Path(tokenizer.name_or_path), dict(tokenizer.vocab_files_names)
+    whole = files.pop("tokenizer_file", None)
+    there = [(place / name).is_file() for name in files.values()]
+    if place.is_dir() and (whole or files) and not (whole and (place / whole).is_file()) and not (files and all(there)):
+        needed = " or ".join(filter(None, [whole, " and ".join(files.values())]))
+        raise ValueError(f"{what}: no vocabulary of a tokenizer in {place}; {needed} is needed")
+    last = max(tokenizer.get_vocab().values(), default=0)
+    if known is not None and last >= known:
+        raise ValueError(f"{what}: the tokenizer has a token {last}, but the network's are 0 to {known - 1}")
+
+
+def refuse_unreadable(what: object, folder: Path) -> None:
+    """Refuse a folder of a model with a pipe or a device in it, which would be read for ever."""
+    for path in sorted(path for pattern in _READ for path in folder.rglob(pattern)):
+        if not path.is_file():
+            raise ValueError(f"{what}: {path} is not a file")
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
     """Keep transformers from drawing a bar, and from reporting tensors that we check, while it reads weights."""
     from transformers.utils import logging
 

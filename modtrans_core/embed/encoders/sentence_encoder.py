@@ -6,9 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, device_of, token_count
-from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, refuse_code, weights_digest
+from modtrans_core.embed.encoders.folders import (
+    LOCAL,
+    loading,
+    model_folder,
+    refuse_absent,
+    refuse_code,
+    refuse_no_words,
+    weights_digest,
+)
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
 
@@ -40,15 +47,25 @@ class SentenceEncoder(Encoder):
             refuse_code(self.name, folder)
             self._sha256 = weights_digest(folder)
         self.device = device_of(device)
-        try:
-            with quiet_transformers():
-                self.model = library.SentenceTransformer(str(folder), device=str(self.device), local_files_only=True)
-        except Exception as error:  # a damaged configuration makes the library raise nearly anything
-            raise ValueError(f"{self.name}: {in_one_line(error)}") from error
+        with loading(self.name):
+            self.model = library.SentenceTransformer(
+                str(folder), device=str(self.device), local_files_only=True, model_kwargs=LOCAL
+            )
+        if weights not in packaged_names("sentence-transformers"):
+            self._refuse_incomplete()
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
         self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
+
+    def _refuse_incomplete(self) -> None:
+        """Refuse a folder that lacks tensors or words: the library does not say which it draws, so it is read again."""
+        for network in (module.auto_model for module in self.model if hasattr(module, "auto_model")):
+            with loading(self.name):
+                info = type(network).from_pretrained(network.name_or_path, **LOCAL, output_loading_info=True)[1]
+            refuse_absent(self.name, info, lambda name: "pooler." not in name)
+            words = getattr(network.get_input_embeddings(), "num_embeddings", None)
+            refuse_no_words(self.name, self.model.tokenizer, words)
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(

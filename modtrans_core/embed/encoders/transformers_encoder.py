@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers, token_count
-from modtrans_core.embed.encoders.folders import model_folder, quiet_transformers, weights_digest
+from modtrans_core.embed.encoders.folders import (
+    LOCAL,
+    loading,
+    model_folder,
+    refuse_absent,
+    refuse_no_words,
+    weights_digest,
+)
 from modtrans_core.extras import require
 
 if TYPE_CHECKING:
@@ -36,28 +42,25 @@ class TransformersEncoder(Encoder):
     max_tokens: int  # of a text
 
     def __init__(self, model: str, weights: str, modality: str, device: str | torch.device | None = None):
-        import torch
-
         self.name, self.modality = f"transformers:{model}/{weights}", modality
         if modality not in MODELS[model]:
             raise ValueError(f"{self.name}: {model} encodes {' and '.join(MODELS[model])}, no {modality}")
         library = require("transformers", "encoders")
         folder = model_folder(self.name, weights)
-        try:
-            with quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
-                self.network, info = getattr(library, self.architecture).from_pretrained(
-                    folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-                )
-                reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
-                self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
-        except Exception as error:  # a damaged configuration makes the library raise nearly anything
-            raise ValueError(f"{self.name}: {in_one_line(error)}") from error
-        if absent := sorted(key for key in info["missing_keys"] if self._used(key)):
-            raise ValueError(f"{self.name}: the weights lack {len(absent)} tensors of the network, {absent[0]} first")
+        with loading(self.name):
+            network = getattr(library, self.architecture)
+            self.network, info = network.from_pretrained(
+                folder, **LOCAL, trust_remote_code=False, output_loading_info=True
+            )
+            reader = "AutoTokenizer" if modality == "text" else "ClapFeatureExtractor"
+            self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
+        refuse_absent(self.name, info, self._used)
         self.device = device_of(device)
         self.network = self.network.float().eval().to(self.device)
         self._sha256 = weights_digest(folder)
         if modality == "text":
+            words = getattr(self.network, "text_model", self.network).get_input_embeddings()
+            refuse_no_words(self.name, self._reader, getattr(words, "num_embeddings", None))
             if self._reader.pad_token is None:
                 raise ValueError(f"{self.name}: its tokenizer has no padding, so it is no BERT-like model")
             self._reader.padding_side = "right"  # the first token is then that of the text

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -12,10 +13,11 @@ import torch
 import transformers
 from diffusers import UnCLIPImageVariationPipeline
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import modtrans_core as mt
 from analysis.cli import VERBS_HERE
-from analysis.tasks.generation import KARLO, PARTS, STABLE, load_generator, pictures, raw_length
+from analysis.tasks.generation import KARLO, PARTS, STABLE, load_generator, pictures, raw_length, read_model
 from modtrans_core.cli.verb import run
 
 D = 16
@@ -98,7 +100,7 @@ def test_what_is_loaded_part_by_part_makes_the_same_pictures(folder, karlo):
     found = drawn(karlo)
     assert found.shape == (3, 16, 16, 3) and found.std() > 5
     assert np.array_equal(found, drawn(made)) and np.array_equal(found, drawn(karlo))
-    assert {*folder[1]} == {*PARTS, "text_proj"}
+    assert {*folder[1]} == {*PARTS[KARLO]}
 
 
 def test_diffusers_itself_no_longer_loads_it(folder):
@@ -176,10 +178,13 @@ def test_the_length_is_that_of_the_moments_that_a_model_keeps(tmp_path):
         raw_length(tmp_path / "prior")
 
 
-def test_stable_unclip_takes_the_same_embeddings(tmp_path):
+@pytest.fixture(scope="module")
+def stable(tmp_path_factory):
+    """A folder as diffusers saves a Stable unCLIP, and the pipeline in it."""
+    folder = tmp_path_factory.mktemp("stable")
     torch.manual_seed(2)
     unet = diffusers.UNet2DConditionModel(
-        sample_size=4, layers_per_block=1, block_out_channels=(8, 16), norm_num_groups=4, attention_head_dim=2,
+        sample_size=8, layers_per_block=1, block_out_channels=(8, 16), norm_num_groups=4, attention_head_dim=2,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=D, class_embed_type="projection", projection_class_embeddings_input_dim=2 * D,
     )  # fmt: skip
@@ -187,14 +192,19 @@ def test_stable_unclip_takes_the_same_embeddings(tmp_path):
     normalizer.mean.data.fill_(0.5)
     vae = diffusers.AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, sample_size=8)
     pipeline = diffusers.StableUnCLIPImg2ImgPipeline(
-        **clip(transformers.CLIPTextModel), tokenizer=tokenizer(tmp_path / "words"), unet=unet, vae=vae,
+        **clip(transformers.CLIPTextModel), tokenizer=tokenizer(folder / "words"), unet=unet, vae=vae,
         image_normalizer=normalizer,
         scheduler=diffusers.DDIMScheduler(), image_noising_scheduler=diffusers.DDPMScheduler(),
     )  # fmt: skip
-    pipeline.save_pretrained(tmp_path / "model")
-    assert raw_length(tmp_path / "model") == pytest.approx(np.sqrt(D * (0.5**2 + 1)))
-    loaded = load_generator(tmp_path / "model")
-    assert type(loaded).__name__ == STABLE
+    pipeline.save_pretrained(folder / "model")
+    return folder / "model", pipeline
+
+
+def test_stable_unclip_takes_the_same_embeddings(stable):
+    folder, pipeline = stable
+    assert raw_length(folder) == pytest.approx(np.sqrt(D * (0.5**2 + 1)))
+    loaded = load_generator(folder)
+    assert type(loaded).__name__ == STABLE and read_model(folder).dimension == D
     options = {"num_inference_steps": 2, "height": 8, "width": 8}
     found = [np.stack([*pictures(one, EMBEDDINGS, 5.0, **options)]).astype(int) for one in (pipeline, loaded)]
     assert np.array_equal(*found) and found[0].std() > 1
@@ -202,25 +212,148 @@ def test_stable_unclip_takes_the_same_embeddings(tmp_path):
     assert np.abs(alone - found[0][2]).max() <= 1
 
 
-def test_the_command_writes_a_picture_of_each_item(folder, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A run, its pairs, and a run that translates into another dimension."""
+    folder = tmp_path_factory.mktemp("asked")
     z = np.random.default_rng(0).normal(size=(30, D))
     pairs = mt.PairedEmbeddings({"text": z[:, :8], "image": z}, key=np.array([f"item {i}" for i in range(30)]))
-    pairs.save(tmp_path / "pairs.npz")
-    translator = mt.fit(pairs, "text", "image", preset="ridge")
-    translator.save(tmp_path / "run")
+    pairs.save(folder / "pairs.npz")
+    mt.fit(pairs, "text", "image", preset="ridge").save(folder / "run")
+    mt.fit(pairs, "image", "text", preset="ridge").save(folder / "other")
+    return folder
 
-    def command(*more):
-        where = [str(tmp_path / name) for name in ("run", "pairs.npz", "out")]
-        return run(VERBS_HERE, "modtrans", "", ["generate", *where, "--model", str(folder[0]), *more])
 
-    assert command("--length", "5", "--limit", "2", "--steps", "2") == 0
-    rows = [*csv.reader((tmp_path / "out" / "pictures.csv").open())]
+def command(asked, out, model, *more, ran="run", pairs="pairs.npz"):
+    where = [str(asked / ran), str(asked / pairs), str(out), "--model", str(model)]
+    return run(VERBS_HERE, "modtrans", "", ["generate", *where, *more])
+
+
+def test_the_command_writes_a_picture_of_each_item(folder, asked, tmp_path, capfd):
+    out = tmp_path / "out"
+    assert command(asked, out, folder[0], "--length", "5", "--limit", "2", "--steps", "2") == 0
+    assert capfd.readouterr().err == f"{out}: 2 pictures, of embeddings of length 5.00\n"  # and nothing of others
+    rows = [*csv.reader((out / "pictures.csv").open())]
     assert rows == [["picture", "key"], ["000000.png", "item 0"], ["000001.png", "item 29"]]
-    made = np.array(Image.open(tmp_path / "out" / "000001.png")).astype(int)
+    made = np.array(Image.open(out / "000001.png")).astype(int)
+    pairs, translator = mt.PairedEmbeddings.load(asked / "pairs.npz"), mt.load(asked / "run")
     zhat, pipeline = translator.translate(pairs.modality("text")), load_generator(folder[0])
     alone = next(pictures(pipeline, zhat[29:], 5.0, decoder_num_inference_steps=2)).astype(int)
     assert np.abs(made - alone).max() <= 1
-    assert command("--limit", "2", "--overwrite") == 1 and "length: none given" in capsys.readouterr().err
+    assert command(asked, out, folder[0], "--limit", "2", "--overwrite") == 1
+    assert "length: none given" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (STABLE, ["--steps", "0"], "steps: 0, at least 1 is needed"),
+        (STABLE, ["--steps", "1001"], "steps: 1001, a number of steps that the model's DDIMScheduler can"),
+        (KARLO, ["--steps", "1", "--length", "5"], "steps: 1, a number of steps that the model's UnCLIPScheduler can"),
+        (KARLO, ["--steps", "1001", "--length", "5"], "steps: 1001, a number of steps that"),
+        (STABLE, ["--batch", "0"], "batch: 0, at least 1 is needed"),
+        (STABLE, ["--seed=-1"], "seed: -1, at least 0 is needed"),
+        (STABLE, ["--limit", "0"], "limit: 0, a whole number from 1 on is needed"),
+        (STABLE, ["--length", "nan"], "length: nan, a positive number is needed"),
+        (STABLE, ["--device", "mps"], "device: 'mps', cpu, cuda or cuda:N is needed"),
+        (STABLE, {"ran": "none"}, "none"),
+        (STABLE, {"pairs": "none.npz"}, "none.npz"),
+        (STABLE, {"ran": "other"}, f"translates into 8 dimensions, {D} are needed"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_a_network_is_read(
+    folder, stable, asked, tmp_path, capfd, monkeypatch, kind, given, words
+):
+    read = []
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_: read.append(self))
+    monkeypatch.setattr("diffusers.ModelMixin.from_pretrained", lambda *of, **_: read.append(of))
+    model, where = (folder if kind == KARLO else stable)[0], given if isinstance(given, dict) else {}
+    assert command(asked, tmp_path / "out", model, *(() if where else given), **where) == 1
+    said = capfd.readouterr().err
+    assert words in said and said.count("\n") == 1 and not read and not (tmp_path / "out").exists()
+
+
+def rewritten(file, change):
+    """A file of tensors or of JSON with a change made to what it holds."""
+    if file.suffix == ".json":
+        held = json.loads(file.read_text())
+        change(held)
+        file.write_text(json.dumps(held))
+    else:
+        held = load_file(file)
+        change(held)
+        save_file(held, file, metadata={"format": "pt"})
+
+
+def pickled(folder, harm):
+    for file in folder.glob("*.safetensors"):
+        file.unlink()
+    torch.save({"conv_in.weight": harm}, folder / "diffusion_pytorch_model.bin")
+    torch.save({"conv_in.weight": harm}, folder / "pytorch_model.bin")
+
+
+UNET, IMAGE = "unet/diffusion_pytorch_model.safetensors", "image_encoder/model.safetensors"
+INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "words"),
+    [
+        (INDEX, lambda held: held.update(unet=["diffusers"]), rf"unet: \['diffusers'\], {PAIR}"),
+        (INDEX, lambda held: held.update(unet="../x"), f"unet: '../x', {PAIR}"),
+        (INDEX, lambda held: held.update(unet=[None, None]), rf"unet: \[None, None\], {PAIR}"),
+        (INDEX, lambda held: held.pop("scheduler"), f"scheduler: None, {PAIR}"),
+        (INDEX, lambda held: held.update(unet=["diffusers", "utils"]), "unet: 'utils', UNet2DConditionModel is needed"),
+        (INDEX, lambda held: held.update(scheduler=["diffusers", "utils"]), "scheduler: scheduler: 'utils', one of"),
+        ("image_encoder/config.json", lambda held: held.update(projection_dim="x"), "projection_dim: 'x', a whole"),
+        ("unet/config.json", lambda held: held.update(block_out_channels="x"), "/unet: "),
+        ("scheduler/scheduler_config.json", lambda held: held.update(num_train_timesteps="x"), "/scheduler: "),
+        (UNET, lambda held: held.pop("conv_in.bias"), "/unet: the weights lack 1 tensors .*, conv_in.bias first"),
+        (UNET, lambda held: held.update({"conv_in.bias": torch.ones(3)}), "/unet: "),
+        (IMAGE, lambda held: held.pop("visual_projection.weight"), "/image_encoder: the weights lack 1 tensors"),
+        (IMAGE, lambda held: held.update({"visual_projection.weight": torch.ones(3, 3)}), "/image_encoder: "),
+        ("unet", shutil.rmtree, "a subfolder unet is needed"),
+        (UNET, lambda file: file.write_bytes(b"abc"), "/unet: "),
+        (IMAGE, lambda file: file.write_bytes(b"abc"), "/image_encoder: "),
+        ("unet/config.json", lambda file: file.write_text("{"), "/unet: "),
+        ("tokenizer/tokenizer.json", lambda file: file.write_text("{"), "/tokenizer: "),
+        ("unet", pickled, "/unet: .*no file named diffusion_pytorch_model.safetensors"),
+        ("image_encoder", pickled, "/image_encoder: .*no file named model.safetensors"),
+    ],
+)
+def test_a_broken_model_is_one_line_that_names_the_part(stable, tmp_path, capfd, file, spoil, words):
+    class Harmful:
+        def __reduce__(self):
+            return (tmp_path / "ran").mkdir, ()
+
+    model = tmp_path / "model"
+    shutil.copytree(stable[0], model)
+    before = torch.get_rng_state()
+    if spoil is pickled:
+        pickled(model / file, Harmful())
+    elif spoil.__name__ == "<lambda>" and spoil.__code__.co_varnames == ("held",):
+        rewritten(model / file, spoil)
+    else:
+        spoil(model / file)
+    with pytest.raises(ValueError, match=words) as caught:
+        load_generator(model)
+    assert "\n" not in str(caught.value) and capfd.readouterr().err == ""
+    assert not (tmp_path / "ran").exists() and torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_picture_that_is_not_finite_is_no_picture(stable, asked, tmp_path, capfd):
+    assert command(asked, tmp_path / "out", stable[0], "--limit", "1", "--steps", "1", "--length", "1e38") == 1
+    assert "picture 0: not finite, of an embedding of length 1e+38" in capfd.readouterr().err
+    shutil.copytree(stable[0], tmp_path / "model")
+    rewritten(tmp_path / "model" / UNET, lambda held: held["conv_in.bias"].fill_(torch.nan))
+    with pytest.raises(ValueError, match="picture 0: not finite, of an embedding of length 5"):
+        next(pictures(load_generator(tmp_path / "model"), EMBEDDINGS, 5.0, num_inference_steps=1))
+    assert [*tmp_path.iterdir()] == [tmp_path / "model"]
+
+
+def test_parts_that_do_not_fit_together_are_one_line(stable):
+    with pytest.raises(ValueError, match=f"{STABLE}: no picture is drawn: "):
+        next(pictures(load_generator(stable[0]), EMBEDDINGS[:, :3], 5.0, num_inference_steps=1))
 
 
 def test_what_is_no_such_folder_is_refused(folder, tmp_path):
@@ -230,16 +363,18 @@ def test_what_is_no_such_folder_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=f"model: 'UnCLIPPipeline', {KARLO} or {STABLE} is needed"):
         load_generator(tmp_path)
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": KARLO}))
-    with pytest.raises(ValueError, match="a subfolder decoder is needed"):
+    with pytest.raises(ValueError, match="a subfolder decoder_scheduler is needed"):
         load_generator(tmp_path)
 
 
 def test_a_model_that_names_code_of_its_own_is_refused_before_any_is_run(tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    index = {"_class_name": "StableUnCLIPImg2ImgPipeline", "vae": ["evil", "Evil"]}
+    for part in PARTS[STABLE]:
+        (tmp_path / part).mkdir()
+    index = {"_class_name": STABLE, **{part: ["evil", "Evil"] for part in PARTS[STABLE]}}
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=r"model_index\.json: vae: 'evil', one of diffusers, transformers"):
+    with pytest.raises(ValueError, match=r"model_index\.json: scheduler: 'evil', one of diffusers, transformers"):
         load_generator(tmp_path)
     assert not (tmp_path / "ran").exists()
     (tmp_path / "model_index.json").write_text("[]")

@@ -143,8 +143,8 @@ def files(world, tmp_path, monkeypatch):
     return tmp_path
 
 
-def migrate(capsys, *more, new="new.npy"):
-    arguments = ["migrate", "old.npy", new, "--pairs", "pairs.npz", "--queries", "queries.npz", *more]
+def migrate(capsys, *more, new="new.npy", pairs="pairs.npz"):
+    arguments = ["migrate", "old.npy", new, "--pairs", pairs, "--queries", "queries.npz", *more]
     try:
         status = run(VERBS_HERE, "modtrans", "", arguments)
     except SystemExit as stop:
@@ -241,7 +241,7 @@ def test_what_is_sure_decides_and_not_what_these_queries_found(world, files, cap
 def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
     assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
-    assert "none.npz: no such file" in migrate(capsys, "--pairs", "none.npz")[2]
+    assert "none.npz: no such file" in migrate(capsys, pairs="none.npz")[2]
     old = (files / "old.npy").read_bytes()
     for wanted in ("./new.npy", "old.npy", "../" + files.name + "/old.npy"):
         assert "another file is needed" in migrate(capsys, "--wanted", wanted, "--overwrite")[2]
@@ -263,7 +263,7 @@ def test_what_was_reembedded_is_looked_at_where_it_is_read(files, capsys):
         row, new = held["row"], held["new"].astype(np.float64)
     new[3] *= 1e300
     np.savez(files / "far.npz", row=row, new=new)
-    err = migrate(capsys, "--pairs", "far.npz")[2]
+    err = migrate(capsys, pairs="far.npz")[2]
     assert "far.npz: new: NaN or infinity in row 3 (1 bad of" in err and len(err.splitlines()) == 1
 
 

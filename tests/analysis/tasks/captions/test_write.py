@@ -13,6 +13,7 @@ import transformers
 import modtrans_core as mt
 from analysis.cli import VERBS_HERE
 from analysis.tasks.captions.write import caption_items, read_references, scores
+from analysis.tasks.items import asked
 from modtrans_core import PairedEmbeddings
 from modtrans_core.cli.verb import run
 from modtrans_core.layouts.convert import convert
@@ -36,9 +37,10 @@ def folder(tmp_path_factory, small):
     return folder
 
 
-def command(folder, out, *more, decoder="transformer"):
-    where = [str(folder / "run"), str(folder / "pairs.npz"), str(out)]
-    how = ["--decoder", str(folder / f"{decoder}.pt"), "--tokenizer", str(folder / "tokens"), "--limit", "4"]
+def command(folder, out, *more, decoder="transformer", pairs="pairs.npz"):
+    where = [str(folder / "run"), str(folder / pairs), str(out)]
+    usual = {"--decoder": str(folder / f"{decoder}.pt"), "--tokenizer": str(folder / "tokens"), "--limit": "4"}
+    how = [text for option, value in usual.items() if option not in more for text in (option, value)]
     return run(VERBS_HERE, "modtrans", "", ["caption", *where, *how, *more])
 
 
@@ -67,17 +69,50 @@ def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp
     assert found["items"] == 1 and found["bleu_1"] > 0.999
 
 
-def test_it_refuses_in_one_line(folder, tmp_path, capsys):
-    assert command(folder, tmp_path / "a.txt") == 1
-    assert "OUT: " in capsys.readouterr().err
-    assert command(folder, tmp_path / "a.csv", decoder="MLP") == 1
-    assert "length: None, the mean length of raw training embeddings is needed" in capsys.readouterr().err
-    assert command(folder, tmp_path / "a.csv", "--length", "9", "--beam", "1", decoder="MLP") == 0
-    assert command(folder, tmp_path / "b.csv", "--limit", "0") == 1
-    assert "limit: 0, a whole number from 1 on is needed" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("decoder", "given", "words"),
+    [
+        ("transformer", ["--beam", "0"], "beam: 0, at least 1 is needed"),
+        ("transformer", ["--limit", "0"], "limit: 0, a whole number from 1 on is needed"),
+        ("transformer", ["--length", "nan"], "length: nan, a positive number is needed"),
+        ("transformer", ["--length=-1"], "length: -1.0, a positive number is needed"),
+        ("transformer", ["--length", "9"], "length: 9.0, none for a decoder of unit embeddings is needed"),
+        ("MLP", [], "length: None, the mean length of raw training embeddings is needed"),
+        ("transformer", {"pairs": "none.npz"}, "none.npz"),
+        ("transformer", {"out": "a.txt"}, "OUT: "),
+        ("transformer", ["--tokenizer", "empty"], "a folder with GPT-2's tokenizer"),
+        ("transformer", ["--tokenizer", "few"], "'few': '3 words', the decoder's 40 is needed"),
+    ],
+)
+def test_it_refuses_in_one_line_before_a_network_is_made(folder, tmp_path, capfd, monkeypatch, decoder, given, words):
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel({f"w{i}": i for i in range(3)}, unk_token="w0"))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=model).save_pretrained(tmp_path / "few")
     (tmp_path / "empty").mkdir()
-    assert command(folder, tmp_path / "b.csv", "--tokenizer", str(tmp_path / "empty")) == 1
-    assert "a folder with GPT-2's tokenizer" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(transformers, "GPT2LMHeadModel", None)
+    where = given if isinstance(given, dict) else {}
+    out = tmp_path / where.get("out", "a.csv")
+    assert command(folder, out, *(() if where else given), decoder=decoder, pairs=where.get("pairs", "pairs.npz")) == 1
+    said = capfd.readouterr().err
+    assert words in said and said.count("\n") == 1 and not out.exists()
+
+
+def test_nothing_is_said_but_by_the_command(folder, tmp_path, capfd):
+    before, out = torch.get_rng_state(), tmp_path / "a.csv"
+    assert command(folder, out, "--length", "9", "--beam", "1", decoder="MLP") == 0
+    assert capfd.readouterr().err.startswith(f"{out}: 4 captions\n") and torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("beam", ["1", "3"])
+def test_what_is_not_finite_says_nothing(folder, tmp_path, capfd, beam):
+    state = torch.load(folder / "MLP.pt")
+    assert command(folder, tmp_path / "a.csv", "--length", "1e39", "--beam", beam, decoder="MLP") == 1
+    assert "the decoder's numbers are not finite" in capfd.readouterr().err
+    state["clip_project.model.0.bias"][0] = torch.nan
+    torch.save(state, folder / "nan.pt")
+    assert command(folder, tmp_path / "a.csv", "--length", "9", "--beam", beam, decoder="nan") == 1
+    assert "clip_project.model.0.bias: 'not finite', a tensor of finite numbers is needed" in capfd.readouterr().err
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):
@@ -85,7 +120,7 @@ def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):
     state["clip_project.linear.weight"] = torch.zeros(512, 7)
     torch.save(state, folder / "other.pt")
     assert command(folder, tmp_path / "a.csv", decoder="other") == 1
-    assert "translated into 6 dimensions, 7 are needed" in capsys.readouterr().err
+    assert "translates into 6 dimensions, 7 are needed" in capsys.readouterr().err
 
 
 def test_references_are_read_from_pair_sets_and_json(folder, tmp_path):
@@ -110,8 +145,8 @@ def test_captions_that_are_rows_of_one_name_are_references_of_one_item(tmp_path)
 def test_rows_of_one_name_keep_the_captions_that_differ(folder, tmp_path):
     pairs = PairedEmbeddings({"text": np.random.default_rng(1).normal(size=(4, 5))}, key=list("aabb"))
     pairs.save(tmp_path / "named.npz")
-    decoder = SimpleNamespace(dimension=6, caption=lambda z, **_: ["a cat", "one cat", "a dog", "a dog"][: len(z)])
-    captions = caption_items(mt.load(folder / "run"), decoder, tmp_path / "named.npz")
+    decoder = SimpleNamespace(caption=lambda z, **_: ["a cat", "one cat", "a dog", "a dog"][: len(z)])
+    captions = caption_items(decoder, *asked(mt.load(folder / "run"), tmp_path / "named.npz"))
     assert captions == [("a", "a cat"), ("a", "one cat"), ("b", "a dog")]
     assert scores(captions, {"a": ["a cat"], "b": ["a dog"]})["items"] == 3
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -222,6 +223,75 @@ def test_pickled_missing_and_foreign_weights_are_refused(bert, tmp_path, monkeyp
     (folder / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ValueError, match="^transformers:mean/[^\n]*$"):
         load_encoder(name, "text")
+
+
+@pytest.fixture(scope="module")
+def sentences(bert, tmp_path_factory):
+    """The network of `bert` as a folder of sentence-transformers."""
+    st = pytest.importorskip("sentence_transformers")
+    modules = st.models if hasattr(st, "models") else pytest.importorskip("sentence_transformers.models")
+    folder = tmp_path_factory.mktemp("sentences")
+    steps = [modules.Transformer(str(bert)), modules.Pooling(16, "mean")]
+    st.SentenceTransformer(modules=steps, device="cpu").save(str(folder))
+    return folder
+
+
+def tensors(change):
+    """What changes the tensors of a folder."""
+    from safetensors.torch import load_file, save_file
+
+    def spoil(folder):
+        held = load_file(folder / "model.safetensors")
+        change(held)
+        save_file(held, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return spoil
+
+
+def without_words(folder):
+    for file in [*folder.glob("tokenizer*"), *folder.glob("vocab*")]:
+        file.unlink()
+
+
+def fewer_words(folder):
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 9}
+    (folder / "config.json").write_text(json.dumps(config))
+    name = "embeddings.word_embeddings.weight"
+    tensors(lambda held: held.update({name: held[name][:9].clone()}))(folder)
+
+
+def device(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("/dev/zero")
+
+
+QUERY = "encoder.layer.0.attention.self.query.weight"
+
+
+@pytest.mark.parametrize("library", ["transformers:mean/", "sentence-transformers:"])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (tensors(lambda held: held.pop(QUERY)), f"the weights lack 1 tensors of the network, {QUERY} first"),
+        (
+            tensors(lambda held: held.update({QUERY: torch.ones(3, 3)})),
+            rf"{QUERY}: \(3, 3\), \(16, 16\), the network's",
+        ),
+        (without_words, "no vocabulary of a tokenizer in .*; tokenizer.json"),
+        (fewer_words, "the tokenizer has a token 14, but the network's are 0 to 8"),
+        (lambda folder: os.mkfifo(folder / "more.json"), "more.json is not a file"),
+        (device, "model.safetensors is not a file"),
+        (lambda folder: (folder / "config.json").write_text("{"), ""),
+        (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
+    ],
+)
+def test_a_folder_that_is_not_whole_is_refused(bert, sentences, tmp_path, capfd, library, spoil, words):
+    """What is missing would be drawn at random, or be an empty vocabulary; a pipe would be read for ever."""
+    folder = shutil.copytree(bert if library.startswith("transformers") else sentences, tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(ValueError, match=f"^({library})?{folder}.*{words}") as caught:
+        load_encoder(f"{library}{folder}", "text", "cpu")
+    assert "\n" not in str(caught.value) and capfd.readouterr().err == ""
 
 
 def test_code_that_a_model_brings_is_not_run(bert, tmp_path):
