@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.theory.arrays import (
     Floats,
     cosines,
+    fraction,
     in_range,
     matrix,
     number,
@@ -691,10 +692,11 @@ def certify(
     if taken := makers.keys() & statements.keys():
         raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")
     makers |= statements
+    confidence = fraction("confidence", confidence)
     each = shared(confidence, len(makers))
     return Certificate(
         alpha=alpha,
-        confidence=float(confidence),
+        confidence=confidence,
         each=each,
         pairs=observed.pairs,
         items=observed.items,
