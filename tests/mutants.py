@@ -115,7 +115,7 @@ MUTANTS = [
         "*self.to_keys_values(x).chunk(2, dim=-1)]", "*self.to_keys_values(x).chunk(2, dim=-1)[::-1]]",
         ("tests/analysis/tasks/captions/test_checkpoint.py",)),
     Mutant("captions: an MLP is given unit embeddings", "analysis/tasks/captions/checkpoint.py",
-        "isinstance(mapper, TransformerMapper) if unit is None else unit", "True if unit is None else unit",
+        "is_transformer if unit is None else unit", "True if unit is None else unit",
         ("tests/analysis/tasks/captions/test_checkpoint.py", "tests/analysis/tasks/captions/test_write.py")),
     Mutant("captions: what has ended grows longer", "analysis/tasks/captions/decoding.py", "lengths = lengths + ~ended",
         "lengths = lengths + 1", ("tests/analysis/tasks/captions/test_decoding.py",)),
