@@ -70,10 +70,15 @@ def in_range(
 
 def number(name: str, value: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> float:
     """`value` as a finite float in [low, high]; ValueError otherwise, of an array too."""
-    array = in_range(name, value, low=low, high=high)
+    array = in_range(name, _as_written(value), low=low, high=high)
     if array.shape != ():
         raise ValueError(f"{name}: shape {array.shape}, one number is needed")
     return float(array)
+
+
+def _as_written(value: ArrayLike) -> ArrayLike:
+    """The float that a number of fewer digits is written as: .7 for float32's .69999998807."""
+    return float(str(value)) if isinstance(value, np.floating) else value
 
 
 def refuse_extremes(**arrays: Floats) -> None:
@@ -98,7 +103,7 @@ def times(ratio: Floats, x: Floats) -> Floats:
 
 def fraction(name: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1; ValueError otherwise."""
-    number = _real(name, value)
+    number = _real(name, _as_written(value))
     if number.shape != () or not 0.0 < number < 1.0:
         raise ValueError(f"{name}: {brief(value)}, a number strictly between 0 and 1 is needed")
     return float(number)

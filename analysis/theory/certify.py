@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.theory.arrays import (
     Floats,
     cosines,
+    fraction,
     in_range,
     matrix,
     number,
@@ -405,9 +406,9 @@ def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share
     >>> print(found.observed, round(found.limit, 3))
     0.75 0.653
     """
-    number("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     limit = _item_limit(observed, alpha, confidence)
-    return Share("items", float(alpha), limit, float(observed.reached(alpha).mean()), confidence)
+    return Share("items", alpha, limit, float(observed.reached(alpha).mean()), confidence)
 
 
 def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Share:
@@ -434,10 +435,10 @@ def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Shar
     >>> print(share_of_items(observed, 0.5, confidence=0.9).observed, share_of_groups(observed, 0.5, 0.9).observed)
     0.75 0.5
     """
-    number("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     reached = observed.of_groups(observed.reached(alpha))
     limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
-    return Share("groups", float(alpha), limit, float(reached.mean()), confidence)
+    return Share("groups", alpha, limit, float(reached.mean()), confidence)
 
 
 @dataclass(frozen=True)
@@ -670,7 +671,7 @@ def certify(
     Which cosine do most translations have with their target?
       Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """
-    number("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     makers: dict[str, Maker] = {"items": partial(share_of_items, observed, alpha)}
     if observed.largest_group > 1:  # by the plan: how many statements there are may not depend on the draw
         makers["groups"] = partial(share_of_groups, observed, alpha)
@@ -691,10 +692,11 @@ def certify(
     if taken := makers.keys() & statements.keys():
         raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")
     makers |= statements
+    confidence = fraction("confidence", confidence)
     each = shared(confidence, len(makers))
     return Certificate(
-        alpha=float(alpha),
-        confidence=float(confidence),
+        alpha=alpha,
+        confidence=confidence,
         each=each,
         pairs=observed.pairs,
         items=observed.items,

@@ -90,6 +90,8 @@ def rotational_probability(
         found = f"{mu.shape}, {p.shape} and {z.shape}"
         raise ValueError(f"axis, projection, target: shapes {found}, (d,) and twice (n, d) with d from 3 are needed")
     w = in_range("w", w, low=-1.0, high=1.0)
+    if w.ndim not in (1, 2):
+        raise ValueError(f"w: shape {w.shape}, (n,) or (n, m) is needed")
     rows_agree(projection=p, w=w)
     weight = weights("gamma", gamma, len(p))
     z, mu = directions("target", z), directions("axis", mu)

@@ -175,6 +175,7 @@ def select(
     """
     fraction("risk", risk)
     level = 1.0 - fraction("confidence", confidence)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     begin = _starts(alpha, starts)
     shared(confidence, len(begin))
@@ -195,7 +196,7 @@ def select(
     accepted = 0 if shown is None else len(np.unique(observed.item[pairs.accepts(shown)]))
     return Selection(
         of=of,
-        alpha=float(alpha),
+        alpha=alpha,
         risk=float(risk),
         confidence=float(confidence),
         threshold=chosen,
@@ -257,6 +258,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     0.81 0.13 0.0 0.056
     """
     level = 1.0 - fraction("confidence", confidence)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
     if not rows:
@@ -264,7 +266,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
     threshold, coverage, missed, high = table.T
-    return RiskCurve(threshold, coverage, missed, high, float(alpha), float(confidence))
+    return RiskCurve(threshold, coverage, missed, high, alpha, float(confidence))
 
 
 @dataclass(frozen=True)
@@ -316,7 +318,6 @@ class _Scored:
 
 def _scored(observed: Observed, alpha: float, of: str) -> _Scored:
     """The pairs, if they have scores."""
-    number("alpha", alpha, low=-1.0, high=1.0)
     if of not in ("items", "groups"):
         raise ValueError(f"of: {of!r}, 'items' or 'groups' is needed")
     if observed.expected is None:

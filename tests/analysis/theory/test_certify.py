@@ -229,6 +229,12 @@ class TestCertificate:
                 level = certificate.statements["premises"].dominance.level
                 assert level == pytest.approx((1 - certificate.each) / 3)
 
+    def test_a_cosine_of_few_digits_is_the_one_that_is_written(self):
+        observed = Observed.of([0.6] * 10, expected=[0.6] * 10)
+        assert share_of_items(observed, np.float32(0.6), 0.9) == share_of_items(observed, 0.6, 0.9)
+        assert certify(observed, np.float32(0.6), np.float32(0.9)) == certify(observed, 0.6, 0.9)
+        assert "a cosine of 0.6, and" in certify(observed, np.float16(0.6)).text()
+
     def test_statements_can_be_added(self):
         observed = Observed.of([0.2, 0.6, 0.7, 0.9])
         certificate = certify(observed, 0.5, 0.9, statements={"remark": Remark})

@@ -149,6 +149,7 @@ class TestEdges:
             ({"alpha": 2.0}, "alpha: 2"),
             ({"w": [1.5]}, "w: 1.5"),
             ({"w": [0.5, 0.5]}, "rows: projection 1, w 2"),
+            ({"w": 0.1}, r"w: shape \(\), \(n,\) or \(n, m\) is needed"),
             ({"gamma": -1.0}, "gamma: -1"),
             ({"gamma": [1.0, 1.0]}, r"gamma: shape \(2,\), one number or 1 are needed"),
             ({"axis": np.zeros(5)}, "axis: it is zero"),
