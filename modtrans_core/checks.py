@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, NoReturn
 
 TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
 """names that files of pair sets have for other things than modalities, besides those that end in `_count`"""
@@ -51,6 +53,38 @@ def refuse_unless_in(name: str, value: object, allowed: Iterable[object]) -> Non
     if value not in (known := list(allowed)):
         words = [str(one) for one in known]
         refuse(name, value, " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}")
+
+
+def whole(name: str, value: Any, low: int, high: int | None = None, of: str = "") -> int:
+    """A value as an int, if it is a whole number from low to high; `of` says what high is the number of.
+
+    Examples
+    --------
+    >>> whole("k", 2.0, 1)
+    2
+    >>> whole("k", 2.5, 1, 9, "the size of the gallery")
+    Traceback (most recent call last):
+    ValueError: k: 2.5, a whole number from 1 to 9, the size of the gallery, is needed
+    """
+    number = value.item() if getattr(value, "ndim", None) == 0 else value  # numpy's numbers, arrays and tensors of one
+    right = isinstance(number, Integral) or (isinstance(number, Real) and float(number).is_integer())
+    inside = right and not isinstance(number, bool) and low <= number and (high is None or number <= high)
+    needed = f"a whole number from {low} {'on' if high is None else f'to {high}'}{f', {of},' if of else ''}"
+    refuse_unless(inside, name, number, needed)
+    return int(number)
+
+
+def place(name: str, given: str | Path) -> Path:
+    """The path of a file or folder; an empty text, as of a variable that is not set, would be the working directory.
+
+    Examples
+    --------
+    >>> place("out", "")
+    Traceback (most recent call last):
+    ValueError: out: '', the name of a file or folder is needed
+    """
+    refuse_unless(given != "", name, given, "the name of a file or folder")
+    return Path(given)
 
 
 def refuse_modality(name: object, field: str = "modality") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,18 @@ from modtrans_core.checks import refuse_unless
 
 KINDS = ("cpu", "cuda")
 """of devices: another, such as mps, has no float64, in which what is fitted is added up"""
+
+_seeding = threading.RLock()
+
+
+def _renew() -> None:
+    """In a new process no thread holds the lock, whoever held it where it came from."""
+    global _seeding
+    _seeding = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def default_device() -> torch.device:
@@ -47,10 +61,11 @@ def device_of(given: str | torch.device | None) -> torch.device:
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Inside, torch's default generators of the processor and this device begin at a seed; then they are as they were.
 
-    `torch.manual_seed` would seed those of every GPU, and nobody would put them back.
+    `torch.manual_seed` would seed those of every GPU, and nobody would put them back. The generators are the
+    process's: another thread that wants to seed them waits.
     """
     device = torch.device(device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with _seeding, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seed_generators(seed, device)
         yield
 

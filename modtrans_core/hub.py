@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from modtrans_core.checks import in_one_line, refuse_unless
+from modtrans_core.checks import in_one_line, place, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
@@ -67,7 +67,7 @@ def save_pretrained(
     >>> from_pretrained("mine")
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
-    folder = Path(folder)
+    folder = place("folder", folder)
     text = card(translator, test, certificate)
     refuse_existing(folder / CARD, overwrite)
     if (folder / CARD).exists() and LIBRARY not in (folder / CARD).read_text(encoding="utf-8", errors="replace"):
@@ -99,7 +99,7 @@ def from_pretrained(
     ModuleNotFoundError
         `huggingface_hub` is not installed, and there is no such folder.
     """
-    if Path(name).is_file():
+    if place("name", name).is_file():
         raise ValueError(f"{name}: a file, a folder or owner/name is needed")
     if not Path(name).is_dir():
         hub = require("huggingface_hub", "hub")

@@ -216,10 +216,12 @@ def fit(
     >>> fit(PairedEmbeddings({"image": image, "text": text}))
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
-    config = changed(_preset(preset) if config is None else config, settings or {})
+    config = _preset(preset) if config is None else config
     name, chosen = named(config)
+    config = changed(config, settings or {})
     refuse_unless(source != target, "target", target, "another modality than the source")
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
+    chooses = {} if validation is None else {"validation": validation.fingerprint()}
     place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
@@ -229,11 +231,12 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
-    refuse_unless(log is None or out is not None, "out", out, "a run folder, where the log goes too,")
+    for of, asked in (("log", log is not None), ("resume", resume), ("overwrite", overwrite)):
+        refuse_unless(out is not None or not asked, "out", out, f"a run folder, as {of} is given,")
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None
         if out is not None:
-            more = {"pairs": pairs.fingerprint(), **({"split": dict(split)} if split else {})}
+            more = {"pairs": pairs.fingerprint(), **chooses, **({"split": dict(split)} if split else {})}
             run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
             run.log = log
             if resume and runs.is_finished(out):

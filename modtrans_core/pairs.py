@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
@@ -74,6 +74,11 @@ class PairedEmbeddings:
     def __post_init__(self) -> None:
         for name, value in self.contents.checked()._asdict().items():
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What comes out of a pickle or a deep copy cannot be written to either."""
+        kept = {name: one if isinstance(one, MappedRows) else read_only(one) for name, one in state["arrays"].items()}
+        self.__dict__.update(state, arrays=kept)
 
     @property
     def contents(self) -> Contents:
@@ -265,7 +270,7 @@ class PairedEmbeddings:
         >>> len(PairedEmbeddings({"image": np.eye(9)}).at_most(4))
         4
         """
-        refuse_unless(items >= 1, "items", items, "at least 1")
+        items = whole("items", items, 1)
         return self if len(self) <= items else self.take(np.linspace(0, len(self) - 1, items).astype(np.int64))
 
     def split(
@@ -301,8 +306,12 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
+        try:
+            fractions = tuple(map(float, fractions))
+        except (TypeError, ValueError):
+            refuse("fractions", fractions, "a tuple of positive numbers that sum to 1")
         if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
-            raise ValueError(f"fractions: {tuple(fractions)}, positive numbers that sum to 1 are needed")
+            raise ValueError(f"fractions: {fractions}, positive numbers that sum to 1 are needed")
         refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):
@@ -329,7 +338,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("pairs.npz")
         PairedEmbeddings(image (2, 3))
         """
-        write(Path(path), self.contents, dtype)
+        write(place("path", path), self.contents, dtype)
 
     @staticmethod
     def load(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
@@ -358,7 +367,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("shards")
         PairedEmbeddings(image (6, 3))
         """
-        return PairedEmbeddings(**read(Path(path), mapped)._asdict()).grouped()
+        return PairedEmbeddings(**read(place("path", path), mapped)._asdict()).grouped()
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
@@ -380,7 +389,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load_npy("image.npy", "image")
         PairedEmbeddings(image (2, 3))
         """
-        return PairedEmbeddings(**read_npy(Path(path), modality, counts)._asdict())
+        return PairedEmbeddings(**read_npy(place("path", path), modality, counts)._asdict())
 
 
 def _taken(array: Any, items: np.ndarray) -> Any:

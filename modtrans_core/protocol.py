@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from threading import Lock
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from modtrans_core import run
-from modtrans_core.checks import refuse_modality, refuse_unless
+from modtrans_core.checks import refuse_modality, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.seen import Seen
 from modtrans_core.store.contents import as_array, differing
@@ -305,29 +306,50 @@ def as_asked(work: Work) -> Work:
 
 
 def in_full_precision(work: Work) -> Work:
-    """A function that counts in float32 and the types of its tensors, whatever `torch.autocast` and
-    `torch.set_default_dtype` say.
+    """A function that counts in float32 and the types of its tensors, and makes others on the CPU, whatever
+    `torch.autocast`, `torch.set_default_dtype` and `torch.set_default_device` say.
     """
 
     @wraps(work)
     def worked(*arguments: Any, **settings: Any) -> Any:
-        default = torch.get_default_dtype()
-        if default == torch.float32 and not any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
-            return work(*arguments, **settings)
-        torch.set_default_dtype(torch.float32)
-        try:
-            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        cpu, cast_elsewhere = torch.device("cpu"), any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
+        with _FLOAT32:
+            if not cast_elsewhere and torch.get_default_device() == cpu:  # what is entered below slows every operation
                 return work(*arguments, **settings)
-        finally:
-            torch.set_default_dtype(default)
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), cpu:
+                return work(*arguments, **settings)
 
     return cast(Work, worked)
 
 
-def refuse_samples(samples: int, rows: int, d: int) -> None:
-    """Refuse a number of draws (rows, samples, d) that is none, or that no memory holds."""
-    refuse_unless(isinstance(samples, int | np.integer) and samples >= 1, "samples", samples, "at least 1, an integer,")
-    refuse_too_large("samples", (4 * rows + 24) * int(samples) * d)  # all of them, and what one row's are made of
+class _Float32:
+    """Float32 as torch's default type, which all threads share, until the last of those inside has left."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = Lock(), 0, torch.float32
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.inside:
+                self.before = torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                torch.set_default_dtype(self.before)
+
+
+_FLOAT32 = _Float32()
+
+
+def whole_samples(samples: int, rows: int, d: int) -> int:
+    """The number of draws (rows, samples, d), unless it is none, or one that no memory holds."""
+    samples = whole("samples", samples, 1)
+    refuse_too_large("samples", (4 * rows + 24) * samples * d)  # all of them, and what one row's are made of
+    return samples
 
 
 def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) -> Tensor:

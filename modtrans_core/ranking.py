@@ -43,6 +43,9 @@ class Correction(NamedTuple):
         """Of the gallery vectors, (g,), from their similarity with each query of the bank (B, g)."""
         if self.kind == 1:
             return similarity.topk(min(int(self.parameter), len(similarity)), dim=0).values.mean(0) / 2
+        if self.parameter < 1:  # near the mean, where a difference of logarithms would lose its digits
+            mean = similarity.mean(0)
+            return mean + torch.log1p(torch.expm1(self.parameter * (similarity - mean)).mean(0)) / self.parameter
         sharp = self.parameter * similarity
         return (torch.logsumexp(sharp, 0) - math.log(len(similarity))) / self.parameter
 

@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import in_one_line, naming, refuse_unless
+from modtrans_core.checks import in_one_line, naming, place, refuse_unless
 from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
@@ -37,6 +37,7 @@ from modtrans_core.store.files import (
     read_description,
     read_json,
     refuse_links,
+    refuse_special,
     replacing,
     sweep,
     write_json,
@@ -56,12 +57,13 @@ Log = Callable[[int, Mapping[str, float]], None]
 def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any((folder / name).exists() for name in (MODEL, TRAINING))):
+    begun = _is_described(folder)
+    held = begun and any((folder / name).exists() for name in (MODEL, TRAINING))
+    if held or (folder.exists() and not folder.is_dir()):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
-    begun = _is_described(folder)
-    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, SEEN, LOG))):
+    for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, MODEL, TRAINING, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
 
@@ -113,7 +115,7 @@ def begin(
     if not resume and distributed.is_main():
         (folder / LOG).unlink(missing_ok=True)
         write_json(folder / DESCRIPTION, wanted)
-    return Run(folder, resume and (folder / TRAINING).exists())
+    return Run(folder.absolute(), resume and (folder / TRAINING).exists())
 
 
 def _described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def description(folder: str | Path) -> dict[str, Any]:
     ValueError
         No run folder, or one of another format.
     """
-    path = Path(folder) / DESCRIPTION
+    path = place("folder", folder) / DESCRIPTION
     if not path.exists():
         pair = f"; two arrays are a pair set as image={folder},text=FILE" if path.parent.suffix == ".npy" else ""
         raise ValueError(f"{folder}: not a run folder, {DESCRIPTION} is missing{pair}")
@@ -185,6 +187,7 @@ def write_model(folder: Path, tensors: Mapping[str, Tensor], seen: Mapping[str, 
 
 
 def _sha256(path: Path) -> str:
+    refuse_special(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -328,6 +331,7 @@ class Run:
                 self._save(0, state)
             return 0
         path = self.folder / TRAINING
+        refuse_special(path)
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
@@ -381,6 +385,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
 
 
 def _read(path: Path, what: str) -> dict[str, Tensor]:
+    refuse_special(path)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -397,6 +402,7 @@ def _log(path: Path, **values: float) -> None:
 def _cut_log(path: Path, step: int) -> None:
     """Drop what the interrupted run logged after the step that is resumed from, and a line that a full disk cut off."""
     if path.exists():
+        refuse_special(path)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         with replacing(path) as temporary:
             temporary.write_text("".join(line for line in lines if _is_up_to(line, step)), encoding="utf-8")

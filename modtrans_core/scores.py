@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.vectors import AT_ONCE, TIE, present, several, unit, unit_targets
 
 RANKS = (1, 10)
@@ -120,7 +120,7 @@ def recall_at_k(
     array([1., 0.])
     """
     z, counts = unit_targets(gallery, counts)
-    refuse_unless(k >= 1, "k", k, "at least 1")
+    k = whole("k", k, 1)
     return hits(unit(predicted), z, counts, relevant, (k,))[0]
 
 
@@ -168,7 +168,10 @@ def blocks(
     chunk = max(1, (at_once or AT_ONCE) // len(vectors))
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        similarity = queries[rows] @ vectors.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            similarity = queries[rows] @ vectors.T
+        finite = bool(np.isfinite(similarity.max()) and np.isfinite(similarity.min()))  # NaN would be nobody's rival
+        refuse_unless(finite, "queries, gallery", "NaN or infinity", "vectors with finite inner products")
         yield rows, np.maximum.reduceat(similarity, first, axis=1) if m > 1 else similarity
 
 
@@ -270,7 +273,11 @@ def ranking_scores(
     z, counts = several(gallery, counts)
     n, queries = len(z), np.asarray(queries)
     relevant = _right_items(queries, z, relevant)
-    refuse_unless(k >= 1, "k", k, "at least 1")
+    k = whole("k", k, 1)
+    if alike is not None:
+        alike = np.asarray(alike)
+        known = alike.shape == (n,) and not (alike != alike).any()
+        refuse_unless(known, "alike", alike, f"one label an item, ({n},),")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
     occurrence, per_query = np.zeros(n, dtype=np.int64), []
     for rows, best in blocks(queries, z, counts):
@@ -364,7 +371,8 @@ def score(
     rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
     for way, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)
-        result |= {f"{way}recall_at_{k}": float(weight @ recall) for k, recall in zip(RANKS, found, strict=True)}
+        means = np.average(found, axis=1, weights=weight)
+        result |= {f"{way}recall_at_{k}": float(mean) for k, mean in zip(RANKS, means, strict=True)}
     result["gallery"] = n
     if ranking:
         result["rankings"] = {

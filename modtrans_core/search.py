@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, in_full_precision, like, targets
 from modtrans_core.ranking import items_of, nearest
@@ -107,7 +107,7 @@ def rank(
     facts, device = translator.facts, translator.mean.device
     item = np.arange(len(gallery)) if item is None else np.asarray(item)
     items = items_of(item, len(gallery))
-    refuse_unless(1 <= k <= items, "k", k, f"a number from 1 to {items}, the size of the gallery,")
+    k = whole("k", k, 1, items, "the size of the gallery")
     c = conditions(queries, facts, device)
     if not isinstance(gallery, MappedRows) and getattr(gallery, "shape", ())[1:] != (facts.d,):
         targets(gallery, facts, device)  # says what is wrong
@@ -122,6 +122,8 @@ def rank(
         best = scores.topk(min(k, scores.shape[1]), dim=1)
         scores, indices = best.values, indices.gather(1, best.indices)
         report(len(c) + rows.stop, total)
+    finite = bool(scores.isfinite().all())  # NaN would be first
+    refuse_unless(finite, "scores", "NaN or infinity", "a translator whose search and gallery vectors are finite")
     return like(indices, queries), like(scores, queries)
 
 

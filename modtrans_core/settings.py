@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
@@ -30,8 +31,19 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") ->
         else:
             ok = isinstance(value, expected_types.get(kind, (str,))) and (kind is bool or not isinstance(value, bool))
             refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text or a number"))
+            refuse_unless(not _is_extreme(value), f"{path}{item.name}", value, EXTREME[isinstance(value, int)])
             made[item.name] = value
     return cls(**made)
+
+
+EXTREME = "0 or a number from 1e-30 to 1e30 in size", "an integer of 64 bits"
+
+
+def _is_extreme(value: Any) -> bool:
+    """Whether a finite number is one that nobody means, and that float32 does not hold, or int64."""
+    if isinstance(value, int):
+        return not -(2**63) <= value < 2**63
+    return isinstance(value, float) and value != 0 and not 1e-30 <= abs(value) <= 1e30 and abs(value) < math.inf
 
 
 def changed(config: Settings, settings: Mapping[str, Any]) -> Settings:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import whole
 
 SPLITS = ("train", "validation", "test")
 
@@ -137,7 +137,7 @@ def whole_groups(group: np.ndarray, limit: int | None, seed: int = 0) -> np.ndar
     """
     if limit is None:
         return np.arange(len(group))
-    refuse_unless(limit >= 1, "limit", limit, "at least 1")
+    limit = whole("limit", limit, 1)
     labels, sizes = np.unique(group, return_counts=True)
     chosen, room = [], limit
     for place in np.random.default_rng(seed).permutation(len(labels)):

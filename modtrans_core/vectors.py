@@ -20,7 +20,26 @@ TIE = 1e-6
 
 def norms(x: np.ndarray) -> np.ndarray:
     """The length (...) of every vector of x (..., d), summed in float64."""
-    return np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
+    x, exponent = in_reach(np.asarray(x))
+    return np.ldexp(_norms(x), exponent)
+
+
+def in_reach(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
+    """x (..., d) with vectors times powers of two, which are exact, if float64 does not hold squares of all; and (...)
+    the exponents of the powers that these are times now, 0 for as they were.
+    """
+    if x.dtype != np.float64 or x.size == 0:
+        return x, 0
+    length = _norms(x)
+    if ((length > 1e-140) & (length < 1e140)).all():
+        return x, 0
+    exponent = np.frexp(np.abs(x).max(axis=-1))[1]
+    return np.ldexp(x, -exponent[..., None]), exponent
+
+
+def _norms(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -45,8 +64,8 @@ def unit(x: np.ndarray) -> np.ndarray:
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
     """
-    x = np.asarray(x)
-    length = norms(x)[..., None]
+    x = in_reach(np.asarray(x))[0]
+    length = _norms(x)[..., None]
     bad = ~(np.isfinite(length) & (length > 0))
     if bad.any():
         raise ValueError(f"vector {np.argwhere(bad)[0][0]}: zero, NaN or infinite; it has no direction")

@@ -137,7 +137,7 @@ LINEAR = synthetic_pairs(200, 8, 8, 0.5, 1, np.random.default_rng(0))[0].modalit
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"penalty": 1e300}, r"penalty: 1e\+300, one whose map is"),
+        ({"penalty": 1e30}, r"penalty: 1e\+30, one whose map is"),
         ({"penalty": 0.0}, "penalty: 0.0, one whose map is"),
         ({"pairs": "same.npz"}, "pairs: 'a residual of .*', targets that no linear map gives"),
     ],

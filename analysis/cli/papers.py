@@ -27,6 +27,7 @@ class Paper:
     """
 
     needs: ClassVar = {"paper": ("typst", "grimp", "papermill", "ipykernel", *ANALYSIS, "resvg_py", "timm")}
+    keeps: ClassVar[bool] = True
 
     paper: Positional[Literal["modality-translation", "poster-tables"]] = "modality-translation"
     """modality-translation or poster-tables"""

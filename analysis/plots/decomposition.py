@@ -13,7 +13,7 @@ from scipy import stats
 
 from analysis.plots.style import COLUMN, PALE, ZERO, colour, panels, point, rows
 from analysis.theory.decomposition import Decomposition
-from modtrans_core.checks import refuse, refuse_unless
+from modtrans_core.checks import refuse_unless
 
 
 def identities(identities: pd.DataFrame) -> Figure:
@@ -43,17 +43,12 @@ def density(cosines: Mapping[str, np.ndarray], points: int = 200) -> pd.DataFram
     `fit`, `cosine`, `density`, and of each fit its root mean square `rms` and the number of samples `n`.
     """
     finite = {name: cosine[np.isfinite(cosine)] for name, cosine in cosines.items()}
-    refuse_unless(len(finite) > 0, "cosines", "none", "at least one fit")
-    smooth = {}
     for name, part in finite.items():
-        try:
-            smooth[name] = stats.gaussian_kde(part[:: -(-len(part) // 20_000) or 1])
-        except (ValueError, np.linalg.LinAlgError):  # none, one, or all one value
-            refuse(f"cosines: {name}", f"{len(part)} finite, {len(np.unique(part))} of them different", "a spread")
+        refuse_unless(len(part) > 1 and np.ptp(part) > 0, f"cosines of {name}", part, "two samples or more that differ")
     every = np.concatenate(list(finite.values()))
     x = np.linspace(every.min(), every.max(), points)
     tables = [
-        pd.DataFrame({"fit": name, "cosine": x, "density": smooth[name](x)})
+        pd.DataFrame({"fit": name, "cosine": x, "density": stats.gaussian_kde(part[:: -(-len(part) // 20_000)])(x)})
         .assign(rms=np.sqrt(np.square(part).mean()), n=len(part))
         for name, part in finite.items()
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.checks import place, refuse_unless, refuse_unless_in
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import reading
 
@@ -161,8 +161,8 @@ def apart(places: np.ndarray, least: float) -> np.ndarray:
     """
     order = np.argsort(places, kind="stable")
     groups: list[list[float]] = []  # of each run of neighbours: their wanted places, less what lies below in the run
-    for place in places[order]:
-        groups.append([float(place)])
+    for at in places[order]:
+        groups.append([float(at)])
         while len(groups) > 1 and _start(groups[-2], least) + least * len(groups[-2]) > _start(groups[-1], least):
             last = groups.pop()
             groups[-1] += last
@@ -294,7 +294,7 @@ def save_figure(
     refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
     for suffix in formats:
         refuse_unless_in("format", suffix, _DATED)
-    files = [Path(out) / "figures" / f"{name}.{suffix}" for suffix in formats]
+    files = [place("out", out) / "figures" / f"{name}.{suffix}" for suffix in formats]
     for file in files:
         unset = _DATED[file.suffix[1:]]
         try:

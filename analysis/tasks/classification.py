@@ -57,13 +57,17 @@ def class_vectors(
     array([[1.  , 0.  ],
            [0.99, 0.17]], dtype=float32)
     """
+    for field, texts in (("classes", classes), ("templates", templates)):
+        refuse_unless(not isinstance(texts, str), field, texts, "a list of texts")
     refuse_unless(len(classes) > 0, "classes", list(classes), "a name or more")
     for template in templates:
         refuse_unless("{}" in template, "templates", template, "'{}' where the class goes")
     refuse_unless(len(templates) > 0, "templates", list(templates), "a template or more")
     prompts = [template.replace("{}", name) for name in classes for template in templates]
-    each = unit(encode(prompts)).reshape(len(classes), len(templates), -1)
-    return unit(each.mean(axis=1, dtype=np.float64))
+    each = unit(encode(prompts))
+    fits = each.ndim == 2 and len(each) == len(prompts)
+    refuse_unless(fits, "encode", each.shape, f"one vector a prompt, ({len(prompts)}, d),")
+    return unit(each.reshape(len(classes), len(templates), -1).mean(axis=1, dtype=np.float64))
 
 
 def classified(
@@ -103,11 +107,12 @@ def classified(
     (0.667, 0.75, 0.667)
     """
     label, C = np.asarray(label), len(classes)
+    refuse_unless(label.shape == (len(queries),), "label", label.shape, f"one for each query, ({len(queries)},),")
+    refuse_unless(label.dtype.kind in "iu", "label", str(label.dtype), "an array of whole numbers")
     there = label >= 0
-    refuse_unless(
-        label.shape == (len(queries),) and bool(there.any()), "label", label.shape, f"one of ({len(queries)},)"
-    )
-    refuse_unless(label.min() >= -1 and label.max() < C, "label", int(label.max()), f"-1 to {C - 1}")
+    refuse_unless(bool(there.any()), "label", label, f"one from 0 to {C - 1} or more")
+    outside = label[(label < -1) | (label >= C)]
+    refuse_unless(not outside.size, "label", outside, f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)
     order = np.argsort(-(q @ g.T), axis=1, kind="stable")

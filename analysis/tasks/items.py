@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import whole
 from modtrans_core.layouts.translate import load_conditions
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Translator
@@ -16,7 +16,8 @@ from modtrans_core.vectors import ROWS
 
 def refuse_limit(limit: int | None) -> None:
     """Refuse a number of items that is none."""
-    refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
+    if limit is not None:
+        whole("limit", limit, 1)
 
 
 def asked(translator: Translator, pairs: str | Path, limit: int | None = None) -> tuple[list[str], np.ndarray]:

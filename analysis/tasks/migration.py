@@ -26,9 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.theory.arrays import fraction
 from analysis.theory.betting import ratio_lower_limit
+from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least, given
-from modtrans_core.checks import refuse, refuse_unless
+from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
@@ -197,6 +199,8 @@ def ranks(
     at: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
     for start, piece in pieces:
         score = queries @ piece.T
+        finite = bool(np.isfinite(score.max()) and np.isfinite(score.min()))  # NaN would be nobody's rival
+        refuse_unless(finite, "vectors", "NaN or infinity", "finite ones, of queries and documents,")
         ahead += (score >= own[:, None] - TIE if last else score > own[:, None] + TIE).sum(axis=1)
         if nearest:
             place = np.argpartition(-score, min(nearest, len(piece)) - 1, axis=1)[:, :nearest]
@@ -242,8 +246,10 @@ def ranked(
     ValueError
         A query whose answer is no document of the index, or vectors of another dimension.
     """
-    n = len(index)
+    n, k = len(index), whole("k", k, 1)
     _refuse_outside(queries.row, n, "answers among the documents of the index")
+    _refuse_outside(reembedded.row, n, "documents of the index")
+    refuse_unless(len(reembedded.row) > 0, "row", "no document", "one that was re-embedded or more")
     d = reembedded.new.shape[1]
     refuse_unless(queries.new.shape[1] == d, "new", queries.new.shape, f"queries of dimension {d}, as the documents'")
     answers, place = np.unique(queries.row, return_inverse=True)
@@ -284,7 +290,8 @@ def retained(
     largest_group : how many queries a group can have at most, among new ones too. Default: as many as the largest here,
         which is an assumption.
     """
-    _, sizes = np.unique(queries.group, return_counts=True)
+    k, confidence = whole("k", k, 1), fraction("confidence", confidence)
+    sizes = np.bincount(group_numbers(queries.group, len(queries.row)))
     largest = int(sizes.max()) if largest_group is None else largest_group
     hit, full = found.translated <= k, found.new <= k
     limit = 0.0
@@ -308,12 +315,14 @@ def write_translated(
     -------
     The shape of what was written.
     """
-    n = len(index)
+    n, out = len(index), place("out", out)
     shape = n, translate(np.asarray(index[:1])).shape[1]
 
     def pieces() -> Iterator[np.ndarray]:
         for start in range(0, n, ROWS):
-            yield translate(np.asarray(index[start : start + ROWS]))
+            rows = translate(np.asarray(index[start : start + ROWS]))
+            refuse_bad_rows("translation", rows, rows=np.arange(start, start + len(rows)))
+            yield rows
             report(min(start + ROWS, n), n)
 
     write_npy(out, shape, np.float32, pieces())
@@ -366,6 +375,7 @@ def _refuse_outside(row: np.ndarray, documents: int, what: str) -> None:
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
+    refuse_unless(not np.ma.is_masked(values), name, "masked values", "none")
     values = np.asarray(values)
     refuse_unless(values.dtype.kind in "fiu", name, str(values.dtype), "an array of real numbers")
     return values

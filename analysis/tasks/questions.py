@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -36,6 +38,10 @@ class Answers:
     @staticmethod
     def of(question: Sequence[str], answer: Sequence[str], vectors: np.ndarray) -> Answers:
         """Those among P questions and answers, of which the embeddings of both together are given (P, d)."""
+        n, vectors = len(question), np.asarray(vectors)
+        refuse_unless(n > 0, "question", n, "1 or more")
+        refuse_unless(len(answer) == n, "answer", len(answer), f"one of each question, {n},")
+        _refuse_no_rows("vectors", vectors, n, vectors.shape[-1])
         both = np.array([question, answer])
         named, first, count = np.unique(both, axis=1, return_index=True, return_counts=True)
         _, own = np.unique(named[0], return_inverse=True)
@@ -52,10 +58,18 @@ class Answers:
         delta : (Q, d) zhat - mean of the training targets, of the picture that each question is about.
         weight : 0: the prior alone, the answer that the question has had most often.
         """
+        _refuse_no_rows("delta", np.asarray(delta), len(question), self.direction.shape[1])
+        refuse_unless(bool(np.isfinite(weight)), "weight", weight, "a finite number")
         scores = self.log_prior + weight * (delta @ self.direction.T)
         own = np.asarray(question)[:, None] == self.question
         best = np.where(own, scores, -np.inf).argmax(1)
         return np.where(own.any(1), self.answer[best], "")
+
+
+def _refuse_no_rows(name: str, rows: np.ndarray, n: int, d: int) -> None:
+    """Refuse what is not one finite vector a question."""
+    refuse_unless(rows.shape == (n, d), name, rows.shape, f"one vector a question, ({n}, {d}),")
+    refuse_unless(bool(np.isfinite(rows).all()), name, "NaN or infinity", "finite vectors")
 
 
 def weight_of(answers: Answers, delta: np.ndarray, question: Sequence[str], answer: Sequence[str]) -> float:
@@ -66,6 +80,7 @@ def weight_of(answers: Answers, delta: np.ndarray, question: Sequence[str], answ
     delta, question : see `Answers.choose`.
     answer : (Q,) the right ones.
     """
+    refuse_unless(len(answer) == len(question), "answer", len(answer), f"one of each question, {len(question)},")
     right = [(answers.choose(delta, question, weight) == np.asarray(answer)).mean() for weight in WEIGHTS]
     return WEIGHTS[int(np.argmax(right))]
 

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.checks import refuse_unless, refuse_unless_in, whole
 from modtrans_core.protocol import Translator
 from modtrans_core.ranking import Correction, items_of, nearest
 from modtrans_core.scores import away_from, ranking_scores
@@ -120,7 +120,7 @@ def rank(
     q, g = vectors(queries, gallery, score, bank=bank, mean=mean, parameter=parameter)
     item = np.arange(len(g)) if item is None else np.asarray(item)
     most = items_of(item, len(g))
-    refuse_unless(1 <= k <= most, "k", k, f"a number from 1 to {most}, the size of the gallery,")
+    k = whole("k", k, 1, most, "the size of the gallery")
     own = torch.from_numpy(item.astype(np.int64))
     items, scores = nearest(torch.from_numpy(q), torch.from_numpy(g), k, own)
     return Ranked(items.numpy(), scores.numpy(), score, score == "dual")
@@ -156,8 +156,15 @@ def vectors(
     ):
         refuse_unless(given is not None or not needed, name, None, f"an array of vectors, for the score {score!r},")
         refuse_unless(given is None or taken, name, "an array", f"nothing, for the score {score!r},")
-    refuse_unless(not kind or (number > 0 and (kind == 2 or number == int(number))), "parameter", parameter,
-                  "a positive number" if kind == 2 else "a whole number of neighbours")  # fmt: skip
+    if kind == 1:
+        number = whole("parameter", number, 1)
+    fits = 1e-30 <= number <= 1e30 if kind == 2 else kind == 1 or number == 0
+    refuse_unless(
+        fits,
+        "parameter",
+        parameter,
+        f"{'a number from 1e-30 to 1e30' if kind else 'nothing'}, for the score {score!r},",
+    )
     own = np.full(len(gallery), gallery.shape[1]) if gallery.ndim == 3 and counts is None else counts
     q, g = _directions("queries", queries, mean), _directions("gallery", gallery, mean, own, scaled=True)
     if not kind:

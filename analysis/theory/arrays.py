@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modtrans_core.checks import brief
+
 Floats = NDArray[np.float64]
 
+MOST = 1.0 - 1e-14  # confidence of one of several statements; more has too few digits
 ROUNDING = 1e-6  # how far float32 may move a cosine, or the length of a unit vector
+
+UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
 
 def matrix(name: str, value: ArrayLike) -> Floats:
@@ -24,11 +26,19 @@ def vector(name: str, value: ArrayLike) -> Floats:
 
 
 def cosines(name: str, value: ArrayLike) -> Floats:
-    """`value` as an ascending float64 vector (n,) of cosines; ValueError outside [-1, 1] by more than `ROUNDING`."""
-    array = np.sort(vector(name, value))
-    if array[0] < -1.0 - ROUNDING or array[-1] > 1.0 + ROUNDING:
-        raise ValueError(f"{name}: {array[0]} to {array[-1]}, -1 to 1 is needed")
-    return array
+    """`value` as a float64 vector (n,) in [-1, 1]; ValueError where one is outside by more than `ROUNDING`."""
+    array = vector(name, value)
+    if array.min() < -1.0 - ROUNDING or array.max() > 1.0 + ROUNDING:
+        raise ValueError(f"{name}: {array.min()} to {array.max()}, -1 to 1 is needed")
+    return np.clip(array, -1.0, 1.0)
+
+
+def weights(name: str, value: ArrayLike, n: int) -> Floats:
+    """One number, or (n,) of them, as a float64 vector (n,); ValueError unless they are finite and at least 0."""
+    array = in_range(name, value, low=0.0)
+    if array.shape not in ((), (n,)):
+        raise ValueError(f"{name}: shape {array.shape}, one number or {n} are needed")
+    return np.broadcast_to(array, n)
 
 
 def in_range(
@@ -58,6 +68,27 @@ def in_range(
     return array
 
 
+def number(name: str, value: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> float:
+    """`value` as a finite float in [low, high]; ValueError otherwise, of an array too."""
+    array = in_range(name, _as_written(value), low=low, high=high)
+    if array.shape != ():
+        raise ValueError(f"{name}: shape {array.shape}, one number is needed")
+    return float(array)
+
+
+def _as_written(value: ArrayLike) -> ArrayLike:
+    """The float that a number of fewer digits is written as: .7 for float32's .69999998807."""
+    return float(str(value)) if isinstance(value, np.floating) else value
+
+
+def refuse_extremes(**arrays: Floats) -> None:
+    """ValueError where a named array has a largest entry, other than 0, whose square float64 does not hold."""
+    for name, array in arrays.items():
+        largest = np.abs(array).max()
+        if largest and not 1e-140 < largest < 1e140:
+            raise ValueError(f"{name}: a largest entry of {largest:.0e}, one from 1e-140 to 1e140 is needed")
+
+
 def scaled(*lengths: Floats) -> tuple[Floats, ...]:
     """The arrays, times the power of two that brings the largest of each entry's lengths into [1/2, 1); zeros stay."""
     _, exponent = np.frexp(np.max([np.abs(length) for length in np.broadcast_arrays(*lengths)], axis=0))
@@ -72,9 +103,20 @@ def times(ratio: Floats, x: Floats) -> Floats:
 
 def fraction(name: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1; ValueError otherwise."""
-    if not 0.0 < value < 1.0:
-        raise ValueError(f"{name}: {value}, a number strictly between 0 and 1 is needed")
-    return float(value)
+    number = _real(name, _as_written(value))
+    if number.shape != () or not 0.0 < number < 1.0:
+        raise ValueError(f"{name}: {brief(value)}, a number strictly between 0 and 1 is needed")
+    return float(number)
+
+
+def shared(confidence: float, statements: int) -> float:
+    """The confidence of each of so many statements that are right together with this one (Bonferroni)."""
+    each = 1.0 - (1.0 - fraction("confidence", confidence)) / statements
+    if each > MOST:
+        raise ValueError(
+            f"confidence: {confidence}, at most 1 - {statements * (1 - MOST):.1g} for {statements} statements is needed"
+        )
+    return each
 
 
 def rows_agree(**arrays: np.ndarray) -> None:
@@ -92,6 +134,31 @@ def row_cosine(first: Floats, second: Floats) -> Floats:
     product = np.einsum("nd,nd->n", first, second)
     cosine = np.divide(product, lengths, out=np.full(len(first), np.nan), where=lengths > 0.0)
     return np.clip(cosine, -1.0, 1.0)
+
+
+def directions(name: str, x: Floats) -> Floats:
+    """Every vector of x (..., d) divided by its length; ValueError for one that is zero or not finite."""
+    bad = ~(np.isfinite(x).all(axis=-1) & x.any(axis=-1))
+    if bad.any():
+        where = f"row {np.argwhere(bad)[0][0]}" if bad.ndim else "it"
+        raise ValueError(f"{name}: {where} is zero or not finite, vectors with a direction are needed")
+    return unit_rows(x)
+
+
+def unit_directions(name: str, x: Floats) -> Floats:
+    """The rows of x (n, d), which are of length 1 to low precision, divided by it; ValueError where one is not."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    if np.abs(length - 1.0).max() > UNIT:
+        row = int(np.abs(length - 1.0).argmax())
+        raise ValueError(f"{name}: row {row} has length {length[row, 0]:.4g}, 1 is needed")
+    return x / length
+
+
+def row_lengths(x: Floats) -> tuple[Floats, Floats]:
+    """The rows of x (n, d) divided by their lengths, zero where they are, and the lengths (n,)."""
+    exponent = np.frexp(np.abs(x).max(axis=1))[1]
+    length = np.linalg.norm(_in_reach(x), axis=1)
+    return _in_reach(x) / np.where(length > 0.0, length, 1.0)[:, None], np.ldexp(length, exponent)
 
 
 def unit_rows(x: np.ndarray) -> np.ndarray:
@@ -122,12 +189,9 @@ def _real(name: str, value: ArrayLike) -> Floats:
     """`value` as float64; an imaginary part or what is masked would be lost without a word."""
     if np.iscomplexobj(value) or np.ma.is_masked(value):
         raise ValueError(f"{name}: {'complex' if np.iscomplexobj(value) else 'masked'} numbers, real ones are needed")
-    return np.asarray(value, dtype=np.float64)
-
-
-def whole_number(name: str, value: Any) -> int:
-    """`value` as an int, if it is one; ValueError otherwise."""
     try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name}: {value}, a whole number is needed") from None
+        if np.asarray(value).dtype.kind in "biufO":
+            return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"{name}: {brief(value)}, real numbers are needed")

@@ -41,8 +41,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector, whole_number
+from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, vector
 from analysis.theory.confidence import group_numbers, lower_limit
+from modtrans_core.checks import whole as whole_number
 
 STAKES = 24
 SPREAD = 0.7  # of the stakes' logarithm, scale of the logistic law
@@ -208,7 +209,7 @@ def item_interval(
     >>> print(round(least, 3), round(most, 3))
     0.49 0.51
     """
-    one_side = (1.0 + fraction("confidence", confidence)) / 2.0
+    one_side = shared(confidence, 2)
     sums, counts, largest = group_sums(_unit("values", values, low, high), group, largest_group)
     scale = boldness(largest, sizes)
     least = _limit(sums, counts, largest, one_side, scale)
@@ -292,10 +293,10 @@ def running_limits(
     >>> print(running_limits(np.ones(40), horizon=40)[[0, 4, 9, 39]])
     [0.034 0.488 0.696 0.913]
     """
-    if horizon < 1:
-        raise ValueError(f"horizon: {horizon}, a number of groups from 1 is needed")
+    horizon = whole_number("horizon", horizon, 1)
     delta = 1.0 - fraction("confidence", confidence)
-    sums, counts, largest = group_sums(_unit("values", values, low, high), _by_arrival(group), largest_group)
+    x = _unit("values", values, low, high)
+    sums, counts, largest = group_sums(x, _by_arrival(group, len(x)), largest_group)
     p = np.arange(1, STEPS + 1) / STEPS
     capital = np.full((len(sums), STEPS), -np.inf)
     for stake in _stakes(horizon, delta):
@@ -367,7 +368,7 @@ def group_sums(values: Floats, group: ArrayLike | None, largest_group: int | Non
         if group is not None:
             raise ValueError("largest_group: none, the most items that any group of the population has is needed")
         largest_group = 1
-    largest_group = whole_number("largest_group", largest_group)
+    largest_group = whole_number("largest_group", largest_group, 1)
     labels = group_numbers(group, len(values))
     counts = np.bincount(labels).astype(np.float64)
     if counts.max() > largest_group:
@@ -377,12 +378,12 @@ def group_sums(values: Floats, group: ArrayLike | None, largest_group: int | Non
     return np.bincount(labels, values).astype(np.float64), counts, largest_group
 
 
-def _by_arrival(group: ArrayLike | None) -> np.ndarray | None:
+def _by_arrival(group: ArrayLike | None, n: int) -> np.ndarray | None:
     """Labels as numbers in the order of their first items."""
     if group is None:
         return None
-    _, first, labels = np.unique(np.asarray(group), return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[labels]
+    labels = group_numbers(group, n)
+    return np.argsort(np.argsort(np.unique(labels, return_index=True)[1]))[labels]
 
 
 def _unit(name: str, values: ArrayLike, low: float, high: float) -> Floats:

@@ -60,6 +60,8 @@ from what is exact then (`general_probability`) does not vanish as d grows.
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
 EPSILON = float(np.finfo(np.float64).eps)
 CHUNK = 512  # integrals worked on together
+PARALLEL = 1e-6  # sine of an angle below which lines are taken for parallel
+FAR = 1e7  # dimension from which on `printed_overstatement` is its limit
 
 
 def alignment_law(d: ArrayLike, geometry: str = "complement") -> AlignmentLaw:
@@ -246,6 +248,8 @@ def mixture_probability(
     [0.616 0.33 ]
     """
     alpha = in_range("alpha", alpha, low=-1.0, high=1.0)
+    if 0 in np.broadcast_shapes(*map(np.shape, (s, gamma, norm, 0.0 if rho is None else rho))):
+        raise ValueError("s, gamma, norm, rho: none, those of one sample or more are needed")
     levels = [probability(level, s, gamma, d, geometry, norm=norm, rho=rho).mean() for level in alpha.flat]
     return np.reshape(levels, alpha.shape)[()]
 
@@ -299,9 +303,13 @@ def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstateme
     if geometry not in ("sphere", "complement"):
         raise ValueError(f"geometry: {geometry}, sphere or complement is needed")
     exact, printed = alignment_law(d, geometry), alignment_law(d, "printed")
-    log_w = (exact.logpdf(0.0) - printed.logpdf(0.0)) * 2.0 / (printed.n - exact.n)  # (4)
-    worst = -np.sqrt(-np.expm1(log_w))
-    return Overstatement(np.where(worst > -1.0, printed.cdf(-worst) - exact.cdf(-worst), 0.5)[()], worst)
+    more = GEOMETRIES["printed"] - GEOMETRIES[geometry]
+    log_w = (exact.logpdf(0.0) - printed.logpdf(0.0)) * 2.0 / more  # (4)
+    worst = -np.sqrt(-np.expm1(np.minimum(log_w, 0.0)))
+    amount = np.where(worst > -1.0, printed.cdf(-worst) - exact.cdf(-worst), 0.5)
+    far = exact.n > FAR  # where differences have too few digits
+    amount = np.where(far, more * np.exp(-0.5) / np.sqrt(2.0 * np.pi) / (2.0 * exact.n), amount)
+    return Overstatement(amount[()], np.where(far, -1.0 / np.sqrt(exact.n), worst)[()])
 
 
 class GeneralProbability(NamedTuple):
@@ -404,12 +412,23 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
 
     cuts = [k / np.sqrt(d) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)] + [np.full_like(d, -1.0), np.ones_like(d)]
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
+    # what rounding moves where a ray touches the circle: in few dimensions, and in all where p is parallel to z, as all
+    # circles about p are then touched at once
+    tangent, parallel = np.zeros_like(d), across < PARALLEL
+    power = np.where(parallel, 1.0, np.minimum(d - 1.0, 2.0)) / 2.0
     for slope in (-sine, sine):  # where the ray r (alpha, slope) meets the circle of radius gamma about p
         foot, offset = along * alpha + across * slope, along * slope - across * alpha
         distance = np.clip(ratio * offset, -1.0, 1.0)  # of the ray from p, in units of gamma
+        chord = np.minimum(np.abs(1.0 - np.abs(ratio * offset)), 1.0)
+        flat = np.abs(foot) * AlignmentLaw(np.maximum(d, 3.0)).pdf(-distance * offset)
+        density = np.where(d < 3.0, 1.0, np.where(parallel, flat, 0.0))
+        tangent += np.where(chord < PARALLEL, density, 0.0) * (
+            (chord + 16.0 * EPSILON * (1.0 + ratio)) ** power - chord**power
+        )
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
         cuts += [sign * half_chord * foot - distance * offset for sign in (-1.0, 1.0)]
-    return integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=0).T)
+    value, error = integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=0).T)
+    return value, error + tangent
 
 
 def orthogonal_lengths(

@@ -29,15 +29,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.theory.arrays import (
-    ROUNDING,
     Floats,
+    cosines,
     fraction,
     in_range,
     matrix,
+    number,
     row_cosine,
     rows_agree,
+    shared,
     vector,
-    whole_number,
+    weights,
 )
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
@@ -45,6 +47,7 @@ from analysis.theory.premises import TranslatedPairs, measure_premises
 from analysis.theory.reliability import judge_expectation
 from analysis.theory.survival import item_quantile_limit, item_survival_band
 from analysis.theory.words import at_least, at_most, given
+from modtrans_core.checks import refuse_unless, whole
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -141,14 +144,13 @@ class Observed:
         >>> print(observed.reached(0.5), observed.largest_group)
         [0.5 1. ] 1
         """
-        cosine = np.clip(in_range("cosine", vector("cosine", cosine), low=-1 - ROUNDING, high=1 + ROUNDING), -1, 1)
-        item = np.arange(len(cosine)) if item is None else np.asarray(item)
-        rows_agree(cosine=cosine, item=item)
+        cosine = cosines("cosine", cosine)
+        item = _numbered(item, cosine=cosine)
         if item[0] != 0 or not np.isin(np.diff(item), (0, 1)).all():
             raise ValueError("item: not 0 to n - 1, ascending, each at least once; such numbers are needed")
         labels = group_numbers(group, int(item[-1]) + 1)
         here = int(np.bincount(labels).max())
-        largest = here if largest_group is None else whole_number("largest_group", largest_group)
+        largest = here if largest_group is None else whole("largest_group", largest_group, 1)
         if largest < here:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
         source = THESE if largest_group is None else GIVEN
@@ -201,7 +203,7 @@ class Observed:
         if z.shape[1] != translation.shape[1]:
             raise ValueError(f"target: {z.shape[1]} dimensions, {translation.shape[1]} as in translation are needed")
         cosine = row_cosine(translation[row], matrix("target", z))
-        expected = None if expected is None else vector("expected", expected)[row]
+        expected = _of_pairs(expected, row, translation=translation)
         return Observed.of(cosine, item=number, group=group, largest_group=largest_group, expected=expected)
 
     @staticmethod
@@ -246,10 +248,10 @@ class Observed:
         """
         projection, direction = matrix("projection", projection), matrix("direction", direction)
         rows_agree(projection=projection, direction=direction)
+        gamma = weights("gamma", gamma, len(projection))
         row, number, z = _every_pair(projection, target, item, counts)
-        gamma = np.broadcast_to(np.asarray(gamma, dtype=np.float64), len(projection))
         parts = TranslatedPairs.of(projection[row], direction[row], gamma[row], z)
-        expected = None if expected is None else vector("expected", expected)[row]
+        expected = _of_pairs(expected, row, projection=projection)
         found = Observed.of(parts.cosine, item=number, group=group, largest_group=largest_group, expected=expected)
         parts = parts.take(found.first)
         return replace(found, parts=parts) if parts.moved.any() else found
@@ -302,6 +304,24 @@ class Observed:
         return int(self.group.max()) + 1
 
 
+def _numbered(item: ArrayLike | None, **rows: Floats) -> np.ndarray:
+    """The item of each of the rows, integers (N,); their numbers where none are given."""
+    found = np.arange(len(*rows.values())) if item is None else np.asarray(item)
+    if found.dtype.kind not in "iu" or found.ndim != 1:
+        raise ValueError(f"item: {found.dtype} of shape {found.shape}, a vector of integers is needed")
+    rows_agree(**rows, item=found)
+    return found
+
+
+def _of_pairs(expected: ArrayLike | None, row: Integers, **rows: Floats) -> Floats | None:
+    """What is expected of the row of each pair."""
+    if expected is None:
+        return None
+    expected = vector("expected", expected)
+    rows_agree(**rows, expected=expected)
+    return expected[row]
+
+
 def _every_pair(
     rows: Floats, target: ArrayLike, item: ArrayLike | None, counts: ArrayLike | None
 ) -> tuple[Integers, Integers, np.ndarray]:
@@ -314,10 +334,7 @@ def _every_pair(
     counts = np.full(n, m) if counts is None else np.asarray(counts)
     if counts.dtype.kind not in "iu" or counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"counts: shape {counts.shape} of {counts.dtype}, ({n},) integers from 1 to {m} are needed")
-    item = np.arange(len(rows)) if item is None else np.asarray(item)
-    if item.dtype.kind not in "iu":
-        raise ValueError(f"item: {item.dtype}, integers are needed")
-    rows_agree(rows=rows, item=item)
+    item = _numbered(item, rows=rows)
     if item.max() != n - 1:
         raise ValueError(f"item: {item.max() + 1} items have translations, {n} have targets; as many are needed")
     each = counts[item]
@@ -389,9 +406,9 @@ def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share
     >>> print(found.observed, round(found.limit, 3))
     0.75 0.653
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     limit = _item_limit(observed, alpha, confidence)
-    return Share("items", float(alpha), limit, float(observed.reached(alpha).mean()), confidence)
+    return Share("items", alpha, limit, float(observed.reached(alpha).mean()), confidence)
 
 
 def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Share:
@@ -418,10 +435,10 @@ def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Shar
     >>> print(share_of_items(observed, 0.5, confidence=0.9).observed, share_of_groups(observed, 0.5, 0.9).observed)
     0.75 0.5
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     reached = observed.of_groups(observed.reached(alpha))
     limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
-    return Share("groups", float(alpha), limit, float(reached.mean()), confidence)
+    return Share("groups", alpha, limit, float(reached.mean()), confidence)
 
 
 @dataclass(frozen=True)
@@ -474,7 +491,7 @@ def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
     >>> guaranteed_levels(Observed.of(np.arange(100) / 100), confidence=0.9).cosine
     {'0.5': 0.41, '0.9': 0.04}
     """
-    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(QUANTILES)  # Bonferroni
+    each = shared(confidence, len(QUANTILES))
     item, group = observed.labels
     limits = {str(q): item_quantile_limit(observed.cosine, item, group, q, each, **observed.bets) for q in QUANTILES}
     return Levels(limits, confidence)
@@ -654,7 +671,7 @@ def certify(
     Which cosine do most translations have with their target?
       Half of all items: at least 0.5535. Nine in ten: at least 0.4121.
     """
-    in_range("alpha", alpha, low=-1.0, high=1.0)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     makers: dict[str, Maker] = {"items": partial(share_of_items, observed, alpha)}
     if observed.largest_group > 1:  # by the plan: how many statements there are may not depend on the draw
         makers["groups"] = partial(share_of_groups, observed, alpha)
@@ -670,13 +687,16 @@ def certify(
             **observed.bets,
         )
     statements = statements or {}
+    for name, maker in statements.items():
+        refuse_unless(callable(maker), f"statements: {name}", maker, "a function of the confidence")
     if taken := makers.keys() & statements.keys():
         raise ValueError(f"statements: {min(taken)!r} is one of the certificate's own, another name is needed")
     makers |= statements
-    each = 1.0 - (1.0 - fraction("confidence", confidence)) / len(makers)  # Bonferroni
+    confidence = fraction("confidence", confidence)
+    each = shared(confidence, len(makers))
     return Certificate(
-        alpha=float(alpha),
-        confidence=float(confidence),
+        alpha=alpha,
+        confidence=confidence,
         each=each,
         pairs=observed.pairs,
         items=observed.items,

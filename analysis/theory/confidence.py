@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from analysis.theory.arrays import fraction, vector
+from modtrans_core.checks import whole
 
 
 def lower_limit(successes: int, trials: int, confidence: float = 0.95) -> float:
@@ -51,10 +52,9 @@ def lower_limit(successes: int, trials: int, confidence: float = 0.95) -> float:
     0.7411
     """
     fraction("confidence", confidence)
-    if not (trials >= 1 and 0 <= successes <= trials):
-        raise ValueError(f"successes: {successes} of {trials}, 0 to trials, and at least 1 trial, is needed")
-    test = stats.binomtest(int(successes), int(trials), alternative="greater")
-    return float(test.proportion_ci(confidence, method="exact").low)
+    n = whole("trials", trials, 1, 2**53)
+    k = whole("successes", successes, 0, n, "the number of trials")
+    return float(special.betainccinv(k, n - k + 1, confidence)) if k else 0.0
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,13 @@ def group_numbers(group: ArrayLike | None, n: int) -> np.ndarray:
     """Labels (n,) of any kind as numbers 0 to G - 1, or 0 to n - 1 for None; ValueError for another length."""
     if group is None:
         return np.arange(n)
-    group = np.asarray(group)
-    if group.shape != (n,):
-        raise ValueError(f"group: shape {group.shape}, ({n},), one label an item, is needed")
-    if group.dtype.kind == "f" and np.isnan(group).any():  # numpy would take all of them for one label
-        raise ValueError("group: NaN, a label of every item is needed")
+    # of a list with text in it numpy would make text, NaN and numbers too
+    labels = np.asarray(group, dtype=None if hasattr(group, "dtype") else object)
+    if labels.shape != (n,):
+        raise ValueError(f"group: shape {labels.shape}, ({n},), one label an item, is needed")
     try:
-        return np.unique(group, return_inverse=True)[1]
+        if np.ma.is_masked(group) or (labels != labels).any():  # numpy would take all of them for one label
+            raise ValueError("group: NaN or masked, a label of every item is needed")
+        return np.unique(labels, return_inverse=True)[1]
     except TypeError:
         raise ValueError("group: labels of several kinds, or none, labels of one kind are needed") from None

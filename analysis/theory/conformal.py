@@ -43,7 +43,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtrc
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, vector
+from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, vector
 from analysis.theory.betting import reaches
 from analysis.theory.certify import Observed
 from analysis.theory.words import at_least, at_most, given
@@ -124,6 +124,7 @@ class ConformalFloor:
         rows_agree(items=observed.group, category=names)
         expected = np.zeros(observed.pairs) if observed.expected is None else observed.expected
         kinds = np.unique(names)
+        shared(confidence, len(kinds))
         margin: dict[str, float | None] = {}
         groups = {}
         for kind in kinds:

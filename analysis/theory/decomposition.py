@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.theory.arrays import Floats, matrix, row_cosine, rows_agree
+from analysis.theory.arrays import Floats, matrix, refuse_extremes, row_cosine, rows_agree
 
 EXACT = 1e-10  # a residual this short, relative to its target, is rounding: it counts as zero
 
@@ -66,6 +66,7 @@ class ColumnSpace:
     def of(condition: np.ndarray) -> ColumnSpace:
         """Decompose C (n, k). ValueError unless it is a finite matrix with an entry that is not zero."""
         condition = matrix("condition", condition)
+        refuse_extremes(condition=condition)
         left, singular, right = np.linalg.svd(condition, full_matrices=False)
         rank = int((singular > singular[0] * max(condition.shape) * np.finfo(np.float64).eps).sum())
         if rank == 0:
@@ -293,6 +294,7 @@ def _alone(projection: np.ndarray, target: np.ndarray) -> dict[str, Any]:
     """The attributes that P and Z alone determine."""
     if not target.any():
         raise ValueError("target: all zero, at least one entry that is not zero is needed")
+    refuse_extremes(target=target, projection=projection)
     residual = _residual(projection, target)
     size, rest = np.linalg.norm(projection), np.linalg.norm(residual)
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.theory.arrays import Floats
+from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.scores import cosine
 from modtrans_core.vectors import present, several, unit, unit_targets
 
@@ -48,10 +49,10 @@ def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | No
     >>> print(energy_score(np.array([[[1.0], [-1.0]]]), np.array([[0.0]])))  # 1 - 2 / 2
     [0.]
     """
-    n, K, d = draws.shape
-    targets, counts = several(targets, counts)
-    if (len(targets), targets.shape[2]) != (n, d):
-        raise ValueError(f"targets: shape {targets.shape}, ({n}, m, {d}) as the draws is needed")
+    draws, targets, counts = _targets(draws, targets, counts)
+    n, K, _ = draws.shape
+    _refuse_infinite("draws", draws)
+    _refuse_infinite("targets", targets[present(targets.shape[1], counts)])
     total = np.zeros(n)
     for j in range(targets.shape[1]):
         distance = np.linalg.norm(draws - targets[:, j, None], axis=2).mean(1, dtype=np.float64)
@@ -90,8 +91,8 @@ def similarity(draws: np.ndarray, counts: np.ndarray | None = None) -> Floats:
     >>> print(similarity(np.array([[[1.0, 0.0], [0.0, 2.0]], [[3.0, 4.0], [3.0, 4.0]]])).round(6))
     [0. 1.]
     """
+    draws, counts = several(_draws(draws), counts)
     n, K, _ = draws.shape
-    counts = np.full(n, K) if counts is None else counts
     there = present(K, counts)[..., None]
     directions = unit(np.where(there, draws, 1.0)) * there
     total = np.square(directions.sum(1, dtype=np.float64)).sum(1)
@@ -133,8 +134,11 @@ def measure(
     >>> print(found["cosine"], found["best_recall_at_1"])
     [1. 1. 1.] [ True  True  True]
     """
-    n, K, _ = draws.shape
-    targets, counts = several(targets, counts)
+    draws, targets, counts = _targets(draws, targets, counts)
+    n, K, d = draws.shape
+    _refuse_centre(centre, d)
+    lists = K if lists is None else whole("lists", lists, K)
+    refuse_unless(lists % K == 0, "lists", lists, f"a multiple of {K}, the number of draws,")
     z = unit(targets[present(targets.shape[1], counts)])
     first, of = np.cumsum(counts) - counts, np.repeat(np.arange(n), counts)
     own, rank = np.empty((n, K)), np.empty((n, K))
@@ -143,12 +147,11 @@ def measure(
         own[i] = (directions[i] @ z[of == i].T).mean(1)
         best = np.maximum.reduceat(towards[i] @ gallery.T, first, axis=1)  # an item ranks by its best target
         rank[i] = (best > best[:, i, None] + 1e-6).sum(1)
-    each = (lists or K) // K
     return {
         "cosine": own.mean(1),
         "cosine_of_mean": cosine(draws.mean(1), targets, counts),
         "energy": energy_score(draws, unit_targets(targets, counts)[0], counts),
-        **{f"best_recall_at_{k}": rank.min(1) < k * each for k in (1, 10)},
+        **{f"best_recall_at_{k}": rank.min(1) < k * (lists // K) for k in (1, 10)},
     }
 
 
@@ -182,8 +185,38 @@ def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | fl
     >>> print(nearest_draw(np.eye(2)[None], np.array([[3.0, 4.0], [-1.0, 0.0]])).round(6))
     [[0.8 0. ]]
     """
+    draws, vectors = _draws(draws), np.asarray(vectors)
+    d = draws.shape[2]
+    refuse_unless(vectors.ndim == 2 and vectors.shape[1] == d, "vectors", vectors.shape, f"(g, {d}) as the draws")
+    _refuse_centre(centre, d)
     towards, gallery = unit(draws - centre), unit(unit(vectors) - centre)
     found = towards[:, 0] @ gallery.T
     for k in range(1, draws.shape[1]):
         np.maximum(found, towards[:, k] @ gallery.T, out=found)
     return np.asarray(found)
+
+
+def _draws(draws: np.ndarray) -> np.ndarray:
+    draws = np.asarray(draws)
+    refuse_unless(draws.ndim == 3 and draws.size > 0, "draws", draws.shape, "an array (n, K, d)")
+    return draws
+
+
+def _targets(
+    draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The draws (n, K, d) and the targets (n, m, d) of as many items, with their counts (n,)."""
+    draws, (targets, counts) = _draws(draws), several(targets, counts)
+    n, _, d = draws.shape
+    fits = (len(targets), targets.shape[2]) == (n, d)
+    refuse_unless(fits, "targets", targets.shape, f"({n}, m, {d}) as the draws")
+    return draws, targets, counts
+
+
+def _refuse_infinite(name: str, vectors: np.ndarray) -> None:
+    refuse_unless(bool(np.isfinite(vectors).all()), name, "NaN or infinity", "an array of finite numbers")
+
+
+def _refuse_centre(centre: np.ndarray | float, d: int) -> None:
+    refuse_unless(np.shape(centre) in ((), (d,)), "centre", np.shape(centre), f"one vector ({d},)")
+    _refuse_infinite("centre", np.asarray(centre))

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from analysis.theory.arrays import Floats, fraction, in_range, matrix, rows_agree, scaled
+from analysis.theory.arrays import Floats, directions, fraction, in_range, matrix, row_lengths, rows_agree, scaled
 from analysis.theory.betting import lower_mean_limit
 from analysis.theory.bound import alignment_law, cosine, orthogonal_lengths
 from analysis.theory.confidence import group_numbers
@@ -221,10 +221,7 @@ def general_cosine(gamma: ArrayLike, a: ArrayLike, t: ArrayLike, q: ArrayLike, s
     >>> print(general_cosine([0.0, 1.0], a=0.5, t=0.5, q=0.0, s=1.0).round(3))
     [0.5   0.707]
     """
-    gamma, (a, t, q, s) = in_range("gamma", gamma, low=0.0), _inner_products(a, t, q, s)
-    gamma, a, q, s = scaled(gamma, a, q, s)  # only ratios of lengths matter
-    square = np.maximum((s - gamma) ** 2 + 2.0 * gamma * (s + q), 0.0)
-    return _ratio(a + gamma * t, np.sqrt(square))[()]  # (2)
+    return _cosine(in_range("gamma", gamma, low=0.0), *_inner_products(a, t, q, s))[()]
 
 
 def general_peak_gamma(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -> Floats:
@@ -341,23 +338,21 @@ def best_gamma(
     rows_agree(projection=p, direction=f, targets=z)
     if not p.shape == f.shape == z.shape:
         raise ValueError(f"columns: {p.shape[1]}, {f.shape[1]}, {z.shape[1]}; one d for all is needed")
-    length = np.linalg.norm(z, axis=1)
-    if not length.all():
-        raise ValueError(f"targets: row {int(np.argmin(length))} is zero, vectors with a direction are needed")
-    labels = group_numbers(None if group is None else np.asarray(group), len(z))
+    z = directions("targets", z)
+    labels = group_numbers(group, len(z))
     if labels.max() < 1:
         raise ValueError("group: 1 group, at least 2 are needed, one half to choose and one to check")
 
-    z = z / length[:, None]
-    a, t, q = (z * p).sum(axis=1), (z * f).sum(axis=1), (p * f).sum(axis=1)
-    p_square, f_square = (p * p).sum(axis=1), (f * f).sum(axis=1)
+    (p, s), (f, length) = row_lengths(p), row_lengths(f)
+    a, t, q = s * (z * p).sum(axis=1), (z * f).sum(axis=1), s * (p * f).sum(axis=1)
 
     def cosines(gamma: float) -> Floats:
-        square = np.maximum(p_square + gamma**2 * f_square + 2.0 * gamma * q, 0.0)
-        return _ratio(a + gamma * t, np.sqrt(square))  # (2), for an f of any length
+        return _cosine(gamma * length, a, t, q, s)
 
     choosing = labels % 2 == 0
-    scale = float(np.sqrt(p_square.mean() / f_square.mean())) if p_square.any() and f_square.any() else 1.0
+    scale = _size(s) / _size(length) if s.any() and length.any() else 1.0
+    if not 1e-300 < scale < 1e300:
+        raise ValueError(f"direction: length {_size(length):.0e}, one within 1e300 times {_size(s):.0e} is needed")
     gamma = _maximise(lambda gamma: float(cosines(gamma)[choosing].mean()), scale)
     linear = cosines(0.0)
     gain = cosines(gamma) - linear
@@ -385,6 +380,19 @@ def _residual_along(u: ArrayLike, s: ArrayLike, norm: ArrayLike, rho: ArrayLike 
     """rho u, the length of the residual along the direction, from checked arguments."""
     *_, rho = orthogonal_lengths(s, 0.0, norm, rho)
     return rho * in_range("u", u, low=-1.0, high=1.0)
+
+
+def _size(lengths: Floats) -> float:
+    """The root of the mean square, whose squares stay in the range of float64."""
+    largest = lengths.max()
+    return float(largest * np.sqrt(np.square(lengths / largest).mean()))
+
+
+def _cosine(gamma: Floats, a: Floats, t: Floats, q: Floats, s: Floats) -> Floats:
+    """The cosine (2), of checked arguments."""
+    gamma, a, q, s = scaled(gamma, a, q, s)  # only ratios of lengths matter
+    square = np.maximum((s - gamma) ** 2 + 2.0 * gamma * (s + q), 0.0)
+    return _ratio(a + gamma * t, np.sqrt(square))
 
 
 def _inner_products(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats, Floats]:

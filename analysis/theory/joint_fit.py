@@ -27,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import Floats, in_range, matrix, rows_agree
+from analysis.theory.arrays import Floats, matrix, number, rows_agree, unit_directions, unit_rows
 
 
 def best_direction(means: ArrayLike, projection: ArrayLike) -> Floats:
@@ -54,10 +54,10 @@ def best_direction(means: ArrayLike, projection: ArrayLike) -> Floats:
     [[ 0.6 -0.8]]
     """
     residual = _residual(means, projection)
-    length = np.linalg.norm(residual, axis=1, keepdims=True)
-    if length.min() == 0.0:
-        raise ValueError(f"projection: row {length.argmin()} is the mean itself, a residual is needed")
-    return residual / length
+    still = ~residual.any(axis=1)
+    if still.any():
+        raise ValueError(f"projection: row {still.argmax()} is the mean itself, a residual is needed")
+    return unit_rows(residual)
 
 
 def joint_excess(means: ArrayLike, projection: ArrayLike, gamma: float) -> float:
@@ -85,7 +85,7 @@ def joint_excess(means: ArrayLike, projection: ArrayLike, gamma: float) -> float
     >>> print(joint_excess([[3.0, 0.0]], [[0.0, 4.0]], 5.0))  # M is far from m, and as good as can be
     0.0
     """
-    gamma = float(in_range("gamma", gamma, low=0.0))
+    gamma = number("gamma", gamma, low=0.0)
     return float(np.square(np.linalg.norm(_residual(means, projection), axis=1) - gamma).mean())
 
 
@@ -129,9 +129,12 @@ def best_response(
     [[-1.5  0. ]]
     """
     conditions, targets = matrix("conditions", conditions), matrix("targets", targets)
-    gamma, penalty = (float(in_range(*one, low=0.0)) for one in (("gamma", gamma), ("penalty", penalty)))
+    gamma, penalty = (number(*one, low=0.0) for one in (("gamma", gamma), ("penalty", penalty)))
     fixed = best_direction(targets, np.zeros_like(targets)) if directions is None else matrix("directions", directions)
     rows_agree(conditions=conditions, targets=targets, directions=fixed)
+    if fixed.shape != targets.shape:
+        raise ValueError(f"directions: shape {fixed.shape}, {targets.shape}, that of the targets, is needed")
+    fixed = unit_directions("directions", fixed)
     left = targets - gamma * fixed
     if penalty == 0.0:
         return np.asarray(np.linalg.lstsq(conditions, left, rcond=None)[0])

@@ -7,7 +7,9 @@ The map M that minimises sum_ij |z_ij - (C M)_ij| separates into one linear prog
 Its solution s is a subgradient of the absolute values: s_i = sign(r_i) wherever r_i is not zero. So C^T s = 0 is the L1
 form of the normal equations. This is not C^T sign(R) = 0: in each column an optimal M passes **through** as many points
 as C has rank, and there s_i may lie anywhere in [-1, 1]. The dual is solved here, since it has only k constraints. By
-strong duality |Z - C M|_1 = <Z, S>, and the gap between the two proves the fit.
+strong duality |Z - C M|_1 = <Z, S>, and the gap between the two proves the fit. A solver meets the constraints to a
+tolerance alone. So the columns of C are replaced by orthonormal ones of the same span, z is brought to size 1, and what
+s still has along these columns is taken out of it: <z, s> is then a lower bound of every map's cost, rounding aside.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from analysis.theory.arrays import Floats, matrix, rows_agree
+from analysis.theory.arrays import Floats, matrix, refuse_extremes, rows_agree
+from analysis.theory.decomposition import ColumnSpace
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,27 @@ def least_absolute(condition: np.ndarray, target: np.ndarray) -> LeastAbsolute:
     """
     condition, target = matrix("condition", condition), matrix("target", target)
     rows_agree(condition=condition, target=target)
+    size = np.abs(condition).max(axis=0)
+    size[size == 0.0] = 1.0
+    space = ColumnSpace.of(condition / size)
+    refuse_extremes(target=target)
     cost = np.abs(target).sum()
     if cost == 0.0:
         raise ValueError("target: all zero, at least one entry that is not zero is needed")
-    columns = [_dual(condition, column) for column in target.T]
-    linear_map = np.stack([solution for solution, _ in columns], axis=1)
+    columns = [_dual(space, column) for column in target.T]
+    linear_map = np.stack([solution for solution, _ in columns], axis=1) / size[:, None]
     subgradient = np.stack([dual for _, dual in columns], axis=1)
     gap = (np.abs(target - condition @ linear_map).sum() - (target * subgradient).sum()) / cost
-    return LeastAbsolute(linear_map, subgradient, float(gap))
+    return LeastAbsolute(linear_map, subgradient, max(float(gap), 0.0))
 
 
-def _dual(condition: Floats, column: Floats) -> tuple[Floats, Floats]:
-    """M's column, which is minus the multipliers of the k constraints in (1), and the subgradient s."""
-    result = linprog(-column, A_eq=condition.T, b_eq=np.zeros(condition.shape[1]), bounds=(-1, 1), method="highs")
+def _dual(space: ColumnSpace, column: Floats) -> tuple[Floats, Floats]:
+    """M's column, from minus the multipliers of the constraints in (1), and the subgradient s."""
+    size = np.abs(column).max() or 1.0
+    basis = space.left * np.sqrt(len(column))  # with entries of about 1
+    result = linprog(-column / size, A_eq=basis.T, b_eq=np.zeros(basis.shape[1]), bounds=(-1, 1), method="highs")
     if not result.success:
         raise RuntimeError(f"least_absolute: the solver stopped without a solution ({result.message})")
-    return -result.eqlin.marginals, result.x
+    dual = result.x - space.project(result.x)
+    along = -size * np.sqrt(len(column)) * result.eqlin.marginals
+    return space.right.T @ (along / space.singular), dual / max(np.abs(dual).max(), 1.0)

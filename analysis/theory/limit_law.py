@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from analysis.theory.arrays import Floats, in_range, scaled
+from analysis.theory.arrays import Floats, in_range, number, scaled
 from analysis.theory.bound import (
     Overstatement,
     cosine,
@@ -40,6 +40,7 @@ from analysis.theory.bound import (
     probability,
 )
 
+SHORT = 1e-8  # of s: with a shorter direction no digits are left of what it does to the cosine
 GRID = 64  # values of beta among which the worst is looked for before it is refined
 
 
@@ -181,12 +182,12 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     >>> print(uniform_overstatement(0.8, 1.0, 512).amount.round(4), overstatement_limit(0.8, 1.0).amount.round(4))
     0.0632 0.0611
     """
-    s, gamma = float(in_range("s", s, low=0.0, high=1.0)), float(in_range("gamma", gamma, low=0.0))
+    s, gamma = number("s", s, low=0.0, high=1.0), number("gamma", gamma, low=0.0)
     rho = np.sqrt((1.0 - s) * (1.0 + s))
     in_range("d", d, low=1.0 if rho * s == 0.0 else 2.0)
     if gamma == 0.0:
         return Overstatement(np.array(0.0)[()], np.array(-1.0)[()])
-    if s == 0.0:
+    if s == 0.0 or gamma < SHORT * s:  # then the alignment with the residual alone moves the cosine, to first order
         return printed_overstatement(d, "sphere")
     if rho == 0.0:
         certain = general_probability(1.0 / np.hypot(1.0, gamma), 1.0, 0.0, gamma, d).probability

@@ -25,8 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.theory.arrays import Floats
+from analysis.theory.arrays import Floats, vector
 from analysis.theory.confidence import Estimate, group_numbers, linear_interval, mean_interval
+from modtrans_core.checks import refuse_unless
 from modtrans_core.scores import ceiling as ceiling_estimate
 from modtrans_core.scores import cosine as cosine_with_targets
 from modtrans_core.vectors import unit_targets
@@ -105,8 +106,12 @@ def limits(
     >>> print(*(round(estimate.value, 2) for estimate in (found.floor, found.cosine, found.ceiling, found.skill)))
     0.4 0.81 0.9 0.82
     """
-    cosines = cosine_with_targets(predicted, targets, counts)
-    constant = cosine_with_targets(np.broadcast_to(training_mean, predicted.shape), targets, counts)
+    cosines, training_mean = cosine_with_targets(predicted, targets, counts), vector("training_mean", training_mean)
+    shape = np.shape(predicted)
+    refuse_unless(training_mean.shape == shape[1:], "training_mean", training_mean.shape, f"one vector {shape[1:]}")
+    constant = np.zeros(shape[0])  # of a mean that is zero, and has no direction
+    if training_mean.any():
+        constant = cosine_with_targets(np.broadcast_to(training_mean, shape), targets, counts)
     cosine = mean_interval(cosines, group, confidence)
     floor = mean_interval(constant, group, confidence)
     ceiling = ceiling_interval(targets, counts, group, confidence) if independent else None

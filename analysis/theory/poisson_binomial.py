@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from analysis.theory.arrays import Floats, in_range, vector
+from modtrans_core.checks import whole
 
 BLOCK = 128  # trials that are multiplied one by one
 
@@ -57,9 +58,7 @@ def fewer_than_expected(successes: int, probabilities: ArrayLike) -> float:
     8.83284e-38
     """
     p = in_range("probabilities", vector("probabilities", probabilities), low=0.0, high=1.0)
-    if successes != int(successes) or not 0 <= successes <= len(p):
-        raise ValueError(f"successes: {successes}, an integer from 0 to {len(p)} is needed")
-    k = int(successes) - int((p == 1.0).sum())
+    k = whole("successes", successes, 0, len(p), "the number of trials") - int((p == 1.0).sum())
     p = p[(p > 0.0) & (p < 1.0)]
     if k < 0 or k >= len(p):
         return float(k >= 0)

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import ROUNDING, Floats, fraction, matrix, row_cosine, rows_agree
+from analysis.theory.arrays import (
+    ROUNDING,
+    Floats,
+    directions,
+    fraction,
+    matrix,
+    row_cosine,
+    rows_agree,
+    unit_directions,
+    weights,
+)
 from analysis.theory.bound import beta, general_probability, probability
 from analysis.theory.dominance import Dominance, beaten, judge_dominance
 from analysis.theory.poisson_binomial import fewer_than_expected
 from analysis.theory.words import given
-
-UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
 
 @dataclass(frozen=True)
@@ -56,20 +64,9 @@ class TranslatedPairs:
         if not projection.shape == direction.shape == target.shape or target.shape[1] < 3:
             shapes = f"{projection.shape}, {direction.shape}, {target.shape}"
             raise ValueError(f"projection, direction, target: {shapes}, one (n, d) with d at least 3 is needed")
-        length = np.linalg.norm(direction, axis=1)
-        if np.abs(length - 1.0).max() > UNIT:
-            row = int(np.abs(length - 1.0).argmax())
-            raise ValueError(f"direction: row {row} has length {length[row]:.4g}, 1 is needed")
-        gamma = np.asarray(gamma, dtype=np.float64)
-        if gamma.shape not in ((), (len(target),)):
-            raise ValueError(f"gamma: shape {gamma.shape}, one number or {len(target)} are needed")
-        gamma = np.broadcast_to(gamma, len(target))
-        if not (np.isfinite(gamma) & (gamma >= 0.0)).all():
-            raise ValueError("gamma: negative or not finite, finite numbers of at least 0 are needed")
-        size = np.linalg.norm(target, axis=1)
-        if not size.all():
-            raise ValueError(f"target: row {int(size.argmin())} is zero, vectors with a direction are needed")
-        pairs = TranslatedPairs(projection, direction / length[:, None], gamma, target / size[:, None])
+        direction = unit_directions("direction", direction)
+        gamma, target = weights("gamma", gamma, len(target)), directions("target", target)
+        pairs = TranslatedPairs(projection, direction, gamma, target)
         if not pairs.translation.any(axis=1).all():
             raise ValueError("projection + gamma direction: a row is zero, vectors with a direction are needed")
         return pairs

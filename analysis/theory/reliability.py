@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import Floats, in_range, rows_agree, vector
+from analysis.theory.arrays import Floats, cosines, in_range, rows_agree, vector
 from analysis.theory.betting import item_interval
 from analysis.theory.confidence import group_numbers, mean_interval
 from analysis.theory.words import at_least, at_most
+from modtrans_core.checks import whole
 
 ENOUGH = 20  # items, for errors over tenths of them
 
@@ -94,8 +95,7 @@ def reliability(
     expected, observed = vector("expected", expected), vector("observed", observed)
     if expected.shape != observed.shape:
         raise ValueError(f"observed: {len(observed)} values, {len(expected)} are needed, one for each expected one")
-    if not 2 <= bins <= len(expected):
-        raise ValueError(f"bins: {bins}, 2 to {len(expected)}, the number of items, is needed")
+    bins = whole("bins", bins, 2, len(expected), "the number of items")
     labels = group_numbers(group, len(expected))
     rows, errors = [], []
     for items in np.array_split(np.argsort(expected, kind="stable"), bins):
@@ -198,7 +198,7 @@ def judge_expectation(
     Raises
     ------
     ValueError
-        Arrays of different length, expected cosines outside [0, 1], groups that `item_interval` refuses, a confidence
+        Arrays of different length, numbers that are no cosines, groups that `item_interval` refuses, a confidence
         outside (0, 1).
 
     Examples
@@ -209,11 +209,10 @@ def judge_expectation(
     [False, True]
     """
     expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
-    observed = vector("observed", observed)
+    observed = cosines("observed", observed)
     rows_agree(expected=expected, observed=observed)
-    difference = np.clip(observed, -1.0, 1.0) - expected
     low, high = item_interval(
-        difference, group, confidence, largest_group=largest_group, sizes=sizes, low=-2.0, high=1.0
+        observed - expected, group, confidence, largest_group=largest_group, sizes=sizes, low=-2.0, high=1.0
     )
     found = reliability(expected, observed, group) if len(expected) >= ENOUGH else None
     return Expectation(

@@ -41,10 +41,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import nnls
 
-from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, vector
+from analysis.theory.arrays import Floats, directions, in_range, matrix, number, rows_agree, vector
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
+from modtrans_core.checks import whole
 from modtrans_core.scores import blocks, named, recall_at_k, skew
 from modtrans_core.vectors import present, several
 
@@ -83,7 +84,7 @@ def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int 
     gallery = np.asarray(gallery)
     z, counts = _unit(gallery, counts)
     n, m, _ = z.shape
-    _check_rank(k, n)
+    k = _rank(k, n)
     needed = np.full((n, m), np.inf)
     there = present(m, counts)
     for rows, score in blocks(z.reshape(n * m, -1), z, counts, BLOCK):
@@ -134,10 +135,11 @@ def counterexample(own: ArrayLike, rivals: ArrayLike, cosine: float, k: int = 1)
     >>> print(q.round(4))
     [0.7    0.7141]
     """
-    z, others = _direction("own", matrix("own", np.atleast_2d(own)))[0], _direction("rivals", matrix("rivals", rivals))
-    cosine = float(in_range("cosine", cosine, low=-1.0, high=1.0))
-    if not 1 <= k <= len(others):
-        raise ValueError(f"k: {k}, 1 to {len(others)}, the number of rivals, is needed")
+    z, others = directions("own", vector("own", own)), directions("rivals", matrix("rivals", rivals))
+    if z.shape != others.shape[1:]:
+        raise ValueError(f"own: shape {z.shape}, {others.shape[1:]} as the rivals is needed")
+    cosine = number("cosine", cosine, low=-1.0, high=1.0)
+    k = _rank(k, len(others) + 1)
     near = others[np.argsort(-(others @ z), kind="stable")[:k]]
     if near[0] @ z >= 1.0 - 1e-12:
         raise ValueError("rivals: one is parallel to the own vector, rivals that differ from it are needed")
@@ -198,9 +200,7 @@ def expected_recall(
     d = queries.shape[1]
     if mean.shape != (d,) or covariance.shape != (d, d):
         raise ValueError(f"covariance: shapes {mean.shape} and {covariance.shape}, ({d},) and ({d}, {d}) are needed")
-    for name, value in (("n", n), ("k", k)):
-        if value < 1:
-            raise ValueError(f"{name}: {value}, at least 1 is needed")
+    n, k = whole("n", n, 1), whole("k", k, 1)
     variance = np.einsum("qd,qd->q", queries @ covariance, queries)
     if variance.min() <= 0.0:
         raise ValueError(f"covariance: no spread along query {variance.argmin()}, some is needed")
@@ -242,8 +242,8 @@ def hub_skew(queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray | None
     """
     z, counts = _unit(gallery, counts)
     n = len(z)
-    _check_rank(k, n)
-    q = _direction("queries", matrix("queries", queries))
+    k = _rank(k, n)
+    q = directions("queries", matrix("queries", queries))
     return skew(sum((named(score, k) for _, score in blocks(q, z, counts, BLOCK)), np.zeros(n)))
 
 
@@ -342,12 +342,13 @@ def certify_recall(
     """
     gallery = np.asarray(gallery)
     n = len(gallery)
+    k = _rank(k, n)
     item = np.arange(n) if item is None else np.asarray(item)
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
     z, own_counts = _unit(gallery, counts)
     needed = needed_cosine(z, own_counts, k)
-    queries = _direction("translated", matrix("translated", translated))
+    queries = directions("translated", matrix("translated", translated))
     exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item] + MARGIN).any(axis=1)
     hits, forced = (
         np.bincount(item, found) / np.bincount(item)
@@ -414,20 +415,10 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
 def _unit(gallery: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:
     """The vectors (n, m, d) of unit length in float64, zero where absent, and their counts (n,)."""
     vectors, counts = several(np.asarray(gallery, dtype=np.float64), counts)
-    there = present(vectors.shape[1], counts)
-    z = np.zeros_like(vectors)
-    z[there] = _direction("gallery", vectors[there])
-    return z, counts
+    there = present(vectors.shape[1], counts)[..., None]
+    return directions("gallery", np.where(there, vectors, 1.0)) * there, counts
 
 
-def _direction(name: str, rows: Floats) -> Floats:
-    """Rows of unit length; ValueError for one that has no direction."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.isfinite(length) & (length > 0.0)).all():
-        raise ValueError(f"{name}: a zero vector or one that is not finite, vectors with a direction are needed")
-    return rows / length
-
-
-def _check_rank(k: int, n: int) -> None:
-    if not 1 <= k < n:
-        raise ValueError(f"k: {k}, 1 to {n - 1}, the number of rivals, is needed")
+def _rank(k: int, n: int) -> int:
+    """k, if it is a rank that one of n items can have with a rival behind it."""
+    return whole("k", k, 1, n - 1, "the number of rivals")

@@ -33,7 +33,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range, matrix, rows_agree, unit_rows, vector
+from analysis.theory.arrays import (
+    Floats,
+    directions,
+    in_range,
+    matrix,
+    number,
+    row_lengths,
+    rows_agree,
+    vector,
+    weights,
+)
 from analysis.theory.bound import CHUNK, GeneralProbability
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
@@ -74,19 +84,18 @@ def rotational_probability(
     >>> print(found.probability.round(4))
     [[0.2771 0.4047 0.5741]]
     """
-    alpha = float(in_range("alpha", alpha, low=-1.0, high=1.0))
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     p, z, mu = matrix("projection", projection), matrix("target", target), vector("axis", axis)
     if p.shape != z.shape or mu.shape != p.shape[1:] or len(mu) < 3:
         found = f"{mu.shape}, {p.shape} and {z.shape}"
         raise ValueError(f"axis, projection, target: shapes {found}, (d,) and twice (n, d) with d from 3 are needed")
     w = in_range("w", w, low=-1.0, high=1.0)
+    if w.ndim not in (1, 2):
+        raise ValueError(f"w: shape {w.shape}, (n,) or (n, m) is needed")
     rows_agree(projection=p, w=w)
-    weight = np.broadcast_to(in_range("gamma", gamma, low=0.0), len(p))
-    for name, length in (("target", np.linalg.norm(z, axis=1)), ("axis", np.linalg.norm(mu))):
-        if np.min(length) == 0.0:
-            raise ValueError(f"{name}: a zero vector, vectors with a direction are needed")
-    z, mu = unit_rows(z), mu / np.linalg.norm(mu)
-    scale = np.maximum(np.maximum(np.linalg.norm(p, axis=1), weight), np.finfo(np.float64).tiny)
+    weight = weights("gamma", gamma, len(p))
+    z, mu = directions("target", z), directions("axis", mu)
+    scale = np.maximum(np.maximum(row_lengths(p)[1], weight), np.finfo(np.float64).tiny)
     p, weight = p / scale[:, None], weight / scale  # the cosine does not see a common factor
 
     z_mu, p_mu = z @ mu, p @ mu

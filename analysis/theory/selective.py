@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from analysis.theory.arrays import Floats, fraction, in_range
+from analysis.theory.arrays import Floats, fraction, number, shared, vector
 from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
 from analysis.theory.words import at_most, given
@@ -175,8 +175,10 @@ def select(
     """
     fraction("risk", risk)
     level = 1.0 - fraction("confidence", confidence)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     begin = _starts(alpha, starts)
+    shared(confidence, len(begin))
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
         carried += level / len(begin) if threshold in begin else 0.0  # (2)
@@ -194,7 +196,7 @@ def select(
     accepted = 0 if shown is None else len(np.unique(observed.item[pairs.accepts(shown)]))
     return Selection(
         of=of,
-        alpha=float(alpha),
+        alpha=alpha,
         risk=float(risk),
         confidence=float(confidence),
         threshold=chosen,
@@ -256,6 +258,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     0.81 0.13 0.0 0.056
     """
     level = 1.0 - fraction("confidence", confidence)
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
     if not rows:
@@ -263,7 +266,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
     threshold, coverage, missed, high = table.T
-    return RiskCurve(threshold, coverage, missed, high, float(alpha), float(confidence))
+    return RiskCurve(threshold, coverage, missed, high, alpha, float(confidence))
 
 
 @dataclass(frozen=True)
@@ -315,7 +318,6 @@ class _Scored:
 
 def _scored(observed: Observed, alpha: float, of: str) -> _Scored:
     """The pairs, if they have scores."""
-    in_range("alpha", alpha, low=-1.0, high=1.0)
     if of not in ("items", "groups"):
         raise ValueError(f"of: {of!r}, 'items' or 'groups' is needed")
     if observed.expected is None:
@@ -330,7 +332,7 @@ def _starts(alpha: float, starts: Sequence[float] | None) -> list[float]:
     if starts is None:
         found = [t for t in (round(alpha + step, 2) for step in STARTS) if THRESHOLDS[-1] <= t <= THRESHOLDS[0]]
         return found or [THRESHOLDS[0] if alpha > 0.0 else THRESHOLDS[-1]]
-    found = sorted({float(start) for start in starts})
-    if not found or not 0.0 < found[0] <= found[-1] <= 1.0:
+    found = sorted(set(vector("starts", starts).tolist()))
+    if not 0.0 < found[0] <= found[-1] <= 1.0:
         raise ValueError(f"starts: {found}, one or more above 0 and at most 1 are needed")
     return found

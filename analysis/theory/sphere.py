@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.theory.arrays import Floats, in_range
+from modtrans_core.checks import whole
 
 SWITCH = 2.5  # b^2 (nu + 5) above which (3) is used: with a lower value G is slow, with a higher one (2) cancels
 LARGEST = 1e300  # dimension; beyond, squares of typical alignments underflow
@@ -122,12 +123,11 @@ class AlignmentLaw:
 
     def moment(self, k: int) -> Floats:
         """E U^k for an integer k >= 0: zero for odd k, else the product of (2j + 1)/(n + 2j) over 0 <= j < k/2."""
-        if k != int(k) or k < 0:
-            raise ValueError(f"k: {k}, an integer of at least 0 is needed")
+        k = whole("k", k, 0)
         if k % 2:
             return np.zeros_like(self.n)[()]
         value = np.ones_like(self.n)
-        for j in range(int(k) // 2):
+        for j in range(k // 2):
             value = value * ((2 * j + 1) / (self.n + 2 * j))
         return value[()]
 

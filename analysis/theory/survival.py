@@ -31,12 +31,13 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, cosines, fraction
+from analysis.theory.arrays import Floats, cosines, fraction, shared
 from analysis.theory.betting import boldness, group_sums, reaches
 from analysis.theory.confidence import group_numbers
 
 RANKS = 2000  # most order statistics that bound a band; between them it is monotone
 LEVELS = 20  # of the band of grouped data, between 0 and 1
+CERTAIN = 1e-9  # 1 - confidence, from which on `inside_probability` has digits enough for the equal-precision band
 
 
 def quantile_limit(cosine: ArrayLike, q: float, confidence: float = 0.95) -> float:
@@ -76,7 +77,7 @@ def quantile_limit(cosine: ArrayLike, q: float, confidence: float = 0.95) -> flo
     >>> quantile_limit(np.arange(100) / 100, 0.5)  # P(Binomial(100, 1/2) <= 41) = .044
     0.41
     """
-    cosine = cosines("cosine", cosine)
+    cosine = np.sort(cosines("cosine", cosine))
     allowed = 1.0 - fraction("confidence", confidence)
     below = stats.binom.cdf(np.arange(len(cosine)), len(cosine), 1.0 - fraction("q", q)) <= allowed
     return float(cosine[below.sum() - 1]) if below.any() else -1.0  # entry k is the (k + 1)-th smallest
@@ -199,7 +200,8 @@ def survival_band(cosine: ArrayLike, confidence: float = 0.95) -> SurvivalBand:
     -----
     The j-th largest cosine has P(cos >= x) at the j-th of N sorted uniform numbers. The band keeps each of these
     between its quantiles of eta and 1 - eta, with eta such that all are inside with probability `confidence`. With
-    more than `RANKS` cosines so many of the order statistics are kept so, closest together at either end.
+    more than `RANKS` cosines so many of the order statistics are kept so, closest together at either end. Where
+    1 - confidence is below `CERTAIN`, eta is that of Bonferroni's inequality: the band is still valid, and wider.
 
     Examples
     --------
@@ -207,7 +209,7 @@ def survival_band(cosine: ArrayLike, confidence: float = 0.95) -> SurvivalBand:
     >>> print(band.low([0.02, 0.5]).round(3), band.high([0.5, 0.98]).round(3))
     [0.894 0.346] [0.654 0.106]
     """
-    cosine = cosines("cosine", cosine)
+    cosine = np.sort(cosines("cosine", cosine))
     lower, upper = _equal_precision(len(cosine), fraction("confidence", confidence))
     share = np.arange(len(cosine), -1, -1) / len(cosine)
     return SurvivalBand(cosine, share, lower, upper, confidence)
@@ -250,9 +252,9 @@ def item_survival_band(
     >>> print(band.low([0.1, 0.5]).round(3), band.high([0.5, 0.9]).round(3))
     [0.81  0.429] [0.571 0.19 ]
     """
-    each = 1.0 - (1.0 - fraction("confidence", confidence)) / (2 * LEVELS)
     if item is None and group is None:
         return survival_band(cosine, confidence)
+    each = shared(confidence, 2 * LEVELS)
     pairs = _ItemPairs(cosine, item, group, largest_group, sizes)
     found = pairs.found
     weight = np.bincount(np.searchsorted(found, pairs.cosine), pairs.weight)
@@ -276,8 +278,8 @@ class _ItemPairs:
         largest: int | None,
         sizes: ArrayLike | None,
     ) -> None:
-        self.cosine = np.asarray(cosine, dtype=np.float64)
-        self.found = np.unique(cosines("cosine", self.cosine))
+        self.cosine = cosines("cosine", cosine)
+        self.found = np.unique(self.cosine)
         item = group_numbers(item, len(self.cosine))
         _, first, pairs = np.unique(item, return_index=True, return_counts=True)
         self.weight = 1.0 / (pairs[item] * len(first))
@@ -323,8 +325,11 @@ def _equal_precision(n: int, confidence: float) -> tuple[Floats, Floats]:
         return inside_probability(n, ranks, *edges(np.exp(log_eta))) - confidence
 
     # eta is no less than by Bonferroni's inequality, and no more than for a single order statistic
-    least, most = np.log((1.0 - confidence) / 2.0) - np.array([np.log(len(ranks)) + 1e-9, -1e-9])
-    low, high = edges(float(np.exp(brentq(surplus, least, most, xtol=1e-7))))
+    most = np.log((1.0 - confidence) / 2.0)
+    found = most - np.log(len(ranks))
+    if n > 1 and 1.0 - confidence >= CERTAIN and surplus(found) > 0.0:
+        found = brentq(surplus, found, most, xtol=1e-7)
+    low, high = edges(float(np.exp(found)))
     reach = np.arange(n, -1, -1)  # how many values are at least x
     lower = np.concatenate([[0.0], low])[np.searchsorted(ranks, reach, side="right")]
     upper = np.concatenate([high, [1.0]])[np.searchsorted(ranks, reach, side="right")]

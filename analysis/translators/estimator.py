@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import fit
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import silent
@@ -79,8 +80,10 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
         weights = None
         if sample_weight is not None:
-            weights = check_array(sample_weight, ensure_2d=False, input_name="sample_weight")
+            weights = check_array(sample_weight, ensure_2d=False, ensure_non_negative=True, input_name="sample_weight")
             check_consistent_length(found, weights)
+            fits = weights.ndim == 1 and weights.sum() > 0
+            refuse_unless(fits, "sample_weight", weights, "a vector (n,) with a number above 0")
         return float(np.average(found, weights=weights))
 
     def __sklearn_tags__(self) -> Any:

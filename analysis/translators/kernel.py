@@ -63,7 +63,7 @@ class KernelConfig:
         refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
         refuse_unless(self.landmarks >= 1, "landmarks", self.landmarks, "at least 1")
         refuse_unless(self.exact >= 0, "exact", self.exact, "at least 0")
-        refuse_unless(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        refuse_unless(0 <= self.seed < 2**32, "seed", self.seed, f"0 to {2**32 - 1}")
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.network import WIDTH, Network
@@ -33,9 +34,9 @@ from modtrans_core.protocol import (
     conditions,
     in_pieces,
     like,
-    refuse_samples,
     restored,
     targets,
+    whole_samples,
 )
 from modtrans_core.ranking import Correction
 from modtrans_core.search import rank
@@ -180,7 +181,7 @@ class CalibratedTranslator(Stored):
         ValueError
             A threshold that is no cosine, conditions of another shape.
         """
-        refuse_unless(-1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
+        refuse_unless(np.ndim(threshold) == 0 and -1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold
 
@@ -196,7 +197,7 @@ class CalibratedTranslator(Stored):
         samples : draws of each, at least 1.
         seed : another one gives other draws.
         """
-        refuse_samples(samples, len(c), self.facts.d)
+        samples = whole_samples(samples, len(c), self.facts.d)
 
         def drawn(part: Tensor) -> Tensor:
             return self.sample(part, normal(keys(part), (samples, self.facts.d), seed))
@@ -274,9 +275,10 @@ def features(c: Tensor, landmarks: Tensor, bandwidths: Sequence[float]) -> Tenso
     found[:, : c.shape[1]] = c
     if L:
         log = c @ landmarks.T - 1  # -|c - l|^2 / 2 for unit vectors
+        differentiated = log.requires_grad or unpack_dual(log).tangent is not None
         for b, h in enumerate(bandwidths):
             first = c.shape[1] + b * L
-            if h > NARROW and not log.requires_grad:
+            if h > NARROW and not differentiated:
                 torch.exp(log / h, out=found[:, first : first + L])
             else:
                 found[:, first : first + L] = radial(c, landmarks, h)

@@ -31,6 +31,7 @@ class Embed:
     """
 
     parallel: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     source: Positional[str]
     """openmoji, places, or kind:path, such as coco:/data/coco"""

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.store.files import refuse_existing, refuse_same
 
@@ -38,8 +39,8 @@ class Rank:
     vectors scores by its best. Both sides are named by the keys of the pair set, or by row numbers from 0"""
     output: Annotated[Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
     """ranking to write: .csv or .npz; or a folder, without a suffix, for the vectors of an index"""
-    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
-    """items for each query"""
+    k: Annotated[int | None, tyro.conf.arg(aliases=["-k"])] = None
+    """items for each query. Default: 10; the vectors of an index have all"""
     together: bool = False
     """look at all queries at once: an item that is near to many of them is lowered for all. For queries that are
     independent of each other and of how the gallery was chosen; calibrated runs only"""
@@ -54,6 +55,8 @@ class Rank:
             refuse_unknown(self.output, ".csv", ".npz")
             refuse_existing(self.output, self.overwrite)
             refuse_same("OUT", self.output, (self.queries, self.gallery))
+            refuse_unless(self.k is None or self.output.suffix != "", "k", self.k, "a .csv or .npz file as OUT")
+        k = 10 if self.k is None else self.k
         translator = load(self.run_folder)
         facts, together = translator.facts, self.together
         queries = ranking.load_named(self.queries, translator, facts.source)
@@ -64,15 +67,15 @@ class Rank:
             say(f"{self.output}: {n} queries and {g} gallery vectors of dimension {dimension}, for inner products")
             return
         shown = queries if self.output is not None or together else queries.take(SHOWN)
-        indices, scores = ranking.ranked(translator, shown, gallery, self.k, together=together)
+        indices, scores = ranking.ranked(translator, shown, gallery, k, together=together)
         of = f"{len(gallery.names)} {facts.target} items"
         if self.output is not None:
             ranking.write_ranking(self.output, queries, gallery, indices, scores)
-            say(f"{self.output}: the {self.k} best of {of} for {n} {facts.source} queries")
+            say(f"{self.output}: the {k} best of {of} for {n} {facts.source} queries")
             return
         rows = [*ranking.ranking_rows(queries.take(SHOWN), gallery, indices[:SHOWN], scores[:SHOWN])]
         print(table(rows))
-        say(f"{min(n, SHOWN)} of {n} queries, the {self.k} best of {of}; a .csv or .npz file as OUT has them all")
+        say(f"{min(n, SHOWN)} of {n} queries, the {k} best of {of}; a .csv or .npz file as OUT has them all")
 
 
 def table(rows: list[tuple[object, ...]]) -> str:

@@ -31,6 +31,7 @@ class Train:
     """
 
     parallel: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
 
     pairs: Positional[Path]
     """pair set: .npz, .safetensors, a folder of them, clip-retrieval's layout, or image=image.npy,text=text.npy"""
@@ -49,8 +50,8 @@ class Train:
     from 0 (cosine) to 1 (retrieval). `modtrans rank` ranks best with any. Default: balanced"""
     train_steps: Annotated[int | None, tyro.conf.arg(aliases=["--steps"])] = None
     """optimiser steps, where there are any. Default: the preset's"""
-    seed: int = 0
-    """seed of weights, order and training noise"""
+    seed: int | None = None
+    """seed of weights, order and training noise. Default: 0"""
     split_seed: int = 0
     """seed of the split"""
     fractions: tuple[float, float, float] = FRACTIONS
@@ -126,6 +127,7 @@ class Train:
 
     def configured(self, config: Any) -> Any:
         """The preset's config with what the options say."""
+        refuse_unless(self.split_seed >= 0, "split-seed", self.split_seed, "an integer >= 0")
         known = {field.name for field in fields(config)}
         settings = parsed(self.set)
         named: dict[str, Any] = {}
@@ -135,9 +137,8 @@ class Train:
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             named["train.steps"] = self.train_steps
-        if "train" in known or "seed" in known:
-            seed = "train.seed" if "train" in known else "seed"
-            named |= {seed: self.seed} if self.seed or seed not in settings else {}
+        if self.seed is not None and ("train" in known or "seed" in known):
+            named["train.seed" if "train" in known else "seed"] = self.seed
         for name, value in named.items():
             refuse_unless(
                 settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"

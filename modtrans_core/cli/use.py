@@ -83,10 +83,10 @@ class Translate:
         from modtrans_core.layouts.translate import accepted, load_conditions, mean_expected, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
-        from modtrans_core.store.names import read_items, sidecars
+        from modtrans_core.store.names import read_items, read_keys, sidecars
 
         if self.expected_cosine is not None:
-            refuse_same("expected-cosine", self.expected_cosine, (output, self.input))
+            refuse_same("expected-cosine", self.expected_cosine, (self.output, self.input))
             if self.expected_cosine.suffix != ".npy":
                 raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
         if self.accept is not None and output.suffix == ".npy":
@@ -100,6 +100,8 @@ class Translate:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if output.suffix == "" and sidecars(self.input) else None
+        if pairs.key is None and (keys := read_keys(self.input)) is not None:  # those of a set on disk stay there
+            pairs = replace(pairs, key=np.array(keys))
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)
             key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -28,6 +29,9 @@ from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
+
+COLUMNS = 40
+"""letters of a line of help, at least: in a few, tyro looks for a layout without end"""
 
 
 def refuse_unknown(path: Path, *suffixes: str) -> None:
@@ -168,7 +172,14 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         if any(one == option and re.match("--?[A-Za-z]", after) for one, after in pairwise([*given, "--end"])):
             say(f"{program}: {option[2:]}: no value, at least one is needed")
             return 2
+    options = [re.sub("^--no-", "--", argument.partition("=")[0]) for argument in given]
+    for option in _options(named, lambda kind: not _is_many(kind)):
+        if options.count(option) > 1:
+            say(f"{program}: {option[2:]}: given {options.count(option)} times, one value is needed")
+            return 2
     try:
+        if shutil.get_terminal_size().columns < COLUMNS:
+            os.environ["COLUMNS"] = str(COLUMNS)
         command: Any = tyro.extras.subcommand_cli_from_dict(
             {name: _in_words(kind) for name, kind in verbs.items()},
             prog=program,
@@ -184,6 +195,9 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         if world > 1 and not getattr(command, "parallel", False):
             say(f"{program} {verb}: runs in one process; start it without torchrun")
             raise SystemExit(1)
+    except AssertionError as error:  # tyro's, of a shell that it does not know
+        say(f"{program}: {in_one_line(error)}")
+        return 2
     except SystemExit as stop:
         if stop.code and rank > 0:
             time.sleep(10)  # torchrun ends them all with the first that leaves: let it be the one that speaks
@@ -207,7 +221,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         number = getattr(stop, "number", signal.SIGINT)
         by = "ended by SIGTERM" if number == signal.SIGTERM else "interrupted"
         where = f" {stop}" if str(stop) else ""
-        _say_once(f"{program} {verb}: {by}{where}; what was finished is kept")
+        kept = "; what was finished is kept" if hasattr(command, "holds") or hasattr(command, "keeps") else ""
+        _say_once(f"{program} {verb}: {by}{where}{kept}")
         return 128 + number
     except BrokenPipeError:
         raise

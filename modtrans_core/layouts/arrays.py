@@ -90,7 +90,9 @@ def _array(name: str, file: str) -> np.ndarray:
     with reading(path):
         if path.suffix == ".csv" and name in NAMES:
             return _csv(path, column or name, text=True)
-        return READERS[path.suffix](path, column or name)
+        found = READERS[path.suffix](path, column or name)
+    one_dimension = "*" in column and found.ndim == 1 and name not in FIELDS and found.dtype.kind in "iuf"
+    return found[:, None].astype(np.float32) if one_dimension else found
 
 
 def _npy(path: Path, _: str) -> np.ndarray:
@@ -134,10 +136,13 @@ def _parquet(path: Path, column: str) -> np.ndarray:
 
 def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:
     pa, csv = require("pyarrow", "encoders"), require("pyarrow.csv", "encoders")
-    kinds = csv.ConvertOptions(column_types={column: pa.string()} if text else {})
-    table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=kinds)
-    chosen = table.select(_columns(column, table.column_names))
-    return np.array(chosen[column].to_pylist()) if text else _of_table(chosen)
+    lines = csv.ParseOptions(newlines_in_values=True)
+    with csv.open_csv(path, parse_options=lines) as opened:
+        names = _columns(column, opened.schema.names)
+    refuse_unless(not text or len(names) == 1, "column", column, f"one column, not {len(names)},")
+    kinds = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()) if text else {})
+    table = csv.read_csv(path, parse_options=lines, convert_options=kinds)
+    return np.array(table.column(0).to_pylist()) if text else _of_table(table)
 
 
 READERS: dict[str, Callable[[Path, str], np.ndarray]] = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +58,7 @@ def export(translator: Translator, path: str | Path, **settings: Any) -> float:
     with torch.inference_mode():  # the translator's own way, which also makes what is made once
         expected = translator.translate(c, **settings, **{name: x for name, x in given.items() if name != "c"})
     n = torch.export.Dim("n")
-    with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with replacing(path) as temporary, _quiet():
         try:
             program = onnx.export(
                 _Graph(traced, settings).eval(), (c, *noise), dynamo=True, verbose=False, input_names=[*given],
@@ -75,6 +77,20 @@ def export(translator: Translator, path: str | Path, **settings: Any) -> float:
         apart = float((torch.from_numpy(found) - expected).abs().max()) if same else float("inf")
         refuse_unless(apart <= TOLERANCE, "export", apart, f"a graph that differs by at most {TOLERANCE}")
     return apart
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, what makes the graph says nothing of how it does that."""
+    logger = logging.getLogger("onnxscript")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Graph(nn.Module):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.layouts.clip_retrieval import write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
@@ -45,7 +46,9 @@ def load_modality(path: str | Path, translator: Translator, modality: str) -> Pa
     path = Path(path)
     if path == STREAM:
         with reading(path):
-            pairs = PairedEmbeddings({modality: np.load(BytesIO(sys.stdin.buffer.read()), allow_pickle=False)})
+            array = np.load(BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
+            refuse_unless(isinstance(array, np.ndarray), modality, "an .npz", "a .npy array")
+            pairs = PairedEmbeddings({modality: array})
     else:
         pairs = PairedEmbeddings.load_npy(path, modality) if path.suffix == ".npy" else PairedEmbeddings.load(path)
     if modality not in pairs.arrays:

@@ -26,8 +26,8 @@ from modtrans_core.protocol import (
     conditions,
     in_pieces,
     like,
-    refuse_samples,
     restored,
+    whole_samples,
 )
 from modtrans_core.train import bfloat16
 
@@ -126,7 +126,7 @@ class PosterTranslator(Stored, nn.Module):
         steps: int | None = None,
         guidance: float | None = None,
         seed: int = 0,
-        noise: Tensor | None = None,
+        noise: Vectors | None = None,
     ) -> Parts:
         """c M and F(c), (n, d) each, and gamma.
 
@@ -143,7 +143,7 @@ class PosterTranslator(Stored, nn.Module):
         ValueError
             Conditions or noise of another shape, zero or not finite; an impossible setting; a network that diverged.
         """
-        rows = conditions(c, self.facts, self.device)
+        rows = self._conditions(c)
         direction = self._directions(rows, 1, steps, guidance, seed, noise)[:, 0]
         return Parts(like(rows @ self.M, c), like(direction, c), self.config.gamma)
 
@@ -151,7 +151,7 @@ class PosterTranslator(Stored, nn.Module):
     def translate(self, c: Vectors, **settings: Any) -> Vectors:
         """zhat = c M + gamma F(c), (n, d); parameters and errors are those of `parts`."""
         if self.config.gamma == 0 and not settings:  # nothing of a sample would be left
-            return like(conditions(c, self.facts, self.device) @ self.M, c)
+            return like(self._conditions(c) @ self.M, c)
         projection, direction, gamma = self.parts(c, **settings)
         return projection + gamma * direction
 
@@ -160,10 +160,16 @@ class PosterTranslator(Stored, nn.Module):
         self, c: Vectors, samples: int, *, steps: int | None = None, guidance: float | None = None, seed: int = 0
     ) -> Vectors:
         """Translations (n, samples, d), each from noise of its own; see `parts`."""
-        refuse_samples(samples, len(c), self.facts.d)
-        rows = conditions(c, self.facts, self.device)
+        samples = whole_samples(samples, len(c), self.facts.d)
+        rows = self._conditions(c)
         directions = self._directions(rows, samples, steps, guidance, seed)
         return like((rows @ self.M)[:, None] + self.config.gamma * directions, c)
+
+    def _conditions(self, c: Vectors) -> Tensor:
+        """Unit conditions (n, k), of weights of their type."""
+        own = self.M.dtype
+        refuse_unless(own == torch.float32, "weights", str(own), "torch.float32, as translator.float() makes them,")
+        return conditions(c, self.facts, self.device)
 
     def _directions(
         self,
@@ -172,7 +178,7 @@ class PosterTranslator(Stored, nn.Module):
         steps: int | None,
         guidance: float | None,
         seed: int,
-        noise: Tensor | None = None,
+        noise: Vectors | None = None,
     ) -> Tensor:
         """F(c) (n, samples, d) of unit conditions (n, k)."""
         steps = self.config.steps if steps is None else steps
@@ -182,16 +188,18 @@ class PosterTranslator(Stored, nn.Module):
         self.times(steps)  # refuses an impossible number of steps before any work
 
         shape = (samples, *self.noise_shape)
-        if noise is not None:
+        own: list[Tensor] = [] if noise is None else [torch.as_tensor(noise).to(rows)]
+        for one in own:
             wanted = (len(rows), *self.noise_shape)
-            refuse_unless(tuple(noise.shape) == wanted, "noise", tuple(noise.shape), f"shape {wanted}")
+            refuse_unless(tuple(one.shape) == wanted, "noise", tuple(one.shape), f"shape {wanted}")
+            refuse_unless(bool(one.isfinite().all()), "noise", "NaN or infinity", "finite numbers")
 
         def sampled(c: Tensor, given: Tensor | None = None) -> Tensor:
             return self.sample(c, normal(keys(c), shape, seed) if given is None else given[:, None], steps, guidance)
 
         training = self.training
         self.eval()
-        x0 = in_pieces(sampled, rows, *([] if noise is None else [noise.to(rows)]), samples=samples)
+        x0 = in_pieces(sampled, rows, *own, samples=samples)
         found = self.normalised(x0)
         self.train(training)
         if not found.isfinite().all():

@@ -78,6 +78,7 @@ class Contents(NamedTuple):
         return self._replace(
             arrays=arrays,
             counts=counts,
+            metadata=_own(self.metadata),
             key=None if self.key is None else _key(self.key, n),
             group=None if self.group is None else _group(as_array("group", self.group), n),
             own_split=None if self.own_split is None else _own_split(as_array("own_split", self.own_split), n),
@@ -153,6 +154,8 @@ def as_array(name: str, given: Any) -> np.ndarray:
         raise ValueError(f"{name}: {masked} values are masked, none is needed")
     if isinstance(given, np.memmap):
         return given
+    if isinstance(given, list | tuple):
+        given = [as_array(name, one) if hasattr(one, "detach") else one for one in given]
     try:
         if hasattr(given, "detach"):  # a tensor; torch need not be there to ask
             given = given.detach().cpu()
@@ -183,8 +186,17 @@ def _vectors(name: str, array: Any, n: int) -> Any:
         return read_only(array.astype(np.float32, copy=not kept))
 
 
+def _own(value: Any) -> Any:
+    """JSON values that share nothing with these."""
+    if isinstance(value, Mapping):
+        return {name: _own(one) for name, one in value.items()}
+    return [_own(one) for one in value] if isinstance(value, list) else value
+
+
 def _key(given: Any, n: int) -> np.ndarray:
     key = as_array("key", given)
+    if key.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy makes the text 'nan' of a missing name
+        key = np.asarray(given, dtype=object)
     if key.shape != (n,):
         raise ValueError(f"key: shape {key.shape}, ({n},) is needed")
     if key.dtype == object:
@@ -192,9 +204,13 @@ def _key(given: Any, n: int) -> np.ndarray:
         refuse_unless(not bad, "key", bad[:1], "text")
     refuse_unless(key.dtype.kind in "OUSiu", "key", str(key.dtype), "text")
     try:
-        return np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_, copy=False)
+        key = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
     except UnicodeDecodeError:
         refuse("key", "bytes", "text in UTF-8")
+    if key.dtype.itemsize:  # as an array of letters: half of a pair of surrogates is none that a file could hold
+        half = (key.view(np.uint32) & 0xFFFFF800 == 0xD800).reshape(n, -1).any(axis=1)
+        refuse_unless(not half.any(), "key", key[half][:1].tolist(), "text in UTF-8")
+    return key
 
 
 def _counts(name: str, given: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:

@@ -170,10 +170,13 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
-    """Refuse to write where another file is read or written, or into its place: a folder that it lies in."""
-    if same := next((other for other in others if path.resolve() in (other.resolve(), *other.resolve().parents)), None):
-        is_it = "is" if path.resolve() == same.resolve() else "holds"
-        raise ValueError(f"{option}: {path} {is_it} {same}, which is read or written too; another file is needed")
+    """Refuse to write where another file is read or written, around it or in it: a folder that is one of both."""
+    here = path.resolve()
+    for other in others:
+        there = other.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            is_it = "is" if here == there else "holds" if here in there.parents else "lies in"
+            raise ValueError(f"{option}: {path} {is_it} {other}, which is read or written too; another file is needed")
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -200,6 +203,12 @@ def _names(folder: Path) -> set[str]:
     return {
         entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_symlink() or entry.is_file()
     }
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse a pipe or a device: it can be read once, and where nobody writes into it a reader waits for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path}: a pipe or a device, a file is needed")
 
 
 def refuse_not_text(path: Path) -> None:
@@ -252,6 +261,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a damaged one is a ValueError that names it."""
+    refuse_special(Path(path))
     return parsed(path, Path(path).read_bytes())
 
 

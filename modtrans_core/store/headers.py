@@ -19,6 +19,7 @@ import numpy as np
 from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.store import mapped
 from modtrans_core.store.described import checked, parsed
+from modtrans_core.store.files import refuse_special
 from modtrans_core.store.mapped import Block
 
 SUFFIXES = (".npz", ".safetensors")
@@ -35,6 +36,7 @@ _SAFETENSORS_TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file, as one ValueError that names it."""
+    refuse_special(path)
     try:
         yield
     except ImportError:

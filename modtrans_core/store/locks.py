@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modtrans_core.checks import refuse_unless
+
 try:
     import fcntl
 except ImportError:  # not a POSIX system: nobody is kept apart
@@ -31,6 +33,7 @@ def holding(folder: str | Path) -> Iterator[None]:
     ValueError
         Another process holds it; the message says which. Or it is a file.
     """
+    refuse_unless(folder != "", "folder", folder, "the name of a folder")
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: a file, a folder is needed; choose another name")
@@ -57,6 +60,7 @@ def locked(file: Path, subject: Path) -> Iterator[None]:
 @contextmanager
 def claimed(file: Path, wait: bool = False) -> Iterator[str]:
     """Hold a lock file, and give ""; or give who holds it, unless its end is to be waited for."""
+    file = file.absolute()  # the working directory may be another one by the end
     held, other = _held(file, wait)
     try:
         yield other

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from modtrans_core.checks import naming
+from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.vectors import present, refuse_bad_rows
 
 LARGE = 2**31
@@ -71,7 +71,8 @@ class MappedRows:
                 )
             if block.offset is None:
                 raise ValueError(f"{name}: compressed or not row by row in {block.path.name}, and cannot be mapped")
-        self.name, self.blocks, self.counts, self.items, self.per_item = name, blocks, counts, items, per_item
+        self.name, self.counts, self.items, self.per_item = name, counts, items, per_item
+        self.blocks = [block._replace(path=block.path.absolute()) for block in blocks]  # from wherever they are read
         self._ends = np.cumsum([block.shape[0] for block in blocks])
         self.shape = (int(self._ends[-1]) if items is None else len(items), *blocks[0].shape[1:])
         self.ndim = len(self.shape)
@@ -131,6 +132,9 @@ class MappedRows:
 @lru_cache(maxsize=_OPEN_MAPS)
 def _map(block: Block) -> np.memmap:
     assert block.offset is not None
+    refuse_unless(block.path.is_file(), f"{block.path}", "no file", "the one that was loaded")
+    same = block.path.stat().st_mtime_ns == block.changed
+    refuse_unless(same, f"{block.path}", "changed", "the file that was loaded")
     return np.memmap(block.path, block.dtype, "r", block.offset, block.shape)
 
 

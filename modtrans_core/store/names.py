@@ -21,6 +21,17 @@ SIDECAR = ".parquet"
 _NAMES = ("key", "image_path")
 
 
+def column(name: str, values: Any, kind: Any = None) -> pyarrow.Array:
+    """A column of a table; what none can be made of is a ValueError that names it."""
+    pa = require("pyarrow", "encoders")
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: {error.object[:80]!a}, text in UTF-8 is needed") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"{name}: not a column of one type ({error})") from None
+
+
 def write_items(
     path: str | Path,
     key: Sequence[str],
@@ -44,17 +55,13 @@ def write_items(
         If pyarrow is missing; the message is the command that installs it.
     """
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
-    found = {"key": pa.array([str(name) for name in key], pa.string())}
+    found = {"key": column("key", [str(name) for name in key], pa.string())}
     if captions is not None:
-        found["caption"] = pa.array([list(several) for several in captions], pa.list_(pa.string()))
-    for name, values in columns.items():
-        try:
-            found[name] = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ValueError(f"{name}: not a column of one type ({error})") from None
-    for name, column in found.items():
-        if len(column) != len(key):
-            raise ValueError(f"{name}: {len(column)} values, but there are {len(key)} items")
+        found["caption"] = column("caption", [list(several) for several in captions], pa.list_(pa.string()))
+    found |= {name: column(name, values) for name, values in columns.items()}
+    for name, values in found.items():
+        if len(values) != len(key):
+            raise ValueError(f"{name}: {len(values)} values, but there are {len(key)} items")
     with replacing(path) as temporary:
         pq.write_table(pa.table(found), temporary, compression="zstd")
 
@@ -196,7 +203,7 @@ def table_of(key: np.ndarray, metadata: Mapping[str, Any]) -> pyarrow.Table:
     """One row an item: its name and, where the metadata have captions, its own."""
     pa = require("pyarrow", "encoders")
     keys = [str(name) for name in key]
-    columns = {"key": pa.array(keys, pa.string())}
+    columns = {"key": column("key", keys, pa.string())}
     if CAPTIONS in metadata:
-        columns["caption"] = pa.array(captions_by_item(keys, metadata[CAPTIONS]), pa.list_(pa.string()))
+        columns["caption"] = column("caption", captions_by_item(keys, metadata[CAPTIONS]), pa.list_(pa.string()))
     return pa.table(columns)

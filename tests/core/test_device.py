@@ -1,5 +1,7 @@
 """Nobody's random numbers are touched, and a device that cannot be used is named."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,19 @@ def test_a_seed_is_that_of_torch_and_leaves_the_state_alone():
     wanted, state = torch.rand(2), torch.random.get_rng_state()
     with seeded(3):
         assert torch.equal(torch.rand(2), wanted)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_trainings_in_threads_are_those_of_one_alone():
+    """Their noise comes from torch's generators, which the threads share."""
+
+    def trained(_):
+        return mt.fit(PAIRS, preset="poster", settings={**SMALL, "train.steps": 8}).translate(PAIRS.modality("image"))
+
+    alone, state = trained(0), torch.random.get_rng_state()
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(trained, range(6)):
+            np.testing.assert_array_equal(found, alone)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

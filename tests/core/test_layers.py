@@ -49,3 +49,10 @@ def test_it_is_torch_s_where_nothing_is_learned_in_float64_and_where_it_is_small
 def test_who_switches_onednn_off_has_torch_s(monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
     assert layers()[0](rows(7)).grad_fn.name() == "AddmmBackward0"
+
+
+def test_where_anomalies_are_looked_for_it_is_torch_s():
+    with torch.autograd.set_detect_anomaly(True):
+        z = layers()[0](rows(7))
+        assert z.grad_fn.name() == "AddmmBackward0"
+        z.sum().backward()

@@ -98,6 +98,11 @@ class Stranger:
         ({"target": "sound"}, "modality 'sound': not in this pair set"),
         ({"validation": make_pairs(k=9)}, "^image: dimension 9, but the translator was trained on 8$"),
         ({"pairs": make_pairs(1), "preset": "poster"}, "^group: 1 groups cannot be split into 2 parts$"),
+        ({"config": CalibratedConfig}, "^config: type, that of a method among"),
+        ({"config": {"landmarks": 3}}, "^config: dict, that of a method among"),
+        ({"out": None, "resume": True}, "^out: None, a run folder, as resume is given, is needed$"),
+        ({"out": None, "overwrite": True}, "^out: None, a run folder, as overwrite is given, is needed$"),
+        ({"out": None, "log": print}, "^out: None, a run folder, as log is given, is needed$"),
         ({"pairs": make_pairs(1)}, "^pairs: 1 item, at least 2 to leave out in turn are needed$"),
     ],
 )

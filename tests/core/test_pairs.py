@@ -1,10 +1,13 @@
 """Pair sets: what is read, what is refused, how they are split."""
 
+import copy
 import hashlib
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -318,9 +321,12 @@ def test_shards_whose_classes_differ_are_refused(tmp_path):
         PairedEmbeddings.load(tmp_path)
 
 
-@pytest.mark.parametrize("fractions", [(np.nan,) * 3, (0.7, 0.3, np.nan), (0.5, 0.5, 0.0), (1.5, -0.5), (0.5, 0.4)])
+@pytest.mark.parametrize(
+    "fractions",
+    [0.7, "ab", None, (0.5, "a"), (np.nan,) * 3, (0.7, 0.3, np.nan), (0.5, 0.5, 0.0), (1.5, -0.5), (0.5, 0.4)],
+)
 def test_shares_that_are_none_are_refused(fractions):
-    with pytest.raises(ValueError, match="fractions: .* positive numbers that sum to 1 are needed"):
+    with pytest.raises(ValueError, match="fractions: .* positive numbers that sum to 1 (is|are) needed"):
         make().split(0, fractions)
 
 
@@ -353,8 +359,46 @@ def test_items_are_numbers_a_mask_or_a_slice():
     pairs = PairedEmbeddings({"image": np.eye(4)}, key=list("abcd"))
     for items in ([1, 3], [1, -1], np.array([False, True, False, True]), slice(1, 4, 2)):
         assert pairs.take(items).key.tolist() == ["b", "d"]
-    with pytest.raises(ValueError, match="^items: 0, at least 1 is needed"):
-        pairs.at_most(0)
+    for number in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match="^items: .*, a whole number from 1 on is needed"):
+            pairs.at_most(number)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda pairs: pickle.loads(pickle.dumps(pairs))])
+def test_a_copy_cannot_be_written_to_either(again):
+    pairs = make()
+    found = again(pairs)
+    same(pairs, found)
+    for array in (found.modality("image"), found.modality("text")):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_nothing_is_shared_with_what_was_given():
+    given_ = {
+        "arrays": {"image": np.eye(3)}, "group": np.arange(3), "label": np.arange(3), "own_split": np.zeros(3, np.int8),
+        "key": np.array(["a", "b", "c"]), "metadata": {"image": {"encoder": "a"}, "classes": ["x", "y", "z"]},
+    }  # fmt: skip
+    pairs, wanted = PairedEmbeddings(**given_), PairedEmbeddings(**copy.deepcopy(given_))
+    for name in ("group", "label", "own_split"):
+        given_[name][:] = 1
+    given_["arrays"]["image"][:], given_["key"][0] = 1, "z"
+    given_["metadata"]["image"]["encoder"] = given_["metadata"]["classes"][0] = "z"
+    given_["metadata"]["more"] = given_["arrays"]["more"] = 1
+    same(pairs, wanted)
+
+
+@pytest.mark.parametrize("key", [["a", np.nan, np.nan, "b"], ["a", None, "b", "c"], ["a", 1, "b", "c"]])
+def test_a_missing_name_is_not_the_text_nan(key):
+    with pytest.raises(ValueError, match="^key: .*, text is needed"):
+        PairedEmbeddings({"image": np.eye(4)}, key=key)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_list_of_tensors_is_taken_as_one_is(dtype):
+    rows = torch.eye(3, dtype=dtype, requires_grad=True)
+    for given_ in (rows, list(rows), [*rows.tolist()]):
+        assert PairedEmbeddings({"image": given_}).modality("image").tolist() == np.eye(3).tolist()
 
 
 @pytest.mark.parametrize("name", ["group", "key", "own_split", "label"])

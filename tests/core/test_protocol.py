@@ -6,7 +6,7 @@ import torch
 
 from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.noise import normal
-from modtrans_core.protocol import Draws, Expects, Facts, HasParts, able, conditions, in_pieces, like, refuse_samples
+from modtrans_core.protocol import Draws, Expects, Facts, HasParts, able, conditions, in_pieces, like, whole_samples
 
 K, D = 6, 5
 B32, L14 = "open_clip:ViT-B-32/openai", "open_clip:ViT-L-14/openai"
@@ -188,11 +188,12 @@ def test_tensors_without_directions_are_refused_in_one_line(given, words):
 
 
 @pytest.mark.parametrize(
-    ("samples", "words"), [(0, "0, at least 1"), (1.5, "1.5, at least 1"), (10**12, "GiB, at most")]
+    ("samples", "words"),
+    [(0, "0, a whole number from 1 on"), (1.5, "1.5, a whole number from 1 on"), (10**12, "GiB, at most")],
 )
 def test_draws_that_no_memory_holds_are_refused_before_they_are_made(samples, words):
     with pytest.raises(ValueError, match=f"^samples: .*{words}"):
-        refuse_samples(samples, 2, D)
+        whole_samples(samples, 2, D)
 
 
 @pytest.mark.parametrize("seed", [2**63, 0.5, None])

@@ -30,6 +30,19 @@ def test_the_inverted_softmax_is_its_definition():
     np.testing.assert_allclose(corrected, defined / 20 + np.log(40) / 20, atol=1e-6)
 
 
+@pytest.mark.parametrize("sharpness", [1e-30, 1e-12, 1e-3, 0.999, 5.0, 1e30])
+def test_the_inverted_softmax_keeps_its_digits(sharpness):
+    """Near 0 it is the mean similarity, and far up the largest."""
+    g, bank = vectors(50, seed=1), vectors(40, seed=2)
+    s = (bank.double() @ g.double().T).numpy()
+    away = sharpness * (s - s.mean(0))
+    wanted = (
+        s.mean(0)
+        + (np.log1p(np.expm1(away).mean(0)) if sharpness < 1 else logsumexp(away, axis=0) - np.log(40)) / sharpness
+    )
+    np.testing.assert_allclose(Correction(2, sharpness).hubness(bank, g), wanted, atol=3e-7)
+
+
 @pytest.mark.parametrize("correction", CANDIDATES, ids=str)
 def test_pieces_give_what_the_whole_gives(monkeypatch, correction):
     q, g, bank = vectors(30), vectors(50, seed=1), vectors(40, seed=2)

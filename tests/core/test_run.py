@@ -84,7 +84,7 @@ def test_what_follows_a_training_is_told_what_the_log_holds(tmp_path):
         log=lambda step, terms: told.append({"step": step} | terms),
     )
     assert told == log(tmp_path) and set(told[0]) == {"step", "total", "reconstruction", "noise"}
-    with pytest.raises(ValueError, match="out: None, a run folder, where the log goes too, is needed"):
+    with pytest.raises(ValueError, match="out: None, a run folder, as log is given, is needed"):
         fit(make_pairs(), config=SMALL, device="cpu", log=print)
 
 
@@ -140,7 +140,7 @@ def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
         assert same(load(tmp_path / "a", device="cpu"), fitted)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model.safetensors").write_text("of another program")
-    with pytest.raises(ValueError, match="already holds a translator"):
+    with pytest.raises(ValueError, match="other: holds model.safetensors, which is of no run"):
         fitted.save(tmp_path / "other", overwrite=True)
     assert (tmp_path / "other" / "model.safetensors").read_text() == "of another program"
     with pytest.raises(ValueError, match="overwrite: True, False where a run is resumed"):
@@ -209,6 +209,7 @@ def test_what_a_finished_run_is_resumed_to_is_its_translator(tmp_path):
 def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_path):
     pairs = make_pairs()
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
+    fit(pairs, config=SMALL, device="cpu", out=tmp_path / "chosen", validation=make_pairs(seed=5))
     (tmp_path / "file").write_text("")
     for out, settings, words in (
         ("run", {}, "already holds a translator"),
@@ -216,6 +217,8 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
         ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
         ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
         ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
+        ("run", {"validation": make_pairs(seed=5), "resume": True}, "was started with pairs"),
+        ("chosen", {"validation": make_pairs(seed=6), "resume": True}, "was started with validation"),
         ("run", {"source": "text", "target": "image", "resume": True}, "was started with facts"),
         ("run", {"split": {"seed": 1}, "resume": True}, "was started with split None, not"),
         ("none", {"resume": True}, "not a run folder"),
@@ -224,6 +227,15 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
             fit(**{"pairs": pairs, "config": SMALL, "device": "cpu", "out": tmp_path / out, **settings})
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_run_is_where_it_was_begun(tmp_path, monkeypatch):
+    """Whatever the working directory is by its end."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fitted = fit(make_pairs(), config=SMALL, out="run", progress=lambda *_: os.chdir(tmp_path / "elsewhere"))
+    assert same(load(tmp_path / "run", device="cpu"), fitted)
+    assert files(tmp_path / "elsewhere") == [] and ".modtrans-lock" not in files(tmp_path / "run")
 
 
 def test_a_folder_with_nothing_to_lose_may_be_used(tmp_path):

@@ -244,5 +244,35 @@ def test_rankings_of_queries_without_an_item_are_refused():
             with pytest.raises(ValueError, match=words):
                 way(*wrong)
     for way in (recall_at_k, ranking_scores):
-        with pytest.raises(ValueError, match="k: 0, at least 1 is needed"):
-            way(q[:5], gallery, k=0)
+        for k in (0, 2.5):
+            with pytest.raises(ValueError, match=f"k: {k}, a whole number from 1 on is needed"):
+                way(q[:5], gallery, k=k)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_not_found_first(bad):
+    z = sphere(np.random.default_rng(0), 8, 4)
+    spoilt = np.where(np.arange(8)[:, None] == 3, bad, z)
+    pairs = [(spoilt, spoilt)] if bad == 1e30 else [(spoilt, z), (z, spoilt)]
+    for q, g in pairs:
+        for way in (lambda q, g: ranking_scores(q, g), lambda q, g: score(z, z, mean=z.mean(0), own=(q, g))):
+            with pytest.raises(ValueError, match="^queries, gallery: 'NaN or infinity', vectors with finite inner"):
+                way(q, g)
+    absent = np.stack([z, spoilt], axis=1)
+    assert ranking_scores(z, absent, np.ones(8, int)) == ranking_scores(z, z)
+
+
+@pytest.mark.parametrize("alike", [[0, 1], [0] * 9, [0.0, np.nan] * 4, 1])
+def test_classes_of_a_ranking_are_one_an_item(alike):
+    z = sphere(np.random.default_rng(0), 8, 4)
+    with pytest.raises(ValueError, match=r"^alike: .*, one label an item, \(8,\), is needed"):
+        ranking_scores(z, z, alike=alike)
+    assert ranking_scores(z, z, alike=[0, 1] * 4)["map"] == ranking_scores(z, z, alike=np.array(["a", "b"] * 4))["map"]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_the_length_of_a_vector_does_not_matter(scale):
+    x, z = np.random.default_rng(0).normal(size=(2, 8, 4))
+    np.testing.assert_allclose(cosine(scale * x, z), cosine(x, z), atol=1e-7)
+    np.testing.assert_allclose(cosine(x, scale * z), cosine(x, z), atol=1e-7)

@@ -164,9 +164,11 @@ def test_what_comes_back_is_of_the_queries_kind(translator):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"k": 0}, "k: 0, a number from 1 to 30, the size of the gallery, is needed"),
-        ({"k": 31}, "k: 31, a number from 1 to 30"),
-        ({"k": 11, "item": np.arange(30) // 3}, "k: 11, a number from 1 to 10"),
+        ({"k": 0}, "k: 0, a whole number from 1 to 30, the size of the gallery, is needed"),
+        ({"k": 2.5}, "k: 2.5, a whole number from 1 to 30"),
+        ({"k": True}, "k: True, a whole number from 1 to 30"),
+        ({"k": 31}, "k: 31, a whole number from 1 to 30"),
+        ({"k": 11, "item": np.arange(30) // 3}, "k: 11, a whole number from 1 to 10"),
         ({"item": np.arange(29)}, "item: '29 numbers', ascending ones from 0 without a gap, 30 as in the gallery"),
         ({"item": np.arange(30) + 1}, "from 0 without a gap"),
         ({"item": np.arange(30) * 2}, "from 0 without a gap"),
@@ -189,3 +191,10 @@ def test_together_needs_a_ranking_of_its_own():
     translator = Linear(np.eye(8, 6), np.full(6, 0.3))
     with pytest.raises(ValueError, match="together: 'linear', a method that has search_vectors, such as calibrated,"):
         rank(translator, np.eye(8), np.eye(6), 1, together=True)
+
+
+def test_what_is_not_finite_is_not_ranked_first():
+    fitted = fit(make_pairs(200, 1), device="cpu")
+    spoilt = replace(fitted, N=torch.full_like(fitted.N, torch.nan))
+    with pytest.raises(ValueError, match="^scores: 'NaN or infinity', a translator whose search and gallery vectors"):
+        rank(spoilt, np.eye(8), np.random.default_rng(0).standard_normal((30, 6)), 3)

@@ -131,3 +131,19 @@ def test_settings_are_a_mapping_from_names(settings):
 def test_a_setting_is_finite(name):
     with pytest.raises(ValueError, match=f"{name.split('.')[-1]}: inf, a number >= 0 is needed"):
         preset("poster", {name: float("inf")})
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "value", "words"),
+    [
+        (PosterConfig(), "gamma", 1e300, r"gamma: 1e\+300, 0 or a number from 1e-30 to 1e30 in size"),
+        (PosterConfig(), "gamma", 1e-300, "gamma: 1e-300, 0 or a number from 1e-30 to 1e30 in size"),
+        (PosterConfig(), "lambda_1", 10**30, "lambda_1: 10*, an integer of 64 bits"),
+        (PosterConfig(), "train.seed", 10**30, "train.seed: 10*, an integer of 64 bits"),
+        (CalibratedConfig(), "landmarks", 2**63, "landmarks: 9223372036854775808, an integer of 64 bits"),
+    ],
+)
+def test_numbers_that_nobody_means_are_named(config, name, value, words):
+    with pytest.raises(ValueError, match=f"^{words} is needed$"):
+        changed(config, {name: value})
+    assert changed(config, {name: 2})

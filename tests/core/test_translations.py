@@ -1,10 +1,13 @@
 """Translations are ordinary tensors, of conditions of any length, and differentiable where that is asked for."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 import modtrans_core as mt
+from modtrans_core.protocol import in_full_precision
 from modtrans_core.run import MODEL, read_model
 
 RNG = np.random.default_rng(0)
@@ -43,8 +46,14 @@ def test_the_gradient_of_a_translation_is_its_slope(translator):
         assert not translator.translate(c).requires_grad
 
 
+def test_its_slope_may_be_found_forwards(translator):
+    c = torch.tensor(C[0])
+    ways = [way(lambda x: translator.translate(x[None])[0])(c) for way in (torch.func.jacrev, torch.func.jacfwd)]
+    torch.testing.assert_close(*ways, rtol=1e-3, atol=1e-5)
+
+
 def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_path):
-    """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where float64 is the default."""
+    """Inside `torch.autocast`, as of a head that is trained in bfloat16, or where the defaults are others."""
     c, z = torch.tensor(C), torch.tensor(PAIRS.modality("text"))
 
     def found():
@@ -62,9 +71,38 @@ def test_a_translation_keeps_its_digits_where_others_are_cast(translator, tmp_pa
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    for one, other in zip(cast, 2 * wanted, strict=True):
+    with torch.device("meta"):  # as where a large model is built before its weights are read
+        cast += found()
+    for one, other in zip(cast, 3 * wanted, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_threads_leave_the_default_type_as_it_was():
+    """It is one for the whole process, autocast one for each thread: the second enters before the first has left."""
+    entered, leave = [[threading.Event() for _ in range(2)] for _ in range(2)]
+
+    @in_full_precision
+    def work(number):
+        entered[number].set()
+        assert leave[number].wait(60) and torch.get_default_dtype() == torch.float32
+
+    def cast():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            work(1)
+
+    threads = [threading.Thread(target=work, args=(0,)), threading.Thread(target=cast)]
+    torch.set_default_dtype(torch.float64)
+    try:
+        for thread, event in zip(threads, entered, strict=True):
+            thread.start()
+            assert event.wait(60)
+        for thread, event in zip(threads, leave, strict=True):
+            event.set()
+            thread.join()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode])
@@ -117,7 +155,13 @@ def test_weights_that_are_not_finite_are_refused(translator, tmp_path):
 
 def test_a_step_at_the_end_that_diverges_saves_no_run(tmp_path):
     """The loss of step 1 is looked at before the step is made."""
-    settings = {**SETTINGS["poster"], "train.steps": 1, "train.learning_rate": 1e39, "train.ema": 0.0}
+    settings = {
+        **SETTINGS["poster"],
+        "train.steps": 1,
+        "train.learning_rate": 1e30,
+        "train.weight_decay": 1e20,
+        "train.ema": 0.0,
+    }
     with pytest.raises(ValueError, match="NaN or infinity in the weights, .* after step 1; try a smaller"):
         mt.fit(PAIRS, preset="poster", settings=settings, out=tmp_path / "run")
     assert not (tmp_path / "run" / MODEL).exists()

@@ -68,3 +68,12 @@ def test_bad_rows_are_named_and_absent_ones_are_not_looked_at(value, what):
         refuse_bad_rows("text", x)
     with pytest.raises(ValueError, match=r"in row 30 "):
         refuse_bad_rows("text", x, np.full(4, 2), np.array([10, 20, 30, 40]))
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-300, 1e-170, 1.0, 1e170, 1e300])
+def test_norms_of_vectors_of_any_finite_length(scale):
+    x = np.random.default_rng(0).normal(size=(5, 2, 3))
+    x[1:3] *= scale
+    x[4, 1] = 0
+    np.testing.assert_allclose(norms(x), np.hypot(np.hypot(x[..., 0], x[..., 1]), x[..., 2]), rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(unit(x[:4]), axis=-1), 1, rtol=1e-6)

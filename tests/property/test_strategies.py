@@ -190,7 +190,7 @@ def test_projections_longer_than_the_target_promise_nothing_in_the_orthogonal_ge
         ({"gamma": np.ones((3, 1))}, r"gamma: shape \(3, 1\), one number or 3 are needed"),
         ({"gamma": np.ones((1, 3))}, r"gamma: shape \(1, 3\), one number or 3 are needed"),
         ({"gamma": np.ones(2)}, r"gamma: shape \(2,\), one number or 3 are needed"),
-        ({"gamma": -1.0}, "gamma: negative or not finite"),
+        ({"gamma": -1.0}, r"gamma: .*, a number in \[0, inf\) is needed"),
         ({"targets": 0.0 * PLANE}, "target: row 0 is zero"),
     ],
 )

@@ -46,11 +46,13 @@ def score_captions(
     >>> found["bleu_1"] > 0.99, found["rouge_l"], found["tokens"]
     (True, 1.0, 'given')
     """
+    _refuse_no_texts("captions", captions)
     refuse_unless(len(captions) > 0, "captions", 0, "at least 1")
     refuse_unless(
         len(references) == len(captions), "references", len(references), f"one list a caption, {len(captions)},"
     )
     for item, several in enumerate(references):
+        _refuse_no_texts("references", several)
         refuse_unless(len(several) > 0, "references", f"none of item {item}", "at least 1")
     refuse_unless(not meteor or has_java(), "meteor", True, "Java")
     require("pycocoevalcap", "downstream")
@@ -74,6 +76,13 @@ def score_captions(
 
         found["meteor"] = float(Meteor().compute_score(true, said)[0])
     return {**found, "tokens": tokens}
+
+
+def _refuse_no_texts(name: str, texts: Sequence[str]) -> None:
+    """Refuse a text, whose letters would be taken for texts, and what holds others than texts."""
+    several = hasattr(texts, "__len__") and not isinstance(texts, str)
+    fits = several and all(isinstance(one, str) for one in texts)
+    refuse_unless(fits, name, texts, "a list of texts")
 
 
 def tokenize(texts: Sequence[str]) -> tuple[list[str], str]:

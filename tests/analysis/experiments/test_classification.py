@@ -101,13 +101,15 @@ def test_parameters_are_chosen_by_validation_items(monkeypatch):
     data, classes = pairs()
     trial, asked = Trial.of(data, "image", "text", 0), []
 
-    def noted(queries, label, *_, **needs):
+    def noted(queries, label, _, score, **needs):
         asked.append((queries, label))
-        return 7.0
+        return 0.0 if score in ("cosine", "centered") else 7.0
 
     monkeypatch.setattr(experiment, "chosen", noted)
     rows = classification(trial, classes, ("ridge",))
-    assert (rows[rows["method"] == "ridge"]["parameter"] == 7.0).all() and len(asked) == len(WAYS)
+    ridge = rows[rows["method"] == "ridge"]
+    assert ((ridge["parameter"] == 7.0) == ~ridge["score"].isin(["cosine", "centered"])).all()
+    assert (ridge["parameter"] == 7.0).any() and len(asked) == len(WAYS)
     held = trial.validation
     zhat = trial.fit(preset("ridge"), unseen=True).translate(np.asarray(held.c))
     for queries, label in asked:

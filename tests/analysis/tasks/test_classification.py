@@ -87,9 +87,11 @@ def test_the_parameter_with_the_highest_accuracy_is_chosen():
 def test_what_has_no_class_is_refused():
     zhat, label, classes, _ = pulled()
     for bad, message in (
-        (label + 2, "^label: 7, -1 to 5 is needed"),
-        (np.full(60, -1), r"^label: \(60,\)"),
-        (label[:5], r"^label: \(5,\), one of \(60,\)"),
+        (np.where(label == label[0], -5, label), r"^label: array\(\[-5.*, -1 to 5 is needed"),
+        (np.where(label == label[0], 7, label), r"^label: array\(\[7.*, -1 to 5 is needed"),
+        (np.full(60, -1), r"^label: array\(\[-1, .*, one from 0 to 5 or more is needed"),
+        (label[:5], r"^label: \(5,\), one for each query, \(60,\)"),
+        (label.astype(float), "^label: 'float64', an array of whole numbers is needed"),
     ):
         with pytest.raises(ValueError, match=message):
             classified(zhat, bad, classes)
@@ -102,3 +104,13 @@ def test_what_has_no_class_is_refused():
 def test_the_examples():
     failed, attempted = doctest.testmod(task)
     assert attempted and not failed
+
+
+def test_a_text_is_no_list_of_texts():
+    for classes, templates, encode, message in (
+        ("cat", ["a {}"], None, "^classes: 'cat', a list of texts is needed"),
+        (["cat"], "a {}", None, "^templates: 'a {}', a list of texts is needed"),
+        (["a", "b"], ["{}"], lambda texts: np.eye(3), r"^encode: \(3, 3\), one vector a prompt, \(2, d\), is needed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            class_vectors(classes, templates, encode)

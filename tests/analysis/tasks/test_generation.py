@@ -256,7 +256,7 @@ def test_the_command_writes_a_picture_of_each_item(folder, asked, tmp_path, capf
         (KARLO, ["--steps", "1001", "--length", "5"], "steps: 1001, a number of steps that"),
         (STABLE, ["--batch", "0"], "batch: 0, at least 1 is needed"),
         (STABLE, ["--seed=-1"], "seed: -1, at least 0 is needed"),
-        (STABLE, ["--limit", "0"], "limit: 0, at least 1 is needed"),
+        (STABLE, ["--limit", "0"], "limit: 0, a whole number from 1 on is needed"),
         (STABLE, ["--length", "nan"], "length: nan, a positive number is needed"),
         (STABLE, ["--device", "mps"], "device: 'mps', cpu, cuda or cuda:N is needed"),
         (STABLE, {"ran": "none"}, "none"),

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
-from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, read_arrays, retained, to_unit
+from analysis.tasks.migration import (
+    Queries,
+    Ranked,
+    Reembedded,
+    ranked,
+    ranks,
+    read_arrays,
+    retained,
+    to_unit,
+    write_translated,
+)
 from analysis.theory.betting import ratio_lower_limit
 from modtrans_core import PairedEmbeddings, fit
 from modtrans_core.cli.verb import run
@@ -133,8 +143,8 @@ def files(world, tmp_path, monkeypatch):
     return tmp_path
 
 
-def migrate(capsys, *more, new="new.npy"):
-    arguments = ["migrate", "old.npy", new, "--pairs", "pairs.npz", "--queries", "queries.npz", *more]
+def migrate(capsys, *more, new="new.npy", pairs="pairs.npz"):
+    arguments = ["migrate", "old.npy", new, "--pairs", pairs, "--queries", "queries.npz", *more]
     try:
         status = run(VERBS_HERE, "modtrans", "", arguments)
     except SystemExit as stop:
@@ -231,11 +241,11 @@ def test_what_is_sure_decides_and_not_what_these_queries_found(world, files, cap
 def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys, monkeypatch):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
     assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
-    assert "preset: 'none', one of" in migrate(capsys, "--preset", "none", "--pairs", "none.npz")[2]
+    assert "preset: 'none', one of" in migrate(capsys, "--preset", "none", pairs="none.npz")[2]
     with monkeypatch.context() as patch:
         patch.setattr("modtrans_core.fit", None)
         assert "largest-group: 0, at least " in migrate(capsys, "--largest-group", "0")[2]
-    assert "none.npz: no such file" in migrate(capsys, "--pairs", "none.npz")[2]
+    assert "none.npz: no such file" in migrate(capsys, pairs="none.npz")[2]
     old = (files / "old.npy").read_bytes()
     for wanted in ("./new.npy", "old.npy", "../" + files.name + "/old.npy"):
         assert "another file is needed" in migrate(capsys, "--wanted", wanted, "--overwrite")[2]
@@ -257,7 +267,7 @@ def test_what_was_reembedded_is_looked_at_where_it_is_read(files, capsys):
         row, new = held["row"], held["new"].astype(np.float64)
     new[3] *= 1e300
     np.savez(files / "far.npz", row=row, new=new)
-    err = migrate(capsys, "--pairs", "far.npz")[2]
+    err = migrate(capsys, pairs="far.npz")[2]
     assert "far.npz: new: NaN or infinity in row 3 (1 bad of" in err and len(err.splitlines()) == 1
 
 
@@ -281,3 +291,30 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(tmp_path
         with pytest.raises(ValueError, match="queries.npz: ") as caught:
             read_arrays(path, ("new", "row"), ("new", "row"))
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_finite_retains_nothing(world, tmp_path):
+    q, known = world.queries(), world.documents(world.random)
+    with pytest.raises(ValueError, match="^vectors: 'NaN or infinity', finite ones, of queries and documents"):
+        ranked(lambda old: np.full((len(old), 24), np.nan, np.float32), world.old, q, known, K)
+    with pytest.raises(ValueError, match="^translation: NaN or infinity in row 0"):
+        write_translated(lambda old: np.full((len(old), 24), np.inf, np.float32), world.old, tmp_path / "new.npy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_certified_is_refused(world):
+    q, known = world.queries(), world.documents(world.random)
+    found = Ranked(np.ones(ASKED, int), np.ones(ASKED, int), np.array([]))
+    for k in (0, -1, 2.5, np.nan):
+        for call in (lambda k: retained(found, q, (9, 9), k), lambda k: ranked(unit, world.old, q, known, k)):
+            with pytest.raises(ValueError, match="^k: .*, a whole number from 1 on is needed"):
+                call(k)
+    with pytest.raises(ValueError, match="^confidence: 1, a number strictly between"):
+        retained(found, q, (9, 9), confidence=1)
+    for rows, words in ((np.array([], int), "no document"), (np.array([N]), f"{N}, documents of the index")):
+        with pytest.raises(ValueError, match=f"^row: .?{words}"):
+            ranked(unit, world.old, q, Reembedded.of(np.ones((len(rows), 24)), rows), K)
+    masked = np.ma.masked_array(world.asked, mask=world.asked > 0)
+    for call in (lambda: Queries.of(masked, world.row), lambda: Reembedded.of(masked, world.row)):
+        with pytest.raises(ValueError, match="^new: 'masked values', none is needed"):
+            call()

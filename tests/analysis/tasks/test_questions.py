@@ -1,5 +1,7 @@
 """Answers to questions by translation: priors, known answers, and a naive loop."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,22 @@ def test_what_all_answers_share_does_not_count(asked):
 
 def test_a_question_that_was_never_asked_has_no_answer(asked):
     assert Answers.of(*asked).choose(np.zeros((1, 6)), ["why?"]).tolist() == [""]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda *given: Answers.of([], [], np.ones((0, 6))), "question: 0, 1 or more is needed"),
+        (lambda q, a, x: Answers.of(q, a[:9], x), "answer: 9, one of each question, 300, is needed"),
+        (lambda q, a, x: Answers.of(q, a, x[:1]), "vectors: (1, 6), one vector a question, (300, 6), is needed"),
+        (lambda q, a, x: Answers.of(q[:9], a[:9], x), "vectors: (300, 6), one vector a question, (9, 6), is needed"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(x[:1], q), "delta: (1, 6), one vector a question, (300, 6),"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(x[:, :1], q), "delta: (300, 1), one vector a question"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(x * np.nan, q), "delta: 'NaN or infinity', finite vectors"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(x, q, np.nan), "weight: nan, a finite number is needed"),
+        (lambda q, a, x: weight_of(Answers.of(q, a, x), x, q, a[:1]), "answer: 1, one of each question, 300,"),
+    ],
+)
+def test_rows_that_do_not_belong_together_are_refused(asked, call, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        call(*asked)

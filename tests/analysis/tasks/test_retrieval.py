@@ -56,7 +56,10 @@ def test_every_score_is_its_definition(score, centered):
     mean = unit(g).mean(0)
     if score in ("cosine", "centered") and centered != (score == "centered"):
         pytest.skip("no such score")
-    found = rank(q, g, score, 60, **{**needs(score, bank, mean), "mean": mean if centered else None}, parameter=7)
+    parameter = None if score in ("cosine", "centered") else 7
+    found = rank(
+        q, g, score, 60, **{**needs(score, bank, mean), "mean": mean if centered else None}, parameter=parameter
+    )
     u, v, b = (unit(x - mean if centered else x) for x in (q, unit(g), bank))
     s = (u @ v.T).astype(float)
     if score == "csls":
@@ -135,9 +138,14 @@ def test_what_a_score_does_not_take_is_refused():
         ("centered", {}, "^mean: None"),
         ("dual", {"bank": bank}, "^bank: 'an array', nothing, for the score 'dual', is needed"),
         ("cosine", {"mean": bank[0]}, "^mean: 'an array', nothing"),
-        ("csls", {"bank": bank, "parameter": 1.5}, "^parameter: 1.5, a whole number of neighbours is needed"),
-        ("inverted", {"bank": bank, "parameter": -1}, "^parameter: -1, a positive number is needed"),
-        ("cosine", {"k": 61}, "^k: 61, a number from 1 to 60"),
+        ("csls", {"bank": bank, "parameter": 1.5}, "^parameter: 1.5, a whole number from 1 on is needed"),
+        ("inverted", {"bank": bank, "parameter": -1}, "^parameter: -1, a number from 1e-30 to 1e30"),
+        ("csls", {"bank": bank, "parameter": np.inf}, "^parameter: inf, a whole number from 1 on is needed"),
+        ("inverted", {"bank": bank, "parameter": 1e39}, r"^parameter: 1e\+39, a number from 1e-30 to 1e30"),
+        ("dual", {"parameter": np.nan}, "^parameter: nan, a number from 1e-30 to 1e30"),
+        ("cosine", {"parameter": 99}, "^parameter: 99, nothing, for the score 'cosine', is needed"),
+        ("cosine", {"k": 2.5}, "^k: 2.5, a whole number from 1 to 60"),
+        ("cosine", {"k": 61}, "^k: 61, a whole number from 1 to 60"),
         ("cosine", {"item": np.arange(3)}, "^item: '3 numbers', ascending ones from 0 without a gap, 60"),
         ("cosine", {"item": np.r_[np.arange(58), 59, 58]}, "^item: '60 numbers', ascending ones from 0"),
         ("cosine", {"item": np.r_[0, np.arange(2, 61)]}, "^item: '60 numbers', ascending ones from 0"),

@@ -540,3 +540,20 @@ def test_noise_is_not_halved_for_ever():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("d", [2, 2.5, 3, 8, 512])
+@pytest.mark.parametrize(
+    ("alpha", "a", "gamma", "exact"),
+    [(0.0, -1.0, 1.0, 0.0), (0.0, -0.5, 0.5, 0.0), (0.3, 1.0, np.sqrt(0.91), 1.0), (-0.6, -1.0, 0.8, 0.0)],
+)
+@pytest.mark.filterwarnings("error")
+def test_the_error_is_honest_where_the_cosine_is_just_reached(alpha, a, gamma, exact, d):
+    """The extreme cosine of p + gamma f, p along z, is alpha itself: what rounding makes of it is a band of f."""
+    found = bound.general_probability(alpha, a, 0.0, gamma, d)
+    assert abs(found.probability - exact) <= found.error < 1e-6
+
+
+def test_a_mixture_has_samples():
+    with pytest.raises(ValueError, match="s, gamma, norm, rho: none, those of one sample or more are needed"):
+        bound.mixture_probability(0.4, [], 0.5, 6)

@@ -76,13 +76,15 @@ class TestObserved:
     @pytest.mark.parametrize(
         ("changed", "words"),
         [
-            ({"cosine": [3.0, 0.2]}, "cosine: 3, a number in"),
+            ({"cosine": [3.0, 0.2]}, "cosine: 0.2 to 3.0, -1 to 1 is needed"),
             ({"cosine": [np.nan, 0.2]}, "cosine: entry 0 is nan"),
             ({"cosine": []}, "cosine: shape"),
             ({"item": [0]}, "rows: cosine 2, item 1"),
             ({"item": [1, 0]}, "item: not 0 to n - 1"),
             ({"item": [0, 2]}, "item: not 0 to n - 1"),
             ({"item": [1, 2]}, "item: not 0 to n - 1"),
+            ({"item": [0.0, 1.0]}, "item: float64 of shape"),
+            ({"item": [[0], [1]]}, r"item: int64 of shape \(2, 1\), a vector of integers"),
             ({"group": [0, 1, 2]}, "group: shape"),
             ({"group": [0, 0], "largest_group": 1}, "largest_group: 1, at least 2"),
             ({"expected": [0.5, 1.5]}, "expected: 1.5, a number in"),
@@ -101,15 +103,17 @@ class TestObserved:
         [
             ({"direction": f * np.array([[1, 1, 1, 0.5, 1, 1.2]]).T}, "direction: row 3 has length 0.5"),
             ({"direction": f[:5]}, "rows: projection 6, direction 5"),
-            ({"gamma": -1.0}, "gamma: negative"),
+            ({"gamma": -1.0}, "gamma: -1, a number in"),
             ({"target": z[:, :3]}, r"one \(n, d\)"),
             ({"projection": np.zeros_like(p), "gamma": 0.0}, "a row is zero"),
             ({"target": 0 * z}, "target: row 0 is zero"),
             ({"target": np.where(np.eye(6, 4) > 0, np.inf, z)}, "target: row 0"),
             ({"group": np.zeros(5)}, "group: shape"),
-            ({"group": np.full(6, np.nan)}, "group: NaN, a label of every item"),
+            ({"group": np.full(6, np.nan)}, "group: NaN or masked, a label of every item"),
             ({"target": z[:, None], "counts": np.ones(6)}, "counts: shape .* of float64"),
-            ({"item": np.arange(6.0)}, "item: float64, integers"),
+            ({"item": np.arange(6.0)}, "item: float64 of shape"),
+            ({"gamma": np.ones(2)}, r"gamma: shape \(2,\), one number or 6 are needed"),
+            ({"expected": np.full(4, 0.5)}, "rows: projection 6, expected 4"),
             ({"target": z[:, None], "counts": np.full(6, 2)}, "counts: shape"),
             ({"target": z[:, None], "counts": np.zeros(6, int)}, "counts: shape"),
             ({"target": z[:, None], "counts": np.ones(5, int)}, r"counts: shape \(5,\)"),
@@ -132,7 +136,8 @@ class TestStatements:
         observed = Observed.of(cosine)
         share = share_of_items(observed, 0.4, 0.9)
         k = int((cosine >= 0.4).sum())
-        assert share.limit == stats.binomtest(k, 300, alternative="greater").proportion_ci(0.9, method="exact").low
+        exact = stats.binomtest(k, 300, alternative="greater").proportion_ci(0.9, method="exact").low
+        assert share.limit == pytest.approx(exact, rel=1e-12)
         assert share.observed == k / 300
         levels = guaranteed_levels(observed, 0.9).cosine
         assert levels == {str(q): quantile_limit(cosine, q, 0.95) for q in QUANTILES}
@@ -224,6 +229,12 @@ class TestCertificate:
                 level = certificate.statements["premises"].dominance.level
                 assert level == pytest.approx((1 - certificate.each) / 3)
 
+    def test_a_cosine_of_few_digits_is_the_one_that_is_written(self):
+        observed = Observed.of([0.6] * 10, expected=[0.6] * 10)
+        assert share_of_items(observed, np.float32(0.6), 0.9) == share_of_items(observed, 0.6, 0.9)
+        assert certify(observed, np.float32(0.6), np.float32(0.9)) == certify(observed, 0.6, 0.9)
+        assert "a cosine of 0.6, and" in certify(observed, np.float16(0.6)).text()
+
     def test_statements_can_be_added(self):
         observed = Observed.of([0.2, 0.6, 0.7, 0.9])
         certificate = certify(observed, 0.5, 0.9, statements={"remark": Remark})
@@ -234,6 +245,10 @@ class TestCertificate:
         assert certificate.to_dict()["statements"]["remark"] == {"confidence": certificate.each}
         with pytest.raises(ValueError, match="statements: 'items' is one of the certificate's own"):
             certify(observed, 0.5, statements={"items": Remark})
+        with pytest.raises(ValueError, match="statements: r: 5, a function of the confidence is needed"):
+            certify(observed, 0.5, statements={"r": 5})
+        with pytest.raises(ValueError, match=r"alpha: shape \(2,\), one number is needed"):
+            certify(observed, [0.5, 0.6])
 
     def test_every_number_of_the_text(self):
         """1,000 cosines from -.499 to .5, each with confidence .95."""

@@ -2,12 +2,16 @@
 
 from dataclasses import FrozenInstanceError
 
+import mpmath
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.theory.betting import running_limits
 from analysis.theory.confidence import (
     Estimate,
+    group_numbers,
     linear_interval,
     lower_limit,
     mean_interval,
@@ -49,10 +53,22 @@ class TestLowerLimit:
         assert lower_limit(np.int64(0), np.int64(10)) == 0.0
         assert lower_limit(np.int64(1), np.int64(1), 0.9) == pytest.approx(0.1)  # p = .1
 
-    @pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3), (0, 0)])
+    @pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3)])
     def test_bad_input(self, successes, trials):
-        with pytest.raises(ValueError, match="successes"):
+        with pytest.raises(ValueError, match="successes: .*, a whole number from 0 to 3, the number of trials,"):
             lower_limit(successes, trials)
+
+    @pytest.mark.parametrize(
+        ("k", "n", "confidence"), [(1, 10**6, 0.95), (5, 10, 1e-20), (5, 10, 1 - 1e-16), (3, 3, 1e-300), (40, 50, 0.5)]
+    )
+    def test_at_the_edges_its_tail_is_one_less_the_confidence(self, k, n, confidence):
+        with mpmath.workdps(50):
+            limit = mpmath.mpf(lower_limit(k, n, confidence))
+            tail = mpmath.betainc(k, n - k + 1, limit, 1, regularized=True)  # 1 - P(Binomial(n, limit) >= k)
+            assert min(abs(tail / confidence - 1), abs((1 - tail) / (1 - mpmath.mpf(confidence)) - 1)) < 1e-9
+
+    def test_of_very_many_trials(self):
+        assert lower_limit(10**15, 10**15) == pytest.approx(1.0 - 3e-15, abs=2e-16)
 
 
 class TestMeanInterval:
@@ -111,3 +127,42 @@ class TestMeanInterval:
             mean_interval(np.ones(3), confidence=1.0)
         with pytest.raises(ValueError, match="influence: entry 1"):
             linear_interval(0.0, np.array([0.0, np.nan]))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["a", float("nan"), float("nan"), "b"],
+        ["a", None, "b", "b"],
+        [1, "a", "1", 2],
+        np.array([1.0, np.nan, np.nan, 2.0]),
+        np.array(["2020-01-01", "NaT", "NaT", "NaT"], dtype="datetime64[D]"),
+        np.array(["a", np.nan, np.nan, "b"], dtype=object),
+        np.ma.masked_array([1, 2, 2, 3], mask=[0, 1, 1, 0]),
+        pd.Series(["a", None, None, "b"]),
+        pd.Series(["a", pd.NA, pd.NA, "b"], dtype="string"),
+        pd.Categorical(["a", None, None, "b"]),
+        pd.Series([1, None, None, 2], dtype="Int64"),
+    ],
+)
+def test_a_missing_label_is_no_group(labels):
+    for call in (group_numbers, lambda group, n: running_limits(np.ones(n), group, horizon=3, largest_group=3)):
+        with pytest.raises(ValueError, match="^group: (NaN or masked|labels of several kinds)"):
+            call(labels, 4)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b", "a", "a", "c"],
+        [2, 1, 1, 3],
+        np.array([2.0, 1.0, 1.0, 3.0]),
+        ("b", "a", "a", "c"),
+        pd.Series(["b", "a", "a", "c"], index=[3, 1, 2, 0]),
+        pd.Categorical(["b", "a", "a", "c"]),
+        np.array(["2020-01-02", "2020-01-01", "2020-01-01", "2020-01-03"], dtype="datetime64[D]"),
+        np.ma.masked_array([2, 1, 1, 3]),
+    ],
+)
+def test_labels_of_any_kind_are_numbered_in_order(labels):
+    assert group_numbers(labels, 4).tolist() == [1, 0, 0, 2]

@@ -264,3 +264,16 @@ class TestBadInput:
         decompose_translation(target, target, condition, target)
         np.testing.assert_array_equal(condition, pairs[0])
         np.testing.assert_array_equal(target, pairs[1])
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170])
+def test_numbers_whose_squares_are_lost_are_refused(pairs, scale):
+    condition, target = pairs
+    for call, name in (
+        (lambda: decompose(scale * condition, target), "condition"),
+        (lambda: decompose(condition, scale * target), "target"),
+        (lambda: decompose_translation(scale * target, target), "projection"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: a largest entry of .*, one from 1e-140 to 1e140 is needed"):
+            call()
+    assert abs(decompose_translation(0.0 * target, target).pythagoras) < 1e-15

@@ -121,7 +121,30 @@ def test_what_is_near_a_draw_lies_in_a_ball_about_one():
     np.testing.assert_allclose(nearest_draw(2 * draws, 3 * vectors, centre), moved, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, z: similarity(x, np.array([5, 5, 5])), r"counts: .*, an array \(3,\) of integers from 1 to 4"),
+        (lambda x, z: similarity(x, np.array([0, -1, 2])), "counts: .* of integers from 1 to 4"),
+        (lambda x, z: similarity(x, np.array([2])), r"counts: .*, an array \(3,\)"),
+        (lambda x, z: similarity(x[0]), r"draws: \(4, 5\), an array \(n, K, d\) is needed"),
+        (lambda x, z: measure(x, z, lists=6), "lists: 6, a multiple of 4, the number of draws, is needed"),
+        (lambda x, z: measure(x, z, lists=2), "lists: 2, a whole number from 4 on is needed"),
+        (lambda x, z: measure(x, z[:2]), r"targets: \(2, 1, 5\), \(3, m, 5\) as the draws"),
+        (lambda x, z: measure(x, z, centre=np.zeros(4)), r"centre: \(4,\), one vector \(5,\) is needed"),
+        (lambda x, z: nearest_draw(x, z[:, :4]), r"vectors: \(3, 4\), \(g, 5\) as the draws is needed"),
+        (lambda x, z: nearest_draw(x, z, np.full(5, np.nan)), "centre: 'NaN or infinity', an array of finite"),
+        (lambda x, z: energy_score(np.where(x > 1, np.nan, x), z), "draws: 'NaN or infinity'"),
+        (lambda x, z: energy_score(x, np.full((3, 5), np.inf)), "targets: 'NaN or infinity'"),
+    ],
+)
+def test_what_no_draws_can_be_measured_with_is_refused(call, message):
+    x = np.random.default_rng(0).standard_normal((3, 4, 5))
+    with pytest.raises(ValueError, match=message):
+        call(x, x[:, 0])
+
+
 @pytest.mark.parametrize("shape", [(1, 2), (8, 1), (5, 2), (8, 3, 1)])
 def test_targets_of_other_items_or_dimensions_are_refused(shape):
-    with pytest.raises(ValueError, match=r"targets: shape .*, \(8, m, 2\) as the draws is needed"):
+    with pytest.raises(ValueError, match=r"targets: \(.*\), \(8, m, 2\) as the draws is needed"):
         energy_score(np.ones((8, 3, 2)), np.ones(shape))

@@ -313,6 +313,22 @@ def test_groups_stay_together():
     assert separate.lower_limit > once.lower_limit  # what the copies would fake
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e170, 1e300])
+@pytest.mark.filterwarnings("error")
+def test_best_gamma_does_not_depend_on_lengths(scale):
+    z, noise, f = np.random.default_rng(8).standard_normal((3, 60, 4))
+    p = 0.5 * z + noise
+    once = gamma.best_gamma(p, z + f, z)
+    assert once.cosine > once.linear_cosine > 0.1
+    assert gamma.best_gamma(scale * p, scale * (z + f), scale * z) == pytest.approx(once, rel=1e-6)
+    rows = np.where(np.arange(60) % 2 > 0, scale, 1.0)[:, None]  # of every other row alone
+    assert gamma.best_gamma(rows * p, rows * (z + f), z / rows)[1:] == pytest.approx(once[1:], rel=0.02)
+    if 1e-200 < scale < 1e200:
+        assert gamma.best_gamma(scale * p, z + f, z) == pytest.approx((scale * once.gamma, *once[1:]), rel=1e-6)
+    with pytest.raises(ValueError, match="direction: length .*, one within 1e300 times"):
+        gamma.best_gamma(1e-160 * p, 1e160 * f, z)
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 EYE = np.eye(3)

@@ -92,7 +92,7 @@ def test_a_penalty_is_that_of_rows_of_zeros():
     """Ridge is least squares with sqrt(penalty) I below the conditions, and nothing to fit there."""
     c, _, m = task(3)
     longer, empty = np.vstack([c, np.sqrt(0.7) * np.eye(2)]), np.vstack([m, np.zeros((2, 3))])
-    below = best_response(longer, empty, 0.0, np.ones((8, 3)))
+    below = best_response(longer, empty, 0.0, np.eye(3)[[0] * 8])
     np.testing.assert_allclose(best_response(c, m, 0.0, penalty=0.7), below, atol=1e-12)
 
 
@@ -129,6 +129,15 @@ def test_the_projection_is_stationary_only_where_the_unit_residuals_are_perpendi
         (lambda: joint_excess(np.eye(2), np.eye(2), -1.0), "gamma: -1"),
         (lambda: best_direction(np.eye(2), np.eye(2)), "projection: row 0"),
         (lambda: best_response(np.eye(2), np.ones((3, 2)), 1.0), "rows: conditions 2, targets 3"),
+        (
+            lambda: best_response([[1.0]], [[0.5, 0.0]], 1.0, directions=[[1.0]]),
+            r"directions: shape \(1, 1\), \(1, 2\), that of the targets, is needed",
+        ),
+        (
+            lambda: best_response([[1.0]], [[0.5, 0.0]], 1.0, directions=[[5.0, 0.0]]),
+            "directions: row 0 has length 5, 1 is needed",
+        ),
+        (lambda: joint_excess([[1.0]], [[0.5]], [1.0, 2.0]), r"gamma: shape \(2,\), one number is needed"),
     ],
 )
 def test_what_cannot_be_used_is_refused(call, words):
@@ -145,3 +154,9 @@ def test_a_long_direction_turns_the_map_away_only_where_lengths_are_one_or_means
     c, m = np.ones((2, 1)), np.array([[0.9, 0.0], [-0.8, 0.0]])
     assert c @ best_response(c, m, 1.0) == pytest.approx(np.array([[0.05, 0.0]] * 2))
     assert ((c @ best_response(c, m, 1.0)) * m).sum() == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+def test_the_best_direction_does_not_depend_on_lengths(scale):
+    m, projection = np.random.default_rng(0).standard_normal((2, 5, 3))
+    np.testing.assert_allclose(best_direction(scale * m, scale * projection), best_direction(m, projection), rtol=1e-12)

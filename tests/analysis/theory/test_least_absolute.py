@@ -16,6 +16,35 @@ class TestLeastAbsolute:
         np.testing.assert_allclose(fit.map, [[1.0]])
         np.testing.assert_allclose(decompose(np.ones((3, 1)), target).map, [[11 / 3]])
 
+    @pytest.mark.parametrize("columns", [1e-100, 1e-10, 1e-8, 1.0, 1e8, 1e100])
+    @pytest.mark.parametrize("targets", [1e-100, 1e-8, 1e8, 1e100])
+    def test_the_proof_does_not_rest_on_the_size_of_numbers(self, pairs, columns, targets):
+        """The solver's own tolerances are absolute."""
+        condition, target = (array[:40, :3] for array in pairs)
+        best = least_absolute(condition, target)
+        size = np.array([columns, 1.0, columns])
+        fit = least_absolute(size * condition, targets * target)
+        np.testing.assert_allclose(fit.map * size[:, None], targets * best.map, rtol=1e-6)
+        assert 0.0 <= fit.gap < 1e-10
+        assert np.abs((size * condition).T @ fit.subgradient / size[:, None]).max() < 1e-12
+        assert np.abs(fit.subgradient).max() <= 1.0
+        median = least_absolute(columns * np.ones((3, 1)), targets * np.array([[0.0], [1.0], [10.0]]))
+        np.testing.assert_allclose(median.map, [[targets / columns]])
+
+    def test_no_gap_is_zero_where_constraints_are_not_met(self, pairs, monkeypatch):
+        """A dual that is far from feasible proves little, and the gap says so."""
+        condition, target = pairs
+        solve = module.linprog
+
+        def careless(*arguments, **settings):
+            found = solve(*arguments, **settings)
+            found.x = np.clip(found.x + 0.1, -1, 1)
+            return found
+
+        monkeypatch.setattr(module, "linprog", careless)
+        fit = least_absolute(condition, target)
+        assert fit.gap > 1e-3 and np.abs(condition.T @ fit.subgradient).max() < 1e-10
+
     def test_normal_equations_and_duality(self, pairs):
         condition, target = pairs
         fit = least_absolute(condition, target)
@@ -33,7 +62,7 @@ class TestLeastAbsolute:
         residual = np.where(np.abs(target - projection) < 1e-9, 0.0, target - projection)
         assert ((residual == 0).sum(axis=0) == condition.shape[1]).all()
         assert np.abs(condition.T @ np.sign(residual)).max() > 0.1
-        result = decompose_translation(projection, target, condition)
+        result = decompose_translation(target - residual, target, condition)
         assert 0.0 < result.sign_residual < 0.3 * decompose(*pairs).sign_residual
 
     def test_a_map_that_is_not_optimal_has_a_gap(self, pairs, monkeypatch):

@@ -262,3 +262,21 @@ def test_overstatement_near_its_ends_tends_to_them():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_excess_of_a_short_direction_tends_to_that_over_the_sphere():
+    """To first order the alignment with the residual alone moves the cosine."""
+    limit = bound.printed_overstatement(512)
+    for gamma in (1e-6, 1e-7, 1e-8, 1e-12, 1e-300):
+        found = uniform_overstatement(0.8, gamma, 512)
+        assert found.amount == pytest.approx(limit.amount, rel=1e-3) and found.beta == pytest.approx(limit.beta, 1e-2)
+
+
+@pytest.mark.parametrize("geometry", ["sphere", "complement"])
+@pytest.mark.filterwarnings("error")
+def test_the_printed_excess_in_very_many_dimensions(geometry):
+    more = {"sphere": 1, "complement": 2}[geometry]
+    for n in (9e6, 1.1e7, 1e15, 1e16, 1e30, 1e299):
+        found = bound.printed_overstatement(n + more - 1, geometry)
+        assert found.amount * n == pytest.approx(more * stats.norm.pdf(1) / 2, rel=3e-7)
+        assert found.beta * math.sqrt(n) == pytest.approx(-1, rel=1e-7)

@@ -47,6 +47,15 @@ class TestClosedForms:
         assert result.skill.value == pytest.approx(expected)
         assert result.to_dict()["skill"]["groups"] == 80
 
+    def test_a_mean_of_zero_has_the_floor_zero(self):
+        pairs, mean = synthetic_pairs(20, 4, 8, 0.5, 1, np.random.default_rng(4))
+        targets = pairs.modality("text")
+        found = limits(mean.tolist(), targets, np.zeros(8).tolist())
+        assert (found.floor.value, found.floor.low, found.floor.high) == (floor(np.zeros(8), targets), 0.0, 0.0)
+        assert found.skill.value == pytest.approx(found.cosine.value)
+        with pytest.raises(ValueError, match=r"training_mean: \(7,\), one vector \(8,\) is needed"):
+            limits(mean, targets, np.ones(7))
+
     def test_without_second_targets(self):
         pairs, mean = synthetic_pairs(50, 4, 8, 0.5, 1, np.random.default_rng(4))
         result = limits(mean, pairs.modality("text"), mean_of_unit(pairs.modality("text")))

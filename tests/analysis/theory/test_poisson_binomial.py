@@ -124,5 +124,5 @@ def test_what_is_no_probability(p):
 
 @pytest.mark.parametrize("successes", [-1, 3, 0.5])
 def test_what_is_no_number_of_successes(successes):
-    with pytest.raises(ValueError, match=f"successes: {successes}, an integer from 0 to 1 is needed"):
+    with pytest.raises(ValueError, match=f"successes: {successes}, a whole number from 0 to 1"):
         fewer_than_expected(successes, np.array([0.5]))

@@ -124,13 +124,18 @@ class TestJudgeExpectation:
     def test_bad_input(self):
         with pytest.raises(ValueError, match=r"expected: 1\.5"):
             judge_expectation([1.5], [0.5], 0.9)
+        with pytest.raises(ValueError, match=r"observed: 0\.5 to 57\.0, -1 to 1 is needed"):
+            judge_expectation([0.5, 0.5], [0.5, 57.0], 0.9)  # per cent
         with pytest.raises(ValueError, match="rows: expected 1, observed 2"):
             judge_expectation([0.5], [0.5, 0.5], 0.9)
 
 
 @pytest.mark.parametrize(
     ("observed", "bins", "words"),
-    [(np.zeros(9), 10, "observed: 9 values, 10 are needed"), (np.zeros(10), 11, "bins: 11, 2 to 10")],
+    [
+        (np.zeros(9), 10, "observed: 9 values, 10 are needed"),
+        (np.zeros(10), 11, "bins: 11, a whole number from 2 to 10"),
+    ],
 )
 def test_what_does_not_fit_is_refused(observed, bins, words):
     with pytest.raises(ValueError, match=words):

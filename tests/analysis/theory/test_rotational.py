@@ -113,6 +113,14 @@ class TestEdges:
         for alpha, expected in ((cosine - 1e-9, 1.0), (cosine + 1e-9, 0.0)):
             assert rotational_probability(alpha, self.p, self.z, self.mu, [w], 0.5).probability[0] == expected
 
+    @pytest.mark.parametrize("scale", [1e-200, 1e200])
+    def test_only_ratios_of_lengths_matter(self, scale):
+        found, scaled = (
+            rotational_probability(0.5, x * self.p, y * self.z, y * self.mu, [0.4], x * 0.9).probability[0]
+            for x, y in ((1.0, 1.0), (scale, 1.0 / scale))
+        )
+        assert scaled == pytest.approx(found, rel=1e-9)
+
     def test_without_weight_it_is_the_cosine_of_p(self):
         found = rotational_probability(0.6, self.p, self.z, self.mu, [[0.2, 0.9]], 0.0).probability
         np.testing.assert_array_equal(found, [[1.0, 1.0]])
@@ -141,9 +149,11 @@ class TestEdges:
             ({"alpha": 2.0}, "alpha: 2"),
             ({"w": [1.5]}, "w: 1.5"),
             ({"w": [0.5, 0.5]}, "rows: projection 1, w 2"),
+            ({"w": 0.1}, r"w: shape \(\), \(n,\) or \(n, m\) is needed"),
             ({"gamma": -1.0}, "gamma: -1"),
-            ({"axis": np.zeros(5)}, "axis: a zero vector"),
-            ({"target": np.zeros((1, 5))}, "target: a zero vector"),
+            ({"gamma": [1.0, 1.0]}, r"gamma: shape \(2,\), one number or 1 are needed"),
+            ({"axis": np.zeros(5)}, "axis: it is zero"),
+            ({"target": np.zeros((1, 5))}, "target: row 0 is zero"),
             ({"axis": np.ones(4)}, "axis, projection, target: shapes"),
         ],
     )

@@ -76,7 +76,12 @@ def test_the_perfect_sampler_is_the_case_of_equal_means():
 
 @pytest.mark.parametrize(
     ("given_", "words"),
-    [((1.1, 0.5, 1), "cosine: 1.1"), ((0.5, 0.0, 1), "agreement: 0"), ((0.5, 0.5, 0.5), "samples: 0.5")],
+    [
+        ((1.1, 0.5, 1), "cosine: 1.1"),
+        ((0.5, 0.0, 1), "agreement: 0"),
+        ((0.5, 0.5, 0.5), "samples: 0.5"),
+        ((1.0, 0.01, np.inf), "cosine of the mean: 10, a number in"),
+    ],
 )
 def test_what_cannot_be_is_refused(given_, words):
     with pytest.raises(ValueError, match=words):

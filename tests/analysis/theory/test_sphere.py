@@ -98,7 +98,7 @@ def test_scalars_give_scalars_and_arrays_broadcast():
 @pytest.fixture(scope="module")
 def table():
     # the logs keep what a float cannot hold; sf is compared only where it is a normal float
-    return pd.read_csv(HERE / "sphere_reference.csv")
+    return pd.read_csv(HERE / "sphere_reference.csv", float_precision="round_trip")
 
 
 def test_log_tails_agree_with_the_table(table):
@@ -243,7 +243,7 @@ def test_many_dimensions_are_normal(n):
         (lambda: AlignmentLaw(2).pdf(np.nan), r"x: nan"),
         (lambda: AlignmentLaw(2).ppf(1.1), r"q: 1\.1, a number in \[0, 1\] is needed"),
         (lambda: AlignmentLaw(2).isf(-0.1), r"q: -0\.1"),
-        (lambda: AlignmentLaw(2).moment(-1), r"k: -1, an integer of at least 0 is needed"),
+        (lambda: AlignmentLaw(2).moment(-1), r"k: -1, a whole number from 0 on is needed"),
         (lambda: AlignmentLaw(2).moment(1.5), r"k: 1\.5"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -194,6 +195,24 @@ class TestBand:
         assert (b1, b2) == (pytest.approx(1 - a2), pytest.approx(1 - a1))
         inside = 2 * ((b1 - a1) * (b2 - a2) - max(b1 - a2, 0) ** 2 / 2)
         assert inside == pytest.approx(0.9, abs=1e-7)
+
+    @pytest.mark.parametrize("rest", [1e-8, 1e-10, 1e-13, 2.0**-53])
+    def test_near_certainty_it_is_valid(self, rest):
+        """What is outside is counted by inclusion and exclusion of few values, where nothing is lost."""
+        one = survival_band([0.3], 1.0 - rest)
+        rest = 1.0 - (1.0 - rest)
+        np.testing.assert_allclose(one.lower, [rest / 2, 0.0])
+        lower = survival_band([0.2, 0.6], 1.0 - rest).lower  # of the larger of two uniform numbers, and of the smaller
+        a, b = lower[0], lower[1]  # P(U_(1) < b or U_(2) < a) on either side, by symmetry
+        outside = 2.0 * (2.0 * b - b**2 + a**2 - (2.0 * a * b - b**2))
+        assert 0.5 * rest < outside <= 1.0001 * rest
+
+    @pytest.mark.parametrize("n", [1, 2, 5, 100, 5000])
+    @pytest.mark.filterwarnings("error")
+    def test_the_more_certain_the_wider(self, n):
+        bands = [survival_band(np.arange(n) / n, 1.0 - rest) for rest in (0.05, 1e-6, 1e-8, 1e-10, 1e-13, 2.0**-53)]
+        for narrow, wide in pairwise(bands):
+            assert (wide.lower <= narrow.lower).all() and (wide.upper >= narrow.upper).all()
 
     def test_equal_precision(self):
         """Every order statistic is as often too low as too high, all with one probability, below 1 - confidence."""

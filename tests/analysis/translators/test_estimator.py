@@ -57,6 +57,10 @@ def test_it_is_the_translator_that_fit_makes():
     weights = np.arange(150)
     assert made.score(X, Y) == pytest.approx(cosine.mean(), abs=1e-6)
     assert made.score(X, Y, weights) == pytest.approx(np.average(cosine, weights=weights), abs=1e-6)
+    for wrong, words in ((np.zeros(150), "sample_weight: .* above 0"), (weights[:, None], "sample_weight: .* above 0"),
+                         (-weights, "[Nn]egative"), (weights[:9], "inconsistent")):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            made.score(X, Y, wrong)
     assert made.translator_.expected_cosine(X).shape == (150,)
     assert made.predict(X.astype(np.float32)).dtype == np.float32
 

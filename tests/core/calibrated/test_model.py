@@ -92,8 +92,11 @@ def test_queries_together_correct_each_other(calibrated, c):
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (lambda one, c, z: one.rank(c, z, k=0), "^k: 0, a number from 1 to 3, the size of the gallery, is needed$"),
-        (lambda one, c, z: one.rank(c, z, k=4), "^k: 4, a number from 1 to 3"),
+        (
+            lambda one, c, z: one.rank(c, z, k=0),
+            "^k: 0, a whole number from 1 to 3, the size of the gallery, is needed$",
+        ),
+        (lambda one, c, z: one.rank(c, z, k=4), "^k: 4, a whole number from 1 to 3"),
         (lambda one, c, z: one.rank(c, z[:, :-1], k=1), r"^z: shape \(3, 7\), \(n, 8\) is needed \(text vectors\)$"),
         (lambda one, c, z: one.gallery_vectors(0 * z), "^z: zero, NaN or infinite in row 0"),
         (lambda one, c, z: one.search_vectors(c[:, 1:]), "^c: shape"),
@@ -124,7 +127,7 @@ def test_draws_come_from_the_seed(calibrated, c):
     np.testing.assert_array_equal(calibrated.draw(c, 2, seed=3), calibrated.draw(c, 2, seed=3))
     np.testing.assert_array_equal(calibrated.draw(c, 2, seed=0), calibrated.draw(c, 2))
     assert np.abs(calibrated.draw(c, 2, seed=3) - calibrated.draw(c, 2, seed=4)).max() > 1e-3
-    with pytest.raises(ValueError, match="samples: 0, at least 1"):
+    with pytest.raises(ValueError, match="samples: 0, a whole number from 1 on"):
         calibrated.draw(c, 0)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,7 +158,29 @@ def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modt
     for output, beside in (("z.npy", "./z.npy"), ("z.npy", "c.npy"), ("z.npy", folder / "z.npy")):
         status, _, err = modtrans("translate", "run", "c.npy", output, "--expected-cosine", beside, "--overwrite")
         assert status == 1 and "another file is needed" in err and "expected-cosine: " in err
+    status, _, err = modtrans("translate", "run", "pairs.npz", "index", "--expected-cosine", "index/s.npy")
+    assert status == 1 and "expected-cosine: index/s.npy lies in index, which is read or written too" in err
     assert (folder / "c.npy").read_bytes() == before and not (folder / "z.npy").exists()
+    assert not (folder / "index").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("x.npy", ["translate", "run", "x.npy", "z.npy"]),
+        ("x.npz", ["evaluate", "run", "x.npz"]),
+        ("x.safetensors", ["convert", "x.safetensors", "z.npz"]),
+        ("x.npy", ["pack", "image=x.npy", "z.npz"]),
+        ("x.csv", ["pack", "image=x.csv:a*", "z.npz"]),
+        ("run/translator.json", ["evaluate", "run", "pairs.npz"]),
+        ("run/model.safetensors", ["evaluate", "run", "pairs.npz"]),
+    ],
+)
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(folder, modtrans, ridge, name, arguments):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    status, _, err = modtrans(*arguments)
+    assert status == 1 and f"{name}: a pipe or a device, a file is needed" in err, err
 
 
 @pytest.mark.parametrize(
@@ -351,6 +374,7 @@ def test_arrays_that_were_made_to_harm_are_one_line_that_names_the_file(folder, 
         ("calibrated", ["--set", "goal=0.5", "--goal", "cosine"]),
         ("poster", ["--set", "train.steps=3", "--steps", "2"]),
         ("poster", ["--set", "train.seed=3", "--seed", "2"]),
+        ("poster", ["--set", "train.seed=3", "--seed", "0"]),
     ],
 )
 def test_a_setting_that_is_given_twice_is_not_dropped(folder, modtrans, preset, arguments):
@@ -417,6 +441,41 @@ def test_nothing_is_written_in_the_place_of_what_is_read(trained, folder, modtra
         assert status == 1 and "OUT: " in err and "which is read or written too" in err, arguments
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert modtrans("convert", "pairs.npz", "pairs.npz", "--overwrite")[0] == 0  # the same set, written anew
+
+
+def test_nothing_is_written_into_a_set_that_is_read(folder, modtrans, ridge):
+    """A file in a folder of shards is a shard."""
+    (folder / "set").mkdir()
+    shutil.copy("pairs.npz", "set/0.npz")
+    before = PairedEmbeddings.load("set").fingerprint()
+    for arguments in (["convert", "set", "set/1.npz"], ["translate", "run", "set", "set/z.npz"]):
+        status, _, err = modtrans(*arguments)
+        assert status == 1 and f"OUT: {arguments[-1]} lies in set, which is read" in err
+    assert PairedEmbeddings.load("set").fingerprint() == before
+
+
+def test_a_name_that_no_file_can_hold_is_refused_where_it_is_read(folder, modtrans, ridge):
+    given = PairedEmbeddings.load("pairs.npz")
+    key = [f"k{number}" for number in range(len(given))]
+    for bad, words in (
+        ({"key": np.array([*key[:-1], "bad\udc80name"])}, "key: ['bad\\udc80name'], text in UTF-8 is needed"),
+        ({"key": np.array(key), "metadata": json.dumps({"captions": {"k3": ["a\udc80"]}})}, "caption: 'a\\udc80'"),
+    ):
+        np.savez("bad.npz", **given.arrays, **bad)
+        status, _, err = modtrans("convert", "bad.npz", "out")
+        assert status == 1 and words in err and "bad.npz" in err and not (folder / "out").exists()
+
+
+def test_a_set_on_disk_has_names_too(folder, modtrans, ridge, monkeypatch):
+    """Those beside its shards, which it leaves there."""
+    given = PairedEmbeddings.load("pairs.npz")
+    replace(given, key=np.array([f"k{number}" for number in range(len(given))])).save("named.npz")
+    assert modtrans("convert", "named.npz", "shards", "--layout", "shards")[0] == 0
+    expected = [f"k{number}" for number in range(len(given))]
+    monkeypatch.setattr("modtrans_core.store.mapped.LARGE", 1)
+    assert PairedEmbeddings.load("shards").key is None
+    assert modtrans("translate", "run", "shards", "z.npz")[0] == 0
+    assert list(np.load("z.npz")["key"]) == expected
 
 
 def test_a_long_value_is_shown_in_brief(folder, modtrans):

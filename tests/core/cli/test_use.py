@@ -103,6 +103,7 @@ def test_translate_in_a_pipe(folder, calibrated, capsysbinary, monkeypatch):
     np.testing.assert_allclose(found, load("calibrated").translate(np.load("c.npy")), atol=1e-6)
     for bad, arguments, words in (
         (given[:500], ["-", "-"], b"modtrans translate: -: "),
+        ((folder / "pairs.npz").read_bytes(), ["-", "-"], b"-: image: 'an .npz', a .npy array is needed"),
         (given, ["-", "-", "--json"], b"json: True, a file as OUT is needed"),
         (given, ["-", "-", "--accept", 0.1], b"-: an array does not say which rows were accepted"),
         (given, ["-", "-", "--device", "gpu"], b"device: 'gpu', cpu, cuda or cuda:N is needed"),

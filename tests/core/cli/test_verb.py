@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ from modtrans_core.cli.verb import run
         (["translate", "run", "nan.npy", "z.npy"], 1, "nan.npy: image: NaN or infinity in row 3"),
         (["translate", "run", "c.npy", "z.csv"], 1, "z.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--steps", "0"], 1, "steps: 0, 1 to 1000"),
-        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, at least 1"),
+        (["translate", "run", "c.npy", "z.npy", "--samples", "0"], 1, "samples: 0, a whole number from 1 on"),
         (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "s.csv"], 1, "s.csv: a name that ends in .npy"),
         (["translate", "run", "c.npy", "z.npy", "--expected-cosine", "z.npy"], 1, "another file is needed"),
         (["embed", "photos", "--out", "x.npz"], 1, "'photos': unknown, and no such path"),
@@ -133,7 +134,39 @@ class CutOff(Interrupted):
 def test_an_interrupt_is_one_line(capsys, said, where, stop):
     verbs = {"stop": stop, "other": Interrupted}
     assert run(verbs, "modtrans", "", ["stop", "--said", said] if said else ["stop"]) == 130
-    assert capsys.readouterr().err == f"modtrans stop: interrupted{where}; what was finished is kept\n"
+    assert capsys.readouterr().err == f"modtrans stop: interrupted{where}\n"
+
+
+def test_a_verb_that_keeps_what_was_finished_says_so(capsys):
+    class Keeps(Interrupted):
+        keeps: ClassVar[bool] = True
+
+    assert run({"stop": Keeps, "other": Interrupted}, "modtrans", "", ["stop"]) == 130
+    assert capsys.readouterr().err == "modtrans stop: interrupted; what was finished is kept\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seed", "1", "--seed=2"], "seed: given 2 times, one value is needed"),
+        (["--goal", "cosine", "--goal", "cosine", "--goal", "retrieval"], "goal: given 3 times"),
+        (["--own-split", "--no-own-split"], "own-split: given 2 times"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(folder, modtrans, arguments, words):
+    status, _, err = modtrans("train", "pairs.npz", "--out", "run", *arguments)
+    assert status == 2 and words in err and not (folder / "run").exists()
+
+
+def test_help_fits_into_any_terminal(modtrans, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "3")
+    status, out, _ = modtrans("translate", "--help")
+    assert status == 0 and "--samples" in out
+
+
+def test_a_shell_that_is_unknown_is_one_line(modtrans):
+    status, out, err = modtrans("--tyro-print-completion", "foo")
+    assert status == 2 and not out and "bash" in err and err.count("\n") == 1
 
 
 STOPPED = """

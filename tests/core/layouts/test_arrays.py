@@ -51,6 +51,25 @@ def test_a_column_a_dimension_stands_in_the_order_of_the_table():
     assert pairs.groups.tolist() == [0] * 5
 
 
+@pytest.mark.parametrize("table", ["t.csv", "t.parquet"])
+def test_a_star_that_fits_one_column_is_one_dimension_of_vectors_and_a_column_of_names(table):
+    columns = {"age": list(range(1, 10)), "id": [f"{number:03}" for number in range(9)], "group": [7] * 9}
+    if table == "t.csv":
+        rows = zip(*columns.values(), strict=True)
+        Path(table).write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]))
+    else:
+        pq.write_table(pa.table(columns), table)
+    pairs = pack({"age": f"{table}:ag*", "key": f"{table}:i?", "group": f"{table}:gr*"})
+    np.testing.assert_array_equal(pairs.modality("age"), np.arange(1.0, 10)[:, None])
+    assert pairs.key.tolist() == columns["id"] and len(set(pairs.groups)) == 1
+
+
+def test_names_are_one_column():
+    Path("t.csv").write_text("x,id0,id1\n1,a,b\n2,c,d\n")
+    with pytest.raises(ValueError, match=r"t.csv: column: 'id\*', one column, not 2, is needed"):
+        pack({"image": "t.csv:x*", "key": "t.csv:id*"})
+
+
 def test_texts_of_a_table_are_lists_too():
     """As json and as numpy print them, over several lines."""
     with open("t.csv", "w") as file:

@@ -85,7 +85,7 @@ def test_draws_and_expected_cosines_of_a_calibrated_translator(tmp_path, monkeyp
     translate_set(fitted, several, tmp_path / "z2.npy", tmp_path / "run", expected_cosine=tmp_path / "s2.npy")
     assert np.load(tmp_path / "s2.npy").shape == (30, 2)
     files, more = sorted(tmp_path.iterdir()), {"samples": 0, "expected_cosine": tmp_path / "s3.npy"}
-    with pytest.raises(ValueError, match="samples: 0, at least 1"):
+    with pytest.raises(ValueError, match="samples: 0, a whole number from 1 on"):
         translate_set(fitted, pairs(), tmp_path / "z3.npy", tmp_path / "run", **more)
     assert sorted(tmp_path.iterdir()) == files
 

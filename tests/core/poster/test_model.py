@@ -1,5 +1,6 @@
 """The poster's translator: its formula, its objective as printed, and what it refuses."""
 
+import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -77,6 +78,17 @@ def test_noise_may_be_handed_in(translator, c):
     assert np.abs(translator.parts(c, noise=other).direction - translator.parts(c).direction).max() > 1e-3
     with pytest.raises(ValueError, match=r"noise: \(11, 6\), shape \(11, 16\) is needed"):
         translator.parts(c, noise=other[:, :6])
+    np.testing.assert_array_equal(*(translator.translate(c, noise=one) for one in (other, other.numpy())))
+    with pytest.raises(ValueError, match="noise: 'NaN or infinity', finite numbers is needed"):
+        translator.parts(c, noise=torch.full_like(other, torch.nan))
+
+
+@pytest.mark.parametrize("verb", ["translate", "parts", "draw"])
+def test_weights_of_another_type_are_refused(translator, c, verb):
+    samples = [3] if verb == "draw" else []
+    for way in ("double", "half", "bfloat16"):
+        with pytest.raises(ValueError, match="^weights: 'torch.*', torch.float32, as translator.float"):
+            getattr(getattr(copy.deepcopy(translator), way)(), verb)(c, *samples)
 
 
 def test_every_row_is_normalised_by_itself(translator, c):
@@ -193,7 +205,7 @@ def test_bad_settings_are_refused(translator, c, verb, setting, words):
 
 
 def test_no_samples_are_refused(translator, c):
-    with pytest.raises(ValueError, match="samples: 0, at least 1"):
+    with pytest.raises(ValueError, match="samples: 0, a whole number from 1 on"):
         translator.draw(c, 0)
 
 

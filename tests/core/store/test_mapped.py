@@ -1,5 +1,7 @@
 """Pair sets that stay on disk: the same rows, checks, splits and trainings as in memory, and little of it read."""
 
+import os
+import pickle
 import time
 import tracemalloc
 
@@ -317,3 +319,28 @@ def test_items_are_chosen_on_disk_as_in_memory(folder):
     for wrong in (np.array([n]), np.array([-n - 1]), mask[:-1], np.array([0.0])):
         with pytest.raises(IndexError):
             pairs.modality("image").take(wrong)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_set_on_disk_is_the_file_that_was_loaded_wherever_one_goes(tmp_path, monkeypatch, suffix):
+    for name, sign in (("one", 1.0), ("two", -1.0)):
+        (tmp_path / name).mkdir()
+        PairedEmbeddings({"image": sign * (np.eye(3) + 1)}).save(tmp_path / name / f"m{suffix}")
+    monkeypatch.chdir(tmp_path / "one")
+    pairs = PairedEmbeddings.load(f"m{suffix}", mapped=True)
+    monkeypatch.chdir(tmp_path / "two")
+    for again in (pairs, pickle.loads(pickle.dumps(pairs)), pairs.take(np.arange(2))):
+        assert (again.modality("image")[:2] == np.eye(3)[:2] + 1).all()
+
+
+def test_a_file_that_was_removed_or_replaced_is_named(tmp_path):
+    file = tmp_path / "m.npz"
+    PairedEmbeddings({"image": np.eye(9)}).save(file)
+    pairs = PairedEmbeddings.load(file, mapped=True)
+    PairedEmbeddings({"image": np.eye(3)}).save(file)
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(ValueError, match="m.npz: 'changed', the file that was loaded is needed"):
+        pairs.modality("image")[0]
+    file.unlink()
+    with pytest.raises(ValueError, match="m.npz: 'no file', the one that was loaded is needed"):
+        pairs.modality("image")[0]

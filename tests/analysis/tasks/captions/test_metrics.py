@@ -61,6 +61,10 @@ def test_without_java_texts_are_cut_into_words_and_the_scores_say_so(monkeypatch
     [
         ([], [], "captions: 0, at least 1"),
         (["a"], [["a"], ["b"]], "references: 2, one list a caption, 1, is needed"),
+        ("ab", [["a"], ["b"]], "captions: 'ab', a list of texts is needed"),
+        ([None], [["a"]], "captions: .None., a list of texts is needed"),
+        (["a cat"], ["a cat"], "references: 'a cat', a list of texts is needed"),
+        (["a cat"], [[1.0]], "references: .1.0., a list of texts is needed"),
         (["a"], [[]], "references: 'none of item 0', at least 1"),
         (["a", "b"], [["c"], ["...", ""]], r"references: \['...', ''\], a word in one of item 1's is needed"),
     ],

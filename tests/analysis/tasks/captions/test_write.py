@@ -39,7 +39,8 @@ def folder(tmp_path_factory, small):
 
 def command(folder, out, *more, decoder="transformer", pairs="pairs.npz"):
     where = [str(folder / "run"), str(folder / pairs), str(out)]
-    how = ["--decoder", str(folder / f"{decoder}.pt"), "--tokenizer", str(folder / "tokens"), "--limit", "4"]
+    usual = {"--decoder": str(folder / f"{decoder}.pt"), "--tokenizer": str(folder / "tokens"), "--limit": "4"}
+    how = [text for option, value in usual.items() if option not in more for text in (option, value)]
     return run(VERBS_HERE, "modtrans", "", ["caption", *where, *how, *more])
 
 
@@ -72,7 +73,7 @@ def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp
     ("decoder", "given", "words"),
     [
         ("transformer", ["--beam", "0"], "beam: 0, at least 1 is needed"),
-        ("transformer", ["--limit", "0"], "limit: 0, at least 1 is needed"),
+        ("transformer", ["--limit", "0"], "limit: 0, a whole number from 1 on is needed"),
         ("transformer", ["--length", "nan"], "length: nan, a positive number is needed"),
         ("transformer", ["--length=-1"], "length: -1.0, a positive number is needed"),
         ("transformer", ["--length", "9"], "length: 9.0, none for a decoder of unit embeddings is needed"),
