@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from analysis.experiments.data import at_most, dataset_name, is_openmoji, load_pairs, one_vector
+from analysis.experiments.data import WHOLE, at_most, dataset_name, is_openmoji, load_pairs, one_vector
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.encoder_sets import named as named_sets
 from analysis.experiments.table_2 import named as shared
 from modtrans_core import PairedEmbeddings
 from modtrans_core.embed import pair_set
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 
 
 def test_a_pair_set_is_that_of_the_file_or_the_cached_one(tmp_path, monkeypatch):
@@ -54,3 +55,12 @@ def test_a_data_set_is_named_by_a_text_or_an_object_or_not_at_all(tmp_path, said
     assert [one.name for one in shared([tmp_path / "own.npz"])] == [name or "own"]
     assert [*crossings_within(pairs, "image")] == ["low → high"]
     assert [*named_sets([tmp_path / "own.npz"])] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("items", "text", "whole"), [(WHOLE, TEXT_ENCODER, True), (WHOLE - 1, TEXT_ENCODER, False), (WHOLE, "other", False)]
+)
+def test_a_part_of_openmoji_or_other_vectors_of_it_are_not_what_findings_were_made_on(items, text, whole):
+    metadata = {"dataset": {"name": "OpenMoji"}, "image": {"encoder": IMAGE_ENCODER}, "text": {"encoder": text}}
+    vectors = np.ones((items, 2), dtype=np.float32)
+    assert is_openmoji(PairedEmbeddings({"image": vectors, "text": vectors}, metadata=metadata)) is whole
