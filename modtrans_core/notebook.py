@@ -73,6 +73,11 @@ def begin(names: Mapping[str, Any]) -> None:
         found = sys.modules.get("analysis")
         where = next(iter(getattr(found, "__path__", [])), None) or getattr(found, "__file__", "nowhere")
         raise ImportError(f"analysis: found {where}, that of modtrans is needed; run the notebook in another folder")
+    if isinstance(out := names.get("out"), str):
+        try:
+            Path(out).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongParameter(f"out: {brief(out)}, a folder that can be made is needed ({error.strerror})") from None
     warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, by whatever imports it
 
 

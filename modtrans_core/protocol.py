@@ -314,7 +314,7 @@ def in_full_precision(work: Work) -> Work:
     def worked(*arguments: Any, **settings: Any) -> Any:
         cpu, cast_elsewhere = torch.device("cpu"), any(map(torch.is_autocast_enabled, ("cpu", "cuda")))
         with _FLOAT32:
-            if not cast_elsewhere and torch.get_default_device() == cpu:  # what is entered below slows every operation
+            if not cast_elsewhere and torch.empty(0).device == cpu:  # what is entered below slows every operation
                 return work(*arguments, **settings)
             with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False), cpu:
                 return work(*arguments, **settings)
@@ -332,13 +332,14 @@ class _Float32:
         with self.lock:
             if not self.inside:
                 self.before = torch.get_default_dtype()
-                torch.set_default_dtype(torch.float32)
+                if self.before != torch.float32:
+                    torch.set_default_dtype(torch.float32)
             self.inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.inside -= 1
-            if not self.inside:
+            if not self.inside and self.before != torch.float32:
                 torch.set_default_dtype(self.before)
 
 

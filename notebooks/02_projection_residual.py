@@ -50,6 +50,9 @@ data = data.take(rng.permutation(len(data))[:samples])
 Z, C = (one_vector(data, name).astype(np.float64) for name in (target, source))
 C = C @ np.linalg.svd(C, full_matrices=False)[2][:components].T
 refuse_unless(len(C) > C.shape[1], "samples", len(C), f"more than the {C.shape[1]} components")
+squares = decompose(C, Z)
+length = np.linalg.norm(squares.residual, axis=1, keepdims=True)
+refuse_unless(length.min() > 1e-9, "pairs", f"a residual of {length.min():.0e}", "targets that no linear map gives")
 print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 
 # %% [markdown]
@@ -58,8 +61,7 @@ print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 # $Z - \gamma F$. Least absolute deviations are fitted to the first coordinates of the target.
 
 # %%
-squares = decompose(C, Z)
-F = squares.residual / np.linalg.norm(squares.residual, axis=1, keepdims=True)
+F = squares.residual / length
 joint = decompose_translation(ColumnSpace.of(C).project(Z - gamma * F), Z, C, F)
 fits = {"least squares": squares, "ridge": decompose(C, Z, penalty), "joint with F": joint}
 between = 1e-9 < fits["ridge"].pythagoras < 1 and np.isfinite(fits["ridge"].cosine).all()

@@ -123,7 +123,7 @@ known
 for name, part in table.groupby("pair", sort=False):
     more = (part["centered_recall_at_10"] > 10 / part["gallery"]).all() or (part["gallery"] < 200).any()
     skilled = (part.groupby("route")["skill"].max() > 0).all()
-    own_set = not own or is_openmoji(load_pairs(str(sets[name]))[0])
+    own_set = not own or is_openmoji(load_pairs(str(found[name]))[0])
     true |= established({f"{name}: beats the mean": skilled, f"{name}: better than chance": more}, own_set)
 if offline:
     forward = beside["weights"].query("route == 'image → text'")

@@ -45,9 +45,10 @@ from modtrans_core import PairedEmbeddings
 # ranked by what is left of each vector less the mean of the training targets.
 
 # %%
-path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
+given, path = load_pairs(pairs)
+path = at_most(path, items, Path(out) / "pairs.npz")
 loaded, route = PairedEmbeddings.load(path), (source, target)
-emoji = is_openmoji(loaded) and route == ("image", "text")
+emoji = is_openmoji(given) and route == ("image", "text")
 found = every_trial(captions.nearest_captions, path, [route], seeds, partial(report, out, text="captions"))
 runs = pd.concat(found, ignore_index=True)
 table = mean_and_spread(runs, ["method", "ranking"], [*captions.SCORES, "items"])

@@ -123,6 +123,25 @@ def test_results_that_were_edited_or_lost_are_made_again_and_no_others(made, tmp
     assert ran == ["04_translation", "01_alignment_law"]
 
 
+def test_results_without_the_executed_notebook_are_not_whole(tmp_path):
+    results = tmp_path / "01_alignment_law"
+    results.mkdir()
+    (results / "metrics.json").write_text("{}")
+    (results / "stamp").write_text(f"inputs {paper.contents(results)}")
+    assert not paper._is_done(results, "inputs")
+    (results / "01_alignment_law.ipynb").write_text("{}")
+    assert paper._is_done(results, "inputs") and not paper._is_done(results, "others")
+
+
+def test_notebooks_are_run_again_where_names_or_captions_changed():
+    def pairs(key, captions):
+        return PairedEmbeddings({"image": np.eye(2)}, key=key, metadata={"captions": captions})
+
+    sets = [pairs(["a", "b"], {}), pairs(["a", "c"], {}), pairs(["a", "b"], {"a": ["one"]}), pairs(None, {})]
+    assert len({paper.print_of(one) for one in sets}) == 4
+    assert paper.print_of(sets[0]) == paper.print_of(pairs(["a", "b"], {}))
+
+
 def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, capsys):
     folder, _ = made
     out = tmp_path / "out"
@@ -205,6 +224,23 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
     with pytest.raises(ValueError, match="holds a paper made with"):
         paper.make(folder / "out", "default", folder / "pairs.npz")
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("items", "k", "d", "words"),
+    [
+        (6, 5, 5, "items: 6, of which"),
+        (90, 5, 1, r"text: \(90, 1\), vectors of at least 3"),
+        (90, 5, 0, "one direction"),
+    ],
+)
+def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, monkeypatch, items, k, d, words):
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(items, d)) if d else rng.uniform(1, 2, size=(items, 1)) * np.ones(5)
+    PairedEmbeddings({"image": rng.normal(size=(items, k)), "text": text}).save(tmp_path / "pairs.npz")
+    monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
+    with pytest.raises(ValueError, match=f"pairs.npz: .*{words}"):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", only=["02_projection_residual"])
 
 
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):

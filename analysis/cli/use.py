@@ -188,13 +188,14 @@ class Migrate:
 
         from analysis.tasks import migration
         from analysis.theory.words import at_least
-        from modtrans_core import fit
+        from modtrans_core import fit, preset
         from modtrans_core.progress import reporting
         from modtrans_core.store.files import refuse_existing, refuse_same, write_npy
 
         for name, share in (("retain", self.retain), ("confidence", self.confidence)):
             refuse_unless(0 < share < 1, name, share, "a share strictly between 0 and 1")
         refuse_unless(self.k >= 1, "k", self.k, "at least 1")
+        preset(self.preset)
         for file in (self.new, *([self.wanted] if self.wanted else [])):
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
@@ -209,6 +210,11 @@ class Migrate:
         arrays = migration.read_arrays(self.queries, ("new", "row"), ("new", "row", "group", "mean"))
         with naming(self.queries):
             queries = migration.Queries.of(**arrays)
+        most = int(np.unique(queries.group, return_counts=True)[1].max())
+        group = self.largest_group
+        refuse_unless(
+            group is None or group >= most, "largest-group", group, f"at least {most}, as the largest group here,"
+        )
         pairs = documents.pairs(index, queries)
         translator = fit(pairs, "old", "new", preset=self.preset)
         translate = migration.to_unit(translator, None if queries.mean is None else pairs.modality("old"))

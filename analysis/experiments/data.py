@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import Ridge
 
 from analysis.translators.ridge import PENALTIES
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -55,9 +56,23 @@ def scores_folder() -> Path:
     return cache_dir() / "scores"
 
 
+WHOLE = 3000
+"""emoji that OpenMoji has at least, whichever its version"""
+
+
+def dataset_name(pairs: PairedEmbeddings) -> str | None:
+    """What the metadata calls the data set, as a text or as an object with a name; None where it does not."""
+    said = pairs.metadata.get("dataset")
+    name = said.get("name") if isinstance(said, Mapping) else said
+    return name if isinstance(name, str) and name else None
+
+
 def is_openmoji(pairs: PairedEmbeddings) -> bool:
-    """Whether it is the pair set that the findings of the notebooks were made on; of others they are reported."""
-    return bool(pairs.metadata.get("dataset", {}).get("name") == "OpenMoji")
+    """Whether it is the pair set that the findings of the notebooks were made on, all of OpenMoji by the default
+    encoders; of others they are reported.
+    """
+    by = [pairs.encoder(name).get("encoder") for name in ("image", "text")]
+    return dataset_name(pairs) == "OpenMoji" and by == [IMAGE_ENCODER, TEXT_ENCODER] and len(pairs) >= WHOLE
 
 
 def at_most(path: Path, items: int, smaller: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from analysis.experiments.data import dataset_name
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.vectors import unit
@@ -79,7 +80,7 @@ def cut(pairs: PairedEmbeddings, domain: np.ndarray) -> dict[str, PairedEmbeddin
 
 def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
     """A pair set cut into domains: OpenMoji into pictographs to symbols and to flags, others in two by `halves`."""
-    if pairs.key is not None and pairs.metadata.get("dataset", {}).get("name") == "OpenMoji":
+    if pairs.key is not None and dataset_name(pairs) == "OpenMoji":
         parts = cut(pairs, emoji_kinds(pairs.key))
         return {f"pictographs → {kind}s": (parts["pictograph"], parts[kind]) for kind in ("symbol", "flag")}
     parts = cut(pairs, halves(pairs, source))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.experiments.data import dataset_name
 from modtrans_core.ahead import ahead
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
@@ -194,9 +195,10 @@ def named(files: Iterable[str | Path]) -> dict[str, Path]:
 
 def _called(file: Path) -> str:
     pairs = PairedEmbeddings.load(file)
-    name = pairs.metadata.get("dataset", {}).get("name")
-    encoders = [pairs.metadata.get(modality, {}).get("encoder") for modality in list(pairs.arrays)[:2]]
-    return file.stem if name is None or None in encoders else f"{name}: {' | '.join(map(short, encoders))}"
+    name = dataset_name(pairs)
+    said = [pairs.encoder(modality).get("encoder") for modality in list(pairs.arrays)[:2]]
+    encoders = [short(one) for one in said if isinstance(one, str)]
+    return file.stem if name is None or len(encoders) < len(said) else f"{name}: {' | '.join(encoders)}"
 
 
 def short(encoder: str) -> str:

@@ -274,7 +274,8 @@ def as_text(rows: Sequence[Row]) -> str:
         part = [row for row in rows if row.table == number]
         data, notes = (_numbered(values) for values in ((row.data for row in part), (row.why for row in part)))
         lines = [_cells(row, data.get(row.data, ""), notes.get(row.why, "")) for row in part]
-        frame = pd.DataFrame(lines).replace("", np.nan).dropna(axis=1, how="all").fillna("")
+        frame = pd.DataFrame(lines).fillna("")
+        frame = frame.loc[:, (frame != "").any()]
         parts += [TITLES[number], frame.to_string(index=False, justify="left", formatters=_left(frame)), ""]
         legend = [f"({i}) {one}" for one, i in data.items()] + [f"[{i}] {why}" for why, i in notes.items()]
         parts += [*(fill(line, PAPER, subsequent_indent="    ") for line in legend), ""]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.data import dataset_name
 from analysis.experiments.poster_tables import PRINTED, Row, of_scores, verdict
 from analysis.experiments.presets import routes
 from analysis.experiments.translation import ONE, posters
@@ -132,7 +133,7 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
             raise ValueError(f"pairs: {path}, dimensions {k} and {d}, one space for both modalities is needed")
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
-        name = data.metadata.get("dataset", {}).get("name") or path.stem
+        name = dataset_name(data) or path.stem
         found.append(SharedSpace(name, path, both, clip and set(both[0]) == {"image", "text"}))
     return found
 

@@ -133,8 +133,8 @@ class Trial:
         return fitted
 
     def table(self) -> pd.DataFrame:
-        """Every row that was added."""
-        return pd.DataFrame(self.rows)
+        """Every row that was added; what is not known, such as a ceiling, is NaN, so that its column is of numbers."""
+        return pd.DataFrame([{name: np.nan if one is None else one for name, one in row.items()} for row in self.rows])
 
 
 def every_trial(

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.experiments.captions import texts_of
+from analysis.experiments.data import refuse_few
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
-from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.pairing import Pairing
@@ -26,6 +29,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
+from modtrans_core.vectors import unit
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
@@ -175,6 +179,8 @@ def make(
     if pairs is not None:  # a bad pair set is refused before anything is made
         loaded = PairedEmbeddings.load(pairs)
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
+        with naming(pairs):
+            _refuse_unfit(loaded, named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
             try:
@@ -199,13 +205,22 @@ def make(
 
         def embedded(display: Display) -> tuple[Path, list[Stage]]:
             given = _embedded(pairs, display)
-            return given, missing(True, PairedEmbeddings.load(given).fingerprint())
+            return given, missing(True, print_of(PairedEmbeddings.load(given)))
 
         _run(missing(False), embedded, out, inputs)
         if left:
             return [stage.name for stage in planned if stage.name in left]
         numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
         return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
+
+
+def _refuse_unfit(pairs: PairedEmbeddings, target: str) -> None:
+    """Refuse a pair set that no translator can be fitted to and tested on."""
+    refuse_few(*pairs.split(0))
+    some = np.asarray(pairs.modality(target)[:1024])
+    refuse_unless(some.shape[-1] >= 3, target, some.shape, "vectors of at least 3 dimensions")
+    first = unit(some if some.ndim == 2 else some[:, 0])
+    refuse_unless(bool((np.ptp(first, axis=0) > 1e-6).any()), target, "one direction", "vectors that differ")
 
 
 def _embedded(pairs: Path | None, display: Display) -> Path:
@@ -283,7 +298,8 @@ def contents(results: Path) -> str:
 def _is_done(results: Path, inputs: str) -> bool:
     """Whether results are there, of these inputs, and as the notebook left them."""
     stamped = results / "stamp"
-    if not stamped.exists() or not (results / runner.METRICS).exists():
+    executed = results / f"{results.name}.ipynb"
+    if not (stamped.exists() and executed.exists() and (results / runner.METRICS).exists()):
         return False
     return stamped.read_bytes() == f"{inputs} {contents(results)}".encode()
 
@@ -301,6 +317,13 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)
     write_json(marker, wanted)
+
+
+def print_of(pairs: PairedEmbeddings) -> str:
+    """What notebooks can see of a pair set, as one text: its fingerprint, and its names and captions besides."""
+    names = None if pairs.key is None else pairs.key.tolist()
+    told = json.dumps([names, pairs.metadata], sort_keys=True)
+    return f"{pairs.fingerprint()} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:

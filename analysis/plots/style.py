@@ -269,6 +269,10 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
         _SIZE.pop()
 
 
+_DATED = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+"""formats of figures, and what each would say of the day or the program"""
+
+
 def save_figure(
     figure: Figure,
     out: str | Path,
@@ -287,17 +291,17 @@ def save_figure(
     """
     from matplotlib import pyplot as plt
 
-    date = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+    refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
     for suffix in formats:
-        refuse_unless_in("formats", suffix, date)
-    refuse_unless(name == Path(name).name, "name", name, "that of a file, without folders,")
+        refuse_unless_in("format", suffix, _DATED)
     files = [place("out", out) / "figures" / f"{name}.{suffix}" for suffix in formats]
-    for file, suffix in zip(files, formats, strict=True):
+    for file in files:
+        unset = _DATED[file.suffix[1:]]
         try:
             with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
                 warnings.filterwarnings("error", "constrained_layout not applied")
                 figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
-                figure.savefig(temporary, metadata={date[suffix]: None}, format=suffix)
+                figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
         except UserWarning:
             with suppress(OSError):
                 file.parent.rmdir()  # where it holds nothing

@@ -100,7 +100,7 @@ class Translate:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if output.suffix == "" and sidecars(self.input) else None
-        if pairs.key is None and (keys := read_keys(self.input)) is not None:  # those of a set on disk stay there
+        if names is None and pairs.key is None and (keys := read_keys(self.input)) is not None:  # a set on disk has none
             pairs = replace(pairs, key=np.array(keys))
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)

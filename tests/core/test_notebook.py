@@ -42,10 +42,13 @@ NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": 
             {"rate": float("nan"), "In": ["", CELL, "# Parameters\nrate = float('nan')\n"]},
             "^rate: nan, a finite number",
         ),
+        ({"out": "/dev/null/x"}, "^out: '/dev/null/x', a folder that can be made is needed"),
+        ({"out": "/proc/x"}, "^out: '/proc/x', a folder that can be made is needed"),
         ({"source": "text"}, "^target: 'text', another modality than the source is needed"),
     ],
 )
-def test_parameters(changed, message):
+def test_parameters(changed, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     begin({**NAMES, "In": [*NAMES["In"], "# Parameters\ndraws = 3\n", "mine = 3"]})
     with pytest.raises(ValueError, match=message):
         begin({**NAMES, **changed})

@@ -152,11 +152,11 @@ def refuse_no_words(what: object, tokenizer: Any, known: int | None = None) -> N
     tokenizer : of transformers.
     known : tokens of the network, if these are numbered.
     """
-    place, files = Path(tokenizer.name_or_path), dict(tokenizer.vocab_files_names)
-    whole = files.pop("tokenizer_file", None)
-    there = [(place / name).is_file() for name in files.values()]
-    if place.is_dir() and (whole or files) and not (whole and (place / whole).is_file()) and not (files and all(there)):
-        needed = " or ".join(filter(None, [whole, " and ".join(files.values())]))
+    place, named = Path(tokenizer.name_or_path), dict(tokenizer.vocab_files_names)
+    whole, several = named.pop("tokenizer_file", "tokenizer.json"), [*named.values()]  # any may be read from the first
+    there = (place / whole).is_file() or (several and all((place / name).is_file() for name in several))
+    if place.is_dir() and tokenizer.vocab_files_names and not there:
+        needed = " or ".join(filter(None, [whole, " and ".join(several)]))
         raise ValueError(f"{what}: no vocabulary of a tokenizer in {place}; {needed} is needed")
     last = max(tokenizer.get_vocab().values(), default=0)
     if known is not None and last >= known:

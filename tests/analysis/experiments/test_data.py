@@ -1,10 +1,15 @@
 """The pair set of a notebook."""
 
 import numpy as np
+import pytest
 
-from analysis.experiments.data import at_most, load_pairs, one_vector
+from analysis.experiments.data import WHOLE, at_most, dataset_name, is_openmoji, load_pairs, one_vector
+from analysis.experiments.domains import crossings_within
+from analysis.experiments.encoder_sets import named as named_sets
+from analysis.experiments.table_2 import named as shared
 from modtrans_core import PairedEmbeddings
 from modtrans_core.embed import pair_set
+from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 
 
 def test_a_pair_set_is_that_of_the_file_or_the_cached_one(tmp_path, monkeypatch):
@@ -27,3 +32,35 @@ def test_a_smaller_pair_set_is_written_only_where_there_are_more_items(tmp_path)
     assert not (tmp_path / "small.npz").exists()
     assert at_most(tmp_path / "own.npz", 4, tmp_path / "small.npz") == tmp_path / "small.npz"
     assert len(PairedEmbeddings.load(tmp_path / "small.npz")) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("mine", "mine"),
+        ({"name": "mine"}, "mine"),
+        ("", None),
+        (None, None),
+        (["mine"], None),
+        ({"name": 3}, None),
+        (3, None),
+    ],
+)
+def test_a_data_set_is_named_by_a_text_or_an_object_or_not_at_all(tmp_path, said, name):
+    rng = np.random.default_rng(0)
+    metadata = {"dataset": said, "image": "CLIP ViT-B/32"}
+    pairs = PairedEmbeddings({"image": rng.normal(size=(9, 3)), "text": rng.normal(size=(9, 3))}, metadata=metadata)
+    pairs.save(tmp_path / "own.npz")
+    assert dataset_name(pairs) == name and not is_openmoji(pairs)
+    assert [one.name for one in shared([tmp_path / "own.npz"])] == [name or "own"]
+    assert [*crossings_within(pairs, "image")] == ["low → high"]
+    assert [*named_sets([tmp_path / "own.npz"])] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("items", "text", "whole"), [(WHOLE, TEXT_ENCODER, True), (WHOLE - 1, TEXT_ENCODER, False), (WHOLE, "other", False)]
+)
+def test_a_part_of_openmoji_or_other_vectors_of_it_are_not_what_findings_were_made_on(items, text, whole):
+    metadata = {"dataset": {"name": "OpenMoji"}, "image": {"encoder": IMAGE_ENCODER}, "text": {"encoder": text}}
+    vectors = np.ones((items, 2), dtype=np.float32)
+    assert is_openmoji(PairedEmbeddings({"image": vectors, "text": vectors}, metadata=metadata)) is whole

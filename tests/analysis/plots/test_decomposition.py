@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib import pyplot as plt
 
 from analysis.plots import decomposition as figures
+from analysis.plots.style import save_figure
 from analysis.theory.decomposition import decompose
 
 
@@ -22,3 +24,25 @@ def test_every_fit_and_identity_is_drawn():
     assert figures.sizes(sizes, axes[2]) is axes[2]
     assert [label.get_text() for label in axes[2].get_yticklabels()] == ["x", "y"]
     plt.close(figure)
+
+
+@pytest.mark.parametrize("cosines", [[], [0.5], [0.5] * 9, [np.nan, np.nan], [0.5, np.nan]])
+def test_cosines_without_a_spread_have_no_density(cosines):
+    with pytest.raises(ValueError, match="cosines of a fit: .*, two samples or more that differ is needed"):
+        figures.density({"a fit": np.array(cosines), "another": np.arange(9.0)})
+
+
+@pytest.mark.parametrize(
+    ("name", "formats", "words"),
+    [
+        ("x", ("jpg",), "format: 'jpg', one of pdf, png, svg is needed"),
+        ("../../x", ("png",), "name: '../../x', letters"),
+        ("", ("png",), "name: '', letters"),
+    ],
+)
+def test_a_figure_has_a_plain_name_and_a_known_format(tmp_path, name, formats, words):
+    figure = plt.figure()
+    with pytest.raises(ValueError, match=words):
+        save_figure(figure, tmp_path, name, formats=formats)
+    plt.close(figure)
+    assert not [*tmp_path.iterdir()]

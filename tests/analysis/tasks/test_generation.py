@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from importlib import import_module
 from types import SimpleNamespace
@@ -242,6 +243,8 @@ def test_the_command_writes_a_picture_of_each_item(folder, asked, tmp_path, capf
     assert np.abs(made - alone).max() <= 1
     assert command(asked, out, folder[0], "--limit", "2", "--overwrite") == 1
     assert "length: none given" in capfd.readouterr().err
+    assert command(asked, out, tmp_path / "none", "--overwrite") == 1
+    assert "none', a folder with model_index.json is needed" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -293,6 +296,7 @@ def pickled(folder, harm):
 
 
 UNET, IMAGE = "unet/diffusion_pytorch_model.safetensors", "image_encoder/model.safetensors"
+TEXT, TOKENS = "text_encoder/model.safetensors", "embeddings.token_embedding.weight"
 INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
 
 
@@ -312,6 +316,13 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
         (UNET, lambda held: held.update({"conv_in.bias": torch.ones(3)}), "/unet: "),
         (IMAGE, lambda held: held.pop("visual_projection.weight"), "/image_encoder: the weights lack 1 tensors"),
         (IMAGE, lambda held: held.update({"visual_projection.weight": torch.ones(3, 3)}), "/image_encoder: "),
+        (
+            TEXT,
+            lambda held: held.pop(next(name for name in held if name.endswith(TOKENS))),
+            "/text_encoder: the weights lack 1 tensors",
+        ),
+        ("tokenizer/tokenizer.json", lambda file: file.unlink(), "/tokenizer: no vocabulary of a tokenizer"),
+        ("unet/more.json", os.mkfifo, "unet/more.json is not a file"),
         ("unet", shutil.rmtree, "a subfolder unet is needed"),
         (UNET, lambda file: file.write_bytes(b"abc"), "/unet: "),
         (IMAGE, lambda file: file.write_bytes(b"abc"), "/image_encoder: "),

@@ -238,9 +238,13 @@ def test_what_is_sure_decides_and_not_what_these_queries_found(world, files, cap
     assert migrate(capsys, "--retain", f"{said['limit'] - 1e-4:.6f}")[0] == 0 and (files / "new.npy").exists()
 
 
-def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys):
+def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys, monkeypatch):
     assert "retain: 1.5, a share strictly between 0 and 1" in migrate(capsys, "--retain", "1.5")[2]
     assert "k: 3000, less than the 3000 documents of the index" in migrate(capsys, "--k", "3000")[2]
+    assert "preset: 'none', one of" in migrate(capsys, "--preset", "none", pairs="none.npz")[2]
+    with monkeypatch.context() as patch:
+        patch.setattr("modtrans_core.fit", None)
+        assert "largest-group: 0, at least " in migrate(capsys, "--largest-group", "0")[2]
     assert "none.npz: no such file" in migrate(capsys, pairs="none.npz")[2]
     old = (files / "old.npy").read_bytes()
     for wanted in ("./new.npy", "old.npy", "../" + files.name + "/old.npy"):

@@ -11,6 +11,7 @@ import pytest
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
 from modtrans_core.embed.encoders import identity, load_encoder
+from modtrans_core.embed.encoders.folders import refuse_no_words
 from modtrans_core.embed.encoders.transformers_encoder import resampled
 from modtrans_core.pairs import PairedEmbeddings
 
@@ -263,6 +264,32 @@ def fewer_words(folder):
 def device(folder):
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("left", "whole"),
+    [
+        (["tokenizer.json"], True),
+        (["vocab.json", "merges.txt"], True),
+        (["vocab.json"], False),
+        (["merges.txt"], False),
+    ],
+)
+def test_a_tokenizer_has_one_file_or_all_of_several(tmp_path, left, whole):
+    """GPT-2's, whose class names the several alone."""
+    (tmp_path / "vocab.json").write_text('{"a": 0, "b": 1, "<|endoftext|>": 2}')
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    made = transformers.GPT2Tokenizer.from_pretrained(tmp_path)
+    made.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    for file in {"tokenizer.json", "vocab.json", "merges.txt"} - {*left}:
+        (tmp_path / file).unlink()
+    if whole:
+        refuse_no_words("it", made, 3)
+        with pytest.raises(ValueError, match="it: the tokenizer has a token 2, but the network's are 0 to 1"):
+            refuse_no_words("it", made, 2)
+    else:
+        with pytest.raises(ValueError, match="it: no vocabulary .*; tokenizer.json or vocab.json and merges.txt is"):
+            refuse_no_words("it", made)
 
 
 QUERY = "encoder.layer.0.attention.self.query.weight"
