@@ -88,13 +88,14 @@ def items_of(item: np.ndarray, vectors: int) -> int:
     Raises
     ------
     ValueError
-        Items that are not numbered in ascending order from 0 without a gap.
+        No vector at all, items that are not numbered in ascending order from 0 without a gap.
 
     Examples
     --------
     >>> items_of(np.array([0, 0, 1]), 3)
     2
     """
+    refuse_unless(vectors > 0, "gallery", "empty", "a vector or more")
     gaps = np.diff(item, prepend=-1)  # 1 where an item begins, 0 inside it
     refuse_unless(
         len(item) == vectors and item.dtype.kind in "iu" and bool(gaps[:1].all() and np.isin(gaps, (0, 1)).all()),

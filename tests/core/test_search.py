@@ -167,6 +167,7 @@ def test_what_comes_back_is_of_the_queries_kind(translator):
         ({"k": 0}, "k: 0, a whole number from 1 to 30, the size of the gallery, is needed"),
         ({"k": 2.5}, "k: 2.5, a whole number from 1 to 30"),
         ({"k": True}, "k: True, a whole number from 1 to 30"),
+        ({"gallery": np.ones((0, 6))}, "gallery: 'empty', a vector or more is needed"),
         ({"k": 31}, "k: 31, a whole number from 1 to 30"),
         ({"k": 11, "item": np.arange(30) // 3}, "k: 11, a whole number from 1 to 10"),
         ({"item": np.arange(29)}, "item: '29 numbers', ascending ones from 0 without a gap, 30 as in the gallery"),
