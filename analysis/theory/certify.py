@@ -40,6 +40,7 @@ from analysis.theory.arrays import (
     shared,
     vector,
     weights,
+    written,
 )
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
@@ -407,6 +408,7 @@ def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share
     0.75 0.653
     """
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
+    confidence = fraction("confidence", confidence)
     limit = _item_limit(observed, alpha, confidence)
     return Share("items", alpha, limit, float(observed.reached(alpha).mean()), confidence)
 
@@ -436,6 +438,7 @@ def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Shar
     0.75 0.5
     """
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
+    confidence = fraction("confidence", confidence)
     reached = observed.of_groups(observed.reached(alpha))
     limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
     return Share("groups", alpha, limit, float(reached.mean()), confidence)
@@ -491,6 +494,7 @@ def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
     >>> guaranteed_levels(Observed.of(np.arange(100) / 100), confidence=0.9).cosine
     {'0.5': 0.41, '0.9': 0.04}
     """
+    confidence = fraction("confidence", confidence)
     each = shared(confidence, len(QUANTILES))
     item, group = observed.labels
     limits = {str(q): item_quantile_limit(observed.cosine, item, group, q, each, **observed.bets) for q in QUANTILES}
@@ -556,9 +560,9 @@ def curve(observed: Observed, alpha: ArrayLike, confidence: float) -> Curve:
     >>> print(round(found.low[0], 3), found.observed[0], round(found.high[0], 3))
     0.346 0.5 0.654
     """
+    alpha, confidence = vector("alpha", written("alpha", alpha)), fraction("confidence", confidence)
     item, group = observed.labels
     band = item_survival_band(observed.cosine, item, group, confidence, **observed.bets)
-    alpha = vector("alpha", alpha)
     share, low, high = (tuple(edge(alpha).tolist()) for edge in (band.observed, band.low, band.high))
     return Curve(tuple(alpha.tolist()), share, low, high, confidence)
 
