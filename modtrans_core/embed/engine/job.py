@@ -130,7 +130,7 @@ class Folder:
                     f"{self.path}: begun with {name} {was}, now {now}; choose another folder, or add overwrite=True"
                 )
             return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
+        if self.path.exists() and (not self.path.is_dir() or self._foreign()):
             raise ValueError(f"{self.path}: holds something else; choose another folder")
         refuse_links(self.path)
         write_json(self.path / RECORD, {"finished": False, "job": job.description})
@@ -138,11 +138,14 @@ class Folder:
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
         refuse_links(self.path)
-        own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
-        for entry in self.path.iterdir():
-            if not any(fnmatch(entry.name, pattern) for pattern in own):
-                raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
+        if entry := self._foreign():
+            raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
         shutil.rmtree(self.path)
+
+    def _foreign(self) -> Path | None:
+        """Something in the folder that is not made here."""
+        own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
+        return next((entry for entry in self.path.iterdir() if not any(fnmatch(entry.name, one) for one in own)), None)
 
     @property
     def begun(self) -> bool:

@@ -151,6 +151,8 @@ def test_a_verb_that_keeps_what_was_finished_says_so(capsys):
         (["--seed", "1", "--seed=2"], "seed: given 2 times, one value is needed"),
         (["--goal", "cosine", "--goal", "cosine", "--goal", "retrieval"], "goal: given 3 times"),
         (["--own-split", "--no-own-split"], "own-split: given 2 times"),
+        (["--split-seed", "1", "--split_seed=2"], "split-seed: given 2 times"),
+        (["--preset", "poster", "--train-steps", "5", "--steps", "6"], "train-steps: given 2 times"),
     ],
 )
 def test_an_option_of_one_value_is_given_once(folder, modtrans, arguments, words):

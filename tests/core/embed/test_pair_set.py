@@ -210,6 +210,8 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
     occupied.mkdir()
     (occupied / "thesis.tex").touch()
     (tmp_path / "there.npz").touch()
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / ".notes").touch()
     for options, words in [
         ({"out": tmp_path / "pairs.csv"}, "unknown suffix"),
         ({"source": "twemoji"}, "known: openmoji"),
@@ -220,6 +222,7 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
         ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
         ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
         ({"out": occupied}, "holds something else; choose another folder"),
+        ({"out": tmp_path / "hidden"}, "holds something else; choose another folder"),
         ({"out": tmp_path / "there.npz"}, "exists; choose another name or add overwrite=True"),
     ]:
         with pytest.raises(ValueError, match=words):
