@@ -25,7 +25,7 @@ from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
-from modtrans_core.checks import in_one_line, refuse_unless
+from modtrans_core.checks import FULL, in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
@@ -164,7 +164,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         say(f"{program}: interrupted")
         return 130
     except OSError as error:  # a full disk
-        say(f"{program}: results cannot be written: {_said(error)}")
+        say(f"{program}: results cannot be written to standard output: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -247,6 +247,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
+            raise
+        if isinstance(error, OSError) and error.filename is None and error.errno in FULL:  # no file's
             raise
         full = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
         _say_once(f"{program} {verb}: {'too little memory: ' * full}{_of_what(error, command)}")
