@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import Any, NoReturn
 
 TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
 """names that files of pair sets have for other things than modalities, besides those that end in `_count`"""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""numbers of the errors of a disk that is full"""
 
 
 def refuse(name: str, value: object, needed: str) -> NoReturn:

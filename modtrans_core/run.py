@@ -42,7 +42,7 @@ from modtrans_core.store.files import (
     sweep,
     write_json,
 )
-from modtrans_core.store.headers import RECORD
+from modtrans_core.store.headers import RECORD, clip_retrieval_parts, shard_files
 from modtrans_core.store.locks import holding
 
 FORMAT = 5
@@ -66,6 +66,8 @@ def refuse_old_run(folder: str | Path) -> None:
     for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, MODEL, TRAINING, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
+    if not begun and folder.is_dir() and (clip_retrieval_parts(folder) or shard_files(folder)):
+        raise ValueError(f"{folder}: holds a pair set, of which the weights would become a part; choose another folder")
 
 
 def clear(folder: str | Path) -> None:

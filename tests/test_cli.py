@@ -287,3 +287,29 @@ def test_what_is_warned_of_in_every_split_is_one_line(folder, capsys):
     assert "torn.npz: identity is left out: it needs one dimension for both modalities, here 8 and 6\n" in err
     assert status == 0 and err.count("the data set's own split tears") == 1 and "UserWarning" not in err
     assert re.search(r"^note: the data set's own split tears \d+ of \d+ groups apart", err, re.M)
+
+
+@pytest.mark.parametrize(
+    ("verb", "written"),
+    [
+        (["compare", "pairs.npz"], "tables/runs.csv"),
+        (["compare", "pairs.npz"], "figures/front.pdf"),
+        (["tables", "2"], "tables/poster.tex"),
+        (["bench", "--profile", "smoke"], "tables/speed.csv"),
+        (["figure", "front", "results"], "figures/front.png"),
+        (["demo"], "figures/found.png"),
+    ],
+)
+def test_results_are_written_over_nothing_and_through_no_link(folder, capsys, verb, written):
+    file = folder / "out" / written
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    status, _, err = modtrans(capsys, *verb, "--out", "out")
+    assert status == 1 and f"out/{written}: exists" in err and file.read_text() == "mine"
+    file.unlink()
+    file.parent.rmdir()
+    (folder / "elsewhere").mkdir()
+    file.parent.symlink_to(folder / "elsewhere")
+    status, _, err = modtrans(capsys, *verb, "--out", "out")
+    assert status == 1 and f"{file.parent.relative_to(folder)}: a link, and nothing is written through links" in err
+    assert not [*(folder / "elsewhere").iterdir()]

@@ -26,12 +26,15 @@ class Demo:
 
     def run(self) -> None:
         from analysis.experiments import demo
+        from analysis.plots.style import figures, paper_style, save_figure
         from modtrans_core import PairedEmbeddings, evaluate, fit
         from modtrans_core.cli.use import scores_in_words
+        from modtrans_core.store.files import refuse_results
 
         pairs, file = demo.demo_pairs(), self.out / demo.VECTORS.name
         if file.exists() and PairedEmbeddings.load(file).fingerprint() != pairs.fingerprint():
             raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
+        refuse_results(self.out, figures("found"), file.exists())
         pairs.save(file)
         train, validation, test = pairs.split(seed=0)
         say(f"{pairs}: {len(train)} to train, {len(validation)} to validate, {len(test)} kept for the test")
@@ -43,7 +46,6 @@ class Demo:
             say(f"no picture: {error}")
         else:
             from analysis.plots.retrieval import blocks
-            from analysis.plots.style import paper_style, save_figure
 
             with paper_style():
                 figure = blocks(demo.found(translator, test).table(), demo.thumbnails(pairs), demo.names(pairs))

@@ -17,6 +17,8 @@ from modtrans_core.cli.verb import say
 
 ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib")
 """what tables and figures are made with"""
+TABLES = ("runs", "gains", "duels", "presets")
+"""that `compare` writes"""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Compare:
         from analysis.experiments.presets import RIVALS, as_text, duels, routes
         from analysis.paper.tables import mean_and_spread, save_table
         from analysis.plots.presets import front
-        from analysis.plots.style import make_figure
+        from analysis.plots.style import figures, make_figure
         from analysis.translators import not_applicable
         from modtrans_core import PairedEmbeddings
-        from modtrans_core.store.files import refuse_existing, replacing
+        from modtrans_core.store.files import refuse_results, replacing
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
@@ -64,7 +66,8 @@ class Compare:
         refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
             refuse_unless_in("rivals", rival, RIVALS)
-        refuse_existing(self.out / "compare.txt", self.overwrite)
+        tables = [f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex")]
+        refuse_results(self.out, ["compare.txt", *tables, *figures("front")], self.overwrite)
         sets: dict[Path, list[tuple[str, str]]] = {}
         for path in self.pairs:
             loaded = PairedEmbeddings.load(path)
@@ -78,7 +81,7 @@ class Compare:
         found = self.compared(sets)
         judged = duels(found.gains)
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
-        for name, frame in zip(("runs", "gains", "duels", "presets"), (*found, judged, table), strict=True):
+        for name, frame in zip(TABLES, (*found, judged, table), strict=True):
             save_table(frame, self.out, name)
         make_figure(front, self.out)
         text = as_text(found.scores, judged)
@@ -136,11 +139,13 @@ class Bench:
 
     def run(self) -> None:
         from analysis.bench.report import text
-        from analysis.bench.run import bench
+        from analysis.bench.run import FILE, bench
         from analysis.paper.tables import save_data
         from analysis.plots.speed import measured, speed
-        from analysis.plots.style import make_figure
+        from analysis.plots.style import figures, make_figure
+        from modtrans_core.store.files import refuse_results
 
+        refuse_results(self.out, ["tables/speed.csv", *figures("speed")], self.overwrite or (self.out / FILE).exists())
         content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite,

@@ -122,9 +122,9 @@ class Tables:
         from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import poster
-        from analysis.plots.style import make_figure
+        from analysis.plots.style import figures, make_figure
         from modtrans_core.progress import reporting
-        from modtrans_core.store.files import refuse_existing, replacing
+        from modtrans_core.store.files import refuse_results, replacing
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
@@ -134,7 +134,8 @@ class Tables:
         refuse_unless(
             not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables"
         )
-        refuse_existing(self.out / "tables.txt", self.overwrite)
+        made = ["tables.txt", "tables/poster.csv", "tables/poster.tex", *figures("poster")]
+        refuse_results(self.out, made, self.overwrite)
         rows = []
         for number in chosen:
             with reporting(None, 1, f"Table {number}", "part") as report:
@@ -177,14 +178,18 @@ class Figure:
     """of the files"""
     out: Path = Path()
     """folder for figures/NAME.pdf and .png"""
+    overwrite: bool = False
+    """replace the figure when it is there"""
 
     def run(self) -> None:
         from analysis.plots.figures import listed, remake, venue_size
-        from analysis.plots.style import Size
+        from analysis.plots.style import Size, figures
+        from modtrans_core.store.files import refuse_results
 
         if not self.name:
             print(listed())
             return
+        refuse_results(self.out, figures(self.name, self.format), self.overwrite)
         if self.venue:
             refuse_missing(("tueplots",), "venues")
         size = venue_size(self.venue) if self.venue else Size()

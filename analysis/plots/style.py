@@ -6,8 +6,8 @@ import inspect
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FORMATS = ("pdf", "png")
+"""of figures, the last one shown in notebooks"""
 COLUMN, PAGE = 3.4, 7.0
 """widths in inches: one column, both columns"""
 SMALLEST = 7.0
@@ -193,6 +195,11 @@ def panels(height: float, columns: int = 1, rows: int = 1, width: float = PAGE, 
     return plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
 
 
+def figures(name: str, formats: Sequence[str] = FORMATS) -> list[str]:
+    """The files of a figure, below its folder."""
+    return [f"figures/{name}.{suffix}" for suffix in formats]
+
+
 def make_figure(draw: Callable[..., Figure], results: str | Path, out: str | Path = "", **how: Any) -> list[Path]:
     """Draw a figure from the saved tables of a run, by which anyone can make it again, and save it.
 
@@ -279,7 +286,7 @@ def save_figure(
     name: str,
     *,
     size: Size = _SIZE[0],
-    formats: tuple[str, ...] = ("pdf", "png"),
+    formats: tuple[str, ...] = FORMATS,
 ) -> list[Path]:
     """Write `out/figures/name` in these formats and the paper's style; made twice, they are the same bytes.
 
@@ -294,7 +301,7 @@ def save_figure(
     refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
     for suffix in formats:
         refuse_unless_in("format", suffix, _DATED)
-    files = [place("out", out) / "figures" / f"{name}.{suffix}" for suffix in formats]
+    files = [place("out", out) / file for file in figures(name, formats)]
     for file in files:
         unset = _DATED[file.suffix[1:]]
         try:
@@ -303,8 +310,6 @@ def save_figure(
                 figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
                 figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
         except UserWarning:
-            with suppress(OSError):
-                file.parent.rmdir()  # where it holds nothing
             width, height = figure.get_size_inches()
             found = f"{width:g} and {height:g} inches"
             raise ValueError(f"width, height: {found}, larger ones or smaller type are needed") from None

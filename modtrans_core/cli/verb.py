@@ -25,7 +25,7 @@ from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
-from modtrans_core.checks import in_one_line, refuse_unless
+from modtrans_core.checks import FULL, in_one_line, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
@@ -100,6 +100,23 @@ def _options(verb: type | None, kind: Callable[[Any], bool]) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in found if Positional not in get_args(marked[name])]
 
 
+def _aliases(verb: type | None) -> dict[str, str]:
+    """The options of a verb by their other names."""
+    marked = get_type_hints(verb, include_extras=True) if verb else {}
+    return {
+        alias: f"--{name.replace('_', '-')}"
+        for name, kind in marked.items()
+        for mark in get_args(kind)[1:]
+        for alias in getattr(mark, "aliases", None) or ()
+    }
+
+
+def _spelt(argument: str) -> str:
+    """An argument in which an option has one spelling: tyro takes _ for - in its name."""
+    name, equals, value = argument.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}" if re.match("--[A-Za-z]", name) else argument
+
+
 def _is_many(kind: Any) -> bool:
     """Whether an option of this type takes any number of values."""
     return get_args(kind)[1:] == (...,)
@@ -147,7 +164,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         say(f"{program}: interrupted")
         return 130
     except OSError as error:  # a full disk
-        say(f"{program}: results cannot be written: {_said(error)}")
+        say(f"{program}: results cannot be written to standard output: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -167,12 +184,14 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     given = list(arguments)
     debug = "--debug" in given or bool(os.environ.get("MODTRANS_DEBUG"))
     named = verbs.get(next((argument for argument in given if not argument.startswith("-")), ""))
-    given = added_up([argument for argument in given if argument != "--debug"], _options(named, _is_many))
+    given = [_spelt(argument) for argument in given if argument != "--debug"]
+    given = added_up(given, _options(named, _is_many))
     for option in _options(named, _is_many):  # `--only $names`, a variable that is not set, would be all of them
         if any(one == option and re.match("--?[A-Za-z]", after) for one, after in pairwise([*given, "--end"])):
             say(f"{program}: {option[2:]}: no value, at least one is needed")
             return 2
-    options = [re.sub("^--no-", "--", argument.partition("=")[0]) for argument in given]
+    others = _aliases(named)
+    options = [re.sub("^--no-", "--", others.get(name, name)) for name in (one.partition("=")[0] for one in given)]
     for option in _options(named, lambda kind: not _is_many(kind)):
         if options.count(option) > 1:
             say(f"{program}: {option[2:]}: given {options.count(option)} times, one value is needed")
@@ -228,6 +247,8 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         raise
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if debug:
+            raise
+        if isinstance(error, OSError) and error.filename is None and error.errno in FULL:  # no file's
             raise
         full = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
         _say_once(f"{program} {verb}: {'too little memory: ' * full}{_of_what(error, command)}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, skipped_beside
+from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, refuse_other_list, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import JOB
 from modtrans_core.store.described import metadata
-from modtrans_core.store.files import refuse_existing, scratch_folder, sweep
+from modtrans_core.store.files import refuse_existing, refuse_same, scratch_folder, sweep
 from modtrans_core.store.headers import SUFFIXES, reading, small_arrays
 from modtrans_core.store.locks import LOCK, claimed
 
@@ -81,6 +81,7 @@ def embed(
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))
+    refuse_same("out", path, _files_of(job))
     sweep(path.parent)
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
@@ -129,12 +130,21 @@ def cut(path: Path) -> dict[str, int]:
 
 def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
+    if path != folder.path:
+        refuse_other_list(path)
     if path != folder.path and path.is_file() and not folder.begun:
         refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not folder.alone:
             raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
         folder.clear()
+
+
+def _files_of(job: Job) -> Iterator[Path]:
+    """The files that a job names: of its source, its settings and its encoders, such as `array:FILE`."""
+    for given in (job.source, *job.settings.values(), *job.named.values()):
+        file = given.partition(":")[2]
+        yield from (Path(name) for name in (given, file, file.partition("/")[2]) if name and Path(name).is_file())
 
 
 def _job_of(path: Path) -> str | None:

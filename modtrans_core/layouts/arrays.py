@@ -142,7 +142,11 @@ def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:
     refuse_unless(not text or len(names) == 1, "column", column, f"one column, not {len(names)},")
     kinds = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()) if text else {})
     table = csv.read_csv(path, parse_options=lines, convert_options=kinds)
-    return np.array(table.column(0).to_pylist()) if text else _of_table(table)
+    if not text:
+        return _of_table(table)
+    texts = table.column(0).to_pylist()
+    _refuse_gaps(names[0], texts.count(""))
+    return np.array(texts)
 
 
 READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
@@ -163,12 +167,14 @@ def _columns(column: str, there: Sequence[str]) -> list[str]:
     return found
 
 
+def _refuse_gaps(column: str, gaps: int) -> None:
+    refuse_unless(not gaps, column, f"{gaps} rows with nothing in it", "a value in each row")
+
+
 def _of_table(table: Any) -> np.ndarray:
     """One column as (n,), or as (n, d) where it holds lists; several, of numbers, as (n, d)."""
     for name, column in zip(table.column_names, table.columns, strict=True):
-        refuse_unless(
-            not column.null_count, name, f"{column.null_count} rows with nothing in it", "a value in each row"
-        )
+        _refuse_gaps(name, column.null_count)
     columns = [_of_column(*both) for both in zip(table.column_names, table.columns, strict=True)]
     found = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
     return found.astype(np.float32) if found.ndim > 1 and found.dtype.kind in "iu" else found  # whole by chance

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.checks import FULL
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.locks import LOCK, drop, is_held, locked
 
@@ -40,14 +41,22 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
     It is held as long as it is wanted: `sweep` knows by this what a process left that was killed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = [place for place in path.parents if not place.exists()]
     folder = path.parent / f"{SCRATCH}{secrets.token_hex(8)}"
-    with _naming(path, folder), locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
-        folder.mkdir(0o700)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with _naming(path, folder):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
+                folder.mkdir(0o700)
+                try:
+                    yield folder
+                finally:
+                    shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        with suppress(OSError):  # what was made for nothing goes again
+            for place in made:
+                place.rmdir()
+        raise
 
 
 def _lock_of(scratch: Path) -> Path:
@@ -148,12 +157,15 @@ def _naming(path: Path, folder: Path) -> Iterator[None]:
     """What fails in the scratch folder of a path, on a full disk say, names the path."""
     try:
         yield
-    except OSError as error:
-        unnamed = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if unnamed or str(error.filename).startswith(str(folder)):
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        if type(error) is OSError and error.errno is None and str(path) not in str(error):  # numpy's, of a full disk
-            raise OSError(f"{path}: cannot be written ({error})") from None
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and getattr(cause, "errno", None) not in FULL:  # a writer that meets it may stumble
+            cause = cause.__context__
+        if isinstance(found := cause or error, OSError) and (cause or str(found.filename).startswith(str(folder))):
+            raise OSError(found.errno, found.strerror, str(path)) from None
+        if type(error) is OSError and error.errno is None:  # numpy's or safetensors', of a full disk
+            text = str(error).replace(str(folder), str(path.parent))
+            raise OSError(text if str(path) in text else f"{path}: cannot be written ({text})") from None
         raise
 
 
@@ -167,6 +179,16 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise ValueError(f"{path}: exists; choose another name or add overwrite=True")
     if path.is_dir() or not path.suffix:
         _refuse_foreign(path)
+
+
+def refuse_results(out: Path, names: Iterable[str], overwrite: bool) -> None:
+    """Refuse to write files, such as `tables/runs.csv`, into a folder of results through a link, or over any of them
+    unless that was asked for.
+    """
+    for file in [out / name for name in names]:
+        if link := next((one for one in (file.parent, file) if one != out and one.is_symlink()), None):
+            raise ValueError(f"{link}: a link, and nothing is written through links; remove it")
+        refuse_existing(file, overwrite)
 
 
 def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:

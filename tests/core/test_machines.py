@@ -51,4 +51,5 @@ def test_results_that_cannot_be_written_are_one_line(folder, arguments, monkeypa
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         assert run(VERBS, "modtrans", "", arguments.split()) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("modtrans: results cannot be written: [Errno 28]")
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("modtrans: results cannot be written to standard output: [Errno 28]")

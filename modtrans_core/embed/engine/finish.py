@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from modtrans_core.store.files import read_description, replacing, sweep, write_
 from modtrans_core.store.headers import RECORD
 from modtrans_core.store.names import read_items
 
-SKIPPED = "skipped.csv"
+SKIPPED, COLUMNS = "skipped.csv", ("key", "reason")
 
 
 def finish(job: Job, folder: Folder) -> None:
@@ -50,7 +51,7 @@ def finish(job: Job, folder: Folder) -> None:
             replacing(folder.path / SKIPPED) as temporary,
             open(temporary, "w", newline="", encoding="utf-8") as file,
         ):
-            csv.writer(file).writerows([("key", "reason"), *skipped])
+            csv.writer(file).writerows([COLUMNS, *skipped])
     cut = {m: total for m in job.encoders if (total := sum(one.get("cut", {}).get(m, 0) for one in records.values()))}
     said: dict[str, Any] = {
         "finished": True,
@@ -79,7 +80,15 @@ def merge(folder: Folder, out: Path, dtype: str, job: str) -> None:
 
 def skipped_beside(out: Path) -> Path:
     """Where the list of what was skipped is kept for a single file."""
-    return out.with_name(f"{out.stem}.{SKIPPED}")
+    return out.with_name(f"{out.name}.{SKIPPED}")
+
+
+def refuse_other_list(out: Path) -> None:
+    """Refuse a file in the place of the list beside a single file that is no such list: it would be replaced."""
+    listed = skipped_beside(out)
+    with suppress(FileNotFoundError), open(listed, "rb") as file:
+        if file.readline(100).strip() != ",".join(COLUMNS).encode():
+            raise ValueError(f"{listed}: is no list of what was skipped, and would be replaced; choose another --out")
 
 
 def copy_skipped(listed: Path, out: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -16,14 +17,15 @@ from typing import Any
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
+from modtrans_core.store.described import metadata
 from modtrans_core.store.files import SCRATCH, read_description, refuse_links, write_json
-from modtrans_core.store.headers import RECORD
+from modtrans_core.store.headers import RECORD, reading, small_arrays
 from modtrans_core.store.locks import LOCK, is_held
 from modtrans_core.store.write import DTYPES
 
 _PARTS = ".embedding"
-SHARD = "[0-9][0-9][0-9][0-9][0-9][0-9]*"
-"""how the names of shards begin"""
+_SHARD = re.compile(r"\d{6}(-.*)?\.safetensors")
+"""the names of shards"""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Folder:
                     f"{self.path}: begun with {name} {was}, now {now}; choose another folder, or add overwrite=True"
                 )
             return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.glob("[!.]*"))):
+        if self.path.exists() and (not self.path.is_dir() or self._foreign()):
             raise ValueError(f"{self.path}: holds something else; choose another folder")
         refuse_links(self.path)
         write_json(self.path / RECORD, {"finished": False, "job": job.description})
@@ -138,11 +140,20 @@ class Folder:
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
         refuse_links(self.path)
-        own = (RECORD, "skipped.csv", _PARTS, *(f"{SHARD}{of}" for of in (".safetensors", ".parquet")), f"{SCRATCH}*")
-        for entry in self.path.iterdir():
-            if not any(fnmatch(entry.name, pattern) for pattern in own):
-                raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
+        if entry := self._foreign():
+            raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
         shutil.rmtree(self.path)
+
+    def _foreign(self) -> Path | None:
+        """Something in the folder that was not made here."""
+        return next((entry for entry in self.path.iterdir() if not self._is_own(entry)), None)
+
+    def _is_own(self, entry: Path) -> bool:
+        if entry.is_dir() or entry.name.startswith(SCRATCH):
+            return entry.name.startswith((_PARTS, SCRATCH))
+        return entry.name in (RECORD, "skipped.csv") or (
+            entry.suffix in (".safetensors", ".parquet") and _is_shard(entry.with_suffix(".safetensors"))
+        )
 
     @property
     def begun(self) -> bool:
@@ -195,6 +206,13 @@ class Folder:
     def shard_record(self, name: str) -> Path:
         """The file whose presence says that a shard is done; JSON with `items`, `cut` and `skipped`."""
         return self.parts / f"{name}.json"
+
+
+def _is_shard(file: Path) -> bool:
+    """Whether it is the vectors of a shard, which say what data set they are of."""
+    with suppress(ValueError), reading(file):
+        return bool(_SHARD.fullmatch(file.name)) and "dataset" in metadata(small_arrays(file)["metadata"])
+    return False
 
 
 def _brief(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modtrans_core.store.described import parsed
+from modtrans_core.store.files import refuse_special
 
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "path", "filepath", "image_name", "audio", "sound")
 CAPTION_COLUMNS = ("caption", "captions", "text", "title")
@@ -66,6 +67,7 @@ def split_named(path: Path, name: Any) -> str | None:
 
 def text_lines(path: Path) -> Iterator[str]:
     """The lines of a text file with their ends as they are; UTF-8, with or without a byte order mark."""
+    refuse_special(path)
     with open(path, "rb") as binary:
         if binary.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise ValueError(f"{path}: the text is UTF-16, UTF-8 is needed")
@@ -115,6 +117,7 @@ def _column(columns: list[str], names: Iterable[str]) -> int | None:
 
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
+    refuse_special(path)
     with open(path, "rb") as file:  # str.splitlines would split at more than line feeds
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
@@ -123,6 +126,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
+    refuse_special(path)
     content = parsed(path, path.read_bytes().decode("utf-8-sig", errors="surrogateescape"))
     if isinstance(content, list):
         for number, record in enumerate(content, 1):

@@ -14,6 +14,7 @@ from modtrans_core.embed.sources.base import Item, Listing, Skipped, caption
 from modtrans_core.embed.sources.caption_files import Row
 from modtrans_core.embed.sources.opening import relative
 from modtrans_core.progress import counted
+from modtrans_core.store.files import refuse_special
 
 NO_CAPTION = "no caption"
 ENCODERS = {"image": {"image": CLIP, "text": CLIP}, "audio": {"audio": CLAP, "text": CLAP}}
@@ -124,6 +125,7 @@ def first_of(folder: Path, names: Iterable[str], what: str) -> Path:
     names = list(names)
     for name in names:
         if (folder / name).exists():
+            refuse_special(folder / name)
             return folder / name
     raise ValueError(f"{folder}: no {what}; looked for {', '.join(names)}")
 

@@ -11,7 +11,7 @@ from modtrans_core.embed.sources.base import SPLITS, Item, Listing, Skipped, cap
 from modtrans_core.embed.sources.caption_files import read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS
 from modtrans_core.embed.sources.face_captions import face_captions
-from modtrans_core.embed.sources.opening import FileWithin, ZipFiles, ZipMember
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, ZipMember, is_within
 from modtrans_core.progress import counted
 
 _PICTURES = ("img_align_celeba", "CelebA-HQ-img", "images", "image")
@@ -120,7 +120,11 @@ def _made(folder: Path) -> Mapping[str, Sequence[str]]:
 def _given(source: Path) -> Mapping[str, Sequence[Any]]:
     """Captions by key, as somebody wrote them."""
     if source.is_dir():
-        return {file.stem: _lines(file.read_bytes()) for file in sorted(source.glob("*.txt"))}
+        files = [file for file in sorted(source.glob("*.txt")) if file.is_file()]
+        outside = [ValueError(OUTSIDE)]
+        return {
+            file.stem: _lines(file.read_bytes()) if is_within(str(source), file.name) else outside for file in files
+        }
     if not source.is_file():
         raise ValueError(f"captions: {source}: no such file or folder")
     written: dict[str, list[Any]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -241,6 +241,17 @@ def _undecoded(library: Any, table: Any, columns: Mapping[str, str]) -> Any:
     return table
 
 
+class _Outside(ValueError):
+    """A description of a data set names a file that is no part of it."""
+
+
+def _refuse_outside(folder: Path, files: Iterable[str]) -> None:
+    """Refuse files that do not lie in the folder of a data set, whatever its descriptions say."""
+    for file in files:
+        if not is_within(str(folder), file):
+            raise _Outside(f"{folder}: names {file}, which lies outside of it; only what lies in the folder is read")
+
+
 def _load(library: Any, path: str, config: str | None, split: str | None) -> dict[str, Any]:
     """The splits of a data set, by name."""
     place = Path(path)
@@ -255,13 +266,20 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         elif place.is_file():
             found = library.load_dataset("parquet", data_files=path, split=split)
         else:
+            if place.exists():
+                listed = library.load_dataset_builder(path, config).config.data_files or {}
+                _refuse_outside(place, (file for files in listed.values() for file in files))
             found = library.load_dataset(path, config, split=split)
+    except _Outside:
+        raise
     except Exception as error:  # each file format, the hub and the network have their own
         reason = in_one_line(error.__cause__ or error)
         raise ValueError(f"{path}: cannot be loaded by datasets ({reason})") from None
     if not isinstance(found, Mapping):
         name = str(found.split or "all")
         found = {name if saved else split or name: found}
+    if saved:
+        _refuse_outside(place, (file["filename"] for table in found.values() for file in table.cache_files))
     if split is not None and split not in found:
         raise ValueError(f"split: {split!r} is not one of {path}, which has {', '.join(found)}")
     return dict(found) if split is None else {split: found[split]}

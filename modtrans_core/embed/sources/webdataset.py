@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from modtrans_core.extras import require
 from modtrans_core.store.described import checked, parsed
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+MOST = 10**6
+"""tars that a pattern of names may have"""
 _PICTURES = ("jpg", "jpeg", "png", "webp")
 _SOUNDS = ("wav", "flac")
 _LARGEST = {  # bytes of a member
@@ -69,12 +73,15 @@ def _tars(path: str) -> list[Path]:
         return found
     if Path(path).is_file():
         return [Path(path)]
+    ranges = re.findall(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.-?\d+)?\}", path)
+    several = math.prod(abs(int(last) - int(first)) + 1 for first, last in ranges)
+    refuse_unless(several <= MOST, path, f"{several:,} names", f"a pattern of at most {MOST:,}")
     names = list(require("braceexpand", "webdataset").braceexpand(path)) if "{" in path else [path]
     found = [Path(file) for name in names for file in (sorted(glob(name)) if has_magic(name) else [name])]
     missing = [file for file in found if not file.is_file()]
     if missing or not found:
-        several = f" ({len(missing)} of {len(found)} are missing)" if len(names) > 1 else ""
-        raise ValueError(f"{missing[0] if missing else path}: no such tar{several}")
+        more = f" ({len(missing)} of {len(found)} are missing)" if len(names) > 1 else ""
+        raise ValueError(f"{missing[0] if missing else path}: no such tar{more}")
     return list(dict.fromkeys(found))
 
 

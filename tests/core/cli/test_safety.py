@@ -454,6 +454,17 @@ def test_nothing_is_written_into_a_set_that_is_read(folder, modtrans, ridge):
     assert PairedEmbeddings.load("set").fingerprint() == before
 
 
+@pytest.mark.parametrize("layout", ["shards", "clip-retrieval"])
+def test_a_run_is_begun_in_no_pair_set(folder, modtrans, layout):
+    assert modtrans("convert", "pairs.npz", "set", "--layout", layout)[0] == 0
+    (folder / "set" / ".modtrans.json").unlink()  # as another program leaves it
+    before = PairedEmbeddings.load("set").fingerprint()
+    for more in ([], ["--overwrite"]):
+        status, _, err = modtrans("train", "set", "--out", "set", *more)
+        assert status == 1 and "set: holds a pair set" in err
+    assert PairedEmbeddings.load("set").fingerprint() == before
+
+
 def test_a_name_that_no_file_can_hold_is_refused_where_it_is_read(folder, modtrans, ridge):
     given = PairedEmbeddings.load("pairs.npz")
     key = [f"k{number}" for number in range(len(given))]

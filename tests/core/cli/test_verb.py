@@ -151,6 +151,8 @@ def test_a_verb_that_keeps_what_was_finished_says_so(capsys):
         (["--seed", "1", "--seed=2"], "seed: given 2 times, one value is needed"),
         (["--goal", "cosine", "--goal", "cosine", "--goal", "retrieval"], "goal: given 3 times"),
         (["--own-split", "--no-own-split"], "own-split: given 2 times"),
+        (["--split-seed", "1", "--split_seed=2"], "split-seed: given 2 times"),
+        (["--preset", "poster", "--train-steps", "5", "--steps", "6"], "train-steps: given 2 times"),
     ],
 )
 def test_an_option_of_one_value_is_given_once(folder, modtrans, arguments, words):
@@ -171,6 +173,7 @@ def test_a_shell_that_is_unknown_is_one_line(modtrans):
 
 STOPPED = """
 import os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 class Stop:
     def find_spec(self, name, *_):
         if name == "tyro":
@@ -237,6 +240,16 @@ def test_a_log_on_a_full_disk_costs_no_result(folder, modtrans):
     with open("/dev/full", "w") as full:
         found = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True, timeout=60)
     assert json.loads(found.stdout)["gallery"] == 16
+
+
+def test_standard_output_that_is_full_is_named(folder, trained):
+    trained("run", "--preset", "ridge")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "modtrans_core", "evaluate", "run", "pairs.npz"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 1
+    assert said == "modtrans: results cannot be written to standard output: [Errno 28] No space left on device"
 
 
 def test_a_working_directory_that_is_gone_is_one_line(folder, modtrans, monkeypatch):

@@ -210,6 +210,8 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
     occupied.mkdir()
     (occupied / "thesis.tex").touch()
     (tmp_path / "there.npz").touch()
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / ".notes").touch()
     for options, words in [
         ({"out": tmp_path / "pairs.csv"}, "unknown suffix"),
         ({"source": "twemoji"}, "known: openmoji"),
@@ -220,11 +222,38 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
         ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
         ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
         ({"out": occupied}, "holds something else; choose another folder"),
+        ({"out": tmp_path / "hidden"}, "holds something else; choose another folder"),
         ({"out": tmp_path / "there.npz"}, "exists; choose another name or add overwrite=True"),
     ]:
         with pytest.raises(ValueError, match=words):
             embed(**{"limit": 5, "device": "cpu"} | options)
     assert [path.name for path in occupied.iterdir()] == ["thesis.tex"]
+
+
+def test_nothing_is_replaced_but_what_was_embedded_before(tmp_path, texts):
+    """Neither a file beside the one to write, nor one among the shards, nor one that is read."""
+    np.savez(tmp_path / "rows.npz", key=np.array(["0"]), vectors=np.ones((1, 3)))
+    entries = [Item("0", {"question": "a", "answer": "b"}), Skipped("1", "gone")]
+    listed = tmp_path / "x.npz.skipped.csv"
+    listed.write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=r"x.npz.skipped.csv: is no list of what was skipped"):
+            texts(entries, tmp_path / "x.npz", overwrite=overwrite)
+    assert listed.read_text() == "mine" and not (tmp_path / "x.npz").exists()
+    before = (tmp_path / "rows.npz").read_bytes()
+    with pytest.raises(ValueError, match=r"out: .*rows.npz is .*rows.npz, which is read"):
+        encoders = {"answer": f"array:{tmp_path / 'rows.npz'}"}
+        texts(entries, tmp_path / "rows.npz", overwrite=True, encoders=encoders)
+    assert (tmp_path / "rows.npz").read_bytes() == before
+    folder = texts(entries, tmp_path / "shards")
+    for name in ("20240101_results.parquet", "123456.safetensors"):
+        (folder / name).write_bytes(b"mine")
+        with pytest.raises(ValueError, match=f"{name}: was not made by modtrans embed"):
+            texts(entries, folder, overwrite=True)
+        assert (folder / name).read_bytes() == b"mine"
+        (folder / name).unlink()
+    texts(entries, folder, overwrite=True)
+    assert len(PairedEmbeddings.load(folder)) == 1
 
 
 def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):

@@ -37,7 +37,7 @@ def test_the_three_examples(tmp_path, monkeypatch, capsys):
                 arguments = [os.path.expandvars(word) for word in words[1:]]
                 assert run(VERBS_HERE, "modtrans", "", arguments) == 0, line
                 said += capsys.readouterr().err
-    assert "1 skipped (1 no caption); see photos.skipped.csv" in said
+    assert "1 skipped (1 no caption); see photos.npz.skipped.csv" in said
 
     photos, sounds = (PairedEmbeddings.load(f"{name}.npz") for name in ("photos", "sounds"))
     assert len(photos) == 80 and photos.arrays["text"].ndim == 3 and len(np.unique(photos.group)) < 80

@@ -108,6 +108,13 @@ def test_names_in_a_table_of_texts_are_texts():
         np.testing.assert_array_equal(group[:, None] == group, np.array(names)[:, None] == np.array(names))
 
 
+@pytest.mark.parametrize("field", ["key", "group"])
+def test_a_row_without_a_name_is_of_no_item(field):
+    Path("t.csv").write_text("x,id\n1,a\n2,\n3,\n")
+    with pytest.raises(ValueError, match="t.csv: id: '2 rows with nothing in it', a value in each row is needed"):
+        pack({"image": "t.csv:x*", field: "t.csv:id"})
+
+
 def test_names_of_groups_may_be_bytes():
     table = pa.table({"id": pa.array([key.encode() for key in KEYS], pa.binary())})
     pq.write_table(table, "t.parquet")

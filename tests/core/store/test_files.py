@@ -149,6 +149,23 @@ def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     assert names(tmp_path) == [".modtrans.json", ".x.part"]
 
 
+def test_a_writer_that_stumbles_over_a_full_disk_names_what_was_written(tmp_path):
+    """As matplotlib's, of a PDF; and one that names what it reads, as shutil's."""
+    file = tmp_path / "made" / "x.pdf"
+    with pytest.raises(OSError, match="No space left") as caught, replacing(file):
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise AttributeError("'Stream' object has no attribute 'pos'")
+    assert caught.value.filename == str(file) and names(tmp_path) == []
+    with pytest.raises(OSError) as caught, replacing_folder(tmp_path / "copy"):
+        raise OSError(28, "No space left on device", "source.ipynb", None, "target.ipynb")
+    assert caught.value.filename == str(tmp_path / "copy") and names(tmp_path) == []
+    with pytest.raises(OSError) as caught, replacing_folder(tmp_path / "set") as folder:
+        raise OSError(f"{folder}/0.safetensors: cannot be written (I/O error)")
+    assert str(caught.value) == f"{tmp_path}/set/0.safetensors: cannot be written (I/O error)"
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("3840 requested and 0 written")])
 def test_a_full_disk_names_what_was_written(tmp_path, error):
     with pytest.raises(OSError) as caught, replacing(tmp_path / "x.npz"):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from itertools import pairwise
 
@@ -98,6 +99,19 @@ def texts(path, **settings):
         entry.key: entry.values["text"] if isinstance(entry, Item) else entry.reason
         for entry in entries(path, settings=settings)
     }
+
+
+def test_captions_of_a_folder_lie_in_it(tmp_path):
+    distributed(tmp_path)
+    (tmp_path / "list_attr_celeba.txt").unlink()
+    (tmp_path / "secret").write_text("mine")
+    given = tmp_path / "given"
+    (given / "000003.txt").mkdir(parents=True)
+    (given / "000001.txt").write_text("one")
+    (given / "000002.txt").symlink_to(tmp_path / "secret")
+    os.mkfifo(given / "000004.txt")
+    found = texts(tmp_path, captions=str(given))
+    assert found["000001"] == ("one",) and found["000002"] == "outside the folder"
 
 
 def check(found):

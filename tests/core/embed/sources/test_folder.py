@@ -332,3 +332,11 @@ def test_the_separators_of_windows(photos, read_all, jpeg):
     items, skipped = read_all(load(photos))
     wanted = {"deep/blue.jpg": ("a blue thing",), "odd\\name.jpg": ("an odd one",), "Red.JPG": ("red",)}
     assert captions_of(items) == wanted and skipped == {"green.jpg": "no caption"}
+
+
+@pytest.mark.parametrize("source", ["folder", "flickr"])
+def test_a_pipe_holds_no_captions_and_nobody_waits_for_it(tmp_path, source):
+    (tmp_path / "Images").mkdir()
+    os.mkfifo(tmp_path / ("captions.csv" if source == "folder" else "captions.txt"))
+    with pytest.raises(ValueError, match=r"captions\.(csv|txt): a pipe or a device, a file is needed"):
+        load_source(f"{source}:{tmp_path}")

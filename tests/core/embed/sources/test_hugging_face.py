@@ -1,6 +1,7 @@
 """Data sets of Hugging Face's library: saved, as parquet, and what their columns may be."""
 
 import io
+import json
 import pickle
 
 import numpy as np
@@ -57,6 +58,30 @@ def saved(tmp_path):
     splits = {"train": table(9), "val": table(3, 100), "test": table(2, 200)}
     hf.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
     return tmp_path / "saved"
+
+
+def test_descriptions_name_no_file_outside_the_folder(tmp_path):
+    secret, parquet = tmp_path / "secret", tmp_path / "parquet"
+    table(2).save_to_disk(str(secret / "saved"))
+    table(2).to_parquet(str(secret / "rows.parquet"))
+    (parquet / "data").mkdir(parents=True)
+    table(1).to_parquet(str(parquet / "data" / "a.parquet"))
+    for name in (secret / "rows.parquet", "../secret/rows.parquet"):
+        said = f"---\nconfigs:\n- config_name: default\n  data_files: {name}\n---\n"
+        (parquet / "README.md").write_text(said)
+        with pytest.raises(ValueError, match="parquet: names .*rows.parquet, which lies outside of it"):
+            entries(parquet)
+    (parquet / "README.md").unlink()
+    assert len(entries(parquet)) == 1
+    table(1).save_to_disk(str(tmp_path / "one"))
+    state = json.loads((tmp_path / "one" / "state.json").read_text())
+    (arrow,) = (secret / "saved").glob("*.arrow")
+    (tmp_path / "one" / "state.json").write_text(json.dumps(state | {"_data_files": [{"filename": str(arrow)}]}))
+    hf.DatasetDict({"train": table(1)}).save_to_disk(str(tmp_path / "several"))
+    (tmp_path / "several" / "dataset_dict.json").write_text(json.dumps({"splits": ["../secret/saved"]}))
+    for name in ("one", "several"):
+        with pytest.raises(ValueError, match=rf"{name}: names .*\.arrow, which lies outside of it"):
+            entries(tmp_path / name)
 
 
 def test_a_saved_data_set_with_its_splits(saved):

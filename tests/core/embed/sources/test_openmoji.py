@@ -186,7 +186,7 @@ def test_shards_give_every_item_once_in_order(source):
 def test_an_unknown_source_or_limit_is_named(source):
     with pytest.raises(ValueError, match=r"source 'twemoji': unknown, and no such path; known: openmoji, "):
         load_source("twemoji")
-    with pytest.raises(ValueError, match="limit: 0, at least 1"):
+    with pytest.raises(ValueError, match="limit: 0, a whole number from 1 on"):
         load_source("openmoji", limit=0)
     with pytest.raises(ValueError, match=r"source 'openmoji:here': takes no path"):
         load_source("openmoji:here")

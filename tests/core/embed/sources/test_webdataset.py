@@ -94,6 +94,7 @@ def test_patterns(cc3m, pattern):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
+        ("{0..20}-{0..99999}.tar", r"'2,100,000 names', a pattern of at most 1,000,000 is needed$"),
         ("{00000..00009}.tar", r"00003\.tar: no such tar \(7 of 10 are missing\)$"),
         ("nothing-*.tar", r"nothing-\*\.tar: no such tar$"),
         ("00009.tar", r"00009\.tar: no such tar$"),
