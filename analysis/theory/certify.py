@@ -49,6 +49,7 @@ from analysis.theory.reliability import judge_expectation
 from analysis.theory.survival import item_quantile_limit, item_survival_band
 from analysis.theory.words import at_least, at_most, given
 from modtrans_core.checks import refuse_unless, whole
+from modtrans_core.vectors import integers, real
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -307,7 +308,7 @@ class Observed:
 
 def _numbered(item: ArrayLike | None, **rows: Floats) -> np.ndarray:
     """The item of each of the rows, integers (N,); their numbers where none are given."""
-    found = np.arange(len(*rows.values())) if item is None else np.asarray(item)
+    found = np.arange(len(*rows.values())) if item is None else integers("item", item)
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise ValueError(f"item: {found.dtype} of shape {found.shape}, a vector of integers is needed")
     rows_agree(**rows, item=found)
@@ -327,12 +328,12 @@ def _every_pair(
     rows: Floats, target: ArrayLike, item: ArrayLike | None, counts: ArrayLike | None
 ) -> tuple[Integers, Integers, np.ndarray]:
     """The row, the item and the target (d,) of each pair, rows of one item beside all its targets."""
-    target = np.asarray(target)
+    target = real("target", target)
     target = target[:, None] if target.ndim == 2 else target
     if target.ndim != 3 or target.size == 0:
         raise ValueError(f"target: shape {target.shape}, (n, d) or (n, m, d) with no empty side is needed")
     n, m, _ = target.shape
-    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    counts = np.full(n, m) if counts is None else integers("counts", counts)
     if counts.dtype.kind not in "iu" or counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"counts: shape {counts.shape} of {counts.dtype}, ({n},) integers from 1 to {m} are needed")
     item = _numbered(item, rows=rows)

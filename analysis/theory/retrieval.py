@@ -47,7 +47,7 @@ from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
 from modtrans_core.checks import whole
 from modtrans_core.scores import blocks, named, recall_at_k, skew
-from modtrans_core.vectors import present, several
+from modtrans_core.vectors import integers, present, real, several
 
 BLOCK = 2**23  # cosines held at once: 64 MiB
 MARGIN = 2e-6  # above `needed_cosine`, for rounding: what exceeds it leads by more than a tie of `recall_at_k`
@@ -81,7 +81,7 @@ def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int 
     >>> print(needed_cosine(np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])).round(4))  # neighbours at right angles
     [0.7071 0.7071 0.7071]
     """
-    gallery = np.asarray(gallery)
+    gallery = real("gallery", gallery)
     z, counts = _unit(gallery, counts)
     n, m, _ = z.shape
     k = _rank(k, n)
@@ -340,10 +340,10 @@ def certify_recall(
     >>> print(found.recall, round(found.lower_limit, 4), found.forced)
     1.0 0.9278 1.0
     """
-    translated, gallery = matrix("translated", translated), np.asarray(gallery)
+    translated, gallery = matrix("translated", translated), real("gallery", gallery)
     confidence, n = fraction("confidence", confidence), len(gallery)
     k = _rank(k, n)
-    item = np.arange(n) if item is None else np.asarray(item)
+    item = np.arange(n) if item is None else integers("item", item)
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
     z, own_counts = _unit(gallery, counts)
