@@ -5,6 +5,7 @@ A translator is any object behind `modtrans_core.protocol.Translator`, so that t
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -162,18 +163,19 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
     refuse_unless(isinstance(certificate, str | None), "certificate", certificate, "a text")
     facts = translator.facts
     encoders = [
-        f"- {name}: {facts.encoders.get(name, {}).get('encoder', 'not known')}" for name in (facts.source, facts.target)
+        f"- {name}: {_line(facts.encoders.get(name, {}).get('encoder', 'not known'))}"
+        for name in (facts.source, facts.target)
     ]
     return "\n".join(
         [
             "---",
             LIBRARY,
-            f"tags: [embeddings, modality-translation, {translator.method.replace(' ', '-')}]",
+            f"tags: [embeddings, modality-translation, {json.dumps(translator.method.replace(' ', '-'))}]",
             "---",
             f"# {facts.source} → {facts.target}",
             "",
             f"Translates {facts.source} vectors of dimension {facts.k} into {facts.target} vectors of dimension"
-            f" {facts.d}. Method: {translator.method}.",
+            f" {facts.d}. Method: {_line(translator.method)}.",
             "",
             "```python",
             "from modtrans_core.hub import from_pretrained",
@@ -198,6 +200,11 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
     )
 
 
+def _line(text: object) -> str:
+    """A text of a pair set in one line, so that it begins no heading of its own."""
+    return " ".join(str(text).split())
+
+
 def _measured(translator: Translator, test: PairedEmbeddings | None) -> list[str]:
     if test is None:
         return ["Nothing was measured."]
@@ -205,8 +212,8 @@ def _measured(translator: Translator, test: PairedEmbeddings | None) -> list[str
     scores: dict[str, Any] = evaluate(translator, held)
     known = held.metadata.get("dataset")
     data = known if isinstance(known, dict) else {"name": known}
-    name = data.get("name") or "a data set without a name"
-    licence = f", licence {data['licence']}" if data.get("licence") else ""
+    name = _line(data.get("name") or "a data set without a name")
+    licence = f", licence {_line(data['licence'])}" if data.get("licence") else ""
     if translator.facts.seen is None:
         seen = ". What it was fitted to is not known"
     else:

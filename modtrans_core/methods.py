@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -51,9 +51,11 @@ def register(name: str, own: Method) -> None:
     Raises
     ------
     ValueError
-        The core or an installed package has a method of that name.
+        The core or an installed package has a method of that name; another method has its class of settings, or a
+        preset of such a name.
     """
     refuse_unless(name not in {*CORE, *_registered()}, "method", name, "a name that no other method has")
+    _refuse_clash(name, own, {other: one for other, one in loadable() if other != name})
     _OWN[name] = own
 
 
@@ -82,20 +84,38 @@ def method(name: str) -> Method:
 
 def loadable() -> Iterator[tuple[str, Method]]:
     """Every method by its name, the core's first. One that cannot be loaded is warned of and left out."""
-    yield from ((name, method(name)) for name in (*CORE, *_OWN))
+    known = {name: method(name) for name in (*CORE, *_OWN)}
+    yield from known.items()
     failed: list[str] = []
     for name, entry in _registered().items():
         if name in CORE:
             continue
         try:
             found = _loaded(entry)
+            _refuse_clash(name, found, known)
         except ValueError as error:
             failed.append(str(error))
         else:
+            known[name] = found
             yield name, found
     if failed:
         more = f"; {len(failed) - 1} other methods neither" if len(failed) > 1 else ""
         warnings.warn(f"{failed[0]}{more}", stacklevel=3)
+
+
+def _refuse_clash(name: str, own: Method, others: Mapping[str, Method]) -> None:
+    """Refuse what is no method, and one that would be taken for another: by its settings' class or a preset's name."""
+    of = f"method: {name!r}"
+    refuse_unless(isinstance(own, Method), of, own, "a modtrans_core.protocol.Method")
+    settings = isinstance(own.config, type) and is_dataclass(own.config)
+    refuse_unless(settings, f"{of}: config", own.config, "a dataclass")
+    right = isinstance(own.presets, Mapping) and all(type(one) is own.config for one in own.presets.values())
+    refuse_unless(right, f"{of}: presets", own.presets, f"{own.config.__name__} by names")
+    for other, one in others.items():
+        free = one.config is not own.config
+        refuse_unless(free, f"{of}: config", own.config.__name__, f"another class than that of {other!r}")
+        taken = min(own.presets.keys() & one.presets.keys(), default=None)
+        refuse_unless(taken is None, f"{of}: presets", taken, f"a name that {other!r} has no preset of")
 
 
 def _registered() -> dict[str, EntryPoint]:
@@ -120,7 +140,7 @@ def presets() -> dict[str, Any]:
     """Every preset's config by its name; a method that cannot be loaded has none."""
     found: dict[str, Any] = {}
     for _, one in loadable():
-        found = {**one.presets, **found}
+        found |= one.presets
     return found
 
 

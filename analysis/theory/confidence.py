@@ -169,10 +169,10 @@ def group_numbers(group: ArrayLike | None, n: int) -> np.ndarray:
     """Labels (n,) of any kind as numbers 0 to G - 1, or 0 to n - 1 for None; ValueError for another length."""
     if group is None:
         return np.arange(n)
-    return distinct("group", group, n)[1]
+    return kinds_of("group", group, n)[1]
 
 
-def distinct(name: str, labels: ArrayLike, n: int) -> tuple[np.ndarray, np.ndarray]:
+def kinds_of(name: str, labels: ArrayLike, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The different ones among labels (n,) of one kind, and the number of each label among them, (n,).
 
     Raises

@@ -46,7 +46,7 @@ from scipy.special import bdtrc
 from analysis.theory.arrays import Floats, fraction, in_range, shared, vector
 from analysis.theory.betting import reaches
 from analysis.theory.certify import Observed
-from analysis.theory.confidence import distinct
+from analysis.theory.confidence import kinds_of
 from analysis.theory.words import at_least, at_most, given
 
 ALL = "all"
@@ -194,7 +194,7 @@ def _names(category: ArrayLike | None, n: int) -> np.ndarray:
     """The category of each of n translations, as text."""
     if category is None:
         return np.full(n, ALL)
-    kinds, number = distinct("category", category, n)
+    kinds, number = kinds_of("category", category, n)
     return kinds.astype(str)[number]
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from modtrans_core import PairedEmbeddings, evaluate, fit
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
-from modtrans_core.hub import from_pretrained, push_to_hub, save_pretrained
+from modtrans_core.hub import card, from_pretrained, push_to_hub, save_pretrained
 
 RNG = np.random.default_rng(0)
 C = RNG.normal(size=(80, 6))
@@ -163,3 +164,20 @@ def test_a_readme_that_is_no_card_is_left_alone(tmp_path, translator):
     (tmp_path / "README.md").unlink()
     for overwrite in (False, True):
         save_pretrained(translator, tmp_path, overwrite=overwrite)
+
+
+@pytest.mark.parametrize("text", ["kNN [k=5]", "#7", "@x", "yes", "{x}", "a: b", "two\n## lines", "'q'"])
+def test_no_text_breaks_out_of_its_place_in_a_card(translator, text):
+    yaml = pytest.importorskip("yaml")
+    metadata = {"dataset": {"name": text, "licence": text}, "image": {"encoder": text}}
+    facts = translator.facts._replace(encoders={"image": {"encoder": text}}, seen=None)
+
+    named = replace(translator, facts=facts)
+    object.__setattr__(named, "method", text)
+    _, head, body = card(named, PairedEmbeddings({"image": C, "text": TEXT}, metadata=metadata)).split("---\n", 2)
+    assert yaml.safe_load(head)["tags"] == ["embeddings", "modality-translation", text.replace(" ", "-")]
+    assert [line for line in body.splitlines() if line.startswith("## ")] == [
+        "## Encoders",
+        "## Scores",
+        "## Certificate",
+    ]

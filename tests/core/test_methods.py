@@ -228,6 +228,32 @@ def test_a_method_of_a_notebook_is_known_to_its_process_and_can_be_replaced(monk
         load(tmp_path / "run")
 
 
+RIDGE = methods.method("ridge")
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (None, "None, a modtrans_core.protocol.Method is needed"),
+        (tuple(RIDGE), r".*, a modtrans_core.protocol.Method is needed"),
+        (RIDGE._replace(presets={}), "config: 'RidgeConfig', another class than that of 'ridge' is needed"),
+        (RIDGE._replace(config=dict), "config: <class 'dict'>, a dataclass is needed"),
+        (RIDGE._replace(config=Stranger()), "config: .*, a dataclass is needed"),
+        (RIDGE._replace(config=Stranger, presets=None), "presets: None, Stranger by names is needed"),
+        (RIDGE._replace(config=Stranger), "presets: .*, Stranger by names is needed"),
+        (
+            RIDGE._replace(config=Stranger, presets={"mine": Stranger(), "calibrated": Stranger()}),
+            "presets: 'calibrated', a name that 'calibrated' has no preset of is needed",
+        ),
+    ],
+)
+def test_a_method_that_would_be_taken_for_another_is_refused(own, words, monkeypatch):
+    monkeypatch.setattr(methods, "_OWN", {})
+    with pytest.raises(ValueError, match=f"^method: 'mine'(: |, )?.*{words}"):
+        methods.register("mine", own)
+    assert fit(make_pairs(40), device="cpu").method == "calibrated"
+
+
 TINY = """
     from dataclasses import dataclass
 
@@ -329,6 +355,17 @@ def test_a_registered_method_works_on_the_command_line(tiny, tmp_path, monkeypat
     assert status == 1 and "draw: method 'tiny' cannot do it, and a method that can is needed" in err
     status, _, err = modtrans("train", "pairs.npz", "--out", "no", "--preset", "tiny", "--train-steps", "3")
     assert status == 1 and "train-steps: 3, a preset with steps, such as poster, is needed" in err
+
+
+def test_an_installed_method_takes_no_preset_of_another(register):
+    taken = TINY.replace('"tinier"', '"poster"')
+    register(
+        ["tiny = tiny_method:METHOD", "twin = tiny_method:METHOD", "bold = bold:METHOD"], tiny_method=TINY, bold=taken
+    )
+    with pytest.warns(UserWarning, match="^method: '(twin|bold)': .* needed; 1 other methods neither"):
+        assert presets()["poster"] == PosterConfig()
+    with pytest.warns(UserWarning):
+        assert fit(make_pairs(40), preset="tiny", device="cpu").method == "tiny"
 
 
 @pytest.mark.filterwarnings("ignore:.*the constant mean:UserWarning")

@@ -234,6 +234,11 @@ class TestTranslators:
         with pytest.warns(UserWarning, match="96 of 120 items are no test .* 96 with a condition .* 96 with such a"):
             evaluate(fitted, half)
 
+    def test_rows_of_one_name_are_a_group_for_all(self):
+        pairs = PairedEmbeddings(dict(self.pairs.arrays), key=[f"{row // 2}" for row in range(120)])
+        facts = fit(pairs.take(np.arange(0, 120, 3)), device="cpu").facts
+        assert len(facts.unseen(pairs)) == len(facts.unseen(pairs.grouped())) == 40
+
     def test_a_translator_that_does_not_say_takes_all(self, fitted):
         unknown = fitted.facts._replace(seen=None)
         assert unknown.unseen(self.pairs) is self.pairs
