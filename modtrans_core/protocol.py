@@ -104,6 +104,7 @@ class Facts(NamedTuple):
         self.refuse(pairs)
         if self.seen is None:
             return pairs
+        pairs = pairs.grouped()
         left = self.seen.look(pairs, self.source, self.target).unseen(targets)
         if not len(left):
             raise ValueError(f"pairs: the translator was fitted to all {len(pairs)} items; others are needed")
