@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core.checks import refuse_unless, whole
-from modtrans_core.vectors import AT_ONCE, TIE, present, several, unit, unit_targets
+from modtrans_core.vectors import AT_ONCE, TIE, integers, norms, present, real, several, unit, unit_targets
 
 RANKS = (1, 10)
 
@@ -136,7 +136,8 @@ def hits(
            [1., 1.]])
     """
     relevant = _right_items(queries, gallery, relevant)
-    placed = [_placed(best, relevant[rows]) for rows, best in blocks(queries, gallery, counts)]
+    ties = _ties(queries, gallery, counts, relevant)
+    placed = [_placed(best, relevant[rows], ties[rows]) for rows, best in blocks(queries, gallery, counts)]
     ahead, tied = np.concatenate(placed, axis=1)
     return np.array([_found(ahead, tied, k) for k in ks])
 
@@ -147,7 +148,7 @@ def _right_items(queries: np.ndarray, gallery: np.ndarray, relevant: np.ndarray 
     refuse_unless(n > 0, "gallery", gallery.shape, "an item or more")
     fits = queries.ndim == 2 and len(queries) > 0 and queries.shape[1] == D
     refuse_unless(fits, "queries", queries.shape, f"one or more in the gallery's {D} dimensions, (q, {D}),")
-    relevant = np.arange(len(queries)) if relevant is None else np.asarray(relevant)
+    relevant = np.arange(len(queries)) if relevant is None else integers("relevant", relevant)
     inside = relevant.dtype.kind in "iu" and bool(((relevant >= 0) & (relevant < n)).all())
     needed = f"one of the gallery's items, 0 to {n - 1}, for each of {len(queries)} queries"
     refuse_unless(inside and relevant.shape == (len(queries),), "relevant", relevant, needed)
@@ -175,10 +176,21 @@ def blocks(
         yield rows, np.maximum.reduceat(similarity, first, axis=1) if m > 1 else similarity
 
 
-def _placed(best: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ties(queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Below which two scores of a query are the same (q,): `TIE` times the lengths of query and right item.
+
+    The product of the lengths is taken as a power of two, 1 from 1/2 to 2.
+    """
+    longest = np.where(present(gallery.shape[1], counts), norms(gallery), 0.0).max(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.trunc(np.log2(norms(queries)) + np.log2(longest)[relevant])
+    return TIE * np.exp2(power)
+
+
+def _placed(best: np.ndarray, relevant: np.ndarray, ties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many items score higher than the right one, and how many as high, itself among them, (q,) each."""
-    own = np.take_along_axis(best, relevant[:, None], 1)
-    return (best > own + TIE).sum(1), (np.abs(best - own) <= TIE).sum(1)
+    own, ties = np.take_along_axis(best, relevant[:, None], 1), ties[:, None].astype(best.dtype)
+    return (best > own + ties).sum(1), (np.abs(best - own) <= ties).sum(1)
 
 
 def _found(ahead: np.ndarray, tied: np.ndarray, k: int) -> np.ndarray:
@@ -209,13 +221,14 @@ def skew(occurrence: np.ndarray) -> float:
     return float((away**3).mean() / (away**2).mean() ** 1.5) if np.ptp(occurrence) > 0 else 0.0
 
 
-def average_precision(best: np.ndarray, correct: np.ndarray) -> np.ndarray:
+def average_precision(best: np.ndarray, correct: np.ndarray, ties: np.ndarray | float = TIE) -> np.ndarray:
     """The average precision (q,) of rankings of which several items are correct.
 
     Parameters
     ----------
     best : scores (q, n).
     correct : (q, n) bool, one or more a query.
+    ties : below which two scores of a query are the same, one number or (q,).
 
     Notes
     -----
@@ -227,10 +240,10 @@ def average_precision(best: np.ndarray, correct: np.ndarray) -> np.ndarray:
     >>> average_precision(np.array([[0.9, 0.5, 0.1]]), np.array([[True, False, True]])).round(4)
     array([0.8333])
     """
-    found = np.empty(len(best))
+    found, ties = np.empty(len(best)), np.broadcast_to(ties, len(best)).astype(best.dtype)
     for row, (scores, right) in enumerate(zip(best, correct, strict=True)):
         every, own = np.sort(scores), np.sort(scores[right])
-        level = own - TIE
+        level = own - ties[row]
         found[row] = np.mean((len(own) - np.searchsorted(own, level)) / (len(every) - np.searchsorted(every, level)))
     return found
 
@@ -271,21 +284,21 @@ def ranking_scores(
     (0.8333, 1.0, 0.3333, 0.6667)
     """
     z, counts = several(gallery, counts)
-    n, queries = len(z), np.asarray(queries)
+    n, queries = len(z), real("queries", queries)
     relevant = _right_items(queries, z, relevant)
     k = whole("k", k, 1)
     if alike is not None:
-        alike = np.asarray(alike)
-        known = alike.shape == (n,) and not (alike != alike).any()
+        masked, alike = np.ma.is_masked(alike), np.asarray(alike, dtype=None if hasattr(alike, "dtype") else object)
+        known = alike.shape == (n,) and not masked and not (alike != alike).any()
         refuse_unless(known, "alike", alike, f"one label an item, ({n},),")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
-    occurrence, per_query = np.zeros(n, dtype=np.int64), []
+    occurrence, per_query, ties = np.zeros(n, dtype=np.int64), [], _ties(queries, z, counts, relevant)
     for rows, best in blocks(queries, z, counts):
         own = relevant[rows]
-        ahead, tied = _placed(best, own)
+        ahead, tied = _placed(best, own, ties[rows])
         values = [_found(ahead, tied, at) for at in (1, 5, 10)]
         reciprocal = (harmonic[ahead + tied] - harmonic[ahead]) / tied
-        precision = reciprocal if alike is None else average_precision(best, alike[own][:, None] == alike)
+        precision = reciprocal if alike is None else average_precision(best, alike[own][:, None] == alike, ties[rows])
         per_query.append(np.stack([*values, reciprocal, precision, ahead + (tied + 1) / 2]))
         occurrence += named(best, min(k, n))
     weight = 1.0 / np.bincount(relevant, minlength=n)[relevant]
@@ -307,9 +320,13 @@ def ranking_scores(
 
 def away_from(mean: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """The direction (..., d) of zhat - mean, zhat (..., d) of its own length; zero where there is none."""
-    delta = (predicted - mean).astype(np.float32)
+    predicted, mean = real("predicted", predicted), real("mean", mean)
+    delta = predicted - mean
+    exponent = np.frexp(np.abs(delta).max(axis=-1, keepdims=True))[1]
+    delta = np.ldexp(delta, -exponent).astype(np.float32)  # a power of two is exact, and squares are in float32's range
     length = np.linalg.norm(delta, axis=-1, keepdims=True)
-    return np.where(length > 1e-6, delta / np.maximum(length, 1e-30), 0)
+    least = TIE * np.minimum(np.maximum(norms(predicted), norms(mean)), 1.0)[..., None]
+    return np.where(np.ldexp(np.float64(length), exponent) > least, delta / np.maximum(length, 1e-30), 0)
 
 
 def score(
@@ -354,12 +371,12 @@ def score(
     >>> round(found["cosine"], 4), round(found["floor"], 4), found["recall_at_1"], found["gallery"]
     (1.0, 0.6768, 1.0, 3)
     """
-    predicted, targets, n = np.asarray(predicted), np.asarray(targets), len(targets)
-    item = np.arange(n) if item is None else np.asarray(item)
+    predicted, targets, n = real("predicted", predicted), real("targets", targets), len(targets)
+    item = np.arange(n) if item is None else integers("item", item)
     whole = item.dtype.kind in "iu" and np.array_equal(np.unique(item), np.arange(n))
     refuse_unless(whole, "item", item, f"one of 0 to {n - 1} for each row of predicted, all of them,")
     weight = 1.0 / (n * np.bincount(item, minlength=n)[item])
-    own_counts = None if counts is None else np.asarray(counts)[item]
+    own_counts = None if counts is None else several(targets, counts)[1][item]
     value = float(weight @ cosine(predicted, targets[item], own_counts))
     low, high = floor(mean, targets, counts), ceiling(targets, counts) if independent else None
     z, counts = unit_targets(targets, counts)
@@ -368,6 +385,7 @@ def score(
     result["skill"] = (value - low) / (top - low) if top > low else None
     zhat, centered = unit(predicted), away_from(mean, z)
     queries, gallery = own or (away_from(mean, predicted), centered)
+    queries = real("queries", queries)
     rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
     for way, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)

@@ -20,7 +20,7 @@ from modtrans_core.protocol import Ranks, Translator, Vectors, conditions, in_fu
 from modtrans_core.ranking import items_of, nearest
 from modtrans_core.scores import away_from
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import ROWS
+from modtrans_core.vectors import ROWS, integers
 
 
 def search_vectors(translator: Translator, c: Vectors, report: Progress = silent) -> Vectors:
@@ -112,7 +112,7 @@ def rank(
     """
     _refuse_together(translator, together)
     facts, device = translator.facts, translator.mean.device
-    item = np.arange(len(gallery)) if item is None else np.asarray(item)
+    item = np.arange(len(gallery)) if item is None else integers("item", item)
     items = items_of(item, len(gallery))
     k = whole("k", k, 1, items, "the size of the gallery")
     c = conditions(queries, facts, device)

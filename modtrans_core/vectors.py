@@ -7,6 +7,7 @@ first `counts[i]` of them are there, and what stands in the others means nothing
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from modtrans_core.checks import refuse_unless
 
@@ -16,6 +17,35 @@ AT_ONCE = 2**25
 """similarities that are held at once: 128 MiB"""
 TIE = 1e-6
 """below which two scores are the same: float32 inner products of unit vectors differ by about 1e-7"""
+
+
+def real(name: str, x: ArrayLike) -> np.ndarray:
+    """x as an array of float32 or float64, in which products of small whole or half numbers do not wrap.
+
+    Raises
+    ------
+    ValueError
+        Numbers that are masked or not real.
+
+    Examples
+    --------
+    >>> real("x", np.array([[100, -3]], dtype=np.int8))
+    array([[100.,  -3.]], dtype=float32)
+    """
+    refuse_unless(not np.ma.is_masked(x), name, "masked numbers", "an array of real numbers")
+    x = np.asarray(x)
+    refuse_unless(x.dtype.kind in "fiub", name, str(x.dtype), "an array of real numbers")
+    if x.dtype in (np.float32, np.float64):
+        return x
+    with np.errstate(over="ignore"):  # what float64 does not hold becomes infinite, and is refused
+        return x.astype(np.float32 if x.dtype.itemsize < 4 else np.float64)
+
+
+def integers(name: str, x: ArrayLike) -> np.ndarray:
+    """x as an array, of int64 if it is one of integers: those of 8 bits would wrap; what is masked is refused."""
+    refuse_unless(not np.ma.is_masked(x), name, "masked numbers", "an array of integers")
+    x = np.asarray(x)
+    return x.astype(np.int64) if x.dtype.kind in "iu" else x
 
 
 def norms(x: np.ndarray) -> np.ndarray:
@@ -64,7 +94,7 @@ def unit(x: np.ndarray) -> np.ndarray:
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
     """
-    x = in_reach(np.asarray(x))[0]
+    x = in_reach(real("vectors", x))[0]
     length = _norms(x)[..., None]
     bad = ~(np.isfinite(length) & (length > 0))
     if bad.any():
@@ -109,11 +139,11 @@ def several(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.n
     ValueError
         An array of another shape, counts that are not 1 to m for each item.
     """
-    targets = np.asarray(targets)
+    targets = real("targets", targets)
     refuse_unless(targets.ndim in (2, 3), "targets", targets.shape, "an array (n, d) or (n, m, d)")
     targets = targets[:, None] if targets.ndim == 2 else targets
     n, m, _ = targets.shape
-    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    counts = np.full(n, m) if counts is None else integers("counts", counts)
     right = counts.shape == (n,) and counts.dtype.kind in "iu" and bool(((counts >= 1) & (counts <= m)).all())
     refuse_unless(right, "counts", counts, f"an array ({n},) of integers from 1 to {m}")
     return targets, counts

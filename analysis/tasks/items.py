@@ -14,10 +14,9 @@ from modtrans_core.store.names import read_keys
 from modtrans_core.vectors import ROWS
 
 
-def refuse_limit(limit: int | None) -> None:
-    """Refuse a number of items that is none."""
-    if limit is not None:
-        whole("limit", limit, 1)
+def refuse_limit(limit: int | None) -> int | None:
+    """A number of items, as an int; one that is none is refused."""
+    return None if limit is None else whole("limit", limit, 1)
 
 
 def asked(translator: Translator, pairs: str | Path, limit: int | None = None) -> tuple[list[str], np.ndarray]:
@@ -37,8 +36,7 @@ def asked(translator: Translator, pairs: str | Path, limit: int | None = None) -
     ValueError
         Several conditions an item.
     """
-    refuse_limit(limit)
-    source, items = translator.facts.source, load_conditions(pairs, translator)
+    limit, source, items = refuse_limit(limit), translator.facts.source, load_conditions(pairs, translator)
     names = named(items, pairs)
     rows = np.arange(len(items)) if limit is None else np.unique(np.linspace(0, len(items) - 1, limit).astype(np.int64))
     conditions = items.take(rows).modality(source)

@@ -70,15 +70,16 @@ def in_range(
 
 def number(name: str, value: ArrayLike, *, low: float = -np.inf, high: float = np.inf) -> float:
     """`value` as a finite float in [low, high]; ValueError otherwise, of an array too."""
-    array = in_range(name, _as_written(value), low=low, high=high)
+    array = in_range(name, written(name, value), low=low, high=high)
     if array.shape != ():
         raise ValueError(f"{name}: shape {array.shape}, one number is needed")
     return float(array)
 
 
-def _as_written(value: ArrayLike) -> ArrayLike:
-    """The float that a number of fewer digits is written as: .7 for float32's .69999998807."""
-    return float(str(value)) if isinstance(value, np.floating) else value
+def written(name: str, value: ArrayLike) -> Floats:
+    """`value` as float64, for what is asked for and not measured: float32's .69999998807 is .7, as it is written."""
+    array, given = _real(name, value), np.asarray(value)
+    return given.astype(str).astype(np.float64) if given.dtype.kind == "f" else array
 
 
 def refuse_extremes(**arrays: Floats) -> None:
@@ -103,7 +104,7 @@ def times(ratio: Floats, x: Floats) -> Floats:
 
 def fraction(name: str, value: float) -> float:
     """`value` as a float strictly between 0 and 1; ValueError otherwise."""
-    number = _real(name, _as_written(value))
+    number = written(name, value)
     if number.shape != () or not 0.0 < number < 1.0:
         raise ValueError(f"{name}: {brief(value)}, a number strictly between 0 and 1 is needed")
     return float(number)

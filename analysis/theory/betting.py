@@ -113,10 +113,11 @@ def item_lower_limit(
     """
     binary = np.asarray(values).dtype == bool
     values = in_range("values", vector("values", values), low=0.0, high=1.0)
+    confidence = fraction("confidence", confidence)
     sums, counts, largest = group_sums(values, group, largest_group)
     if binary and largest == 1:
         return lower_limit(int(values.sum()), len(values), confidence)
-    return _limit(sums, counts, largest, fraction("confidence", confidence), boldness(largest, sizes))
+    return _limit(sums, counts, largest, confidence, boldness(largest, sizes))
 
 
 def ratio_lower_limit(

@@ -365,7 +365,7 @@ def general_probability(
         in_range("d", d, low=np.where(np.equal(d, 1.0), 1.0, 2.0)),
     )
     alpha, a, b, gamma, d = (array.ravel() for array in arguments)
-    in_range("b", b, high=np.where(d == 1.0, 0.0, np.inf))
+    b = in_range("b", b, high=np.where(d == 1.0, 0.0, np.inf))
     moves = gamma > 0.0
     a, b, gamma = scaled(a, b, gamma)  # only ratios of lengths matter
     gamma = np.where(moves, np.maximum(gamma, SMALLEST), 0.0)

@@ -40,6 +40,7 @@ from analysis.theory.arrays import (
     shared,
     vector,
     weights,
+    written,
 )
 from analysis.theory.betting import item_lower_limit, lower_mean_limit
 from analysis.theory.confidence import group_numbers
@@ -48,6 +49,7 @@ from analysis.theory.reliability import judge_expectation
 from analysis.theory.survival import item_quantile_limit, item_survival_band
 from analysis.theory.words import at_least, at_most, given
 from modtrans_core.checks import refuse_unless, whole
+from modtrans_core.vectors import integers, real
 
 QUANTILES = (0.5, 0.9)
 """shares of the items for which a certificate quotes the cosine that they reach"""
@@ -306,7 +308,7 @@ class Observed:
 
 def _numbered(item: ArrayLike | None, **rows: Floats) -> np.ndarray:
     """The item of each of the rows, integers (N,); their numbers where none are given."""
-    found = np.arange(len(*rows.values())) if item is None else np.asarray(item)
+    found = np.arange(len(*rows.values())) if item is None else integers("item", item)
     if found.dtype.kind not in "iu" or found.ndim != 1:
         raise ValueError(f"item: {found.dtype} of shape {found.shape}, a vector of integers is needed")
     rows_agree(**rows, item=found)
@@ -326,12 +328,12 @@ def _every_pair(
     rows: Floats, target: ArrayLike, item: ArrayLike | None, counts: ArrayLike | None
 ) -> tuple[Integers, Integers, np.ndarray]:
     """The row, the item and the target (d,) of each pair, rows of one item beside all its targets."""
-    target = np.asarray(target)
+    target = real("target", target)
     target = target[:, None] if target.ndim == 2 else target
     if target.ndim != 3 or target.size == 0:
         raise ValueError(f"target: shape {target.shape}, (n, d) or (n, m, d) with no empty side is needed")
     n, m, _ = target.shape
-    counts = np.full(n, m) if counts is None else np.asarray(counts)
+    counts = np.full(n, m) if counts is None else integers("counts", counts)
     if counts.dtype.kind not in "iu" or counts.shape != (n,) or counts.min() < 1 or counts.max() > m:
         raise ValueError(f"counts: shape {counts.shape} of {counts.dtype}, ({n},) integers from 1 to {m} are needed")
     item = _numbered(item, rows=rows)
@@ -407,6 +409,7 @@ def share_of_items(observed: Observed, alpha: float, confidence: float) -> Share
     0.75 0.653
     """
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
+    confidence = fraction("confidence", confidence)
     limit = _item_limit(observed, alpha, confidence)
     return Share("items", alpha, limit, float(observed.reached(alpha).mean()), confidence)
 
@@ -436,6 +439,7 @@ def share_of_groups(observed: Observed, alpha: float, confidence: float) -> Shar
     0.75 0.5
     """
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
+    confidence = fraction("confidence", confidence)
     reached = observed.of_groups(observed.reached(alpha))
     limit = lower_mean_limit(reached, confidence, low=0.0, high=1.0)
     return Share("groups", alpha, limit, float(reached.mean()), confidence)
@@ -491,6 +495,7 @@ def guaranteed_levels(observed: Observed, confidence: float) -> Levels:
     >>> guaranteed_levels(Observed.of(np.arange(100) / 100), confidence=0.9).cosine
     {'0.5': 0.41, '0.9': 0.04}
     """
+    confidence = fraction("confidence", confidence)
     each = shared(confidence, len(QUANTILES))
     item, group = observed.labels
     limits = {str(q): item_quantile_limit(observed.cosine, item, group, q, each, **observed.bets) for q in QUANTILES}
@@ -556,9 +561,9 @@ def curve(observed: Observed, alpha: ArrayLike, confidence: float) -> Curve:
     >>> print(round(found.low[0], 3), found.observed[0], round(found.high[0], 3))
     0.346 0.5 0.654
     """
+    alpha, confidence = vector("alpha", written("alpha", alpha)), fraction("confidence", confidence)
     item, group = observed.labels
     band = item_survival_band(observed.cosine, item, group, confidence, **observed.bets)
-    alpha = vector("alpha", alpha)
     share, low, high = (tuple(edge(alpha).tolist()) for edge in (band.observed, band.low, band.high))
     return Curve(tuple(alpha.tolist()), share, low, high, confidence)
 

@@ -51,7 +51,7 @@ def lower_limit(successes: int, trials: int, confidence: float = 0.95) -> float:
     >>> round(lower_limit(10, 10), 4)  # 0.05^(1/10)
     0.7411
     """
-    fraction("confidence", confidence)
+    confidence = fraction("confidence", confidence)
     n = whole("trials", trials, 1, 2**53)
     k = whole("successes", successes, 0, n, "the number of trials")
     return float(special.betainccinv(k, n - k + 1, confidence)) if k else 0.0
@@ -153,7 +153,7 @@ def linear_interval(
     >>> print(round(found.low, 2), round(found.high, 2))
     -0.05 2.24
     """
-    fraction("confidence", confidence)
+    confidence = fraction("confidence", confidence)
     influence = vector("influence", influence)
     labels = group_numbers(group, len(influence))
     sums = np.bincount(labels, influence)
@@ -169,13 +169,24 @@ def group_numbers(group: ArrayLike | None, n: int) -> np.ndarray:
     """Labels (n,) of any kind as numbers 0 to G - 1, or 0 to n - 1 for None; ValueError for another length."""
     if group is None:
         return np.arange(n)
+    return distinct("group", group, n)[1]
+
+
+def distinct(name: str, labels: ArrayLike, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different ones among labels (n,) of one kind, and the number of each label among them, (n,).
+
+    Raises
+    ------
+    ValueError
+        Another length; labels that are missing, which numpy would take for one.
+    """
     # of a list with text in it numpy would make text, NaN and numbers too
-    labels = np.asarray(group, dtype=None if hasattr(group, "dtype") else object)
-    if labels.shape != (n,):
-        raise ValueError(f"group: shape {labels.shape}, ({n},), one label an item, is needed")
+    found = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
+    if found.shape != (n,):
+        raise ValueError(f"{name}: shape {found.shape}, ({n},), one label an item, is needed")
     try:
-        if np.ma.is_masked(group) or (labels != labels).any():  # numpy would take all of them for one label
-            raise ValueError("group: NaN or masked, a label of every item is needed")
-        return np.unique(labels, return_inverse=True)[1]
+        if np.ma.is_masked(labels) or (found != found).any() or None in found.tolist():
+            raise ValueError(f"{name}: NaN, None or masked, a label of every item is needed")
+        return np.unique(found, return_inverse=True)
     except TypeError:
-        raise ValueError("group: labels of several kinds, or none, labels of one kind are needed") from None
+        raise ValueError(f"{name}: labels of several kinds, labels of one kind are needed") from None

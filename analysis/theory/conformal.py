@@ -43,9 +43,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtrc
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, vector
+from analysis.theory.arrays import Floats, fraction, in_range, shared, vector
 from analysis.theory.betting import reaches
 from analysis.theory.certify import Observed
+from analysis.theory.confidence import distinct
 from analysis.theory.words import at_least, at_most, given
 
 ALL = "all"
@@ -118,13 +119,11 @@ class ConformalFloor:
         >>> print(round(floor.margin["all"], 3), floor([0.5, 0.8]).round(3))
         0.1 [0.4 0.7]
         """
-        fraction("share", share)
-        delta = 1.0 - fraction("confidence", confidence)
-        names = np.full(observed.items, ALL) if category is None else np.asarray(category).astype(str)
-        rows_agree(items=observed.group, category=names)
+        share, confidence = fraction("share", share), fraction("confidence", confidence)
+        names = _names(category, observed.items)
         expected = np.zeros(observed.pairs) if observed.expected is None else observed.expected
         kinds = np.unique(names)
-        shared(confidence, len(kinds))
+        delta = 1.0 - shared(confidence, len(kinds))
         margin: dict[str, float | None] = {}
         groups = {}
         for kind in kinds:
@@ -132,12 +131,12 @@ class ConformalFloor:
             pair = which[observed.item]
             item = np.unique(observed.item[pair], return_inverse=True)[1]
             part = Observed.of(observed.cosine[pair], item=item, group=observed.group[which])
-            margin[str(kind)] = _margin(part, expected[pair] - part.cosine, share, delta / len(kinds))
+            margin[str(kind)] = _margin(part, expected[pair] - part.cosine, share, delta)
             groups[str(kind)] = part.groups
         floors = _floors(expected, names[observed.item], margin)
         return ConformalFloor(
-            share=float(share),
-            confidence=float(confidence),
+            share=share,
+            confidence=confidence,
             margin=margin,
             groups=groups,
             items=observed.items,
@@ -166,8 +165,7 @@ class ConformalFloor:
             A category without held-out pairs, or none where they are needed.
         """
         expected = in_range("expected", vector("expected", expected), low=-1.0, high=1.0)
-        names = np.full(len(expected), ALL) if category is None else np.asarray(category).astype(str)
-        rows_agree(expected=expected, category=names)
+        names = _names(category, len(expected))
         if unknown := set(np.unique(names).tolist()) - set(self.margin):
             raise ValueError(f"category: {min(unknown)!r}, one of {', '.join(self.margin)} is needed")
         return _floors(expected, names, self.margin)
@@ -190,6 +188,14 @@ class ConformalFloor:
         if sum(self.groups.values()) < self.items:
             lines.append("  New ones are items of new groups here. Each group counts the same, whatever its size.")
         return lines
+
+
+def _names(category: ArrayLike | None, n: int) -> np.ndarray:
+    """The category of each of n translations, as text."""
+    if category is None:
+        return np.full(n, ALL)
+    kinds, number = distinct("category", category, n)
+    return kinds.astype(str)[number]
 
 
 def _floors(expected: Floats, names: np.ndarray, margin: Mapping[str, float | None]) -> Floats:

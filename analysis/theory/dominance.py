@@ -156,6 +156,7 @@ def judge_dominance(beaten: ArrayLike, level: float = 0.05) -> Dominance:
     >>> print(*(judge_dominance(v**power).verdict for power in (1.5, 1.0, 0.5)))
     refuted undecided supported
     """
+    level = fraction("level", level)
     v = np.sort(in_range("beaten", vector("beaten", beaten), low=0.0, high=1.0))
     pairs, grid = len(v), np.asarray(GRID)
     excess = np.arange(1, pairs + 1) / pairs - v  # (3)
@@ -165,7 +166,7 @@ def judge_dominance(beaten: ArrayLike, level: float = 0.05) -> Dominance:
     above = pairs - np.searchsorted(v, grid, side="left")
     support_p = float(stats.binom.sf(above - 1, pairs, 1.0 - grid).max())
     verdict = "undecided"
-    if support_p <= fraction("level", level):
+    if support_p <= level:
         verdict = "supported"
     if refutation_p <= level:
         verdict = "refuted"

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.theory.arrays import Floats
 from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.scores import cosine
-from modtrans_core.vectors import present, several, unit, unit_targets
+from modtrans_core.vectors import present, real, several, unit, unit_targets
 
 MEASURES = ["cosine", "cosine_of_mean", "energy", "best_recall_at_1", "best_recall_at_10"]
 """what `measure` says of an item"""
@@ -185,7 +185,7 @@ def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | fl
     >>> print(nearest_draw(np.eye(2)[None], np.array([[3.0, 4.0], [-1.0, 0.0]])).round(6))
     [[0.8 0. ]]
     """
-    draws, vectors = _draws(draws), np.asarray(vectors)
+    draws, vectors = _draws(draws), real("vectors", vectors)
     d = draws.shape[2]
     refuse_unless(vectors.ndim == 2 and vectors.shape[1] == d, "vectors", vectors.shape, f"(g, {d}) as the draws")
     _refuse_centre(centre, d)
@@ -197,7 +197,7 @@ def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | fl
 
 
 def _draws(draws: np.ndarray) -> np.ndarray:
-    draws = np.asarray(draws)
+    draws = real("draws", draws)
     refuse_unless(draws.ndim == 3 and draws.size > 0, "draws", draws.shape, "an array (n, K, d)")
     return draws
 

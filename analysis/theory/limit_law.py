@@ -184,7 +184,7 @@ def uniform_overstatement(s: float, gamma: float, d: float) -> Overstatement:
     """
     s, gamma = number("s", s, low=0.0, high=1.0), number("gamma", gamma, low=0.0)
     rho = np.sqrt((1.0 - s) * (1.0 + s))
-    in_range("d", d, low=1.0 if rho * s == 0.0 else 2.0)
+    d = number("d", d, low=1.0 if rho * s == 0.0 else 2.0)
     if gamma == 0.0:
         return Overstatement(np.array(0.0)[()], np.array(-1.0)[()])
     if s == 0.0 or gamma < SHORT * s:  # then the alignment with the residual alone moves the cosine, to first order

@@ -41,13 +41,13 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import nnls
 
-from analysis.theory.arrays import Floats, directions, in_range, matrix, number, rows_agree, vector
+from analysis.theory.arrays import Floats, directions, fraction, in_range, matrix, number, rows_agree, vector
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
 from modtrans_core.checks import whole
 from modtrans_core.scores import blocks, named, recall_at_k, skew
-from modtrans_core.vectors import present, several
+from modtrans_core.vectors import integers, present, real, several
 
 BLOCK = 2**23  # cosines held at once: 64 MiB
 MARGIN = 2e-6  # above `needed_cosine`, for rounding: what exceeds it leads by more than a tie of `recall_at_k`
@@ -81,7 +81,7 @@ def needed_cosine(gallery: np.ndarray, counts: np.ndarray | None = None, k: int 
     >>> print(needed_cosine(np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])).round(4))  # neighbours at right angles
     [0.7071 0.7071 0.7071]
     """
-    gallery = np.asarray(gallery)
+    gallery = real("gallery", gallery)
     z, counts = _unit(gallery, counts)
     n, m, _ = z.shape
     k = _rank(k, n)
@@ -340,15 +340,15 @@ def certify_recall(
     >>> print(found.recall, round(found.lower_limit, 4), found.forced)
     1.0 0.9278 1.0
     """
-    gallery = np.asarray(gallery)
-    n = len(gallery)
+    translated, gallery = matrix("translated", translated), real("gallery", gallery)
+    confidence, n = fraction("confidence", confidence), len(gallery)
     k = _rank(k, n)
-    item = np.arange(n) if item is None else np.asarray(item)
+    item = np.arange(n) if item is None else integers("item", item)
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
     z, own_counts = _unit(gallery, counts)
     needed = needed_cosine(z, own_counts, k)
-    queries = directions("translated", matrix("translated", translated))
+    queries = directions("translated", translated)
     exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item] + MARGIN).any(axis=1)
     hits, forced = (
         np.bincount(item, found) / np.bincount(item)
@@ -357,7 +357,7 @@ def certify_recall(
     alone = hits == 1.0 if len(item) == n else hits  # of a single query a tie counts as lost
     limit = recall_limit(alone, group, confidence)
     groups = int(group_numbers(group, n).max()) + 1
-    return RecallLimit(k, n, groups, float(hits.mean()), float(forced.mean()), limit, float(confidence))
+    return RecallLimit(k, n, groups, float(hits.mean()), float(forced.mean()), limit, confidence)
 
 
 def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: float = 0.95) -> float:
@@ -403,12 +403,12 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
     >>> print(round(recall_limit(hits), 4), round(recall_limit(hits, np.arange(100) // 2), 4))
     0.7228 0.7063
     """
-    in_range("hits", vector("hits", hits), low=0.0, high=1.0)
-    hits = np.asarray(hits)
+    binary = np.asarray(hits).dtype == bool
+    hits = in_range("hits", vector("hits", hits), low=0.0, high=1.0)
     labels = group_numbers(group, len(hits))
     largest = int(np.bincount(labels).max())
-    limit = item_lower_limit(hits, labels, confidence, largest_group=largest)
-    alone = hits.dtype == bool and largest == 1
+    limit = item_lower_limit(hits.astype(bool) if binary else hits, labels, confidence, largest_group=largest)
+    alone = binary and largest == 1
     return min(limit, max(float(hits.sum()) - 1.0, 0.0) / len(hits)) if alone else limit
 
 

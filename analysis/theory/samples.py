@@ -64,7 +64,9 @@ def mean_of_draws(cosine: ArrayLike, agreement: ArrayLike, samples: ArrayLike) -
         raise ValueError("agreement: 0, above 0 and at most 1 is needed: the mean of all draws has no direction")
     samples = in_range("samples", samples, low=1.0, finite=False)
     found = cosine / np.sqrt(agreement + (1.0 - agreement) / samples)
-    in_range("cosine of the mean", found, low=-1.0 - ROUNDING, high=1.0 + ROUNDING)  # |cosine| is at most sqrt(A)
+    found = in_range(
+        "cosine of the mean", found, low=-1.0 - ROUNDING, high=1.0 + ROUNDING
+    )  # |cosine| is at most sqrt(A)
     return np.clip(found, -1.0, 1.0)[()]
 
 

@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from analysis.theory.arrays import Floats, fraction, number, shared, vector
+from analysis.theory.arrays import Floats, fraction, number, shared, vector, written
 from analysis.theory.betting import boldness, reaches
 from analysis.theory.certify import Observed
 from analysis.theory.words import at_most, given
@@ -173,22 +173,21 @@ def select(
     >>> print(found.threshold, round(found.coverage, 3), round(found.missed, 3))
     0.47 0.615 0.15
     """
-    fraction("risk", risk)
-    level = 1.0 - fraction("confidence", confidence)
+    risk, confidence = fraction("risk", risk), fraction("confidence", confidence)
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     begin = _starts(alpha, starts)
-    shared(confidence, len(begin))
+    level, each = 1.0 - confidence, 1.0 - shared(confidence, len(begin))
     chosen, carried = None, 0.0
     for threshold in sorted({*begin, *(t for t in THRESHOLDS if t < max(begin))}, reverse=True):
-        carried += level / len(begin) if threshold in begin else 0.0  # (2)
+        carried += each if threshold in begin else 0.0  # (2)
         if carried > 0.0 and pairs.safe(threshold, risk, carried, level):
             chosen = threshold
         else:
             carried = 0.0
     shown, nearest, enough = chosen, None, None
     if chosen is None:
-        limits = {t: pairs.limit(t, level / len(begin), level) for t in begin if pairs.accepts(t).any()}
+        limits = {t: pairs.limit(t, each, level) for t in begin if pairs.accepts(t).any()}
         if limits:
             nearest, enough = min(limits.items(), key=lambda one: one[1])
         shown = nearest
@@ -197,8 +196,8 @@ def select(
     return Selection(
         of=of,
         alpha=alpha,
-        risk=float(risk),
-        confidence=float(confidence),
+        risk=risk,
+        confidence=confidence,
         threshold=chosen,
         nearest=nearest,
         enough=enough,
@@ -257,7 +256,8 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     >>> print(curve.threshold[9], curve.coverage[9], round(curve.missed[9], 3), round(curve.high[9], 3))
     0.81 0.13 0.0 0.056
     """
-    level = 1.0 - fraction("confidence", confidence)
+    confidence = fraction("confidence", confidence)
+    level = 1.0 - confidence
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
@@ -266,7 +266,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     table = np.array(rows)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
     threshold, coverage, missed, high = table.T
-    return RiskCurve(threshold, coverage, missed, high, alpha, float(confidence))
+    return RiskCurve(threshold, coverage, missed, high, alpha, confidence)
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,7 @@ def _starts(alpha: float, starts: Sequence[float] | None) -> list[float]:
     if starts is None:
         found = [t for t in (round(alpha + step, 2) for step in STARTS) if THRESHOLDS[-1] <= t <= THRESHOLDS[0]]
         return found or [THRESHOLDS[0] if alpha > 0.0 else THRESHOLDS[-1]]
-    found = sorted(set(vector("starts", starts).tolist()))
+    found = sorted(set(vector("starts", written("starts", starts)).tolist()))
     if not 0.0 < found[0] <= found[-1] <= 1.0:
         raise ValueError(f"starts: {found}, one or more above 0 and at most 1 are needed")
     return found

@@ -80,8 +80,8 @@ class AlignmentLaw:
 
     def logpdf(self, x: ArrayLike) -> Floats:
         """Logarithm of the density (1); inf at -1 and 1 where n < 3. For n = 1, all atoms, it is -inf elsewhere."""
-        b = np.minimum(np.abs(in_range("x", x, finite=False)), 1.0)
-        nu = self._nu
+        x = in_range("x", x, finite=False)
+        b, nu = np.minimum(np.abs(x), 1.0), self._nu
         with np.errstate(divide="ignore", invalid="ignore"):
             power = np.where(nu == 1.0, 0.0, (nu - 1.0) * _log_w(b))
             value = np.where((nu == 0.0) & (b == 1.0), np.inf, np.log(2.0 * nu * self._scale) + power)  # (1)

@@ -135,8 +135,7 @@ def item_quantile_limit(
     >>> print(round(item_quantile_limit(cosine, None, np.arange(300) % 100, 0.5, largest_group=3), 3))
     0.453
     """
-    fraction("q", q)
-    fraction("confidence", confidence)
+    q, confidence = fraction("q", q), fraction("confidence", confidence)
     if item is None and group is None:
         return quantile_limit(cosine, q, confidence)
     return _ItemPairs(cosine, item, group, largest_group, sizes).quantile_limit(q, confidence)
@@ -209,8 +208,8 @@ def survival_band(cosine: ArrayLike, confidence: float = 0.95) -> SurvivalBand:
     >>> print(band.low([0.02, 0.5]).round(3), band.high([0.5, 0.98]).round(3))
     [0.894 0.346] [0.654 0.106]
     """
-    cosine = np.sort(cosines("cosine", cosine))
-    lower, upper = _equal_precision(len(cosine), fraction("confidence", confidence))
+    cosine, confidence = np.sort(cosines("cosine", cosine)), fraction("confidence", confidence)
+    lower, upper = _equal_precision(len(cosine), confidence)
     share = np.arange(len(cosine), -1, -1) / len(cosine)
     return SurvivalBand(cosine, share, lower, upper, confidence)
 
@@ -254,6 +253,7 @@ def item_survival_band(
     """
     if item is None and group is None:
         return survival_band(cosine, confidence)
+    confidence = fraction("confidence", confidence)
     each = shared(confidence, 2 * LEVELS)
     pairs = _ItemPairs(cosine, item, group, largest_group, sizes)
     found = pairs.found

@@ -9,7 +9,16 @@ from sklearn.metrics import average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
 
 from modtrans_core import scores
-from modtrans_core.scores import average_precision, ceiling, cosine, floor, ranking_scores, recall_at_k, score
+from modtrans_core.scores import (
+    average_precision,
+    away_from,
+    ceiling,
+    cosine,
+    floor,
+    ranking_scores,
+    recall_at_k,
+    score,
+)
 from modtrans_core.vectors import mean_of_unit, unit
 
 
@@ -276,3 +285,61 @@ def test_the_length_of_a_vector_does_not_matter(scale):
     x, z = np.random.default_rng(0).normal(size=(2, 8, 4))
     np.testing.assert_allclose(cosine(scale * x, z), cosine(x, z), atol=1e-7)
     np.testing.assert_allclose(cosine(x, scale * z), cosine(x, z), atol=1e-7)
+
+
+INTEGERS = ("int8", "uint8", "int16", "uint64")
+
+
+class TestAnyNumbers:
+    rng = np.random.default_rng(5)
+    z = rng.integers(1, 100, (60, 12))
+    q = np.clip(z + rng.integers(-30, 30, z.shape), 0, 110)
+    mean = np.full(12, 50)
+
+    @pytest.mark.parametrize("kind", [*INTEGERS, "bool", "float16", "float32", ">f4"])
+    def test_vectors_of_few_digits_are_the_numbers_that_they_are(self, kind):
+        exact = [x.astype(kind).astype(np.float64) for x in (self.q, self.z, self.mean)]
+        q, z, mean = (x.astype(kind) for x in (self.q, self.z, self.mean))
+        found = score(q, z, mean=mean, own=(q, z), ranking=True)
+        expected = score(*exact[:2], mean=exact[2], own=(exact[0], exact[1]), ranking=True)
+        assert found.pop("rankings")["own"] == pytest.approx(expected.pop("rankings")["own"], abs=1e-4)
+        assert found == pytest.approx(expected, abs=1e-4)
+
+    @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e-3, 1e6])
+    def test_a_ranking_has_no_scale(self, scale):
+        q, z = (np.repeat(unit(x), 2, axis=0) for x in (self.q, self.z))  # each item twice, so that ties are met
+        expected = score(q, z, mean=self.mean, own=(q, z), ranking=True)
+        found = score(q, z, mean=self.mean, own=(q * np.float32(scale), z * np.float32(scale)), ranking=True)
+        assert found == expected
+        alike = np.arange(len(z)) // 2
+        found, expected = (ranking_scores(q * np.float32(one), z * np.float32(one), alike=alike) for one in (scale, 1))
+        assert found == expected and expected["map"] > 0.5 >= expected["recall_at_1"]
+
+    @pytest.mark.parametrize("kind", INTEGERS)
+    def test_counts_and_items_of_any_integers(self, kind):
+        z = self.rng.normal(size=(30, 20, 6)) + np.arange(30)[:, None, None] % 6
+        counts, item = np.full(30, 20), np.arange(30)
+        arguments = z.mean(1), z, counts.astype(kind)
+        found = score(*arguments, mean=z[0, 0], item=item.astype(kind), independent=True)
+        assert found == score(z.mean(1), z, counts, mean=z[0, 0], item=item, independent=True)
+        right = recall_at_k(*arguments, relevant=item.astype(kind))
+        assert right.tolist() == recall_at_k(z.mean(1), z, counts).tolist()
+
+    @pytest.mark.parametrize("name", ["predicted", "targets", "mean", "item", "counts", "alike"])
+    @pytest.mark.parametrize("fault", ["masked", "complex"])
+    def test_what_is_masked_or_not_real_is_refused(self, name, fault):
+        given = {"predicted": np.ones((4, 3)), "targets": np.ones((4, 2, 3)), "mean": np.ones(3)}
+        given |= {"item": np.arange(4), "counts": np.full(4, 2), "alike": np.arange(4)}
+        given[name] = given[name] + 1j if fault == "complex" else np.ma.array(given[name], mask=given[name] == 1)
+        if (name, fault) in {("counts", "masked"), ("alike", "complex")}:
+            given[name] = np.ma.array(np.full(4, 2), mask=[0, 0, 1, 0])
+        with pytest.raises(ValueError, match=f"^({name}|vectors): "):
+            score(**given, ranking=True)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e20, 1e30])
+def test_of_translations_only_the_direction_is_meant(scale):
+    away = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    mean = np.zeros(4) if scale < 1 else np.full(4, 0.5)
+    np.testing.assert_allclose(away_from(mean, away * np.float32(scale)), unit(away), atol=1e-6)
+    assert not away_from(away.astype(np.float64), away * np.float32(1 + 1e-7)).any()

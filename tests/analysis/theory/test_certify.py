@@ -109,7 +109,7 @@ class TestObserved:
             ({"target": 0 * z}, "target: row 0 is zero"),
             ({"target": np.where(np.eye(6, 4) > 0, np.inf, z)}, "target: row 0"),
             ({"group": np.zeros(5)}, "group: shape"),
-            ({"group": np.full(6, np.nan)}, "group: NaN or masked, a label of every item"),
+            ({"group": np.full(6, np.nan)}, "group: NaN, None or masked, a label of every item"),
             ({"target": z[:, None], "counts": np.ones(6)}, "counts: shape .* of float64"),
             ({"item": np.arange(6.0)}, "item: float64 of shape"),
             ({"gamma": np.ones(2)}, r"gamma: shape \(2,\), one number or 6 are needed"),
@@ -233,6 +233,9 @@ class TestCertificate:
         observed = Observed.of([0.6] * 10, expected=[0.6] * 10)
         assert share_of_items(observed, np.float32(0.6), 0.9) == share_of_items(observed, 0.6, 0.9)
         assert certify(observed, np.float32(0.6), np.float32(0.9)) == certify(observed, 0.6, 0.9)
+        assert guaranteed_levels(observed, np.float32(0.9)) == guaranteed_levels(observed, 0.9)
+        assert curve(observed, np.array([0.6], np.float32), np.float32(0.9)) == curve(observed, [0.6], 0.9)
+        assert share_of_groups(observed, 0.6, np.float32(0.9)) == share_of_groups(observed, 0.6, 0.9)
         assert "a cosine of 0.6, and" in certify(observed, np.float16(0.6)).text()
 
     def test_statements_can_be_added(self):

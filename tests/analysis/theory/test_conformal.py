@@ -198,8 +198,23 @@ class TestCategories:
             floor([0.5], ["animal"])
         with pytest.raises(ValueError, match="category: 'all', one of face"):
             floor([0.5])
-        with pytest.raises(ValueError, match="rows: items 300, category 2"):
-            ConformalFloor.of(self.observed, category=["a", "b"])
+
+    @pytest.mark.parametrize(
+        ("category", "words"),
+        [
+            (["a", "b"], r"shape \(2,\), \(4,\), one label an item"),
+            ([["a"]] * 4, r"shape \(4, 1\), \(4,\), one label an item"),
+            (["a", "b", np.nan, "c"], "NaN, None or masked, a label of every item"),
+            (["a", "b", None, "c"], "NaN, None or masked, a label of every item"),
+            (np.ma.array([1, 2, 3, 4], mask=[0, 0, 1, 0]), "NaN, None or masked, a label of every item"),
+            ([1, "a", "b", "c"], "labels of several kinds"),
+        ],
+    )
+    def test_every_item_has_one(self, category, words):
+        with pytest.raises(ValueError, match=f"^category: {words}"):
+            ConformalFloor.of(Observed.of([0.5] * 4), category=category)
+        with pytest.raises(ValueError, match=f"^category: {words}"):
+            ConformalFloor.of(Observed.of([0.5]))([0.5] * 4, category)
 
 
 class TestWords:
@@ -207,7 +222,8 @@ class TestWords:
         expected = np.linspace(0.4, 0.8, 100)
         floor = ConformalFloor.of(Observed.of(expected - 0.1, expected=expected), 0.9, 0.95)
         text = "\n".join(floor.lines())
-        assert "if 10% of new ones may be worse" in text and "expected of it less 0.1000." in text
+        few = ConformalFloor.of(Observed.of(expected - 0.1, expected=expected), np.float32(0.9), np.float32(0.95))
+        assert few == floor and "if 10% of new ones may be worse" in text and "expected of it less 0.1000." in text
         assert "a cosine of 0.5000 on average over the items held out" in text and "group" not in text
         assert json.loads(json.dumps(asdict(floor)))["margin"] == {"all": pytest.approx(0.1)}
 

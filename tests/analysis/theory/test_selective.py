@@ -281,6 +281,12 @@ class TestWords:
         assert "100.00% of the items held out. Of these 2.50% miss." in text
         assert json.loads(json.dumps(asdict(found)))["accepted"] == 40
 
+    def test_a_risk_of_few_digits_is_the_one_that_is_written(self):
+        observed = single(np.full(40, 0.7), np.arange(40) < 8)
+        few = select(observed, 0.5, np.float32(0.95), risk=np.float32(0.3), starts=np.array([0.7], np.float32))
+        assert few == select(observed, 0.5, 0.95, risk=0.3, starts=[0.7])
+        assert risk_curve(observed, 0.5, np.float32(0.95)).confidence == 0.95
+
     def test_none(self):
         found = select(single(np.full(40, 0.7), np.arange(40) < 8), 0.5, 0.95, risk=0.1)
         text = "\n".join(found.lines())
