@@ -104,7 +104,8 @@ class Facts(NamedTuple):
         self.refuse(pairs)
         if self.seen is None:
             return pairs
-        left = self.seen.look(pairs.grouped(), self.source, self.target).unseen(targets)
+        pairs = pairs.grouped()
+        left = self.seen.look(pairs, self.source, self.target).unseen(targets)
         if not len(left):
             raise ValueError(f"pairs: the translator was fitted to all {len(pairs)} items; others are needed")
         return pairs if len(left) == len(pairs) else pairs.take(left)

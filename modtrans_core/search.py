@@ -30,11 +30,18 @@ def search_vectors(translator: Translator, c: Vectors, report: Progress = silent
     for start in range(0, max(1, len(c)), rows):
         part = c[start : start + rows]
         if isinstance(translator, Ranks):
-            found.append(translator.search_vectors(part))
+            vectors = translator.search_vectors(part)
         else:
-            found.append(_away(translator, translator.translate(part)))
+            vectors = _away(translator, translator.translate(part))
+        found.append(_rows("search vectors", vectors, len(part), isinstance(c, Tensor)))
         report(start + len(part), len(c))
     return torch.cat(found) if isinstance(c, Tensor) else np.concatenate(found)
+
+
+def _rows(name: str, found: Vectors, n: int, tensor: bool = True) -> Any:
+    """What a translator gave for n rows, as a tensor or as it is, if it is a vector each."""
+    refuse_unless(np.ndim(found) == 2 and len(found) == n, name, tuple(found.shape), f"a vector each of {n} rows")
+    return torch.as_tensor(found) if tensor else found
 
 
 def gallery_vectors(translator: Translator, z: Vectors, together: Vectors | None = None) -> Vectors:
@@ -115,7 +122,8 @@ def rank(
     q = search_vectors(translator, c, lambda done, _: report(done, total))
     indices, scores = q.new_empty((len(q), 0), dtype=torch.int64), q.new_empty((len(q), 0))
     for rows in _whole_items(item):
-        g = gallery_vectors(translator, targets(gallery[rows], facts, device, rows.start), q if together else None)
+        z = targets(gallery[rows], facts, device, rows.start)
+        g = _rows("gallery vectors", gallery_vectors(translator, z, q if together else None), len(z)).to(q)
         first, own = int(item[rows.start]), torch.from_numpy(item[rows].astype(np.int64)).to(device)
         nearer, higher = nearest(q, g, k, own - first)
         scores, indices = torch.cat([scores, higher], 1), torch.cat([indices, nearer + first], 1)

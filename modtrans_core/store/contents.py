@@ -207,6 +207,7 @@ def _key(given: Any, n: int) -> np.ndarray:
         key = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
     except UnicodeDecodeError:
         refuse("key", "bytes", "text in UTF-8")
+    refuse_unless("" not in key, "key", "", "for each item a name that is text")
     if key.dtype.itemsize:  # as an array of letters: half of a pair of surrogates is none that a file could hold
         half = (key.view(np.uint32) & 0xFFFFF800 == 0xD800).reshape(n, -1).any(axis=1)
         refuse_unless(not half.any(), "key", key[half][:1].tolist(), "text in UTF-8")

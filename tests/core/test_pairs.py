@@ -388,9 +388,11 @@ def test_nothing_is_shared_with_what_was_given():
     same(pairs, wanted)
 
 
-@pytest.mark.parametrize("key", [["a", np.nan, np.nan, "b"], ["a", None, "b", "c"], ["a", 1, "b", "c"]])
+@pytest.mark.parametrize(
+    "key", [["a", np.nan, np.nan, "b"], ["a", None, "b", "c"], ["a", 1, "b", "c"], ["a", "", "", "b"]]
+)
 def test_a_missing_name_is_not_the_text_nan(key):
-    with pytest.raises(ValueError, match="^key: .*, text is needed"):
+    with pytest.raises(ValueError, match="^key: .*text is needed"):
         PairedEmbeddings({"image": np.eye(4)}, key=key)
 
 

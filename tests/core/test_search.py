@@ -199,3 +199,16 @@ def test_what_is_not_finite_is_not_ranked_first():
     spoilt = replace(fitted, N=torch.full_like(fitted.N, torch.nan))
     with pytest.raises(ValueError, match="^scores: 'NaN or infinity', a translator whose search and gallery vectors"):
         rank(spoilt, np.eye(8), np.random.default_rng(0).standard_normal((30, 6)), 3)
+
+
+@pytest.mark.parametrize("rows", [1, -1])
+def test_what_is_ranked_is_a_vector_of_each_row(rows):
+    class Torn(Linear):
+        def translate(self, c):
+            found = super().translate(c)
+            return torch.cat([found, found[:1]]) if rows > 0 else found[:rows]
+
+    pairs = make_pairs(9, 0)
+    translator = Torn(np.ones((8, 6)), np.full(6, 0.3))
+    with pytest.raises(ValueError, match=r"search vectors: .*, a vector each of 9 rows is needed"):
+        rank(translator, pairs.modality("image"), pairs.rows("text")[0], 3)

@@ -204,6 +204,17 @@ class TestTranslators:
         train, validation, _ = self.pairs.split(0)
         return fit(train, validation=validation, device="cpu")
 
+    def test_items_of_a_group_that_was_seen_are_left_out_whoever_asks(self):
+        """Two rows a name, of which every second name's first row was fitted to."""
+        key = np.repeat([f"k{number}" for number in range(60)], 2)
+        named = PairedEmbeddings(self.pairs.arrays, key=key)
+        translator = fit(named.take(np.arange(0, 120, 4)), device="cpu")
+        left = translator.facts.unseen(named)
+        assert sorted(set(left.key)) == sorted(f"k{number}" for number in range(1, 60, 2)) and len(left) == 60
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            evaluate(translator, left)
+
     def test_fit_save_and_load_remember(self, fitted, tmp_path):
         test = self.pairs.split(0)[2]
         for one in (fitted, self.saved(fitted, tmp_path / "run")):
