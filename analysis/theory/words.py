@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
+
+EXACT = Context(prec=400, traps=[InvalidOperation])
+"""enough digits for any float, whatever context the caller computes in"""
 
 
 def at_least(limit: float, digits: int = 4, *, percent: bool = False) -> str:
@@ -40,6 +43,6 @@ def given(number: float) -> str:
 
 def _rounded(limit: float, digits: int, percent: bool, rounding: str) -> str:
     """The decimal that this float is to 12 digits after the point, rounded. Beyond is noise of its computation."""
-    number = Decimal(repr(round(float(limit), 12))).scaleb(2 if percent else 0)
-    number = number.quantize(Decimal(1).scaleb(-digits), rounding)
-    return f"{abs(number) if number == 0 else number}{'%' if percent else ''}"
+    number = Decimal(repr(round(float(limit), 12))).scaleb(2 if percent else 0, EXACT)
+    number = number.quantize(Decimal(1).scaleb(-digits, EXACT), rounding, EXACT)
+    return f"{number.copy_abs() if number == 0 else number}{'%' if percent else ''}"

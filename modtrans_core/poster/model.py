@@ -258,5 +258,9 @@ def restore(
     found, held = tensors.get("M"), sum(tensor.numel() for tensor in tensors.values())
     shape = None if found is None else tuple(found.shape)
     refuse_unless(shape == (facts.k, facts.d), "M", shape, f"shape {(facts.k, facts.d)}")
-    refuse_unless(config.depth * config.width**2 <= held, "width", config.width, f"a network of {held} numbers")
+    numbers = config.depth * config.width + (config.depth - 1) * config.width**2  # at least, of any network
+    if numbers <= 2 * held:  # less is no burden: what is missing is named below
+        with torch.device("meta"):
+            numbers = sum(tensor.numel() for tensor in translator(facts, config).state_dict().values())
+    refuse_unless(numbers <= 2 * held, "width", config.width, f"a network of {held} numbers")
     return restored(translator(facts, config), tensors, device)

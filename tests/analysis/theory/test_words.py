@@ -1,5 +1,6 @@
 """What is read is no more than what was proved."""
 
+import decimal
 import re
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,13 @@ def test_lower_limits_are_rounded_down_and_upper_limits_up(limit, digits, percen
     assert lower <= limit + 1e-12 and upper >= limit - 1e-12  # digits beyond are noise
     assert upper - lower <= 1.001 * 10.0**-digits
     assert "-0." not in words.at_most(-1e-9)
+
+
+@given(st.floats(-1, 1), st.integers(1, 9), st.booleans())
+def test_no_context_of_the_caller_changes_a_limit(limit, digits, percent):
+    expected = [text(limit, percent=percent) for text in (words.at_least, words.at_most)]
+    with decimal.localcontext(prec=digits, traps=[decimal.Inexact, decimal.Rounded], rounding=decimal.ROUND_UP):
+        assert [text(limit, percent=percent) for text in (words.at_least, words.at_most)] == expected
 
 
 @pytest.mark.parametrize("cosine", [0.70718, 0.70712])

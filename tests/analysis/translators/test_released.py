@@ -287,3 +287,13 @@ def test_the_command_line_says_what_the_batch_is(tmp_path, pairs, capsys):
     assert run_verb(VERBS, "modtrans", "", ["evaluate", folder, str(tmp_path / "pairs.npz"), "--json"]) == 0
     captured = capsys.readouterr()
     assert "normalised over these 30 rows at once" in captured.err and json.loads(captured.out)["gallery"] == 30
+
+
+@pytest.mark.parametrize("width", [16, 256])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_network_of_any_shape_is_restored(width, depth):
+    config = released(width=width, depth=depth)
+    tensors = ReleasedTranslator(FACTS, config).tensors()
+    assert METHOD.restore(FACTS, config, tensors, torch.device("cpu")).config == config
+    with pytest.raises(ValueError, match=r"^width: 32768, a network of \d+ numbers is needed"):
+        METHOD.restore(FACTS, changed(config, {"width": 32768}), tensors, torch.device("cpu"))
