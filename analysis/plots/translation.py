@@ -23,6 +23,7 @@ from analysis.plots.style import (
     rows,
     seeds,
 )
+from modtrans_core.checks import refuse_unless
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,10 +68,11 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     methods = list(scores["method"].unique())
     low, high = scores["floor"].mean(), scores["ceiling"].astype(float).mean()
     mean = scores.groupby("method")["cosine"].mean()
-    edge = low - 1.2 * (mean.max() - low)
-    near = scores[scores["method"].map(mean) >= edge]
+    edge = _edge(low, mean, 1.2)
+    near = scores[scores["method"].map(mean).astype(float) >= edge]
     left, right = min(low, near["cosine"].min()), max(near["cosine"].max(), high if np.isfinite(high) else low)
-    left, right = left - 0.36 * (right - left), right + 0.16 * (right - left)
+    wide = right - left or 0.1  # where all are the same
+    left, right = left - 0.36 * wide, right + 0.16 * wide
     ax.set_xlim(left, right)
     rows(ax, [in_print(method) for method in methods])
     ax.axvline(low, linestyle="--", **RULE)
@@ -105,8 +107,8 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
     A line joins the two, and the ring has the name."""
     ax = ax or plt.gca()
     mean = scores.groupby("method", sort=False).mean(numeric_only=True)
-    floor = mean["floor"].iloc[0]
-    edge = floor - 0.6 * (mean["cosine"].max() - floor)
+    floor = float(mean["floor"].iloc[:1].mean())
+    edge = _edge(floor, mean["cosine"], 0.6)
     names = []
     for index, (method, row) in enumerate(mean.iterrows()):
         raw, centered = row[f"recall_at_{k}"], row[f"centered_recall_at_{k}"]
@@ -130,6 +132,19 @@ def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10)
     ax.set_ylim(bottom=0)
     beside(ax, names)
     return ax
+
+
+def _edge(floor: float, mean: pd.Series, share: float) -> float:
+    """Below which a method is far from the others: a share of the way between floor and best, below the lower one.
+
+    Raises
+    ------
+    ValueError
+        No method has a cosine.
+    """
+    refuse_unless(bool(np.isfinite(mean).any()), "cosine", mean.tolist(), "a number for one method or more")
+    best = float(mean.max())
+    return min(floor, best) - share * max(abs(best - floor), 0.01)
 
 
 def gamma_curves(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:

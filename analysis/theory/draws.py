@@ -11,7 +11,7 @@ import numpy as np
 from analysis.theory.arrays import Floats
 from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.scores import cosine
-from modtrans_core.vectors import present, real, several, unit, unit_targets
+from modtrans_core.vectors import TIE, present, real, several, unit, unit_targets
 
 MEASURES = ["cosine", "cosine_of_mean", "energy", "best_recall_at_1", "best_recall_at_10"]
 """what `measure` says of an item"""
@@ -124,15 +124,16 @@ def measure(
     Returns
     -------
     dict of (n,) arrays
-        `cosine` of one draw and `cosine_of_mean`; `energy`, the energy score; whether the own item is on a draw's list
-        (`best_recall_at_1`, `_10`). So a single vector with K lists, which names the K k items nearest to it, has as
+        `cosine` of one draw and `cosine_of_mean`; `energy`, the energy score; the probability that the own item
+        is on a draw's list (`best_recall_at_1`, `_10`): 0 or 1, but for ties, which one random order of the items
+        breaks in all lists. So a single vector with K lists, which names the K k items nearest to it, has as
         many candidates as K draws.
 
     Examples
     --------
     >>> found = measure(np.repeat(np.eye(3)[:, None], 2, axis=1), np.eye(3))  # the best draws of three items
     >>> print(found["cosine"], found["best_recall_at_1"])
-    [1. 1. 1.] [ True  True  True]
+    [1. 1. 1.] [1. 1. 1.]
     """
     draws, targets, counts = _targets(draws, targets, counts)
     n, K, d = draws.shape
@@ -141,17 +142,19 @@ def measure(
     refuse_unless(lists % K == 0, "lists", lists, f"a multiple of {K}, the number of draws,")
     z = unit(targets[present(targets.shape[1], counts)])
     first, of = np.cumsum(counts) - counts, np.repeat(np.arange(n), counts)
-    own, rank = np.empty((n, K)), np.empty((n, K))
+    own, listed = np.empty((n, K)), {k: np.empty(n) for k in (1, 10)}
     directions, towards, gallery = unit(draws), unit(draws - centre), unit(z - centre)
     for i in range(n):
         own[i] = (directions[i] @ z[of == i].T).mean(1)
         best = np.maximum.reduceat(towards[i] @ gallery.T, first, axis=1)  # an item ranks by its best target
-        rank[i] = (best > best[:, i, None] + 1e-6).sum(1)
+        ahead, tied = (best > best[:, i, None] + TIE).sum(1), (np.abs(best - best[:, i, None]) <= TIE).sum(1)
+        for k, found in listed.items():
+            found[i] = np.clip((k * (lists // K) - ahead) / tied, 0.0, 1.0).max()
     return {
         "cosine": own.mean(1),
         "cosine_of_mean": cosine(draws.mean(1), targets, counts),
         "energy": energy_score(draws, unit_targets(targets, counts)[0], counts),
-        **{f"best_recall_at_{k}": rank.min(1) < k * (lists // K) for k in (1, 10)},
+        **{f"best_recall_at_{k}": found for k, found in listed.items()},
     }
 
 

@@ -1,10 +1,12 @@
 """The figure of the front page."""
 
+import numpy as np
 import pandas as pd
+import pytest
 from matplotlib import pyplot as plt
 
 from analysis.plots.style import in_print, paper_style
-from analysis.plots.translation import summary
+from analysis.plots.translation import cosine_and_recall, summary
 
 
 def test_what_is_far_below_the_floor_is_beyond_a_break_and_leaves_room_for_the_others():
@@ -26,6 +28,38 @@ def test_what_is_far_below_the_floor_is_beyond_a_break_and_leaves_room_for_the_o
     assert not any(box.x0 < floor < box.x1 for box in notes.values()), "no note is struck by the floor"
     assert "poster, $\\gamma$ 0" in [label.get_text() for label in ax.get_yticklabels()]
     plt.close(figure)
+
+
+@pytest.mark.parametrize("floor", [0.3, 0.2, -0.9])
+@pytest.mark.parametrize("cosines", [[0.2, 0.1], [0.2, 0.2], [0.2, -0.9], [-0.8, -0.9], [0.2, np.nan]])
+def test_methods_below_the_floor_are_drawn_where_they_are(cosines, floor):
+    scores = pd.DataFrame({"method": ["ridge", "other"], "cosine": cosines, "seed": 0, "route": "a → b"})
+    scores = scores.assign(floor=floor, ceiling=None, recall_at_10=0.1, centered_recall_at_10=0.2, gallery=20)
+    best = np.nanmax(cosines)
+    with paper_style():
+        figure, (left, right) = plt.subplots(1, 2)
+        summary(scores, left)
+        low, high = left.get_xlim()
+        assert low < min(floor, best) <= max(floor, best) < high
+        cosine_and_recall(scores, right)
+        figure.canvas.draw()
+    drawn = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o" and line.get_markersize() < 5]
+    named = [text.get_text() for text in right.texts]
+    for at, cosine, name in zip(drawn, cosines, named, strict=False):
+        assert np.isnan(cosine) or at == cosine or (cosine < at <= min(floor, best) and f"(at {cosine:.2f})" in name)
+    plt.close(figure)
+
+
+def test_no_cosine_at_all_is_said():
+    none = pd.DataFrame(
+        {"method": ["ridge"], "cosine": [np.nan], "floor": 0.3, "ceiling": None, "seed": 0, "route": "a"}
+    )
+    for draw in (summary, cosine_and_recall):
+        with pytest.raises(ValueError, match=r"^cosine: \[nan\], a number for one method or more is needed"):
+            draw(none)
+        with pytest.raises(ValueError, match=r"^cosine: \[\], a number for one method or more is needed"):
+            draw(none[:0])
+    plt.close("all")
 
 
 def test_nothing_is_smaller_than_seven_points():

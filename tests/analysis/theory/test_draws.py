@@ -103,6 +103,13 @@ def test_a_single_draw_scores_as_a_translation_does(centered):
         assert several.mean() == pytest.approx(recall_at_k(mean, targets, counts, k=4 * k).mean())
 
 
+def test_items_with_the_same_target_share_its_place():
+    targets = np.repeat(np.eye(6), 10, axis=0)
+    found = measure(np.repeat(targets[:, None], 2, axis=1), targets)
+    assert found["best_recall_at_1"].tolist() == recall_at_k(targets, targets).tolist() == [0.1] * 60
+    assert found["best_recall_at_10"].all()
+
+
 def test_rankings_take_draws_of_their_own_length():
     """From the centre (.6, 0) the draw (.7, .1) looks along (.1, .1), and its direction along (.39, .14)."""
     targets = unit(np.array([[0.9, 0.4], [0.7, 0.7], [0.0, 1.0]]))
