@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
@@ -97,11 +96,12 @@ class Compare:
         from analysis.experiments.data import at_most
         from analysis.experiments.presets import RIVALS, Compared, compare
         from modtrans_core.progress import reporting
+        from modtrans_core.store.files import scratch_folder
 
         tables = []
-        with TemporaryDirectory() as folder:
+        with scratch_folder(self.out / "pairs") as folder:
             for path, both in sets.items():
-                smaller = at_most(path, self.items, Path(folder) / f"{path.stem}.npz")
+                smaller = at_most(path, self.items, folder / f"{path.stem}.npz")
                 with reporting(None, 1, path.stem, "part") as report:
                     found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{path.stem}, " + frame["route"]) for frame in found])

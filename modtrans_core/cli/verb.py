@@ -25,7 +25,7 @@ from tyro.conf import Positional
 
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
-from modtrans_core.checks import FULL, in_one_line, refuse_unless
+from modtrans_core.checks import FULL, in_one_line, naming, refuse_unless
 from modtrans_core.ends import raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
@@ -229,9 +229,14 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     try:
         for extra, modules in getattr(command, "needs", {}).items():
             refuse_missing(modules, extra)
+        from modtrans_core.store.files import refuse_special
+
         for name, value in vars(command).items():
             refuse_unless(not isinstance(value, int) or abs(value) < 2**63, name, value, "a number of 64 bits")
             for path in _each(value):
+                if isinstance(path, Path):
+                    with naming(name):
+                        refuse_special(path)
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         with _interruption(), _sigterm_asks(), _notes(), _held(command):

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
+from modtrans_core.store.contents import as_array
 from modtrans_core.store.headers import reading, refuse_members
 
 FIELDS = ("group", "key", "label", "own_split")
@@ -121,11 +122,11 @@ def _pt(path: Path, column: str) -> np.ndarray:
         ) from None
     if isinstance(held, Mapping):
         _refuse_absent(column, held)
-        held = held[column]
-    if isinstance(held, torch.Tensor):
-        held = held.detach()
-        return (held.float() if held.is_floating_point() else held).numpy()
-    return np.asarray(held)
+        held = {str(name): value for name, value in held.items()}[column]
+    for one in held if isinstance(held, list | tuple) else [held]:
+        dense = not isinstance(one, torch.Tensor) or (one.layout == torch.strided and one.device.type != "meta")
+        refuse_unless(dense, column, "a tensor that is sparse or holds no numbers", "a dense one")
+    return as_array(column, held)
 
 
 def _parquet(path: Path, column: str) -> np.ndarray:
@@ -164,6 +165,8 @@ def _columns(column: str, there: Sequence[str]) -> list[str]:
     found = [one for one in there if one == column] or [one for one in there if fnmatchcase(one, column)]
     if not found:
         _refuse_absent(column, there)
+    twice = [one for one in found if found.count(one) > 1]
+    refuse_unless(not twice, "column", twice[:1], "a name that one column has")
     return found
 
 
@@ -180,6 +183,14 @@ def _of_table(table: Any) -> np.ndarray:
     return found.astype(np.float32) if found.ndim > 1 and found.dtype.kind in "iu" else found  # whole by chance
 
 
+def _numbers(name: str, number: int, text: str) -> np.ndarray:
+    """The numbers of a text such as "[0.5, -1]"."""
+    try:
+        return np.array(text.strip(" []\n").replace(",", " ").split(), np.float32)
+    except ValueError:
+        refuse(name, f"{text[:40]} in row {number}", "a list of numbers")
+
+
 def _of_column(name: str, column: Any) -> np.ndarray:
     rows = column.to_numpy()
     if rows.dtype.kind != "O":
@@ -188,7 +199,7 @@ def _of_column(name: str, column: Any) -> np.ndarray:
     if all(isinstance(row, str) for row in rows):
         if not all(row.lstrip().startswith("[") for row in rows):
             return np.array(rows.tolist())
-        rows = [np.array(row.strip(" []\n").replace(",", " ").split(), np.float32) for row in rows]
+        rows = [_numbers(name, number, row) for number, row in enumerate(rows)]
     refuse_unless(not any(isinstance(row, dict) for row in rows), name, "structs", "numbers, texts or lists")
     rows = [np.stack([*row]) if len(row) and np.ndim(row[0]) else np.asarray(row) for row in rows]
     for number, row in enumerate(rows):

@@ -9,6 +9,7 @@ Numbers are filled up with zeros to one width, as clip-retrieval's readers take 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,11 @@ def write_clip_retrieval(
     names = names_in(pairs) if names is None else names
     if len(names) != len(pairs):
         raise ValueError(f"names: {len(names)} rows, but the set has {len(pairs)} items")
+    if "caption" in names.column_names:
+        told = np.array([len(several or ()) for several in names["caption"].to_pylist()])
+        lost = np.maximum(told - np.maximum(pairs.counts.get("text", 1), 1), 0).sum()
+        if lost:
+            warnings.warn(f"{lost} captions without a vector are left out: a row has one", stacklevel=2)
     item, slots = _combinations(pairs)
     parts = [slice(start, min(start + part_rows, len(item))) for start in range(0, len(item), part_rows)]
     width, total = len(str(len(parts) - 1)), len(item) * len(slots)

@@ -10,6 +10,7 @@ import numpy as np
 
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.embed.encoders.weights import sha256
+from modtrans_core.store.files import refuse_special
 from modtrans_core.store.headers import refuse_members
 from modtrans_core.vectors import ROWS
 
@@ -57,6 +58,7 @@ class ArrayEncoder(Encoder):
     def _read(self, path: Path) -> tuple[np.ndarray, dict[str, int] | None]:
         if path.suffix not in (".npy", ".npz"):
             raise ValueError(f"{self.name}: unknown suffix, .npy or .npz is needed")
+        refuse_special(path)
         try:
             if path.suffix == ".npz":
                 refuse_members(path)

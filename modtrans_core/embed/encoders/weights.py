@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modtrans_core.checks import in_one_line
 from modtrans_core.extras import missing
+from modtrans_core.store.files import refuse_special
 
 RANDOM = "random"  # the name of weights that are drawn rather than read; for tests and negative controls
 RANDOM_SEED = 0
@@ -102,6 +103,7 @@ PACKAGED = {
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
+    refuse_special(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

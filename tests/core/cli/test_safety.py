@@ -172,6 +172,7 @@ def test_a_second_file_is_no_file_that_is_read_or_written_beside_it(folder, modt
         ("x.safetensors", ["convert", "x.safetensors", "z.npz"]),
         ("x.npy", ["pack", "image=x.npy", "z.npz"]),
         ("x.csv", ["pack", "image=x.csv:a*", "z.npz"]),
+        ("x.npz", ["translate", "run", "x.npz", "z.npy"]),
         ("run/translator.json", ["evaluate", "run", "pairs.npz"]),
         ("run/model.safetensors", ["evaluate", "run", "pairs.npz"]),
     ],

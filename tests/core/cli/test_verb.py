@@ -258,3 +258,15 @@ def test_a_working_directory_that_is_gone_is_one_line(folder, modtrans, monkeypa
     (folder / "gone").rmdir()
     status, _, err = modtrans("evaluate", folder / "run", folder / "pairs.npz")
     assert status == 1 and err == "modtrans: the working directory is gone; change to one that is there\n"
+
+
+def test_no_process_that_it_starts_imports_what_lies_in_the_working_directory(tmp_path):
+    """As workers of trials and kernels of notebooks are started: with `-m`."""
+    (tmp_path / "mine.py").write_text("open('ran', 'w').close()")
+    script = (
+        "import subprocess, sys, analysis.cli, analysis.start\n"
+        "analysis.cli.main = lambda: subprocess.run([sys.executable, '-m', 'mine'])\n"
+        "analysis.start.main()"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=True)
+    assert not (tmp_path / "ran").exists()

@@ -97,6 +97,11 @@ def test_tensors_by_name():
 NAMES = ["007", "true", "NA", "2020-01-01", "1e5", "[4]", "99999999999999999999", "a", "é"]
 
 
+def test_tensors_may_be_called_by_numbers():
+    torch.save({0: torch.eye(3), "text": [torch.ones(2)] * 3}, "t.pt")
+    assert repr(pack({"image": "t.pt:0", "text": "t.pt"})) == "PairedEmbeddings(image (3, 3), text (3, 2))"
+
+
 def test_names_in_a_table_of_texts_are_texts():
     """007 is not 7, and true no truth value, whatever a reader of tables makes of a whole column."""
     for names in (NAMES, [f"{number:03}" for number in range(9)], ["true", "false", "true"] * 3, ["2020-01-01"] * 9):
@@ -139,6 +144,10 @@ class Loud:
         ("torn.pt:image", "torn.pt: damaged or cut short"),
         ("none.pt:image", "image: 'none.pt', a file that exists is needed"),
         ("torn.parquet:image", "torn.parquet: "),
+        ("sparse.pt:image", "sparse.pt: image: 'a tensor that is sparse or holds no numbers', a dense one is needed"),
+        ("ragged.pt:image", "ragged.pt: image: rows of different shapes, one shape is needed"),
+        ("twice.csv:x*", r"twice.csv: column: \['x0'\], a name that one column has is needed"),
+        ("twice.csv:nested", r"twice.csv: nested: '\[\[1 2\] \[3 4\]\] in row 0', a list of numbers is needed"),
     ],
 )
 def test_what_is_no_array_is_refused_by_name(folder, file, words):
@@ -151,6 +160,9 @@ def test_what_is_no_array_is_refused_by_name(folder, file, words):
     }
     pq.write_table(pa.table(columns), "t.parquet")
     torch.save({"image": Loud()}, "loud.pt")
+    torch.save({"image": torch.eye(3).to_sparse()}, "sparse.pt")
+    torch.save({"image": [torch.ones(2), torch.ones(3)]}, "ragged.pt")
+    Path("twice.csv").write_text("x0,x0,nested\n1,2,[[1 2] [3 4]]\n")
     for name in ("torn.pt", "torn.parquet"):
         (folder / name).write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ValueError, match=words) as refused:

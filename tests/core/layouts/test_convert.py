@@ -113,3 +113,11 @@ def test_without_names_places_are_written(tmp_path):
     assert read_items(tmp_path / "shards")["key"].to_pylist() == ["0", "1", "2", "3"]
     with pytest.raises(ValueError, match="shard_items: 0"):
         convert(tmp_path / "a.npz", tmp_path / "new", "shards", shard_items=0)
+
+
+def test_captions_that_have_no_row_are_counted(tmp_path):
+    metadata = {"captions": {"a": ["one", "two", "three"], "b": ["four"]}}
+    given = PairedEmbeddings({"image": np.eye(2), "text": np.eye(2)}, key=np.array(["a", "b"]), metadata=metadata)
+    given.save(tmp_path / "two.npz")
+    with pytest.warns(UserWarning, match="^2 captions without a vector are left out: a row has one"):
+        convert(tmp_path / "two.npz", tmp_path / "rows")
