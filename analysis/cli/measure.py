@@ -118,6 +118,7 @@ class Bench:
     """
 
     needs: ClassVar = {"analysis": ANALYSIS}
+    keeps: ClassVar[bool] = True
     holds: ClassVar = "out"
 
     profile: Literal["smoke", "default", "full"] = "default"

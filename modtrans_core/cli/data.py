@@ -68,7 +68,9 @@ class Embed:
         from modtrans_core.embed.pair_set import cut, embed, skipped
 
         encoders = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
-        encoders |= named(self.encoder, "encoder")
+        for name, encoder in named(self.encoder, "encoder").items():
+            refuse_unless(not encoders.get(name), "encoder", f"{name}={encoder}", f"one value of {name}-encoder")
+            encoders[name] = encoder
         with processes(self.device) as device:
             path = embed(
                 self.source, self.out, {name: encoder for name, encoder in encoders.items() if encoder},

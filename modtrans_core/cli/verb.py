@@ -245,7 +245,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
         number = getattr(stop, "number", signal.SIGINT)
         by = "ended by SIGTERM" if number == signal.SIGTERM else "interrupted"
         where = f" {stop}" if str(stop) else ""
-        kept = "; what was finished is kept" if hasattr(command, "holds") or hasattr(command, "keeps") else ""
+        kept = "; what was finished is kept" if hasattr(command, "keeps") else ""
         _say_once(f"{program} {verb}: {by}{where}{kept}")
         return 128 + number
     except BrokenPipeError:

@@ -51,10 +51,21 @@ def holding(folder: str | Path) -> Iterator[None]:
 @contextmanager
 def locked(file: Path, subject: Path) -> Iterator[None]:
     """Hold a lock file, which is there for no longer than that, for the sake of `subject`."""
-    with claimed(file) as other:
+    with _naming(subject), claimed(file) as other:
         if other:
             raise ValueError(f"{subject}: {other} writes it; wait for it to end, or choose another name")
         yield
+
+
+@contextmanager
+def _naming(subject: Path) -> Iterator[None]:
+    """A lock file that cannot be made is an error of what it is for."""
+    try:
+        yield
+    except OSError as error:
+        if LOCK in str(error.filename):
+            raise OSError(error.errno, error.strerror, str(subject)) from None
+        raise
 
 
 @contextmanager
@@ -105,7 +116,9 @@ def _held(file: Path, wait: bool) -> tuple[int | None, str]:
         try:
             found = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:  # whoever was done with the folder has just removed it
-            continue
+            if time.monotonic() < ends:
+                continue
+            raise
         try:
             ours = _taken(found, wait)
         except OSError:

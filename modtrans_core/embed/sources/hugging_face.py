@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -69,7 +70,8 @@ def datasets(
     """
     refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
     library = require("datasets", "datasets")
-    tables = _load(library, path, config, split)
+    with _without_bars(library):
+        tables = _load(library, path, config, split)
     first = next(iter(tables.values()))
     columns = columns_of(path, first.features, {"image": image, "audio": audio, "text": text})
     facts = {
@@ -239,6 +241,18 @@ def _undecoded(library: Any, table: Any, columns: Mapping[str, str]) -> Any:
         if isinstance(feature, library.Image | library.Audio):
             table = table.cast_column(column, type(feature)(decode=False))
     return table
+
+
+@contextmanager
+def _without_bars(library: Any) -> Iterator[None]:
+    """Inside, the library draws no bars of its own."""
+    shown = not library.are_progress_bars_disabled()
+    library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            library.enable_progress_bars()
 
 
 class _Outside(ValueError):

@@ -313,6 +313,10 @@ def test_encoders_by_name_on_the_command_line(tmp_path, monkeypatch, capsys, ima
     assert tuple(pairs.arrays[name].shape for name in ("image", "text")) == tuple((3, d) for d in dimensions)
     assert [pairs.metadata[name]["encoder"] for name in ("image", "text")] == [image_encoder, text_encoder]
     assert "pairs.safetensors: PairedEmbeddings(" in capsys.readouterr().err
+    twice = ["--encoder", "image=array:other.npy"]
+    assert run(VERBS, "modtrans", "", ["embed", "folder:.", "--out", "other.npz", *named, *twice]) == 1
+    said = capsys.readouterr().err
+    assert "encoder: 'image=array:other.npy', one value of image-encoder is needed" in said
     if "array" in image_encoder:
         for name in ("image", "text"):
             np.testing.assert_allclose(pairs.arrays[name], vectors, rtol=1e-6)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -147,6 +148,15 @@ def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     os.utime(left, (time.time() - 100_000,) * 2)
     sweep(tmp_path)
     assert names(tmp_path) == [".modtrans.json", ".x.part"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
+@pytest.mark.parametrize("place", ["/proc/self/x.npz", "{}/" + 245 * "a" + ".npz"])
+def test_where_nothing_can_be_made_nobody_waits(tmp_path, place):
+    path, started = Path(place.format(tmp_path)), time.monotonic()
+    with pytest.raises(OSError) as caught, replacing_folder(path):
+        pass
+    assert caught.value.filename == str(path) and time.monotonic() - started < 9
 
 
 def test_a_writer_that_stumbles_over_a_full_disk_names_what_was_written(tmp_path):
