@@ -251,7 +251,7 @@ def fit(
         facts.refuse(validation)
     if chosen.leaves_out and sum(map(len, parts.values())) < 2:
         raise ValueError("pairs: 1 item, at least 2 to leave out in turn are needed")
-    for of, asked in (("log", log is not None), ("resume", resume), ("overwrite", overwrite)):
+    for of, asked in (("log", log is not None), ("split", bool(split)), ("resume", resume), ("overwrite", overwrite)):
         refuse_unless(out is not None or not asked, "out", out, f"a run folder, as {of} is given,")
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None

@@ -157,7 +157,7 @@ class Observed:
             raise ValueError(f"largest_group: {largest}, at least {here}, the size of the largest group, is needed")
         source = THESE if largest_group is None else GIVEN
         if expected is not None:
-            expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0)
+            expected = in_range("expected", vector("expected", expected), low=0.0, high=1.0).copy()
             rows_agree(cosine=cosine, expected=expected)
         return Observed(cosine, item.astype(np.intp), labels, largest, source, expected)
 

@@ -102,6 +102,7 @@ class Stranger:
         ({"config": {"landmarks": 3}}, "^config: dict, that of a method among"),
         ({"out": None, "resume": True}, "^out: None, a run folder, as resume is given, is needed$"),
         ({"out": None, "overwrite": True}, "^out: None, a run folder, as overwrite is given, is needed$"),
+        ({"out": None, "split": {"seed": 1}}, "^out: None, a run folder, as split is given, is needed$"),
         ({"out": None, "log": print}, "^out: None, a run folder, as log is given, is needed$"),
         ({"pairs": make_pairs(1)}, "^pairs: 1 item, at least 2 to leave out in turn are needed$"),
     ],

@@ -40,6 +40,14 @@ class Remark:
 
 
 class TestObserved:
+    def test_it_is_its_own(self):
+        """What the caller does with an array later is not in a certificate."""
+        cosine, expected = np.linspace(0.4, 0.8, 9), np.linspace(0.3, 0.7, 9)
+        observed = Observed.of(cosine, expected=expected)
+        cosine *= 0
+        expected *= 0
+        assert observed.cosine[0] == 0.4 and observed.expected[0] == 0.3
+
     def test_every_translation_meets_every_target_of_its_item(self):
         """Two conditions of item 0 and one of item 1; three targets of which item 1 has two."""
         zhat = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
