@@ -11,7 +11,6 @@ Floats = NDArray[np.float64]
 
 MOST = 1.0 - 1e-14  # confidence of one of several statements; more has too few digits
 ROUNDING = 1e-6  # how far float32 may move a cosine, or the length of a unit vector
-
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
 
 

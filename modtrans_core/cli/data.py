@@ -104,7 +104,7 @@ class Pack:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.arrays import pack, place
+        from modtrans_core.layouts.arrays import file_named, pack
 
         ends = len(self.files) > 1 and "=" not in self.files[-1]
         refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE and, last, a name to write")
@@ -113,7 +113,7 @@ class Pack:
         refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")
         files = named(given, "files", "NAME=FILE")
         refuse_existing(out, self.overwrite)
-        refuse_same("OUT", out, (place(file) for file in files.values()))
+        refuse_same("OUT", out, (file_named(file) for file in files.values()))
         pairs = pack(files)
         pairs.save(out, self.dtype)
         say(f"{out}: {pairs}")

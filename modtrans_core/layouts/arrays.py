@@ -70,12 +70,12 @@ def load_pairs(given: str | Path) -> PairedEmbeddings:
     return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if several else PairedEmbeddings.load(given)
 
 
-def place(file: str) -> Path:
+def file_named(file: str) -> Path:
     """The file that `FILE` or `FILE:COLUMN` names."""
-    return Path(_place(file)[0])
+    return Path(_parts(file)[0])
 
 
-def _place(file: str) -> tuple[str, str]:
+def _parts(file: str) -> tuple[str, str]:
     """File and column; "" where no column is named."""
     at, colon, column = file.rpartition(":")
     return (file, "") if Path(file).exists() or not colon or Path(file).suffix in READERS else (at, column)
@@ -83,7 +83,7 @@ def _place(file: str) -> tuple[str, str]:
 
 def _array(name: str, file: str) -> np.ndarray:
     """What `FILE` or `FILE:COLUMN` names; without a column, that of a file of several arrays is called `name`."""
-    at, column = _place(file)
+    at, column = _parts(file)
     path = Path(at)
     refuse_unless(path.suffix in READERS, name, file, f"a file that ends in {', '.join(READERS)}")
     refuse_unless(path.exists(), name, at, "a file that exists")

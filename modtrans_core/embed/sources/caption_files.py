@@ -41,6 +41,7 @@ def read_captions(path: Path, suffix: str | None = None) -> Iterator[Row]:
     ValueError
         If the file is damaged or lacks what is needed; the message names the file, what was found and what is allowed.
     """
+    refuse_special(path)
     suffix = path.suffix.lower() if suffix is None else suffix
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: suffix {path.suffix!r}, one of {', '.join(SUFFIXES)} is needed")
@@ -117,7 +118,6 @@ def _column(columns: list[str], names: Iterable[str]) -> int | None:
 
 
 def _jsonl_rows(path: Path) -> Iterator[Row]:
-    refuse_special(path)
     with open(path, "rb") as file:  # str.splitlines would split at more than line feeds
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape")
@@ -126,7 +126,6 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    refuse_special(path)
     content = parsed(path, path.read_bytes().decode("utf-8-sig", errors="surrogateescape"))
     if isinstance(content, list):
         for number, record in enumerate(content, 1):
