@@ -8,16 +8,23 @@ each launch torch gives the recorded generator its seed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
+
+
+@cache
+def stream_of(gpu: int) -> torch.cuda.Stream:
+    """The stream of all records of a GPU: torch keeps a workspace for matrix products, tens of MiB, of every stream."""
+    return torch.cuda.Stream(gpu)
 
 
 class Recorded:
     """A function of a batch, recorded in its second call and launched as one from then on.
 
     The first call is made as it stands, so that what is made once, such as tables, is there when the second is
-    recorded. Python's part of the function runs in these two calls alone.
+    recorded. Python's part of the function runs in these two calls alone. Records of one GPU are made one at a time.
 
     Parameters
     ----------
@@ -41,7 +48,7 @@ class Recorded:
 
     def _first(self, c: Tensor, z: Tensor) -> dict[str, Tensor]:
         """On the stream of the record: autograd may keep the nodes of a parameter, and they the stream."""
-        self.stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        self.stream, current = stream_of(torch.cuda.current_device()), torch.cuda.current_stream()
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
             found = self.function(c, z)

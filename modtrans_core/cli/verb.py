@@ -255,8 +255,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             raise
         if isinstance(error, OSError) and error.filename is None and error.errno in FULL:  # no file's
             raise
-        full = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
-        _say_once(f"{program} {verb}: {'too little memory: ' * full}{_of_what(error, command)}")
+        _say_once(f"{program} {verb}: {_short_of(error)}{_of_what(error, command)}")
     except MemoryError as error:
         if debug:
             raise
@@ -334,10 +333,18 @@ def _sigterm_asks() -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    """The message of an error, in one line. Of a file the file comes first."""
+    """The message of an error, in one line. Of a file the file comes first; of a GPU what was asked of it."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
-    return in_one_line(error, None)
+    return re.sub(r"^(CUDA .*?)(\. GPU | when calling ).*", r"\1", in_one_line(error, None))
+
+
+def _short_of(error: BaseException) -> str:
+    """What stands before the words of torch where it had too little memory."""
+    if not isinstance(error, RuntimeError) or not re.search("(out of|allocate) memory|ALLOC_FAILED", str(error)):
+        return ""
+    gpu = " on the GPU, where CUDA_VISIBLE_DEVICES= in the environment takes the processor" * ("CUDA" in str(error))
+    return f"too little memory{gpu}: "
 
 
 def _of_what(error: BaseException, command: Any) -> str:

@@ -1,6 +1,7 @@
 """A recorded function against the function itself: on the processor by a tape of operations in place of CUDA's graph,
 and on a GPU by the graph."""
 
+import gc
 import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -60,8 +61,9 @@ def taped(monkeypatch):
     monkeypatch.setattr(torch.cuda, "graph", recording)
     for name in ("device", "stream"):
         monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
-    for name in ("Stream", "current_stream"):
-        monkeypatch.setattr(torch.cuda, name, MagicMock)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", MagicMock)
+    monkeypatch.setattr("modtrans_core.recorded.stream_of", MagicMock())
 
 
 def test_the_function_is_called_twice_and_launched_with_every_batch(taped):
@@ -115,6 +117,16 @@ def test_a_translator_has_the_bits_of_one_that_was_fitted_unrecorded(monkeypatch
         fitted = fit(PAIRS, preset=preset, settings={"train.steps": 60, "train.batch": 16}, device="cuda")
         found.append(fitted.tensors().values())
     assert all(torch.equal(x, y) for x, y in zip(*found, strict=True))
+
+
+@pytest.mark.gpu
+def test_a_training_gives_back_the_memory_of_the_gpu():
+    held = []
+    for _ in range(4):
+        fit(PAIRS, preset="MLP", settings={"train.steps": 12, "train.batch": 16}, device="cuda")
+        gc.collect()
+        held.append(torch.cuda.memory_allocated())
+    assert held[3] <= held[1]
 
 
 @pytest.mark.gpu

@@ -129,6 +129,39 @@ class CutOff(Interrupted):
             raise RuntimeError("cannot join thread before it is started")
 
 
+@dataclass(frozen=True)
+class TooLarge:
+    """Example: modtrans grow"""
+
+    said: str = ""
+
+    def run(self):
+        raise RuntimeError(self.said)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.18 GiB of which 4 MiB is",
+            "too little memory on the GPU, where CUDA_VISIBLE_DEVICES= in the environment takes the processor: "
+            "CUDA out of memory. Tried to allocate 2.00 GiB",
+        ),
+        (
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "too little memory on the GPU, where CUDA_VISIBLE_DEVICES= in the environment takes the processor: "
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED",
+        ),
+        ("[enforce fail] can't allocate memory", "too little memory: [enforce fail] can't allocate memory"),
+        ("CUDA error: device-side assert", "CUDA error: device-side assert"),
+    ],
+)
+def test_too_little_memory_is_one_line_that_says_where(capsys, said, words):
+    verbs = {"grow": TooLarge, "other": Interrupted}
+    assert run(verbs, "modtrans", "", ["grow", "--said", said]) == 1
+    assert capsys.readouterr().err == f"modtrans grow: {words}\n"
+
+
 @pytest.mark.parametrize("stop", [Interrupted, CutOff])
 @pytest.mark.parametrize(("said", "where"), [("", ""), ("after step 3 of 9", " after step 3 of 9")])
 def test_an_interrupt_is_one_line(capsys, said, where, stop):
