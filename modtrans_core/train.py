@@ -15,8 +15,8 @@ loss is logged and for batches that are read from disk. Where asked, the loss an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -170,9 +170,17 @@ class Measured(nn.Module):
         return self.loss(self.module, c, z)
 
 
-def bfloat16(device: torch.device) -> AbstractContextManager[Any]:
+@contextmanager
+def bfloat16(device: torch.device) -> Iterator[None]:
     """bfloat16 matrix products on a GPU, float32 elsewhere."""
-    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+    if device.type != "cuda":
+        yield
+        return
+    try:
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            yield
+    finally:
+        torch.clear_autocast_cache()  # inside another autocast, torch would use these casts of weights in the next step
 
 
 def _seed(seed: int, step: int) -> int:

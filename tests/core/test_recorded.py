@@ -120,6 +120,20 @@ def test_a_translator_has_the_bits_of_one_that_was_fitted_unrecorded(monkeypatch
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:.*the constant mean:UserWarning")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("around", [partial(torch.autocast, "cuda", torch.bfloat16), partial(torch.device, "cuda")])
+def test_a_training_has_the_same_bits_whatever_is_around_it(monkeypatch, way, around):
+    monkeypatch.setattr(sys.modules["modtrans_core.train"], "Recorded", WAYS[way])
+    found = []
+    for context in (nullcontext, around):
+        with context():
+            fitted = fit(PAIRS, preset="MLP", settings={"train.steps": 60, "train.batch": 16}, device="cuda")
+        found.append(fitted.tensors().values())
+    assert all(torch.equal(x, y) for x, y in zip(*found, strict=True))
+
+
+@pytest.mark.gpu
 def test_a_training_gives_back_the_memory_of_the_gpu():
     held = []
     for _ in range(4):
