@@ -10,6 +10,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 TAKEN = ("file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__")
 """names that files of pair sets have for other things than modalities, besides those that end in `_count`"""
 
@@ -76,6 +78,20 @@ def whole(name: str, value: Any, low: int, high: int | None = None, of: str = ""
     needed = f"a whole number from {low} {'on' if high is None else f'to {high}'}{f', {of},' if of else ''}"
     refuse_unless(inside, name, number, needed)
     return int(number)
+
+
+def of_python(value: Any) -> Any:
+    """One of numpy's numbers as Python's, float32's .69999998807 as it is written; any other value as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of_python(np.float32(0.7)), of_python(np.int64(3)), of_python("a")
+    (0.7, 3, 'a')
+    """
+    if not isinstance(value, np.generic):
+        return value
+    return float(str(value)) if isinstance(value, np.floating) else value.item()
 
 
 def place(name: str, given: str | Path) -> Path:

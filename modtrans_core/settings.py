@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import of_python, refuse_unless
 
 Settings = TypeVar("Settings")
 
@@ -24,7 +24,7 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") ->
     for item in fields(cls):  # type: ignore[arg-type]
         if item.name not in values:
             continue
-        kind, value = known[item.name], values[item.name]
+        kind, value = known[item.name], of_python(values[item.name])
         if is_dataclass(kind):
             refuse_unless(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
             made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ from analysis.theory.arrays import Floats, directions, fraction, in_range, matri
 from analysis.theory.betting import item_lower_limit
 from analysis.theory.confidence import group_numbers
 from analysis.theory.words import at_least
-from modtrans_core.checks import whole
+from modtrans_core.checks import refuse_unless, whole
 from modtrans_core.scores import blocks, named, recall_at_k, skew
 from modtrans_core.vectors import integers, present, real, several
 
@@ -347,6 +347,8 @@ def certify_recall(
     if item.shape != (len(translated),) or not np.array_equal(np.unique(item), np.arange(n)):
         raise ValueError(f"item: shape {item.shape}, one of 0 to {n - 1} for each query, all of them, is needed")
     z, own_counts = _unit(gallery, counts)
+    d = z.shape[-1]
+    refuse_unless(translated.shape[1] == d, "translated", translated.shape, f"queries in the gallery's {d} dimensions")
     needed = needed_cosine(z, own_counts, k)
     queries = directions("translated", translated)
     exceeds = (np.einsum("qd,qmd->qm", queries, z[item]) > needed[item] + MARGIN).any(axis=1)

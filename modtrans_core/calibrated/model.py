@@ -24,7 +24,7 @@ from torch.nn.functional import normalize
 
 from modtrans_core.calibrated.network import WIDTH, Network
 from modtrans_core.calibrated.regression import NARROW, RADIAL, radial
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import of_python, refuse_unless
 from modtrans_core.noise import keys, normal
 from modtrans_core.protocol import (
     Facts,
@@ -181,6 +181,7 @@ class CalibratedTranslator(Stored):
         ValueError
             A threshold that is no cosine, conditions of another shape.
         """
+        threshold = of_python(threshold)
         refuse_unless(np.ndim(threshold) == 0 and -1 <= threshold <= 1, "threshold", threshold, "a cosine from -1 to 1")
         expected = self.expected_cosine(c)  # float32, which would round the threshold
         return (expected.double() if isinstance(expected, Tensor) else expected.astype(np.float64)) >= threshold

@@ -9,6 +9,7 @@ import numpy as np
 
 from modtrans_core.checks import refuse, refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
+from modtrans_core.store.described import json_text, metadata
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import read_only, refuse_bad_rows
 
@@ -56,8 +57,7 @@ class Contents(NamedTuple):
         """
         refuse_unless(isinstance(self.arrays, Mapping), "arrays", self.arrays, "a mapping from modality to vectors")
         refuse_unless(isinstance(self.metadata, Mapping), "metadata", self.metadata, "a mapping of JSON values")
-        said = self.metadata.get(INDEPENDENT, ())
-        refuse_unless(isinstance(said, str | list | tuple), f"metadata: {INDEPENDENT}", said, "a list of modalities")
+        described = metadata(json_text("metadata", dict(self.metadata)))  # as a file would hold it, and nobody else's
         if not self.arrays:
             raise ValueError("arrays: empty, at least one modality is needed")
         given = {name: one if isinstance(one, MappedRows) else as_array(name, one) for name, one in self.arrays.items()}
@@ -71,18 +71,18 @@ class Contents(NamedTuple):
                 counts[name] = _counts(name, several.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
                 refuse_bad_rows(name, arrays[name], counts.get(name))
-        if isinstance(told := self.metadata.get(CAPTIONS), list | tuple):
+        if isinstance(told := described.get(CAPTIONS), list):
             captions_by_item(range(n), told)
         for name in set(several) - set(counts):
             raise ValueError(f"{name}_count: given, but {name!r} is not an array of shape (n, m, d)")
         return self._replace(
             arrays=arrays,
             counts=counts,
-            metadata=_own(self.metadata),
+            metadata=described,
             key=None if self.key is None else _key(self.key, n),
             group=None if self.group is None else _group(as_array("group", self.group), n),
             own_split=None if self.own_split is None else _own_split(as_array("own_split", self.own_split), n),
-            label=None if self.label is None else _label(as_array("label", self.label), n, self.metadata.get(CLASSES)),
+            label=None if self.label is None else _label(as_array("label", self.label), n, described.get(CLASSES)),
         )
 
 
@@ -184,13 +184,6 @@ def _vectors(name: str, array: Any, n: int) -> Any:
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
         kept = isinstance(array, np.memmap) or not array.flags.writeable
         return read_only(array.astype(np.float32, copy=not kept))
-
-
-def _own(value: Any) -> Any:
-    """JSON values that share nothing with these."""
-    if isinstance(value, Mapping):
-        return {name: _own(one) for name, one in value.items()}
-    return [_own(one) for one in value] if isinstance(value, list) else value
 
 
 def _key(given: Any, n: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from modtrans_core import CalibratedConfig, PosterConfig, TrainConfig, preset
@@ -104,6 +105,19 @@ def test_settings_are_changed_by_dotted_paths():
     assert config == replace(PosterConfig(), gamma=0.5, prediction="eps", train=TrainConfig(steps=9))
     assert changed(config, {}) == config
     assert changed(PosterConfig(), {"gamma": 2}).gamma == 2  # an integer is a number
+
+
+def test_numpys_numbers_are_numbers():
+    config = changed(
+        PosterConfig(), {"train.steps": np.int64(9), "gamma": np.float32(0.7), "guidance": np.float64(1.1)}
+    )
+    assert config == replace(PosterConfig(), gamma=0.7, guidance=1.1, train=TrainConfig(steps=9))
+    assert changed(PosterConfig(width=np.uint16(64)), {}) == PosterConfig(width=64)
+    assert changed(CalibratedConfig(), {"goal": np.float32(0.3)}) == CalibratedConfig(goal=0.3)
+    json.dumps(asdict(config))
+    for name, value in (("train.steps", np.float64(9)), ("train.steps", np.bool_(True)), ("gamma", np.complex64(1))):
+        with pytest.raises(ValueError, match="is needed"):
+            changed(PosterConfig(), {name: value})
 
 
 def test_settings_from_the_command_line():

@@ -285,6 +285,10 @@ class TestCertificate:
         with pytest.raises(ValueError, match="item: shape"):
             certify_recall(np.eye(3), np.eye(3), item=np.array([0, 1, 1]), k=1)
 
+    def test_queries_of_another_dimension_are_refused(self):
+        with pytest.raises(ValueError, match=r"^translated: \(3, 2\), queries in the gallery's 3 dimensions is needed"):
+            certify_recall(np.ones((3, 2)), np.eye(3), k=1)
+
 
 def test_a_duplicate_in_the_gallery_forces_nothing():
     """float32 vectors whose products with themselves are 1 but for rounding, each there twice: all is a tie."""

@@ -80,7 +80,7 @@ def test_names_are_text_in_every_file(tmp_path, suffix):
     [
         ({"arrays": [X, X]}, "arrays: .* a mapping from modality to vectors is needed"),
         ({"metadata": None}, "metadata: None, a mapping of JSON values is needed"),
-        ({"metadata": {"independent": 5}}, "metadata: independent: 5, a list of modalities is needed"),
+        ({"metadata": {"independent": 5}}, "metadata: independent: 5, text or a list of texts is needed"),
         ({"label": np.full(30, 2**64 - 1, dtype=np.uint64)}, "label: 18446744073709551615 of item 0"),
     ],
 )
