@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import COLUMN, INK, ZERO, colour, line, panels
+from analysis.plots.style import COLUMN, INK, ZERO, colour, line, panels, plain
 from analysis.theory.bound import GEOMETRIES, printed_overstatement
 from analysis.theory.limit_law import overstatement_limit, uniform_overstatement
 from analysis.theory.sphere import AlignmentLaw
 
 
+@plain
 def orthogonal(orthogonal: pd.DataFrame) -> Figure:
     """How often a cosine is reached where F is kept perpendicular to cM: formulas, simulation, and the excess."""
     figure, ((left, right),) = panels(2.6, 2)
@@ -25,6 +26,7 @@ def orthogonal(orthogonal: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def uniform(uniform: pd.DataFrame, overstatement: pd.DataFrame) -> Figure:
     """The same where F is anywhere on the sphere, and how much the printed value overstates as d grows."""
     figure, ((left, right),) = panels(2.6, 2)
@@ -34,6 +36,7 @@ def uniform(uniform: pd.DataFrame, overstatement: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def general(general: pd.DataFrame) -> Figure:
     """The same where the projection leans: the general law and the orthogonal one beside the simulation."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -41,6 +44,7 @@ def general(general: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def coverage(
     table: pd.DataFrame,
     formulas: Sequence[str],

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import BAND, COLOURS, COLUMN, PAGE, PALE, RULE, ZERO, note, panels, rows
+from analysis.plots.style import BAND, COLOURS, COLUMN, PAGE, PALE, RULE, ZERO, note, panels, plain, rows
 from analysis.theory.samples import sampling_law
 
 
+@plain
 def limits(limits: pd.DataFrame) -> Figure:
     """Cosines of simple translators between floor and ceiling, each with its interval over groups."""
     figure, ((ax,),) = panels(0.45 * len(limits) + 1, width=PAGE / 2)
@@ -22,6 +23,7 @@ def limits(limits: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def sampling(sampling: pd.DataFrame) -> Figure:
     """The cosine of the mean of K perfect samples, beside its law and the conditional mean's."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -29,6 +31,7 @@ def sampling(sampling: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def certificates(survival: pd.DataFrame, dominance: pd.DataFrame) -> Figure:
     """How often each cosine is reached, within certified bands, and whether F does at least as well as chance."""
     figure, ((left, right),) = panels(2.6, 2)
@@ -37,6 +40,7 @@ def certificates(survival: pd.DataFrame, dominance: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
     """How many translations may be used at which risk: the share that misses a cosine, for up to three seeds."""
     seeds = list(risk_curves["seed"].unique())[:3]
@@ -52,6 +56,7 @@ def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def between(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """One row a translator: its cosine with its interval, between floor and ceiling with theirs (shaded).
 
@@ -74,6 +79,7 @@ def between(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def of_samples(measured: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Cosine of the mean of K samples: the law for |E[z|c]| = `length` and measured points with intervals.
 
@@ -95,6 +101,7 @@ def of_samples(measured: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def reached(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How often each cosine is reached: observed curves, thin the edges of their certified bands, and bounds.
 
@@ -134,6 +141,7 @@ def share_beaten(beaten: Mapping[str, np.ndarray], level: float = 0.05, points: 
     return pd.concat(tables, ignore_index=True).assign(n=fewest, critical=stats.ksone.isf(level, fewest))
 
 
+@plain
 def above_chance(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The excess of `share_beaten`, a line a direction; one that dominates stays below zero.
 
@@ -151,6 +159,7 @@ def above_chance(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def risk_coverage(curves: pd.DataFrame, selections: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of accepted translations that miss alpha against the share that is accepted.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import RULE, colour, line, note, panels, seeds
+from analysis.plots.style import RULE, colour, line, note, panels, plain, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@plain
 def cosine_to_recall(items: pd.DataFrame, length_runs: pd.DataFrame) -> Figure:
     """The cosine that forces a rank beside the one that is had, and what a longer deviation does to the recall."""
     figure, ((left, right),) = panels(2.5, 2)
@@ -23,6 +24,7 @@ def cosine_to_recall(items: pd.DataFrame, length_runs: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def needed(items: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of the items below a cosine: of the one that forces rank 1 or 10, and of the one that a map has.
 
@@ -42,6 +44,7 @@ def needed(items: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def shrinking(lengths: pd.DataFrame, ax: Axes | None = None, k: int = 10) -> Axes:
     """Recall@k against the mean cosine along mean + t delta, measured and by the law; mean over seeds.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import LABELS, PALE, colour, panels, point, rows
+from analysis.plots.style import LABELS, PALE, colour, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ DRAWN = ("constant mean", "ridge", "calibrated", "calibrated, recentred", "poste
 """methods of the figures; the others are in the tables"""
 
 
+@plain
 def losses(losses: pd.DataFrame) -> Figure:
     """What training away from home costs: cosine and ranking of every method at home and away, by crossing."""
     cells = len(losses.drop_duplicates(["crossing", "route"]))
@@ -27,11 +28,13 @@ def losses(losses: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def artists(losses: pd.DataFrame) -> Figure:
     """From one artist's pictures to another's: cosine and ranking of every method at home and away."""
     return globals()["losses"](losses)
 
 
+@plain
 def home_and_away(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
     """For each crossing and route, a score at home (full) and away (open) for every method, joined.
 

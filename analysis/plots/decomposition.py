@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import COLUMN, PALE, ZERO, colour, panels, point, rows
+from analysis.plots.style import COLUMN, PALE, ZERO, colour, panels, plain, point, rows
 from analysis.theory.decomposition import Decomposition
 from modtrans_core.checks import refuse_unless
 
 
+@plain
 def identities(identities: pd.DataFrame) -> Figure:
     """Which fit satisfies which identity in sample space: the relative size of what should vanish."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -23,6 +24,7 @@ def identities(identities: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def angles_and_spectrum(angles: pd.DataFrame, spectra: pd.DataFrame) -> Figure:
     """Angles between projection and residual of one sample, a row a fit, and the spectrum of the residual."""
     figure, ((left, right),) = panels(2.6, 2, width_ratios=(1.1, 1))
@@ -70,6 +72,7 @@ def spectrum(fits: Mapping[str, Decomposition]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@plain
 def ridgeline(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A density of cos(p_i, r_i) in a row for each fit, over the first one's in grey: where they differ is seen."""
     ax = ax or plt.gca()
@@ -89,6 +92,7 @@ def ridgeline(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Relative size of what should vanish, on a logarithmic axis: which fit satisfies which identity.
 
@@ -110,6 +114,7 @@ def sizes(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def shares(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Shares of the residual by rank, with the effective dimension of each fit."""
     ax = ax or plt.gca()

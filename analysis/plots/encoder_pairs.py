@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, LABELS, PALE, panels, point, rows
+from analysis.plots.style import GREY, LABELS, PALE, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ READABLE = {
 """what encoders are called in print"""
 
 
+@plain
 def encoders(encoders: pd.DataFrame) -> Figure:
     """Pairs of encoders: the cosine between its floor and ceiling, and what the ranking finds beside chance."""
     cells = len(encoders.drop_duplicates(["pair", "route"]))
@@ -35,6 +36,7 @@ def encoders(encoders: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The cosine of every method between floor (open) and ceiling (bar; 1 where none is known), a line a pair.
 
@@ -53,6 +55,7 @@ def dumbbells(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def rankings(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The centered recall@10 of every method, a line a pair; the cross is chance, 10 of the gallery."""
     ax = ax or plt.gca()

@@ -13,10 +13,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.style import BAND, INK, LINES, PAGE, RULE, colour, ends, line, panels, point
+from analysis.plots.style import BAND, INK, LINES, PAGE, RULE, colour, ends, line, panels, plain, point
 from analysis.theory.gamma import break_even_alignment, ceiling, guaranteed_level, peak_gamma
 
 
+@plain
 def phase(weights: pd.DataFrame) -> Figure:
     """Where the residual pays: alignment against the length of the projection, with translators as marks."""
     figure, ((ax,),) = panels(3.0, width=PAGE / 2)
@@ -24,6 +25,7 @@ def phase(weights: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def curves(curve: pd.DataFrame, gain: pd.DataFrame, weights: pd.DataFrame) -> Figure:
     """The test cosine as gamma grows, and what it gains over gamma = 0 where that is little."""
     near = float(np.clip(2.5 * weights["calibrated"].max(), 0.1, curve["gamma"].max()))
@@ -37,6 +39,7 @@ def curves(curve: pd.DataFrame, gain: pd.DataFrame, weights: pd.DataFrame) -> Fi
     return figure
 
 
+@plain
 def guarantee(weights: pd.DataFrame) -> Figure:
     """What is guaranteed of a random direction as gamma grows, and what gamma = 1 can reach at best."""
     first = weights.iloc[0]
@@ -48,6 +51,7 @@ def guarantee(weights: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def phase_diagram(
     gammas: Sequence[float] = (0.1, 0.5, 1.0), translators: pd.DataFrame | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -85,6 +89,7 @@ def phase_diagram(
     return ax
 
 
+@plain
 def measured_curves(curve: pd.DataFrame, translators: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A measured value against gamma, a line a translator with its interval; marks at the calibrated gamma.
 
@@ -134,6 +139,7 @@ def levels(
     return ax
 
 
+@plain
 def fixed_gamma(
     d: int, translators: pd.DataFrame, delta: float = 0.01, gamma: float = 1.0, ax: Axes | None = None
 ) -> Axes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from analysis.experiments.growth import BEST, RANKING
-from analysis.plots.style import LABELS, RULE, ends, line, note, over_seeds, panels, point
+from analysis.plots.style import LABELS, RULE, ends, line, note, over_seeds, panels, plain, point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@plain
 def against_pairs(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
     """A score against the number of training pairs, a line a method, the range over seeds behind.
 
@@ -27,6 +28,7 @@ def against_pairs(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Ax
     return ax
 
 
+@plain
 def against_seconds(table: pd.DataFrame, score: str, ax: Axes | None = None) -> Axes:
     """A score against the seconds of the fit, both means over seeds: a point a number of pairs."""
     ax = ax or plt.gca()
@@ -37,6 +39,7 @@ def against_seconds(table: pd.DataFrame, score: str, ax: Axes | None = None) -> 
     return ax
 
 
+@plain
 def growth(runs: pd.DataFrame) -> Figure:
     """Quality against pairs and against seconds, beside the best there is, a row a set."""
     sets = list(runs["set"].unique())

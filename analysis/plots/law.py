@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.plots.style import COLUMN, GREY, INK, PALE, ZERO, ends, note, panels
+from analysis.plots.style import COLUMN, GREY, INK, PALE, ZERO, ends, note, panels, plain
 from analysis.theory.sphere import AlignmentLaw
 
 
@@ -23,6 +23,7 @@ def law() -> Figure:
     return figure
 
 
+@plain
 def simulation(simulation: pd.DataFrame) -> Figure:
     """Simulated frequencies of an alignment less their exact probabilities, in every dimension."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -47,6 +48,7 @@ def densities(dimensions: Sequence[float], ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def deviations(frame: pd.DataFrame, false_alarm: float, ax: Axes | None = None) -> Axes:
     """Simulated minus exact P(U > x) in standard errors, one column of points a dimension.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from analysis.experiments.migration import FULL, KINDS, STALE
-from analysis.plots.style import COLUMN, GREY, INK, RULE, ZERO, colour, ends, over_seeds, panels, rows
+from analysis.plots.style import COLUMN, GREY, INK, RULE, ZERO, colour, ends, over_seeds, panels, plain, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ SCORES = {
 SAID = {"index": "index translated", "queries": "queries translated"}
 
 
+@plain
 def against_pairs(table: pd.DataFrame, score: str = "retained_recall_at_10", ax: Axes | None = None) -> Axes:
     """A score against the number of pairs, a line a method, the range over seeds behind.
 
@@ -37,6 +38,7 @@ def against_pairs(table: pd.DataFrame, score: str = "retained_recall_at_10", ax:
     return ax
 
 
+@plain
 def retained(runs: pd.DataFrame) -> Figure:
     """What is retained of a search when its encoder changes, by re-embedded documents: plain above, centered below."""
     changes = list(runs.groupby(["way", "route"], sort=False))
@@ -55,6 +57,7 @@ def retained(runs: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def certificate(limits: pd.DataFrame) -> Figure:
     """Lower limits of the retained recall by what was re-embedded, beside the truth."""
     figure, ((ax,),) = panels(1.5, width=COLUMN)
@@ -62,6 +65,7 @@ def certificate(limits: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def limits_by_kind(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The limits of certificates by what was re-embedded, nine in ten of them between the ends, and the truth.
 

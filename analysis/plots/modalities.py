@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, LABELS, PAGE, panels, point, rows
+from analysis.plots.style import GREY, LABELS, PAGE, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ LOOK = {"ridge": 0, "calibrated": 1, "prior": 2}
 """of a method, in both panels"""
 
 
+@plain
 def controls(control_runs: pd.DataFrame, question_runs: pd.DataFrame | None = None) -> Figure:
     """What is found of pairs as they are and of shuffled ones, and, where there are any, the questions answered."""
     columns = 1 if question_runs is None else 2
@@ -28,6 +29,7 @@ def controls(control_runs: pd.DataFrame, question_runs: pd.DataFrame | None = No
     return figure
 
 
+@plain
 def found(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Centered recall@10 by pairs as they are (full) and shuffled (open), a row a route and split; the cross is chance.
 
@@ -48,6 +50,7 @@ def found(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def answers(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The share of right answers, a row a kind of question; `scores` is that of `modalities.questions`."""
     ax = ax or plt.gca()

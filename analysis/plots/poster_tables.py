@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import GREY, INK, PALE, colour, panels, point, rows
+from analysis.plots.style import GREY, INK, PALE, colour, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ APART = 0.16
 """of a line's height, between what was measured in place of one number; each has its own floor"""
 
 
+@plain
 def one_table(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A line for each printed number: the poster's as a diamond, ours as circles in the colour of their verdict.
 
@@ -44,6 +45,7 @@ def one_table(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def poster(poster: pd.DataFrame) -> Figure:
     """The poster's numbers and ours, row by row, with what an answer that ignores its input reaches."""
     frame = poster

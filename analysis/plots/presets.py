@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import INK, LABELS, RULE, beside, panels, point, seeds
+from analysis.plots.style import INK, LABELS, RULE, beside, panels, plain, point, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ NOT_DRAWN = ("constant mean", "identity")
 """what would leave no room for the others: the dashed line and, where there is one, the dotted line"""
 
 
+@plain
 def front(presets: pd.DataFrame) -> Figure:
     """The choice between the cosine and the ranking: every method's test cosine against its recall@1, by route."""
     routes = list(presets["route"].unique())
@@ -32,6 +33,7 @@ def front(presets: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def of_route(table: pd.DataFrame, ax: Axes | None = None, methods: list[str] | None = None) -> Axes:
     """Mean cosine against mean recall@1 of every method, bars one standard deviation over splits.
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from analysis.experiments.residual_role import MEAN
-from analysis.plots.style import COLOURS, LABELS, RULE, ZERO, beside, colour, panels, point, rows
+from analysis.plots.style import COLOURS, LABELS, RULE, ZERO, beside, colour, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MEASURES = ("energy", "energy_leading", "set_size", "best_recall_at_10")
 
 
+@plain
 def reliability(reliability_bins: pd.DataFrame, reliability: pd.DataFrame) -> Figure:
     """Does the expected cosine come true? Observed against expected, in bins of equally many items, by seed."""
     figure, (axes,) = panels(2.7, 3, sharey=True)
@@ -31,6 +32,7 @@ def reliability(reliability_bins: pd.DataFrame, reliability: pd.DataFrame) -> Fi
     return figure
 
 
+@plain
 def draws(differences: pd.DataFrame) -> Figure:
     """What a law of F adds to the Gaussian one: forecasts, sets and lists of draws, by law and route."""
     figure, (axes,) = panels(2.6, len(MEASURES), sharey="row")
@@ -41,6 +43,7 @@ def draws(differences: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def diagram(bins: pd.DataFrame, facts: pd.Series, ax: Axes | None = None) -> Axes:
     """Observed against expected cosine with the interval of each mean; on the diagonal a prediction comes true.
 
@@ -64,6 +67,7 @@ def diagram(bins: pd.DataFrame, facts: pd.Series, ax: Axes | None = None) -> Axe
     return ax
 
 
+@plain
 def difference(table: pd.DataFrame, measure: str, ax: Axes) -> list[tuple[str, float, float, str]]:
     """How far each law of F is from the Gaussian one, with its interval: a row a law, a colour a route.
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
-from analysis.plots.style import COLOURS, PAGE, PALE, RULE, panels, point, rows
+from analysis.plots.style import COLOURS, PAGE, PALE, RULE, panels, plain, point, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@plain
 def blocks(sheet: pd.DataFrame, pictures: Mapping[str, np.ndarray], asked: Mapping[str, str]) -> Figure:
     """One block a query, one line a way to rank: the pictures of its first results, best first.
 
@@ -55,17 +56,20 @@ def blocks(sheet: pd.DataFrame, pictures: Mapping[str, np.ndarray], asked: Mappi
     return figure
 
 
+@plain
 def contact_sheet(sheet: pd.DataFrame) -> Figure:
     """What queries find: the first pictures by each way to rank, the right one framed."""
     keys = set(sheet["query"]).union(sheet["key"])
     return blocks(sheet, *openmoji_pictures(keys))
 
 
+@plain
 def pictures_found(sheet: pd.DataFrame) -> Figure:
     """In place of a generated picture: the pictures nearest to the translation of a text, the right one framed."""
     return contact_sheet(sheet)
 
 
+@plain
 def recalls(retrieval: pd.DataFrame) -> Figure:
     """Recall@10 of every map by every score, a panel a route; open where a score looks at the other queries."""
     routes = retrieval["route"].unique()
@@ -76,6 +80,7 @@ def recalls(retrieval: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def by_score(table: pd.DataFrame, measure: str, ax: Axes | None = None) -> Axes:
     """A measure of every method by every score on one route; means over splits and their standard deviation.
 

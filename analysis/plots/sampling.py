@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from analysis.experiments.released import LINEAR, WHOLE
 from analysis.experiments.sampling_steps import TOLERANCE, fewest_steps
-from analysis.plots.style import COLUMN, GREY, LABELS, PAGE, RULE, colour, ends, note, over_seeds, panels, seeds
+from analysis.plots.style import COLUMN, GREY, LABELS, PAGE, RULE, colour, ends, note, over_seeds, panels, plain, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@plain
 def batch_sizes(released_runs: pd.DataFrame) -> Figure:
     """What the released code's cosine measures: that of the linear map, the more rows share a norm."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -24,11 +25,13 @@ def batch_sizes(released_runs: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def steps(steps_runs: pd.DataFrame) -> Figure:
     """Cosine, ranking and agreement of F against the number of DDIM steps, a line a training."""
     return _against_steps(steps_runs, ("cosine", "centered_recall_at_10", "agreement"), "F", PAGE)
 
 
+@plain
 def steps_whole(steps_runs: pd.DataFrame) -> Figure:
     """Cosine and ranking of cM + F against the number of DDIM steps, a line a training."""
     return _against_steps(steps_runs, ("cosine", "centered_recall_at_10"), "cM + F", 0.7 * PAGE)
@@ -57,6 +60,7 @@ def _floor(ax: Axes, at: float) -> None:
     note(ax, "floor", (ax.get_xlim()[0], at), (2, -8), color=GREY)
 
 
+@plain
 def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Test cosine of c M + F against the rows that share a norm; dashed, c M alone. The range over seeds is shaded.
 
@@ -79,6 +83,7 @@ def of_batches(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def quality_against_steps(
     frame: pd.DataFrame, score: str = "cosine", translation: str = "F", ax: Axes | None = None
 ) -> Axes:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.bench.report import median, rates, values
-from analysis.plots.style import GREY, RULE, beside, colour, note, panels, point
+from analysis.plots.style import GREY, RULE, beside, colour, note, panels, plain, point
 
 LEAST = 1e-3
 """distance to the best cosine that is still drawn apart"""
@@ -42,6 +42,7 @@ def measured(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@plain
 def speed(speed: pd.DataFrame) -> Figure:
     """Throughput of training and of translating against quality, beside what the machine allows a linear map."""
     figure, (axes,) = panels(3.1, 2, sharey=True)
@@ -51,6 +52,7 @@ def speed(speed: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def throughput(table: pd.DataFrame, what: str, ax: Axes | None = None) -> Axes:
     """Throughput (log) against what is missing from the best test cosine (log, upside down: better is higher).
 

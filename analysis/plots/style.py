@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Draw = TypeVar("Draw", bound=Callable[..., Any])
 
 FORMATS = ("pdf", "png")
 """of figures, the last one shown in notebooks"""
@@ -50,6 +53,26 @@ class Size:
             value = getattr(self, name)
             refuse_unless(value is None or 1 <= value <= 40, name, value, "1 to 40 inches")
         refuse_unless(SMALLEST <= self.font <= 30, "font-size", self.font, f"{SMALLEST:g} to 30 points")
+
+
+def plain(draw: Draw) -> Draw:
+    """A function of tables whose columns are numpy's: categories become their values, and what is missing NaN."""
+
+    @wraps(draw)
+    def drawn(*tables: Any, **named: Any) -> Any:
+        return draw(*map(_plain, tables), **{name: _plain(value) for name, value in named.items()})
+
+    return cast(Draw, drawn)
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    others = value.dtypes.items() if isinstance(value, pd.DataFrame) else ()
+    others = [name for name, dtype in others if not isinstance(dtype, np.dtype)]
+    values = {name: value[name].to_numpy(dtype=object, na_value=np.nan) for name in others}
+    columns = {name: pd.Series(own, value.index).infer_objects() for name, own in values.items()}
+    return value.assign(**columns) if columns else value
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -270,7 +293,9 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
     }
     _SIZE.append(size)
     try:
-        with mpl.rc_context(settings):
+        with mpl.rc_context():
+            mpl.rcdefaults()  # not on top of the caller's style
+            mpl.rcParams.update(settings)
             yield
     finally:
         _SIZE.pop()

@@ -20,6 +20,7 @@ from analysis.plots.style import (
     note,
     over_seeds,
     panels,
+    plain,
     rows,
     seeds,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 OURS = "calibrated"
 
 
+@plain
 def cosine(runs: pd.DataFrame) -> Figure:
     """The test cosine of every method above the floor, in both directions."""
     figure, (axes,) = panels(2.8, runs["route"].nunique())
@@ -41,6 +43,7 @@ def cosine(runs: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def cosine_recall(runs: pd.DataFrame) -> Figure:
     """The test cosine of every method against its recall@10, plain and centered, in both directions."""
     figure, (axes,) = panels(2.8, runs["route"].nunique())
@@ -50,6 +53,7 @@ def cosine_recall(runs: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def gamma(gamma_curve: pd.DataFrame) -> Figure:
     """The test cosine of the trained parts as gamma grows past the poster's 1, in both directions."""
     figure, ((ax,),) = panels(2.4, width=COLUMN)
@@ -57,6 +61,7 @@ def gamma(gamma_curve: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The cosine of every method: each seed a dot, the mean a bar with its number, between floor and ceiling.
 
@@ -101,6 +106,7 @@ def summary(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@plain
 def cosine_and_recall(scores: pd.DataFrame, ax: Axes | None = None, k: int = 10) -> Axes:
     """Mean cosine against recall@k of every method: a dot by the raw ranking, a large ring by the centered one.
 
@@ -147,6 +153,7 @@ def _edge(floor: float, mean: pd.Series, share: float) -> float:
     return min(floor, best) - share * max(abs(best - floor), 0.01)
 
 
+@plain
 def gamma_curves(curve: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The mean test cosine of p + gamma f as gamma grows, one line for each route, the range over seeds shaded.
 

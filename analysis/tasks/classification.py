@@ -23,7 +23,7 @@ from scipy.stats import rankdata
 
 from analysis.tasks.retrieval import CANDIDATES, USUAL, vectors
 from modtrans_core.checks import refuse_unless
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import integers, unit
 
 CIFAR10 = (
     *(f"a {kind}photo of {article} {{}}." for kind in (
@@ -106,7 +106,7 @@ def classified(
     >>> round(found["accuracy"], 3), found["class_recall"], round(found["largest_class"], 3)
     (0.667, 0.75, 0.667)
     """
-    label, C = np.asarray(label), len(classes)
+    label, C = integers("label", label), len(classes)
     refuse_unless(label.shape == (len(queries),), "label", label.shape, f"one for each query, ({len(queries)},),")
     refuse_unless(label.dtype.kind in "iu", "label", str(label.dtype), "an array of whole numbers")
     there = label >= 0

@@ -28,7 +28,7 @@ import numpy as np
 
 from analysis.theory.arrays import fraction
 from analysis.theory.betting import ratio_lower_limit
-from analysis.theory.confidence import group_numbers
+from analysis.theory.confidence import group_numbers, kinds_of
 from analysis.theory.words import at_least, given
 from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
@@ -37,7 +37,7 @@ from modtrans_core.protocol import Translator
 from modtrans_core.store.files import write_npy
 from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import AT_ONCE, ROWS, TIE, refuse_bad_rows, unit
+from modtrans_core.vectors import AT_ONCE, ROWS, TIE, integers, real, refuse_bad_rows, unit
 
 Index = np.ndarray | MappedRows
 """vectors (N, k), in memory or on disk"""
@@ -61,18 +61,18 @@ class Queries(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
         """Checked; queries of one answer are one group where no groups are given."""
-        new, row = _numbers("new", new), np.asarray(row)
+        new, row = real("new", new), _whole("row", row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")
-        group = row if group is None else np.asarray(group)
-        for name, values in (("row", row), ("group", group)):
-            refuse_unless(values.shape == (len(new),), name, values.shape, f"one number a query, ({len(new)},),")
-        mean = None if mean is None else _numbers("mean", mean).astype(np.float32)
+        refuse_unless(row.shape == (len(new),), "row", row.shape, f"one number a query, ({len(new)},),")
+        kinds, number = kinds_of("group", row if group is None else group, len(new))
+        group = kinds[number]
+        mean = None if mean is None else real("mean", mean).astype(np.float32)
         refuse_unless(mean is None or mean.shape == new.shape[1:], "mean", np.shape(mean), f"{new.shape[1:]}")
         length = 0.0 if mean is None else float(np.linalg.norm(mean))
         refuse_unless(
             length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,"
         )
-        return Queries(unit(new), _whole("row", row), group, mean)
+        return Queries(unit(new), row, group, mean)
 
 
 class Reembedded(NamedTuple):
@@ -89,8 +89,8 @@ class Reembedded(NamedTuple):
     def of(new: Any, row: Any, fit: Any = None) -> Reembedded:
         """Checked; a translator may be fitted to all where nothing is said."""
         with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
-            new, row = _numbers("new", new).astype(np.float32), _whole("row", np.asarray(row))
-        fit = np.ones(len(row), dtype=bool) if fit is None else np.asarray(fit)
+            new, row = real("new", new).astype(np.float32), _whole("row", row)
+        fit = np.ones(len(row), dtype=bool) if fit is None else integers("fit", fit)
         truths = fit.dtype == bool or (fit.dtype.kind in "iu" and np.isin(fit, (0, 1)).all())
         refuse_unless(bool(truths), "fit", str(fit.dtype), "True or False for each document")
         fit = fit.astype(bool)
@@ -374,13 +374,7 @@ def _refuse_outside(row: np.ndarray, documents: int, what: str) -> None:
         refuse("row", int(outside[0]), f"{what}, 0 to {documents - 1},")
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
-    refuse_unless(not np.ma.is_masked(values), name, "masked values", "none")
-    values = np.asarray(values)
-    refuse_unless(values.dtype.kind in "fiu", name, str(values.dtype), "an array of real numbers")
-    return values
-
-
-def _whole(name: str, values: np.ndarray) -> np.ndarray:
+def _whole(name: str, values: Any) -> np.ndarray:
+    values = integers(name, values)
     refuse_unless(values.dtype.kind in "iu", name, str(values.dtype), "whole numbers")
-    return values.astype(np.int64)
+    return values

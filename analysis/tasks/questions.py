@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modtrans_core.checks import refuse_unless
+from modtrans_core.vectors import real
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Answers:
     @staticmethod
     def of(question: Sequence[str], answer: Sequence[str], vectors: np.ndarray) -> Answers:
         """Those among P questions and answers, of which the embeddings of both together are given (P, d)."""
-        n, vectors = len(question), np.asarray(vectors)
+        n = len(question)
         refuse_unless(n > 0, "question", n, "1 or more")
         refuse_unless(len(answer) == n, "answer", len(answer), f"one of each question, {n},")
-        _refuse_no_rows("vectors", vectors, n, vectors.shape[-1])
-        both = np.array([question, answer])
+        vectors = _rows("vectors", vectors, n)
+        both = np.array([_texts("question", question), _texts("answer", answer)])
         named, first, count = np.unique(both, axis=1, return_index=True, return_counts=True)
         _, own = np.unique(named[0], return_inverse=True)
         of_question = own[:, None] == np.arange(own.max() + 1)  # (A, questions)
@@ -58,7 +59,7 @@ class Answers:
         delta : (Q, d) zhat - mean of the training targets, of the picture that each question is about.
         weight : 0: the prior alone, the answer that the question has had most often.
         """
-        _refuse_no_rows("delta", np.asarray(delta), len(question), self.direction.shape[1])
+        delta, question = _rows("delta", delta, len(question), self.direction.shape[1]), _texts("question", question)
         refuse_unless(bool(np.isfinite(weight)), "weight", weight, "a finite number")
         scores = self.log_prior + weight * (delta @ self.direction.T)
         own = np.asarray(question)[:, None] == self.question
@@ -66,10 +67,20 @@ class Answers:
         return np.where(own.any(1), self.answer[best], "")
 
 
-def _refuse_no_rows(name: str, rows: np.ndarray, n: int, d: int) -> None:
-    """Refuse what is not one finite vector a question."""
+def _rows(name: str, rows: np.ndarray, n: int, d: int | None = None) -> np.ndarray:
+    """One finite vector a question, of any dimension or of d."""
+    rows = real(name, rows)
+    d = rows.shape[-1] if d is None and rows.ndim else d
     refuse_unless(rows.shape == (n, d), name, rows.shape, f"one vector a question, ({n}, {d}),")
     refuse_unless(bool(np.isfinite(rows).all()), name, "NaN or infinity", "finite vectors")
+    return rows
+
+
+def _texts(name: str, texts: Sequence[str]) -> list[str]:
+    """Those that are texts, all of them: of NaN or of what is masked numpy would make one."""
+    for one in texts:
+        refuse_unless(isinstance(one, str), name, one, "a text")
+    return list(texts)
 
 
 def weight_of(answers: Answers, delta: np.ndarray, question: Sequence[str], answer: Sequence[str]) -> float:
@@ -81,7 +92,8 @@ def weight_of(answers: Answers, delta: np.ndarray, question: Sequence[str], answ
     answer : (Q,) the right ones.
     """
     refuse_unless(len(answer) == len(question), "answer", len(answer), f"one of each question, {len(question)},")
-    right = [(answers.choose(delta, question, weight) == np.asarray(answer)).mean() for weight in WEIGHTS]
+    known = np.array(_texts("answer", answer))
+    right = [(answers.choose(delta, question, weight) == known).mean() for weight in WEIGHTS]
     return WEIGHTS[int(np.argmax(right))]
 
 

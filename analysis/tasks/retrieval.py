@@ -40,10 +40,10 @@ import numpy as np
 import torch
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in, whole
-from modtrans_core.protocol import Translator
+from modtrans_core.protocol import Translator, in_full_precision
 from modtrans_core.ranking import Correction, items_of, nearest
 from modtrans_core.scores import away_from, ranking_scores
-from modtrans_core.vectors import ROWS, present, refuse_bad_rows, several, unit
+from modtrans_core.vectors import ROWS, integers, present, real, refuse_bad_rows, several, unit
 
 SHARPNESS = (5.0, 10.0, 20.0, 40.0, 80.0)
 CANDIDATES = {
@@ -70,6 +70,7 @@ class Ranked(NamedTuple):
     """whether a query is ranked otherwise beside other queries"""
 
 
+@in_full_precision
 def rank(
     queries: np.ndarray,
     gallery: np.ndarray,
@@ -118,10 +119,10 @@ def rank(
     array([1, 2])
     """
     q, g = vectors(queries, gallery, score, bank=bank, mean=mean, parameter=parameter)
-    item = np.arange(len(g)) if item is None else np.asarray(item)
+    item = np.arange(len(g)) if item is None else integers("item", item)
     most = items_of(item, len(g))
     k = whole("k", k, 1, most, "the size of the gallery")
-    own = torch.from_numpy(item.astype(np.int64))
+    own = torch.from_numpy(item)
     items, scores = nearest(torch.from_numpy(q), torch.from_numpy(g), k, own)
     return Ranked(items.numpy(), scores.numpy(), score, score == "dual")
 
@@ -173,6 +174,7 @@ def vectors(
     return corrected(q, g, others, Correction(kind, number), counts)
 
 
+@in_full_precision
 def corrected(
     queries: np.ndarray,
     gallery: np.ndarray,
@@ -262,7 +264,7 @@ def _directions(
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
         there = np.ones(rows[part].shape[:-1], bool) if counts is None else present(rows.shape[1], counts[part])
-        own = np.asarray(rows[part])[there]
+        own = real(name, rows[part])[there]
         refuse_bad_rows(name, own, rows=np.nonzero(there)[0] + start)
         own = unit(own) if scaled or mean is None else own
         found[part][there] = own if mean is None else away_from(mean, own)

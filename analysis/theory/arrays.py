@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modtrans_core.checks import brief
 
 Floats = NDArray[np.float64]
+Work = TypeVar("Work", bound=Callable[..., Any])
 
 MOST = 1.0 - 1e-14  # confidence of one of several statements; more has too few digits
 ROUNDING = 1e-6  # how far float32 may move a cosine, or the length of a unit vector
 UNIT = 1e-3  # how far from 1 low precision may move the length of a direction
+
+
+def small_is_zero(work: Work) -> Work:
+    """A function in which a number too small for float64 is 0, also where the caller has numpy raise for that."""
+
+    @wraps(work)
+    def worked(*arguments: Any, **named: Any) -> Any:
+        with np.errstate(under="ignore"):
+            return work(*arguments, **named)
+
+    return cast(Work, worked)
 
 
 def matrix(name: str, value: ArrayLike) -> Floats:
@@ -89,6 +105,7 @@ def refuse_extremes(**arrays: Floats) -> None:
             raise ValueError(f"{name}: a largest entry of {largest:.0e}, one from 1e-140 to 1e140 is needed")
 
 
+@small_is_zero
 def scaled(*lengths: Floats) -> tuple[Floats, ...]:
     """The arrays, times the power of two that brings the largest of each entry's lengths into [1/2, 1); zeros stay."""
     _, exponent = np.frexp(np.max([np.abs(length) for length in np.broadcast_arrays(*lengths)], axis=0))
@@ -97,7 +114,7 @@ def scaled(*lengths: Floats) -> tuple[Floats, ...]:
 
 def times(ratio: Floats, x: Floats) -> Floats:
     """ratio * x, 0 where x is 0, for a ratio that may be infinite."""
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         return np.where(x == 0.0, 0.0, ratio * x)
 
 

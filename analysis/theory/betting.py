@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, vector
+from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, small_is_zero, vector
 from analysis.theory.confidence import group_numbers, lower_limit
 from modtrans_core.checks import whole as whole_number
 
@@ -51,6 +51,7 @@ CENTRE = 2.0  # median of the stakes, in sqrt(2 log(1 / delta) / n) N_max / N_rm
 BOLDEST = 0.99  # below 1, so that no group takes the whole capital
 LEAST = 1e-9  # smaller limits are 0
 STEPS = 1000  # of `running_limits`, which are multiples of 1 / STEPS of the range
+GROUPS = 512  # whose capital at every step is held at once
 
 
 def item_lower_limit(
@@ -250,6 +251,7 @@ def lower_mean_limit(values: ArrayLike, confidence: float, *, low: float, high: 
     return low + (high - low) * _limit(x, np.ones(len(x)), 1, fraction("confidence", confidence))
 
 
+@small_is_zero
 def running_limits(
     values: ArrayLike,
     group: ArrayLike | None = None,
@@ -299,11 +301,19 @@ def running_limits(
     x = _unit("values", values, low, high)
     sums, counts, largest = group_sums(x, _by_arrival(group, len(x)), largest_group)
     p = np.arange(1, STEPS + 1) / STEPS
-    capital = np.full((len(sums), STEPS), -np.inf)
-    for stake in _stakes(horizon, delta):
-        won = np.log1p(stake / largest * (sums[:, None] / p - counts[:, None])).cumsum(axis=0)
-        capital = np.logaddexp(capital, won)
-    refuted = (capital >= np.log(STAKES / delta)).sum(axis=1)  # the capital falls in p: the first so many of the steps
+    won_before = np.zeros((STAKES, STEPS))
+    refuted = np.empty(len(sums), dtype=np.int64)
+    for start in range(0, len(sums), GROUPS):
+        part = slice(start, start + GROUPS)
+        growth = sums[part, None] / p - counts[part, None]
+        capital = np.full(growth.shape, -np.inf)
+        for before, stake in zip(won_before, _stakes(horizon, delta), strict=True):
+            won = np.log1p(stake / largest * growth)
+            won[0] += before
+            before[:] = won.cumsum(axis=0, out=won)[-1]
+            capital = np.logaddexp(capital, won)
+        # the capital falls in p: the first so many of the steps
+        refuted[part] = (capital >= np.log(STAKES / delta)).sum(axis=1)
     return low + (high - low) * np.maximum.accumulate(refuted) / STEPS
 
 
@@ -350,6 +360,7 @@ def _limit(sums: Floats, counts: Floats, largest: int, confidence: float, scale:
     return float(brentq(surplus, LEAST, mean, xtol=1e-12))
 
 
+@small_is_zero
 def _log_capital(p: float, sums: np.ndarray, counts: Floats, largest: int, stakes: Floats) -> float:
     """log K(p) of (2), for counts that are divided by `largest`."""
     won = np.log1p(stakes[:, None] * (sums / (p * largest) - counts)).sum(axis=1)

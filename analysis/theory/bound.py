@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range, scaled, times
+from analysis.theory.arrays import Floats, in_range, scaled, small_is_zero, times
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
 
@@ -106,6 +106,7 @@ def cosine(
         return np.where(length > 0.0, (s * (s / length) + rho * u * (gamma / length)) / norm, 0.0)[()]  # (1)
 
 
+@small_is_zero
 def beta(
     alpha: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
 ) -> Floats:
@@ -385,6 +386,7 @@ def general_probability(
     return GeneralProbability(np.minimum(value, 1.0).reshape(shape)[()], error.reshape(shape)[()])
 
 
+@small_is_zero
 def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats, d: Floats) -> tuple[Floats, Floats]:
     """The integral over t (module docstring) for flat arrays and gamma > 0, in the latitude arcsin(t).
 

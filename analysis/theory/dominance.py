@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import Floats, fraction, in_range, vector
+from analysis.theory.arrays import Floats, fraction, in_range, small_is_zero, vector
 from analysis.theory.bound import general_probability
 
 GRID = tuple(level / 10 for level in range(1, 10))
@@ -85,6 +85,7 @@ class Dominance:
     support_p: float
 
 
+@small_is_zero
 def beaten(cosine: ArrayLike, a: ArrayLike, b: ArrayLike, gamma: ArrayLike, d: int) -> Floats:
     """The share of the random directions that the trained one of each pair beats, V of (1).
 

@@ -29,7 +29,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from analysis.theory.arrays import Floats, directions, fraction, in_range, matrix, row_lengths, rows_agree, scaled
+from analysis.theory.arrays import (
+    Floats,
+    directions,
+    fraction,
+    in_range,
+    matrix,
+    row_lengths,
+    rows_agree,
+    scaled,
+    small_is_zero,
+)
 from analysis.theory.betting import lower_mean_limit
 from analysis.theory.bound import alignment_law, cosine, orthogonal_lengths
 from analysis.theory.confidence import group_numbers
@@ -382,6 +392,7 @@ def _residual_along(u: ArrayLike, s: ArrayLike, norm: ArrayLike, rho: ArrayLike 
     return rho * in_range("u", u, low=-1.0, high=1.0)
 
 
+@small_is_zero
 def _size(lengths: Floats) -> float:
     """The root of the mean square, whose squares stay in the range of float64."""
     largest = lengths.max()

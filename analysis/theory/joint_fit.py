@@ -27,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import Floats, matrix, number, rows_agree, unit_directions, unit_rows
+from analysis.theory.arrays import Floats, matrix, number, rows_agree, small_is_zero, unit_directions, unit_rows
 
 
 def best_direction(means: ArrayLike, projection: ArrayLike) -> Floats:
@@ -89,6 +89,7 @@ def joint_excess(means: ArrayLike, projection: ArrayLike, gamma: float) -> float
     return float(np.square(np.linalg.norm(_residual(means, projection), axis=1) - gamma).mean())
 
 
+@small_is_zero
 def best_response(
     conditions: ArrayLike,
     targets: ArrayLike,

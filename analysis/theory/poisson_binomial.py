@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from analysis.theory.arrays import Floats, in_range, vector
+from analysis.theory.arrays import Floats, in_range, small_is_zero, vector
 from modtrans_core.checks import whole
 
 BLOCK = 128  # trials that are multiplied one by one
 
 
+@small_is_zero
 def fewer_than_expected(successes: int, probabilities: ArrayLike) -> float:
     """P(S <= successes) for the number S of successes of independent trials, a tail of the Poisson binomial law.
 

@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.theory.arrays import Floats
+from analysis.theory.arrays import Floats, small_is_zero
 
 ORDER = 32  # of the rule on a panel; the rule of half the order uses every other node
 PRECISION = 1e-11  # error that a panel may have, relative to its whole integral
@@ -75,6 +75,7 @@ def integrate(integrand: Integrand, cuts: Floats) -> tuple[Floats, Floats]:
     return value, error
 
 
+@small_is_zero
 def _panel_integrals(
     integrand: Integrand, owner: NDArray[np.intp], low: Floats, high: Floats, begin: Floats, end: Floats
 ) -> tuple[Floats, Floats]:

@@ -33,7 +33,7 @@ from math import log, pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range
+from analysis.theory.arrays import Floats, in_range, small_is_zero
 from modtrans_core.checks import whole
 
 SWITCH = 2.5  # b^2 (nu + 5) above which (3) is used: with a lower value G is slow, with a higher one (2) cancels
@@ -87,25 +87,30 @@ class AlignmentLaw:
             value = np.where((nu == 0.0) & (b == 1.0), np.inf, np.log(2.0 * nu * self._scale) + power)  # (1)
         return np.where(np.abs(x) > 1.0, -np.inf, value)[()]
 
+    @small_is_zero
     def pdf(self, x: ArrayLike) -> Floats:
         """The density (1); `logpdf` says what it is at the end points."""
         return np.exp(self.logpdf(x))
 
+    @small_is_zero
     def cdf(self, x: ArrayLike) -> Floats:
         """P(U <= x), which by symmetry is also P(U >= -x)."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), np.exp(log_far), -np.expm1(log_far))[()]
 
+    @small_is_zero
     def sf(self, x: ArrayLike) -> Floats:
         """P(U > x). It differs from P(U >= x) = cdf(-x) only at the atoms of n = 1."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), -np.expm1(log_far), np.exp(log_far))[()]
 
+    @small_is_zero
     def logcdf(self, x: ArrayLike) -> Floats:
         """Logarithm of P(U <= x), finite where the probability underflows."""
         log_far = self._log_far(x)
         return np.where(np.less(x, 0.0), log_far, np.log1p(-np.exp(log_far)))[()]
 
+    @small_is_zero
     def logsf(self, x: ArrayLike) -> Floats:
         """Logarithm of P(U > x), finite where the probability underflows."""
         log_far = self._log_far(x)
@@ -173,6 +178,7 @@ def _log_w(b: Floats) -> Floats:
         return np.where(b < 0.7, np.log1p(-b * b), np.log((1.0 - b) * (1.0 + b)))
 
 
+@small_is_zero
 def _gamma_ratio(nu: Floats) -> Floats:
     """Gamma(nu + 1/2) / Gamma(nu + 1): 16 steps up, then the series in (nu + 1/4)^-2 (DLMF 5.11.13)."""
     ratio = np.ones_like(nu)
@@ -203,6 +209,7 @@ def _log_tail(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
     return np.where(nu == 0.0, -log(2.0), value)
 
 
+@small_is_zero
 def _central(b: Floats, log_w: Floats, nu: Floats, scale: Floats) -> Floats:
     """P(0 <= U <= b) by the series in (2); meant for b^2 (nu + 5) <= SWITCH."""
     square = b * b
@@ -246,6 +253,7 @@ def _tail_quantile(log_q: Floats, centre: Floats, nu: Floats, scale: Floats) -> 
     return b
 
 
+@small_is_zero
 def _solve_tail(log_q: Floats, b: Floats, nu: Floats, scale: Floats) -> Floats:
     """b by Newton's method in v = -log w: log Q is convex in v with slope -nu/G, so that from below v only rises."""
     v = -_log_w(b)

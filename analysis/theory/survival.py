@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, cosines, fraction, shared
+from analysis.theory.arrays import Floats, cosines, fraction, shared, small_is_zero
 from analysis.theory.betting import boldness, group_sums, reaches
 from analysis.theory.confidence import group_numbers
 
@@ -338,6 +338,7 @@ def _equal_precision(n: int, confidence: float) -> tuple[Floats, Floats]:
     return lower, upper
 
 
+@small_is_zero
 def inside_probability(n: int, ranks: np.ndarray, low: Floats, high: Floats) -> float:
     """P(low_r <= U_(r) <= high_r for all ranks r), for the order statistics of n uniform numbers.
 

@@ -96,6 +96,31 @@ def test_figures_are_reproducible_to_the_byte_and_leave_no_style_behind(tmp_path
     assert dict(plt.rcParams) == before
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"text.usetex": True},
+        {"axes.grid": True, "lines.marker": "o", "axes.titlelocation": "left", "axes.facecolor": "red"},
+        {"savefig.bbox": "tight", "savefig.transparent": True, "figure.autolayout": True, "svg.fonttype": "none"},
+        "dark_background",
+    ],
+)
+def test_a_style_of_ones_own_makes_no_other_figure_and_stays(tmp_path, own):
+    def made(folder):
+        with paper_style():
+            figure, ax = plt.subplots()
+            ax.plot([0, 1], [0, 1], label="x")
+            ax.set_title("$x^2$")
+            ax.legend()
+        return [file.read_bytes() for file in save_figure(figure, tmp_path / folder, "line", formats=("pdf", "svg"))]
+
+    expected = made("one")
+    with plt.style.context(own):
+        before = dict(plt.rcParams)
+        assert made("two") == expected
+        assert dict(plt.rcParams) == before
+
+
 def test_a_table_as_mappings_keeps_its_order_and_types():
     frame = pd.DataFrame({"pair": ["b", "b", "a"], "method": ["x", "y", "x"], "n": [1, 2, 3], "said": ["p", "q", "r"]})
     found = nested(frame, "pair", "method")

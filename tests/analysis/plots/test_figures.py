@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,6 +71,34 @@ def test_made_again_it_is_the_same_file(results):
         remake("cosine", results, results / folder, Size(), ("pdf",))
     one, two = ((results / folder / "figures" / "cosine.pdf").read_bytes() for folder in ("one", "two"))
     assert one == two
+
+
+@pytest.mark.parametrize("name", ["cosine", "cosine_recall"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        lambda table: table.astype({"route": "category", "method": "category", "seed": "category"}),
+        lambda table: table.convert_dtypes(),
+        lambda table: table.convert_dtypes(dtype_backend="pyarrow"),
+    ],
+)
+def test_the_types_of_columns_make_no_other_picture(results, name, typed):
+    table = pd.read_csv(results / "notebooks" / "04_translation" / "tables" / "runs.csv")
+    pictures, given = [], typed(table)
+    for one in (table, given):
+        with warnings.catch_warnings(), paper_style():
+            warnings.simplefilter("error")
+            figure = drawer(name)(one)
+            figure.canvas.draw()
+            pictures.append(np.array(figure.canvas.buffer_rgba()))
+            plt.close(figure)
+    np.testing.assert_array_equal(*pictures)
+    pd.testing.assert_frame_equal(given, typed(table))
+
+
+def test_every_figure_takes_its_tables_as_plain_columns():
+    for name in FIGURES:
+        assert hasattr(drawer(name), "__wrapped__") == bool(inspect.signature(drawer(name)).parameters), name
 
 
 @pytest.mark.parametrize(

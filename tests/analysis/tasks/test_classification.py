@@ -92,6 +92,7 @@ def test_what_has_no_class_is_refused():
         (np.full(60, -1), r"^label: array\(\[-1, .*, one from 0 to 5 or more is needed"),
         (label[:5], r"^label: \(5,\), one for each query, \(60,\)"),
         (label.astype(float), "^label: 'float64', an array of whole numbers is needed"),
+        (np.ma.array(label, mask=label == label[0]), "^label: 'masked numbers', an array of integers is needed"),
     ):
         with pytest.raises(ValueError, match=message):
             classified(zhat, bad, classes)

@@ -1,6 +1,7 @@
 """An index in a new encoder's space: ranks, what they prove of a full re-embedding, and the command."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -314,7 +315,28 @@ def test_what_cannot_be_certified_is_refused(world):
     for rows, words in ((np.array([], int), "no document"), (np.array([N]), f"{N}, documents of the index")):
         with pytest.raises(ValueError, match=f"^row: .?{words}"):
             ranked(unit, world.old, q, Reembedded.of(np.ones((len(rows), 24)), rows), K)
-    masked = np.ma.masked_array(world.asked, mask=world.asked > 0)
-    for call in (lambda: Queries.of(masked, world.row), lambda: Reembedded.of(masked, world.row)):
-        with pytest.raises(ValueError, match="^new: 'masked values', none is needed"):
-            call()
+
+
+@pytest.mark.parametrize(
+    ("of", "given", "words"),
+    [
+        (of, given, words)
+        for of in (Queries.of, Reembedded.of)
+        for given, words in (
+            ({"new": np.ma.array(np.eye(3), mask=np.eye(3))}, "new: 'masked numbers', an array of real numbers"),
+            ({"new": np.eye(3, dtype=complex)}, "new: 'complex128', an array of real numbers"),
+            ({"row": np.ma.array([0, 1, 2], mask=[0, 1, 0])}, "row: 'masked numbers', an array of integers"),
+            ({"row": np.array([0, 1, np.nan])}, "row: 'float64', whole numbers"),
+        )
+    ]
+    + [
+        (Queries.of, {"group": ["a", float("nan"), "b"]}, "group: NaN, None or masked, a label of every item"),
+        (Queries.of, {"group": np.ma.array([0, 1, 2], mask=[0, 1, 0])}, "group: NaN, None or masked, a label of"),
+        (Queries.of, {"group": [[0], [1], [2]]}, "group: shape (3, 1), (3,), one label an item, is needed"),
+        (Queries.of, {"mean": np.ma.array([0.1, 0, 0], mask=[1, 0, 0])}, "mean: 'masked numbers', an array of real"),
+        (Reembedded.of, {"fit": np.ma.array([True] * 3, mask=[0, 1, 0])}, "fit: 'masked numbers', an array of"),
+    ],
+)
+def test_what_is_missing_is_no_value(of, given, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        of(**({"new": np.eye(3), "row": [0, 1, 2]} | given))

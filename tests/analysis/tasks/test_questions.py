@@ -81,6 +81,14 @@ def test_a_question_that_was_never_asked_has_no_answer(asked):
         (lambda q, a, x: Answers.of(q, a, x).choose(x * np.nan, q), "delta: 'NaN or infinity', finite vectors"),
         (lambda q, a, x: Answers.of(q, a, x).choose(x, q, np.nan), "weight: nan, a finite number is needed"),
         (lambda q, a, x: weight_of(Answers.of(q, a, x), x, q, a[:1]), "answer: 1, one of each question, 300,"),
+        (lambda q, a, x: Answers.of(q, [*a[1:], np.nan], x), "answer: nan, a text is needed"),
+        (lambda q, a, x: Answers.of([*q[1:], None], a, x), "question: None, a text is needed"),
+        (lambda q, a, x: Answers.of(q, np.ma.array(a, mask=a == "red"), x), "answer: masked, a text is needed"),
+        (lambda q, a, x: Answers.of(q, a, np.ma.array(x, mask=x > 0)), "vectors: 'masked numbers', an array of real"),
+        (lambda q, a, x: Answers.of(q, a, x[0, 0]), "vectors: (), one vector a question"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(np.ma.array(x, mask=x > 0), q), "delta: 'masked numbers', an"),
+        (lambda q, a, x: Answers.of(q, a, x).choose(x, [*q[1:], None]), "question: None, a text is needed"),
+        (lambda q, a, x: weight_of(Answers.of(q, a, x), x, q, [*a[1:], 3]), "answer: 3, a text is needed"),
     ],
 )
 def test_rows_that_do_not_belong_together_are_refused(asked, call, message):

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import logsumexp
 
 from analysis.tasks import retrieval as task
@@ -150,12 +151,33 @@ def test_what_a_score_does_not_take_is_refused():
         ("cosine", {"item": np.r_[np.arange(58), 59, 58]}, "^item: '60 numbers', ascending ones from 0"),
         ("cosine", {"item": np.r_[0, np.arange(2, 61)]}, "^item: '60 numbers', ascending ones from 0"),
         ("cosine", {"item": np.arange(60.0)}, "^item: '60 numbers', ascending ones from 0"),
+        ("cosine", {"item": np.ma.array(np.arange(60), mask=np.arange(60) == 3)}, "^item: 'masked numbers', an array"),
+        ("centered", {"mean": np.ma.array(bank[0], mask=bank[0] > 0)}, "^mean: 'masked numbers', an array of real"),
+        ("csls", {"bank": np.ma.array(bank, mask=bank > 0)}, "^bank: 'masked numbers', an array of real"),
     ):
         with pytest.raises(ValueError, match=message):
             rank(q, g, score, **more)
     q[7] = np.nan
     with pytest.raises(ValueError, match="^queries: NaN or infinity in row 7"):
         rank(q, g, "centered", mean=bank[0])
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("score", SCORES)
+def test_scores_are_float32_inside_autocast(score, precision):
+    q, g, bank = data()
+    given = needs(score, bank, unit(g).mean(0))
+    ranked, way = rank(q, g, score, **given), vectors(q, g, score, **given)
+    with torch.autocast("cpu", dtype=precision):
+        inside, other = rank(q, g, score, **given), vectors(q, g, score, **given)
+    for one, two in ((ranked.items, inside.items), (ranked.scores, inside.scores), *zip(way, other, strict=True)):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_integers_are_ranked_as_the_numbers_that_they_are():
+    q, g, _ = data()
+    q, g = (np.int8(9 * x) for x in (q, g))
+    np.testing.assert_array_equal(rank(q, g).items, rank(np.float64(q), np.float64(g)).items)
 
 
 def test_the_measures_hold_no_matrix_of_all_scores(monkeypatch):

@@ -1,6 +1,7 @@
 """Limits by betting: the game by hand, no order, sharp enough. Their coverage is in `test_coverage`."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -206,6 +207,19 @@ class TestRunningLimits:
         stakes = betting._stakes(3, 0.5)
         refuted = [p for p in np.arange(1, 1001) / 1000 if (1 + stakes / 2 * (2 / p - 2)).mean() >= 2]
         assert len(limits) == 3 and limits[0] == pytest.approx(1.0 + 2.0 * max(refuted))
+
+    def test_blocks_of_groups_give_the_same_bits_in_little_memory(self, monkeypatch):
+        x = np.random.default_rng(7).random(4000)
+        tracemalloc.start()
+        try:
+            limits = running_limits(x, horizon=4000)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2**25 < len(x) * betting.STEPS * 8 * 1.1
+        for size in (1, 7, 4000):
+            monkeypatch.setattr(betting, "GROUPS", size)
+            np.testing.assert_array_equal(running_limits(x[: 40 * size], horizon=4000), limits[: 40 * size])
 
     def test_bad_input(self):
         with pytest.raises(ValueError, match="horizon: 0"):

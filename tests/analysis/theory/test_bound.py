@@ -412,7 +412,7 @@ def test_the_error_of_a_rule_that_is_too_coarse_is_not_hidden(monkeypatch):
 def test_only_ratios_of_lengths_matter(scale):
     """Powers of ten: a length may change in its last digit."""
     alpha = np.array([-0.3, 0.2, 0.64, 0.9])
-    with np.errstate(all="raise", under="ignore"):
+    with np.errstate(all="raise"):
         general = bound.general_probability(alpha, 0.6 * scale, 0.5 * scale, 0.7 * scale, 24).probability
         beta = bound.beta(alpha, 0.6 * scale, 0.7 * scale, norm=scale)
         given = bound.beta(alpha, 0.6 * scale, 0.7 * scale, norm=scale, rho=0.8 * scale)
@@ -427,7 +427,7 @@ def test_only_ratios_of_lengths_matter(scale):
 def test_lengths_of_different_size(small):
     """A direction without a projection in comparison, and a projection without a direction."""
     alpha = np.array([-0.3, 0.2, 0.6])
-    with np.errstate(all="raise", under="ignore"):
+    with np.errstate(all="raise"):
         only_f = bound.general_probability(alpha, small, small, 1.0, 20).probability
         only_p = bound.general_probability(alpha, 0.5, 0.7, small, 20).probability
         sides = bound.beta([0.59, 0.61], 0.6, small)

@@ -133,7 +133,7 @@ def test_general_peak_gamma_contains_the_orthogonal_one():
 @pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e200, 1e300])
 def test_only_ratios_of_lengths_matter(scale):
     weights, u = np.array([0.0, 0.4, 3.0]), np.array([0.1, 0.5, 0.7])
-    with np.errstate(all="raise", under="ignore"):
+    with np.errstate(all="raise"):
         cosine = gamma.general_cosine(weights * scale, 0.5 * scale, 0.3, -0.2 * scale, 0.8 * scale)
         peak = gamma.general_peak_gamma(0.5 * scale, 0.6, -0.2 * scale, 0.8 * scale)
         crossing = gamma.break_even_gamma(u, 0.6 * scale, norm=scale)
@@ -149,7 +149,7 @@ def test_only_ratios_of_lengths_matter(scale):
 
 
 def test_lengths_of_different_size():
-    with np.errstate(all="raise", under="ignore"):
+    with np.errstate(all="raise"):
         assert gamma.general_cosine([1e-300, 1e300], 0.5, 0.3, -0.2, 0.8) == pytest.approx([0.625, 0.3], rel=1e-14)
         assert gamma.break_even_gamma(1e-200, 0.6) == pytest.approx(1.6e-200, rel=1e-13)
         assert gamma.break_even_alignment(1e-300, 1e300) == pytest.approx(1e-300, rel=1e-14)
