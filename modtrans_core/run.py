@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -32,9 +32,10 @@ from modtrans_core.checks import in_one_line, naming, place, refuse_unless
 from modtrans_core.ends import ASKING, Asked
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
+    RUN,
     WROTE,
     disk_errors,
-    read_description,
+    is_run,
     read_json,
     refuse_links,
     refuse_special,
@@ -47,8 +48,7 @@ from modtrans_core.store.locks import holding
 
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
-DESCRIPTION, MODEL, TRAINING, LOG = "translator.json", "model.safetensors", "training.safetensors", "metrics.jsonl"
-SEEN = "seen.safetensors"
+DESCRIPTION, MODEL, TRAINING, SEEN, LOG = RUN
 CHECKPOINT_EVERY = 200
 Log = Callable[[int, Mapping[str, float]], None]
 """called with (step, terms of the loss by name) whenever a line of the log is written"""
@@ -57,7 +57,7 @@ Log = Callable[[int, Mapping[str, float]], None]
 def refuse_old_run(folder: str | Path) -> None:
     """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
     folder = Path(folder)
-    begun = _is_described(folder)
+    begun = is_run(folder)
     held = begun and any((folder / name).exists() for name in (MODEL, TRAINING))
     if held or (folder.exists() and not folder.is_dir()):
         raise ValueError(
@@ -72,16 +72,9 @@ def refuse_old_run(folder: str | Path) -> None:
 
 def clear(folder: str | Path) -> None:
     """Remove the run from a run folder; a folder that holds none, and files that are no part of it, are left alone."""
-    if _is_described(Path(folder)):
+    if is_run(Path(folder)):
         for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
             (Path(folder) / name).unlink(missing_ok=True)
-
-
-def _is_described(folder: Path) -> bool:
-    """Whether the folder's `translator.json` is that of a run, of any format."""
-    with suppress(OSError, ValueError):
-        return bool(read_description(folder / DESCRIPTION, {"format": "a whole number from 1 on", "method": "text"}))
-    return False
 
 
 def begin(

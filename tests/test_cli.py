@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import distribution
 
 import numpy as np
@@ -184,6 +184,14 @@ def test_bad_input_is_one_line_and_nothing_is_left_behind(folder, capsys, argume
         message = [line for line in err.splitlines() if line.startswith(f"modtrans {arguments[0]}: ")]
         assert len(message) == 1 and "Traceback" not in err
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_verb_says_which_of_its_files_are_results():
+    """All others are read, and none of these is written over: a new option needs no check of its own."""
+    results = {"output", "new", "wanted", "expected_cosine"}
+    for name, verb in VERBS_HERE.items():
+        if name != "convert":  # which writes a set anew in its own place
+            assert {field.name for field in fields(verb)} & results == set(getattr(verb, "writes", ())), name
 
 
 @pytest.mark.parametrize("verb", list(VERBS_HERE))

@@ -24,6 +24,7 @@ class Caption:
     """
 
     needs: ClassVar = {"downstream": ("transformers",)}
+    writes: ClassVar = ("output",)
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
@@ -92,6 +93,7 @@ class Generate:
     """
 
     needs: ClassVar = {"downstream": ("diffusers",)}
+    writes: ClassVar = ("output",)
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
@@ -157,6 +159,8 @@ class Migrate:
     `fit` (m,) False for these, and run again.
     """
 
+    writes: ClassVar = ("new", "wanted")
+
     old: Positional[Path]
     """the index: a .npy array (N, k), left on disk, or a pair set or folder with one modality"""
     new: Annotated[Positional[Path], tyro.conf.arg(metavar="NEW.npy")]
@@ -190,7 +194,7 @@ class Migrate:
         from analysis.theory.words import at_least
         from modtrans_core import fit, preset
         from modtrans_core.progress import reporting
-        from modtrans_core.store.files import refuse_existing, refuse_same, write_npy
+        from modtrans_core.store.files import refuse_existing, write_npy
 
         for name, share in (("retain", self.retain), ("confidence", self.confidence)):
             refuse_unless(0 < share < 1, name, share, "a share strictly between 0 and 1")
@@ -199,9 +203,6 @@ class Migrate:
         for file in (self.new, *([self.wanted] if self.wanted else [])):
             refuse_unless(file.suffix == ".npy", str(file), file.suffix, "a name that ends in .npy")
             refuse_existing(file, self.overwrite)
-        refuse_same("NEW", self.new, (self.old, self.pairs, self.queries))
-        if self.wanted is not None:
-            refuse_same("wanted", self.wanted, (self.new, self.old, self.pairs, self.queries))
         index = migration.load_index(self.old)
         refuse_unless(self.k < len(index), "k", self.k, f"less than the {len(index)} documents of the index")
         arrays = migration.read_arrays(self.pairs, ("new", "row"), ("new", "row", "fit"))

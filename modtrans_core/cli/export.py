@@ -25,6 +25,7 @@ class Export:
     """
 
     needs: ClassVar = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
+    writes: ClassVar = ("output",)
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""

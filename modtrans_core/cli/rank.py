@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import refuse_unknown, say
-from modtrans_core.store.files import refuse_existing, refuse_same
+from modtrans_core.store.files import refuse_existing
 
 SHOWN = 3
 """queries that are printed where no file was named"""
@@ -28,6 +28,8 @@ class Rank:
     has to be one of inner products, such as faiss's IndexFlatIP, hnswlib's space "ip" or a database's dot product: by
     cosine or Euclidean distance these vectors rank otherwise.
     """
+
+    writes: ClassVar = ("output",)
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
@@ -54,7 +56,6 @@ class Rank:
         if self.output is not None:
             refuse_unknown(self.output, ".csv", ".npz")
             refuse_existing(self.output, self.overwrite)
-            refuse_same("OUT", self.output, (self.queries, self.gallery))
             refuse_unless(self.k is None or self.output.suffix != "", "k", self.k, "a .csv or .npz file as OUT")
         k = 10 if self.k is None else self.k
         translator = load(self.run_folder)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import tyro
@@ -20,7 +20,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import refuse_unknown, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import has_parts
-from modtrans_core.store.files import STREAM, refuse_existing, refuse_same
+from modtrans_core.store.files import STREAM, refuse_existing
 from modtrans_core.store.headers import SUFFIXES
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Translate:
     clip-retrieval indexes. A calibrated translator estimates the mean of what is likely; --samples K writes K likely
     translations of each row, (n, K, d). As part of a pipe: modtrans translate runs/first - - < c.npy > z.npy
     """
+
+    writes: ClassVar = ("expected_cosine", "output")
 
     run_folder: Annotated[Positional[Path], tyro.conf.arg(metavar="RUN")]
     """run folder of `modtrans train`"""
@@ -83,25 +85,23 @@ class Translate:
         from modtrans_core.layouts.translate import accepted, load_conditions, mean_expected, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
+        from modtrans_core.store.contents import as_texts
         from modtrans_core.store.names import read_items, read_keys, sidecars
 
-        if self.expected_cosine is not None:
-            refuse_same("expected-cosine", self.expected_cosine, (self.output, self.input))
-            if self.expected_cosine.suffix != ".npy":
-                raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
+        if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
+            raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
         if self.accept is not None and output.suffix == ".npy":
             raise ValueError(f"{self.output}: an array does not say which rows were accepted; a pair set is needed")
         refuse_unknown(output, ".npy", *SUFFIXES)
         for file in (output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
-        refuse_same("OUT", output, (self.input,))
         translator = load(self.run_folder, self.device)
         if self.accept is not None:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
         names = read_items(self.input) if output.suffix == "" and sidecars(self.input) else None
         if names is None and pairs.key is None and (keys := read_keys(self.input)) is not None:
-            pairs = replace(pairs, key=np.array(keys))
+            pairs = replace(pairs, key=as_texts("key", keys))
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)
             key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key

@@ -239,6 +239,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
                         refuse_special(path)
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
+        _refuse_written_over(command)
         with _interruption(), _sigterm_asks(), _notes(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
@@ -270,6 +271,19 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
     else:
         return 0
     return 1
+
+
+def _refuse_written_over(command: Any) -> None:
+    """Refuse to write in the place of what is read: a verb's `writes` are its results, and its other files are read."""
+    from modtrans_core.store.files import STREAM, refuse_same
+
+    files = {name: value for name, value in vars(command).items() if isinstance(value, Path) and value != STREAM}
+    for name in getattr(command, "writes", ()):
+        marks = get_args(get_type_hints(type(command), include_extras=True)[name])
+        named = [mark.metavar for mark in marks if Positional in marks and getattr(mark, "metavar", None)]
+        option = named[0] if named else name.replace("_", "-")
+        if name in files:
+            refuse_same(option, files[name], [file for other, file in files.items() if other != name])
 
 
 @contextmanager

@@ -132,8 +132,8 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
     """Refuse what is there already, or make it go; what can be gone on with stays."""
     if path != folder.path:
         refuse_other_list(path)
-    if path != folder.path and path.is_file() and not folder.begun:
-        refuse_existing(path, overwrite)
+        if not folder.begun:
+            refuse_existing(path, overwrite)
     if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
         if not folder.alone:
             raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")

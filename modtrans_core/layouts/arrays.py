@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
-from modtrans_core.store.contents import as_array
+from modtrans_core.store.contents import as_array, as_texts
 from modtrans_core.store.headers import reading, refuse_members
 
 FIELDS = ("group", "key", "label", "own_split")
@@ -147,7 +147,7 @@ def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:
         return _of_table(table)
     texts = table.column(0).to_pylist()
     _refuse_gaps(names[0], texts.count(""))
-    return np.array(texts)
+    return as_texts(names[0], texts)
 
 
 READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
@@ -198,7 +198,7 @@ def _of_column(name: str, column: Any) -> np.ndarray:
         return found
     if all(isinstance(row, str) for row in rows):
         if not all(row.lstrip().startswith("[") for row in rows):
-            return np.array(rows.tolist())
+            return as_texts(name, rows)
         rows = [_numbers(name, number, row) for number, row in enumerate(rows)]
     refuse_unless(not any(isinstance(row, dict) for row in rows), name, "structs", "numbers, texts or lists")
     rows = [np.stack([*row]) if len(row) and np.ndim(row[0]) else np.asarray(row) for row in rows]

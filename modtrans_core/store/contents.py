@@ -19,6 +19,8 @@ JOB = "job"
 """in the metadata of a file that `modtrans embed` made: the digest of what it was made of, and how"""
 CLASSES = "classes"
 """in the metadata: the names of the classes that `label` counts"""
+LETTERS = 1000
+"""of a name, at most: in an array of texts each takes as much memory as the longest"""
 CAPTIONS = "captions"
 """in the metadata: lists of texts by the name of their item or, where names repeat, item by item"""
 
@@ -133,6 +135,28 @@ def differing(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[str, s
     return None
 
 
+def as_texts(name: str, given: Iterable[Any]) -> np.ndarray:
+    """Names as an array of texts.
+
+    Raises
+    ------
+    ValueError
+        A name of more than `LETTERS` letters.
+    """
+    texts = list(given)
+    refuse_long(name, texts)
+    return np.array(texts, dtype=np.str_)
+
+
+def refuse_long(name: str, texts: Iterable[Any]) -> None:
+    """Refuse names of more than `LETTERS` letters, such as a picture's data: URL."""
+    for row, text in enumerate(texts):
+        if isinstance(text, str | bytes) and len(text) > LETTERS:
+            raise ValueError(
+                f"{name} of row {row}: {len(text):,} letters, at most {LETTERS:,} letters of a name are needed"
+            )
+
+
 def as_array(name: str, given: Any) -> np.ndarray:
     """Numbers of any kind as an array: lists, columns of a table, tensors, also those of bfloat16 or on a GPU.
 
@@ -187,6 +211,8 @@ def _vectors(name: str, array: Any, n: int) -> Any:
 
 
 def _key(given: Any, n: int) -> np.ndarray:
+    if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") == "O":
+        refuse_long("key", given)
     key = as_array("key", given)
     if key.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy makes the text 'nan' of a missing name
         key = np.asarray(given, dtype=object)
@@ -200,6 +226,8 @@ def _key(given: Any, n: int) -> np.ndarray:
         key = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
     except UnicodeDecodeError:
         refuse("key", "bytes", "text in UTF-8")
+    if key.dtype.itemsize > 4 * LETTERS:
+        refuse_long("key", key)
     refuse_unless("" not in key, "key", "", "for each item a name that is text")
     if key.dtype.itemsize:  # as an array of letters: half of a pair of surrogates is none that a file could hold
         half = (key.view(np.uint32) & 0xFFFFF800 == 0xD800).reshape(n, -1).any(axis=1)

@@ -29,6 +29,8 @@ WROTE = ".modtrans.json"
 """in a folder that was written whole: the names in it, by which it is known again when it is replaced"""
 SCRATCH = ".modtrans-part-"
 """how the names begin of what is there only while something is written"""
+RUN = ("translator.json", "model.safetensors", "training.safetensors", "seen.safetensors", "metrics.jsonl")
+"""the parts of a run folder, see `modtrans_core.run`"""
 _OLD = ".old"
 _LONG = 24 * 3600  # seconds
 _HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE
@@ -170,11 +172,14 @@ def _naming(path: Path, folder: Path) -> Iterator[None]:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file or folder unless that was asked for, and over a folder that is not our own.
+    """Refuse to write over a file or folder unless that was asked for, over a folder that is not our own, and in the
+    place of a part of a run, which is none without it.
 
     What writers left beside it that were killed goes first.
     """
     sweep(path.parent)
+    if path.name in RUN and is_run(path.parent):
+        raise ValueError(f"{path}: the place of a part of the run in {path.parent}; choose another name")
     if (path.exists() or path.is_symlink()) and not overwrite:
         raise ValueError(f"{path}: exists; choose another name or add overwrite=True")
     if path.is_dir() or not path.suffix:
@@ -192,13 +197,22 @@ def refuse_results(out: Path, names: Iterable[str], overwrite: bool) -> None:
 
 
 def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
-    """Refuse to write where another file is read or written, around it or in it: a folder that is one of both."""
+    """Refuse to write where another file is read or written, around it or in it: a folder that is one of both. In the
+    folder of a run there is room for what it made.
+    """
     here = path.resolve()
     for other in others:
         there = other.resolve()
-        if here == there or here in there.parents or there in here.parents:
+        if here == there or here in there.parents or (there in here.parents and not is_run(there)):
             is_it = "is" if here == there else "holds" if here in there.parents else "lies in"
             raise ValueError(f"{option}: {path} {is_it} {other}, which is read or written too; another file is needed")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether the folder's `translator.json` is that of a run, of any format."""
+    with suppress(OSError, ValueError):
+        return bool(read_description(folder / RUN[0], {"format": "a whole number from 1 on", "method": "text"}))
+    return False
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from modtrans_core.checks import in_one_line, naming, refuse_unless
 from modtrans_core.store import mapped
+from modtrans_core.store.contents import LETTERS, as_texts
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.files import refuse_special
 from modtrans_core.store.mapped import Block
@@ -137,7 +138,7 @@ def small_arrays(path: Path) -> dict[str, Any]:
         header = file.metadata() or {}
     if "key" in header:
         names = checked("header", {"key": parsed("key", header["key"])}, {"key": "a list of texts"})["key"]
-        arrays["key"] = np.array(names, dtype=np.str_)
+        arrays["key"] = as_texts("key", names)
     arrays["metadata"] = header.get("metadata", "{}")
     return arrays
 
@@ -218,6 +219,9 @@ def refuse_members(path: Path, wanted: str | None = None) -> None:
             with archive.open(member) as inside:
                 with naming(member.filename):
                     block = _npy_block(path, inside)
+                    wide = block.dtype.itemsize if block.dtype.kind in "US" and block.shape else 0
+                    needed = f"room for names of at most {LETTERS:,} letters"
+                    refuse_unless(wide <= 4 * LETTERS, "texts", f"{block.dtype}", needed)
                 if inside.tell() + math.prod(block.shape) * block.dtype.itemsize != member.file_size:
                     raise EOFError(f"{member.filename}: {member.file_size} bytes, not as many as its header says")
 

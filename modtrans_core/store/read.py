@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.store.contents import (
     CAPTIONS,
     CLASSES,
     INDEPENDENT,
     Contents,
+    as_texts,
     captions_by_item,
     captions_of,
     differing,
@@ -98,7 +99,8 @@ def _with_names(path: Path, contents: Contents) -> Contents:
     on_disk = any(isinstance(array, MappedRows) for array in contents.arrays.values())
     if contents.key is not None or on_disk or (keys := read_keys(path)) is None:
         return contents
-    return contents._replace(key=np.array(keys))
+    with naming(path):
+        return contents._replace(key=as_texts("key", keys))
 
 
 def _from_arrays(arrays: dict[str, Any]) -> Contents:

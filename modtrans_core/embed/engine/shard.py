@@ -16,7 +16,7 @@ from modtrans_core.embed.sources import Item, Shard, Skipped
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.split import SPLITS
-from modtrans_core.store.contents import CLASSES, INDEPENDENT
+from modtrans_core.store.contents import CLASSES, INDEPENDENT, LETTERS
 from modtrans_core.store.files import write_json
 from modtrans_core.store.names import write_items
 from modtrans_core.vectors import present
@@ -137,6 +137,8 @@ class ShardEncoder:
         place, entry = placed
         if isinstance(entry, Skipped):
             return entry, _Prepared({}, {})
+        if len(entry.key) > LETTERS:
+            return Skipped(entry.key, f"a name of more than {LETTERS:,} letters"), _Prepared({}, {})
         values, cut = {}, {}
         try:
             for modality, encoder in self.encoders.items():

@@ -259,7 +259,7 @@ def test_bad_options_and_an_index_that_is_there_are_refused(files, capsys, monke
 def test_the_new_index_takes_the_place_of_no_file_that_is_read(files, capsys):
     before = {path: path.read_bytes() for path in files.iterdir()}
     for out in ("old.npy", "./old.npy"):
-        assert "NEW: old.npy is old.npy, which is read" in migrate(capsys, "--overwrite", new=out)[2]
+        assert "NEW.npy: old.npy is old.npy, which is read" in migrate(capsys, "--overwrite", new=out)[2]
     assert {path: path.read_bytes() for path in files.iterdir()} == before
 
 

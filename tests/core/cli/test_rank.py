@@ -145,7 +145,7 @@ def test_another_encoder_is_refused(folder, modtrans):
         (["run", "q.npz", "g.npz", "r.csv", "-k", "0"], 1, "k: 0, a whole number from 1 to 20"),
         (["run", "q.npz", "g.npz", "index", "-k", "5"], 1, "k: 5, a .csv or .npz file as OUT is needed"),
         (["run", "q.npz", "g.npz", "r.txt"], 1, "r.txt: a name that ends in .csv, .npz is needed, or a folder's"),
-        (["run", "q.npz", "g.npz", "q.npz"], 1, "q.npz: exists; choose another name or add --overwrite"),
+        (["run", "q.npz", "g.npz", "q.npz"], 1, "OUT: q.npz is q.npz, which is read or written too; another file"),
         (["run", "q.npz", "none.npz", "r.csv"], 1, "none.npz: no such file or folder"),
         (["q.npz", "q.npz", "g.npz", "r.csv"], 1, "q.npz: not a run folder"),
         (["run", "q.npz"], 2, "GALLERY"),

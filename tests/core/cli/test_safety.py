@@ -71,7 +71,7 @@ def test_overwrite_replaces_a_folder_that_was_written_here_and_no_other(folder, 
     (folder / "link").symlink_to(folder / "home")
     for name, words in (
         ("out", "out: holds metadata/thesis.txt, which was not written here"),
-        ("run", "run: holds model.safetensors"),
+        ("run", "run: holds model.safetensors" if verb[0] == "convert" else "OUT: run is run, which is read"),
         ("home", "home: holds .profile"),
         ("text", "text: a file, a folder is needed"),
         ("link", "link: a link, a folder is needed"),
@@ -437,11 +437,19 @@ def test_nothing_is_written_in_the_place_of_what_is_read(trained, folder, modtra
         ["rank", "run", "pairs.npz", "shards", "shards"],
         ["convert", part, "shards", "--layout", "shards"],
         ["pack", "image=c.npy", "text=pairs.npz:text", "pairs.npz"],
+        ["translate", "run", "pairs.npz", "run/model.safetensors"],
+        ["translate", "run", "c.npy", "run"],
+        ["convert", "pairs.npz", "run/seen.safetensors"],
+        ["convert", "pairs.npz", "run/training.safetensors"],
+        ["pack", "image=c.npy", "run/model.safetensors"],
+        ["embed", "openmoji", "--limit", "9", "--out", "run/model.safetensors"],
     ):
         status, _, err = modtrans(*arguments, "--overwrite")
-        assert status == 1 and "OUT: " in err and "which is read or written too" in err, arguments
+        read = "OUT: " in err and "which is read or written too" in err
+        assert status == 1 and (read or "the place of a part of the run in run" in err), arguments
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert modtrans("convert", "pairs.npz", "pairs.npz", "--overwrite")[0] == 0  # the same set, written anew
+    assert modtrans("translate", "run", "c.npy", "run/z.npy")[0] == 0  # no part of it
 
 
 def test_nothing_is_written_into_a_set_that_is_read(folder, modtrans, ridge):

@@ -136,6 +136,7 @@ def test_what_cannot_be_encoded_is_skipped_counted_and_listed(tmp_path, texts):
         Item("d", {"question": "d", "answer": ("e", "why?")}),
         Item("e", {"question": "c", "answer": "d"}),
         Item("a", {"question": "f", "answer": "f"}),
+        Item("x" * 1001, {"question": "f", "answer": "f"}),
     ]
     out = texts(entries, tmp_path / "pairs.npz")
     pairs = PairedEmbeddings.load(out)
@@ -143,13 +144,14 @@ def test_what_cannot_be_encoded_is_skipped_counted_and_listed(tmp_path, texts):
     assert pairs.arrays["answer"].shape == (2, 2, 26) and pairs.counts["answer"].tolist() == [2, 1]
     assert pairs.arrays["question"].shape == (2, 26) and pairs.arrays["question"][1, 2] == 1
     where, reasons = skipped(out)
-    assert reasons == {"duplicate key": 1, "no caption": 1, "question mark": 2}
+    assert reasons == {"a name of more than 1,000 letters": 1, "duplicate key": 1, "no caption": 1, "question mark": 2}
     assert list(csv.reader(where.open())) == [
         ["key", "reason"],
         ["b", "question mark"],
         ["c", "no caption"],
         ["d", "question mark"],
         ["a", "duplicate key"],
+        ["x" * 1001, "a name of more than 1,000 letters"],
     ]
     texts(entries, None)
     copy = texts(entries, tmp_path / "copy.npz")

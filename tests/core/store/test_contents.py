@@ -1,10 +1,16 @@
 """Arrays of every kind are taken rightly, or refused in one line; none of them is the caller's afterwards."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import modtrans_core as mt
+from modtrans_core.layouts.arrays import pack
+from modtrans_core.store.contents import LETTERS
 
 X = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
 TAKEN = {
@@ -31,6 +37,37 @@ REFUSED = {
     "a zero vector in row 0": X.astype(np.float64) * 1e-60,
     "object of shape \\(\\), floats": None,
 }
+
+
+LONG = ["x" * LETTERS, "y" * (LETTERS + 1)]
+NAMED = {
+    "a list": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=LONG),
+    "objects": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=np.array(LONG, dtype=object)),
+    "an array": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=np.array(LONG)),
+    "bytes": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=np.array(LONG).astype("S")),
+    "a .npz": lambda: mt.PairedEmbeddings.load("long.npz"),
+    "a .safetensors": lambda: mt.PairedEmbeddings.load("long.safetensors"),
+    "a sidecar": lambda: mt.PairedEmbeddings.load("set"),
+    "a column of a .parquet": lambda: pack({"image": "image.npy", "key": "names.parquet"}),
+    "a column of a .csv": lambda: pack({"image": "image.npy", "group": "names.csv:key"}),
+    "an array in a .npz": lambda: pack({"image": "image.npy", "key": "long.npz"}),
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_as_long_as_a_picture_does_not_make_all_others_as_wide(tmp_path, monkeypatch, kind):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(tmp_path)
+    Path("set").mkdir()
+    np.save("image.npy", X[:2])
+    np.savez_compressed("long.npz", image=X[:2], key=["x", "y" * 4 * LETTERS + "z"])
+    save_file({"image": X[:2]}, "long.safetensors", {"key": json.dumps(LONG)})
+    mt.PairedEmbeddings({"image": X[:2]}).save("set/0.npz")
+    for file in ("set/0.parquet", "names.parquet"):
+        parquet.write_table(pa.table({"key": LONG}), file)
+    Path("names.csv").write_text("\n".join(["key", *LONG]))
+    with pytest.raises(ValueError, match="(key of row 1: 1,001 letters|texts: '<U4001'), .*at most 1,000 letters"):
+        NAMED[kind]()
 
 
 @pytest.mark.parametrize("kind", TAKEN)
