@@ -16,7 +16,7 @@ bfloat16 is not found.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -35,6 +35,8 @@ from modtrans_core.vectors import ROWS, unit
 PROJECTIONS = 8
 STEP = 2.0**-9
 """of a projection that a sketch tells apart"""
+NEAREST = 64
+"""near sketches of each that are listed"""
 FEW = 8
 """numbers of a row below which the tolerance is the small one"""
 
@@ -231,5 +233,21 @@ def _equal(rows: np.ndarray, most: float) -> np.ndarray:
     different, which = np.unique(rows, axis=0, return_inverse=True)
     second = KDTree(different).query(different, k=[2], p=np.inf, distance_upper_bound=most)[0][:, 0]
     near = np.flatnonzero(second < most)
-    linked = near[KDTree(different[near]).query_pairs(most, p=np.inf, output_type="ndarray")] if len(near) else near
-    return together(len(different), [edges(linked)])[which.reshape(-1)]
+    return together(len(different), [edges(near[two]) for two in _links(different[near], most)])[which.reshape(-1)]
+
+
+def _links(sketches: np.ndarray, most: float) -> Iterator[np.ndarray]:
+    """Pairs (E, 2) of near sketches (n, 8) that connect all that the pairs of all near ones, n^2 of them, would."""
+    if not (n := len(sketches)):
+        return
+    near = {"p": np.inf, "distance_upper_bound": most}
+    away, other = KDTree(sketches).query(sketches, k=min(n, NEAREST), **near)
+    one, at = np.nonzero(away < most)
+    two = np.column_stack([one, other[one, at]])
+    yield two
+    crowded = np.flatnonzero(away[:, -1] < most)  # these may have more near ones than were listed
+    part = together(n, [edges(two)])[crowded]
+    for number in np.unique(part)[1:]:
+        inside, outside = crowded[part == number], crowded[part != number]
+        away, other = KDTree(sketches[inside]).query(sketches[outside], k=1, **near)
+        yield np.column_stack([outside, inside[np.minimum(other, len(inside) - 1)]])[away < most]

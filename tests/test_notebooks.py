@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -270,6 +271,19 @@ def test_all_kernels_are_killed_by_one_call(tmp_path):
         with pytest.raises(Exception, match=r"(?i)kernel"):
             running.result()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["toy.ipynb"]
+
+
+def test_a_notebook_runs_in_this_interpreter_whatever_the_users_kernels_are_called(tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false"], "display_name": "mine", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    body = (
+        "import sys\nfrom analysis.paper.runner import write_metrics\n"
+        f"write_metrics(out, dict(same=sys.executable == {sys.executable!r}))"
+    )
+    assert notebooks.run(notebook(tmp_path, body), tmp_path / "out") == {"same": True}
 
 
 def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):

@@ -52,11 +52,15 @@ class Kernels:
 
     def manager(self, folder: Path) -> type:
         """The class that starts a kernel in this folder; papermill itself would move this process there."""
+        from ipykernel.kernelspec import get_kernel_dict
+        from jupyter_client.kernelspec import KernelSpec
         from jupyter_client.manager import AsyncKernelManager
 
         kernels = self
 
         class Manager(AsyncKernelManager):
+            kernel_spec = KernelSpec(**get_kernel_dict())  # this interpreter, whatever the user's kernels are called
+
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
                 environment = {**os.environ, **kernels.environment}
                 await AsyncKernelManager.start_kernel(self, **{**options, "cwd": str(folder), "env": environment})

@@ -23,7 +23,8 @@ from scipy.stats import rankdata
 
 from analysis.tasks.retrieval import CANDIDATES, USUAL, vectors
 from modtrans_core.checks import refuse_unless
-from modtrans_core.vectors import integers, unit
+from modtrans_core.scores import hits
+from modtrans_core.vectors import TIE, integers, unit
 
 CIFAR10 = (
     *(f"a {kind}photo of {article} {{}}." for kind in (
@@ -80,7 +81,7 @@ def classified(
     bank: np.ndarray | None = None,
     parameter: float | None = None,
 ) -> dict[str, Any]:
-    """How well the class of the highest score is the true one.
+    """How well the class of the highest score is the true one; ties are broken at random, in expectation.
 
     Parameters
     ----------
@@ -115,19 +116,33 @@ def classified(
     refuse_unless(not outside.size, "label", outside, f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)
-    order = np.argsort(-(q @ g.T), axis=1, kind="stable")
-    right = order[:, 0] == label
+    right, among_5 = hits(q, g[:, None], np.ones(C, dtype=np.int64), label, (1, 5))
+    named = first(q @ g.T)
     sizes, found = np.bincount(label, minlength=C), np.bincount(label, right, minlength=C)
     return {
         "score": score,
         "parameter": USUAL[score] if parameter is None else parameter,
         "transductive": score == "dual",
         "accuracy": float(right.mean()),
-        "accuracy_5": float((order[:, :5] == label[:, None]).any(axis=1).mean()),
+        "accuracy_5": float(among_5.mean()),
         "class_recall": float((found[sizes > 0] / sizes[sizes > 0]).mean()),
-        "largest_class": float(np.bincount(order[:, 0]).max() / len(label)),
+        "largest_class": float(named.sum(axis=0).max() / len(label)),
         "queries": len(label),
     }
+
+
+def first(scores: np.ndarray) -> np.ndarray:
+    """The probability (n, C) of each class to be named, by scores (n, C) of which equal ones are drawn from.
+
+    Examples
+    --------
+    >>> first(np.array([[0.1, 0.3, 0.3], [0.9, 0.2, 0.1]]))
+    array([[0. , 0.5, 0.5],
+           [1. , 0. , 0. ]])
+    """
+    best = scores.max(axis=1, keepdims=True)
+    top = scores >= best - TIE * np.abs(best)
+    return top / top.sum(axis=1, keepdims=True)
 
 
 def chosen(queries: np.ndarray, label: np.ndarray, classes: np.ndarray, score: str, **needs: Any) -> float:

@@ -166,6 +166,19 @@ def test_a_readme_that_is_no_card_is_left_alone(tmp_path, translator):
         save_pretrained(translator, tmp_path, overwrite=overwrite)
 
 
+@pytest.mark.parametrize("write", ["save", "fit"])
+def test_a_card_goes_with_its_translator(tmp_path, translator, write):
+    save_pretrained(translator, tmp_path)
+    (tmp_path / "notes.md").write_text("mine")
+    if write == "save":
+        translator.save(tmp_path, overwrite=True)
+    else:
+        rng = np.random.default_rng(0)
+        pairs = PairedEmbeddings({"image": rng.normal(size=(60, 4)), "text": rng.normal(size=(60, 3))})
+        fit(pairs, out=tmp_path, overwrite=True, device="cpu")
+    assert sorted(file.name for file in tmp_path.iterdir() if file.name.endswith(".md")) == ["notes.md"]
+
+
 @pytest.mark.parametrize("text", ["kNN [k=5]", "#7", "@x", "yes", "{x}", "a: b", "two\n## lines", "'q'"])
 def test_no_text_breaks_out_of_its_place_in_a_card(translator, text):
     yaml = pytest.importorskip("yaml")

@@ -1,5 +1,6 @@
 """What was seen is found again in any file, and what was not is not."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.sparse.csgraph import connected_components
 
-from modtrans_core import PairedEmbeddings, evaluate, fit, load
+from modtrans_core import PairedEmbeddings, evaluate, fit, load, seen
 from modtrans_core import run as runs
 from modtrans_core.seen import STEP, Familiar, Seen, group_equal, sketch
 from modtrans_core.vectors import unit
@@ -182,6 +183,29 @@ def test_a_chain_of_near_rows_is_one_group():
     far = np.abs(np.diff(sketch(chain[[0, -1]]).astype(int), axis=0)).max()
     assert far > 5 >= np.abs(np.diff(sketch(chain).astype(int), axis=0)).max()
     assert (group_equal(PairedEmbeddings({"image": chain}), ("image",)) == 0).all()
+
+
+@pytest.mark.parametrize("nearest", [2, 3, 64])
+@pytest.mark.parametrize("spread", [2, 4, 9, 30])
+def test_groups_are_those_of_all_near_pairs(monkeypatch, nearest, spread):
+    monkeypatch.setattr(seen, "NEAREST", nearest)
+    rng = np.random.default_rng(spread)
+    rows = (rng.integers(-40, 40, (6, 8))[rng.integers(0, 6, 300)] + rng.integers(-spread, spread, (300, 8))).astype(
+        int
+    )
+    near = np.abs(rows[:, None] - rows).max(axis=2) <= 5
+    expected = connected_components(near)[1]
+    found = seen._equal(rows, 5.5)
+    assert len(np.unique(found)) == len(np.unique(expected)) == len(np.unique(np.stack([found, expected], 1), axis=0))
+
+
+def test_many_near_rows_take_memory_in_proportion():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 9, (6000, 8)).astype(np.int16)  # 18 million near pairs, 288 MB, and copies of them
+    tracemalloc.start()
+    seen._equal(rows, 5.5)
+    assert tracemalloc.get_traced_memory()[1] < 150e6
+    tracemalloc.stop()
 
 
 def test_many_repetitions_are_no_burden():

@@ -46,6 +46,18 @@ def test_a_uniform_shift_of_all_class_vectors_changes_no_centered_answer(angle):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+@pytest.mark.parametrize(
+    ("queries", "classes"), [(np.ones((100, 3)), np.eye(3)), (np.random.default_rng(0).normal(size=(100, 3)), None)]
+)
+def test_an_answer_that_says_nothing_is_drawn(queries, classes, order):
+    label = np.repeat([0, 1, 2], [70, 20, 10])
+    classes = np.ones((3, 3)) if classes is None else classes
+    found = classified(queries, np.argsort(order)[label], classes[order])
+    assert [found[name] for name in ("accuracy", "class_recall", "largest_class")] == pytest.approx([1 / 3] * 3)
+    assert found["accuracy_5"] == 1.0
+
+
 def test_scores_are_scikit_learns():
     rng = np.random.default_rng(0)
     queries, classes, label = rng.normal(size=(90, 5)), rng.normal(size=(8, 5)), rng.integers(0, 7, 90)  # 7 of 8 occur
