@@ -62,7 +62,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Inside, torch's default generators of the processor and this device begin at a seed; then they are as they were.
 
     `torch.manual_seed` would seed those of every GPU, and nobody would put them back. The generators are the
-    process's: another thread that wants to seed them waits.
+    process's: another thread that wants to seed them waits, and one that draws from them unasked shares their numbers.
     """
     device = torch.device(device)
     with _seeding, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

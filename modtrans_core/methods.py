@@ -29,7 +29,7 @@ from modtrans_core.progress import Progress, reporting, silent
 from modtrans_core.protocol import Facts, Method, Ranks, Translator, in_full_precision
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
-from modtrans_core.settings import changed, from_dict, paths
+from modtrans_core.settings import changed, from_dict, paths, refuse_kinds
 from modtrans_core.store.locks import holding
 from modtrans_core.vectors import present, several
 
@@ -109,6 +109,7 @@ def _refuse_clash(name: str, own: Method, others: Mapping[str, Method]) -> None:
     refuse_unless(isinstance(own, Method), of, own, "a modtrans_core.protocol.Method")
     settings = isinstance(own.config, type) and is_dataclass(own.config)
     refuse_unless(settings, f"{of}: config", own.config, "a dataclass")
+    refuse_kinds(f"{of}: config", own.config)
     right = isinstance(own.presets, Mapping) and all(type(one) is own.config for one in own.presets.values())
     refuse_unless(right, f"{of}: presets", own.presets, f"{own.config.__name__} by names")
     for other, one in others.items():
@@ -267,6 +268,7 @@ def fit(
             held = None if validation is None else Pairing(validation, source, target)
             with torch.inference_mode(False), torch.enable_grad():
                 translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+            refuse_unless(hasattr(translator, "translate"), f"method: {name!r}: fit", translator, "a translator")
         skill = None
         if speaks and validation is not None and not chosen.leaves_out:
             skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]

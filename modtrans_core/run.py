@@ -223,8 +223,12 @@ def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
 
 
 def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse weights with NaN or infinity; the message names the first such tensor."""
+    """Refuse weights with NaN or infinity, and those that no file holds; the message names the first such tensor."""
     for name, value in tensors.items():
+        right = isinstance(name, str) and name != "__metadata__"
+        refuse_unless(right, "tensors", name, "a text other than '__metadata__', for a name,")
+        dense = isinstance(value, Tensor) and value.layout == torch.strided
+        refuse_unless(dense, f"tensors: {name}", value, "a tensor of torch that is not sparse")
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{name}: NaN or infinity in the weights, finite ones are needed")
 

@@ -10,7 +10,10 @@ sketch as it is. For rows of eight numbers or more the tolerance is .01:
   cosine of .9, 2e-10 for .99. Rows at less than .005 are always equal, and mean the same to any translator.
 
 Where rows have fewer than eight numbers, different ones are often near: there the tolerance is .003, and a copy in
-bfloat16 is not found.
+bfloat16 is not found. So it is where rows have so much in common, as raw hidden states do, that by the spread of the
+sketches more than one new row in a thousand would equal one of them by chance. Rows at a cosine of .9999 or more of
+each other are too near for that tolerance too: some new ones are taken for rows that were seen. Less their mean, they
+are told apart.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.spatial import KDTree
+from scipy.special import erf
 
 from modtrans_core import distributed
 from modtrans_core.ahead import ahead
@@ -39,6 +43,10 @@ NEAREST = 64
 """near sketches of each that are listed"""
 FEW = 8
 """numbers of a row below which the tolerance is the small one"""
+CHANCE = 1e-3
+"""rows that a new one equals by chance, above which the tolerance is the small one"""
+ENOUGH = 16
+"""sketches that say nothing of their spread, at most"""
 
 
 def sketch(vectors: np.ndarray) -> np.ndarray:
@@ -75,9 +83,11 @@ def sketches(pairs: PairedEmbeddings, name: str, device: torch.device | str = "c
     return found.astype(np.int16)
 
 
-def _within(d: int) -> float:
-    """How many steps the projections of equal rows (d,) differ by, at most."""
-    return 5.5 if d >= FEW else 1.5
+def _within(d: int, rows: np.ndarray) -> float:
+    """How many steps the projections of rows (d,) that equal one of the sketches (N, 8) differ by, at most."""
+    spread = np.maximum(rows.std(axis=0, dtype=np.float64), 1e-9) if len(rows) > ENOUGH else np.inf
+    by_chance = len(rows) * np.prod(erf(5.5 / (2.0 * np.broadcast_to(spread, PROJECTIONS))))  # of normal projections
+    return 5.5 if d >= FEW and by_chance <= CHANCE else 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +169,11 @@ class Seen:
         """The items (n,) with a vector among the rows of these parts."""
         vectors, item = pairs.rows(name)
         known = [rows for (part, of), rows in self.rows.items() if of == name and (not parts or part in parts)]
-        trees = [KDTree(rows) for rows in known if len(rows)]
+        trees = [(KDTree(rows), _within(vectors.shape[1], rows)) for rows in known if len(rows)]
 
         def match(start: int) -> np.ndarray:
-            rows, most = sketch(vectors[start : start + ROWS]), _within(vectors.shape[1])
-            near = [tree.query(rows, p=np.inf, distance_upper_bound=most)[0] < most for tree in trees]
+            rows = sketch(vectors[start : start + ROWS])
+            near = [tree.query(rows, p=np.inf, distance_upper_bound=most)[0] < most for tree, most in trees]
             return np.any(near, axis=0) if near else np.zeros(len(rows), dtype=bool)
 
         starts = range(0, len(vectors), ROWS)
@@ -223,14 +233,15 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
     """
     shared = [(np.arange(len(pairs)), distinct(pairs.groups)[1])]
     for name in dict.fromkeys(modalities):
-        found = _equal(sketches(pairs, name, device), _within(pairs.modality(name).shape[-1]))
+        found = _equal(sketches(pairs, name, device), pairs.modality(name).shape[-1])
         shared.append((pairs.rows(name)[1], found))
     return together(len(pairs), shared)
 
 
-def _equal(rows: np.ndarray, most: float) -> np.ndarray:
-    """A number (N,) for each sketch (N, 8), the same for equal ones and for those that others connect."""
+def _equal(rows: np.ndarray, d: int) -> np.ndarray:
+    """A number (N,) for each sketch (N, 8) of a row (d,), the same for equal ones and for those that others connect."""
     different, which = np.unique(rows, axis=0, return_inverse=True)
+    most = _within(d, different)
     second = KDTree(different).query(different, k=[2], p=np.inf, distance_upper_bound=most)[0][:, 0]
     near = np.flatnonzero(second < most)
     return together(len(different), [edges(near[two]) for two in _links(different[near], most)])[which.reshape(-1)]

@@ -7,17 +7,36 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from modtrans_core.checks import of_python, refuse_unless
+from modtrans_core.checks import of_python, refuse, refuse_unless
 
 Settings = TypeVar("Settings")
+TYPES: dict[Any, tuple[type, ...]] = {
+    float: (int, float), str | float: (str, int, float), int: (int,), bool: (bool,), str: (str,)
+}  # fmt: skip
+"""what a setting is declared as, a dataclass or a Literal of texts besides -> what its value can be"""
+
+
+def refuse_kinds(name: str, cls: type) -> None:
+    """Refuse a dataclass with a setting of a kind that JSON and the command line would not give back."""
+    try:
+        kinds = get_type_hints(cls)
+    except NameError as error:
+        refuse(name, str(error), "settings whose types are names of their module")
+    for item in fields(cls):
+        kind = kinds[item.name]
+        if is_dataclass(kind):
+            refuse_kinds(f"{name}.{item.name}", kind)  # type: ignore[arg-type]
+        else:
+            texts = get_origin(kind) is Literal and all(isinstance(one, str) for one in get_args(kind))
+            needed = "int, float, bool, text, text or a number, or a dataclass"
+            refuse_unless(texts or kind in TYPES, f"{name}.{item.name}", str(kind), needed)
 
 
 def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") -> Settings:
     """The inverse of `dataclasses.asdict`; an unknown or ill-typed setting is a ValueError that names it."""
     known = get_type_hints(cls)
-    expected_types = {float: (int, float), str | float: (str, int, float), int: (int,), bool: (bool,)}
     for name in values:
         refuse_unless(name in known, f"{path}{name}", values[name], f"a setting among {', '.join(known)}")
     made: dict[str, Any] = {}
@@ -29,7 +48,7 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], path: str = "") ->
             refuse_unless(isinstance(value, Mapping), f"{path}{item.name}", value, "settings by name")
             made[item.name] = from_dict(kind, value, f"{path}{item.name}.")  # type: ignore[arg-type]
         else:
-            ok = isinstance(value, expected_types.get(kind, (str,))) and (kind is bool or not isinstance(value, bool))
+            ok = isinstance(value, TYPES.get(kind, (str,))) and (kind is bool or not isinstance(value, bool))
             refuse_unless(ok, f"{path}{item.name}", value, getattr(kind, "__name__", "text or a number"))
             refuse_unless(not _is_extreme(value), f"{path}{item.name}", value, EXTREME[isinstance(value, int)])
             made[item.name] = value

@@ -122,7 +122,10 @@ def train(
         The loss, or a weight at the end, is not finite.
     """
     device = next(module.parameters()).device
-    state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
+    try:
+        state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
+    except FileNotFoundError:  # torch asks for the folder when it loads what optimisers need
+        raise ValueError("working directory: removed, one that is there is needed") from None
     first = run.resume(state) if run else 0
     mine, weight = distributed.share(batches.size)
     measure: Measure = partial(gradient, distributed.parallel(Measured(module, loss)), weight)

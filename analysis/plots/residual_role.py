@@ -83,8 +83,8 @@ def difference(table: pd.DataFrame, measure: str, ax: Axes) -> list[tuple[str, f
     for index, route in enumerate(routes):
         part = found[found["route"] == route].set_index("law").reindex(laws)
         y = np.arange(len(laws)) + 0.22 * (index - (len(routes) - 1) / 2)
-        reach = [part["difference"] - part["low"], part["high"] - part["difference"]]
-        ax.errorbar(part["difference"], y, xerr=reach, elinewidth=0.8, label=route, **point(index))
+        reach = np.array([part["difference"] - part["low"], part["high"] - part["difference"]])
+        ax.errorbar(part["difference"].to_numpy(), y, xerr=reach, elinewidth=0.8, label=route, **point(index))
         at = np.flatnonzero(part["difference"].notna())[-1]
         last.append((route, part["high"].iloc[at], y[at], colour(index)))
     ax.axvline(0.0, **ZERO)

@@ -16,6 +16,8 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import silent
 from modtrans_core.scores import cosine
 
+FLOATS = [np.float64, np.float32]
+
 
 class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A translator of vectors X (n, k) into vectors y (n, d), whose score is the mean cosine.
@@ -60,8 +62,9 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             Arrays that do not go together, with gaps or with a zero row; an impossible setting.
         """
-        c, z = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float32, ensure_min_samples=2)
-        z = check_array(z, dtype=np.float32, input_name="y")
+        _refuse_masked(X=X, y=y)
+        c, z = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=FLOATS, ensure_min_samples=2)
+        c, z = _near_unit(c), _near_unit(check_array(z, dtype=FLOATS, input_name="y"))
         group = None if groups is None else np.asarray(groups)
         pairs = PairedEmbeddings({"X": c, "y": z}, group=group)
         self.translator_ = fit(
@@ -72,12 +75,14 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Translations (n, d) of X (n, k); their length means something to some methods, their direction to all."""
         check_is_fitted(self)
-        c = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return self.translator_.translate(c).astype(c.dtype)
+        _refuse_masked(X=X)
+        c = validate_data(self, X, reset=False, dtype=FLOATS)
+        return self.translator_.translate(_near_unit(c)).astype(c.dtype)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
-        found = cosine(self.predict(X), check_array(y, dtype=np.float32, input_name="y"))
+        _refuse_masked(X=X, y=y)
+        found = cosine(self.predict(X), check_array(y, dtype=FLOATS, input_name="y"))
         weights = None
         if sample_weight is not None:
             weights = check_array(sample_weight, ensure_2d=False, ensure_non_negative=True, input_name="sample_weight")
@@ -91,3 +96,14 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         tags.target_tags.single_output = False
         tags.regressor_tags.poor_score = True  # R² on one target is not what it is for
         return tags
+
+
+def _near_unit(rows: np.ndarray) -> np.ndarray:
+    """The rows (n, d) in float32, times powers of two, which are exact: it holds their directions at any length."""
+    exponent = np.frexp(np.abs(rows).max(axis=1, keepdims=True))[1]
+    return np.ldexp(rows, -exponent).astype(np.float32)
+
+
+def _refuse_masked(**given: ArrayLike) -> None:
+    for name, rows in given.items():
+        refuse_unless(not np.ma.is_masked(rows), name, "masked numbers", "an array of real numbers")

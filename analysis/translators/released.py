@@ -27,6 +27,7 @@ from modtrans_core.poster.model import PosterTranslator, restore
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts, Method, Parts, Vectors
 from modtrans_core.run import Run
+from modtrans_core.store.headers import refuse_too_large
 from modtrans_core.train import TrainConfig, train
 
 BETA = 0.008
@@ -168,6 +169,9 @@ def fit(
     refuse_unless(
         distributed.world() == 1, "processes", distributed.world(), "1, as rows are normalised over their batch,"
     )
+    if config.lambda_1 > 0 and config.gamma > 0 and device.type == "cpu":
+        batch, passes = min(config.train.batch, len(pairing)), 2 * config.reconstruction_steps
+        refuse_too_large("train.batch", 16 * passes * batch * config.depth * config.width)  # kept for the gradient
     model = ReleasedTranslator(facts, config).to(device)
     if run is None or not run.resuming:
         start(model, pairing, validation)

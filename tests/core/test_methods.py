@@ -229,7 +229,24 @@ def test_a_method_of_a_notebook_is_known_to_its_process_and_can_be_replaced(monk
         load(tmp_path / "run")
 
 
+@dataclass(frozen=True)
+class Paired:
+    pair: tuple = (1, 2)
+
+
+@dataclass(frozen=True)
+class Unset:
+    rate: float | None = None
+
+
 RIDGE = methods.method("ridge")
+
+
+def test_a_fit_that_gives_no_translator_is_one_line(monkeypatch):
+    monkeypatch.setattr(methods, "_OWN", {})
+    methods.register("mine", RIDGE._replace(config=Stranger, presets={"mine": Stranger()}, fit=lambda *given: None))
+    with pytest.raises(ValueError, match="^method: 'mine': fit: None, a translator is needed"):
+        fit(make_pairs(40), preset="mine", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +259,8 @@ RIDGE = methods.method("ridge")
         (RIDGE._replace(config=Stranger()), "config: .*, a dataclass is needed"),
         (RIDGE._replace(config=Stranger, presets=None), "presets: None, Stranger by names is needed"),
         (RIDGE._replace(config=Stranger), "presets: .*, Stranger by names is needed"),
+        (RIDGE._replace(config=Paired), "config.pair: .*tuple.*, int, float, bool, text, text or a number, or a data"),
+        (RIDGE._replace(config=Unset), "config.rate: .*None.*, int, float, bool, text, text or a number, or a data"),
         (
             RIDGE._replace(config=Stranger, presets={"mine": Stranger(), "calibrated": Stranger()}),
             "presets: 'calibrated', a name that 'calibrated' has no preset of is needed",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from modtrans_core import CalibratedConfig, PairedEmbeddings, PosterConfig, TrainConfig, fit, load
 from modtrans_core import run as runs
 from modtrans_core.calibrated.model import TENSORS
+from modtrans_core.protocol import Facts
 
 SMALL = PosterConfig(width=16, depth=2, steps=2, train=TrainConfig(steps=12, batch=32))
 
@@ -441,15 +443,30 @@ def test_what_is_refused_costs_no_old_run(tmp_path):
     """An encoder's facts that are no JSON values, or weights that are not finite: the old run stays as it was."""
     old = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for value in (np.int64(3), float("nan"), {1, 2}):
-        pairs = replace(make_pairs(), metadata={"image": {"encoder": "test:c", "width": value}})
-        with pytest.raises(ValueError, match="^facts: .*JSON"):
-            fit(pairs, preset="ridge", device="cpu", out=tmp_path, overwrite=True)
-        with pytest.raises(ValueError, match="^facts: .*JSON"):
-            fit(pairs, preset="ridge", device="cpu").save(tmp_path, overwrite=True)
+    pairs = replace(make_pairs(), metadata={"image": {"encoder": "test:c", "width": float("nan")}})
+    with pytest.raises(ValueError, match="^facts: .*JSON"):
+        fit(pairs, preset="ridge", device="cpu", out=tmp_path, overwrite=True)
+    with pytest.raises(ValueError, match="^facts: .*JSON"):
+        fit(pairs, preset="ridge", device="cpu").save(tmp_path, overwrite=True)
     with pytest.raises(ValueError, match="^A: NaN or infinity in the weights"):
         replace(old, A=old.A * torch.nan).save(tmp_path, overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"A": np.ones(3)}, "tensors: A: array([1., 1., 1.]), a tensor of torch that is not sparse is needed"),
+        ({"A": None}, "tensors: A: None, a tensor of torch"),
+        ({"A": torch.eye(3).to_sparse()}, "tensors: A: tensor("),
+        ({3: torch.eye(3)}, "tensors: 3, a text other than '__metadata__', for a name, is needed"),
+        ({"__metadata__": torch.eye(3)}, "tensors: '__metadata__', a text other than"),
+    ],
+)
+def test_weights_that_no_file_would_give_back_are_not_written(tmp_path, tensors, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        runs.write(tmp_path / "run", "mine", Facts("a", "b", 1, 1).plain(), TrainConfig(), tensors)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_resumed_whose_facts_are_tuples(tmp_path):

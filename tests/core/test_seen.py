@@ -93,6 +93,17 @@ def test_rows_of_three_numbers_are_told_apart_at_a_hundredth():
     assert found_in(seen, turned).mean() < 0.05  # the rows of others that happen to lie there
 
 
+@pytest.mark.parametrize(("off", "most"), [(0, 0.0), (30, 0.0), (60, 0.001), (100, 0.02)])  # cosines up to .9999
+def test_independent_rows_with_much_in_common_are_no_copies(off, most):
+    x = off + np.random.default_rng(0).normal(size=(8000, 64))
+    pairs = PairedEmbeddings({"image": x})
+    seen = Seen.of({"train": pairs.take(np.arange(7000))}, ("image",))
+    assert seen.look(pairs.take(np.arange(7000, 8000)), "image", "image").condition.mean() <= most
+    copies = PairedEmbeddings({"image": x[:7000].astype(np.float16 if off < 10 else np.float32)})
+    assert seen.look(copies, "image", "image").condition.all()
+    assert len(np.unique(group_equal(pairs, ("image",)))) >= (1 - most) * 8000
+
+
 def test_a_projection_beyond_the_range_does_not_wrap_around():
     signs = np.sign(sketch(np.eye(6000)[:1000]).astype(int))  # what each axis adds
     assert (np.abs(signs) == 1).all()

@@ -123,6 +123,15 @@ def test_a_loss_that_is_not_finite_ends_it(value):
         train(Map(), diverging, batches(), TrainConfig(steps=50, batch=16))
 
 
+def test_a_working_directory_that_is_gone_is_named(monkeypatch):
+    def gone(*_):
+        raise FileNotFoundError(2, "No such file or directory")  # of torch, which asks for it
+
+    monkeypatch.setattr("modtrans_core.train.Training.start", gone)
+    with pytest.raises(ValueError, match="^working directory: removed, one that is there is needed$"):
+        train(Map(), lambda *given: {}, batches(), TrainConfig(steps=1))
+
+
 def test_batches_may_be_smaller_than_asked_for():
     """And an epoch that does not divide into batches leaves its remainder out."""
     assert batches(size=64).size == 50

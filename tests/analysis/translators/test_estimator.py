@@ -92,17 +92,31 @@ def test_pipelines_searches_and_clones():
     assert search.best_params_ == {"preset": "ridge"}
 
 
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+def test_only_directions_count_at_any_length(scale):
+    made = EmbeddingTranslator("ridge", device="cpu").fit(X, Y)
+    far = EmbeddingTranslator("ridge", device="cpu").fit(scale * X, scale * Y)
+    np.testing.assert_allclose(far.predict(scale * X), made.predict(X), atol=1e-5)
+    assert far.score(scale * X, scale * Y) == pytest.approx(made.score(X, Y), abs=1e-6)
+    masked = np.ma.array(X, mask=X > 1)
+    for ask in (lambda: made.predict(masked), lambda: made.score(masked, Y)):
+        with pytest.raises(ValueError, match="^X: 'masked numbers', an array of real numbers is needed"):
+            ask()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"y": Y[:, 0]}, "Expected 2D array, got 1D array instead"),
         ({"y": Y * (np.arange(150) > 0)[:, None]}, r"y: a zero vector in row 0"),
         ({"y": Y[:9]}, "inconsistent numbers of samples"),
+        ({"y": np.ma.array(Y, mask=Y > 1)}, "y: 'masked numbers', an array of real numbers is needed"),
+        ({"X": np.ma.array(X, mask=X > 1)}, "X: 'masked numbers', an array of real numbers is needed"),
         ({"preset": "rigde"}, "preset: 'rigde', one of "),
         ({"settings": {"penaltie": 1.0}}, "penaltie"),
     ],
 )
 def test_what_it_cannot_fit_is_refused(change, words):
-    given = {"y": Y, "preset": "ridge", "settings": None} | change
+    given = {"X": X, "y": Y, "preset": "ridge", "settings": None} | change
     with pytest.raises(ValueError, match=words):
-        EmbeddingTranslator(given["preset"], given["settings"]).fit(X, given["y"])
+        EmbeddingTranslator(given["preset"], given["settings"]).fit(given["X"], given["y"])

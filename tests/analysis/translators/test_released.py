@@ -161,6 +161,12 @@ def test_the_preset_is_the_published_code():
         ReleasedConfig(lambda_2=0.0)
 
 
+def test_memory_that_is_not_there_is_refused_before_the_work(pairs, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 2**12 if name == "SC_PAGE_SIZE" else 2**18)
+    with pytest.raises(ValueError, match=r"^train.batch: \d+\.\d GiB, at most the 1.0 GiB of this machine's memory"):
+        fit(pairs, ReleasedConfig())
+
+
 def test_it_says_what_the_batch_is(translator, c):
     for ask in (translator.translate, translator.parts, lambda c: translator.draw(c, 2)):
         with pytest.warns(UserWarning, match="normalised over these 1 rows at once"):

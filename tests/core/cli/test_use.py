@@ -273,7 +273,7 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
     beyond = np.nextafter(np.float64(np.sort(expected)[20]), 2.0)  # float32 would round it down to that one
     more = expected > np.sort(expected)[20]
     np.testing.assert_array_equal(translator.accept(c, float(beyond)), more)
-    short = next(one for one in np.sort(expected) if float(str(one)) > one)  # float32, as it is written
+    short = next(one for one in np.sort(expected) if float(str(one)) > float(one))  # float32, as it is written
     np.testing.assert_array_equal(translator.accept(c, short), expected > short)
     _, _, err = modtrans("translate", "calibrated", "c.npy", "z.npz", "--accept", float(beyond))
     assert f"{more.sum()} of 80 items are accepted" in err
