@@ -78,6 +78,10 @@ def _within(d: int) -> float:
     return 5.5 if d >= FEW else 1.5
 
 
+LISTED = 32
+"""sketches near one that are listed, at most"""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """The sketches of the rows that a translator was fitted to.
@@ -229,7 +233,20 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
 def _equal(rows: np.ndarray, most: float) -> np.ndarray:
     """A number (N,) for each sketch (N, 8), the same for equal ones and for those that others connect."""
     different, which = np.unique(rows, axis=0, return_inverse=True)
-    second = KDTree(different).query(different, k=[2], p=np.inf, distance_upper_bound=most)[0][:, 0]
-    near = np.flatnonzero(second < most)
-    linked = near[KDTree(different[near]).query_pairs(most, p=np.inf, output_type="ndarray")] if len(near) else near
-    return together(len(different), [edges(linked)])[which.reshape(-1)]
+    tree, every = KDTree(different), np.arange(len(different))
+    nearest, own, more = [*range(2, LISTED + 2)], every, np.zeros(len(every), dtype=bool)  # the first is itself
+    for start in range(0, len(every), ROWS):
+        part = slice(start, start + ROWS)
+        distance, other = tree.query(different[part], k=nearest, p=np.inf, distance_upper_bound=most)
+        row, place = np.nonzero(distance < most)
+        more[part] = distance[:, -1] < most
+        own = together(len(every), [(every, own), edges(np.stack([row + start, other[row, place]], axis=1))])
+    left = np.flatnonzero(more)  # a list of all their pairs would grow with the square of their number
+    while len(left):
+        first = own[left] == own[left[0]]
+        reached, left = left[first], left[~first]
+        while len(reached) and len(left):
+            at = KDTree(different[reached]).query(different[left], p=np.inf, distance_upper_bound=most)[0] < most
+            reached, joined, left = left[at], np.stack([np.full(at.sum(), reached[0]), left[at]], axis=1), left[~at]
+            own = together(len(every), [(every, own), edges(joined)])
+    return own[which.reshape(-1)]

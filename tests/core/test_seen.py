@@ -1,5 +1,6 @@
 """What was seen is found again in any file, and what was not is not."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -9,9 +10,11 @@ from safetensors.torch import load_file
 from scipy import stats
 from scipy.integrate import quad
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
-from modtrans_core import PairedEmbeddings, evaluate, fit, load
+from modtrans_core import PairedEmbeddings, evaluate, fit, load, seen
 from modtrans_core import run as runs
+from modtrans_core.repeats import edges, together
 from modtrans_core.seen import STEP, Familiar, Seen, group_equal, sketch
 from modtrans_core.vectors import unit
 
@@ -260,3 +263,25 @@ class TestTranslators:
         (tmp_path / "run" / runs.SEEN).write_bytes(b"torn")
         with pytest.raises(ValueError, match="seen.safetensors: does not hold the rows that were seen"):
             load(tmp_path / "run", "cpu")
+
+
+@pytest.mark.parametrize(("spread", "listed"), [(3, 32), (8, 32), (8, 1), (12, 3), (400, 32)])
+def test_near_sketches_are_together_whether_their_pairs_are_listed_or_not(monkeypatch, spread, listed):
+    rng = np.random.default_rng(0)
+    rows = np.rint(rng.normal(scale=spread, size=(1500, 8))).astype(np.int16)
+    rows[:300] = rows[300:600] + rng.integers(-4, 5, (300, 8))
+    different, which = np.unique(rows, axis=0, return_inverse=True)
+    pairs = KDTree(different).query_pairs(5.5, p=np.inf, output_type="ndarray")
+    monkeypatch.setattr(seen, "LISTED", listed)
+    np.testing.assert_array_equal(seen._equal(rows, 5.5), together(len(different), [edges(pairs)])[which.reshape(-1)])
+
+
+def test_rows_that_are_all_near_take_memory_in_proportion():
+    rows = np.rint(np.random.default_rng(0).normal(scale=2, size=(8000, 8))).astype(np.int16)
+    tracemalloc.start()
+    try:
+        seen._equal(rows, 5.5)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20 < 8 * len(rows) ** 2 / 4  # the list of pairs took more
