@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from analysis.tasks.retrieval import CANDIDATES, USUAL, vectors
+from analysis.tasks.retrieval import CANDIDATES, USUAL, rows_of, vectors
+from analysis.theory.arrays import unit_directions
 from modtrans_core.checks import refuse_unless
 from modtrans_core.scores import hits
-from modtrans_core.vectors import TIE, integers, unit
+from modtrans_core.vectors import TIE, integers, real, refuse_bad_rows, unit
 
 CIFAR10 = (
     *(f"a {kind}photo of {article} {{}}." for kind in (
@@ -107,7 +108,8 @@ def classified(
     >>> round(found["accuracy"], 3), found["class_recall"], round(found["largest_class"], 3)
     (0.667, 0.75, 0.667)
     """
-    label, C = integers("label", label), len(classes)
+    queries, classes, label = rows_of("queries", queries), rows_of("classes", classes), integers("label", label)
+    C = len(classes)
     refuse_unless(label.shape == (len(queries),), "label", label.shape, f"one for each query, ({len(queries)},),")
     refuse_unless(label.dtype.kind in "iu", "label", str(label.dtype), "an array of whole numbers")
     there = label >= 0
@@ -162,14 +164,19 @@ def pull(zhat: np.ndarray, classes: np.ndarray, mean: np.ndarray) -> dict[str, f
     Parameters
     ----------
     zhat : translations (n, d), of their own length.
-    classes : unit vectors (C, d).
+    classes : unit vectors (C, d), as `class_vectors` gives.
     mean : (d,) of the unit training targets.
 
     Returns
     -------
     `bonus`, the standard deviation over the classes of <m, g_j> as a multiple of that of <delta, g_j>, the mean over
     the translations zhat = m + delta; and `follows`, the rank correlation over the classes of <m, g_j> with how many
-    translations go to the class (NaN where it is not defined).
+    translations go to the class. NaN where it is not defined, as of one class.
+
+    Raises
+    ------
+    ValueError
+        A vector that is zero or not finite, a class whose length is not 1, or other dimensions.
 
     Examples
     --------
@@ -179,11 +186,20 @@ def pull(zhat: np.ndarray, classes: np.ndarray, mean: np.ndarray) -> dict[str, f
     >>> round(found["bonus"], 2), round(found["follows"], 2)
     (3.33, 1.0)
     """
+    zhat, classes, mean = rows_of("zhat", zhat), rows_of("classes", classes), real("mean", mean)
+    d = classes.shape[1]
+    refuse_unless(zhat.shape[1] == d, "zhat", zhat.shape, f"vectors of dimension {d}, as those of the classes,")
+    fits = mean.shape == (d,) and bool(np.isfinite(mean).all())
+    refuse_unless(fits, "mean", mean, f"a vector ({d},) of finite numbers")
+    for name, rows in (("zhat", zhat), ("classes", classes)):
+        refuse_bad_rows(name, rows)
+    unit_directions("classes", classes)
     bonus, delta = classes @ mean, (zhat - mean) @ classes.T
+    spread = float(delta.std(axis=1).mean())
     named = np.bincount((zhat @ classes.T).argmax(axis=1), minlength=len(classes))
     ranks = rankdata(bonus), rankdata(named)
     varies = all(np.ptp(one) > 0 for one in ranks)
     return {
-        "bonus": float(bonus.std() / delta.std(axis=1).mean()),
+        "bonus": float(bonus.std() / spread) if spread > 0 else float("nan"),
         "follows": float(np.corrcoef(*ranks)[0, 1]) if varies else float("nan"),
     }

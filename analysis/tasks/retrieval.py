@@ -166,10 +166,21 @@ def vectors(
         parameter,
         f"{'a number from 1e-30 to 1e30' if kind else 'nothing'}, for the score {score!r},",
     )
+    queries, gallery = rows_of("queries", queries), rows_of("gallery", gallery, items=True)
+    mean = None if mean is None else real("mean", mean)
+    d = gallery.shape[-1]
+    alike = f"vectors of dimension {d}, as those of the gallery,"
+    refuse_unless(queries.shape[1] == d, "queries", queries.shape, alike)
+    fits = mean is None or (mean.shape == (d,) and bool(np.isfinite(mean).all()))
+    refuse_unless(fits, "mean", mean, f"a vector ({d},) of finite numbers")
     own = np.full(len(gallery), gallery.shape[1]) if gallery.ndim == 3 and counts is None else counts
+    own = None if own is None else several(gallery, own)[1]
     q, g = _directions("queries", queries, mean), _directions("gallery", gallery, mean, own, scaled=True)
     if not kind:
         return q, g
+    if bank is not None:
+        bank = rows_of("bank", bank)
+        refuse_unless(bank.shape[1] == d, "bank", bank.shape, alike)
     others = q if bank is None else _directions("bank", bank, mean)
     return corrected(q, g, others, Correction(kind, number), counts)
 
@@ -251,6 +262,14 @@ def bank_of(translator: Translator, c: np.ndarray, most: int = BANK) -> np.ndarr
     return translator.translate(np.asarray(c[:: -(-len(c) // most)]))
 
 
+def rows_of(name: str, x: np.ndarray, items: bool = False) -> np.ndarray:
+    """x as an array of float32 or float64 (n, d), or (n, m, d) of items, that is not empty; else a ValueError."""
+    x = real(name, x)
+    needed = f"an array (n, d){' or (n, m, d)' * items} with no empty side"
+    refuse_unless(x.ndim in (2, 2 + items) and 0 not in x.shape, name, x.shape, needed)
+    return x
+
+
 def _directions(
     name: str, rows: np.ndarray, mean: np.ndarray | None, counts: np.ndarray | None = None, scaled: bool = False
 ) -> np.ndarray:
@@ -264,7 +283,7 @@ def _directions(
     for start in range(0, len(rows), ROWS):
         part = slice(start, start + ROWS)
         there = np.ones(rows[part].shape[:-1], bool) if counts is None else present(rows.shape[1], counts[part])
-        own = real(name, rows[part])[there]
+        own = rows[part][there]
         refuse_bad_rows(name, own, rows=np.nonzero(there)[0] + start)
         own = unit(own) if scaled or mean is None else own
         found[part][there] = own if mean is None else away_from(mean, own)

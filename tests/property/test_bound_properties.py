@@ -119,7 +119,7 @@ def test_search_finds_the_worst_overstatement(d):
     """Guided search over geometries refutes the printed formula and comes within 2% of the closed form."""
     found = []
 
-    @settings(max_examples=400)
+    @settings(max_examples=800)
     @given(st.floats(0.0, 1.0), st.floats(0.0, 2.0), alphas)
     def search(s, weight, alpha):
         printed = bound.probability(alpha, s, weight, d, "printed")

@@ -72,6 +72,24 @@ def test_scores_are_scikit_learns():
     assert found["queries"] == 85 and found["largest_class"] == np.bincount(said).max() / 85
 
 
+def test_what_a_pull_is_not_defined_of_is_nan_or_refused():
+    zhat, _, classes, m = pulled()
+    still, one = pull(np.tile(m, (5, 1)), classes, m), pull(zhat, classes[:1], m)
+    assert all(np.isnan(found["bonus"]) for found in (still, one)) and np.isnan(one["follows"])
+    assert pull(zhat.tolist(), classes.tolist(), m.tolist()) == pull(zhat, classes, m)
+    for more, message in (
+        ((zhat * np.nan, classes, m), "^zhat: NaN or infinity in row 0"),
+        ((0 * zhat, classes, m), "^zhat: a zero vector in row 0"),
+        ((zhat[:, 1:], classes, m), "^zhat: .*, vectors of dimension 12, as those of the classes, is needed"),
+        ((zhat, 2 * classes, m), "^classes: row 0 has length 2, 1 is needed"),
+        ((zhat, np.nan * classes, m), "^classes: NaN or infinity in row 0"),
+        ((zhat, classes, m[1:]), r"^mean: .*, a vector \(12,\) of finite numbers is needed"),
+        ((zhat, classes, np.ma.array(m, mask=m > 0)), "^mean: 'masked numbers'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pull(*more)
+
+
 def test_the_vector_of_a_class_is_the_direction_of_the_mean_of_its_unit_prompts():
     table = {"a cat": [3.0, 4.0], "the cat": [0.0, 2.0], "a dog": [5.0, 0.0], "the dog": [1.0, 0.0]}
     found = class_vectors(["cat", "dog"], ["a {}", "the {}"], lambda texts: np.array([table[text] for text in texts]))

@@ -154,9 +154,21 @@ def test_what_a_score_does_not_take_is_refused():
         ("cosine", {"item": np.ma.array(np.arange(60), mask=np.arange(60) == 3)}, "^item: 'masked numbers', an array"),
         ("centered", {"mean": np.ma.array(bank[0], mask=bank[0] > 0)}, "^mean: 'masked numbers', an array of real"),
         ("csls", {"bank": np.ma.array(bank, mask=bank > 0)}, "^bank: 'masked numbers', an array of real"),
+        ("csls", {"bank": bank[:, 1:]}, "^bank: .*, vectors of dimension"),
+        ("centered", {"mean": bank[0, 1:]}, "^mean: .*, a vector "),
     ):
         with pytest.raises(ValueError, match=message):
             rank(q, g, score, **more)
+    for queries, gallery, message in (
+        (np.ma.array(q, mask=q > 0), g, "^queries: 'masked numbers', an array of real"),
+        (q, np.ma.array(g, mask=g > 0), "^gallery: 'masked numbers', an array of real"),
+        (q[:, 1:], g, "^queries: .*, vectors of dimension"),
+        (q[0], g, "^queries: .*, an array"),
+        (q, g[:0], "^gallery: .*, an array .* with no empty side"),
+        ([["a"]], g, "^queries: '<U1', an array of real numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rank(queries, gallery)
     q[7] = np.nan
     with pytest.raises(ValueError, match="^queries: NaN or infinity in row 7"):
         rank(q, g, "centered", mean=bank[0])
@@ -174,10 +186,14 @@ def test_scores_are_float32_inside_autocast(score, precision):
         np.testing.assert_array_equal(one, two)
 
 
-def test_integers_are_ranked_as_the_numbers_that_they_are():
-    q, g, _ = data()
-    q, g = (np.int8(9 * x) for x in (q, g))
-    np.testing.assert_array_equal(rank(q, g).items, rank(np.float64(q), np.float64(g)).items)
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64, bool, list])
+def test_numbers_of_any_kind_are_ranked_as_the_numbers_that_they_are(score, kind):
+    arrays = [np.abs(np.rint(9 * x)) % 50 + 1 for x in data()]
+    arrays = [np.c_[x > x.mean(), np.full(len(x), True)] if kind is bool else x for x in arrays]
+    plain, given = [np.float64(x) for x in arrays], [x.tolist() if kind is list else x.astype(kind) for x in arrays]
+    ours, theirs = (needs(score, bank, 0.1 * plain[1].mean(0)) for bank in (given[2], plain[2]))
+    np.testing.assert_array_equal(rank(*given[:2], score, **ours).items, rank(*plain[:2], score, **theirs).items)
 
 
 def test_the_measures_hold_no_matrix_of_all_scores(monkeypatch):
