@@ -17,12 +17,9 @@ from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Translator
-from modtrans_core.run import DESCRIPTION, MODEL, SEEN
+from modtrans_core.run import CARD, DESCRIPTION, LIBRARY, MODEL, SEEN, is_card
 from modtrans_core.store.files import refuse_existing, replacing
 
-CARD = "README.md"
-LIBRARY = "library_name: modtrans"
-"""line by which a card is known again"""
 SCORES = {
     "cosine": "mean cosine of a translation with its target",
     "floor": "the same of the mean of the training targets, whatever the input",
@@ -71,7 +68,7 @@ def save_pretrained(
     folder = place("folder", folder)
     text = card(translator, test, certificate)
     refuse_existing(folder / CARD, overwrite)
-    if (folder / CARD).exists() and LIBRARY not in (folder / CARD).read_text(encoding="utf-8", errors="replace"):
+    if (folder / CARD).exists() and not is_card(folder / CARD):
         raise ValueError(f"{folder / CARD}: is no card of a translator; choose another folder, or remove it")
     translator.save(folder, overwrite)
     with replacing(folder / CARD) as temporary:

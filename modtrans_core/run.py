@@ -49,6 +49,9 @@ from modtrans_core.store.locks import holding
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
 DESCRIPTION, MODEL, TRAINING, SEEN, LOG = RUN
+CARD = "README.md"
+LIBRARY = "library_name: modtrans"
+"""line by which the card that `modtrans_core.hub` puts beside a run is known again"""
 CHECKPOINT_EVERY = 200
 Log = Callable[[int, Mapping[str, float]], None]
 """called with (step, terms of the loss by name) whenever a line of the log is written"""
@@ -71,10 +74,19 @@ def refuse_old_run(folder: str | Path) -> None:
 
 
 def clear(folder: str | Path) -> None:
-    """Remove the run from a run folder; a folder that holds none, and files that are no part of it, are left alone."""
+    """Remove the run from a run folder, and its card, which speaks of no other; a folder that holds none, and files
+    that are no part of it, are left alone.
+    """
     if is_run(Path(folder)):
         for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
             (Path(folder) / name).unlink(missing_ok=True)
+        if is_card(Path(folder) / CARD):
+            (Path(folder) / CARD).unlink()
+
+
+def is_card(path: Path) -> bool:
+    """Whether a file is the model card of a translator."""
+    return path.is_file() and LIBRARY in path.read_text(encoding="utf-8", errors="replace")
 
 
 def begin(

@@ -24,7 +24,7 @@ from scipy.stats import rankdata
 from analysis.tasks.retrieval import CANDIDATES, USUAL, rows_of, vectors
 from analysis.theory.arrays import unit_directions
 from modtrans_core.checks import refuse_unless
-from modtrans_core.vectors import integers, real, refuse_bad_rows, unit
+from modtrans_core.vectors import TIE, integers, real, refuse_bad_rows, unit
 
 CIFAR10 = (
     *(f"a {kind}photo of {article} {{}}." for kind in (
@@ -94,7 +94,8 @@ def classified(
     -------
     `score`, `parameter`, `transductive`; `accuracy`; `accuracy_5`, the share whose class is among the first five;
     `class_recall`, the mean over the classes that occur of the share of each that is found; `largest_class`, the share
-    of the queries that go to the class which most go to; and `queries`, their number.
+    of the queries that go to the class which most go to; and `queries`, their number. Ties are broken at random, in
+    expectation.
 
     Raises
     ------
@@ -117,17 +118,20 @@ def classified(
     refuse_unless(not outside.size, "label", outside, f"-1 to {C - 1}")
     label = label[there]
     q, g = vectors(queries[there], classes, score, mean=mean, bank=bank, parameter=parameter)
-    order = np.argsort(-(q @ g.T), axis=1, kind="stable")
-    right = order[:, 0] == label
+    scores = q @ g.T
+    own, best = scores[np.arange(len(label)), label][:, None], scores.max(axis=1, keepdims=True)
+    ahead, tied = (scores > own + TIE).sum(axis=1), (abs(scores - own) <= TIE).sum(axis=1)
+    right, among_5 = (np.clip((at - ahead) / tied, 0.0, 1.0) for at in (1, 5))
+    first = scores >= best - TIE
     sizes, found = np.bincount(label, minlength=C), np.bincount(label, right, minlength=C)
     return {
         "score": score,
         "parameter": USUAL[score] if parameter is None else parameter,
         "transductive": score == "dual",
         "accuracy": float(right.mean()),
-        "accuracy_5": float((order[:, :5] == label[:, None]).any(axis=1).mean()),
+        "accuracy_5": float(among_5.mean()),
         "class_recall": float((found[sizes > 0] / sizes[sizes > 0]).mean()),
-        "largest_class": float(np.bincount(order[:, 0]).max() / len(label)),
+        "largest_class": float((first / first.sum(axis=1, keepdims=True)).sum(axis=0).max() / len(label)),
         "queries": len(label),
     }
 
