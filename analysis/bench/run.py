@@ -22,6 +22,8 @@ from analysis.bench.contenders import Contender, ours
 from analysis.bench.peers import peers
 from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
+from analysis.experiments.presets import routes
+from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.device import device_of, seeded
 from modtrans_core.pairs import PairedEmbeddings
@@ -107,8 +109,8 @@ def bench(
     *,
     device: str | None = None,
     pairs: Path | None = None,
-    source: str = "image",
-    target: str = "text",
+    source: str = "",
+    target: str = "",
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Measure everything, keep it in `out/bench.json`, and return the content of that file.
@@ -120,7 +122,8 @@ def bench(
     out : folder of the file.
     profile : name of a profile, or sizes and lengths.
     device : `cpu` or `cuda`. Default: a GPU when there is one.
-    pairs : pair set to use in place of synthetic pairs, translated from `source` to `target`.
+    pairs : pair set to use in place of synthetic pairs.
+    source, target : its modalities. Default: image and text or, of a set that has two, these.
     overwrite : measure anew where there is an earlier run.
 
     Raises
@@ -134,11 +137,14 @@ def bench(
             raise ValueError(f"profile: {profile!r}, one of {', '.join(PROFILES)} is needed")
         profile = PROFILES[profile]
     place = device_of(device or None)
+    refuse_unless(pairs is not None or not (source or target), "source, target", f"{source}, {target}", "--pairs")
     if pairs is None:
         sizes = profile.train, profile.validation, profile.test
         task, data = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place), {"pairs": "synthetic"}
     else:
-        train, validation, test = PairedEmbeddings.load(pairs).split(profile.seed)
+        loaded = PairedEmbeddings.load(pairs)
+        source, target = routes(loaded, source, target)[0]
+        train, validation, test = loaded.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
         data = {"pairs": str(pairs), "fingerprint": task.train.fingerprint(), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):

@@ -129,10 +129,10 @@ class Bench:
     """cpu or cuda. Default: a GPU when there is one, which is given the training at COCO's size too"""
     pairs: Path | None = None
     """your own pair set in place of synthetic pairs with a known optimum"""
-    source: str = "image"
-    """modality of --pairs to translate from"""
-    target: str = "text"
-    """modality of --pairs to translate to"""
+    source: str = ""
+    """modality of --pairs to translate from. Default: image, or the first of two"""
+    target: str = ""
+    """modality of --pairs to translate to. Default: text, or the other of two"""
     overwrite: bool = False
     """measure anew where --out holds a run"""
     json: bool = False

@@ -87,7 +87,8 @@ def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[
     if not source and not target and len(names) > 1:
         one, other = ("image", "text") if {"image", "text"} <= set(names) else names if len(names) == 2 else ("", "")
     ok = {one, other} <= set(names) and one != other
-    refuse_unless(ok, "source, target", f"{one}, {other}", f"two of the modalities {', '.join(names)}")
+    given = f"{one}, {other}" if one or other else None
+    refuse_unless(ok, "source, target", given, f"two of the modalities {', '.join(names)}")
     return [(one, other), (other, one)]
 
 

@@ -23,6 +23,7 @@ from analysis.experiments.translation import ONE, posters
 from analysis.experiments.trial import Trial, every_trial
 from analysis.translators.c3 import C3Translator
 from modtrans_core import PairedEmbeddings, preset
+from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.scores import score
@@ -122,11 +123,17 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
     Raises
     ------
     ValueError
-        Two dimensions: no space is shared.
+        Two dimensions: no space is shared; more than two modalities, of which none are image and text; one name twice.
     """
-    found = []
+    found: list[SharedSpace] = []
+    stems = [Path(path).stem for path in pairs]
+    refuse_unless(len(set(stems)) == len(stems), "pairs", " ".join(stems), "a name of its own for each set")
     for path in map(Path, pairs):
         data = PairedEmbeddings.load(path)
+        told = list(data.arrays)
+        two = len(told) == 2 or {"image", "text"} <= set(told)
+        needed = "image and text, or two modalities alone (modtrans pack NAME=FILE:NAME ... OUT),"
+        refuse_unless(two, f"pairs: {path}", ", ".join(told), needed)
         both = routes(data)
         k, d = (data.modality(name).shape[-1] for name in both[0])
         if k != d:
@@ -134,6 +141,7 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
         name = dataset_name(data) or path.stem
+        name = f"{name} ({path.stem})" if name in [space.name for space in found] else name
         found.append(SharedSpace(name, path, both, clip and set(both[0]) == {"image", "text"}))
     return found
 

@@ -95,7 +95,8 @@ def classified(
     -------
     `score`, `parameter`, `transductive`; `accuracy`; `accuracy_5`, the share whose class is among the first five;
     `class_recall`, the mean over the classes that occur of the share of each that is found; `largest_class`, the share
-    of the queries that go to the class which most go to; and `queries`, their number.
+    of the queries that go to the class which most go to; and `queries`, their number. Ties are broken at random, in
+    expectation.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def first(scores: np.ndarray) -> np.ndarray:
            [1. , 0. , 0. ]])
     """
     best = scores.max(axis=1, keepdims=True)
-    top = scores >= best - TIE * np.abs(best)
+    top = scores >= best - TIE
     return top / top.sum(axis=1, keepdims=True)
 
 

@@ -162,21 +162,28 @@ def test_a_readme_that_is_no_card_is_left_alone(tmp_path, translator):
         save_pretrained(translator, tmp_path, overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
     (tmp_path / "README.md").unlink()
+    (tmp_path / "README.md" / "pictures").mkdir(parents=True)
+    with pytest.raises(ValueError, match="README.md: "):
+        save_pretrained(translator, tmp_path, overwrite=True)
+    shutil.rmtree(tmp_path / "README.md")
     for overwrite in (False, True):
         save_pretrained(translator, tmp_path, overwrite=overwrite)
 
 
-@pytest.mark.parametrize("write", ["save", "fit"])
-def test_a_card_goes_with_its_translator(tmp_path, translator, write):
-    save_pretrained(translator, tmp_path)
-    (tmp_path / "notes.md").write_text("mine")
-    if write == "save":
-        translator.save(tmp_path, overwrite=True)
-    else:
-        rng = np.random.default_rng(0)
-        pairs = PairedEmbeddings({"image": rng.normal(size=(60, 4)), "text": rng.normal(size=(60, 3))})
-        fit(pairs, out=tmp_path, overwrite=True, device="cpu")
-    assert sorted(file.name for file in tmp_path.iterdir() if file.name.endswith(".md")) == ["notes.md"]
+def test_a_card_goes_with_the_translator_that_it_is_of(tmp_path, translator):
+    """What it says, a certificate perhaps, is of no other; a user's own text stays."""
+    for number, again in enumerate(
+        [
+            lambda folder: translator.save(folder, overwrite=True),
+            lambda folder: fit(TRAIN, preset="ridge", out=folder, overwrite=True),
+        ]
+    ):
+        save_pretrained(translator, folder := tmp_path / str(number))
+        again(folder)
+        assert not (folder / "README.md").exists()
+        (folder / "README.md").write_text("# Mine")
+        again(folder)
+        assert (folder / "README.md").read_text() == "# Mine"
 
 
 @pytest.mark.parametrize("text", ["kNN [k=5]", "#7", "@x", "yes", "{x}", "a: b", "two\n## lines", "'q'"])

@@ -68,6 +68,13 @@ def test_an_unknown_profile_too_few_pairs_and_a_missing_device_are_refused(tmp_p
     synthetic_task((96, 24, 20), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "pairs.npz")
     with pytest.raises(ValueError, match=r"pairs\.npz: 67 training items, at least 80"):
         bench(tmp_path, replace(TINY, batch=80), device="cpu", pairs=tmp_path / "pairs.npz")
+    for names, where, words in (
+        (("image", "image"), tmp_path / "pairs.npz", "source, target: 'image, image', two of the modalities"),
+        (("sound", "text"), tmp_path / "pairs.npz", "source, target: 'sound, text', two of the modalities"),
+        (("sound", ""), None, "source, target: 'sound, ', --pairs is needed"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            bench(tmp_path, TINY, device="cpu", pairs=where, source=names[0], target=names[1])
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device: 'cuda', one of this machine's 0 GPUs"):
             bench(tmp_path, TINY, device="cuda")

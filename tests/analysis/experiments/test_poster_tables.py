@@ -183,6 +183,18 @@ class TestTable2:
         with pytest.raises(ValueError, match="dimensions 9 and 4, one space"):
             table_2.named([tmp_path / "two.npz"])
 
+    def test_each_set_has_a_name_and_two_modalities(self, tmp_path):
+        (tmp_path / "x").mkdir()
+        of, paths = {"dataset": {"name": "Drawn"}}, [tmp_path / name for name in ("a.npz", "b.npz", "x/a.npz")]
+        for path in paths:
+            mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}, metadata=of).save(path)
+        assert [space.name for space in table_2.named(paths[:2])] == ["Drawn", "Drawn (b)"]
+        with pytest.raises(ValueError, match="^pairs: 'a b a', a name of its own for each set is needed"):
+            table_2.named(paths)
+        mt.PairedEmbeddings({name: np.eye(9) for name in "abc"}).save(paths[0])
+        with pytest.raises(ValueError, match="^pairs: .*a.npz: 'a, b, c', image and text, or two modalities alone"):
+            table_2.named(paths[:1])
+
     def test_texts_stand_beside_the_posters_texts(self, tmp_path):
         for order in (("image", "text"), ("text", "image")):
             path = tmp_path / f"{order[0]}.npz"

@@ -72,6 +72,25 @@ def test_scores_are_scikit_learns():
     assert found["queries"] == 85 and found["largest_class"] == np.bincount(said).max() / 85
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_what_says_nothing_is_right_as_often_as_chance(order):
+    label, m = np.array(order)[np.repeat([0, 1, 2], [70, 20, 10])], np.array([0.5, 0.5, 0.5])
+    for found in (
+        classified(np.tile(m, (100, 1)), label, np.eye(3), "centered", mean=m),
+        classified(np.ones((100, 3)), label, np.eye(3)),
+        classified(np.random.default_rng(0).normal(size=(100, 3)), label, np.ones((3, 3))),
+    ):
+        for name, value in {
+            "accuracy": 1 / 3,
+            "accuracy_5": 1.0,
+            "class_recall": 1 / 3,
+            "largest_class": 1 / 3,
+        }.items():
+            assert found[name] == pytest.approx(value), name
+    few = classified(np.ones((10, 7)), np.arange(10) % 7, np.eye(7))
+    assert few["accuracy_5"] == pytest.approx(5 / 7) and few["accuracy"] == pytest.approx(1 / 7)
+
+
 def test_what_a_pull_is_not_defined_of_is_nan_or_refused():
     zhat, _, classes, m = pulled()
     still, one = pull(np.tile(m, (5, 1)), classes, m), pull(zhat, classes[:1], m)
