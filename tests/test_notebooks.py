@@ -298,11 +298,12 @@ def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "toy.ipynb"]
 
 
-def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_path):
+def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_path, monkeypatch):
     good = notebook(tmp_path, "from analysis.paper.runner import write_metrics\nwrite_metrics(out, {'n': n})")
     notebooks.run(good, tmp_path / "out")
     before = (tmp_path / "out" / "metrics.json").read_text()
     bad = notebook(tmp_path, "assert n < 0, 'n is too large'")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
     with pytest.raises(RuntimeError, match="toy: AssertionError: n is too large"):
         notebooks.run(bad, tmp_path / "out")
     with pytest.raises(RuntimeError, match=r"toy: AssertionError: assert n < 0 \(cell"):

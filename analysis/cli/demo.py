@@ -30,10 +30,13 @@ class Demo:
         from modtrans_core import PairedEmbeddings, evaluate, fit
         from modtrans_core.cli.use import scores_in_words
         from modtrans_core.store.files import refuse_results
+        from modtrans_core.store.headers import shard_files
 
         pairs, file = demo.demo_pairs(), self.out / demo.VECTORS.name
         if file.exists() and PairedEmbeddings.load(file).fingerprint() != pairs.fingerprint():
             raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
+        if self.out.is_dir() and (others := [one.name for one in shard_files(self.out) if one.name != file.name]):
+            raise ValueError(f"out: {self.out} holds {others[0]}, another pair set; choose another folder")
         refuse_results(self.out, figures("found"), file.exists())
         pairs.save(file)
         train, validation, test = pairs.split(seed=0)

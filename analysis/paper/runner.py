@@ -62,7 +62,11 @@ class Kernels:
             kernel_spec = KernelSpec(**get_kernel_dict())  # this interpreter, whatever the user's kernels are called
 
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-                environment = {**os.environ, **kernels.environment}
+                environment = {
+                    **os.environ,
+                    "PYTHONOPTIMIZE": "",
+                    **kernels.environment,
+                }  # what is asserted is looked at
                 await AsyncKernelManager.start_kernel(self, **{**options, "cwd": str(folder), "env": environment})
                 kernels.managers.append(self)
                 if kernels.ended:
