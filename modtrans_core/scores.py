@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse_unless, whole
+from modtrans_core.checks import naming, refuse_unless, whole
 from modtrans_core.vectors import AT_ONCE, TIE, integers, norms, present, real, several, unit, unit_targets
 
 RANKS = (1, 10)
@@ -37,7 +37,9 @@ def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
     z, counts = unit_targets(targets, counts)
     shape = len(z), z.shape[2]
     refuse_unless(np.shape(predicted) == shape, "predicted", np.shape(predicted), f"one row an item, {shape},")
-    return np.einsum("nd,nmd->n", unit(predicted), z, dtype=np.float64) / counts
+    with naming("predicted"):
+        predicted = unit(predicted)
+    return np.einsum("nd,nmd->n", predicted, z, dtype=np.float64) / counts
 
 
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
@@ -57,7 +59,9 @@ def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = Non
     0.7071
     """
     d = np.shape(targets)[-1]
-    refuse_unless(np.shape(mean) == (d,), "mean", np.shape(mean), f"one of targets in {d} dimensions, ({d},),")
+    mean = real("mean", mean)
+    refuse_unless(mean.shape == (d,), "mean", mean.shape, f"one of targets in {d} dimensions, ({d},),")
+    refuse_unless(bool(np.isfinite(mean).all()), "mean", mean, "an array of finite numbers")
     return float(cosine(np.broadcast_to(mean, (len(targets), d)), targets, counts).mean()) if np.any(mean) else 0.0
 
 
@@ -385,8 +389,12 @@ def score(
     result["skill"] = (value - low) / (top - low) if top > low else None
     zhat, centered = unit(predicted), away_from(mean, z)
     queries, gallery = own or (away_from(mean, predicted), centered)
-    queries = real("queries", queries)
-    rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, several(gallery)[0])}
+    with naming("own"):
+        queries, gallery = real("queries", queries), several(gallery)[0]
+    fits = queries.shape == (len(predicted), gallery.shape[2]) and len(gallery) == n
+    shapes = f"vectors ({len(predicted)}, D) and ({n}, D) or ({n}, m, D)"
+    refuse_unless(fits, "own", (queries.shape, gallery.shape), shapes)
+    rankings = {"": (zhat, z), "centered_": (away_from(mean, zhat), centered), "own_": (queries, gallery)}
     for way, (q, g) in rankings.items():
         found = hits(q, g, counts, item, RANKS)
         means = np.average(found, axis=1, weights=weight)

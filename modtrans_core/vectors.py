@@ -6,6 +6,8 @@ first `counts[i]` of them are there, and what stands in the others means nothing
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,7 +35,7 @@ def real(name: str, x: ArrayLike) -> np.ndarray:
     array([[100.,  -3.]], dtype=float32)
     """
     refuse_unless(not np.ma.is_masked(x), name, "masked numbers", "an array of real numbers")
-    x = np.asarray(x)
+    x = np.asarray(off_device(x))
     refuse_unless(x.dtype.kind in "fiub", name, str(x.dtype), "an array of real numbers")
     if x.dtype in (np.float32, np.float64):
         return x
@@ -41,10 +43,18 @@ def real(name: str, x: ArrayLike) -> np.ndarray:
         return x.astype(np.float32 if x.dtype.itemsize < 4 else np.float64)
 
 
+def off_device(x: Any) -> Any:
+    """A tensor as one that numpy reads, of any float type and on any device; anything else as it is."""
+    if not hasattr(x, "detach"):  # torch need not be there to ask
+        return x
+    x = x.detach().cpu()
+    return x.float() if x.is_floating_point() and x.element_size() == 2 else x
+
+
 def integers(name: str, x: ArrayLike) -> np.ndarray:
     """x as an array, of int64 if it is one of integers: those of 8 bits would wrap; what is masked is refused."""
     refuse_unless(not np.ma.is_masked(x), name, "masked numbers", "an array of integers")
-    x = np.asarray(x)
+    x = np.asarray(off_device(x))
     return x.astype(np.int64) if x.dtype.kind in "iu" else x
 
 

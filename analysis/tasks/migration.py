@@ -292,7 +292,8 @@ def retained(
     """
     k, confidence = whole("k", k, 1), fraction("confidence", confidence)
     sizes = np.bincount(group_numbers(queries.group, len(queries.row)))
-    largest = int(sizes.max()) if largest_group is None else largest_group
+    most = int(sizes.max())
+    largest = most if largest_group is None else whole("largest_group", largest_group, most)
     hit, full = found.translated <= k, found.new <= k
     limit = 0.0
     if full.any():  # else no recall is there to be kept

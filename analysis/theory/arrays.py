@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from modtrans_core.checks import brief
+from modtrans_core.vectors import off_device
 
 Floats = NDArray[np.float64]
 Work = TypeVar("Work", bound=Callable[..., Any])
@@ -207,6 +208,7 @@ def _real(name: str, value: ArrayLike) -> Floats:
     if np.iscomplexobj(value) or np.ma.is_masked(value):
         raise ValueError(f"{name}: {'complex' if np.iscomplexobj(value) else 'masked'} numbers, real ones are needed")
     try:
+        value = off_device(value)
         if np.asarray(value).dtype.kind in "biufO":
             return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import refuse, refuse_unless
+from modtrans_core.checks import in_one_line, refuse, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
@@ -136,6 +136,15 @@ def _parquet(path: Path, column: str) -> np.ndarray:
 
 
 def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:
+    pa = require("pyarrow", "encoders")
+    try:
+        return _read_csv(path, column, text)
+    except pa.ArrowInvalid as error:
+        needed = "a table in UTF-8 whose first line names its columns, with commas between them, is needed"
+        raise ValueError(f"{needed} ({in_one_line(error, 100)})") from None
+
+
+def _read_csv(path: Path, column: str, text: bool) -> np.ndarray:
     pa, csv = require("pyarrow", "encoders"), require("pyarrow.csv", "encoders")
     lines = csv.ParseOptions(newlines_in_values=True)
     with csv.open_csv(path, parse_options=lines) as opened:

@@ -11,7 +11,7 @@ from modtrans_core.checks import refuse, refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
 from modtrans_core.store.described import json_text, metadata
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import read_only, refuse_bad_rows
+from modtrans_core.vectors import off_device, read_only, refuse_bad_rows
 
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
@@ -181,10 +181,7 @@ def as_array(name: str, given: Any) -> np.ndarray:
     if isinstance(given, list | tuple):
         given = [as_array(name, one) if hasattr(one, "detach") else one for one in given]
     try:
-        if hasattr(given, "detach"):  # a tensor; torch need not be there to ask
-            given = given.detach().cpu()
-            given = given.float() if given.is_floating_point() and given.element_size() == 2 else given
-        array = np.asarray(given)
+        array = np.asarray(given := off_device(given))
         if array.dtype == object and array.ndim == 1 and len(array):  # an array a row, as tables have them
             array = np.stack([np.asarray(row) for row in array])
     except (TypeError, ValueError, RuntimeError) as error:

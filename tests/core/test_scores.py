@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
@@ -343,3 +344,27 @@ def test_of_translations_only_the_direction_is_meant(scale):
     mean = np.zeros(4) if scale < 1 else np.full(4, 0.5)
     np.testing.assert_allclose(away_from(mean, away * np.float32(scale)), unit(away), atol=1e-6)
     assert not away_from(away.astype(np.float64), away * np.float32(1 + 1e-7)).any()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16, torch.int8])
+def test_tensors_of_any_kind_are_scored_as_their_numbers(kind):
+    z = torch.randint(1, 9, (12, 5), generator=torch.Generator().manual_seed(0))
+    given = [x.to(kind).requires_grad_(kind.is_floating_point) for x in (z.flip(1), z, z[0])]
+    plain = [x.numpy().astype(float) for x in (z.flip(1), z, z[0])]
+    assert score(*given[:2], mean=given[2]) == pytest.approx(score(*plain[:2], mean=plain[2]))
+
+
+def test_what_no_score_can_be_of_is_named():
+    z, mean = np.eye(4), np.ones(4)
+    for more, message in (
+        ({"mean": mean * np.nan}, "^mean: .*, an array of finite numbers is needed"),
+        ({"mean": mean[1:]}, "^mean: "),
+        ({"mean": mean, "own": (z, np.eye(6)[:, :4])}, "^own: .*, vectors .* is needed"),
+        ({"mean": mean, "own": (z, z[:3])}, "^own: "),
+        ({"mean": mean, "own": (z, np.eye(5)[:4])}, "^own: "),
+        ({"mean": mean, "own": (z[0], z)}, "^own: "),
+    ):
+        with pytest.raises(ValueError, match=message):
+            score(z, z, **more)
+    with pytest.raises(ValueError, match="^predicted: vector 0: zero"):
+        score(0 * z, z, mean=mean)

@@ -124,6 +124,9 @@ def test_the_certificate_is_the_limit_of_the_ratio_by_groups(world):
     assert retained(found, queries, (N, 600), K, 0.9, largest_group=40).limit < said.limit
     assert "at most, as far as" in said.lines()[2] and "at most, as" not in retained(found, queries, (9, 9)).lines()[2]
     assert retained(found._replace(new=np.full(ASKED, 99)), queries, (N, 600)).limit == 0
+    for wrong in (-3, 2.5, 0):  # where there is no recall to be kept, too
+        with pytest.raises(ValueError, match="^largest_group: "):
+            retained(found._replace(new=np.full(ASKED, 99)), queries, (N, 600), largest_group=wrong)
 
 
 def test_nothing_is_fitted_to_an_answer_or_to_what_queries_chose(world):

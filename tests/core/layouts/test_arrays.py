@@ -168,3 +168,15 @@ def test_what_is_no_array_is_refused_by_name(folder, file, words):
     with pytest.raises(ValueError, match=words) as refused:
         pack({"image": file})
     assert "\n" not in str(refused.value) and not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("key;x0;x1\na;1,5;2,5\n", "utf-8"), ("key,x0\nclé,1\n", "latin-1"), ("# by x\nkey,x0\na,1\n", "utf-8")],
+)
+def test_a_csv_of_another_kind_is_told_what_is_needed(tmp_path, text, encoding):
+    pytest.importorskip("pyarrow")
+    np.save(tmp_path / "image.npy", np.eye(2))
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    with pytest.raises(ValueError, match=r"t\.csv: a table in UTF-8 whose first line names its columns, with commas"):
+        pack({"image": tmp_path / "image.npy", "key": f"{tmp_path / 't.csv'}:key"})
