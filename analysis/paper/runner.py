@@ -62,11 +62,8 @@ class Kernels:
             kernel_spec = KernelSpec(**get_kernel_dict())  # this interpreter, whatever the user's kernels are called
 
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-                environment = {
-                    **os.environ,
-                    "PYTHONOPTIMIZE": "",
-                    **kernels.environment,
-                }  # what is asserted is looked at
+                asserted = {"PYTHONOPTIMIZE": ""}  # else a notebook's assertions may be left out
+                environment = {**os.environ, **asserted, **kernels.environment}
                 await AsyncKernelManager.start_kernel(self, **{**options, "cwd": str(folder), "env": environment})
                 kernels.managers.append(self)
                 if kernels.ended:
