@@ -115,7 +115,8 @@ def _cell(value: Any, sd: Any, decimals: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, Real):
-        return re.sub(r"(?<![\w.])gamma(?![\w.])", "γ", str(value)).translate(SYMBOLS)
+        said = re.sub(r"(?<![\w.])gamma(?![\w.])", "γ", " ".join(str(value).splitlines())).translate(SYMBOLS)
+        return f"{{}}{said}" if said.startswith(("[", "*")) else said  # behind a line's end it would be an option
     plain = float(value)
     if isinstance(value, Integral):
         return f"{plain:,.0f}" if plain >= 0 else f"${plain:,.0f}$"

@@ -166,3 +166,12 @@ def test_nothing_but_the_style_saves_a_figure():
     root = Path(__file__).parent.parent.parent
     files = [file for folder in ("analysis", "modtrans_core", "notebooks") for file in (root / folder).rglob("*.py")]
     assert [file.name for file in files if "savefig(" in file.read_text(encoding="utf-8")] == ["style.py"]
+
+
+def test_no_cell_is_an_option_of_the_line_before_it_or_a_paragraph():
+    import pandas as pd
+
+    said = latex(pd.DataFrame({"method": ["[ours] kNN", "*best", "a\n\nb"], "cosine": [0.1, 0.2, 0.3]}))
+    lines = said.splitlines()
+    assert "{}[ours] kNN & 0.100" in said and "{}*best & 0.200" in said and "a  b & 0.300" in said
+    assert "" not in lines and not any(line.startswith(("[", "*")) for line in lines)
