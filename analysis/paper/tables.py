@@ -7,6 +7,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from analysis.experiments.frames import of_numpy
 from modtrans_core.store.files import replacing
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ def latex(frame: pd.DataFrame, decimals: int = 3) -> str:
     }
     <BLANKLINE>
     """
+    frame = of_numpy(frame)
     shown = [name for name in frame if not (str(name).endswith("_sd") and str(name)[:-3] in frame)]
     cells = {name: _cells(frame, name, decimals) for name in shown}
     text = {name: not any(isinstance(value, Real) for value in frame[name].dropna()) for name in shown}
@@ -112,7 +116,7 @@ def _cells(frame: pd.DataFrame, name: Any, decimals: int) -> list[str]:
 def _cell(value: Any, sd: Any, decimals: int) -> str:
     if value is None or value != value:
         return "--"
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if not isinstance(value, Real):
         said = re.sub(r"(?<![\w.])gamma(?![\w.])", "γ", " ".join(str(value).splitlines())).translate(SYMBOLS)
@@ -120,10 +124,12 @@ def _cell(value: Any, sd: Any, decimals: int) -> str:
     plain = float(value)
     if isinstance(value, Integral):
         return f"{plain:,.0f}" if plain >= 0 else f"${plain:,.0f}$"
-    small = 0 < abs(plain) < 10.0**-decimals and decimals > 0
-    number = f"{plain:.1e}" if small and (sd is None or sd != sd) else f"{plain:,.{decimals}f}"
-    if sd is not None and sd == sd:
-        return rf"${number} \pm {sd:,.{decimals}f}$"
+    alone = sd is None or sd != sd
+    least = 10.0**-decimals if decimals > 0 else 0.0
+    form = ".1e" if 0 < abs(plain) < least and (alone or sd < least) else f"z,.{decimals}f"
+    number = format(plain, form)
+    if not alone:
+        return rf"${number} \pm {sd:{form}}$"
     return f"${number}$" if number.startswith("-") else number
 
 
@@ -139,7 +145,7 @@ def _printed(cell: str) -> int:
 
 def mean_and_spread(frame: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFrame:
     """For each group of `by`: the mean of every value, its standard deviation as `<value>_sd`, and `runs`."""
-    grouped = frame.groupby(by, sort=False)
+    grouped = frame.groupby(by, sort=False, dropna=False, observed=True)
     mean = grouped[values].mean()
     spread = grouped[values].std(ddof=1).add_suffix("_sd")
     return mean.join(spread).assign(runs=grouped.size()).reset_index()

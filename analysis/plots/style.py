@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from analysis.experiments.frames import of_numpy
 from modtrans_core.checks import place, refuse_unless, refuse_unless_in
 from modtrans_core.store.files import replacing
 from modtrans_core.store.headers import reading
@@ -56,7 +57,10 @@ class Size:
 
 
 def plain(draw: Draw) -> Draw:
-    """A function of tables whose columns are numpy's: categories become their values, and what is missing NaN."""
+    """A function of tables whose columns are numpy's: categories become their values, and what is missing NaN.
+
+    Texts of a table are drawn as they are written: no `$` begins a formula, and no `_` hides a name from a legend.
+    """
 
     @wraps(draw)
     def drawn(*tables: Any, **named: Any) -> Any:
@@ -68,13 +72,19 @@ def plain(draw: Draw) -> Draw:
 def _plain(value: Any) -> Any:
     import pandas as pd
 
-    others = value.dtypes.items() if isinstance(value, pd.DataFrame) else ()
-    others = [name for name, dtype in others if not isinstance(dtype, np.dtype)]
-    values = {name: value[name].to_numpy(dtype=object, na_value=np.nan) for name in others}
-    columns = {name: pd.Series(own, value.index).infer_objects() for name, own in values.items()}
-    return value.assign(**columns) if columns else value
+    if not isinstance(value, pd.DataFrame):
+        return value
+    value = of_numpy(value)
+    texts = [name for name, dtype in value.dtypes.items() if dtype.kind == "O" and name not in KEYS]
+    return value.assign(**{name: [_as_written(one) for one in value[name]] for name in texts})
 
 
+def _as_written(value: Any) -> Any:
+    return re.sub(r"(?<!\\)\$", r"\\$", re.sub("^_", " _", value)) if isinstance(value, str) else value
+
+
+KEYS = ("key", "query", "identity")
+"""columns of items, which are looked up, and of formulas"""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, told apart by people with any kind of colour vision"""
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)), (0, (1, 1)))

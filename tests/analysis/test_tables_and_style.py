@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import run
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
@@ -73,6 +74,30 @@ def test_tables_compile_within_a_page(tmp_path):
     (tmp_path / "t.tex").write_text(f"{head}\n{latex(awkward())}\\end{{document}}", encoding="utf-8")
     found = run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0 and "Overfull" not in found.stdout, found.stdout[-1500:]
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "shown"),
+    [
+        (-0.0, None, "0.000"),
+        (-0.0, 0.01, r"$0.000 \pm 0.010$"),
+        (1e-5, None, "1.0e-05"),
+        (1e-5, 1e-6, r"$1.0e-05 \pm 1.0e-06$"),
+        (1e-5, 0.02, r"$0.000 \pm 0.020$"),
+        (np.True_, None, "yes"),
+    ],
+)
+def test_a_cell_says_what_its_value_is(value, sd, shown):
+    table = pd.DataFrame({"x": pd.Series([value, 0.5], dtype=object), **({} if sd is None else {"x_sd": [sd, sd]})})
+    assert latex(table).splitlines()[5] == f"{shown} " + r"\\"
+
+
+def test_missing_values_and_categories_are_those_of_pandas():
+    table = pd.DataFrame({"m": ["a", "a", None, None], "v": [1.0, 2.0, 3.0, 5.0]})
+    for typed in (table, table.convert_dtypes(), table.astype({"m": pd.CategoricalDtype(["a", "b"])})):
+        found = mean_and_spread(typed, ["m"], ["v"])
+        assert found["v"].tolist() == [1.5, 4.0] and found["runs"].tolist() == [2, 2]
+        assert latex(typed).count("-- & ") == 2
 
 
 def test_mean_and_spread_of_runs():

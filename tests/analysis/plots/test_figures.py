@@ -15,6 +15,7 @@ from matplotlib.text import Text
 
 from analysis.cli import VERBS_HERE
 from analysis.paper.tables import save_data
+from analysis.plots import certificates
 from analysis.plots.figures import FIGURES, drawer, listed, remake, venue_size
 from analysis.plots.style import Size, apart, beside, paper_style
 from modtrans_core.cli.verb import run
@@ -94,6 +95,25 @@ def test_the_types_of_columns_make_no_other_picture(results, name, typed):
             plt.close(figure)
     np.testing.assert_array_equal(*pictures)
     pd.testing.assert_frame_equal(given, typed(table))
+
+
+def test_a_name_is_drawn_as_it_is_written():
+    names = ["_mine", "$5 vs $6", "a $x_$ b", "ridge"]
+    table = pd.DataFrame([{"name": name, "alpha": at, "observed": at} for name in names for at in (0.1, 0.9)])
+    with paper_style():
+        figure, ax = plt.subplots()
+        certificates.reached(table.assign(low=np.nan, high=np.nan), ax)
+        figure.canvas.draw()
+        drawn = [in_letters(text) for text in ax.get_legend().get_texts()]
+        plt.close(figure)
+    assert drawn == [" _mine", *names[1:]]
+
+
+def in_letters(text):
+    """What is drawn of a text in which there is no formula."""
+    plain, formula = text._preprocess_math(text.get_text())
+    assert formula is False
+    return plain
 
 
 def test_every_figure_takes_its_tables_as_plain_columns():
