@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -259,11 +260,33 @@ class _Outside(ValueError):
     """A description of a data set names a file that is no part of it."""
 
 
-def _refuse_outside(folder: Path, files: Iterable[str]) -> None:
-    """Refuse files that do not lie in the folder of a data set, whatever its descriptions say."""
+ADDRESS = re.compile("://|::")
+"""in what the library takes for a file of the network, of an archive or of another file system"""
+
+
+def _refuse_outside(path: str, files: Iterable[str]) -> None:
+    """Refuse files that do not lie in the folder of a data set or, of one on the hub, there, whatever is said of it."""
     for file in files:
-        if not is_within(str(folder), file):
-            raise _Outside(f"{folder}: names {file}, which lies outside of it; only what lies in the folder is read")
+        here = is_within(path, file) and not ADDRESS.search(file) if Path(path).exists() else file.startswith("hf://")
+        if not here:
+            raise _Outside(f"{path}: names {file}, which lies outside of it; only what lies in it is read")
+
+
+def _named(library: Any, folder: Path) -> Iterator[str]:
+    """The addresses that descriptions name as a set's files."""
+    from huggingface_hub import DatasetCard
+    from yaml import safe_load
+
+    card, more = (folder / name for name in (library.config.REPOCARD_FILENAME, library.config.REPOYAML_FILENAME))
+    said = [DatasetCard.load(card).data.to_dict()] if card.is_file() else []
+    said += [safe_load(more.read_text(encoding="utf-8")) or {}] if more.exists() else []
+    left = [one.get("configs") for one in said]
+    while left:
+        one = left.pop()
+        if isinstance(one, Mapping | list):
+            left += one.values() if isinstance(one, Mapping) else one
+        elif isinstance(one, str) and ADDRESS.search(one):
+            yield one
 
 
 def _load(library: Any, path: str, config: str | None, split: str | None) -> dict[str, Any]:
@@ -281,8 +304,9 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
             found = library.load_dataset("parquet", data_files=path, split=split)
         else:
             if place.exists():
-                listed = library.load_dataset_builder(path, config).config.data_files or {}
-                _refuse_outside(place, (file for files in listed.values() for file in files))
+                _refuse_outside(path, _named(library, place))  # before anything is looked for there
+            listed = library.load_dataset_builder(path, config).config.data_files or {}
+            _refuse_outside(path, (file for files in listed.values() for file in files))
             found = library.load_dataset(path, config, split=split)
     except _Outside:
         raise
@@ -293,7 +317,7 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         name = str(found.split or "all")
         found = {name if saved else split or name: found}
     if saved:
-        _refuse_outside(place, (file["filename"] for table in found.values() for file in table.cache_files))
+        _refuse_outside(path, (file["filename"] for table in found.values() for file in table.cache_files))
     if split is not None and split not in found:
         raise ValueError(f"split: {split!r} is not one of {path}, which has {', '.join(found)}")
     return dict(found) if split is None else {split: found[split]}

@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,12 +68,22 @@ def test_descriptions_name_no_file_outside_the_folder(tmp_path):
     table(2).to_parquet(str(secret / "rows.parquet"))
     (parquet / "data").mkdir(parents=True)
     table(1).to_parquet(str(parquet / "data" / "a.parquet"))
-    for name in (secret / "rows.parquet", "../secret/rows.parquet"):
-        said = f"---\nconfigs:\n- config_name: default\n  data_files: {name}\n---\n"
-        (parquet / "README.md").write_text(said)
-        with pytest.raises(ValueError, match="parquet: names .*rows.parquet, which lies outside of it"):
-            entries(parquet)
-    (parquet / "README.md").unlink()
+    with zipfile.ZipFile(secret / "all.zip", "w") as archive:
+        archive.write(secret / "rows.parquet", "rows.parquet")
+    for name in (
+        secret / "rows.parquet",
+        "../secret/rows.parquet",
+        f"file://{secret}/rows.parquet",
+        f"local://{secret}/rows.parquet",
+        f"zip://rows.parquet::{secret}/all.zip",
+        "http://127.0.0.1:9/rows.parquet",
+    ):
+        configs = f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path:\n    - {name}\n"
+        for file, said in (("README.md", f"---\n{configs}---\n"), (".huggingface.yaml", configs)):
+            (parquet / file).write_text(said)
+            with pytest.raises(ValueError, match="parquet: names .*rows.parquet.*, which lies outside of it"):
+                entries(parquet)
+            (parquet / file).unlink()
     assert len(entries(parquet)) == 1
     table(1).save_to_disk(str(tmp_path / "one"))
     state = json.loads((tmp_path / "one" / "state.json").read_text())
@@ -82,6 +94,14 @@ def test_descriptions_name_no_file_outside_the_folder(tmp_path):
     for name in ("one", "several"):
         with pytest.raises(ValueError, match=rf"{name}: names .*\.arrow, which lies outside of it"):
             entries(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "file:///etc/hostname", "https://example.org/rows.parquet"])
+def test_a_data_set_of_the_hub_names_no_file_elsewhere(monkeypatch, name):
+    listed = SimpleNamespace(config=SimpleNamespace(data_files={"train": ["hf://datasets/me/set@1/a.parquet", name]}))
+    monkeypatch.setattr(hf, "load_dataset_builder", lambda *_: listed)
+    with pytest.raises(ValueError, match=f"me/set: names {name}, which lies outside of it"):
+        entries("me/set")
 
 
 def test_a_saved_data_set_with_its_splits(saved):
@@ -260,7 +280,7 @@ def test_the_hub_out_of_reach_is_one_line(monkeypatch):
     def unreachable(*arguments, **keywords):
         raise ConnectionError("Couldn't reach 'nobody/nothing' on the Hub\n(offline)")
 
-    monkeypatch.setattr(hf, "load_dataset", unreachable)
+    monkeypatch.setattr(hf, "load_dataset_builder", unreachable)
     with pytest.raises(
         ValueError, match=r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"
     ):
