@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def datasets(
     """
     refuse_unless(limit is None or limit >= 1, "limit", limit, "at least 1")
     library = require("datasets", "datasets")
-    with _without_bars(library):
+    with _quiet(library):
         tables = _load(library, path, config, split)
     first = next(iter(tables.values()))
     columns = columns_of(path, first.features, {"image": image, "audio": audio, "text": text})
@@ -245,13 +246,16 @@ def _undecoded(library: Any, table: Any, columns: Mapping[str, str]) -> Any:
 
 
 @contextmanager
-def _without_bars(library: Any) -> Iterator[None]:
-    """Inside, the library draws no bars of its own."""
-    shown = not library.are_progress_bars_disabled()
+def _quiet(library: Any) -> Iterator[None]:
+    """Inside, the library draws no bars of its own, and has nothing to say of cards."""
+    shown, cards = not library.are_progress_bars_disabled(), logging.getLogger("huggingface_hub.repocard")
     library.disable_progress_bars()
+    level = cards.level
+    cards.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        cards.setLevel(level)
         if shown:
             library.enable_progress_bars()
 

@@ -96,6 +96,12 @@ def test_descriptions_name_no_file_outside_the_folder(tmp_path):
             entries(tmp_path / name)
 
 
+def test_a_readme_that_is_only_text_is_no_matter(tmp_path, caplog):
+    (tmp_path / "README.md").write_text("# Mine\n")
+    table(1).to_parquet(str(tmp_path / "a.parquet"))
+    assert len(entries(tmp_path)) == 1 and not caplog.records
+
+
 @pytest.mark.parametrize("name", ["/etc/hostname", "file:///etc/hostname", "https://example.org/rows.parquet"])
 def test_a_data_set_of_the_hub_names_no_file_elsewhere(monkeypatch, name):
     listed = SimpleNamespace(config=SimpleNamespace(data_files={"train": ["hf://datasets/me/set@1/a.parquet", name]}))
