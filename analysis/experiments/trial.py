@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
+from modtrans_core.checks import naming
 from modtrans_core.device import default_device
 from modtrans_core.ends import end_with
 from modtrans_core.methods import named, own_vectors
@@ -162,7 +163,8 @@ def every_trial(
     Seed by seed, the routes of a seed together.
     """
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
-    processes = min(len(jobs), cpu_count())
+    with naming("LOKY_MAX_CPU_COUNT"):
+        processes = min(len(jobs), cpu_count())
     results: Iterable[tuple[Result, list[str]]] = (_alone(work, str(pairs), *job) for job in jobs)
     if processes > 1:
         ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}

@@ -104,6 +104,12 @@ def test_a_failure_in_one_trial_is_told_at_once(path, calibrated, two_cores):
         every_trial(calibrated, path, [("image", "sound"), ("text", "sound")], 1)
 
 
+def test_a_number_of_processes_that_is_none_is_named(path, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "abc")
+    with pytest.raises(ValueError, match="^LOKY_MAX_CPU_COUNT: invalid literal for int.* 'abc'"):
+        every_trial(lambda trial: trial.seed, path, [("image", "text")], 1)
+
+
 def test_workers_end_when_their_caller_is_killed(path, tmp_path, two_cores):
     marker, script = tmp_path / "started", tmp_path / "script.py"
     script.write_text(

@@ -97,9 +97,10 @@ def test_descriptions_name_no_file_outside_the_folder(tmp_path):
 
 
 def test_a_readme_that_is_only_text_is_no_matter(tmp_path, caplog):
-    (tmp_path / "README.md").write_text("# Mine\n")
-    table(1).to_parquet(str(tmp_path / "a.parquet"))
-    assert len(entries(tmp_path)) == 1 and not caplog.records
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("# Mine\n")
+    table(1).to_parquet(str(tmp_path / "mine" / "a.parquet"))
+    assert len(entries(tmp_path / "mine")) == 1 and not caplog.records
 
 
 @pytest.mark.parametrize("name", ["/etc/hostname", "file:///etc/hostname", "https://example.org/rows.parquet"])
