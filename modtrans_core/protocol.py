@@ -360,10 +360,16 @@ def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) ->
     return torch.cat([work(*piece) for piece in pieces])
 
 
+def floating(name: str, value: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Saved weights in the type that a method counts in; those that are no floating-point numbers are a ValueError."""
+    refuse_unless(value.is_floating_point(), name, str(value.dtype), "floating-point numbers")
+    return value.to(dtype)
+
+
 def restored(module: Module, tensors: Mapping[str, Tensor], device: torch.device) -> Module:
     """The module with these weights, ready to translate on the device; a missing or misshapen one is a ValueError."""
     try:
-        module.load_state_dict(dict(tensors))
+        module.load_state_dict({name: floating(name, value, value.dtype) for name, value in tensors.items()})
     except RuntimeError as error:
         raise ValueError(str(error).splitlines()[-1].strip()) from None
     return module.to(device).eval().requires_grad_(False)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import signal
 import threading
 import time
@@ -40,6 +41,7 @@ from modtrans_core.store.files import (
     refuse_links,
     refuse_special,
     replacing,
+    scratch_folder,
     sweep,
     write_json,
 )
@@ -57,11 +59,11 @@ Log = Callable[[int, Mapping[str, float]], None]
 """called with (step, terms of the loss by name) whenever a line of the log is written"""
 
 
-def refuse_old_run(folder: str | Path) -> None:
-    """Refuse the folder of a new run where there is something to lose: a translator, steps of a training, a file."""
+def refuse_old_run(folder: str | Path, overwrite: bool = False) -> None:
+    """Refuse the folder of a new run where a file would be lost or, unless it may go, a translator or steps of one."""
     folder = Path(folder)
     begun = is_run(folder)
-    held = begun and any((folder / name).exists() for name in (MODEL, TRAINING))
+    held = begun and not overwrite and any((folder / name).exists() for name in (MODEL, TRAINING))
     if held or (folder.exists() and not folder.is_dir()):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
@@ -110,12 +112,10 @@ def begin(
                 was = f"{found.get(name)}, not {value}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
-        if overwrite and distributed.is_main():
-            clear(folder)
-        distributed.barrier()
-        refuse_old_run(folder)
+        refuse_old_run(folder, overwrite)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
+        clear(folder)
         (folder / LOG).unlink(missing_ok=True)
         write_json(folder / DESCRIPTION, wanted)
     return Run(folder.absolute(), resume and (folder / TRAINING).exists())
@@ -138,18 +138,21 @@ def write(
 ) -> None:
     """Write a translator, and the rows that it has seen where they are known, into a new folder, or over an old run.
 
-    What is refused is refused before the old run goes.
+    The old run goes once all of the new one is written.
     """
-    described = _described(method, facts, config)
+    folder, described = Path(folder), _described(method, facts, config)
     refuse_not_finite(tensors)
     with holding(folder):
         sweep(folder)
-        refuse_links(Path(folder))
-        if overwrite:
+        refuse_links(folder)
+        refuse_old_run(folder, overwrite)
+        with scratch_folder(folder / MODEL) as new:
+            write_json(new / DESCRIPTION, described)
+            write_model(new, tensors, seen, made(method, facts))
             clear(folder)
-        refuse_old_run(folder)
-        write_json(Path(folder) / DESCRIPTION, described)
-        write_model(Path(folder), tensors, seen, made(method, facts))
+            for name in (DESCRIPTION, SEEN, MODEL):  # the last one makes it whole
+                if (new / name).exists():
+                    os.replace(new / name, folder / name)
 
 
 def description(folder: str | Path) -> dict[str, Any]:

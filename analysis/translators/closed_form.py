@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, in_pieces, like
+from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, floating, in_pieces, like
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -59,7 +59,7 @@ class ClosedForm(Stored, ABC):
         names = [item.name for item in fields(cls)[2:]]
         if missing := [name for name in names if name not in tensors]:
             raise ValueError(f"{missing[0]}: missing among the tensors")
-        made = cls(facts, config, **{name: tensors[name].to(device) for name in names})
+        made = cls(facts, config, **{name: floating(name, tensors[name], torch.float64).to(device) for name in names})
         for name, shape in made.shapes().items():
             found = tuple(getattr(made, name).shape)
             refuse_unless(found == shape, name, found, f"shape {shape}")

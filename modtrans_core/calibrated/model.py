@@ -32,6 +32,7 @@ from modtrans_core.protocol import (
     Vectors,
     as_asked,
     conditions,
+    floating,
     in_pieces,
     like,
     restored,
@@ -312,7 +313,8 @@ def restore(
         raise ValueError(f"{missing[0]}: missing among the tensors")
     learned = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
     network = restored(Network(facts.k, facts.d, WIDTH), learned, device) if learned else None
-    own = {name: tensors[name].to(device) for name in TENSORS}
+    kinds = {"mean": torch.float64}
+    own = {name: floating(name, tensors[name], kinds.get(name, torch.float32)).to(device) for name in TENSORS}
     made = CalibratedTranslator(facts, config, **own, network=network)
     k, d, L, Q = facts.k, facts.d, tensors["landmarks"].numel() // facts.k, tensors["bank"].numel() // facts.d
     B = len(RADIAL) if L else 0

@@ -1,5 +1,6 @@
 """Run folders: what is in them, what is refused, and exact resuming, whatever a run was stopped by."""
 
+import errno
 import json
 import os
 import re
@@ -451,6 +452,32 @@ def test_what_is_refused_costs_no_old_run(tmp_path):
     with pytest.raises(ValueError, match="^A: NaN or infinity in the weights"):
         replace(old, A=old.A * torch.nan).save(tmp_path, overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("full", [runs.DESCRIPTION, runs.SEEN, runs.MODEL])
+def test_a_full_disk_costs_no_old_run_where_another_is_saved(tmp_path, monkeypatch, full):
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other, replace_file = fit(make_pairs(), preset="procrustes", device="cpu"), os.replace
+
+    def no_room(source, target):
+        if Path(target).name == full:
+            raise OSError(errno.ENOSPC, "No space left on device", str(source))
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", no_room)
+    with pytest.raises(OSError, match="No space left"):
+        other.save(tmp_path, overwrite=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_else_lies_in_a_run_folder_is_left_alone(tmp_path):
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    np.savez(tmp_path / "translated.npz", text=np.eye(3))
+    fit(make_pairs(), preset="procrustes", device="cpu").save(tmp_path, overwrite=True)
+    assert load(tmp_path).method == "procrustes"
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path, overwrite=True)
+    assert load(tmp_path).method == "ridge" and (tmp_path / "translated.npz").exists()
 
 
 @pytest.mark.parametrize(

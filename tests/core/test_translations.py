@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import modtrans_core as mt
 from modtrans_core.protocol import in_full_precision
@@ -165,3 +167,19 @@ def test_a_step_at_the_end_that_diverges_saves_no_run(tmp_path):
     with pytest.raises(ValueError, match="NaN or infinity in the weights, .* after step 1; try a smaller"):
         mt.fit(PAIRS, preset="poster", settings=settings, out=tmp_path / "run")
     assert not (tmp_path / "run" / MODEL).exists()
+
+
+@pytest.mark.parametrize("preset", [*SETTINGS, "kernel ridge"])
+def test_saved_weights_of_another_type_are_taken_or_refused(tmp_path, preset):
+    own = mt.fit(PAIRS, preset=preset, settings=SETTINGS.get(preset, {}), device="cpu")
+    own.save(tmp_path)
+    with safe_open(tmp_path / MODEL, framework="pt") as file:
+        said = file.metadata()
+    for dtype in (torch.float64, torch.float16):
+        save_file({name: value.to(dtype) for name, value in own.tensors().items()}, tmp_path / MODEL, said)
+        zhat, near = (torch.nn.functional.normalize(torch.tensor(one.translate(C))) for one in (own, mt.load(tmp_path)))
+        assert float((zhat * near).sum(1).min()) > 0.999
+    for dtype in (torch.int32, torch.complex64):
+        save_file({name: value.to(dtype) for name, value in own.tensors().items()}, tmp_path / MODEL, said)
+        with pytest.raises(ValueError, match=rf"'torch.{str(dtype)[6:]}', floating-point numbers is needed"):
+            mt.load(tmp_path)
