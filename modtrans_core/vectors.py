@@ -113,10 +113,22 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 
 def read_only(x: np.ndarray) -> np.ndarray:
-    """x itself, or a view of it, that cannot be written to."""
-    x = x.view()
+    """x, an array of our own, which cannot be written to from now on."""
     x.flags.writeable = False
     return x
+
+
+def is_read_only(x: np.ndarray) -> bool:
+    """Whether nobody can write to the numbers of an array, be it through what it is a view of."""
+    base: Any = x
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    try:
+        return base is None or memoryview(base).readonly
+    except TypeError:  # no buffer of Python's
+        return False
 
 
 def present(m: int, counts: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from modtrans_core.checks import refuse, refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
 from modtrans_core.store.described import json_text, metadata
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.vectors import off_device, read_only, refuse_bad_rows
+from modtrans_core.vectors import is_read_only, off_device, read_only, refuse_bad_rows
 
 INDEPENDENT = "independent"
 """in the metadata: the modalities of which an item's vectors were drawn independently of each other"""
@@ -203,8 +203,9 @@ def _vectors(name: str, array: Any, n: int) -> Any:
     if isinstance(array, MappedRows):
         return array
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
-        kept = isinstance(array, np.memmap) or not array.flags.writeable
-        return read_only(array.astype(np.float32, copy=not kept))
+        kept = isinstance(array, np.memmap) or is_read_only(array)
+        own = array.astype(np.float32, copy=not kept)
+    return read_only(own.view() if kept else own)
 
 
 def _key(given: Any, n: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Arrays of every kind are taken rightly, or refused in one line; none of them is the caller's afterwards."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,14 @@ def test_a_set_is_not_the_callers_array(tmp_path):
     for part in (pairs, pairs.take(np.arange(5))):
         with pytest.raises(ValueError, match="read-only"):
             part.modality("image")[0] = 1
+    given, held = X.astype(np.float32), X.astype(np.float32)
+    held.flags.writeable = (view := given[:]).flags.writeable = False
+    pairs = mt.PairedEmbeddings({"image": view, "text": held})
+    given[:] = 7  # whoever holds what a read-only array is a view of can write
+    np.testing.assert_array_equal(pairs.modality("image"), held)
+    assert np.shares_memory(pairs.modality("text"), held)
+    again = replace(pairs, group=np.arange(len(X)))
+    assert all(np.shares_memory(again.modality(name), pairs.modality(name)) for name in ("image", "text"))
     np.save(tmp_path / "x.npy", X)
     mapped = mt.PairedEmbeddings({"image": np.load(tmp_path / "x.npy", mmap_mode="r+")}).modality("image")
     assert isinstance(mapped, np.memmap) and not mapped.flags.writeable  # it stays on disk
