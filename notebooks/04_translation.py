@@ -117,7 +117,9 @@ parts.round(3)
 
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
-metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": data.metadata.get("dataset", {})}
+said = data.metadata.get("dataset")
+metrics = {"routes": nested(table, "route", "method"), "items": len(data)}
+metrics |= {"dataset": said if isinstance(said, dict) else {"name": said}}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}

@@ -30,7 +30,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paper")
     pairs = synthetic_pairs(68, 16, 24, 0.5, 3, np.random.default_rng(0))[0]
     arrays = {"sound": pairs.modality("image"), "scent": pairs.modality("text")}
-    few = PairedEmbeddings(arrays, {"scent": pairs.counts["text"]}, metadata={"independent": ["scent"]})
+    said = {"independent": ["scent"], "dataset": "of ours"}
+    few = PairedEmbeddings(arrays, {"scent": pairs.counts["text"]}, metadata=said)
     few.save(folder / "pairs.npz")
     pdf = paper.make(folder / "out", "smoke", folder / "pairs.npz")
     return folder, pdf
