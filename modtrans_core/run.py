@@ -140,7 +140,7 @@ def write(
 
     The old run goes once all of the new one is written.
     """
-    folder, described = Path(folder), _described(method, facts, config)
+    folder, described = place("folder", folder), _described(method, facts, config)
     refuse_not_finite(tensors)
     with holding(folder):
         sweep(folder)

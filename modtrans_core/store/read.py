@@ -89,15 +89,14 @@ def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Content
 
 
 def _with_names(path: Path, contents: Contents) -> Contents:
-    """The contents with the names from parquet files beside the vectors, if they are in memory and have none.
+    """The contents with the names from parquet files beside the vectors, if they have none.
 
-    Where there are no groups, items of one name become one: a picture with several captions is several rows of
-    clip-retrieval's layout.
+    Names of vectors on disk are not kept: there items of one name become a group, where there are none. A picture with
+    several captions is several rows of clip-retrieval's layout.
     """
-    if contents.group is None:
-        contents = contents._replace(group=groups_of_one_name(path))
-    on_disk = any(isinstance(array, MappedRows) for array in contents.arrays.values())
-    if contents.key is not None or on_disk or (keys := read_keys(path)) is None:
+    if any(isinstance(array, MappedRows) for array in contents.arrays.values()):
+        return contents if contents.group is not None else contents._replace(group=groups_of_one_name(path))
+    if contents.key is not None or (keys := read_keys(path)) is None:
         return contents
     with naming(path):
         return contents._replace(key=as_texts("key", keys))

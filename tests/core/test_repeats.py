@@ -1,6 +1,8 @@
 """Items that repeat are one group, and entries of a list are none."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import modtrans_core as mt
@@ -32,6 +34,20 @@ def test_five_captions_that_are_five_rows_are_one_group(tmp_path, how):
         np.testing.assert_array_equal(found.groups[:, None] == found.groups, same)
     parts = [set(PICTURE[order][np.isin(loaded.groups, part.groups)]) for part in pairs.split(seed=1)]
     assert sum(map(len, parts)) == 60 == len(set.union(*parts))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_names_beside_the_vectors_are_no_reason_to_look_at_nothing_else(tmp_path, mapped):
+    """The two rows of a name that is there twice are a group, and so are equal rows, where they are in memory."""
+    names = [f"{row}.jpg" for row in range(300)]
+    names[299] = names[0]
+    for part, modality in (("img_emb", "image"), ("text_emb", "text")):
+        (tmp_path / part).mkdir()
+        np.save(tmp_path / part / f"{part}_0.npy", ROWS[modality].astype(np.float32))
+    (tmp_path / "metadata").mkdir()
+    pq.write_table(pa.table({"image_path": names}), tmp_path / "metadata" / "metadata_0.parquet")
+    found = mt.PairedEmbeddings.load(tmp_path, mapped=mapped)
+    assert len(np.unique(found.groups)) == (299 if mapped else 59) and found.groups[0] == found.groups[299]
 
 
 def test_groups_that_are_given_stay():
