@@ -23,7 +23,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.experiments.data import is_openmoji, load_pairs, scores_folder
+from analysis.experiments.data import dataset_facts, is_openmoji, load_pairs, scores_folder
 from analysis.experiments.translation import MANY, calibrated, translation
 from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import established, report, write_metrics
@@ -117,9 +117,7 @@ parts.round(3)
 
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
-said = data.metadata.get("dataset")
-metrics = {"routes": nested(table, "route", "method"), "items": len(data)}
-metrics |= {"dataset": said if isinstance(said, dict) else {"name": said}}
+metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": dataset_facts(data)}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}

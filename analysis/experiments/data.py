@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -64,10 +65,15 @@ WHOLE = 3000
 """emoji that OpenMoji has at least, whichever its version"""
 
 
-def dataset_name(pairs: PairedEmbeddings) -> str | None:
-    """What the metadata calls the data set, as a text or as an object with a name; None where it does not."""
+def dataset_facts(pairs: PairedEmbeddings) -> Mapping[str, Any]:
+    """What the metadata say of the data set; a text is its `name`."""
     said = pairs.metadata.get("dataset")
-    name = said.get("name") if isinstance(said, Mapping) else said
+    return said if isinstance(said, Mapping) else {"name": said}
+
+
+def dataset_name(pairs: PairedEmbeddings) -> str | None:
+    """The name of the data set; None where the metadata have none."""
+    name = dataset_facts(pairs).get("name")
     return name if isinstance(name, str) and name else None
 
 

@@ -131,12 +131,12 @@ class Convert:
     """pair set: a file or a folder in any layout"""
     output: Annotated[Positional[Path], tyro.conf.arg(metavar="OUT")]
     """.npz, .safetensors, or a folder"""
-    layout: Literal["clip-retrieval", "shards"] = "clip-retrieval"
-    """of a folder"""
+    layout: Literal["clip-retrieval", "shards"] | None = None
+    """of a folder. Default: clip-retrieval"""
     dtype: Literal["float32", "float16"] | None = None
     """of the vectors on disk. Default: float32; in clip-retrieval's layout, of unit vectors, float16"""
-    shard_items: int = 100_000
-    """items of a shard"""
+    shard_items: int | None = None
+    """items of a shard, with --layout shards. Default: 100,000"""
     independent: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODALITY ...")] = ()
     """modalities of which an item has several vectors that are independent of each other, as captions by several people
     are and aliases are not; the cosine to such targets has a ceiling"""
@@ -144,11 +144,15 @@ class Convert:
     """replace OUT when it is there"""
 
     def run(self) -> None:
-        from modtrans_core.layouts.convert import convert
+        from modtrans_core.layouts.convert import SHARD_ITEMS, convert
 
         refuse_unknown(self.output, *SUFFIXES)
+        file, shards = self.output.suffix in SUFFIXES, self.layout == "shards"
+        refuse_unless(self.layout is None or not file, "layout", self.layout, "a folder as OUT")
+        refuse_unless(self.shard_items is None or shards, "shard-items", self.shard_items, "--layout shards")
         refuse_existing(self.output, self.overwrite)
         if self.output.resolve() != self.input.resolve():  # in its own place a set is only written anew
             refuse_same("OUT", self.output, (self.input,))
-        pairs = convert(self.input, self.output, self.layout, self.dtype, self.shard_items, self.independent)
+        layout, items = self.layout or "clip-retrieval", SHARD_ITEMS if self.shard_items is None else self.shard_items
+        pairs = convert(self.input, self.output, layout, self.dtype, items, self.independent)
         say(f"{self.output}: {pairs}")

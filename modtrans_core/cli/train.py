@@ -137,7 +137,10 @@ class Train:
         if self.train_steps is not None:
             refuse_unless("train" in known, "train-steps", self.train_steps, "a preset with steps, such as poster,")
             named["train.steps"] = self.train_steps
-        if self.seed is not None and ("train" in known or "seed" in known):
+        if self.seed is not None:
+            refuse_unless(
+                "train" in known or "seed" in known, "seed", self.seed, "a preset that draws, such as poster,"
+            )
             named["train.seed" if "train" in known else "seed"] = self.seed
         for name, value in named.items():
             refuse_unless(

@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import reporting
-from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, captions_of
+from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
@@ -71,7 +71,7 @@ def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbedd
         return pairs
     keys = names["key"].to_pylist()
     captions = captions_of(keys, names["caption"].to_pylist()) if "caption" in names.column_names else {}
-    return replace(pairs, key=np.array(keys), metadata={**pairs.metadata, **captions})
+    return replace(pairs, key=as_texts("key", keys), metadata={**pairs.metadata, **captions})
 
 
 def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:

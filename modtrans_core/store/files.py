@@ -191,7 +191,7 @@ def refuse_results(out: Path, names: Iterable[str], overwrite: bool) -> None:
     unless that was asked for.
     """
     for file in [out / name for name in names]:
-        if link := next((one for one in (file.parent, file) if one != out and one.is_symlink()), None):
+        if link := next((one for one in (out, file.parent, file) if one.is_symlink()), None):
             raise ValueError(f"{link}: a link, and nothing is written through links; remove it")
         refuse_existing(file, overwrite)
 
