@@ -301,6 +301,9 @@ def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
 def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_path, monkeypatch):
     good = notebook(tmp_path, "from analysis.paper.runner import write_metrics\nwrite_metrics(out, {'n': n})")
     notebooks.run(good, tmp_path / "out")
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    notebooks.run(good, tmp_path / "out")
+    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
     before = (tmp_path / "out" / "metrics.json").read_text()
     bad = notebook(tmp_path, "assert n < 0, 'n is too large'")
     monkeypatch.setenv("PYTHONOPTIMIZE", "1")

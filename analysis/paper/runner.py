@@ -87,7 +87,8 @@ def run(
     """Execute a notebook into the folder `out` and return its metrics.
 
     The notebook runs in a folder beside `out` that takes the place of `out` when it has succeeded, so what an earlier
-    run left stays until there is something better. A failed run leaves its executed notebook in `<out>.failed.ipynb`.
+    run left stays until there is something better. What a reader added stays. A failed run leaves its executed notebook
+    in `<out>.failed.ipynb`.
 
     Parameters
     ----------
@@ -133,6 +134,9 @@ def run(
     if out.exists():
         os.replace(out, old)
     os.replace(scratch, out)
+    for entry in old.iterdir() if old.exists() else ():
+        if not (out / entry.name).exists():  # a reader's own
+            os.replace(entry, out / entry.name)
     shutil.rmtree(old, ignore_errors=True)
     return metrics
 
