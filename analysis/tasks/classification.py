@@ -82,7 +82,7 @@ def classified(
     bank: np.ndarray | None = None,
     parameter: float | None = None,
 ) -> dict[str, Any]:
-    """How well the class of the highest score is the true one; ties are broken at random, in expectation.
+    """How well the class of the highest score is the true one.
 
     Parameters
     ----------
