@@ -245,6 +245,8 @@ def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, mo
 
 
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ValueError, match="^data: '.*', a paper that reads it, poster-tables, is needed"):
+        paper.make(tmp_path / "out", "smoke", data=tmp_path)
     with pytest.raises(ValueError, match="profile: 'quick', one of smoke, default, full"):
         paper.make(tmp_path / "out", "quick")
     with pytest.raises(ValueError, match=r"none.npz: no such file"):

@@ -174,6 +174,7 @@ def make(
         refuse_unless_in("only", name, tuple(stage.name for stage in planned))
     refuse_unless(pairs is not None or not (source or target), "source, target", f"{source}, {target}", "--pairs")
     if data is not None:
+        refuse_unless(any(one.data for one in planned), "data", str(data), "a paper that reads it, poster-tables,")
         where = {"data": str(data.resolve())}
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
     if pairs is not None:  # a bad pair set is refused before anything is made
