@@ -208,7 +208,7 @@ def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        One that is not finite; weights that are of something else, or were written beside other rows that were seen.
+        One that is not finite; weights that are of something else, or without the rows beside which they were written.
     """
     path = Path(folder) / MODEL
     tensors = _read(path, "a translator's weights")
@@ -218,8 +218,9 @@ def read_model(folder: str | Path, of: str | None = None) -> dict[str, Tensor]:
     if of is not None and (found := said.get("of", of)) != of:
         raise ValueError(f"{path}: weights of {found!r}, but {DESCRIPTION} says {of!r}: of one run is needed")
     seen = Path(folder) / SEEN
-    if seen.exists() and said.get("seen", digest := _sha256(seen)) != digest:
-        raise ValueError(f"{seen}: not the rows that the run of {MODEL} has seen; both of one run are needed")
+    if said and said.get("seen") != (_sha256(seen) if seen.exists() else None):
+        what = "not the rows" if seen.exists() else "missing, the rows"
+        raise ValueError(f"{seen}: {what} that the run of {MODEL} has seen; both of one run are needed")
     with naming(path):
         refuse_not_finite(tensors)
     return tensors

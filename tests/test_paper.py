@@ -49,9 +49,10 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
     assert {"constant mean", "ridge", "poster, 1 step", "poster, 50 steps"} <= set(scores)
     assert f"{scores['ridge']['cosine']:.3f}" in text and f"{scores['poster, 1 step']['cosine']:.3f}" in text
     for name in names:
-        assert (folder / "out" / "notebooks" / name / f"{name}.ipynb").exists()
-        figures = list((folder / "out" / "figures" / name).glob("*.pdf"))
-        assert figures if name != "00_theorems" else (folder / "out" / "tables" / name / "statements.csv").exists()
+        results = folder / "out" / "notebooks" / name
+        assert (results / f"{name}.ipynb").exists()
+        figures = list((results / "figures").glob("*.pdf"))
+        assert figures if name != "00_theorems" else (results / "tables" / "statements.csv").exists()
 
 
 def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dots_an_inch(made):
@@ -147,10 +148,10 @@ def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, caps
     folder, _ = made
     out = tmp_path / "out"
     shutil.copytree(folder / "out", out)
-    (out / "figures" / "mine.pdf").write_text("mine")
+    (out / "mine.pdf").write_text("mine")
     (out / "paper.typ").write_text("My own text.")
     paper.make(out, "smoke", folder / "pairs.npz")
-    assert (out / "figures" / "mine.pdf").read_text() == "mine"
+    assert (out / "mine.pdf").read_text() == "mine"
     assert (out / "paper.typ.old").read_text() == "My own text." and "is in paper.typ.old" in capsys.readouterr().err
     assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
 

@@ -212,7 +212,7 @@ def make(
         if left:
             return [stage.name for stage in planned if stage.name in left]
         numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
-        return _typeset(out, folder_of_text(paper), planned, {**numbers, "profile": profile})
+        return _typeset(out, folder_of_text(paper), {**numbers, "profile": profile})
 
 
 def _refuse_unfit(pairs: PairedEmbeddings, target: str) -> None:
@@ -337,16 +337,10 @@ def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
     return digest.hexdigest()
 
 
-def _typeset(out: Path, written: Path, planned: Sequence[Stage], numbers: Mapping[str, Any]) -> Path:
-    """Gather figures, tables and numbers beside the text from the folder `written`, and compile it."""
+def _typeset(out: Path, written: Path, numbers: Mapping[str, Any]) -> Path:
+    """Put the numbers beside the text from the folder `written`, and compile it; figures lie with their notebooks."""
     import typst
 
-    for kind in ("figures", "tables"):
-        for stage in planned:
-            shutil.rmtree(out / kind / stage.name, ignore_errors=True)
-            results = out / "notebooks" / stage.name / kind
-            if results.is_dir():
-                shutil.copytree(results, out / kind / stage.name)
     write_json(out / "numbers.json", numbers)
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
         if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():

@@ -148,7 +148,9 @@ def _read_csv(path: Path, column: str, text: bool) -> np.ndarray:
     pa, csv = require("pyarrow", "encoders"), require("pyarrow.csv", "encoders")
     lines = csv.ParseOptions(newlines_in_values=True)
     with csv.open_csv(path, parse_options=lines) as opened:
-        names = _columns(column, opened.schema.names)
+        there = opened.schema.names
+    refuse_unless(there[1:] or not set(";\t") & set(there[0]), "first line", there[0], "names with commas between them")
+    names = _columns(column, there)
     refuse_unless(not text or len(names) == 1, "column", column, f"one column, not {len(names)},")
     kinds = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()) if text else {})
     table = csv.read_csv(path, parse_options=lines, convert_options=kinds)

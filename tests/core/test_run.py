@@ -421,6 +421,9 @@ def test_files_of_several_runs_are_told_apart(tmp_path):
             ValueError, match="seen.safetensors: not the rows that the run of model.safetensors has seen"
         ):
             load(tmp_path / f"with {mixed}")
+    shutil.copytree(tmp_path / "one", tmp_path / "without", ignore=shutil.ignore_patterns(runs.SEEN))
+    with pytest.raises(ValueError, match="seen.safetensors: missing, the rows that the run of model.safetensors has"):
+        load(tmp_path / "without")
     facts = json.loads((tmp_path / "one" / runs.DESCRIPTION).read_text())["facts"]
     edit(tmp_path / "one", facts={**facts, "source": "text", "target": "image"})
     with pytest.raises(

@@ -180,3 +180,11 @@ def test_a_csv_of_another_kind_is_told_what_is_needed(tmp_path, text, encoding):
     (tmp_path / "t.csv").write_text(text, encoding=encoding)
     with pytest.raises(ValueError, match=r"t\.csv: a table in UTF-8 whose first line names its columns, with commas"):
         pack({"image": tmp_path / "image.npy", "key": f"{tmp_path / 't.csv'}:key"})
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_csv_without_commas_is_told_what_is_needed(tmp_path, between):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "t.csv").write_text("image_0,image_1\n.5,1\n.25,1\n".replace(",", between))
+    with pytest.raises(ValueError, match=r"t\.csv: first line: '?image_0.*image_1'?, names with commas between them"):
+        pack({"image": f"{tmp_path / 't.csv'}:image_*"})
