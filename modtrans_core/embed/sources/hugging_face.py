@@ -260,10 +260,12 @@ def _quiet(library: Any) -> Iterator[None]:
             library.enable_progress_bars()
 
 
-class _Outside(ValueError):
-    """A description of a data set names a file that is no part of it."""
+class _Refused(ValueError):
+    """A description of a data set names a file that is no part of it, or does not end."""
 
 
+VALUES = 10**6
+"""in the configurations of a data set's card, at most"""
 ADDRESS = re.compile("://|::")
 """in what the library takes for a file of the network, of an archive or of another file system"""
 
@@ -273,7 +275,7 @@ def _refuse_outside(path: str, files: Iterable[str]) -> None:
     for file in files:
         here = is_within(path, file) and not ADDRESS.search(file) if Path(path).exists() else file.startswith("hf://")
         if not here:
-            raise _Outside(f"{path}: names {file}, which lies outside of it; only what lies in it is read")
+            raise _Refused(f"{path}: names {file}, which lies outside of it; only what lies in it is read")
 
 
 def _named(library: Any, folder: Path) -> Iterator[str]:
@@ -284,9 +286,11 @@ def _named(library: Any, folder: Path) -> Iterator[str]:
     card, more = (folder / name for name in (library.config.REPOCARD_FILENAME, library.config.REPOYAML_FILENAME))
     said = [DatasetCard.load(card).data.to_dict()] if card.is_file() else []
     said += [safe_load(more.read_text(encoding="utf-8")) or {}] if more.exists() else []
-    left = [one.get("configs") for one in said]
+    left, looked = [one.get("configs") for one in said], 0
     while left:
-        one = left.pop()
+        one, looked = left.pop(), looked + 1
+        if looked > VALUES:  # an alias of YAML takes three letters, and may stand for any number of values
+            raise _Refused(f"{folder}: its descriptions name more than {VALUES} values, at most so many are read")
         if isinstance(one, Mapping | list):
             left += one.values() if isinstance(one, Mapping) else one
         elif isinstance(one, str) and ADDRESS.search(one):
@@ -312,7 +316,7 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
             listed = library.load_dataset_builder(path, config).config.data_files or {}
             _refuse_outside(path, (file for files in listed.values() for file in files))
             found = library.load_dataset(path, config, split=split)
-    except _Outside:
+    except _Refused:
         raise
     except Exception as error:  # each file format, the hub and the network have their own
         reason = in_one_line(error.__cause__ or error)

@@ -96,6 +96,15 @@ def test_descriptions_name_no_file_outside_the_folder(tmp_path):
             entries(tmp_path / name)
 
 
+def test_a_description_of_a_few_letters_that_stands_for_a_billion_values_is_refused(tmp_path):
+    levels = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 10)]
+    lines = ["---", "a0: &a0 [x]", *levels, "configs: [{config_name: default, data_files: *a9}]", "---", ""]
+    (tmp_path / "README.md").write_text("\n".join(lines))
+    table(1).to_parquet(str(tmp_path / "a.parquet"))
+    with pytest.raises(ValueError, match="its descriptions name more than 1000000 values"):
+        entries(tmp_path)
+
+
 def test_a_readme_that_is_only_text_is_no_matter(tmp_path, caplog):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "README.md").write_text("# Mine\n")
