@@ -115,6 +115,33 @@ def test_what_is_not_finite_says_nothing(folder, tmp_path, capfd, beam):
     assert not (tmp_path / "a.csv").exists()
 
 
+def test_items_without_names_are_scored_by_their_places_in_any_layout(folder, tmp_path, capsys, monkeypatch):
+    pairs = PairedEmbeddings.load(folder / "pairs.npz")
+    texts = {"captions": [["a cat", f"cat {item}"] for item in range(40)]}
+    unnamed = PairedEmbeddings(pairs.arrays, metadata=texts)
+    unnamed.save(tmp_path / "unnamed.npz")
+    convert(tmp_path / "unnamed.npz", tmp_path / "shards", "shards")
+    found = []
+    for name in ("unnamed.npz", "shards"):
+        assert command(folder, tmp_path / f"{name}.csv", "--json", pairs=tmp_path / name) == 0
+        found.append((capsys.readouterr().out, (tmp_path / f"{name}.csv").read_text()))
+    assert found[0] == found[1] and json.loads(found[0][0])["items"] == 2 and "\n13," in found[0][1]
+    PairedEmbeddings(pairs.arrays).save(tmp_path / "mute.npz")
+    assert command(folder, tmp_path / "mute.csv", pairs=tmp_path / "mute.npz") == 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == f"{tmp_path / 'mute.csv'}: 4 captions\n"
+    unnamed.take(np.arange(20, 40)).save(tmp_path / "seen.npz")
+    assert command(folder, tmp_path / "seen.csv", pairs=tmp_path / "seen.npz") == 0
+    assert "nothing is scored: no item that the run was not fitted to has captions" in capsys.readouterr().err
+    monkeypatch.setattr(transformers, "GPT2LMHeadModel", None)
+    (tmp_path / "none.json").write_text("{}")
+    for references in ("none.json", "mute.npz", "seen.npz"):
+        more = ("--references", str(tmp_path / references))
+        assert command(folder, tmp_path / "new.csv", *more, pairs=tmp_path / "seen.npz") == 1
+        assert "captions of an item that the run was not fitted to is needed" in capsys.readouterr().err
+    assert not (tmp_path / "new.csv").exists()
+
+
 def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):
     state = torch.load(folder / "transformer.pt")
     state["clip_project.linear.weight"] = torch.zeros(512, 7)
