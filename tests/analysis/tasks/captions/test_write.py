@@ -97,6 +97,16 @@ def test_it_refuses_in_one_line_before_a_network_is_made(folder, tmp_path, capfd
     assert words in said and said.count("\n") == 1 and not out.exists()
 
 
+def test_a_tokenizer_of_the_hub_is_asked_for_once(folder, tmp_path, capfd, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: folder / {"gpt2": "tokens"}[name])
+    assert command(folder, tmp_path / "a.csv", "--tokenizer", "gpt2") == 0
+    assert command(folder, tmp_path / "b.csv", "--tokenizer", "other") == 1
+    said = capfd.readouterr().err
+    assert "or a name and a network to download it, is needed" in said and "Retrying" not in said
+
+
 def test_nothing_is_said_but_by_the_command(folder, tmp_path, capfd):
     before, out = torch.get_rng_state(), tmp_path / "a.csv"
     assert command(folder, out, "--length", "9", "--beam", "1", decoder="MLP") == 0
