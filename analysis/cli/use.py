@@ -12,6 +12,7 @@ from tyro.conf import Positional
 
 from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.cli.verb import say
+from modtrans_core.extras import refuse_missing
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,16 @@ class Caption:
         refuse_existing(self.output, self.overwrite)
         checkpoint.refuse_numbers(self.beam, self.length)
         refuse_limit(self.limit)
-        given = read_references(self.references) if self.references else {}
         translator = load(self.run_folder)
         names, conditions = asked(translator, self.pairs, self.limit)
+        told = self.references or self.pairs
+        references = read_references(told) if told.suffix != ".npy" else {}
+        seen = familiar(translator, self.pairs).intersection(names) if references else set()
+        tested = references.keys() & set(names) - seen
+        needed = "captions of an item that the run was not fitted to"
+        refuse_unless(bool(tested) or self.references is None, "references", str(told), needed)
+        if tested:
+            refuse_missing(("pycocoevalcap",), "downstream")
         read = checkpoint.read_checkpoint(self.decoder, unit=self.unit)
         checkpoint.refuse_length(self.length, read.unit)
         zhat = translated(translator, conditions, read.dimension)
@@ -72,10 +80,10 @@ class Caption:
         captions = caption_items(decoder, names, zhat, width=self.beam, length=self.length)
         write_captions(self.output, captions)
         say(f"{self.output}: {len(captions)} captions")
-        references = given or (read_references(self.pairs) if self.pairs.suffix != ".npy" else {})
-        if not references:
+        if references and not tested:
+            say("nothing is scored: no item that the run was not fitted to has captions")
+        if not tested:
             return
-        seen = familiar(translator, self.pairs) & {key for key, _ in captions}
         if seen:
             say(f"scored without {len(seen)} of them, which the run was fitted to")
         found = scores([one for one in captions if one[0] not in seen], references)

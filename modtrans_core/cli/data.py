@@ -65,12 +65,13 @@ class Embed:
     def run(self) -> None:
         from modtrans_core.distributed import processes
         from modtrans_core.embed.engine.finish import skipped_in_words
-        from modtrans_core.embed.pair_set import cut, embed, skipped
+        from modtrans_core.embed.pair_set import cut, embed, made_at, skipped
 
         encoders = {name: getattr(self, f"{name}_encoder") for name in ("image", "text", "audio", "location")}
         for name, encoder in named(self.encoder, "encoder").items():
             refuse_unless(not encoders.get(name), "encoder", f"{name}={encoder}", f"one value of {name}-encoder")
             encoders[name] = encoder
+        before = made_at(self.out)
         with processes(self.device) as device:
             path = embed(
                 self.source, self.out, {name: encoder for name, encoder in encoders.items() if encoder},
@@ -78,6 +79,8 @@ class Embed:
                 dtype=self.dtype, engine=self.engine, overwrite=self.overwrite,
             )  # fmt: skip
             say(f"{path}: {PairedEmbeddings.load(path)}")
+            if before is not None and made_at(path) == before:
+                say("nothing was done: it was there, of files of these names and sizes; --overwrite makes it anew")
             listed, reasons = skipped(path)
             if reasons:
                 say(f"{skipped_in_words(reasons)}; see {listed}")

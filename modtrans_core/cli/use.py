@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,11 +83,11 @@ class Translate:
 
     def write(self, output: Path) -> None:
         """Translate into a file or a folder."""
+        from modtrans_core.layouts.convert import named
         from modtrans_core.layouts.translate import accepted, load_conditions, mean_expected, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
-        from modtrans_core.store.contents import as_texts
-        from modtrans_core.store.names import read_items, read_keys, sidecars
+        from modtrans_core.store.names import read_items, sidecars
 
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
@@ -99,9 +100,10 @@ class Translate:
         if self.accept is not None:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
-        names = read_items(self.input) if output.suffix == "" and sidecars(self.input) else None
-        if names is None and pairs.key is None and (keys := read_keys(self.input)) is not None:
-            pairs = replace(pairs, key=as_texts("key", keys))
+        names = None
+        if output.suffix != ".npy" and sidecars(self.input) and (output.suffix == "" or find_spec("pyarrow")):
+            names = read_items(self.input)
+        pairs = named(pairs, names)
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)
             key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key

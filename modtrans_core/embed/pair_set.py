@@ -16,7 +16,7 @@ from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import JOB
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import refuse_existing, refuse_same, scratch_folder, sweep
-from modtrans_core.store.headers import SUFFIXES, reading, small_arrays
+from modtrans_core.store.headers import RECORD, SUFFIXES, reading, small_arrays
 from modtrans_core.store.locks import LOCK, claimed
 
 Engine = Literal["local", "ray"]
@@ -41,7 +41,8 @@ def embed(
 
     It is made shard by shard in a folder. Any number of processes, on machines that share a file system, may be given
     the same call: they share the shards. Interrupted or killed at any moment, the same call goes on where it was, and
-    what comes out is the same to the byte. Of what is finished, the same call does nothing.
+    what comes out is the same to the byte. Of what is finished, the same call does nothing. Files that a source names
+    are taken for the same where their names and sizes are (in a zip file, their checksums).
 
     Parameters
     ----------
@@ -112,6 +113,15 @@ def embed(
     if path != folder.path:
         _merge_once(folder, path, dtype, job.digest())
     return path
+
+
+def made_at(path: Path) -> int | None:
+    """When a pair set was finished that `embed` made, ns; None where none is."""
+    record = path if path.suffix in SUFFIXES else path / RECORD
+    with suppress(OSError, ValueError):
+        if record == path or Folder(path).finished:
+            return record.stat().st_mtime_ns
+    return None
 
 
 def skipped(path: Path) -> tuple[Path, dict[str, int]]:

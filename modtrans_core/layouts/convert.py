@@ -57,7 +57,7 @@ def convert(
         pairs = replace(pairs, metadata={**pairs.metadata, INDEPENDENT: said})
     names = read_items(source) if sidecars(source) else None
     if out.suffix in SUFFIXES:
-        _named(pairs, names).save(out, dtype or "float32")
+        named(pairs, names).save(out, dtype or "float32")
     elif layout == "clip-retrieval":
         write_clip_retrieval(pairs, out, names, dtype or "float16")
     else:
@@ -65,7 +65,7 @@ def convert(
     return pairs
 
 
-def _named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbeddings:
+def named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbeddings:
     """The set with the names of its items and their captions in it, as a single file holds them."""
     if names is None:
         return pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,15 @@ from modtrans_core.extras import require
 from modtrans_core.store.contents import CAPTIONS, captions_by_item
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import replacing
-from modtrans_core.store.headers import clip_retrieval_parts, numbered, reading, rows, shard_files, small_arrays
+from modtrans_core.store.headers import (
+    SUFFIXES,
+    clip_retrieval_parts,
+    numbered,
+    reading,
+    rows,
+    shard_files,
+    small_arrays,
+)
 
 if TYPE_CHECKING:
     import pyarrow
@@ -73,12 +82,13 @@ def read_items(path: str | Path) -> pyarrow.Table:
     -------
     pyarrow.Table
         Columns `key` (string), `caption` (list of strings) where captions are known, and what else the sidecars have.
-        In clip-retrieval's layout, `image_path` is the key where there is no other.
+        In clip-retrieval's layout, `image_path` is the key where there is no other. The keys of items that nothing
+        names are their places: 0, 1, ...
 
     Raises
     ------
     ValueError
-        If the items have no names, a sidecar is missing or damaged, or its length is not that of its shard.
+        If a sidecar is missing or damaged, its length is not that of its shard, or it names no items and others do.
     ModuleNotFoundError
         If pyarrow is missing; the message is the command that installs it.
     """
@@ -87,20 +97,22 @@ def read_items(path: str | Path) -> pyarrow.Table:
         raise ValueError(f"{path}: no such file or folder")
     pa = require("pyarrow", "encoders")
     beside = sidecars(path)
-    if beside:
-        tables = [_checked(sidecar, shard) for shard, sidecar in beside]
-        for (_, sidecar), table in zip(beside, tables, strict=True):
-            if "key" not in table.column_names:
-                raise ValueError(f"{sidecar}: no column {' or '.join(_NAMES)}, which would name the items")
-        try:
-            return pa.concat_tables(tables, promote_options="default")
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path}: sidecars differ ({error})") from None
-    files = shard_files(path)
-    missing = f"{path}: its items have no names, neither in the files nor in {SIDECAR} files beside them"
-    if not files:
-        raise ValueError(missing)
-    return pa.concat_tables([_from_header(file, missing) for file in files], promote_options="default")
+    if not beside:
+        files = [file for file in shard_files(path) if file.suffix in SUFFIXES]
+        if not files:
+            raise ValueError(f"{path}: a pair set, {' or '.join(SUFFIXES)} or a folder, is needed")
+        ends = accumulate(map(_items, files), initial=0)
+        return pa.concat_tables([*map(_from_header, files, ends)], promote_options="default")
+    tables = [_checked(sidecar, shard) for shard, sidecar in beside]
+    nameless = [sidecar for (_, sidecar), table in zip(beside, tables, strict=True) if "key" not in table.column_names]
+    if nameless and len(nameless) < len(beside):
+        raise ValueError(f"{nameless[0]}: no column {' or '.join(_NAMES)}, which would name the items")
+    try:
+        found = pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: sidecars differ ({error})") from None
+    places = column("key", [str(place) for place in range(len(found))], pa.string())
+    return found.add_column(0, "key", places) if nameless else found
 
 
 def sidecars(path: Path) -> list[tuple[Path, Path]]:
@@ -191,12 +203,17 @@ def _lists(pa: Any, captions: Any) -> Any:
     return pa.array([[] if text is None else [text] for text in texts], pa.list_(pa.string()))
 
 
-def _from_header(file: Path, missing: str) -> pyarrow.Table:
+def _items(file: Path) -> int:
+    with reading(file):
+        return rows(file)
+
+
+def _from_header(file: Path, first: int) -> pyarrow.Table:
+    """The names and captions that a file holds, `first` being the place of its first item in the set."""
     with reading(file):
         arrays = small_arrays(file)
-        if "key" not in arrays:
-            raise ValueError(missing)
-        return table_of(arrays["key"], metadata(arrays.get("metadata", "{}")))
+        key = arrays.get("key", np.arange(first, first + rows(file)))
+        return table_of(key, metadata(arrays.get("metadata", "{}")))
 
 
 def table_of(key: np.ndarray, metadata: Mapping[str, Any]) -> pyarrow.Table:

@@ -187,7 +187,10 @@ def _tokenizer(name: str, words: int) -> Any:
     what, library = f"tokenizer: {name!r}", require("transformers", "encoders")
     needed = f"{what}, a folder with GPT-2's tokenizer, or a name and a network to download it, is needed"
     with loading(needed):
-        found = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        if not Path(name).is_dir():  # the library itself asks ten times where there is no network
+            hub = require("huggingface_hub", "encoders")
+            name = hub.snapshot_download(name, allow_patterns=["*.json", "*.txt"])
+        found = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=True)
     refuse_no_words(what, found)
     refuse_unless(len(found) >= words, what, f"{len(found)} words", f"the decoder's {words}")
     return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.extras import require
@@ -97,7 +99,12 @@ def tokenize(texts: Sequence[str]) -> tuple[list[str], str]:
     if not has_java():
         return [" ".join(re.findall(r"\w+(?:'\w+)?", line.lower())) for line in lines], "words"
     require("pycocoevalcap", "downstream")
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+    from pycocoevalcap.tokenizer import ptbtokenizer as ptb
 
-    found = PTBTokenizer().tokenize({0: [{"caption": line} for line in lines]})
-    return list(found[0]), "PTB"
+    jar = Path(ptb.__file__).with_name(ptb.STANFORD_CORENLP_3_4_1_JAR)
+    command = ["java", "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
+    done = subprocess.run(command, input="".join(f"{line}\n" for line in lines).encode(), capture_output=True)
+    found = [line.split(" ") for line in done.stdout.decode().split("\n")[:-1]]
+    said = done.stderr.decode(errors="replace").strip()
+    refuse_unless(len(found) == len(lines), "java", said, "one that runs Stanford's tokenizer")
+    return [" ".join(token for token in line if token not in ptb.PUNCTUATIONS) for line in found], "PTB"

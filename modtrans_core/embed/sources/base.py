@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.embed.sources.opening import size_of
 from modtrans_core.split import SPLITS, whole_groups
 
 __all__ = ["SPLITS", "Item", "Listing", "Shard", "Skipped", "Source", "caption"]
@@ -177,13 +178,17 @@ def _in_its_own_group(entry: Item | Skipped, place: int) -> Item | Skipped:
 
 
 def _spelled(values: Mapping[str, Any]) -> Any:
-    """The values of an item as far as they can be told without reading: words, numbers, file names, an `identity`."""
+    """The values of an item as far as they can be told without opening a file: words, numbers, what is in memory,
+    names of files and their sizes, an `identity`.
+    """
 
     def spell(value: Any) -> Any:
         if isinstance(value, tuple | list):
             return [spell(part) for part in value]
         if isinstance(value, Path):
-            return value.name
+            return [value.name, size_of(value)]
+        if isinstance(value, bytes | bytearray | memoryview | np.ndarray):
+            return hashlib.sha256(np.asarray(value).tobytes()).hexdigest()
         return value if isinstance(value, str | int | float) else getattr(value, "identity", None)
 
     return {name: spell(value) for name, value in sorted(values.items())}

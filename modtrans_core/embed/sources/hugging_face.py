@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -297,6 +297,26 @@ def _named(library: Any, folder: Path) -> Iterator[str]:
             yield one
 
 
+def _unreachable(path: str) -> str:
+    """Why the hub cannot be asked for a data set; nothing where it can."""
+    try:
+        require("huggingface_hub", "datasets").HfApi().dataset_info(path, timeout=10)
+    except Exception as error:  # those of whatever reaches the network, and the hub's own, which have its answer
+        answered = isinstance(error, ValueError) or getattr(error, "response", None) is not None
+        return "" if answered else in_one_line(error)
+    return ""
+
+
+@contextmanager
+def _from_cache(library: Any) -> Iterator[None]:
+    """Inside, the library does not ask the hub: it would ask ten times before it looks into its cache."""
+    before, library.config.HF_HUB_OFFLINE = library.config.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        library.config.HF_HUB_OFFLINE = before
+
+
 def _load(library: Any, path: str, config: str | None, split: str | None) -> dict[str, Any]:
     """The splits of a data set, by name."""
     place = Path(path)
@@ -305,6 +325,7 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         raise ValueError(f"{path}: no folder written by save_to_disk, and no parquet files in it")
     if not place.exists() and path.startswith((".", "/", "~")):
         raise ValueError(f"{path}: no such file or folder")
+    unreachable = "" if place.exists() else _unreachable(path)
     try:
         if saved:
             found = library.load_from_disk(path)
@@ -313,12 +334,16 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         else:
             if place.exists():
                 _refuse_outside(path, _named(library, place))  # before anything is looked for there
-            listed = library.load_dataset_builder(path, config).config.data_files or {}
-            _refuse_outside(path, (file for files in listed.values() for file in files))
-            found = library.load_dataset(path, config, split=split)
+            with _from_cache(library) if unreachable else nullcontext():
+                listed = library.load_dataset_builder(path, config).config.data_files or {}
+                _refuse_outside(path, (file for files in listed.values() for file in files))
+                found = library.load_dataset(path, config, split=split)
     except _Refused:
         raise
     except Exception as error:  # each file format, the hub and the network have their own
+        if unreachable:
+            needed = f"not in the cache, and the Hugging Face hub cannot be reached ({unreachable})"
+            raise ValueError(f"{f'datasets:{path}'!r}: no such file or folder, {needed}") from None
         reason = in_one_line(error.__cause__ or error)
         raise ValueError(f"{path}: cannot be loaded by datasets ({reason})") from None
     if not isinstance(found, Mapping):

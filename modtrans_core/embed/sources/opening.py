@@ -86,6 +86,14 @@ def is_within(folder: str, name: str) -> bool:
         return False
 
 
+def size_of(path: str | Path) -> int | None:
+    """The bytes of a file; None where there is none."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):  # a zero byte in the name
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class FileWithin:
     """A file of a folder. Called, it gives the path, once no symbolic link leads out of the folder."""
@@ -97,6 +105,11 @@ class FileWithin:
         if not is_within(self.folder, self.name):
             raise ValueError(OUTSIDE)
         return Path(os.path.realpath(os.path.join(os.path.realpath(self.folder), self.name)))
+
+    @property
+    def identity(self) -> int | None:
+        """Its size, by which a listing tells that it was replaced."""
+        return size_of(os.path.join(self.folder, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,12 @@ class ZipMember:
             raise ValueError("missing file") from None
         except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
             raise ValueError("damaged or encrypted in the zip") from None
+
+    @property
+    def identity(self) -> int | None:
+        """Its checksum in the zip file's directory."""
+        member = _archive(self.file, os.getpid()).NameToInfo.get(self.name)
+        return None if member is None else member.CRC
 
 
 class ZipFiles:

@@ -1,6 +1,7 @@
 """`modtrans evaluate` and `modtrans translate`: results on stdout or in files, what they are of on stderr."""
 
 import json
+from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from modtrans_core import PairedEmbeddings, evaluate, load
 from modtrans_core.cli import VERBS, verb
+from modtrans_core.store.names import read_items
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill", "recall_at_1", "recall_at_10",
@@ -287,6 +289,25 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
     PairedEmbeddings(named.arrays, key=np.array([f"k{row}" for row in range(80)])).save("named.npz")
     assert modtrans("translate", "calibrated", "named.npz", "named-z.npz", "--accept", threshold)[0] == 0
     assert PairedEmbeddings.load("named-z.npz").key.tolist() == [f"k{row}" for row in np.flatnonzero(accepted)]
+
+
+def test_captions_go_along_from_any_layout_into_any_other(folder, trained, modtrans):
+    pytest.importorskip("pyarrow")
+    trained("run", "--preset", "ridge")
+    pairs = PairedEmbeddings.load("pairs.npz")
+    texts = [["a cat", f"cat {item}"] for item in range(80)]
+    for key in (None, [f"item {item}" for item in range(80)]):
+        held = replace(pairs, key=key, metadata={"captions": texts}).take(np.arange(8))
+        held.save("in.npz")
+        assert modtrans("convert", "in.npz", "in", "--layout", "shards", "--overwrite")[0] == 0
+        assert modtrans("convert", "in.npz", "flat", "--overwrite")[0] == 0
+        names = read_items("in.npz")
+        for given, several in (("in.npz", texts), ("in", texts), ("flat", [one[:1] for one in texts])):
+            for out in ("z.npz", "z.safetensors", "zs"):
+                assert modtrans("translate", "run", given, out, "--overwrite")[0] == 0
+                found = read_items(out)
+                assert found["key"] == names["key"], (given, out)
+                assert found["caption"].to_pylist() == [one[: 1 if out == "zs" else 2] for one in several[:8]], given
 
 
 def test_what_cannot_be_accepted_is_refused(folder, calibrated, run, modtrans):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, Encoder, l
 from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, cut, embed, is_cached, skipped
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.base import Item, Listing, Skipped
+from modtrans_core.embed.sources.opening import FileWithin, ZipFiles, _archive
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.files import SCRATCH
 from modtrans_core.store.locks import LOCK
@@ -95,6 +97,51 @@ def test_a_pair_set_holds_what_the_encoders_gave(tmp_path):
         encoder = load_encoder(name, modality, device="cpu")
         np.testing.assert_allclose(pairs.rows(modality)[0], encoder.encode(items), atol=1e-5)
         assert pairs.metadata[modality] == encoder.facts()
+
+
+@pytest.mark.parametrize("out", ["pairs.npz", "shards"])
+def test_a_file_that_was_replaced_is_noticed_and_what_is_there_is_said(tmp_path, monkeypatch, capsys, out):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 32 + number), (80 * number, 0, 0)).save(f"photos/{number}.png")
+    whole = (tmp_path / "photos" / "1.png").read_bytes()
+    (tmp_path / "photos" / "1.png").write_bytes(whole[:60])
+    (tmp_path / "photos" / "captions.csv").write_text("file,caption\n0.png,a\n1.png,b\n2.png,c\n")
+    np.save("words.npy", np.eye(3))
+    named = ["--image-encoder", IMAGES["image"], "--text-encoder", "array:words.npy", "--device", "cpu"]
+    call = lambda *more: run(VERBS, "modtrans", "", ["embed", "folder:photos", "--out", out, *named, *more])  # noqa: E731
+    for said in (False, True):
+        assert call() == 0 and ("nothing was done: it was there" in capsys.readouterr().err) == said
+    (tmp_path / "photos" / "1.png").write_bytes(whole)
+    assert call() == 1 and ("exists" if out == "pairs.npz" else "begun with content") in capsys.readouterr().err
+    assert call("--overwrite") == 0 and "nothing was done" not in capsys.readouterr().err
+    assert len(PairedEmbeddings.load(out)) == 3
+
+
+def test_an_identity_is_of_what_can_be_told_without_opening_a_file(tmp_path):
+    def identity(value):
+        return Listing([Item("a", {"image": value, "text": "a"})], {}, {}).identity()
+
+    def packed(contents):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("a.png", contents)
+        _archive.cache_clear()
+        return ZipFiles(tmp_path / "a.zip")("a.png")
+
+    def written(contents):
+        (tmp_path / "a.png").write_bytes(contents)
+        return tmp_path / "a.png", FileWithin(str(tmp_path), "a.png")
+
+    found = {identity(value(contents)) for contents in (b"ab", b"abc") for value in (packed, bytes, bytearray)}
+    for contents in (b"ab", b"abc"):
+        found |= {identity(value) for value in written(contents)}
+    found |= {identity(np.full((2, 2, 3), number, np.uint8)) for number in (0, 1)}
+    (tmp_path / "a.png").unlink()
+    found |= {identity(FileWithin(str(tmp_path), name)) for name in ("a.png", "a\0")}
+    assert len(found) == 2 + 2 + 4 + 2 + 1
 
 
 def test_a_folder_and_a_file_hold_the_same(tmp_path):

@@ -67,9 +67,15 @@ def test_a_single_file_holds_names_and_captions_itself(tmp_path, suffix):
     PairedEmbeddings(vectors(11), key=np.array(KEYS), metadata=said).save(path)
     table = read_items(path)
     assert table["key"].to_pylist() == KEYS and table["caption"].to_pylist() == CAPTIONS
-    PairedEmbeddings(vectors(11)).save(path)
-    with pytest.raises(ValueError, match=f"pairs{suffix}: its items have no names"):
-        read_items(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_items_that_nothing_names_are_called_by_their_places(tmp_path, suffix):
+    for number, items in enumerate(([0, 1], [2])):
+        captions = {"captions": [CAPTIONS[item] for item in items]}
+        PairedEmbeddings(vectors(len(items)), metadata=captions).save(tmp_path / f"{number}{suffix}")
+    table = read_items(tmp_path)
+    assert table["key"].to_pylist() == ["0", "1", "2"] and table["caption"].to_pylist() == CAPTIONS[:3]
 
 
 def test_what_is_wrong_with_a_sidecar_is_one_line_that_names_it(tmp_path):
@@ -86,6 +92,9 @@ def test_what_is_wrong_with_a_sidecar_is_one_line_that_names_it(tmp_path):
     pq.write_table(pa.table({"name": ["a"] * 5}), sidecar)
     with pytest.raises(ValueError, match="000001.parquet: no column key or image_path"):
         read_items(tmp_path)
+    with pytest.raises(ValueError, match="x.csv: a pair set, .npz or .safetensors or a folder, is needed"):
+        (tmp_path / "x.csv").touch()
+        read_items(tmp_path / "x.csv")
     for column, values, words in (
         ("image_path", ["a", None, "c", None, "e"], "image_path: 2 rows with nothing in it, a name in each"),
         ("key", [["a"]] * 5, "damaged or cut short"),

@@ -35,10 +35,14 @@ def test_bleu_is_of_the_whole_set_and_no_mean_of_items():
 
 
 @needs_java
-def test_penn_treebank_tokens_drop_capitals_and_punctuation():
-    texts = ["A cat, on the\nmat.", "It's “one” (of two)!", "a\u2028b"]
+def test_penn_treebank_tokens_drop_capitals_and_punctuation(capfd, monkeypatch):
+    texts = ["A cat, on the\nmat.", "It's “one” (of two)!", "a\u2028b", "🙂", ""]
     found, by = tokenize(texts)
-    assert by == "PTB" and found[0] == "a cat on the mat" and found[1].startswith("it 's") and len(found) == 3
+    assert by == "PTB" and found[0] == "a cat on the mat" and found[1].startswith("it 's") and len(found) == 5
+    assert capfd.readouterr() == ("", "")
+    with monkeypatch.context() as broken, pytest.raises(ValueError, match="java: .*, one that runs Stanford's"):
+        broken.setenv("JAVA_TOOL_OPTIONS", "-Xnone")
+        tokenize(texts)
     assert score_captions(["A cat on the Mat."], [["a cat, on the mat"]])["bleu_4"] > 0.99
 
 

@@ -97,6 +97,16 @@ def test_it_refuses_in_one_line_before_a_network_is_made(folder, tmp_path, capfd
     assert words in said and said.count("\n") == 1 and not out.exists()
 
 
+def test_a_tokenizer_of_the_hub_is_asked_for_once(folder, tmp_path, capfd, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: folder / {"gpt2": "tokens"}[name])
+    assert command(folder, tmp_path / "a.csv", "--tokenizer", "gpt2") == 0
+    assert command(folder, tmp_path / "b.csv", "--tokenizer", "other") == 1
+    said = capfd.readouterr().err
+    assert "or a name and a network to download it, is needed" in said and "Retrying" not in said
+
+
 def test_nothing_is_said_but_by_the_command(folder, tmp_path, capfd):
     before, out = torch.get_rng_state(), tmp_path / "a.csv"
     assert command(folder, out, "--length", "9", "--beam", "1", decoder="MLP") == 0
@@ -113,6 +123,33 @@ def test_what_is_not_finite_says_nothing(folder, tmp_path, capfd, beam):
     assert command(folder, tmp_path / "a.csv", "--length", "9", "--beam", beam, decoder="nan") == 1
     assert "clip_project.model.0.bias: 'not finite', a tensor of finite numbers is needed" in capfd.readouterr().err
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_items_without_names_are_scored_by_their_places_in_any_layout(folder, tmp_path, capsys, monkeypatch):
+    pairs = PairedEmbeddings.load(folder / "pairs.npz")
+    texts = {"captions": [["a cat", f"cat {item}"] for item in range(40)]}
+    unnamed = PairedEmbeddings(pairs.arrays, metadata=texts)
+    unnamed.save(tmp_path / "unnamed.npz")
+    convert(tmp_path / "unnamed.npz", tmp_path / "shards", "shards")
+    found = []
+    for name in ("unnamed.npz", "shards"):
+        assert command(folder, tmp_path / f"{name}.csv", "--json", pairs=tmp_path / name) == 0
+        found.append((capsys.readouterr().out, (tmp_path / f"{name}.csv").read_text()))
+    assert found[0] == found[1] and json.loads(found[0][0])["items"] == 2 and "\n13," in found[0][1]
+    PairedEmbeddings(pairs.arrays).save(tmp_path / "mute.npz")
+    assert command(folder, tmp_path / "mute.csv", pairs=tmp_path / "mute.npz") == 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == f"{tmp_path / 'mute.csv'}: 4 captions\n"
+    unnamed.take(np.arange(20, 40)).save(tmp_path / "seen.npz")
+    assert command(folder, tmp_path / "seen.csv", pairs=tmp_path / "seen.npz") == 0
+    assert "nothing is scored: no item that the run was not fitted to has captions" in capsys.readouterr().err
+    monkeypatch.setattr(transformers, "GPT2LMHeadModel", None)
+    (tmp_path / "none.json").write_text("{}")
+    for references in ("none.json", "mute.npz", "seen.npz"):
+        more = ("--references", str(tmp_path / references))
+        assert command(folder, tmp_path / "new.csv", *more, pairs=tmp_path / "seen.npz") == 1
+        assert "captions of an item that the run was not fitted to is needed" in capsys.readouterr().err
+    assert not (tmp_path / "new.csv").exists()
 
 
 def test_a_decoder_of_other_embeddings_is_refused(folder, tmp_path, capsys):

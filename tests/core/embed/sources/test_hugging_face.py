@@ -292,12 +292,26 @@ def test_a_script_is_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_hub_out_of_reach_is_one_line(monkeypatch):
-    def unreachable(*arguments, **keywords):
+@pytest.mark.parametrize("there", [False, True])
+def test_the_hub_out_of_reach_is_one_line_and_asked_once(monkeypatch, there):
+    from huggingface_hub import HfApi
+
+    asked = []
+
+    def info(self, name, timeout):
+        if not there:
+            raise ConnectionError("no route\nto host")
+
+    def builder(*arguments, **keywords):
+        asked.append(hf.config.HF_HUB_OFFLINE)
         raise ConnectionError("Couldn't reach 'nobody/nothing' on the Hub\n(offline)")
 
-    monkeypatch.setattr(hf, "load_dataset_builder", unreachable)
-    with pytest.raises(
-        ValueError, match=r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"
-    ):
+    monkeypatch.setattr(HfApi, "dataset_info", info)
+    monkeypatch.setattr(hf.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hf, "load_dataset_builder", builder)
+    words = r"^nobody/nothing: cannot be loaded by datasets \(Couldn't reach .* \(offline\)\)$"
+    if not there:
+        words = r"^'datasets:nobody/nothing': no such file .*, not in the cache, and .* reached \(no route to host\)$"
+    with pytest.raises(ValueError, match=words):
         entries("nobody/nothing")
+    assert asked == [not there] and hf.config.HF_HUB_OFFLINE is False
