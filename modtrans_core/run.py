@@ -54,6 +54,8 @@ DESCRIPTION, MODEL, TRAINING, SEEN, LOG = RUN
 CARD = "README.md"
 LIBRARY = "library_name: modtrans"
 """line by which a model card is known again"""
+CHOSEN = ("validation", "split")
+"""what a description has of a run that was given them"""
 CHECKPOINT_EVERY = 200
 Log = Callable[[int, Mapping[str, float]], None]
 """called with (step, terms of the loss by name) whenever a line of the log is written"""
@@ -107,9 +109,9 @@ def begin(
         if not (folder / DESCRIPTION).exists():
             raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
         found = description(folder)
-        for name, value in wanted.items():
-            if found.get(name) != value:
-                was = f"{found.get(name)}, not {value}"
+        for name in dict.fromkeys([*wanted, *CHOSEN]):
+            if found.get(name) != wanted.get(name):
+                was = f"{found.get(name)}, not {wanted.get(name)}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
     else:
         refuse_old_run(folder, overwrite)

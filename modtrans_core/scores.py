@@ -39,7 +39,7 @@ def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
     refuse_unless(np.shape(predicted) == shape, "predicted", np.shape(predicted), f"one row an item, {shape},")
     with naming("predicted"):
         predicted = unit(predicted)
-    return np.einsum("nd,nmd->n", predicted, z, dtype=np.float64) / counts
+    return np.clip(np.einsum("nd,nmd->n", predicted, z, dtype=np.float64) / counts, -1.0, 1.0)
 
 
 def floor(mean: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> float:
@@ -202,16 +202,24 @@ def _found(ahead: np.ndarray, tied: np.ndarray, k: int) -> np.ndarray:
     return np.clip((k - ahead) / tied, 0, 1)
 
 
-def named(best: np.ndarray, k: int) -> np.ndarray:
+def named(best: np.ndarray, k: int, ties: np.ndarray | float = TIE) -> np.ndarray:
     """The k-occurrence (n,): how many queries have each item among their k of the highest scores (q, n).
+
+    Parameters
+    ----------
+    ties : below which two scores of a query are the same, one number or (q,). Ties are broken at random, in
+        expectation.
 
     Examples
     --------
-    >>> named(np.array([[0.9, 0.1, 0.2], [0.8, 0.7, 0.1]]), k=1)
-    array([2, 0, 0])
+    >>> named(np.array([[0.9, 0.1, 0.2], [0.8, 0.7, 0.8]]), k=1)
+    array([1.5, 0. , 0.5])
     """
-    n = best.shape[1]
-    return np.bincount(np.argpartition(best, n - k, axis=1)[:, n - k :].ravel(), minlength=n)
+    least = np.partition(best, best.shape[1] - k, axis=1)[:, -k, None]
+    ties = np.broadcast_to(ties, len(best)).astype(best.dtype)[:, None]
+    above, level = best > least + ties, np.abs(best - least) <= ties
+    share = (k - above.sum(axis=1)) / level.sum(axis=1)
+    return above.sum(axis=0) + np.einsum("q,qn->n", share, level)
 
 
 def skew(occurrence: np.ndarray) -> float:
@@ -222,7 +230,7 @@ def skew(occurrence: np.ndarray) -> float:
     .. [1] M. Radovanovic, A. Nanopoulos and M. Ivanovic, Hubs in space, Journal of Machine Learning Research 11 (2010).
     """
     away = occurrence - occurrence.mean()
-    return float((away**3).mean() / (away**2).mean() ** 1.5) if np.ptp(occurrence) > 0 else 0.0
+    return float((away**3).mean() / (away**2).mean() ** 1.5) if np.ptp(occurrence) > TIE else 0.0
 
 
 def average_precision(best: np.ndarray, correct: np.ndarray, ties: np.ndarray | float = TIE) -> np.ndarray:
@@ -296,7 +304,7 @@ def ranking_scores(
         known = alike.shape == (n,) and not masked and not (alike != alike).any()
         refuse_unless(known, "alike", alike, f"one label an item, ({n},),")
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])
-    occurrence, per_query, ties = np.zeros(n, dtype=np.int64), [], _ties(queries, z, counts, relevant)
+    occurrence, per_query, ties = np.zeros(n), [], _ties(queries, z, counts, relevant)
     for rows, best in blocks(queries, z, counts):
         own = relevant[rows]
         ahead, tied = _placed(best, own, ties[rows])
@@ -304,7 +312,7 @@ def ranking_scores(
         reciprocal = (harmonic[ahead + tied] - harmonic[ahead]) / tied
         precision = reciprocal if alike is None else average_precision(best, alike[own][:, None] == alike, ties[rows])
         per_query.append(np.stack([*values, reciprocal, precision, ahead + (tied + 1) / 2]))
-        occurrence += named(best, min(k, n))
+        occurrence += named(best, min(k, n), ties[rows])
     weight = 1.0 / np.bincount(relevant, minlength=n)[relevant]
     *means, rank = np.concatenate(per_query, axis=1)
     order = np.argsort(rank)

@@ -27,6 +27,7 @@ from modtrans_core.progress import Progress, silent
 from modtrans_core.ranking import nearest
 from modtrans_core.scores import away_from
 from modtrans_core.search import rank
+from modtrans_core.store.contents import CAPTIONS, captions_by_item
 from modtrans_core.vectors import unit
 
 RANDOM, PICTURE, CEILING = "a random caption", "the nearest picture's caption", "the true caption's nearest"
@@ -176,12 +177,13 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 def texts_of(pairing: Pairing) -> list[list[str]]:
     """The captions of each item, as many as it has target vectors."""
     pairs, target = pairing.pairs, pairing.target
-    captions: Mapping[str, list[str]] = pairs.metadata.get("captions", {})
-    if pairs.key is None or not all(key in captions for key in pairs.key.tolist()):
-        raise ValueError("captions: not in the metadata of this pair set, those of every key are needed")
-    found = [list(captions[key]) for key in pairs.key.tolist()]
+    held = pairs.metadata.get(CAPTIONS)
+    names = [f"item {row}" for row in range(len(pairs))] if pairs.key is None else pairs.key.tolist()
+    found = captions_by_item(names, held)
+    if not all(found):
+        raise ValueError("captions: not in the metadata of this pair set, those of every item are needed")
     several = np.bincount(pairs.rows(target)[1])
-    for key, texts, vectors in zip(pairs.key.tolist(), found, several.tolist(), strict=True):
+    for key, texts, vectors in zip(names, found, several.tolist(), strict=True):
         if len(texts) != vectors:
             raise ValueError(f"captions: {len(texts)} of {key}, as many as its {target} vectors, {vectors}, are needed")
     return found

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.experiments.data import one_vector
 from analysis.experiments.trial import Trial
-from analysis.theory.retrieval import expected_recall, hub_skew, needed_cosine
+from analysis.theory.retrieval import MARGIN, expected_recall, hub_skew, needed_cosine
 from modtrans_core import preset
 from modtrans_core.scores import cosine, recall_at_k
 from modtrans_core.vectors import unit
@@ -82,5 +82,5 @@ def ranked(queries: np.ndarray, gallery: np.ndarray) -> dict[str, float]:
     for k in RANKS:
         row[f"recall_at_{k}"] = float(recall_at_k(queries, gallery, k=k).mean())
         row[f"law_at_{k}"] = float(expected_recall(q, own, *moments, len(z), k).mean())
-        row[f"forced_at_{k}"] = float((own > needed_cosine(z, k=k)).mean())
+        row[f"forced_at_{k}"] = float((own > needed_cosine(z, k=k) + MARGIN).mean())
     return row

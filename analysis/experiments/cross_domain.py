@@ -19,6 +19,7 @@ import pandas as pd
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
+from modtrans_core.checks import naming
 from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.scores import floor
 from modtrans_core.split import whole_groups
@@ -115,7 +116,8 @@ def cross_domain(
             away.save(files[0])
             home.save(files[1])
             told = part_of(report, number, len(crossings))
-            tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds, told)
+            with naming(name):
+                tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds, told)
         found += [pd.DataFrame({"crossing": name}, index=table.index).join(table) for table in tables]
     return pd.concat(found, ignore_index=True)
 

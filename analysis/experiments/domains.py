@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
 
 from analysis.experiments.data import dataset_name
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
-from modtrans_core.vectors import unit
+from modtrans_core.vectors import TIE, unit
 
 Crossings = dict[str, tuple[PairedEmbeddings, PairedEmbeddings]]
 """name -> (the domain to train on, the domain to test on)"""
@@ -22,11 +24,13 @@ def emoji_kinds(keys: Iterable[str]) -> np.ndarray:
     """`flag`, `symbol` or `pictograph` of each emoji (n,), by the first code point of its hexcode.
 
     Flags are Unicode's group Flags, symbols its group Symbols (arrows, signs, keycaps, zodiac, letters, geometric
-    shapes), and pictographs are everything else: people, animals, food, things.
+    shapes), and pictographs are everything else: people, animals, food, things. A name that is no hexcode is `other`.
     """
     from modtrans_core.embed.sources.emoji_symbols import is_symbol
 
     def kind(key: str) -> str:
+        if re.fullmatch(r"[0-9A-F]{4,5}(-[0-9A-F]{4,5})*", key) is None:
+            return "other"
         first = int(key.split("-")[0], 16)
         if first in _REGIONAL or first in _OTHER_FLAGS:
             return "flag"
@@ -55,7 +59,13 @@ def continents(keys: Iterable[str]) -> np.ndarray:
 def halves(pairs: PairedEmbeddings, modality: str) -> np.ndarray:
     """`low` or `high` (n,): on which side of the median an item lies along the leading principal axis of a modality.
 
-    The greatest change of conditions that a cut into two can make, in data that say nothing of their domains.
+    The greatest change of conditions that a cut into two can make, in data that say nothing of their domains. Items at
+    the median are low or, where none is above it, high.
+
+    Raises
+    ------
+    ValueError
+        All items lie at one place.
     """
     vectors, item = pairs.rows(modality)
     vectors = unit(vectors).astype(np.float64)
@@ -63,7 +73,11 @@ def halves(pairs: PairedEmbeddings, modality: str) -> np.ndarray:
     centered = total - total.mean(0)
     axis = np.linalg.eigh(centered.T @ centered)[1][:, -1]
     along = centered @ (axis * np.sign(axis[np.abs(axis).argmax()]))  # the sign of an eigenvector is arbitrary
-    return np.where(along <= np.median(along), "low", "high")
+    middle = np.median(along)
+    low = along <= middle + TIE
+    low = along < middle - TIE if low.all() else low
+    refuse_unless(bool(low.any()), modality, f"one vector of all {len(pairs)} items", "several to cut between")
+    return np.where(low, "low", "high")
 
 
 def cut(pairs: PairedEmbeddings, domain: np.ndarray) -> dict[str, PairedEmbeddings]:
@@ -79,11 +93,21 @@ def cut(pairs: PairedEmbeddings, domain: np.ndarray) -> dict[str, PairedEmbeddin
 
 
 def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
-    """A pair set cut into domains: OpenMoji into pictographs to symbols and to flags, others in two by `halves`."""
+    """A pair set cut into domains: OpenMoji into pictographs to symbols and to flags, others in two by `halves`.
+
+    So is a part of OpenMoji without one of these kinds.
+
+    Raises
+    ------
+    ValueError
+        No cut leaves groups whole on both sides.
+    """
     if pairs.key is not None and dataset_name(pairs) == "OpenMoji":
         parts = cut(pairs, emoji_kinds(pairs.key))
-        return {f"pictographs → {kind}s": (parts["pictograph"], parts[kind]) for kind in ("symbol", "flag")}
+        if {"pictograph", "symbol", "flag"} <= set(parts):
+            return {f"pictographs → {kind}s": (parts["pictograph"], parts[kind]) for kind in ("symbol", "flag")}
     parts = cut(pairs, halves(pairs, source))
+    refuse_unless(len(parts) == 2, source, f"{len(np.unique(pairs.groups))} groups, all on one side", "two domains")
     return {"low → high": (parts["low"], parts["high"])}
 
 

@@ -34,7 +34,7 @@ def kept(folder: Path, trial: Trial, config: Any) -> dict[str, Any] | None:
 def _file(folder: Path, trial: Trial, config: Any) -> Path:
     """Named by all that the scores depend on: the pairs of every part, the route, the config, and the code of fits and
     of scores."""
-    parts = [part.pairs.fingerprint() for part in (trial.train, trial.validation, trial.test)]
+    parts = [(part.pairs.fingerprint(), part.independent) for part in (trial.train, trial.validation, trial.test)]
     inputs = [parts, trial.test.source, trial.test.target, type(config).__name__, asdict(config), version("torch")]
     digest = hashlib.sha256(json.dumps(inputs).encode())
     for file in (Path(inspect.getfile(Trial)), *sorted(Path(modtrans_core.__file__).parent.rglob("*.py"))):

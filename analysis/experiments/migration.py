@@ -74,6 +74,9 @@ class Search(NamedTuple):
         first = len(parts[0]) + len(parts[1])
         row = np.array([place.get(key, -1) for key in asked.key.tolist()])
         tested, other = np.flatnonzero(row >= first), np.flatnonzero(row < first)
+        for part, rows in (("the test", tested), ("the training and validation", other)):
+            needed = f"a query or more whose document is in {part} part"
+            refuse_unless(len(rows) > 0, "queries", f"none of {len(row)}", needed)
         queries, others = ({name: unit(asked.modality(name)[at]) for name in (OLD, NEW)} for at in (tested, other))
         return Search(gallery, queries, row[tested], others)
 
@@ -123,6 +126,8 @@ def migration(
     search = Search.of(trial, PairedEmbeddings.load(queries))
     a, b = trial.test.source, trial.test.target
     full = {name: search.scores(search.queries[name], search.documents[name], search.others[name]) for name in (a, b)}
+    for name, (scores, _) in full.items():
+        refuse_no_recall(scores["recall_at_1"], 1, name, len(search.row))
     facts = {"route": trial.route, "seed": trial.seed, "gallery": len(search.documents[a]), "queries": len(search.row)}
     rows = []
 
@@ -148,6 +153,12 @@ def migration(
             asked, others = (unit(translate(vectors[a])) for vectors in (search.queries, search.others))
             add("queries", method, search.scores(asked, search.documents[b], others), **more)
     return pd.DataFrame(rows)
+
+
+def refuse_no_recall(recall: float, k: int, name: str, queries: int) -> None:
+    """Refuse queries of which a full re-embedding finds none: then there is no recall that could be retained."""
+    needed = f"some of which `{name}` finds the document among the first {k}"
+    refuse_unless(recall > 0, "queries", f"{queries} in the test part", needed)
 
 
 def scored(rank: np.ndarray) -> dict[str, float]:
@@ -246,6 +257,7 @@ def certificates(
         "small gallery": among(at_random, whole=False),
     }
     exact = found["all re-embedded"]
+    refuse_no_recall((exact.new <= K).mean(), K, b, len(asked.row))
     truth = float((exact.translated <= K).sum() / (exact.new <= K).sum())
     limits = []
     for draw in range(draws):

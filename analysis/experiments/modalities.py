@@ -170,7 +170,8 @@ def controlled(
     """
     found = []
     with TemporaryDirectory() as folder:
-        for done, (name, one) in enumerate({"by group": pairs, "by item": replace(pairs, group=None)}.items()):
+        alone = replace(pairs, group=np.arange(len(pairs)))
+        for done, (name, one) in enumerate({"by group": pairs, "by item": alone}.items()):
             path = Path(folder) / f"{done}.npz"
             one.save(path)
             work = partial(_paired_and_shuffled, methods=methods, landmarks=landmarks)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import gammaln, hyp1f1, ive
+from scipy.special import gammaln, hyp1f1
 
 from analysis.theory.arrays import unit_rows
 from modtrans_core.checks import refuse_unless
@@ -25,6 +25,7 @@ from modtrans_core.pairs import PairedEmbeddings
 
 FEATURES = 64  # hidden units of the part of the signal that no linear map can follow
 BLOCK = 16_384
+TERMS = 1000  # of a continued fraction
 """pairs that `waves` draws at once"""
 
 
@@ -192,5 +193,13 @@ def von_mises_fisher(mu: np.ndarray, kappa: float, rng: np.random.Generator) -> 
 
 
 def mean_alignment(kappa: float, d: int) -> float:
-    """A_d(kappa) = I_{d/2}(kappa) / I_{d/2 - 1}(kappa): the mean cosine of a von Mises-Fisher target with its mu."""
-    return float(ive(d / 2, kappa) / ive(d / 2 - 1, kappa))
+    """A_d(kappa) = I_{d/2}(kappa) / I_{d/2 - 1}(kappa): the mean cosine of a von Mises-Fisher target with its mu.
+
+    The ratio is the continued fraction kappa / (d + kappa^2 / (d + 2 + kappa^2 / (d + 4 + ...))): the functions
+    themselves are too small for float64 where d is large. Its end is a bound of the ratio, of Amos.
+    """
+    order = d / 2 + TERMS
+    ratio = kappa / (order - 0.5 + np.hypot(order + 0.5, kappa))
+    for step in reversed(range(TERMS)):
+        ratio = kappa / (d + 2 * step + kappa * ratio)
+    return float(ratio)

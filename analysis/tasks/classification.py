@@ -172,7 +172,7 @@ def pull(zhat: np.ndarray, classes: np.ndarray, mean: np.ndarray) -> dict[str, f
     -------
     `bonus`, the standard deviation over the classes of <m, g_j> as a multiple of that of <delta, g_j>, the mean over
     the translations zhat = m + delta; and `follows`, the rank correlation over the classes of <m, g_j> with how many
-    translations go to the class. NaN where it is not defined, as of one class.
+    translations go to the class, of equal ones by shares. NaN where it is not defined, as of one class.
 
     Raises
     ------
@@ -197,8 +197,8 @@ def pull(zhat: np.ndarray, classes: np.ndarray, mean: np.ndarray) -> dict[str, f
     unit_directions("classes", classes)
     bonus, delta = classes @ mean, (zhat - mean) @ classes.T
     spread = float(delta.std(axis=1).mean())
-    named = np.bincount((zhat @ classes.T).argmax(axis=1), minlength=len(classes))
-    ranks = rankdata(bonus), rankdata(named)
+    named = first(unit(zhat) @ classes.T).sum(axis=0)
+    ranks = rankdata(bonus), rankdata(named.round(9))
     varies = all(np.ptp(one) > 0 for one in ranks)
     return {
         "bonus": float(bonus.std() / spread) if spread > 0 else float("nan"),

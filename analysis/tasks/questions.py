@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.vectors import real
+from modtrans_core.vectors import ROWS, real
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Answers:
         both = np.array([_texts("question", question), _texts("answer", answer)])
         named, first, count = np.unique(both, axis=1, return_index=True, return_counts=True)
         _, own = np.unique(named[0], return_inverse=True)
-        of_question = own[:, None] == np.arange(own.max() + 1)  # (A, questions)
-        mean = of_question.T @ vectors[first] / of_question.sum(0)[:, None]
-        total = of_question.T @ count
+        total = np.bincount(own, count)
+        mean = np.zeros((len(total), vectors.shape[1]))
+        np.add.at(mean, own, vectors[first])
+        mean /= np.bincount(own)[:, None]
         return Answers(named[0], named[1], np.log(count / total[own]), vectors[first] - mean[own])
 
     def choose(self, delta: np.ndarray, question: Sequence[str], weight: float = 1.0) -> np.ndarray:
@@ -61,10 +62,28 @@ class Answers:
         """
         delta, question = _rows("delta", delta, len(question), self.direction.shape[1]), _texts("question", question)
         refuse_unless(bool(np.isfinite(weight)), "weight", weight, "a finite number")
-        scores = self.log_prior + weight * (delta @ self.direction.T)
-        own = np.asarray(question)[:, None] == self.question
-        best = np.where(own, scores, -np.inf).argmax(1)
-        return np.where(own.any(1), self.answer[best], "")
+        said = np.full(len(question), "", dtype=self.answer.dtype)
+        known, asked = rows_by(self.question), rows_by(np.asarray(question, dtype=np.str_))
+        for one in asked.keys() & known.keys():
+            answers = known[one]
+            for start in range(0, len(asked[one]), ROWS):
+                rows = asked[one][start : start + ROWS]
+                scores = self.log_prior[answers] + weight * (delta[rows] @ self.direction[answers].T)
+                said[rows] = self.answer[answers[scores.argmax(axis=1)]]
+        return said
+
+
+def rows_by(texts: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows, ascending, of each different text (n,).
+
+    Examples
+    --------
+    >>> {text: rows.tolist() for text, rows in rows_by(np.array(["b", "a", "b"])).items()}
+    {'a': [1], 'b': [0, 2]}
+    """
+    order = np.argsort(texts, kind="stable")
+    different, starts = np.unique(texts[order], return_index=True)
+    return dict(zip(different.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _rows(name: str, rows: np.ndarray, n: int, d: int | None = None) -> np.ndarray:

@@ -180,8 +180,9 @@ def kinds_of(name: str, labels: ArrayLike, n: int) -> tuple[np.ndarray, np.ndarr
     ValueError
         Another length; labels that are missing, which numpy would take for one.
     """
-    # of a list with text in it numpy would make text, NaN and numbers too
-    found = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)
+    # of a list with text in it numpy would make text, NaN and numbers too; its own texts can be missing
+    known = hasattr(labels, "dtype") and getattr(labels.dtype, "kind", "") != "T"
+    found = np.asarray(labels, dtype=None if known else object)
     if found.shape != (n,):
         raise ValueError(f"{name}: shape {found.shape}, ({n},), one label an item, is needed")
     try:

@@ -116,6 +116,8 @@ def limits(
     floor = mean_interval(constant, group, confidence)
     ceiling = ceiling_interval(targets, counts, group, confidence) if independent else None
     top = 1.0 if ceiling is None else ceiling.value
+    if ceiling is None and top <= floor.value:
+        raise ValueError(f"targets: a constant has the cosine {floor.value:.4f} with them, different ones are needed")
     if top <= floor.value:
         raise ValueError(f"ceiling: {top:.4f}, one above the floor, here {floor.value:.4f}, is needed")
     value = skill(cosine.value, floor.value, top)

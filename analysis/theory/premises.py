@@ -13,6 +13,7 @@ from analysis.theory.arrays import (
     directions,
     fraction,
     matrix,
+    number,
     row_cosine,
     rows_agree,
     unit_directions,
@@ -257,6 +258,7 @@ def measure_premises(pairs: TranslatedPairs, alpha: float, confidence: float) ->
     False False undecided
     """
     level = (1.0 - fraction("confidence", confidence)) / TESTS  # Bonferroni
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
     d = pairs.target.shape[1]
     s = np.linalg.norm(pairs.projection, axis=1)
     possible = s <= 1.0 + ROUNDING
@@ -271,7 +273,7 @@ def measure_premises(pairs: TranslatedPairs, alpha: float, confidence: float) ->
     with_residual = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.target - pairs.projection)))
     with_direction = np.nan_to_num(np.abs(row_cosine(pairs.projection, pairs.direction)))
     return Premises(
-        alpha=float(alpha),
+        alpha=alpha,
         pairs=len(reached),
         observed=float(reached.mean()),
         bound=_claim(bound, reached, level),

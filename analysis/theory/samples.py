@@ -95,8 +95,8 @@ def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
     >>> print(sampling_law(0.8, [1, 4, np.inf]).round(3))
     [0.64  0.749 0.8  ]
     """
-    length = np.asarray(length, dtype=np.float64)
-    if not ((length > 0.0) & (length <= 1.0)).all():
-        raise ValueError(f"length: {length}, above 0 and at most 1 is needed")
+    length = in_range("length", length, low=0.0, high=1.0)
+    if (length == 0.0).any():
+        raise ValueError("length: 0, above 0 and at most 1 is needed")
     square = np.square(length)
     return mean_of_draws(square, square, samples)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from analysis.theory.arrays import Floats, in_range, unit_rows
+from analysis.theory.arrays import ROUNDING, Floats, in_range, number, unit_rows
 from analysis.theory.bound import GEOMETRIES, general_probability, probability
 from analysis.theory.poisson_binomial import fewer_than_expected
 from analysis.theory.premises import TranslatedPairs
@@ -191,19 +191,24 @@ def assert_bound_holds(
     """
     pairs = TranslatedPairs.of(*parts(conditions), targets)
     false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
-    d, length = pairs.target.shape[1], np.linalg.norm(targets, axis=1)
+    alpha, d, length = (
+        number("alpha", alpha, low=-1.0, high=1.0),
+        pairs.target.shape[1],
+        np.linalg.norm(targets, axis=1),
+    )
+    # where no direction moves the cosine a random one reaches what F does; computed again, a tie could go otherwise
+    reached, still = pairs.cosine >= alpha, ~pairs.moved
     if geometry == "general":
-        bounds = general_probability(alpha, *pairs.frame, pairs.gamma, d).probability
+        bounds = np.where(still, reached, general_probability(alpha, *pairs.frame, pairs.gamma, d).probability)
     elif geometry in GEOMETRIES:
         s = np.linalg.norm(pairs.projection, axis=1)
         orthogonal = probability(alpha, np.minimum(s, length), pairs.gamma, d, geometry, norm=length)
         bounds = np.where(s <= length, orthogonal, 0.0)
+        bounds = np.where(still & (np.abs(s - alpha * length) <= ROUNDING * length), reached, bounds)
     else:
         raise ValueError(f"geometry: {geometry}, general or {' or '.join(GEOMETRIES)} is needed")
-    zhat = pairs.translation
-    reached = int(((zhat * pairs.target).sum(axis=1) >= alpha * np.linalg.norm(zhat, axis=1)).sum())
-    if fewer_than_expected(reached, bounds) <= false_alarm:
+    if fewer_than_expected(int(reached.sum()), bounds) <= false_alarm:
         raise AssertionError(
-            f"{reached} of {len(bounds)} rows reach cosine {alpha:g}; the bound ({geometry}) promises "
+            f"{reached.sum()} of {len(bounds)} rows reach cosine {alpha:g}; the bound ({geometry}) promises "
             f"{bounds.sum():.1f} on average, and so few have probability below {false_alarm:g}"
         )

@@ -38,8 +38,8 @@ def observe(
         At least one item that it was not fitted to.
     whole : PairedEmbeddings, optional
         The pair set of which `pairs` are the part that was held out. No group has more items than its largest, and the
-        sizes of its other groups make limits of items sharper. Of it are counted the items that the translator was
-        fitted to.
+        sizes of its other groups make limits of items sharper, if the pairs have the groups that they have there, as
+        `split` leaves them. Of it are counted the items that the translator was fitted to.
     largest_group : int, optional
         How many items a group can have at most, in place of what `whole` says, but not fewer than the largest group
         there. With neither it is what the largest has here, which is an assumption.
@@ -58,6 +58,7 @@ def observe(
         Pairs of other modalities, dimensions or encoders than the translator's, items that are not independent, or none
         that the translator was not fitted to.
     """
+    numbered = pairs.group is not None  # as those of the whole set are
     facts, pairs, whole = translator.facts, pairs.grouped(), None if whole is None else whole.grouped()
     if not translator.row_by_row:
         raise ValueError(
@@ -86,7 +87,7 @@ def observe(
         found = Observed.of_parts(*translator.parts(condition), target, **how)
     else:
         found = Observed.of_translations(translator.translate(condition), target, **how)
-    sizes = None if whole is None else other_sizes(whole, pairs)
+    sizes = other_sizes(whole, pairs) if whole is not None and numbered else None
     found = replace(found, left_out=left_out, sizes=sizes)
     return found if largest_group is None else replace(found, largest_from=source)
 

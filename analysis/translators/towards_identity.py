@@ -33,7 +33,7 @@ class TowardsIdentityConfig:
     Raises
     ------
     ValueError
-        A negative or infinite penalty, or a t that is not finite.
+        A negative or infinite penalty, a t that is not finite, or one where no penalty is given.
     """
 
     penalty: float = 0.0
@@ -45,6 +45,7 @@ class TowardsIdentityConfig:
     def __post_init__(self) -> None:
         refuse_unless(0 <= self.penalty < np.inf, "penalty", self.penalty, "a finite number >= 0")
         refuse_unless(bool(np.isfinite(self.t)), "t", self.t, "a finite number")
+        refuse_unless(self.penalty > 0 or self.t == 1, "t", self.t, "a penalty above 0 beside it, or none of both,")
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -203,16 +203,16 @@ def _vectors(name: str, array: Any, n: int) -> Any:
     if isinstance(array, MappedRows):
         return array
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused
-        kept = isinstance(array, np.memmap) or is_read_only(array)
+        kept = is_read_only(array) or getattr(array, "mode", None) in ("r+", "w+")  # of a map, and of no copy of one
         own = array.astype(np.float32, copy=not kept)
     return read_only(own.view() if kept else own)
 
 
 def _key(given: Any, n: int) -> np.ndarray:
-    if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") == "O":
+    if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") in ("O", "T"):
         refuse_long("key", given)
     key = as_array("key", given)
-    if key.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy makes the text 'nan' of a missing name
+    if key.dtype.kind == "T" or (key.dtype.kind == "U" and isinstance(given, list | tuple)):  # a missing name is none
         key = np.asarray(given, dtype=object)
     if key.shape != (n,):
         raise ValueError(f"key: shape {key.shape}, ({n},) is needed")

@@ -16,6 +16,7 @@ from modtrans_core.scores import (
     ceiling,
     cosine,
     floor,
+    named,
     ranking_scores,
     recall_at_k,
     score,
@@ -171,7 +172,7 @@ def test_a_constant_prediction_has_the_ranks_of_chance():
     found = ranking_scores(np.zeros((50, 3)), np.eye(50, 3))
     assert found["mrr"] == pytest.approx(np.mean(1 / np.arange(1, 51)))
     assert found["median_rank"] == 25.5 and found["recall_at_5"] == pytest.approx(0.1)
-    assert found["largest_hub"] == 1.0 and found["anti_hubs"] == 0.8
+    assert found["largest_hub"] == pytest.approx(0.2) and found["anti_hubs"] == found["hub_skew"] == 0.0
 
 
 def test_queries_of_one_item_share_its_weight():
@@ -257,6 +258,27 @@ def test_rankings_of_queries_without_an_item_are_refused():
         for k in (0, 2.5):
             with pytest.raises(ValueError, match=f"k: {k}, a whole number from 1 on is needed"):
                 way(q[:5], gallery, k=k)
+
+
+def test_items_that_score_alike_are_named_alike():
+    """A ranking that says nothing has no hubs, and of twins each has half of the queries."""
+    rng = np.random.default_rng(0)
+    z, q = sphere(rng, 40, 6), sphere(rng, 30, 6)
+    nothing = ranking_scores(np.zeros((40, 6)), z)
+    assert nothing["hub_skew"] == nothing["anti_hubs"] == 0.0 and nothing["largest_hub"] == pytest.approx(10 / 40)
+    scores = q @ np.repeat(z, 2, axis=0).T
+    twins = named(scores, 3)
+    np.testing.assert_allclose(twins[::2], twins[1::2])
+    assert twins.sum() == pytest.approx(3 * 30)
+    order = rng.permutation(80)
+    np.testing.assert_allclose(named(scores[:, order], 3), twins[order])
+    apart = named(q @ z.T, 3)
+    np.testing.assert_array_equal(apart, np.bincount(np.argsort(q @ z.T)[:, -3:].ravel(), minlength=40))
+
+
+def test_a_cosine_is_at_most_one():
+    z = 1 + 1e-4 * np.random.default_rng(0).standard_normal((500, 64))
+    assert cosine(z, z).max() <= 1.0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])

@@ -116,6 +116,20 @@ def test_rows_at_alpha_reach_it(geometry):
     assert_bound_holds(parts, targets, targets, beyond, geometry="general", false_alarm=0.999)  # nothing is promised
 
 
+@pytest.mark.parametrize("geometry", ["general", "printed", "sphere", "complement"])
+def test_a_perfect_translator_keeps_the_bound(geometry):
+    """Its cosine is 1 to rounding: what a row reaches is not computed in two ways."""
+    z = np.random.default_rng(0).standard_normal((200, 8))
+    assert_bound_holds(lambda c: (0.5 * z, np.eye(8)[np.zeros(200, int)], 0.0), z, z, 1.0, geometry=geometry)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_rows_without_a_direction_reach_their_own_cosine(seed):
+    p, z = np.random.default_rng(seed).standard_normal((2, 1, 8))
+    alpha = float((p * z).sum() / np.linalg.norm(p) / np.linalg.norm(z))
+    assert_bound_holds(lambda c: (p, np.eye(8)[:1], 0.0), z, z, alpha, false_alarm=0.999)
+
+
 def test_each_row_has_its_own_bound():
     """100 rows are certain and 100 impossible: 100 is what must come, and 99 cannot."""
     targets, parts = fixed(100, 100)

@@ -141,6 +141,9 @@ def test_the_noise_is_as_much_as_translations_of_unseen_items_are_off(trial, mon
 def test_captions_belong_to_the_vectors(trial):
     pairs = trial.test.pairs
     told = pairs.metadata["captions"]
+    for key in (np.repeat("one", len(pairs)), None):  # item by item, where names repeat or there are none
+        held = PairedEmbeddings(pairs.arrays, key=key, metadata={"captions": [told[name] for name in pairs.key]})
+        assert texts_of(type(trial.test)(held, "image", "text")) == texts_of(trial.test)
     assert texts_of(trial.test)[0] == told[pairs.key[0]]
     for captions, words in (
         ({}, "not in the metadata of this pair set"),

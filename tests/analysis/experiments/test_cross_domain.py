@@ -1,5 +1,7 @@
 """From one domain to another: a shift that a new mean undoes, a change that it does not, and what counts as a loss."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -153,10 +155,45 @@ def test_every_crossing_runs_on_the_routes_that_it_has(turn):
     assert set(found["crossing"]) == {"a → b"} and set(found["route"]) == {"image → text"}
 
 
+def test_a_crossing_that_is_too_small_is_named(turn):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="^a → b: items: 8, .* at least 2 groups"):
+        cross_domain({"a → b": (domain(40, rng, turn), domain(8, rng, turn))}, [("image", "text")], 1)
+
+
 def test_kinds_of_emoji():
     keys = ["1F436", "1F1E8-1F1ED", "1F3F4-200D-2620-FE0F", "2648", "0023-FE0F-20E3", "27A1", "1F468-200D-1F373"]
     kinds = ["pictograph", "flag", "flag", "symbol", "symbol", "symbol", "pictograph"]
     assert list(emoji_kinds(keys)) == kinds
+
+
+@pytest.mark.parametrize("keys", [["1F436", "1F1E8-1F1ED"], ["cat", "dog"], ["1F436", "no hexcode"]])
+def test_a_part_of_openmoji_without_its_kinds_is_cut_as_other_pairs_are(keys):
+    x = np.random.default_rng(0).standard_normal((40, 4))
+    pairs = PairedEmbeddings({"image": x}, key=np.repeat(keys, 20), metadata={"dataset": "OpenMoji"})
+    pairs = replace(pairs, group=np.arange(40))
+    assert list(crossings_within(pairs, "image")) == ["low → high"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_condition_of_more_than_half_the_items_is_a_side_of_its_own(seed):
+    rng = np.random.default_rng(seed)
+    most = rng.standard_normal(8)
+    x = np.concatenate([np.tile(most, (70, 1)), rng.standard_normal((50, 8)) - most / 2])
+    both = crossings_within(PairedEmbeddings({"image": x}), "image")["low → high"]
+    assert sorted(map(len, both)) == [50, 70]
+
+
+@pytest.mark.parametrize(
+    ("x", "group", "words"),
+    [
+        (np.ones((9, 4)), np.arange(9), "image: 'one vector of all 9 items', several to cut between"),
+        (np.eye(9), np.zeros(9, dtype=np.int64), "image: '1 groups, all on one side', two domains"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(x, group, words):
+    with pytest.raises(ValueError, match=words):
+        crossings_within(PairedEmbeddings({"image": x}, group=group), "image")
 
 
 def test_continents_of_cities():

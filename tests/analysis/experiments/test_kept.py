@@ -1,6 +1,7 @@
 """Scores that one experiment keeps and another shows: those of the same fit, and of no other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_another_split_config_or_folder_has_none(trial, folder, tmp_path):
     assert kept(folder, trial(), config)
     assert kept(folder, trial(1), config) is kept(tmp_path, trial(), config) is None
     assert kept(folder, trial(), preset("calibrated", {"seed": 0, "goal": "cosine"})) is None
+
+
+def test_the_same_vectors_without_a_ceiling_have_none(trial, folder):
+    """What the metadata say of the targets is in the scores, and not in the fingerprint of the pairs."""
+    split = trial()
+    said = [replace(part, pairs=replace(part.pairs, metadata={})) for part in (
+        split.train, split.validation, split.test
+    )]  # fmt: skip
+    assert [one.pairs.fingerprint() for one in said[:1]] == [split.train.pairs.fingerprint()]
+    assert kept(folder, Trial.between(0, *said), preset("calibrated", {"seed": 0})) is None
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "null", '{"cosine": 1}', {"cosine": "high"}, {"more": 1}])

@@ -39,6 +39,28 @@ def test_queries_are_those_whose_document_is_in_the_test_part(trial, files):
     assert own > np.einsum("nd,nd->n", search.queries[NEW], np.roll(answers, 1, axis=0)).mean() + 0.1
 
 
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (lambda tested, _: tested, "queries: 'none of .*whose document is in the training and validation part"),
+        (lambda _, other: other, "queries: 'none of .*whose document is in the test part is needed"),
+        (lambda tested, other: [*tested[:1], *other[:5]], "queries: '1 in the test part', some of which `text-"),
+    ],
+)
+def test_queries_of_which_nothing_can_be_retained_are_refused(trial, files, tmp_path, kept, words):
+    asked = PairedEmbeddings.load(files[1])
+    inside = np.isin(asked.key, trial.test.pairs.key)
+    rows = np.asarray(kept(np.flatnonzero(inside), np.flatnonzero(~inside)))
+    few = asked.take(rows)
+    if len(few) == 6:  # the one in the test part asks for what no document is near to
+        few = PairedEmbeddings({name: -few.modality(name) for name in (OLD, NEW)}, key=few.key)
+    few.save(tmp_path / "few.npz")
+    with pytest.raises(ValueError, match=words):
+        migration(trial, tmp_path / "few.npz", sizes=(), landmarks=8, steps=1)
+    with pytest.raises(ValueError, match=words):
+        certificates(trial, tmp_path / "few.npz", pairs=100, draws=1)
+
+
 def test_a_full_reembedding_retains_all_and_a_row_is_what_sorting_says(table, trial, files):
     whole = table[table["method"] == FULL]
     plain = whole[["retained_recall_at_1", "retained_recall_at_10", "retained_mrr", "agreement"]]

@@ -56,6 +56,16 @@ def test_copies_leak_by_item_and_shuffled_pairs_rank_at_chance():
     assert chance == pytest.approx(10 / 48, abs=0.02)
 
 
+def test_rows_that_repeat_are_torn_apart_by_item():
+    """Of a set without groups these would be found again, so that both ways to split were one."""
+    rng = np.random.default_rng(0)
+    c, z = np.repeat(rng.normal(size=(60, 80)), 4, axis=0), rng.normal(size=(60, 12))
+    pairs = PairedEmbeddings({"audio": c, "text": np.repeat(z, 4, axis=0) + 0.1 * rng.normal(size=(240, 12))})
+    found = controlled(pairs, "audio", "text", seeds=1, methods=["ridge"]).groupby(["split", "training"])
+    recall = found["recall_at_10"].mean()
+    assert recall["by item", "paired"] > 0.9 > 0.5 > recall["by group", "paired"]
+
+
 def test_what_is_learned_by_group_is_no_leak():
     rng = np.random.default_rng(1)
     c = np.repeat(rng.normal(size=(60, 6)), 4, axis=0) + 0.5 * rng.normal(size=(240, 6))

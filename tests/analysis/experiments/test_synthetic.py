@@ -25,6 +25,15 @@ def test_the_best_cosine_is_an_integral_over_the_density(d, kappa):
     assert mean_alignment(kappa, d) == pytest.approx(moment(1) / moment(0), rel=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("d", "kappa", "known"),
+    [(1024, 100.0, 0.0967439948699), (512, 1.0, 0.0019531175785), (4096, 2000.0, 0.4073049792528), (5, 0.0, 0.0)],
+)
+def test_the_best_cosine_is_a_number_in_any_dimension(d, kappa, known):
+    """By mpmath, at 40 digits."""
+    assert mean_alignment(kappa, d) == pytest.approx(known, rel=1e-10)
+
+
 @pytest.mark.parametrize(("d", "kappa"), [(2, 0.7), (3, 4.0), (16, 30.0)])
 def test_targets_have_the_law_of_scipy_and_its_mean_cosine(d, kappa):
     mu, z = targets(20_000, d, kappa, 1)

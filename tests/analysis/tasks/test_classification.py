@@ -91,6 +91,13 @@ def test_what_says_nothing_is_right_as_often_as_chance(order):
     assert few["accuracy_5"] == pytest.approx(5 / 7) and few["accuracy"] == pytest.approx(1 / 7)
 
 
+def test_equal_classes_are_followed_alike():
+    rng = np.random.default_rng(0)
+    zhat, mean = rng.standard_normal((500, 4)) + 0.3, np.array([0.5, 0.1, 0.2, 0.3])
+    alone, twins = (pull(zhat, classes, mean)["follows"] for classes in (np.eye(4), np.repeat(np.eye(4), 2, axis=0)))
+    assert twins == pytest.approx(alone)
+
+
 def test_what_a_pull_is_not_defined_of_is_nan_or_refused():
     zhat, _, classes, m = pulled()
     still, one = pull(np.tile(m, (5, 1)), classes, m), pull(zhat, classes[:1], m)

@@ -1,6 +1,7 @@
 """Answers to questions by translation: priors, known answers, and a naive loop."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -63,6 +64,18 @@ def test_what_all_answers_share_does_not_count(asked):
     for one in np.unique(question):
         np.testing.assert_allclose(answers.direction[answers.question == one].sum(0), 0, atol=1e-12)
         assert np.exp(answers.log_prior[answers.question == one]).sum() == pytest.approx(1)
+
+
+def test_memory_is_in_proportion_to_texts_and_not_to_their_square():
+    n = 4000
+    question, answer = [f"q{i // 2}" for i in range(n)], [f"a{i % 2}" for i in range(n)]
+    vectors = np.random.default_rng(0).normal(size=(n, 4))
+    tracemalloc.start()
+    answers = Answers.of(question, answer, vectors)
+    said = answers.choose(vectors, question, 100.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < n * n and said.tolist() == answer  # n^2/2 of an array of truths, questions by answers
 
 
 def test_a_question_that_was_never_asked_has_no_answer(asked):

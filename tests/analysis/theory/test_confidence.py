@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.dtypes import StringDType
 from scipy import stats
 
 from analysis.theory.betting import running_limits
@@ -143,6 +144,8 @@ class TestMeanInterval:
         pd.Series(["a", pd.NA, pd.NA, "b"], dtype="string"),
         pd.Categorical(["a", None, None, "b"]),
         pd.Series([1, None, None, 2], dtype="Int64"),
+        np.array(["a", np.nan, np.nan, "b"], dtype=StringDType(na_object=np.nan)),
+        np.array(["a", None, None, "b"], dtype=StringDType(na_object=None)),
     ],
 )
 def test_a_missing_label_is_no_group(labels):
@@ -162,6 +165,7 @@ def test_a_missing_label_is_no_group(labels):
         pd.Categorical(["b", "a", "a", "c"]),
         np.array(["2020-01-02", "2020-01-01", "2020-01-01", "2020-01-03"], dtype="datetime64[D]"),
         np.ma.masked_array([2, 1, 1, 3]),
+        np.array(["b", "a", "a", "c"], dtype=StringDType()),
     ],
 )
 def test_labels_of_any_kind_are_numbered_in_order(labels):

@@ -453,5 +453,5 @@ class TestBadInput:
         targets = np.array([[1.0, 0.0], [1.0, 0.0]])[None].repeat(3, axis=0)
         with pytest.raises(ValueError, match="ceiling: 1"):
             limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]), independent=True)
-        with pytest.raises(ValueError, match="ceiling: 1"):
+        with pytest.raises(ValueError, match="targets: a constant has the cosine 1.0000 with them, different ones"):
             limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]))

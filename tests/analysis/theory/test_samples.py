@@ -88,6 +88,13 @@ def test_what_cannot_be_is_refused(given_, words):
         mean_of_draws(*given_)
 
 
+@pytest.mark.parametrize("length", [np.ma.masked_greater([0.5, 0.9], 0.8), np.array([0.5, 0.1j]), [0.5, 0.0], [2.0]])
+@pytest.mark.filterwarnings("error")
+def test_lengths_are_real_numbers(length):
+    with pytest.raises(ValueError, match="^length: "):
+        sampling_law(length, 4)
+
+
 @pytest.mark.parametrize("d", [2, 64, 4096])
 def test_for_few_outcomes_the_law_is_off_in_any_dimension(d):
     """Two axes, equally likely, against one of them: of two draws, 1, 1/sqrt(2) twice, 0."""

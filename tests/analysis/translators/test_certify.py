@@ -1,6 +1,7 @@
 """Certificates of translators: what they are asked for, and what they get."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,8 @@ class TestTranslator:
         assert sorted(observed.sizes) == [1, 1, 1, 1, 1, 12]
         plain = observe(LinearTranslator(), part, largest_group=12)
         assert plain.sizes is None and observe(LinearTranslator(), whole, whole=whole).sizes is None
+        unnumbered = replace(part, group=None)  # which groups of the whole set these rows are is not known
+        assert observe(LinearTranslator(), unnumbered, whole=whole).sizes is None
         at = float(np.quantile(observed.cosine, 0.1))
         one, other = (share_of_items(x, at, 0.6).limit for x in (observed, plain))
         expected = item_lower_limit(

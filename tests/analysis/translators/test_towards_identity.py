@@ -41,6 +41,8 @@ def test_it_beats_ridge_where_axes_are_shared_and_only_there(rng, fit, mean_cosi
 def test_impossible_settings(rng, fit):
     with pytest.raises(ValueError, match="t: nan, a finite number is needed"):
         TowardsIdentityConfig(1.0, float("nan"))
+    with pytest.raises(ValueError, match="t: 0.5, a penalty above 0 beside it, or none of both, is needed"):
+        TowardsIdentityConfig(t=0.5)
     with pytest.raises(ValueError, match="penalty: -1"):
         TowardsIdentityConfig(-1.0)
     with pytest.raises(ValueError, match="ridge towards tI: image 3 and text 2, one dimension is needed"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.dtypes import StringDType
 from safetensors.numpy import save_file
 
 import modtrans_core as mt
@@ -93,6 +94,13 @@ def test_columns_of_hugging_face():
     np.testing.assert_array_equal(found.modality("image"), X)
 
 
+def test_names_may_be_texts_of_numpy():
+    pairs = mt.PairedEmbeddings({"image": X[:2]}, key=np.array(["b", "é"], dtype=StringDType()))
+    assert pairs.key.tolist() == ["b", "é"] and pairs.key.dtype.kind == "U"
+    with pytest.raises(ValueError, match="key: \\[nan\\], text is needed"):
+        mt.PairedEmbeddings({"image": X[:2]}, key=np.array(["b", np.nan], dtype=StringDType(na_object=np.nan)))
+
+
 def test_names_may_be_a_list():
     pairs = mt.PairedEmbeddings({"image": X}, key=[str(row) for row in range(30)])
     assert pairs.take(np.array([3, 1])).key.tolist() == ["3", "1"]
@@ -147,3 +155,31 @@ def test_a_set_is_not_the_callers_array(tmp_path):
     np.save(tmp_path / "x.npy", X)
     mapped = mt.PairedEmbeddings({"image": np.load(tmp_path / "x.npy", mmap_mode="r+")}).modality("image")
     assert isinstance(mapped, np.memmap) and not mapped.flags.writeable  # it stays on disk
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        np.memmap.copy,
+        lambda x: x.astype(np.float32),
+        lambda x: np.sort(x, axis=0),
+        lambda x: x.take(np.arange(30), axis=0),
+    ],
+)
+def test_a_set_is_not_a_copy_of_a_memory_map(tmp_path, mode, copied):
+    """Of which numpy says that it is a `memmap`."""
+    np.save(tmp_path / "x.npy", X)
+    given = copied(np.load(tmp_path / "x.npy", mmap_mode=mode))
+    before = given.copy()
+    pairs = mt.PairedEmbeddings({"image": given})
+    given[:] = np.nan
+    np.testing.assert_array_equal(pairs.modality("image"), before)
+
+
+def test_a_set_does_not_see_what_is_written_into_a_private_map(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    given = np.load(tmp_path / "x.npy", mmap_mode="c")
+    pairs = mt.PairedEmbeddings({"image": given})
+    given[:] = np.nan
+    np.testing.assert_array_equal(pairs.modality("image"), X)
