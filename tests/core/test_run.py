@@ -213,6 +213,7 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
     pairs = make_pairs()
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "run")
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "chosen", validation=make_pairs(seed=5))
+    fit(pairs, config=CalibratedConfig(), device="cpu", out=tmp_path / "closed", validation=make_pairs(seed=5))
     fit(pairs, config=SMALL, device="cpu", out=tmp_path / "split", split={"seed": 1})
     (tmp_path / "file").write_text("")
     for out, settings, words in (
@@ -224,7 +225,11 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
         ("run", {"validation": make_pairs(seed=5), "resume": True}, "was started with pairs"),
         ("chosen", {"validation": make_pairs(seed=6), "resume": True}, "was started with validation"),
         ("run", {"source": "text", "target": "image", "resume": True}, "was started with facts"),
-        ("chosen", {"resume": True}, "was started with validation [0-9a-f]{64}, not None"),
+        (
+            "closed",
+            {"config": CalibratedConfig(), "resume": True},
+            "was started with validation [0-9a-f]{64}, not None",
+        ),
         ("run", {"split": {"seed": 1}, "resume": True}, "was started with split None, not"),
         ("split", {"resume": True}, "was started with split {'seed': 1}, not None"),
         ("none", {"resume": True}, "not a run folder"),

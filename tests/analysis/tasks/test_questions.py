@@ -69,7 +69,8 @@ def test_what_all_answers_share_does_not_count(asked):
 def test_memory_is_in_proportion_to_texts_and_not_to_their_square():
     n = 4000
     question, answer = [f"q{i // 2}" for i in range(n)], [f"a{i % 2}" for i in range(n)]
-    vectors = np.random.default_rng(0).normal(size=(n, 4))
+    vectors = np.random.default_rng(0).normal(size=(n // 2, 1, 4)) * [[[1], [-1]]]
+    vectors = vectors.reshape(n, 4)
     tracemalloc.start()
     answers = Answers.of(question, answer, vectors)
     said = answers.choose(vectors, question, 100.0)
