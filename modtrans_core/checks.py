@@ -126,6 +126,12 @@ def refuse_modality(name: object, field: str = "modality") -> None:
     refuse_unless(free, field, name, "a name that pair sets have no other use for")
 
 
+def refuse_absent_modality(name: object, known: Iterable[str]) -> None:
+    """Refuse a modality that a pair set with the `known` ones does not have."""
+    if name not in (there := list(known)):
+        raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(there)}")
+
+
 def in_one_line(error: BaseException, most: int | None = 300) -> str:
     """The message of an error, in one line of at most so many letters; its type where it has none."""
     return " ".join(str(error).split())[:most] or type(error).__name__

@@ -21,7 +21,7 @@ import torch
 
 from modtrans_core import distributed
 from modtrans_core import run as runs
-from modtrans_core.checks import in_one_line, naming, refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_absent_modality, refuse_unless
 from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
@@ -241,6 +241,10 @@ def fit(
     name, chosen = named(config)
     config = changed(config, settings or {})
     refuse_unless(source != target, "target", target, "another modality than the source")
+    for modality in (source, target):
+        refuse_absent_modality(modality, pairs.arrays)
+    if out is not None:
+        runs.refuse_out(out, resume, overwrite)
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     chooses = {} if validation is None else {"validation": validation.fingerprint()}
     place = device_of(device)

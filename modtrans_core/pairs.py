@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import place, refuse, refuse_unless, whole
+from modtrans_core.checks import place, refuse, refuse_absent_modality, refuse_unless, whole
 from modtrans_core.repeats import repeated
 from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
 from modtrans_core.store import mapped
@@ -106,8 +106,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings({"image": np.eye(2, 3)}).modality("image").shape
         (2, 3)
         """
-        if name not in self.arrays:
-            raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(self.arrays)}")
+        refuse_absent_modality(name, self.arrays)
         return self.arrays[name]
 
     @property

@@ -64,9 +64,10 @@ Log = Callable[[int, Mapping[str, float]], None]
 def refuse_old_run(folder: str | Path, overwrite: bool = False) -> None:
     """Refuse the folder of a new run where a file would be lost or, unless it may go, a translator or steps of one."""
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: a file, a folder is needed; choose another name")
     begun = is_run(folder)
-    held = begun and not overwrite and any((folder / name).exists() for name in (MODEL, TRAINING))
-    if held or (folder.exists() and not folder.is_dir()):
+    if begun and not overwrite and any((folder / name).exists() for name in (MODEL, TRAINING)):
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
@@ -75,6 +76,17 @@ def refuse_old_run(folder: str | Path, overwrite: bool = False) -> None:
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
     if not begun and folder.is_dir() and (clip_retrieval_parts(folder) or shard_files(folder)):
         raise ValueError(f"{folder}: holds a pair set, of which the weights would become a part; choose another folder")
+
+
+def refuse_out(folder: str | Path, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse the folder of a run that can be neither begun there nor, where that is asked for, gone on with."""
+    refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
+    folder = place("folder", folder)
+    refuse_links(folder)
+    if not resume:
+        refuse_old_run(folder, overwrite)
+    elif not (folder / DESCRIPTION).exists():
+        raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
 
 
 def clear(folder: str | Path) -> None:
@@ -99,22 +111,17 @@ def begin(
     overwrite: bool = False,
 ) -> Run:
     """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
-    refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = Path(folder)
     wanted = _described(method, facts, config, **more)
     if distributed.is_main():
         sweep(folder)
-    refuse_links(folder)
+    refuse_out(folder, resume, overwrite)
     if resume:
-        if not (folder / DESCRIPTION).exists():
-            raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
         found = description(folder)
         for name in dict.fromkeys([*wanted, *CHOSEN]):
             if found.get(name) != wanted.get(name):
                 was = f"{found.get(name)}, not {wanted.get(name)}"
                 raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
-    else:
-        refuse_old_run(folder, overwrite)
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         clear(folder)

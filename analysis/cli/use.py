@@ -184,8 +184,8 @@ class Migrate:
     confidence: float = 0.95
     """probability with which the certificate holds"""
     preset: str = "ridge"
-    """the translator, as in `modtrans train`, not one that draws; choose it by other queries: of the best of several by
-    these the certificate does not hold"""
+    """the translator, as in `modtrans train`, not one whose rows depend on those beside them; choose it by other
+    queries: of the best of several by these the certificate does not hold"""
     largest_group: int | None = None
     """how many queries a group can have at most, among new ones too. Default: as many as the largest here"""
     wanted: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 
-from analysis.plots.style import INK, LABELS, RULE, beside, panels, plain, point, seeds
+from analysis.plots.style import INK, LABELS, RULE, beside, by_route, plain, point, seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,14 +22,10 @@ NOT_DRAWN = ("constant mean", "identity")
 @plain
 def front(presets: pd.DataFrame) -> Figure:
     """The choice between the cosine and the ranking: every method's test cosine against its recall@1, by route."""
-    routes = list(presets["route"].unique())
-    height = (len(routes) + 1) // 2
-    figure, axes = panels(2.6 * height, min(2, len(routes)), height)
+    figure, parts = by_route(presets, 2.6)
     methods = [name for name in presets["method"].unique() if name not in NOT_DRAWN]
-    for ax, route in zip(axes.flat, routes, strict=False):
-        of_route(presets[presets["route"] == route], ax, methods)
-    for ax in axes.flat[len(routes) :]:
-        ax.set_axis_off()
+    for ax, part in parts:
+        of_route(part, ax, methods)
     return figure
 
 

@@ -228,6 +228,16 @@ def panels(height: float, columns: int = 1, rows: int = 1, width: float = PAGE, 
     return plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
 
 
+def by_route(table: pd.DataFrame, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A panel of that height for each `route` of a table, two in a row, and the lines of the table that it shows."""
+    parts = [part for _, part in table.groupby("route", sort=False)]
+    high = (len(parts) + 1) // 2
+    figure, axes = panels(height * high, min(2, len(parts)), high)
+    for ax in axes.flat[len(parts) :]:
+        ax.set_axis_off()
+    return figure, list(zip(axes.flat, parts, strict=False))
+
+
 def figures(name: str, formats: Sequence[str] = FORMATS) -> list[str]:
     """The files of a figure, below its folder."""
     return [f"figures/{name}.{suffix}" for suffix in formats]

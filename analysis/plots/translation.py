@@ -15,6 +15,7 @@ from analysis.plots.style import (
     PALE,
     RULE,
     beside,
+    by_route,
     colour,
     in_print,
     note,
@@ -37,8 +38,8 @@ OURS = "calibrated"
 @plain
 def cosine(runs: pd.DataFrame) -> Figure:
     """The test cosine of every method above the floor, in both directions."""
-    figure, (axes,) = panels(2.8, runs["route"].nunique())
-    for ax, (_, part) in zip(axes, runs.groupby("route", sort=False), strict=True):
+    figure, parts = by_route(runs, 2.8)
+    for ax, part in parts:
         summary(part, ax)
     return figure
 
@@ -46,10 +47,10 @@ def cosine(runs: pd.DataFrame) -> Figure:
 @plain
 def cosine_recall(runs: pd.DataFrame) -> Figure:
     """The test cosine of every method against its recall@10, plain and centered, in both directions."""
-    figure, (axes,) = panels(2.8, runs["route"].nunique())
-    for ax, (_, part) in zip(axes, runs.groupby("route", sort=False), strict=True):
+    figure, parts = by_route(runs, 2.8)
+    for ax, part in parts:
         cosine_and_recall(part, ax)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.legend(*parts[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import tyro
 from tyro.conf import Positional
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_absent_modality, refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
@@ -80,11 +80,17 @@ class Train:
 
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
-        from modtrans_core.layouts.arrays import load_pairs
+        from modtrans_core.layouts.arrays import load_pairs, modalities_in
         from modtrans_core.methods import fit, preset
+        from modtrans_core.run import refuse_out
         from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
+        refuse_out(self.out, self.resume, self.overwrite)
+        known = modalities_in(self.pairs)
+        for modality in (self.source, self.target):
+            refuse_absent_modality(modality, known)
+        refuse_unless(self.source != self.target, "target", self.target, "another modality than the source")
         pairs = load_pairs(self.pairs)
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
 from modtrans_core.store.contents import as_array, as_texts
 from modtrans_core.store.headers import reading, refuse_members
+from modtrans_core.store.read import modalities
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
@@ -66,8 +68,20 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
 
 def load_pairs(given: str | Path) -> PairedEmbeddings:
     """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`."""
-    several = "=" in str(given) and not Path(given).exists()
-    return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if several else PairedEmbeddings.load(given)
+    listed = is_list(given)
+    return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if listed else PairedEmbeddings.load(given)
+
+
+def modalities_in(given: str | Path) -> list[str]:
+    """The modalities of what `load_pairs` reads, before it is read."""
+    if is_list(given):
+        return [name for name in named(str(given).split(","), "pairs", "NAME=FILE") if name not in FIELDS]
+    return modalities(Path(given))
+
+
+def is_list(given: str | Path) -> bool:
+    """Whether it is `NAME=FILE,...` and no file."""
+    return "=" in str(given) and not Path(given).exists()
 
 
 def file_named(file: str) -> Path:
@@ -202,8 +216,19 @@ def _numbers(name: str, number: int, text: str) -> np.ndarray:
         refuse(name, f"{text[:40]} in row {number}", "a list of numbers")
 
 
+def _without_decimals(column: Any) -> Any:
+    """The column with decimals, as of SQL's NUMERIC, as whole numbers where all are, and else as float64."""
+    pa = require("pyarrow", "encoders")
+    if pa.types.is_decimal(column.type):
+        with suppress(pa.ArrowInvalid):
+            return column.cast(pa.int64())
+        return column.cast(pa.float64())
+    lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    return column.cast(pa.list_(pa.float64())) if lists and pa.types.is_decimal(column.type.value_type) else column
+
+
 def _of_column(name: str, column: Any) -> np.ndarray:
-    rows = column.to_numpy()
+    rows = _without_decimals(column).to_numpy()
     if rows.dtype.kind != "O":
         found: np.ndarray = rows
         return found
@@ -211,7 +236,8 @@ def _of_column(name: str, column: Any) -> np.ndarray:
         if not all(row.lstrip().startswith("[") for row in rows):
             return as_texts(name, rows)
         rows = [_numbers(name, number, row) for number, row in enumerate(rows)]
-    refuse_unless(not any(isinstance(row, dict) for row in rows), name, "structs", "numbers, texts or lists")
+    kept = all(isinstance(row, np.ndarray | bytes) for row in rows)
+    refuse_unless(kept, name, str(column.type), "numbers, texts or lists")
     rows = [np.stack([*row]) if len(row) and np.ndim(row[0]) else np.asarray(row) for row in rows]
     for number, row in enumerate(rows):
         at = f"{row.shape} in row {number}"

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from analysis.plots.style import in_print, paper_style
-from analysis.plots.translation import cosine_and_recall, summary
+from analysis.plots.translation import cosine, cosine_and_recall, cosine_recall, summary
 
 
 def test_what_is_far_below_the_floor_is_beyond_a_break_and_leaves_room_for_the_others():
@@ -45,9 +45,25 @@ def test_methods_below_the_floor_are_drawn_where_they_are(cosines, floor):
         figure.canvas.draw()
     drawn = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o" and line.get_markersize() < 5]
     named = [text.get_text() for text in right.texts]
-    for at, cosine, name in zip(drawn, cosines, named, strict=False):
-        assert np.isnan(cosine) or at == cosine or (cosine < at <= min(floor, best) and f"(at {cosine:.2f})" in name)
+    for at, own, name in zip(drawn, cosines, named, strict=False):
+        assert np.isnan(own) or at == own or (own < at <= min(floor, best) and f"(at {own:.2f})" in name)
     plt.close(figure)
+
+
+@pytest.mark.parametrize("routes", [1, 2, 3, 4])
+def test_routes_are_two_in_a_row_however_many_there_are(routes):
+    scores = pd.DataFrame({"method": ["calibrated", "ridge"] * routes, "cosine": [0.6, 0.5] * routes, "seed": 0})
+    scores["route"] = np.repeat([f"set {number}, image → text" for number in range(routes)], 2)
+    scores = scores.assign(floor=0.3, ceiling=None, recall_at_10=0.1, centered_recall_at_10=0.2, gallery=20)
+    for draw in (cosine, cosine_recall):
+        with paper_style():
+            figure = draw(scores)
+            figure.canvas.draw()
+        drawn = [ax for ax in figure.axes if ax.axison]
+        titles = [ax.title.get_window_extent() for ax in drawn]
+        assert len(drawn) == routes and figure.get_figheight() == 2.8 * ((routes + 1) // 2)
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in titles)
+        plt.close(figure)
 
 
 def test_no_cosine_at_all_is_said():

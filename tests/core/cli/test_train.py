@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modtrans_core import PairedEmbeddings, load
+from modtrans_core import PairedEmbeddings, fit, load
 from modtrans_core import run as runs
 
 
@@ -27,6 +27,34 @@ def test_the_other_direction_and_other_modalities(folder, modtrans, poster):
         assert modtrans("train", "pairs.npz", "--source", source, "--target", target, "--out", out, *poster)[0] == 0
         assert load(out).facts[:2] == (source, target)
         assert json.loads(modtrans("evaluate", out, "pairs.npz", "--json")[1])["gallery"] == 16
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["pairs.npz", "--out", "run"], "run: already holds a translator"),
+        (["pairs.npz", "--out", "new", "--resume"], "new: not a run folder, no run was begun in it"),
+        (["pairs.npz", "--out", "run", "--resume", "--overwrite"], "overwrite: True, False where a run is resumed"),
+        (["pairs.npz", "--out", "pairs.npz"], "pairs.npz: a file, a folder is needed"),
+        (["pairs.npz", "--out", "linked"], "linked: a link, and nothing is written through links"),
+        (["pairs.npz", "--out", "new", "--target", "txt"], "modality 'txt': not in this pair set, which has image, "),
+        (["image=c.npy,text=c.npy,key=k.npy", "--out", "new", "--source", "key"], "which has image, text"),
+        (["pairs.npz", "--out", "new", "--target", "image"], "target: 'image', another modality than the source"),
+    ],
+)
+def test_what_the_command_line_decides_is_refused_before_the_pairs_are_read(
+    folder, modtrans, trained, monkeypatch, given, words
+):
+    trained("run", "--preset", "ridge")
+    (folder / "linked").symlink_to(folder / "run")
+    monkeypatch.setattr("modtrans_core.layouts.arrays.load_pairs", None)
+    monkeypatch.setattr(PairedEmbeddings, "fingerprint", None)
+    status, _, err = modtrans("train", *given)
+    assert status == 1 and words in err and err.count("\n") == 1 and not (folder / "new").exists()
+    out = {"out": given[2], "resume": "--resume" in given, "overwrite": "--overwrite" in given}
+    names = {name[2:]: given[given.index(name) + 1] for name in ("--source", "--target") if name in given}
+    with pytest.raises(ValueError, match=words.split(": ")[0]):
+        fit(PairedEmbeddings.load("pairs.npz"), **names, **out)
 
 
 def test_each_goal_trains(folder, modtrans):

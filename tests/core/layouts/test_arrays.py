@@ -1,6 +1,8 @@
 """Arrays in files of many kinds become one pair set, and what is not one is refused by name."""
 
 import json
+from datetime import time
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,19 @@ def test_names_of_groups_may_be_bytes():
     assert pack({"image": "image.npy", "group": "t.parquet:id"}).groups.tolist() == [n // 2 for n in range(9)]
 
 
+def test_decimals_are_numbers():
+    id_ = [Decimal(n // 2) for n in range(9)]
+    vectors = [[Decimal(f"{value:.4f}") for value in row] for row in IMAGE.tolist()]
+    table = {"id": pa.array(id_, pa.decimal128(20, 0)), "image": pa.array(vectors, pa.list_(pa.decimal128(12, 4)))}
+    table["half"] = pa.array([one + Decimal("0.5") for one in id_], pa.decimal128(20, 1))
+    pq.write_table(pa.table(table), "t.parquet")
+    found = pack({"image": "t.parquet", "text": "t.parquet:hal*", "group": "t.parquet:id"})
+    assert found.groups.tolist() == [n // 2 for n in range(9)] and found.modality("text").shape == (9, 1)
+    np.testing.assert_allclose(found.modality("image"), IMAGE, atol=1e-4)
+    with pytest.raises(ValueError, match="group: float64 of shape"):
+        pack({"image": "t.parquet", "group": "t.parquet:half"})
+
+
 class Loud:
     def __reduce__(self):
         return (open, ("ran", "w"))
@@ -135,10 +150,11 @@ class Loud:
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        ("t.parquet:other", "t.parquet: column: 'other', one of gap, short, word, x, struct is needed"),
+        ("t.parquet:other", "t.parquet: column: 'other', one of gap, short, word, x, struct, time is needed"),
         ("t.parquet:gap", "t.parquet: gap: '1 rows with nothing in it', a value in each row is needed"),
         ("t.parquet:short", r"t.parquet: short: '\(1,\) in row 1', \(2,\), as in row 0, is needed"),
-        ("t.parquet:struct", "t.parquet: struct: 'structs', numbers, texts or lists is needed"),
+        ("t.parquet:struct", "t.parquet: struct: 'struct<a: int64>', numbers, texts or lists is needed"),
+        ("t.parquet:time", r"t.parquet: time: 'time64\[us\]', numbers, texts or lists is needed"),
         ("t.parquet:word", r"image: <U1 of shape \(2,\), floats"),
         ("loud.pt:image", "loud.pt: holds other things than tensors"),
         ("torn.pt:image", "torn.pt: damaged or cut short"),
@@ -157,6 +173,7 @@ def test_what_is_no_array_is_refused_by_name(folder, file, words):
         "word": ["a", "b"],
         "x": [1.0, 2.0],
         "struct": [{"a": 1}] * 2,
+        "time": [time(1), time(2)],
     }
     pq.write_table(pa.table(columns), "t.parquet")
     torch.save({"image": Loud()}, "loud.pt")
