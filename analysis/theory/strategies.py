@@ -191,11 +191,8 @@ def assert_bound_holds(
     """
     pairs = TranslatedPairs.of(*parts(conditions), targets)
     false_alarm = float(in_range("false_alarm", false_alarm, low=0.0, high=1.0))
-    alpha, d, length = (
-        number("alpha", alpha, low=-1.0, high=1.0),
-        pairs.target.shape[1],
-        np.linalg.norm(targets, axis=1),
-    )
+    alpha = number("alpha", alpha, low=-1.0, high=1.0)
+    d, length = pairs.target.shape[1], np.linalg.norm(targets, axis=1)
     # where no direction moves the cosine a random one reaches what F does; computed again, a tie could go otherwise
     reached, still = pairs.cosine >= alpha, ~pairs.moved
     if geometry == "general":

@@ -213,3 +213,10 @@ def test_check_refuses_what_is_no_translation(change, message):
     targets = parts.pop("targets")
     with pytest.raises(ValueError, match=message):
         assert_bound_holds(lambda c: tuple(parts.values()), PLANE, targets, 0.5)
+
+
+def test_a_row_whose_cosine_is_alpha_reaches_it():
+    z, f = np.tile(np.eye(4)[0], (100, 1)), np.tile(np.eye(4)[1], (100, 1))
+    assert_bound_holds(
+        lambda c: (np.zeros_like(z), f, 1.0), z, z, alpha=0.0
+    )  # a random direction reaches it half the time
