@@ -165,6 +165,7 @@ def load_decoder(checkpoint: Checkpoint | str | Path, tokenizer: Any = "gpt2", *
     path, state = checkpoint.path, checkpoint.state
     if isinstance(tokenizer, str | Path):
         tokenizer = _tokenizer(str(tokenizer), _at(state, f"{GPT}transformer.wte.weight", path)[0])
+    require("transformers", "encoders")
     with loading(path):
         mapper, model = _mapper(state, path), _gpt(state, path)
     whole = nn.ModuleDict({MAPPER[:-1]: mapper, GPT[:-1]: model})
@@ -186,9 +187,9 @@ def _tokenizer(name: str, words: int) -> Any:
     """A tokenizer that knows as many words as the decoder says."""
     what, library = f"tokenizer: {name!r}", require("transformers", "encoders")
     needed = f"{what}, a folder with GPT-2's tokenizer, or a name and a network to download it, is needed"
+    hub = require("huggingface_hub", "encoders")
     with loading(needed):
         if not Path(name).is_dir():  # the library itself asks ten times where there is no network
-            hub = require("huggingface_hub", "encoders")
             name = hub.snapshot_download(name, allow_patterns=["*.json", "*.txt"])
         found = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=True)
     refuse_no_words(what, found)

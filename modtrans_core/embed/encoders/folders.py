@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modtrans_core.checks import in_one_line, refuse
+from modtrans_core.checks import in_one_line, refuse, refuse_unless
 from modtrans_core.embed.encoders.weights import fetching, sha256
 from modtrans_core.extras import require
 from modtrans_core.store.files import read_json
@@ -19,6 +19,8 @@ _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts
 LOCAL = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_sizes": True}
 """what `from_pretrained` of a network in a folder is told: nothing pickled is read, and nothing fetched; tensors of
 another shape are refused by `refuse_absent`, which names one"""
+_OWN = re.compile(r"(sentence_transformers|torch\.nn)\.(\w+\.)*[A-Z]\w*")  # no module that one of theirs imports
+_INDEX = "model.safetensors.index.json"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
 
@@ -86,7 +88,7 @@ def refuse_code(encoder: str, folder: Path) -> None:
 
 
 def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) -> None:
-    own = isinstance(named, str) and named.startswith(("sentence_transformers.", "torch.nn."))
+    own = isinstance(named, str) and _OWN.fullmatch(named)
     if not own and (always or (isinstance(named, str) and "." in named)):
         needed = "a class of sentence-transformers is needed; code that comes with a model is not run"
         raise ValueError(f"{encoder}: {file}: type: {named!r}, {needed}")
@@ -124,7 +126,7 @@ def loading(what: object) -> Iterator[None]:
         with _quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
             yield
     except Exception as error:  # a damaged configuration makes a library raise nearly anything
-        if isinstance(error, ImportError | MemoryError) or re.search("(out of|allocate) memory", str(error)):
+        if isinstance(error, MemoryError) or re.search("(out of|allocate) memory", str(error)):
             raise  # no fault of the model's
         raise ValueError(f"{what}: {in_one_line(error)}") from error
 
@@ -164,10 +166,22 @@ def refuse_no_words(what: object, tokenizer: Any, known: int | None = None) -> N
 
 
 def refuse_unreadable(what: object, folder: Path) -> None:
-    """Refuse a folder of a model with a pipe or a device in it, which would be read for ever."""
+    """Refuse a folder of a model with a pipe or a device in it, which would be read for ever, and one whose
+    descriptions name weights that are no part of it.
+    """
     for path in sorted(path for pattern in _READ for path in folder.rglob(pattern)):
         if not path.is_file():
             raise ValueError(f"{what}: {path} is not a file")
+        if path.name == "adapter_config.json":
+            raise ValueError(f"{what}: {path}: of an adapter, which names another model; one merged with it is needed")
+        if path.name.endswith(".safetensors.index.json"):
+            held = read_json(path)
+            parts = held.get("weight_map") if isinstance(held, dict) else None
+            refuse_unless(isinstance(parts, dict), f"{what}: {path}: weight_map", parts, "files by tensors")
+            kind = _WEIGHTS if path.name == _INDEX else re.compile(r"[^/]+\.safetensors")
+            for tensor, file in parts.items():
+                beside = isinstance(file, str) and kind.fullmatch(file)
+                refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from modtrans_core.embed.sources.base import SPLITS, Item, Listing, Skipped, cap
 from modtrans_core.embed.sources.caption_files import read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS
 from modtrans_core.embed.sources.face_captions import face_captions
-from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, ZipMember, is_within
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, ZipMember, is_within, part_of
 from modtrans_core.progress import counted
 
 _PICTURES = ("img_align_celeba", "CelebA-HQ-img", "images", "image")
@@ -159,6 +159,7 @@ def _list(folder: Path, name: str) -> tuple[Path, Iterator[list[str]]] | None:
     """One of CelebA's lists and its rows, without the number of pictures that the attributes' list begins with."""
     for file in (folder / part / f"{name}{suffix}" for suffix in (".txt", ".csv") for part in _PARTS):
         if file.is_file():
+            part_of(folder, file)
             rows = (line.replace(",", " ").split() for line in text_lines(file))
             return file, (row for row in rows if row and not (len(row) == 1 and row[0].isdigit()))
     return None

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from modtrans_core.embed.sources.opening import part_of
+
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32  # pixels
@@ -60,6 +62,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         for suffix in (".bin", ""):
             files = [file for batch in BATCHES if (file := folder / f"{batch}{suffix}").is_file()]
             for file in files:
+                part_of(path, file)
                 _bounded(path, file.name, file.stat().st_size)
                 yield file.name, file.read_bytes()
             if files:

@@ -11,7 +11,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions
 from modtrans_core.embed.sources.captioned import captioned, file_facts, folder_at
-from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, part_of
 
 YEARS = ("2017", "2014")
 PARTS = {"train": "train", "val": "test"}  # the part's split: the captions of COCO's own test pictures are not public
@@ -55,9 +55,9 @@ def coco(
         raise ValueError("set: part karpathy is of year 2014, not 2017")
     parts = [] if part == "karpathy" else _parts(home, year, part)
     if parts:
-        files = {name: home / f"annotations/captions_{name}.json" for name in parts}
+        files = {name: part_of(home, home / f"annotations/captions_{name}.json") for name in parts}
     elif karpathy and part in (None, "karpathy") and year != "2017":
-        parts, files = ["train2014", "val2014"], {"karpathy": karpathy}
+        parts, files = ["train2014", "val2014"], {"karpathy": part_of(home, karpathy)}
     else:
         raise ValueError(f"{home}: no COCO captions with their pictures; looked for {_sought(year, part)}")
     stores = {name: store for name in parts if (store := _store(home, name)) is not None}

@@ -11,7 +11,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import FileWithin
+from modtrans_core.embed.sources.opening import FileWithin, part_of
 
 KARPATHY = ("dataset_flickr8k.json", "dataset_flickr30k.json")
 TOKENS = ("Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt", "results_20130124.token")
@@ -61,9 +61,12 @@ def flickr(path: str, *, captions: str | None = None, limit: int | None = None, 
     if captions is not None:
         refuse_unless_in("captions", Path(captions).name, known)
     file = first_of(home, _READERS if captions is None else [captions], "captions file")
+    file = part_of(home, file) if captions is None else file
     pictures = first_of(home, FOLDERS, "folder of pictures")
     rows = known[file.name](file)
     lists = {file.with_name(name): split for name, split in LISTS.items() if file.with_name(name).is_file()}
+    for one in lists:
+        part_of(home, one)
     if lists and file.name == "Flickr8k.token.txt":
         rows = _with_splits(rows, lists)
     facts = {

@@ -13,7 +13,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import SUFFIXES, Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, is_within
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, is_within, part_of
 from modtrans_core.store.files import refuse_special
 
 CAPTIONS = tuple(f"captions{suffix}" for suffix in SUFFIXES)
@@ -67,7 +67,7 @@ def folder(
         digest = hashlib.sha256(repr(rows).encode("utf-8", "backslashreplace")).hexdigest()
         facts: dict[str, Any] = {"folder": where.resolve().name, "captions": ["*.txt"], "captions_sha256": [digest]}
     else:
-        file = first_of(home, CAPTIONS, "captions file") if captions is None else home / captions
+        file = part_of(home, first_of(home, CAPTIONS, "captions file")) if captions is None else home / captions
         refuse_special(file)
         if not file.is_file():
             file = Path(captions or file)

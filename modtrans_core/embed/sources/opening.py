@@ -94,6 +94,13 @@ def size_of(path: str | Path) -> int | None:
         return None
 
 
+def part_of(folder: Path, file: Path) -> Path:
+    """A description in the folder of a data set, which may be no link out of it; a folder of pictures may."""
+    if not is_within(str(folder), str(file.absolute())):
+        raise ValueError(f"{file}: leads out of {folder}, in which a data set has its descriptions; copy it there")
+    return file
+
+
 @dataclass(frozen=True, slots=True)
 class FileWithin:
     """A file of a folder. Called, it gives the path, once no symbolic link leads out of the folder."""

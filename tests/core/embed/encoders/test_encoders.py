@@ -9,6 +9,7 @@ import pytest
 
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER, NonFiniteEmbedding, identity, load_encoder
 from modtrans_core.embed.encoders.base import Encoder
+from modtrans_core.embed.encoders.folders import loading
 from modtrans_core.embed.encoders.weights import PACKAGED, PackagedWeights
 from modtrans_core.extras import command
 
@@ -310,6 +311,37 @@ def folder_with_code(tmp_path):
     return naming
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (
+            "model.safetensors.index.json",
+            {"weight_map": {"a": "../o.safetensors"}},
+            "weight_map: a: '../o.safetensors'",
+        ),
+        ("model.safetensors.index.json", {"weight_map": {"a": "/o.safetensors"}}, "weight_map: a: '/o.safetensors'"),
+        ("model.safetensors.index.json", {"weight_map": {"a": "o.safetensors"}}, "weight_map: a: 'o.safetensors'"),
+        ("model.safetensors.index.json", {"weight_map": {"a": 3}}, "weight_map: a: 3"),
+        ("model.safetensors.index.json", {"weight_map": []}, r"weight_map: \[\], files by tensors"),
+        ("0/x.safetensors.index.json", {"weight_map": {"a": "b/o.safetensors"}}, "weight_map: a: 'b/o.safetensors'"),
+        ("adapter_config.json", {}, "of an adapter, which names another model"),
+    ],
+)
+@pytest.mark.parametrize("library", ["sentence-transformers:", "transformers:mean/"])
+def test_weights_that_are_no_part_of_a_model_are_not_read(folder_with_code, library, file, content, said):
+    for package in ("sentence_transformers", "transformers"):
+        pytest.importorskip(package)
+    folder = folder_with_code(file, content)
+    with pytest.raises(ValueError, match=f"{file}: {said}"):
+        load_encoder(f"{library}{folder}", "text", device="cpu")
+
+
+def test_a_package_that_a_model_asks_for_is_said_of_the_model():
+    pytest.importorskip("transformers")
+    with pytest.raises(ValueError, match="^folder: peft is needed$"), loading("folder"):
+        raise ImportError("peft is needed")
+
+
 ROUTER = [{"idx": 0, "name": "0", "path": "0", "type": "sentence_transformers.models.Router"}]
 
 
@@ -321,6 +353,7 @@ ROUTER = [{"idx": 0, "name": "0", "path": "0", "type": "sentence_transformers.mo
         {"modules.json": ROUTER, "0/router_config.json": {"types": {"a": "evil.Evil"}}},
         {"modules.json": ROUTER, "0/config.json": {"activation_function": "evil.Evil"}},
         {"modules.json": [ROUTER[0] | {"path": "../../other"}]},
+        {"modules.json": [ROUTER[0] | {"type": "sentence_transformers.util.distributed.pickle"}]},
     ],
 )
 def test_code_that_comes_with_a_model_is_not_run(folder_with_code, files, on_the_hub, monkeypatch, tmp_path):
@@ -331,7 +364,7 @@ def test_code_that_comes_with_a_model_is_not_run(folder_with_code, files, on_the
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(folder))
     weights = "someone/model" if on_the_hub else str(folder)
-    said = r"config\.json: type: 'evil|modules\.json: (type: 'evil|path: '\.\./)"
+    said = r"config\.json: type: 'evil|modules\.json: (type: '(evil|.*\.pickle)|path: '\.\./)"
     with pytest.raises(ValueError, match=said) as caught:
         load_encoder(f"sentence-transformers:{weights}", "text", device="cpu")
     assert "\n" not in str(caught.value)

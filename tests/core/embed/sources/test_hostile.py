@@ -91,3 +91,26 @@ def test_a_small_pickle_takes_little_memory(tmp_path, content):
     with pytest.raises(ValueError, match="data_batch_1: not a batch of CIFAR-10"):
         load_source(f"cifar10:{tmp_path}")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**17  # KiB: 128 MiB
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("folder", "captions.csv"),
+        ("coco", "annotations/captions_val2017.json"),
+        ("coco", "dataset_coco.json"),
+        ("flickr", "results.csv"),
+        ("celeba", "list_attr_celeba.txt"),
+        ("cifar10", "data_batch_1.bin"),
+    ],
+)
+def test_a_description_that_leads_out_of_the_folder_is_not_read(tmp_path, kind, name):
+    (tmp_path / "secret").write_text("secret")
+    link = tmp_path / "data" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "secret")
+    for folder in ("val2017", "images", "flickr30k_images", "img_align_celeba"):
+        (tmp_path / "data" / folder).mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match=rf"{name}: leads out of .*data, in which a data set has its descriptions"):
+        source = load_source(f"{kind}:{tmp_path / 'data'}")
+        [list(shard.read()) for shard in source.shards(3)]
