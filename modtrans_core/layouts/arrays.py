@@ -15,7 +15,7 @@ from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
 from modtrans_core.store.contents import as_array, as_texts
-from modtrans_core.store.headers import reading, refuse_members
+from modtrans_core.store.headers import blocks, reading, refuse_members
 from modtrans_core.store.read import modalities
 
 FIELDS = ("group", "key", "label", "own_split")
@@ -111,6 +111,7 @@ def _array(name: str, file: str) -> np.ndarray:
 
 
 def _npy(path: Path, _: str) -> np.ndarray:
+    blocks(path)
     found: np.ndarray = np.load(path, allow_pickle=False)
     return found
 

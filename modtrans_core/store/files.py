@@ -241,10 +241,19 @@ def _names(folder: Path) -> set[str]:
     }
 
 
+POINTER = b"version https://git-lfs"
+
+
 def refuse_special(path: Path) -> None:
-    """Refuse a pipe or a device: it can be read once, and where nobody writes into it a reader waits for ever."""
+    """Refuse a pipe or a device: it can be read once, and where nobody writes into it a reader waits for ever.
+
+    And what Git has in the place of a large file until it is fetched.
+    """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f"{path}: a pipe or a device, a file is needed")
+    with suppress(OSError), open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull")
 
 
 def refuse_not_text(path: Path) -> None:

@@ -45,19 +45,9 @@ def reading(path: Path) -> Iterator[None]:
     except PermissionError:
         raise ValueError(f"{path}: no permission to read it") from None
     except Exception as error:  # a damaged file makes its reader raise nearly anything
-        if _is_pointer(path):
-            raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull") from None
         if type(error) is ValueError:
             raise ValueError(f"{path}: {in_one_line(error, None)}") from None
         raise ValueError(f"{path}: damaged or cut short ({in_one_line(error)})") from None
-
-
-def _is_pointer(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(32).startswith(b"version https://git-lfs")
-    except OSError:
-        return False
 
 
 def is_vectors(name: str) -> bool:

@@ -440,6 +440,14 @@ def test_files_of_several_runs_are_told_apart(tmp_path):
         load(tmp_path / "one")
 
 
+@pytest.mark.parametrize("name", [runs.DESCRIPTION, runs.MODEL, runs.SEEN])
+def test_what_git_has_in_the_place_of_a_large_file_is_named(tmp_path, name):
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    with pytest.raises(ValueError, match=f"{name}: a Git LFS pointer, not the data; run: git lfs pull"):
+        load(tmp_path)
+
+
 def test_rows_of_other_modalities_are_not_those_that_were_seen(tmp_path):
     fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
     tensors = load_file(tmp_path / runs.MODEL)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modtrans_core.checks import in_one_line, refuse, refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse, refuse_unless
 from modtrans_core.embed.encoders.weights import fetching, sha256
 from modtrans_core.extras import require
-from modtrans_core.store.files import read_json
+from modtrans_core.store.files import read_json, refuse_special
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
@@ -172,6 +172,8 @@ def refuse_unreadable(what: object, folder: Path) -> None:
     for path in sorted(path for pattern in _READ for path in folder.rglob(pattern)):
         if not path.is_file():
             raise ValueError(f"{what}: {path} is not a file")
+        with naming(str(what)):
+            refuse_special(path)
         if path.name == "adapter_config.json":
             raise ValueError(f"{what}: {path}: of an adapter, which names another model; one merged with it is needed")
         if path.name.endswith(".safetensors.index.json"):

@@ -156,6 +156,7 @@ class Loud:
         ("t.parquet:struct", "t.parquet: struct: 'struct<a: int64>', numbers, texts or lists is needed"),
         ("t.parquet:time", r"t.parquet: time: 'time64\[us\]', numbers, texts or lists is needed"),
         ("t.parquet:word", r"image: <U1 of shape \(2,\), floats"),
+        ("objects.npy", "objects.npy: holds Python objects, which are not read. Of a dictionary"),
         ("loud.pt:image", "loud.pt: holds other things than tensors"),
         ("torn.pt:image", "torn.pt: damaged or cut short"),
         ("none.pt:image", "image: 'none.pt', a file that exists is needed"),
@@ -177,6 +178,7 @@ def test_what_is_no_array_is_refused_by_name(folder, file, words):
     }
     pq.write_table(pa.table(columns), "t.parquet")
     torch.save({"image": Loud()}, "loud.pt")
+    np.save("objects.npy", np.array({"a": [1.0]}), allow_pickle=True)
     torch.save({"image": torch.eye(3).to_sparse()}, "sparse.pt")
     torch.save({"image": [torch.ones(2), torch.ones(3)]}, "ragged.pt")
     Path("twice.csv").write_text("x0,x0,nested\n1,2,[[1 2] [3 4]]\n")

@@ -305,7 +305,7 @@ def folder_with_code(tmp_path):
 
     def naming(file, content):
         (tmp_path / "model" / file).parent.mkdir(exist_ok=True)
-        (tmp_path / "model" / file).write_text(json.dumps(content))
+        (tmp_path / "model" / file).write_text(content if isinstance(content, str) else json.dumps(content))
         return tmp_path / "model"
 
     return naming
@@ -324,6 +324,8 @@ def folder_with_code(tmp_path):
         ("model.safetensors.index.json", {"weight_map": {"a": 3}}, "weight_map: a: 3"),
         ("model.safetensors.index.json", {"weight_map": []}, r"weight_map: \[\], files by tensors"),
         ("0/x.safetensors.index.json", {"weight_map": {"a": "b/o.safetensors"}}, "weight_map: a: 'b/o.safetensors'"),
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
+        ("config.json", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
         ("adapter_config.json", {}, "of an adapter, which names another model"),
     ],
 )
