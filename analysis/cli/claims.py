@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.use import held_out, refuse_without_expected
-from modtrans_core.cli.verb import say
+from modtrans_core.cli.verb import quoted, say
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,5 @@ class Certify:
         for name, said in (("selection", "Next"), ("selection_of_groups", "Next, if each group is to count once")):
             threshold = statements[name].threshold if name in statements else None
             if threshold is not None:
-                say(
-                    f"{said}: modtrans translate {shlex.quote(str(self.run_folder))} IN OUT --accept {given(threshold)}"
-                )
+                say(f"{said}: modtrans translate {quoted(self.run_folder)} IN OUT --accept {given(threshold)}")
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from tyro.conf import Positional
 
 from analysis.cli.measure import ANALYSIS
 from modtrans_core.checks import refuse_unless
-from modtrans_core.cli.verb import say
+from modtrans_core.cli.verb import quoted, say
 from modtrans_core.extras import refuse_missing
 
 
@@ -88,7 +87,7 @@ class Notebooks:
             for path in (*notebooks.glob("*.ipynb"), notebooks / "README.md"):
                 shutil.copyfile(path, folder / path.name)
             shutil.copytree(notebooks / "gallery", folder / "gallery")
-        say(f"{self.copy}: done. Next: jupyter lab {shlex.quote(str(self.copy))}")
+        say(f"{self.copy}: done. Next: jupyter lab {quoted(self.copy)}")
 
 
 @dataclass(frozen=True)

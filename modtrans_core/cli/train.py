@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_absent_modality, refuse_unless
-from modtrans_core.cli.verb import say
+from modtrans_core.cli.verb import quoted, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
 from modtrans_core.split import distinct
@@ -114,7 +113,7 @@ class Train:
             validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
             split=facts,
         )  # fmt: skip
-        say(f"{self.out}: done. Next: {shlex.join(['modtrans', 'evaluate', str(self.out), str(self.pairs)])}")
+        say(f"{self.out}: done. Next: modtrans evaluate {quoted(self.out)} {quoted(self.pairs)}")
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""

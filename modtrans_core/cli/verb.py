@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -40,6 +41,11 @@ def refuse_unknown(path: Path, *suffixes: str) -> None:
         raise ValueError(
             f"{path}: a name that ends in {', '.join(suffixes)} is needed, or a folder's, without a suffix"
         )
+
+
+def quoted(path: Path | str) -> str:
+    """A path as a command line takes it; of ./-x `Path` leaves -x, which would be an option there."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def say(text: str) -> None:

@@ -151,7 +151,12 @@ def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
 
 
 def _files_of(job: Job) -> Iterator[Path]:
-    """The files that a job names: of its source, its settings and its encoders, such as `array:FILE`."""
+    """The files that a job names: of its source, its settings and its encoders, such as `array:FILE`. And the folder of
+    a source that is read whole, whatever lies in it.
+    """
+    kind, _, folder = job.source.partition(":")
+    if kind == "datasets" and Path(folder).is_dir():
+        yield Path(folder)
     for given in (job.source, *job.settings.values(), *job.named.values()):
         file = given.partition(":")[2]
         yield from (Path(name) for name in (given, file, file.partition("/")[2]) if name and Path(name).is_file())

@@ -179,10 +179,11 @@ def refuse_unreadable(what: object, folder: Path) -> None:
         if path.name.endswith(".safetensors.index.json"):
             held = read_json(path)
             parts = held.get("weight_map") if isinstance(held, dict) else None
-            refuse_unless(isinstance(parts, dict), f"{what}: {path}: weight_map", parts, "files by tensors")
+            if not isinstance(parts, dict):
+                refuse(f"{what}: {path}: weight_map", parts, "files by tensors")
             kind = _WEIGHTS if path.name == _INDEX else re.compile(r"[^/]+\.safetensors")
             for tensor, file in parts.items():
-                beside = isinstance(file, str) and kind.fullmatch(file)
+                beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
 
 

@@ -20,6 +20,12 @@ def test_the_default_is_calibrated(folder, modtrans):
     assert found["split"]["seed"] == 0 and found["split"]["fractions"] == [0.7, 0.1, 0.2]
 
 
+def test_what_comes_next_can_be_copied(folder, modtrans):
+    (folder / "pairs.npz").rename(folder / "-a b.npz")
+    err = modtrans("train", "./-a b.npz", "--preset", "ridge", "--out", "./-run")[2]
+    assert "Next: modtrans evaluate ./-run './-a b.npz'" in err
+
+
 @pytest.mark.filterwarnings("ignore:.*the constant mean:UserWarning")
 def test_the_other_direction_and_other_modalities(folder, modtrans, poster):
     for source, target in (("text", "image"), ("audio", "text")):

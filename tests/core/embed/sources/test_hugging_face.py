@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modtrans_core.embed import embed
 from modtrans_core.embed.sources import Item, Skipped, load_source
 from modtrans_core.embed.sources.reading import read
 
@@ -103,6 +104,13 @@ def test_a_description_of_a_few_letters_that_stands_for_a_billion_values_is_refu
     table(1).to_parquet(str(tmp_path / "a.parquet"))
     with pytest.raises(ValueError, match="its descriptions name more than 1000000 values"):
         entries(tmp_path)
+
+
+def test_no_set_is_made_in_the_folder_that_is_read_whole(tmp_path):
+    (tmp_path / "mine").mkdir()
+    table(1).to_parquet(str(tmp_path / "mine" / "a.parquet"))
+    with pytest.raises(ValueError, match="out: .*mine/made lies in .*mine, which is read"):
+        embed(f"datasets:{tmp_path / 'mine'}", tmp_path / "mine" / "made")
 
 
 def test_a_readme_that_is_only_text_is_no_matter(tmp_path, caplog):
