@@ -5,6 +5,7 @@ A process takes its share of every batch, and the sum over processes is what one
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from modtrans_core.ahead import whole_from
+from modtrans_core.checks import refuse_unless
 from modtrans_core.device import default_device
 
 
@@ -35,6 +37,10 @@ def processes(device: str | None = None) -> Iterator[str | None]:
         yield device
         return
     kind = device or default_device().type
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        value = os.environ.get(name, "")
+        right = bool(value) if name == "MASTER_ADDR" else value.isdecimal()
+        refuse_unless(right, name, value or "not set", "what torchrun sets beside WORLD_SIZE, or neither of them,")
     dist.init_process_group("gloo" if kind == "cpu" else "nccl")  # first, so that one process alone speaks of an error
     if kind not in ("cpu", "cuda"):
         raise ValueError(f"device: {kind!r}, cpu or cuda is needed with {world()} processes")

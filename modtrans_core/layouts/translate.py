@@ -174,13 +174,22 @@ def _pieces(
     for start in range(0, len(pairs), items):
         chunk = source[start : start + items]
         if source.ndim == 2:
-            yield work(chunk)
+            yield _finite(work(chunk), start, translator)
             continue
         there = present(source.shape[1], pairs.counts[translator.facts.source][start : start + items])
         rows = work(chunk[there])
         found = np.zeros((*there.shape, *rows.shape[1:]), dtype=np.float32)
         found[there] = rows
-        yield found
+        yield _finite(found, start, translator)
+
+
+def _finite(found: np.ndarray, start: int, translator: Translator) -> np.ndarray:
+    """What a translator gave for the items from `start` on, unless it is NaN or infinite somewhere."""
+    bad = ~np.isfinite(found).reshape(len(found), -1).all(axis=1)
+    if bad.any():
+        what = f"{translator.method} ({translator.facts})"
+        raise ValueError(f"{what}: NaN or infinity for item {start + bad.argmax()}, finite numbers are needed")
+    return found
 
 
 def _described(

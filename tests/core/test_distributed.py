@@ -196,12 +196,29 @@ def test_shares_are_every_row_once(monkeypatch, n, world):
     ],
 )
 def test_a_device_that_processes_cannot_share_is_refused(monkeypatch, device, words):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("LOCAL_RANK", "0")
+    for name, value in {"WORLD_SIZE": 2, "RANK": 0, "LOCAL_RANK": 0, "MASTER_ADDR": "here", "MASTER_PORT": 9}.items():
+        monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda _: None)
     monkeypatch.setattr(distributed, "world", lambda: 2)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=words), distributed.processes(device):
+        pytest.fail("went on")
+
+
+@pytest.mark.parametrize(
+    ("set_", "words"),
+    [
+        ({}, "RANK: 'not set', what torchrun sets beside WORLD_SIZE"),
+        ({"RANK": "0"}, "MASTER_ADDR: 'not set'"),
+        ({"RANK": "0", "MASTER_ADDR": "here", "MASTER_PORT": "x"}, "MASTER_PORT: 'x'"),
+    ],
+)
+def test_an_environment_that_is_half_set_is_named(monkeypatch, set_, words):
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"WORLD_SIZE": "2", **set_}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=words), distributed.processes("cpu"):
         pytest.fail("went on")
 
 

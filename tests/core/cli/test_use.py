@@ -1,13 +1,15 @@
 """`modtrans evaluate` and `modtrans translate`: results on stdout or in files, what they are of on stderr."""
 
 import json
+import re
 from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 
 import numpy as np
 import pytest
+import torch
 
-from modtrans_core import PairedEmbeddings, evaluate, load
+from modtrans_core import PairedEmbeddings, evaluate, fit, load
 from modtrans_core.cli import VERBS, verb
 from modtrans_core.store.names import read_items
 
@@ -89,6 +91,15 @@ def test_translate_an_array(run, modtrans):
     np.testing.assert_array_equal(np.load("z.npy"), translated)
     assert modtrans("translate", "run", "c.npy", "z.npy", "--overwrite", "--seed", "1")[0] == 0
     assert np.abs(np.load("z.npy") - translated).max() > 1e-3
+
+
+@pytest.mark.parametrize(("given", "out"), [("c.npy", "z.npy"), ("pairs.npz", "z.npz"), ("pairs.npz", "z")])
+def test_translations_that_are_not_finite_are_not_written(folder, modtrans, given, out):
+    made = fit(PairedEmbeddings.load("pairs.npz"), preset="ridge", device="cpu")
+    replace(made, A=torch.full_like(made.A, 3e38)).save("large")
+    status, _, err = modtrans("translate", "large", given, out)
+    assert status == 1 and re.search("ridge .*: NaN or infinity for item [0-9]+, finite numbers are needed", err), err
+    assert not (folder / out).exists()
 
 
 def test_translate_in_a_pipe(folder, calibrated, capsysbinary, monkeypatch):
