@@ -37,8 +37,7 @@ def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None
     z, counts = unit_targets(targets, counts)
     shape = len(z), z.shape[2]
     refuse_unless(np.shape(predicted) == shape, "predicted", np.shape(predicted), f"one row an item, {shape},")
-    with naming("predicted"):
-        predicted = unit(predicted)
+    predicted = unit(predicted, "predicted")
     return np.clip(np.einsum("nd,nmd->n", predicted, z, dtype=np.float64) / counts, -1.0, 1.0)
 
 
@@ -125,7 +124,7 @@ def recall_at_k(
     """
     z, counts = unit_targets(gallery, counts)
     k = whole("k", k, 1)
-    return hits(unit(predicted), z, counts, relevant, (k,))[0]
+    return hits(unit(predicted, "predicted"), z, counts, relevant, (k,))[0]
 
 
 def hits(

@@ -82,12 +82,13 @@ def _norms(x: np.ndarray) -> np.ndarray:
         return np.sqrt(np.einsum("...d,...d->...", x, x, dtype=np.float64))
 
 
-def unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray, name: str = "vectors") -> np.ndarray:
     """Scale every vector to length 1.
 
     Parameters
     ----------
     x : vectors (..., d) of any float type.
+    name : of the array, for the message.
 
     Returns
     -------
@@ -104,11 +105,13 @@ def unit(x: np.ndarray) -> np.ndarray:
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
     """
-    x = in_reach(real("vectors", x))[0]
+    x = in_reach(real(name, x))[0]
     length = _norms(x)[..., None]
     bad = ~(np.isfinite(length) & (length > 0))
     if bad.any():
-        raise ValueError(f"vector {np.argwhere(bad)[0][0]}: zero, NaN or infinite; it has no direction")
+        raise ValueError(
+            f"{name}: vector {np.argwhere(bad)[0][0]} is zero, NaN or infinite; one with a direction is needed"
+        )
     return (x / length).astype(np.float32)
 
 
@@ -176,7 +179,7 @@ def unit_targets(targets: np.ndarray, counts: np.ndarray | None = None) -> tuple
     targets, counts = several(targets, counts)
     there = present(targets.shape[1], counts)
     z = np.zeros(targets.shape, dtype=np.float32)
-    z[there] = unit(targets[there])
+    z[there] = unit(targets[there], "targets")
     return z, counts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -29,6 +30,29 @@ def small_is_zero(work: Work) -> Work:
             return work(*arguments, **named)
 
     return cast(Work, worked)
+
+
+def broadcasting(work: Work) -> Work:
+    """A function whose ArrayLike arguments are refused, by name, where their shapes do not broadcast."""
+    bind = signature(work).bind
+    names = {name for name, kind in work.__annotations__.items() if "ArrayLike" in kind}
+
+    @wraps(work)
+    def worked(*arguments: Any, **named: Any) -> Any:
+        common_shape(**{name: one for name, one in bind(*arguments, **named).arguments.items() if name in names})
+        return work(*arguments, **named)
+
+    return cast(Work, worked)
+
+
+def common_shape(**values: ArrayLike | None) -> tuple[int, ...]:
+    """The shape to which the named values, those that are None aside, broadcast; ValueError where they do not."""
+    shapes = {name: _real(name, value).shape for name, value in values.items() if value is not None}
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes: {listed}; such that broadcast are needed") from None
 
 
 def matrix(name: str, value: ArrayLike) -> Floats:

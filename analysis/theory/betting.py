@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, fraction, in_range, rows_agree, shared, small_is_zero, vector
+from analysis.theory.arrays import Floats, fraction, in_range, number, rows_agree, shared, small_is_zero, vector
 from analysis.theory.confidence import group_numbers, lower_limit
 from modtrans_core.checks import whole as whole_number
 
@@ -212,7 +212,8 @@ def item_interval(
     0.49 0.51
     """
     one_side = shared(confidence, 2)
-    sums, counts, largest = group_sums(_unit("values", values, low, high), group, largest_group)
+    x, low, high = _unit(values, low, high)
+    sums, counts, largest = group_sums(x, group, largest_group)
     scale = boldness(largest, sizes)
     least = _limit(sums, counts, largest, one_side, scale)
     most = 1.0 - _limit(counts - sums, counts, largest, one_side, scale)
@@ -247,7 +248,7 @@ def lower_mean_limit(values: ArrayLike, confidence: float, *, low: float, high: 
     >>> round(lower_mean_limit(np.tile([0.4, 0.6], 500), 0.95, low=0.0, high=1.0), 3)
     0.491
     """
-    x = _unit("values", values, low, high)
+    x, low, high = _unit(values, low, high)
     return low + (high - low) * _limit(x, np.ones(len(x)), 1, fraction("confidence", confidence))
 
 
@@ -298,7 +299,7 @@ def running_limits(
     """
     horizon = whole_number("horizon", horizon, 1)
     delta = 1.0 - fraction("confidence", confidence)
-    x = _unit("values", values, low, high)
+    x, low, high = _unit(values, low, high)
     sums, counts, largest = group_sums(x, _by_arrival(group, len(x)), largest_group)
     p = np.arange(1, STEPS + 1) / STEPS
     won_before = np.zeros((STAKES, STEPS))
@@ -340,7 +341,7 @@ def boldness(largest: int, sizes: ArrayLike | None) -> float:
     """N_max / N_rms, 1 or more, of other groups' sizes (M,); 1 where they are not known."""
     if sizes is None:
         return 1.0
-    other = in_range("sizes", vector("sizes", sizes), low=1.0)
+    other = in_range("sizes", vector("sizes", sizes), low=1.0, high=2.0**53)
     return max(1.0, largest / float(np.sqrt(np.mean(other**2))))
 
 
@@ -363,7 +364,8 @@ def _limit(sums: Floats, counts: Floats, largest: int, confidence: float, scale:
 @small_is_zero
 def _log_capital(p: float, sums: np.ndarray, counts: Floats, largest: int, stakes: Floats) -> float:
     """log K(p) of (2), for counts that are divided by `largest`."""
-    won = np.log1p(stakes[:, None] * (sums / (p * largest) - counts)).sum(axis=1)
+    with np.errstate(over="ignore"):  # to infinity, where p is next to nothing
+        won = np.log1p(stakes[:, None] * (sums / (p * largest) - counts)).sum(axis=1)
     return float(np.logaddexp.reduce(won) - np.log(len(stakes)))
 
 
@@ -398,8 +400,9 @@ def _by_arrival(group: ArrayLike | None, n: int) -> np.ndarray | None:
     return np.argsort(np.argsort(np.unique(labels, return_index=True)[1]))[labels]
 
 
-def _unit(name: str, values: ArrayLike, low: float, high: float) -> Floats:
-    """Values in [low, high], moved to [0, 1]."""
+def _unit(values: ArrayLike, low: float, high: float) -> tuple[Floats, float, float]:
+    """Values in [low, high], moved to [0, 1], and the ends."""
+    low, high = number("low", low, low=-1e140, high=1e140), number("high", high, low=-1e140, high=1e140)
     if not low < high:
         raise ValueError(f"low: {low}, below high, {high}, is needed")
-    return (in_range(name, vector(name, values), low=low, high=high) - low) / (high - low)
+    return (in_range("values", vector("values", values), low=low, high=high) - low) / (high - low), low, high

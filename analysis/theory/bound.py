@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.theory.arrays import Floats, in_range, scaled, small_is_zero, times
+from analysis.theory.arrays import Floats, broadcasting, common_shape, in_range, scaled, small_is_zero, times
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
 
@@ -72,6 +72,7 @@ def alignment_law(d: ArrayLike, geometry: str = "complement") -> AlignmentLaw:
     return AlignmentLaw(in_range("d", d, low=max(1.0, 1.0 - offset)) + offset)
 
 
+@broadcasting
 def cosine(
     u: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
 ) -> Floats:
@@ -106,6 +107,7 @@ def cosine(
         return np.where(length > 0.0, (s * (s / length) + rho * u * (gamma / length)) / norm, 0.0)[()]  # (1)
 
 
+@broadcasting
 @small_is_zero
 def beta(
     alpha: ArrayLike, s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
@@ -167,6 +169,7 @@ def beta(
     return np.where(fixed, np.where(certain, -np.inf, np.inf), value)[()]
 
 
+@broadcasting
 def probability(
     alpha: ArrayLike,
     s: ArrayLike,
@@ -249,7 +252,7 @@ def mixture_probability(
     [0.616 0.33 ]
     """
     alpha = in_range("alpha", alpha, low=-1.0, high=1.0)
-    if 0 in np.broadcast_shapes(*map(np.shape, (s, gamma, norm, 0.0 if rho is None else rho))):
+    if 0 in common_shape(s=s, gamma=gamma, norm=norm, rho=rho):
         raise ValueError("s, gamma, norm, rho: none, those of one sample or more are needed")
     levels = [probability(level, s, gamma, d, geometry, norm=norm, rho=rho).mean() for level in alpha.flat]
     return np.reshape(levels, alpha.shape)[()]
@@ -320,6 +323,7 @@ class GeneralProbability(NamedTuple):
     error: Floats
 
 
+@broadcasting
 def general_probability(
     alpha: ArrayLike, a: ArrayLike, b: ArrayLike, gamma: ArrayLike, d: ArrayLike
 ) -> GeneralProbability:

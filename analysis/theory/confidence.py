@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from analysis.theory.arrays import fraction, vector
+from analysis.theory.arrays import fraction, number, refuse_extremes, vector
 from modtrans_core.checks import whole
 
 
@@ -118,6 +118,7 @@ def mean_interval(values: ArrayLike, group: ArrayLike | None = None, confidence:
     0.45 -0.378 1.278 3
     """
     values = vector("values", values)
+    refuse_extremes(values=values)
     mean = float(values.mean())
     return linear_interval(mean, values - mean, group, confidence)
 
@@ -154,7 +155,8 @@ def linear_interval(
     -0.05 2.24
     """
     confidence = fraction("confidence", confidence)
-    influence = vector("influence", influence)
+    value, influence = number("value", value), vector("influence", influence)
+    refuse_extremes(influence=influence)
     labels = group_numbers(group, len(influence))
     sums = np.bincount(labels, influence)
     groups = len(sums)

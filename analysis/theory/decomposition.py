@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.theory.arrays import Floats, matrix, refuse_extremes, row_cosine, rows_agree
+from analysis.theory.arrays import Floats, matrix, number, refuse_extremes, row_cosine, rows_agree
 
 EXACT = 1e-10  # a residual this short, relative to its target, is rounding: it counts as zero
 
@@ -87,9 +87,7 @@ class ColumnSpace:
 
     def _damped(self, ridge: float) -> Floats:
         """Squared singular values plus the penalty."""
-        if not 0.0 <= ridge < np.inf:
-            raise ValueError(f"ridge: {ridge}, a finite number of at least 0 is needed")
-        return np.square(self.singular) + ridge
+        return np.square(self.singular) + number("ridge", ridge, low=0.0)
 
 
 @dataclass(frozen=True)
@@ -238,6 +236,8 @@ def decompose(
     target = matrix("target", target)
     space = ColumnSpace.of(condition)
     rows_agree(condition=space.condition, target=target)
+    ridge = number("ridge", ridge, low=0.0)
+    refuse_extremes(target=target)
     linear_map = space.solve(target, ridge)
     against = _against_condition(space.condition @ linear_map, target, space, direction, ridge)
     gap = space.condition.T @ (target - space.condition @ linear_map) - ridge * linear_map

@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.theory.arrays import Floats, fraction, in_range, small_is_zero, vector
+from analysis.theory.arrays import Floats, broadcasting, fraction, in_range, small_is_zero, vector
 from analysis.theory.bound import general_probability
 
 GRID = tuple(level / 10 for level in range(1, 10))
@@ -85,6 +85,7 @@ class Dominance:
     support_p: float
 
 
+@broadcasting
 @small_is_zero
 def beaten(cosine: ArrayLike, a: ArrayLike, b: ArrayLike, gamma: ArrayLike, d: int) -> Floats:
     """The share of the random directions that the trained one of each pair beats, V of (1).
@@ -119,7 +120,7 @@ def beaten(cosine: ArrayLike, a: ArrayLike, b: ArrayLike, gamma: ArrayLike, d: i
     >>> print(beaten([-0.2, 0.0, 0.7], a=0.0, b=0.0, gamma=1.0, d=3))  # a coordinate of the sphere in R^3 is uniform
     [0.4  0.5  0.85]
     """
-    smallest = np.nextafter(0.0, 1.0)
+    cosine, smallest = in_range("cosine", cosine, low=-1.0, high=1.0), np.nextafter(0.0, 1.0)
     reach = general_probability(cosine, a, b, in_range("gamma", gamma, low=smallest), d)
     return 1.0 - reach.probability  # no direction but of probability 0 reaches k itself, as gamma is above 0
 

@@ -7,6 +7,7 @@ item i has `counts[i]` of them, such as the captions of a picture. They are the 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from analysis.theory.arrays import Floats
 from modtrans_core.checks import refuse_unless, whole
@@ -15,6 +16,9 @@ from modtrans_core.vectors import TIE, present, real, several, unit, unit_target
 
 MEASURES = ["cosine", "cosine_of_mean", "energy", "best_recall_at_1", "best_recall_at_10"]
 """what `measure` says of an item"""
+
+FAR = 1e15
+"""an entry whose square float32 holds"""
 
 
 def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> Floats:
@@ -51,8 +55,8 @@ def energy_score(draws: np.ndarray, targets: np.ndarray, counts: np.ndarray | No
     """
     draws, targets, counts = _targets(draws, targets, counts)
     n, K, _ = draws.shape
-    _refuse_infinite("draws", draws)
-    _refuse_infinite("targets", targets[present(targets.shape[1], counts)])
+    _refuse_far("draws", draws)
+    _refuse_far("targets", targets[present(targets.shape[1], counts)])
     total = np.zeros(n)
     for j in range(targets.shape[1]):
         distance = np.linalg.norm(draws - targets[:, j, None], axis=2).mean(1, dtype=np.float64)
@@ -94,7 +98,7 @@ def similarity(draws: np.ndarray, counts: np.ndarray | None = None) -> Floats:
     draws, counts = several(_draws(draws), counts)
     n, K, _ = draws.shape
     there = present(K, counts)[..., None]
-    directions = unit(np.where(there, draws, 1.0)) * there
+    directions = unit(np.where(there, draws, 1.0), "draws") * there
     total = np.square(directions.sum(1, dtype=np.float64)).sum(1)
     return np.divide(total - counts, counts * (counts - 1.0), out=np.full(n, np.nan), where=counts > 1)
 
@@ -103,7 +107,7 @@ def measure(
     draws: np.ndarray,
     targets: np.ndarray,
     counts: np.ndarray | None = None,
-    centre: np.ndarray | float = 0.0,
+    centre: ArrayLike = 0.0,
     lists: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Every measure of each item's draws.
@@ -137,13 +141,13 @@ def measure(
     """
     draws, targets, counts = _targets(draws, targets, counts)
     n, K, d = draws.shape
-    _refuse_centre(centre, d)
+    centre = _centre(centre, d)
     lists = K if lists is None else whole("lists", lists, K)
     refuse_unless(lists % K == 0, "lists", lists, f"a multiple of {K}, the number of draws,")
-    z = unit(targets[present(targets.shape[1], counts)])
+    z = unit(targets[present(targets.shape[1], counts)], "targets")
     first, of = np.cumsum(counts) - counts, np.repeat(np.arange(n), counts)
     own, listed = np.empty((n, K)), {k: np.empty(n) for k in (1, 10)}
-    directions, towards, gallery = unit(draws), unit(draws - centre), unit(z - centre)
+    directions, towards, gallery = unit(draws, "draws"), unit(draws - centre, "draws"), unit(z - centre, "targets")
     for i in range(n):
         own[i] = (directions[i] @ z[of == i].T).mean(1)
         best = np.maximum.reduceat(towards[i] @ gallery.T, first, axis=1)  # an item ranks by its best target
@@ -158,7 +162,7 @@ def measure(
     }
 
 
-def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | float = 0.0) -> np.ndarray:
+def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: ArrayLike = 0.0) -> np.ndarray:
     """The cosine of each vector and the nearest of the K draws of each item.
 
     Vectors for which it is at least r lie in one of K caps about the draws. With r from held-out pairs, as
@@ -191,8 +195,8 @@ def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: np.ndarray | fl
     draws, vectors = _draws(draws), real("vectors", vectors)
     d = draws.shape[2]
     refuse_unless(vectors.ndim == 2 and vectors.shape[1] == d, "vectors", vectors.shape, f"(g, {d}) as the draws")
-    _refuse_centre(centre, d)
-    towards, gallery = unit(draws - centre), unit(unit(vectors) - centre)
+    centre = _centre(centre, d)
+    towards, gallery = unit(draws - centre, "draws"), unit(unit(vectors) - centre)
     found = towards[:, 0] @ gallery.T
     for k in range(1, draws.shape[1]):
         np.maximum(found, towards[:, k] @ gallery.T, out=found)
@@ -216,10 +220,14 @@ def _targets(
     return draws, targets, counts
 
 
-def _refuse_infinite(name: str, vectors: np.ndarray) -> None:
-    refuse_unless(bool(np.isfinite(vectors).all()), name, "NaN or infinity", "an array of finite numbers")
+def _refuse_far(name: str, vectors: np.ndarray) -> None:
+    largest = np.abs(vectors).max()
+    if not largest <= FAR:
+        raise ValueError(f"{name}: a largest entry of {largest:g}, one of at most {FAR:g} is needed")
 
 
-def _refuse_centre(centre: np.ndarray | float, d: int) -> None:
-    refuse_unless(np.shape(centre) in ((), (d,)), "centre", np.shape(centre), f"one vector ({d},)")
-    _refuse_infinite("centre", np.asarray(centre))
+def _centre(centre: ArrayLike, d: int) -> np.ndarray:
+    centre = real("centre", centre)
+    refuse_unless(centre.shape in ((), (d,)), "centre", centre.shape, f"one vector ({d},)")
+    _refuse_far("centre", centre)
+    return centre

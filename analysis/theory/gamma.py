@@ -30,7 +30,9 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from analysis.theory.arrays import (
+    ROUNDING,
     Floats,
+    broadcasting,
     directions,
     fraction,
     in_range,
@@ -48,6 +50,7 @@ GRID = 256  # angles psi at which the search for gamma looks before it refines t
 GAIN = 2.0  # no cosine changes by more
 
 
+@broadcasting
 def peak_gamma(u: ArrayLike, s: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None) -> Floats:
     """gamma* = max(rho u, 0), at which the cosine (1) is largest in the orthogonal geometry.
 
@@ -77,6 +80,7 @@ def peak_gamma(u: ArrayLike, s: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayL
     return np.maximum(_residual_along(u, s, norm, rho), 0.0)[()]
 
 
+@broadcasting
 def break_even_gamma(u: ArrayLike, s: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None) -> Floats:
     """The largest gamma whose cosine (1) is no lower than the one of gamma = 0: 2 s^2 rho u / (s^2 - rho^2 u^2).
 
@@ -108,6 +112,7 @@ def break_even_gamma(u: ArrayLike, s: ArrayLike, *, norm: ArrayLike = 1.0, rho: 
     return np.where(along >= s, np.inf, np.where(along > 0.0, crossing, 0.0))[()]
 
 
+@broadcasting
 def break_even_alignment(
     s: ArrayLike, gamma: ArrayLike = 1.0, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
 ) -> Floats:
@@ -139,6 +144,7 @@ def break_even_alignment(
     return np.where((s > 0.0) & (gamma > 0.0), needed, 0.0)[()]
 
 
+@broadcasting
 def ceiling(s: ArrayLike, gamma: ArrayLike = 1.0, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None) -> Floats:
     """The cosine (1) of a perfect direction, u = 1: (s^2 + gamma rho) / (norm sqrt(s^2 + gamma^2)).
 
@@ -165,6 +171,7 @@ def ceiling(s: ArrayLike, gamma: ArrayLike = 1.0, *, norm: ArrayLike = 1.0, rho:
     return cosine(1.0, s, gamma, norm=norm, rho=rho)
 
 
+@broadcasting
 def guaranteed_level(
     delta: ArrayLike,
     s: ArrayLike,
@@ -204,6 +211,7 @@ def guaranteed_level(
     return cosine(u, s, gamma, norm=norm, rho=rho)
 
 
+@broadcasting
 def general_cosine(gamma: ArrayLike, a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -> Floats:
     """The cosine (2) of z and p + gamma f in the general geometry; 0 where p + gamma f is zero.
 
@@ -224,7 +232,7 @@ def general_cosine(gamma: ArrayLike, a: ArrayLike, t: ArrayLike, q: ArrayLike, s
     Raises
     ------
     ValueError
-        gamma or s below 0, or an argument that is not finite.
+        An argument outside its range, or NaN.
 
     Examples
     --------
@@ -234,6 +242,7 @@ def general_cosine(gamma: ArrayLike, a: ArrayLike, t: ArrayLike, q: ArrayLike, s
     return _cosine(in_range("gamma", gamma, low=0.0), *_inner_products(a, t, q, s))[()]
 
 
+@broadcasting
 def general_peak_gamma(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -> Floats:
     """The gamma >= 0 at which the cosine (2) is largest.
 
@@ -250,7 +259,7 @@ def general_peak_gamma(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -
     Raises
     ------
     ValueError
-        s below 0, or an argument that is not finite.
+        An argument outside its range, or NaN.
 
     Notes
     -----
@@ -407,8 +416,11 @@ def _cosine(gamma: Floats, a: Floats, t: Floats, q: Floats, s: Floats) -> Floats
 
 
 def _inner_products(a: ArrayLike, t: ArrayLike, q: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats, Floats]:
-    """The four numbers of the general geometry, finite and s >= 0."""
-    return in_range("a", a), in_range("t", t), in_range("q", q), in_range("s", s, low=0.0)
+    """The four numbers of the general geometry, in their ranges up to rounding."""
+    s = in_range("s", s, low=0.0)
+    most = s * (1.0 + ROUNDING)
+    a, q = in_range("a", a, low=-most, high=most), in_range("q", q, low=-most, high=most)
+    return a, in_range("t", t, low=-1.0 - ROUNDING, high=1.0 + ROUNDING), q, s
 
 
 def _ratio(x: Floats, length: Floats) -> Floats:

@@ -27,7 +27,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import Floats, matrix, number, rows_agree, small_is_zero, unit_directions, unit_rows
+from analysis.theory.arrays import (
+    Floats,
+    matrix,
+    number,
+    refuse_extremes,
+    rows_agree,
+    small_is_zero,
+    unit_directions,
+    unit_rows,
+)
 
 
 def best_direction(means: ArrayLike, projection: ArrayLike) -> Floats:
@@ -85,8 +94,10 @@ def joint_excess(means: ArrayLike, projection: ArrayLike, gamma: float) -> float
     >>> print(joint_excess([[3.0, 0.0]], [[0.0, 4.0]], 5.0))  # M is far from m, and as good as can be
     0.0
     """
-    gamma = number("gamma", gamma, low=0.0)
-    return float(np.square(np.linalg.norm(_residual(means, projection), axis=1) - gamma).mean())
+    gamma = number("gamma", gamma, low=0.0, high=1e140)
+    residual = _residual(means, projection)
+    refuse_extremes(residual=residual)
+    return float(np.square(np.linalg.norm(residual, axis=1) - gamma).mean())
 
 
 @small_is_zero

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from analysis.theory.arrays import Floats, in_range, number, scaled, small_is_zero
+from analysis.theory.arrays import Floats, broadcasting, in_range, number, scaled, small_is_zero
 from analysis.theory.bound import (
     Overstatement,
     cosine,
@@ -51,6 +51,7 @@ class LimitLaw(NamedTuple):
     deviation: Floats
 
 
+@broadcasting
 @small_is_zero
 def limit_law(a: ArrayLike, b: ArrayLike, gamma: ArrayLike) -> LimitLaw:
     """The normal law to which the cosine of z and p + gamma f tends, f uniform on the unit sphere of R^d.
@@ -85,6 +86,7 @@ def limit_law(a: ArrayLike, b: ArrayLike, gamma: ArrayLike) -> LimitLaw:
     return LimitLaw(a[()], (gamma * np.hypot(b * b + gamma * gamma, a * b))[()])  # 1 - a^2/L^2 without cancellation
 
 
+@broadcasting
 @small_is_zero
 def kappa(s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None) -> Floats:
     """How many times more the cosine of a uniform direction spreads than the orthogonal formula says, in the limit (3).
@@ -117,6 +119,7 @@ def kappa(s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLi
     return np.hypot(1.0, np.where((s > 0.0) & (gamma > 0.0), along, 0.0))[()]
 
 
+@broadcasting
 def overstatement_limit(
     s: ArrayLike, gamma: ArrayLike, *, norm: ArrayLike = 1.0, rho: ArrayLike | None = None
 ) -> Overstatement:

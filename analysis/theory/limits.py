@@ -175,7 +175,7 @@ def ceiling_interval(
     agreement = pair_agreement(targets, counts)
     several = np.isfinite(agreement)
     square = mean_interval(agreement[several], group_numbers(group, len(targets))[several], confidence)
-    return Estimate(value, _root(square.low), _root(square.high), confidence, square.groups)
+    return Estimate(value, _root(square.low), _root(square.high), square.confidence, square.groups)
 
 
 def pair_agreement(targets: np.ndarray, counts: np.ndarray | None = None) -> Floats:
@@ -218,7 +218,7 @@ def mean_length_bracket(
     -------
     Bracket or None
         Both ends, of the same items. The lower one is 0 where an estimate of a moment is not positive, with an interval
-        up to that of the upper one, and at most the upper one.
+        up to that of the upper one, and at most the upper one. Intervals of one group are NaN.
 
     Raises
     ------
@@ -268,10 +268,10 @@ def mean_length_bracket(
     fourth /= m * (m - 1.0) * (m - 2.0) * (m - 3.0)
     labels = group_numbers(group, len(targets))[several]
     square = mean_interval(second, labels, confidence)
-    high = Estimate(_root(square.value), _root(square.low), _root(square.high), confidence, square.groups)
+    high = Estimate(_root(square.value), _root(square.low), _root(square.high), square.confidence, square.groups)
     M2, M4 = float(second.mean()), float(fourth.mean())
     if min(M2, M4) <= 0.0:
-        return Bracket(Estimate(0.0, 0.0, high.high, confidence, square.groups), high)
+        return Bracket(Estimate(0.0, 0.0, high.high, square.confidence, square.groups), high)
     value = float(np.sqrt(M2**3 / M4))  # (3)
     low = linear_interval(value, value * (1.5 * (second / M2 - 1.0) - 0.5 * (fourth / M4 - 1.0)), labels, confidence)
     return Bracket(replace(low, value=min(value, high.value)), high)

@@ -200,7 +200,7 @@ def expected_recall(
     d = queries.shape[1]
     if mean.shape != (d,) or covariance.shape != (d, d):
         raise ValueError(f"covariance: shapes {mean.shape} and {covariance.shape}, ({d},) and ({d}, {d}) are needed")
-    n, k = whole("n", n, 1), whole("k", k, 1)
+    n, k = whole("n", n, 1, 2**53), whole("k", k, 1, 2**53)
     variance = np.einsum("qd,qd->q", queries @ covariance, queries)
     if variance.min() <= 0.0:
         raise ValueError(f"covariance: no spread along query {variance.argmin()}, some is needed")
@@ -243,7 +243,8 @@ def hub_skew(queries: np.ndarray, gallery: np.ndarray, counts: np.ndarray | None
     z, counts = _unit(gallery, counts)
     n = len(z)
     k = _rank(k, n)
-    q = directions("queries", matrix("queries", queries))
+    q, d = directions("queries", matrix("queries", queries)), z.shape[2]
+    refuse_unless(q.shape[1] == d, "queries", q.shape, f"queries in the gallery's {d} dimensions")
     return skew(sum((named(score, k) for _, score in blocks(q, z, counts, BLOCK)), np.zeros(n)))
 
 
@@ -416,7 +417,7 @@ def recall_limit(hits: ArrayLike, group: ArrayLike | None = None, confidence: fl
 
 def _unit(gallery: np.ndarray, counts: np.ndarray | None) -> tuple[Floats, np.ndarray]:
     """The vectors (n, m, d) of unit length in float64, zero where absent, and their counts (n,)."""
-    vectors, counts = several(np.asarray(gallery, dtype=np.float64), counts)
+    vectors, counts = several(real("gallery", gallery).astype(np.float64), counts)
     there = present(vectors.shape[1], counts)[..., None]
     return directions("gallery", np.where(there, vectors, 1.0)) * there, counts
 

@@ -131,7 +131,7 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
         t = np.sin(latitude)
         missing = alpha * np.sqrt(np.maximum(square + 2.0 * h * s * t, 0.0)) - fixed - h * along * t
         reach = h * across * np.cos(latitude)
-        with np.errstate(divide="ignore", invalid="ignore"):  # V(t) = missing / reach
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
         return constant * AlignmentLaw(float(d)).pdf(t) * AlignmentLaw(d - 2.0).cdf(-needed)
 

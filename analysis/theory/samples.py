@@ -22,9 +22,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.theory.arrays import ROUNDING, Floats, in_range
+from analysis.theory.arrays import ROUNDING, Floats, broadcasting, in_range
 
 
+@broadcasting
 def mean_of_draws(cosine: ArrayLike, agreement: ArrayLike, samples: ArrayLike) -> Floats:
     """The law (2): the cosine to expect between a target and the mean of K draws of a sampler.
 
@@ -70,6 +71,7 @@ def mean_of_draws(cosine: ArrayLike, agreement: ArrayLike, samples: ArrayLike) -
     return np.clip(found, -1.0, 1.0)[()]
 
 
+@broadcasting
 def sampling_law(length: ArrayLike, samples: ArrayLike) -> Floats:
     r"""The cosine to expect between a target and the mean of K perfect samples of p(z|c): (2) with e = m.
 

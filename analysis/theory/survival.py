@@ -31,9 +31,10 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 from scipy.optimize import brentq
 
-from analysis.theory.arrays import Floats, cosines, fraction, shared, small_is_zero
+from analysis.theory.arrays import Floats, cosines, fraction, in_range, rows_agree, shared, small_is_zero, vector
 from analysis.theory.betting import boldness, group_sums, reaches
 from analysis.theory.confidence import group_numbers
+from modtrans_core.checks import whole
 
 RANKS = 2000  # most order statistics that bound a band; between them it is monotone
 LEVELS = 20  # of the band of grouped data, between 0 and 1
@@ -372,6 +373,10 @@ def inside_probability(n: int, ranks: np.ndarray, low: Floats, high: Floats) -> 
     >>> print(round(inside_probability(2, np.array([1, 2]), np.array([0.0, 0.5]), np.array([0.5, 1.0])), 12))
     0.5
     """
+    n = whole("n", n, 1, 10**7)
+    ranks = in_range("ranks", vector("ranks", ranks), low=1, high=n).astype(np.int64)
+    low, high = (in_range(name, vector(name, one), low=0.0, high=1.0) for name, one in (("low", low), ("high", high)))
+    rows_agree(ranks=ranks, low=low, high=high)
     times = np.unique(np.concatenate([low, high, [1.0]]))
     least = np.concatenate([[0], ranks])[np.searchsorted(high, times, side="right")]
     most = np.concatenate([ranks - 1, [n]])[np.searchsorted(low, times, side="left")]

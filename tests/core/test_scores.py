@@ -388,5 +388,5 @@ def test_what_no_score_can_be_of_is_named():
     ):
         with pytest.raises(ValueError, match=message):
             score(z, z, **more)
-    with pytest.raises(ValueError, match="^predicted: vector 0: zero"):
+    with pytest.raises(ValueError, match="^predicted: vector 0 is zero"):
         score(0 * z, z, mean=mean)

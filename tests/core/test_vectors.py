@@ -18,7 +18,7 @@ def made(seed, n=7, m=3, d=4):
 
 
 def test_unit_refuses_what_has_no_direction():
-    with pytest.raises(ValueError, match="vector 1: zero, NaN or infinite"):
+    with pytest.raises(ValueError, match="vectors: vector 1 is zero, NaN or infinite"):
         unit(np.array([[1.0, 0], [0, 0]]))
 
 

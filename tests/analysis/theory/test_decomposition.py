@@ -240,7 +240,7 @@ class TestBadInput:
             (np.eye(3)[0], np.eye(3), 0.0, "condition: shape"),
             (np.eye(3), np.eye(4), 0.0, "rows: condition 3, target 4"),
             (np.array([[np.nan]]), np.eye(1), 0.0, "condition: row 0"),
-            (np.eye(3), np.eye(3), -1.0, "ridge: -1.0"),
+            (np.eye(3), np.eye(3), -1.0, "ridge: -1,"),
             (np.eye(3), np.eye(3), np.inf, "ridge: inf"),
             (np.zeros((3, 2)), np.eye(3), 0.0, "condition: all zero"),
             (np.eye(3), np.zeros((3, 2)), 0.0, "target: all zero"),
