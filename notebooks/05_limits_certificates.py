@@ -144,7 +144,8 @@ metrics["certificates"] = {name: x.to_dict() for name, x in certificates.items()
 for name, x in said.items():
     print(f"In numbers: {name} F, {level:.2f} reached by {x['items'].limit:.1%} at least, premise {verdicts[name]}.")
 true["a perfect sampler scores what the law says"] = (law["value"] - law["law"]).abs().max() < 0.02
-true["limits are near what is observed"] = all(x["items"].limit > x["items"].observed - 0.1 for x in said.values())
+gap = max(x["items"].observed - x["items"].limit for x in said.values())
+true |= {} if pairs else {"limits are near what is observed": gap < 0.1}
 as_found = (gamma, features) == (0.2, 256) and (is_openmoji(data) or (not pairs and alpha == 0.78 and items >= 800))
 metrics["findings"] = established(true, as_found and confidence <= 0.95)
 assert ((tested["any"] <= tested["allowed"]) & (single <= tested["each"])).all(), tested

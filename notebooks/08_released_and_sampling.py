@@ -11,10 +11,10 @@ pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embed
 source: str = "image"  # modality to translate from
 target: str = "text"  # modality to translate to
 seeds: int = 3  # splits and trainings, each with its own seed
-released_width: int = 64  # units of a hidden layer in the released network, 2048 in full
+released_width: int = 64  # units of a hidden layer in the released network, at least 8; 2048 in full
 released_steps: int = 25  # optimiser steps of the released training
 train_steps: int = 200  # optimiser steps of each training for the sampling curves
-width: int = 128  # units of a hidden layer in these
+width: int = 128  # units of a hidden layer in these, at least 8
 items: int = 100  # items of the validation and of the test part that the sampling curves are measured on
 
 # %%

@@ -144,6 +144,7 @@ TURNED = LINEAR @ np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))
             "pairs: 'a residual of .*', targets that no linear map gives",
         ),
         ("02_projection_residual", {"pairs": "turned.npz"}, "pairs: 'a residual of .*', targets that no linear map"),
+        ("06_gamma", {"items": 7}, "items: 7, of which 1 group is for validation"),
         ("09_speed", {"results": "bench.json"}, "results: 'bench.json', a run of `modtrans bench` with"),
     ],
 )
@@ -275,6 +276,7 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
         ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),
         ("11_encoders", {"more": "pairs.npz, none.npz"}, "more: 'none.npz', a file or folder"),
         ("11_encoders", {"cc3m": "nowhere.tar"}, "cc3m: 'nowhere.tar', a file or folder"),
+        ("08_released_and_sampling", {"width": 1}, "width: 1, a number of 64 bits and at least 8 is needed"),
         ("12_cross_domain", {"train": "pairs.npz", "test": "", "target": "sound"}, "train: 'pairs.npz' without test"),
         (
             "12_cross_domain",
