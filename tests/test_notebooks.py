@@ -145,6 +145,7 @@ TURNED = LINEAR @ np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))
         ),
         ("02_projection_residual", {"pairs": "turned.npz"}, "pairs: 'a residual of .*', targets that no linear map"),
         ("06_gamma", {"items": 7}, "items: 7, of which 1 group is for validation"),
+        ("13_cosine_to_recall", {"pairs": "few.npz", "seeds": 1}, "items: 4, a test part of more than 10 is needed"),
         ("09_speed", {"results": "bench.json"}, "results: 'bench.json', a run of `modtrans bench` with"),
     ],
 )
@@ -152,6 +153,7 @@ def test_a_notebook_names_what_it_cannot_use_in_one_line(name, given, words, tmp
     monkeypatch.chdir(tmp_path)
     PairedEmbeddings({"image": LINEAR, "text": LINEAR}).save("same.npz")
     PairedEmbeddings({"image": LINEAR, "text": TURNED}).save("turned.npz")
+    PairedEmbeddings({"image": LINEAR[:20], "text": TURNED[:20]}).save("few.npz")
     lists, objects = ("contenders", "ratios", "requirements"), ("machine", "settings", "left_out")
     Path("bench.json").write_text(json.dumps({**{name: [] for name in lists}, **{name: {} for name in objects}}))
     with pytest.raises(WrongParameter, match=f"^{words}"):
