@@ -12,13 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from modtrans_core import checks
 from modtrans_core.checks import brief
-from modtrans_core.store.read import modalities
+from modtrans_core.store.read import dimensions, read
+from modtrans_core.vectors import unit
 
 INJECTED = "# Parameters"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
-SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 1, "risk": 1, "share": 1}
+SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 0.001, "risk": 1, "share": 1}
 """parameters of any notebook that are strictly between 0 and this"""
 RANGES = {"alpha": (-1, 1), "gamma": (0, 1000), "penalty": (0, math.inf), "s": (0, 1), "sharpness": (0, 1000)}
 """the least and the largest value of other parameters of type float"""
@@ -64,7 +68,8 @@ def begin(names: Mapping[str, Any]) -> None:
     given = [node for cell in cells if cell.startswith(INJECTED) for node in ast.walk(ast.parse(cell))]
     stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(cells), re.M))
-    refuse_wrong(kinds, {name: names.get(name) for name in [*stored, *kinds]}, helps)
+    refuse_wrong(kinds, values := {name: names.get(name) for name in [*stored, *kinds]}, helps)
+    _refuse_constant_modalities(values)
     try:
         ours = find_spec("analysis.paper") is not None
     except ImportError:
@@ -111,6 +116,8 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
     _refuse_missing(values, helps)
     if "target" in values and values["target"] == values.get("source"):
         raise WrongParameter(f"target: {brief(values['target'])}, another modality than the source is needed")
+    if values.get("d") == 1 and values.get("s"):
+        raise WrongParameter(f"s: {values['s']} where d is 1, 0 is needed, as p is perpendicular to z - p")
     _refuse_alone(values)
     _refuse_unknown_modalities(values, helps)
 
@@ -134,19 +141,59 @@ def _refuse_alone(values: Mapping[str, Any]) -> None:
 
 
 def _refuse_unknown_modalities(values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
-    """Refuse a `source` or a `target` that a pair set has not, unless it says that the first two are then taken."""
+    """Refuse a `source` or a `target` that a pair set has not, unless it says that the first two are then taken, and
+    one whose vectors have fewer numbers than it says: `of at least 3 numbers`.
+    """
     otherwise = "first two" in helps.get("source", "")
     asked = [name for name in ("source", "target") if name in values and not otherwise]
     given = {name: values[name] for name in PAIR_SETS if values.get(name)} if asked else {}
     for place, path in given.items() or [("", "")]:
         try:
-            known = modalities(Path(path)) if path else OWN
+            known = dimensions(Path(path)) if path else dict.fromkeys(OWN, math.inf)
         except (ValueError, OSError) as error:
             raise WrongParameter(f"{place}: {error}") from None
         for name in asked:
             if values[name] not in known:
                 of = f", as {place} has them," if path else ""
                 raise WrongParameter(f"{name}: {brief(values[name])}, one of {', '.join(known)}{of} is needed")
+            least = re.search(r"at least (\d+) numbers", helps.get(name, ""))
+            if least and known[values[name]] < int(least[1]):
+                found = f"{brief(values[name])} of {known[values[name]]}"
+                raise WrongParameter(f"{name}: {found}, a modality of at least {least[1]} numbers is needed")
+
+
+def refuse_constant(name: str, vectors: Any) -> None:
+    """Refuse a modality of which all vectors, or the first thousand, have one direction: nothing is translated to it,
+    or from it.
+
+    Examples
+    --------
+    >>> refuse_constant("text", np.ones((9, 2)))
+    Traceback (most recent call last):
+    ValueError: text: 'one direction', vectors that differ is needed
+    """
+    some = np.asarray(vectors[:1024])
+    first = unit(some if some.ndim == 2 else some[:, 0])
+    checks.refuse_unless(bool((np.ptp(first, axis=0) > 1e-6).any()), name, "one direction", "vectors that differ")
+
+
+def _refuse_constant_modalities(values: Mapping[str, Any]) -> None:
+    """Refuse pair sets that nothing can be learned of, or that cannot be read."""
+    for place in [place for place in PAIR_SETS if values.get(place)]:
+        try:
+            arrays = read(Path(values[place])).arrays
+            for name in [name for name in arrays if name in (values.get("source"), values.get("target"))]:
+                refuse_constant(name, arrays[name])
+        except (ValueError, OSError) as error:
+            raise WrongParameter(f"{place}: {error}") from None
+
+
+def refuse_unless(ok: bool, name: str, value: object, needed: str) -> None:
+    """`modtrans_core.checks.refuse_unless` of what a notebook finds later, in one line there, too."""
+    try:
+        checks.refuse_unless(ok, name, value, needed)
+    except ValueError as error:
+        raise WrongParameter(str(error)) from None
 
 
 def _out_of_range(name: str, kind: str, value: Any, meaning: str) -> str:

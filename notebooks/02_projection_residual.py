@@ -36,7 +36,7 @@ from analysis.plots.style import make_figure
 from analysis.theory.arrays import row_cosine
 from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
 from analysis.theory.least_absolute import least_absolute
-from modtrans_core.checks import refuse_unless
+from modtrans_core.notebook import refuse_unless
 
 # %% [markdown]
 # ## Pairs
@@ -45,14 +45,15 @@ from modtrans_core.checks import refuse_unless
 
 # %%
 rng = np.random.default_rng(seed)
-data = load_pairs(pairs)[0] if pairs else synthetic_pairs(samples, 48, 96, 0.7, 1, rng)[0]
-data = data.take(rng.permutation(len(data))[:samples])
+given = load_pairs(pairs)[0] if pairs else synthetic_pairs(samples, 48, 96, 0.7, 1, rng)[0]
+data = given.take(rng.permutation(len(given))[:samples])
 Z, C = (one_vector(data, name).astype(np.float64) for name in (target, source))
-C = C @ np.linalg.svd(C, full_matrices=False)[2][:components].T
+_, spread, axes = np.linalg.svd(C, full_matrices=False)
+C = C @ axes[:components][spread[:components] > 1e-6 * spread[0]].T  # the rest is rounding
 refuse_unless(len(C) > C.shape[1], "samples", len(C), f"more than the {C.shape[1]} components")
 squares = decompose(C, Z)
 length = np.linalg.norm(squares.residual, axis=1, keepdims=True)
-refuse_unless(length.min() > 1e-9, "pairs", f"a residual of {length.min():.0e}", "targets that no linear map gives")
+refuse_unless(length.min() > 1e-5, "pairs", f"a residual of {length.min():.0e}", "targets that no linear map gives")
 print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 
 # %% [markdown]
@@ -94,7 +95,7 @@ make_figure(figures.identities, out)
 # %%
 cosines = {name: fit.cosine for name, fit in fits.items()}
 cosines["least squares, held out"] = squares.leave_one_out_cosine
-again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(3)])  # refitted
+again = np.array([C[i] @ decompose(np.delete(C, i, 0), np.delete(Z, i, 0)).map for i in range(len(C))[:3]])  # refitted
 print(f"In numbers: C'R of least squares is {squares.condition_residual:.0e}; M moves by {joint.projection_gap:.3f};")
 print(f"the mean square of cos(p, r) is {squares.summary()['cosine_rms'] ** 2:.5f}, by chance {1 / Z.shape[1]:.5f}.")
 save_data(figures.density(cosines), out, "angles")
@@ -117,13 +118,12 @@ least = few_fits["least absolute"].summary() | {"gap": absolute.gap}
 metrics = {"pairs": len(Z), "chance_rms": 1 / np.sqrt(Z.shape[1]), "least_squares": summaries["least squares"]}
 metrics |= {"ridge": summaries["ridge"], "joint": summaries["joint with F"], "least_absolute": least}
 assert max(squares.condition_residual, squares.projection_residual, abs(squares.pythagoras)) < 1e-9
-told = {"p and r of one sample are not perpendicular": metrics["least_squares"]["cosine_rms"] > 1e-3}
-metrics["findings"] = established(told, not pairs or is_openmoji(data))
-assert fits["ridge"].ridge_gap < 1e-9 < fits["ridge"].pythagoras
-assert abs(absolute.gap) < 1e-9
+shift = gamma * np.linalg.norm(ColumnSpace.of(C).project(F)) / np.linalg.norm(squares.projection)
+told = {"p and r of one sample are not perpendicular": summaries["least squares"]["cosine_rms"] > 1e-3}
+told["joint training moves M"] = shift > 1e-9
+metrics["findings"] = established(told, samples >= 400 and (not pairs or is_openmoji(given)))
+assert max(fits["ridge"].ridge_gap, abs(absolute.gap), abs(joint.projection_gap - shift)) < 1e-9
 assert np.allclose(row_cosine(again, Z[:3] - again), squares.leave_one_out_cosine[:3])
 S = squares.residual.T @ squares.residual
 assert np.isclose(squares.effective_dimension, np.trace(S) ** 2 / np.square(S).sum())
-shift = gamma * np.linalg.norm(ColumnSpace.of(C).project(F)) / np.linalg.norm(squares.projection)
-assert abs(joint.projection_gap - shift) < 1e-9 < shift
 write_metrics(out, metrics)

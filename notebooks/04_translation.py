@@ -8,8 +8,8 @@
 # %% tags=["parameters"]
 out: str = "results/04_translation"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
-source: str = "image"  # one modality; both routes are run
-target: str = "text"  # the other modality
+source: str = "image"  # one modality, of at least 3 numbers; both routes are run
+target: str = "text"  # the other modality, of at least 3 numbers
 seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 250  # optimiser steps of a training
 

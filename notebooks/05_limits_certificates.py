@@ -8,7 +8,7 @@
 out: str = "results/05_limits_certificates"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: a synthetic pair set with a known answer
 source: str = "image"  # modality of the condition
-target: str = "text"  # modality of the target
+target: str = "text"  # modality of the target, of at least 3 numbers
 items: int = 3000  # items used at most, before the split
 features: int = 256  # random features of the learned direction F
 gamma: float = 0.2  # weight of F in the certified translations, at least 0.001
@@ -62,13 +62,15 @@ experiment.table(scores)
 make_figure(figures.limits, out)
 # the baseline weighs captions and the floor items
 near = 0.05 if np.ptp(data.counts.get(target, np.ones(1))) else 1e-6
-best = scores["ridge"]
+best, constant = scores["ridge"], scores["constant mean"]
+assert abs(constant.cosine.value - constant.floor.value) < near, "the constant is the floor"
 bracket = mean_length_bracket(held.z, **of_items, confidence=confidence) if how["independent"] else None
 reach = best.ceiling is None or best.cosine.value < best.ceiling.value
 true = {"ridge lies between floor and ceiling": best.floor.value < best.cosine.value and reach}
 true["ridge is below what the best expects"] = bracket is None or best.cosine.value < bracket.high.value
 if bracket is not None:
     print(f"the best prediction scores {bracket.low.value:.3f} to {bracket.high.value:.3f}, of items with four targets")
+    true["the best prediction is known to a hundredth"] = bracket.high.value < bracket.low.value + 0.01
 
 # %% [markdown]
 # Every cosine belongs between its floor and its ceiling: the constant mean is the floor, and ridge lies above it.
@@ -141,12 +143,12 @@ metrics |= {"population_floor": population_floor(held.z, **of_items), "tested": 
 metrics["certificates"] = {name: x.to_dict() for name, x in certificates.items()}
 for name, x in said.items():
     print(f"In numbers: {name} F, {level:.2f} reached by {x['items'].limit:.1%} at least, premise {verdicts[name]}.")
-assert pairs or bracket.high.value < bracket.low.value + 0.01
-assert (law["value"] - law["law"]).abs().max() < 0.02 and abs(scores["constant mean"].skill.value) < near
-as_found = (gamma, features) == (0.2, 256) and (is_openmoji(data) or (not pairs and alpha == 0.78))
-metrics["findings"] = established(true, as_found)
+true["a perfect sampler scores what the law says"] = (law["value"] - law["law"]).abs().max() < 0.02
+gap = max(x["items"].observed - x["items"].limit for x in said.values())
+true |= {} if pairs else {"limits are near what is observed": gap < 0.1}
+as_found = (gamma, features) == (0.2, 256) and (is_openmoji(data) or (not pairs and alpha == 0.78 and items >= 800))
+metrics["findings"] = established(true, as_found and confidence <= 0.95)
 assert ((tested["any"] <= tested["allowed"]) & (single <= tested["each"])).all(), tested
 assert all(abs(1 - x.each - (1 - confidence) / len(x.statements)) < 1e-12 for x in certificates.values())
 assert all(x.groups == x.statements["premises"].pairs for x in certificates.values()), "premises: one pair a group"
-assert all(x["items"].limit > x["items"].observed - (1 if pairs else 0.1) for x in said.values())
 write_metrics(out, metrics)

@@ -8,7 +8,7 @@
 out: str = "results/06_gamma"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: a synthetic pair set with a known answer
 source: str = "image"  # modality of the condition
-target: str = "text"  # modality of the target
+target: str = "text"  # modality of the target, of at least 3 numbers
 runs: str = ""  # run folders of modtrans train, separated by commas, to mark as well
 items: int = 3000  # items used at most, before the split; all of them where runs are marked
 features: int = 256  # random features of the learned direction F
@@ -25,8 +25,8 @@ begin(globals())
 import numpy as np
 
 from analysis.experiments import weights
-from analysis.experiments.data import refuse_few
-from analysis.paper.runner import write_metrics
+from analysis.experiments.data import is_openmoji, refuse_few
+from analysis.paper.runner import established, write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import gamma as figures
 from analysis.plots.style import make_figure
@@ -92,6 +92,8 @@ make_figure(figures.curves, out)
 # %%
 s = float(table["s"][0])
 fixed = weights.fixed_weights(translators["random F"], test, s, delta)
+levels = guaranteed_level(delta, s, weights.GAMMAS, d)
+assert (np.diff(levels) <= 0.0).all(), "the guaranteed level falls as gamma grows"
 make_figure(figures.guarantee, out)
 told = table.set_index("name")[["best", "cosine_0", "cosine_calibrated", "cosine_1"]]
 print("In numbers: gamma* = rho u, and the cosine at 0, at the calibrated gamma and at 1", told.round(3), "", sep="\n")
@@ -105,18 +107,18 @@ fixed
 # more. $\gamma = 1$ asks for an alignment that few directions have; with less, the residual makes the linear map worse.
 
 # %%
-named, levels = table.set_index("name"), guaranteed_level(delta, s, weights.GAMMAS, d)
+named = table.set_index("name")
 closed, perfect, even = weights.closed_forms(table, s, d, rng)
 for name, calibration in calibrations.items():
     assert calibration.cosine >= calibration.linear_cosine, f"{name}: calibration harms its own rows"
     assert name not in closed or abs(closed[name] - named.loc[name, "best"]) < 1e-5, f"{name}: gamma* is not rho u"
 assert (table["mismatch"] < 1e-6).all(), "the orthogonal translator of the same directions must score the same"
-assert delta < 0.5 and (np.diff(levels) < 0.0).all(), "the guaranteed level must fall as gamma grows"
 ceilings = np.append(perfect, fixed["at_one"]["ceiling"])
 assert np.allclose(ceilings, (s**2 + np.sqrt(1 - s**2)) / np.sqrt(s**2 + 1)), "a perfect direction reaches it, no more"
 assert np.allclose(even, s), "at break-even the residual must neither help nor harm"
-assert named.loc["random F", "cosine_1"] < named.loc["random F", "cosine_0"], "a random direction must harm"
-assert pairs or named.loc["mean F", "cosine_calibrated"] > named.loc["mean F", "cosine_0"] + 0.005
+gains = named[["cosine_calibrated", "cosine_1"]].sub(named["cosine_0"], axis=0).T
+true = {"a random direction harms at gamma = 1": gains["random F"]["cosine_1"] < 0.0}
+true |= {} if pairs else {"the known mean helps": gains["mean F"]["cosine_calibrated"] > 0.005}
 metrics = {"translators": named.to_dict("index"), "confidence": confidence, "delta": delta, "d": d, **fixed}
-metrics |= {key: {x: size(part) for x, part in split.items()} for key, size in weights.SIZES.items()}
-write_metrics(out, metrics)
+metrics["findings"] = established(true, items >= 800 and (not pairs or is_openmoji(data)))
+write_metrics(out, metrics | {of: {x: size(part) for x, part in split.items()} for of, size in weights.SIZES.items()})

@@ -8,10 +8,10 @@
 # %% tags=["parameters"]
 out: str = "results/10_residual_role"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
-source: str = "image"  # modality to translate from, and back to
-target: str = "text"  # modality to translate to, and back from
+source: str = "image"  # modality to translate from, and back to, of at least 2 numbers
+target: str = "text"  # modality to translate to, and back from, of at least 2 numbers
 seeds: int = 3  # splits and trainings, each with its own seed
-draws: int = 10  # K, draws of an item
+draws: int = 10  # K, draws of an item, at least 2
 items: int = 340  # test items of a seed that are drawn for, at most, and at least 20; the gallery of every ranking
 landmarks: int = 512  # radial basis functions of the calibrated map, at most
 alpha: float = 0.4  # cosine to be reached by a translation that may be used; chosen without the test pairs
@@ -88,7 +88,6 @@ save_table(use, out, "usable")
 save_data(selections, out, "selections")
 save_data(curves, out, "risk_curves")
 make_figure(usable, out)
-assert (selections["threshold"].isna() | (selections["missed"] < risk)).all()
 true = {"|m| raises the floors": (use["floor"] > use["same_floor"]).sum() >= 0.5 * use["floor"].notna().sum()}
 use.round(3)
 
@@ -121,6 +120,9 @@ metrics = {"laws": laws[there].T.to_dict(), "reliability": table.drop(columns="s
 metrics |= {"usable": use.mean().to_dict() | {"alpha": alpha, "risk": risk, "share": share}}
 metrics |= {"routes": nested(summary, "route", "law"), "differences": nested(apart, "route", "measure", "law")}
 metrics |= {"draws": draws, "seeds": seeds, "there": there, "back": back}
+as_found, won = draws >= 10 and share == 0.9, apart.query("route == @MIRRORED and measure == 'energy'").set_index("law")
+wins = won.loc["flow matching", "high"] < 0 and laws[MIRRORED]["set_size"].idxmin() != MEAN
+metrics["findings"] = established({"F wins where it is needed": wins}, as_found)
 energies = ", ".join(f"{law} {energy:.4f}" for law, energy in laws[there]["energy"].items())
 print(f"In numbers: {there}, the cosine of m is {laws[there].loc[MEAN, 'cosine']:.3f}.")
 print(f"Energy scores, of which less is better: {energies}.")
@@ -143,7 +145,6 @@ for route in (there, back):
         true[f"{route}: no law of F is better than the Gaussian by a hundredth"] = (gain < 0.01).all()
         true[f"{route}: draws make no smaller set than m"] = (drawn["set_size"] > mean["set_size"]).all()
         true[f"{route}: draws make no better list than m"] = (drawn[LISTS] < mean[LISTS]).all(axis=None)
-won = apart.query("route == @MIRRORED and measure == 'energy' and law == 'flow matching'")
-assert (won["high"] < 0).all() and laws[MIRRORED]["set_size"].idxmin() != MEAN, "F must win where it is needed"
-metrics["findings"] = established(told | true, is_openmoji(data))
+assert (selections["threshold"].isna() | (selections["missed"] < risk)).all(), "of the accepted, fewer miss"
+metrics["findings"] |= established(told | true, as_found and is_openmoji(data) and min(items, landmarks) >= 128)
 write_metrics(out, metrics)

@@ -8,7 +8,7 @@
 out: str = "results/13_cosine_to_recall"  # folder for figures, tables and metrics.json
 pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embedded once and cached
 source: str = "image"  # modality to translate from
-target: str = "text"  # modality to translate to
+target: str = "text"  # modality to translate to, of at least 2 numbers
 seeds: int = 3  # splits, each with its own seed
 landmarks: int = 256  # radial basis functions of the calibrated map, at most
 

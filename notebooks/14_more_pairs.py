@@ -6,7 +6,7 @@
 
 # %% tags=["parameters"]
 out: str = "results/14_more_pairs"  # folder for figures, tables and metrics.json
-largest: int = 10_000  # training pairs, at most: 1,000, 3,000, 10,000 and so on are tried
+largest: int = 10_000  # training pairs, at least 1000; of 1,000, 3,000, 10,000 and so on those up to it are tried
 landmarks: int = 512  # radial basis functions of the calibrated map, at most
 seeds: int = 3  # splits, each with its own seed
 
@@ -23,7 +23,7 @@ import pandas as pd
 
 from analysis.experiments.growth import BEST, CLOSED, NETWORK, RANKING, SETS, growth, write_set
 from analysis.experiments.trial import every_trial
-from analysis.paper.runner import report, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import growth as figures
 from analysis.plots.style import make_figure
@@ -65,10 +65,13 @@ last = scores[scores["pairs"] == most].groupby(["set", "method"])["cosine"].mean
 first = scores[scores["pairs"] == scores["pairs"].min()].groupby(["set", "method"])["cosine"].mean()
 metrics = {"best": BEST, "largest": int(most), "seeds": seeds, "landmarks": landmarks}
 metrics |= {"sets": nested(table.astype({"pairs": str}), "set", "method", "pairs")}
+true = {}
 for name in SETS:
     print(f"In numbers: {name}, {most:,} pairs:", ", ".join(f"{one} {score:.4f}" for one, score in last[name].items()))
     assert last[name].max() < BEST + 0.005, "nothing is better than the best, but for the noise of the test"
-    assert most < 10_000 or last[name, CLOSED] > last[name, "ridge"] + 0.01, "the non-linear part is learned"
-    assert most < 10_000 or last[name, CLOSED] > first[name, CLOSED], "more pairs are better"
-    assert last[name, NETWORK] > last[name, CLOSED] - 0.002, "a network that harms is not kept"
+    if most >= 10_000:
+        true[f"{name}: the non-linear part is learned"] = last[name, CLOSED] > last[name, "ridge"] + 0.01
+        true[f"{name}: more pairs are better"] = last[name, CLOSED] > first[name, CLOSED]
+    true[f"{name}: a network that harms is not kept"] = last[name, NETWORK] > last[name, CLOSED] - 0.002
+metrics["findings"] = established(true, landmarks >= (512 if most >= 10_000 else 64))
 write_metrics(out, metrics)

@@ -30,7 +30,7 @@ import pandas as pd
 
 from analysis.experiments.migration import FULL, NEW, OLD, STALE, certificates, migration, stand_in, wordnet
 from analysis.experiments.trial import Trial, every_trial
-from analysis.paper.runner import report, write_metrics
+from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import migration as figures
 from analysis.plots.style import make_figure
@@ -86,8 +86,11 @@ save_data(certified.limits, out, "limits")
 make_figure(figures.certificate, out)
 in_the_index = certified.coverage.query("kind != 'small gallery'")
 assert (in_the_index["p"] > 1e-4).all(), "limits are above the truth more often than granted"
-assert in_the_index["limit"].is_monotonic_decreasing, "the more is re-embedded, the sharper"
-assert (certified.coverage["limit"].iloc[-1:] > in_the_index["limit"].max()).all(), "a small gallery, a higher limit"
+true = {"the more is re-embedded, the sharper": in_the_index["limit"].is_monotonic_decreasing}
+true["a small gallery, a higher limit"] = certified.coverage["limit"].iloc[-1] > in_the_index["limit"].max()
+limit = certified.coverage.set_index("kind")["limit"]
+gain = limit["all re-embedded"] - limit["at random"]
+true["competitors make it sharp"] = limit["at random and competitors"] - limit["at random"] > 0.5 * gain
 certified.coverage.round(3)
 
 # %% [markdown]
@@ -104,13 +107,11 @@ assert (by.xs(FULL, level="method")["retained_recall_at_10"] == 1).all(), "a ful
 apart = [FULL, STALE, *(["residual MLP"] if steps < 100 else [])]  # a network of a few steps has learned nothing
 for key, part in by.drop(apart, level="method").groupby(level=["way", "route", "method"]):
     plain = part.reset_index().sort_values("pairs")["retained_recall_at_10"]
-    assert plain.iloc[-1] > plain.iloc[0], f"{key}: more pairs must retain more"
+    true[f"{', '.join(key)}: more pairs retain more"] = plain.iloc[-1] > plain.iloc[0]
 linear = by.xs("ridge", level="method").mean()
-assert linear.iloc[1] > linear.iloc[0], "queries less their own mean must find more"
-limit = certified.coverage.set_index("kind")["limit"]
-gain = limit["all re-embedded"] - limit["at random"]
-assert limit["at random and competitors"] - limit["at random"] > 0.5 * gain, "competitors make it sharp"
+true["queries less their own mean find more"] = linear.iloc[1] > linear.iloc[0]
 print("In numbers, certified to be retained:", ", ".join(f"{least:.3f} {kind}" for kind, least in limit.items()))
 by_name = table.assign(pairs=table["pairs"].astype(str))
 metrics = {"retained": nested(by_name, "way", "route", "method", "pairs"), "seeds": seeds}
+metrics["findings"] = established(true, not pairs and landmarks >= 64 and draws >= 60 and len(documents) >= 2500)
 write_metrics(out, {**metrics, "certificates": certified.coverage.to_dict("records")})

@@ -15,12 +15,14 @@ import papermill
 import pytest
 from PIL import Image
 
+from analysis.experiments.migration import stand_in
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper import runner as notebooks
 from analysis.paper.twins import figures, with_tables, write_twin
 from analysis.plots import style
 from analysis.plots.figures import FIGURES
 from modtrans_core import PairedEmbeddings
+from modtrans_core.notebook import WrongParameter
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TEXTS = sorted(FOLDER.glob("*.py"))
@@ -107,52 +109,97 @@ def test_each_figure_has_a_small_thumbnail_and_is_drawn_by_its_notebook():
             assert picture.format == "PNG" and max(picture.size) == 240, file
 
 
+def executed(name, out, monkeypatch, **given):
+    """What the notebook's metrics are, run here without its second cell and its figures."""
+    monkeypatch.setattr(style, "make_figure", lambda *_: None)
+    cells = jupytext.read(FOLDER / f"{name}.py").cells
+    first, _, *rest = [cell.source for cell in cells if cell.cell_type == "code"]
+    names: dict = {}
+    exec(first, names)
+    exec("\n".join(rest), names | {"out": str(out), **given})
+    return json.loads((out / "metrics.json").read_text())
+
+
 @pytest.mark.parametrize(
     "given", [{"s": 0.0}, {"s": 1.0}, {"gamma": 0.0}, {"d": 1, "s": 0.0}, {"d": 2}, {"d": 512}], ids=str
 )
 def test_the_notebook_on_the_bound_runs_wherever_there_is_an_answer(given, tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "make_figure", lambda *_: None)
-    first, _, *rest = [
-        cell.source for cell in jupytext.read(FOLDER / "03_cosine_bound.py").cells if cell.cell_type == "code"
-    ]
-    names: dict = {}
-    exec(first, names)
-    exec("\n".join(rest), names | {"out": str(tmp_path), "draws": 2000, **given})
-    assert json.loads((tmp_path / "metrics.json").read_text())["p_value_general"] > 1e-6
-
-
-def test_the_notebook_on_the_law_names_too_few_draws(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "make_figure", lambda *_: None)
-    first, _, *rest = [
-        cell.source for cell in jupytext.read(FOLDER / "01_alignment_law.py").cells if cell.cell_type == "code"
-    ]
-    names: dict = {}
-    exec(first, names)
-    with pytest.raises(ValueError, match=r"^draws: 1, enough to tell the printed integrand from the law"):
-        exec("\n".join(rest), names | {"out": str(tmp_path), "largest_n": 4, "draws": 1})
+    assert executed("03_cosine_bound", tmp_path, monkeypatch, draws=2000, **given)["p_value_general"] > 1e-6
 
 
 LINEAR = synthetic_pairs(200, 8, 8, 0.5, 1, np.random.default_rng(0))[0].modality("image")
+TURNED = LINEAR @ np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))[0]
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("name", "given", "words"),
     [
-        ({"penalty": 1e30}, r"penalty: 1e\+30, one whose map is"),
-        ({"penalty": 0.0}, "penalty: 0.0, one whose map is"),
-        ({"pairs": "same.npz"}, "pairs: 'a residual of .*', targets that no linear map gives"),
+        ("01_alignment_law", {"largest_n": 4, "draws": 1}, "draws: 1, enough to tell the printed integrand"),
+        ("02_projection_residual", {"penalty": 1e30}, r"penalty: 1e\+30, one whose map is"),
+        ("02_projection_residual", {"penalty": 0.0}, "penalty: 0.0, one whose map is"),
+        ("02_projection_residual", {"samples": 24}, "samples: 24, more than the 24 components is needed"),
+        (
+            "02_projection_residual",
+            {"pairs": "same.npz"},
+            "pairs: 'a residual of .*', targets that no linear map gives",
+        ),
+        ("02_projection_residual", {"pairs": "turned.npz"}, "pairs: 'a residual of .*', targets that no linear map"),
+        ("06_gamma", {"items": 7}, "items: 7, of which 1 group is for validation"),
+        ("13_cosine_to_recall", {"pairs": "few.npz", "seeds": 1}, "items: 4, a test part of more than 10 is needed"),
+        ("09_speed", {"results": "bench.json"}, "results: 'bench.json', a run of `modtrans bench` with"),
     ],
 )
-def test_the_notebook_on_the_decomposition_names_what_it_cannot_use(given, words, tmp_path, monkeypatch):
+def test_a_notebook_names_what_it_cannot_use_in_one_line(name, given, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     PairedEmbeddings({"image": LINEAR, "text": LINEAR}).save("same.npz")
-    first, _, *rest = [
-        cell.source for cell in jupytext.read(FOLDER / "02_projection_residual.py").cells if cell.cell_type == "code"
-    ]
-    names: dict = {}
-    exec(first, names)
-    with pytest.raises(ValueError, match=f"^{words}"):
-        exec("\n".join(rest), names | {"out": str(tmp_path), "samples": 300, **given})
+    PairedEmbeddings({"image": LINEAR, "text": TURNED}).save("turned.npz")
+    PairedEmbeddings({"image": LINEAR[:20], "text": TURNED[:20]}).save("few.npz")
+    lists, objects = ("contenders", "ratios", "requirements"), ("machine", "settings", "left_out")
+    Path("bench.json").write_text(json.dumps({**{name: [] for name in lists}, **{name: {} for name in objects}}))
+    with pytest.raises(WrongParameter, match=f"^{words}"):
+        executed(name, tmp_path, monkeypatch, **{"samples": 300} | given)
+
+
+UNRELATED = np.random.default_rng(1).standard_normal((2, 150, 3))
+ONE_IN_TWO = np.where(np.arange(160)[:, None] % 2, np.eye(3)[0], np.ones(3))  # a cut into domains leaves one constant
+ITEMS = np.random.default_rng(2).standard_normal((160, 3))
+SMALL = {"seeds": 1, "landmarks": 16}
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "given"),
+    [
+        ("02_projection_residual", {}, {"samples": 2, "components": 1}),
+        ("05_limits_certificates", {}, {"items": 40}),
+        ("05_limits_certificates", {}, {"items": 300, "alpha": 0.5, "confidence": 0.99}),
+        ("06_gamma", {"image": UNRELATED[0], "text": UNRELATED[1]}, {}),
+        ("06_gamma", {"image": np.eye(3)[np.arange(160) % 2], "text": ITEMS}, {}),
+        ("12_cross_domain", {"image": ONE_IN_TWO, "text": ITEMS}, {**SMALL, "steps": 0, "offline": False}),
+        ("13_cosine_to_recall", {"image": ITEMS, "text": np.ones(3) + 1e-4 * ITEMS}, SMALL),
+        ("14_more_pairs", {}, {**SMALL, "largest": 1000, "landmarks": 1}),
+        ("16_retrieval", {"image": UNRELATED[0], "text": UNRELATED[1]}, SMALL),
+    ],
+)
+def test_findings_are_reported_of_other_pairs_and_parameters(name, arrays, given, tmp_path, monkeypatch):
+    if arrays:
+        PairedEmbeddings(arrays).save(tmp_path / "pairs.npz")
+        given = given | {"pairs": str(tmp_path / "pairs.npz")}
+    found = executed(name, tmp_path, monkeypatch, **given)["findings"]
+    assert found and set(found.values()) <= {True, False}
+
+
+def test_findings_are_reported_of_an_index_of_ones_own(tmp_path, monkeypatch):
+    documents, queries = map(str, stand_in(tmp_path, 200, 200, seed=3))
+    few = {"seeds": 1, "landmarks": 16, "steps": 2, "draws": 5}
+    assert not all(
+        executed("18_migration", tmp_path, monkeypatch, pairs=documents, queries=queries, **few)["findings"].values()
+    )
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_a_notebook_that_takes_pairs_reports_its_findings(text):
+    takes = "pairs" in notebooks.parameters(text.with_suffix(".ipynb"))
+    assert not takes or "established(" in text.read_text()
 
 
 def test_the_notebook_on_a_translator_of_ones_own_runs(tmp_path):
@@ -209,14 +256,29 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
     [
         ("02_projection_residual", {"gamma": 0}, "gamma: 0, a finite number from 0.001 to 1000 is needed"),
         ("05_limits_certificates", {"gamma": 0.0}, "gamma: 0.0, a finite number from 0.001"),
+        ("03_cosine_bound", {"d": 1, "s": 0.6}, "s: 0.6 where d is 1, 0 is needed"),
         ("04_translation", {"source": "sound"}, "source: 'sound', one of image, text is needed"),
+        ("04_translation", {"pairs": "flat.npz", "source": "text"}, "source: 'text' of 2, a modality of at least 3"),
+        (
+            "05_limits_certificates",
+            {"pairs": "flat.npz", "target": "text"},
+            "target: 'text' of 2, a modality of at least 3",
+        ),
+        ("06_gamma", {"pairs": "flat.npz", "target": "text"}, "target: 'text' of 2, a modality of at least 3 numbers"),
+        (
+            "13_cosine_to_recall",
+            {"pairs": "flat.npz", "target": "line"},
+            "target: 'line' of 1, a modality of at least 2",
+        ),
         ("07_presets", {"pairs": "pairs.npz", "target": "text"}, "target: 'text', one of image, sound, as pairs has"),
         ("01_alignment_law", {"largest_n": 1}, "largest_n: 1, a number of 64 bits and at least 2 is needed"),
+        ("10_residual_role", {"draws": 1}, "draws: 1, a number of 64 bits and at least 2 is needed"),
         ("10_residual_role", {"items": 19}, "items: 19, a number of 64 bits and at least 20 is needed"),
         ("10_residual_role", {"pairs": "pairs.npz", "source": "text", "target": "sound"}, "source: 'text', one of"),
         ("11_encoders", {"coco": "nowhere"}, "coco: 'nowhere', a file or folder that is there is needed"),
         ("11_encoders", {"more": "pairs.npz, none.npz"}, "more: 'none.npz', a file or folder"),
         ("11_encoders", {"cc3m": "nowhere.tar"}, "cc3m: 'nowhere.tar', a file or folder"),
+        ("08_released_and_sampling", {"width": 1}, "width: 1, a number of 64 bits and at least 8 is needed"),
         ("12_cross_domain", {"train": "pairs.npz", "test": "", "target": "sound"}, "train: 'pairs.npz' without test"),
         (
             "12_cross_domain",
@@ -224,6 +286,7 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
             "target: 'text', one of image, sound, as train has them, is needed",
         ),
         ("13_cosine_to_recall", {"pairs": "torn.npz", "source": "image"}, "pairs: torn.npz: damaged or cut short"),
+        ("14_more_pairs", {"largest": 30}, "largest: 30, a number of 64 bits and at least 1000 is needed"),
         ("16_retrieval", {"target": "sound"}, "target: 'sound', one of image, text is needed"),
         ("18_migration", {"pairs": "", "queries": "pairs.npz"}, "queries: 'pairs.npz' without pairs, both or neither"),
     ],
@@ -231,6 +294,7 @@ def test_an_unknown_or_ill_typed_parameter_is_refused_before_anything_runs(tmp_p
 def test_what_a_notebook_cannot_use_is_refused_by_its_second_cell(name, values, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("pairs.npz", image=np.eye(3), sound=np.eye(3))
+    np.savez("flat.npz", image=np.eye(3), text=np.eye(3, 2) + 1, line=np.ones((3, 1)))
     Path("torn.npz").write_bytes(b"PK")
     with pytest.raises(ValueError, match=f"^{name}: {words}"):
         notebooks.check(FOLDER / f"{name}.ipynb", values)

@@ -11,6 +11,7 @@ from analysis.experiments.data import one_vector
 from analysis.experiments.trial import Trial
 from analysis.theory.retrieval import MARGIN, expected_recall, hub_skew, needed_cosine
 from modtrans_core import preset
+from modtrans_core.notebook import refuse_unless
 from modtrans_core.scores import cosine, recall_at_k
 from modtrans_core.vectors import unit
 
@@ -41,6 +42,7 @@ def cosine_to_recall(trial: Trial, landmarks: int = 256) -> Retrieved:
     landmarks : at most, of the preset `calibrated`.
     """
     c, z = (one_vector(trial.test.pairs, name) for name in (trial.test.source, trial.test.target))
+    refuse_unless(len(z) > max(RANKS), "items", len(z), f"a test part of more than {max(RANKS)}")
     mean = trial.mean.astype(np.float32)
     configs = {name: preset(name) for name in ("procrustes", "ridge")}
     configs["calibrated"] = preset("calibrated", {"seed": trial.seed, "landmarks": landmarks})

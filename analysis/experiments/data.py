@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from analysis.translators.ridge import PENALTIES
+from modtrans_core.notebook import WrongParameter
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -38,15 +39,15 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
 
     Examples
     --------
-    >>> refuse_few(*PairedEmbeddings({"image": np.eye(9)}).split())
+    >>> refuse_few(*PairedEmbeddings({"image": np.eye(9)}).split())  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: items: 9, of which 1 group is for validation, a pair set with at least 2 groups for each part is needed
+    modtrans_core.notebook.WrongParameter: items: 9, of which 1 group is for validation, ...
     """
     parts = {"training": train, "validation": validation, "the test": test}
     for name, part in parts.items():
         if len(np.unique(part.groups)) < 2:
             found = f"{sum(map(len, parts.values()))}, of which 1 group is for {name}"
-            raise ValueError(f"items: {found}, a pair set with at least 2 groups for each part is needed")
+            raise WrongParameter(f"items: {found}, a pair set with at least 2 groups for each part is needed")
 
 
 def scores_folder() -> Path:

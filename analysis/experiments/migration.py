@@ -141,6 +141,7 @@ def migration(
         add(way, FULL, full[new])
         add(way, STALE, full[old])
     order = np.random.default_rng(trial.seed).permutation(len(trial.train.pairs))
+    refuse_unless(len(order) >= min(sizes), "documents", len(order), f"at least {min(sizes)} in the training part")
     for pairs in (size for size in sizes if size <= len(order)):
         held = trial.validation.at_most(max(1, pairs // 8))
         part = Trial.between(trial.seed, trial.train.take(np.sort(order[: pairs - len(held.pairs)])), held, trial.test)

@@ -71,15 +71,15 @@ class Gaussian:
 
 
 class Neighbours:
-    """A residual of one of the `NEAREST` training conditions, each with the same probability."""
+    """A residual of one of the `NEAREST` training conditions, of all where there are fewer, each equally probable."""
 
     def __init__(self, residuals: Pairing) -> None:
         self.c, self.f = np.asarray(residuals.c), np.asarray(residuals.z)
 
     def draw(self, c: np.ndarray, samples: int, *, seed: int = 0) -> np.ndarray:
         """As for `Law`."""
-        near = np.argpartition(-(unit(c) @ self.c.T), NEAREST, axis=1)[:, :NEAREST]
-        chosen = np.random.default_rng([seed, 4]).integers(NEAREST, size=(len(c), samples))
+        near = np.argpartition(-(unit(c) @ self.c.T), min(NEAREST, len(self.c) - 1), axis=1)[:, :NEAREST]
+        chosen = np.random.default_rng([seed, 4]).integers(near.shape[1], size=(len(c), samples))
         return self.f[np.take_along_axis(near, chosen, axis=1)]
 
 

@@ -18,7 +18,7 @@ BLOCK = 2**22  # numbers drawn at once
 
 def alignments(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """The alignment (draws,) of random directions in R^n with a fixed one, the first axis."""
-    blocks = np.array_split(np.arange(draws), -(-draws * n // BLOCK))
+    blocks = np.array_split(np.arange(draws), min(draws, -(-draws * n // BLOCK)))
     vectors = (rng.standard_normal((len(block), n)) for block in blocks)
     return np.concatenate([v[:, 0] / np.linalg.norm(v, axis=1) for v in vectors])
 
@@ -56,13 +56,16 @@ def count_cosines(
     -------
     One row a level: `alpha`, `count`, `draws`.
     """
-    f = rng.standard_normal((draws, len(p)))
-    if perpendicular and p.any():
-        f -= np.outer(f @ p, p) / (p @ p)
-    zhat = p + gamma * unit_rows(f)
-    length = np.linalg.norm(zhat, axis=1)
-    cosine = np.divide(zhat @ z, length, out=np.zeros(draws), where=length > 0.0)
-    return pd.DataFrame({"alpha": alphas, "count": (cosine[:, None] >= alphas).sum(axis=0), "draws": draws})
+    count = np.zeros(len(alphas), dtype=int)
+    for block in np.array_split(np.arange(draws), min(draws, -(-draws * len(p) // BLOCK))):
+        f = rng.standard_normal((len(block), len(p)))
+        if perpendicular and p.any():
+            f -= np.outer(f @ p, p) / (p @ p)
+        zhat = p + gamma * unit_rows(f)
+        length = np.linalg.norm(zhat, axis=1)
+        cosine = np.divide(zhat @ z, length, out=np.zeros(len(block)), where=length > 0.0)
+        count += (cosine[:, None] >= alphas).sum(axis=0)
+    return pd.DataFrame({"alpha": alphas, "count": count, "draws": draws})
 
 
 def levels_about(mean: float, spread: float, count: int) -> np.ndarray:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from analysis.experiments.captions import texts_of
 from analysis.experiments.data import refuse_few
 from analysis.experiments.presets import routes
@@ -24,12 +22,12 @@ from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
+from modtrans_core.notebook import refuse_constant
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
-from modtrans_core.vectors import unit
 
 PAPERS = ("modality-translation", "poster-tables")
 """folders of `papers`, each with a plan `paper.toml` and a text `paper.typ`; the first is the paper"""
@@ -181,7 +179,7 @@ def make(
         loaded = PairedEmbeddings.load(pairs)
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         with naming(pairs):
-            _refuse_unfit(loaded, named["target"])
+            _refuse_unfit(loaded, named.values())
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
             try:
@@ -215,13 +213,11 @@ def make(
         return _typeset(out, folder_of_text(paper), {**numbers, "profile": profile})
 
 
-def _refuse_unfit(pairs: PairedEmbeddings, target: str) -> None:
+def _refuse_unfit(pairs: PairedEmbeddings, names: Iterable[str]) -> None:
     """Refuse a pair set that no translator can be fitted to and tested on."""
     refuse_few(*pairs.split(0))
-    some = np.asarray(pairs.modality(target)[:1024])
-    refuse_unless(some.shape[-1] >= 3, target, some.shape, "vectors of at least 3 dimensions")
-    first = unit(some if some.ndim == 2 else some[:, 0])
-    refuse_unless(bool((np.ptp(first, axis=0) > 1e-6).any()), target, "one direction", "vectors that differ")
+    for name in names:
+        refuse_constant(name, pairs.modality(name))
 
 
 def _embedded(pairs: Path | None, display: Display) -> Path:

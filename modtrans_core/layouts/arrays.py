@@ -16,7 +16,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
 from modtrans_core.store.contents import as_array, as_texts
 from modtrans_core.store.headers import blocks, reading, refuse_members
-from modtrans_core.store.read import modalities
+from modtrans_core.store.read import dimensions
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
@@ -76,7 +76,7 @@ def modalities_in(given: str | Path) -> list[str]:
     """The modalities of what `load_pairs` reads, before it is read."""
     if is_list(given):
         return [name for name in named(str(given).split(","), "pairs", "NAME=FILE") if name not in FIELDS]
-    return modalities(Path(given))
+    return list(dimensions(Path(given)))
 
 
 def is_list(given: str | Path) -> bool:

@@ -53,11 +53,14 @@ def read(path: Path, mapped: bool | None = None) -> Contents:
     return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
 
 
-def modalities(path: Path) -> list[str]:
-    """The modalities of a pair set that `read` reads, from headers alone."""
+def dimensions(path: Path) -> dict[str, int]:
+    """The modalities of a pair set that `read` reads and how many numbers a vector has, from headers alone; 0 where
+    there is no vector.
+    """
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
-        return list(parts)
-    return list(located(_files(path)[:1])[0])
+        first = {name: located([*files.values()][:1]) for name, files in parts.items()}
+        return {name: next(iter(found[0].values())).shape[-1] if found else 0 for name, found in first.items()}
+    return {name: block.shape[-1] for name, block in located(_files(path)[:1])[0].items()}
 
 
 def _files(path: Path) -> list[Path]:

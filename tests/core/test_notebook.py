@@ -1,14 +1,17 @@
 """The second cell of a notebook refuses what it cannot run with, in one line."""
 
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from modtrans_core.notebook import begin
+from modtrans_core.notebook import begin, refuse_unless
 
 TYPES = {"draws": int, "rate": float, "out": str, "all": bool, "items": int, "seed": int, "confidence": float}
-TYPES |= {"delta": float, "alpha": float, "gamma": float, "source": str, "target": str}
-CELL = "draws: int = 3  # of each\nitems: int = 9  # at most; 0: all\nseed: int = 0  # of the draws"
+TYPES |= {"delta": float, "alpha": float, "gamma": float, "source": str, "target": str, "pairs": str}
+CELL = "draws: int = 3  # of each\ntarget: str = ''  # of at least 3 numbers\n"
+CELL += "items: int = 9  # at most; 0: all\nseed: int = 0  # of the draws"
 NAMES = {
     "__annotations__": TYPES,
     "draws": 3,
@@ -19,7 +22,7 @@ NAMES = {
     "seed": 0,
     "In": ["", CELL],
 }
-NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": "image", "target": "text"}
+NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": "image", "target": "text", "pairs": ""}
 
 
 @pytest.mark.parametrize(
@@ -45,10 +48,17 @@ NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": 
         ({"out": "/dev/null/x"}, "^out: '/dev/null/x', a folder that can be made is needed"),
         ({"out": "/proc/x"}, "^out: '/proc/x', a folder that can be made is needed"),
         ({"source": "text"}, "^target: 'text', another modality than the source is needed"),
+        ({"pairs": "flat.npz"}, "^target: 'text' of 2, a modality of at least 3 numbers is needed"),
+        ({"pairs": "same.npz"}, "^pairs: text: 'one direction', vectors that differ is needed"),
+        ({"pairs": "same.npz", "source": "text", "target": "image"}, "^pairs: text: 'one direction', vectors that"),
+        ({"pairs": "torn.npz"}, "^pairs: torn.npz: "),
     ],
 )
 def test_parameters(changed, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    np.savez("flat.npz", image=np.eye(3), text=np.eye(3, 2) + 1)
+    np.savez("same.npz", image=np.eye(3), text=np.ones((3, 3)))
+    Path("torn.npz").write_bytes(b"PK")
     begin({**NAMES, "In": [*NAMES["In"], "# Parameters\ndraws = 3\n", "mine = 3"]})
     with pytest.raises(ValueError, match=message):
         begin({**NAMES, **changed})
@@ -64,3 +74,9 @@ def test_another_package_called_analysis(name, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=f"analysis: found {tmp_path / name.split('/')[0]}, that of modtrans"):
         begin(NAMES)
     sys.modules.pop("analysis", None)
+
+
+def test_what_is_refused_later_is_one_line_too():
+    with pytest.raises(ValueError, match=r"^draws: 1, 2 is needed$") as refused:
+        refuse_unless(False, "draws", 1, "2")
+    assert refused.value._render_traceback_() == ["WrongParameter: draws: 1, 2 is needed"]

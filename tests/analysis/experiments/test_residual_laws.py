@@ -59,6 +59,10 @@ def test_neighbours_take_the_residuals_of_nearby_conditions():
     f = np.repeat(np.roll(np.eye(3), 1, axis=0), 20, axis=0)
     law = Neighbours(Pairing(PairedEmbeddings({"condition": c, "residual": f}), "condition", "residual"))
     np.testing.assert_allclose(law.draw(5 * np.eye(3), 4), np.repeat(np.roll(np.eye(3), 1, axis=0)[:, None], 4, 1))
+    few = Neighbours(
+        Pairing(PairedEmbeddings({"condition": np.eye(3), "residual": np.eye(3)}), "condition", "residual")
+    )
+    assert {tuple(row) for row in few.draw(np.eye(3)[:1], 99)[0]} == set(map(tuple, np.eye(3)))
 
 
 def test_an_untrained_flow_is_the_gaussian_law():

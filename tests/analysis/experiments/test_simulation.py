@@ -15,10 +15,19 @@ def test_the_alignment_in_three_dimensions_is_uniform_and_in_one_is_a_sign():
     assert set(simulation.alignments(1, 50, rng)) == {-1.0, 1.0}
 
 
+LEVELS = np.linspace(-0.8, 0.8, 5)
+
+
 def test_blocks_do_not_change_what_is_drawn(monkeypatch):
-    whole = simulation.alignments(4, 100, np.random.default_rng(0))
-    monkeypatch.setattr(simulation, "BLOCK", 64)
-    np.testing.assert_array_equal(simulation.alignments(4, 100, np.random.default_rng(0)), whole)
+    def drawn():
+        counted = simulation.count_cosines(np.eye(4)[1], np.eye(4)[0], 1.0, LEVELS, 100, np.random.default_rng(0))
+        return simulation.alignments(4, 100, np.random.default_rng(0)), counted["count"].to_numpy()
+
+    whole = drawn()
+    for block in (64, 1):
+        monkeypatch.setattr(simulation, "BLOCK", block)
+        for found, expected in zip(drawn(), whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_counts_agree_with_the_law_and_refute_one_dimension_more():
