@@ -243,11 +243,11 @@ def fit(
     refuse_unless(source != target, "target", target, "another modality than the source")
     for modality in (source, target):
         refuse_absent_modality(modality, pairs.arrays)
+    place = device_of(device)
     if out is not None:
         runs.refuse_out(out, resume, overwrite)
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     chooses = {} if validation is None else {"validation": validation.fingerprint()}
-    place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
     facts = Facts.of(pairs, source, target)
@@ -298,6 +298,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     ValueError
         No run folder, one of another format or method, or one that is damaged.
     """
+    place = device_of(device)
     described = runs.description(folder)
     where = Path(folder) / runs.DESCRIPTION
     facts = Facts.restored(f"{where}: facts", described["facts"])
@@ -317,7 +318,6 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
             facts = facts._replace(seen=Seen.restored(seen, (facts.source, facts.target)))
-    place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ from modtrans_core.checks import refuse_absent_modality, refuse_unless
 from modtrans_core.cli.verb import quoted, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import distinct
+from modtrans_core.split import distinct, shares
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -79,12 +79,15 @@ class Train:
 
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
+        from modtrans_core.device import device_of
         from modtrans_core.layouts.arrays import load_pairs, modalities_in
         from modtrans_core.methods import fit, preset
         from modtrans_core.run import refuse_out
         from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
+        device_of(device)
+        fractions = shares(self.fractions[: 3 if self.fractions[2] else 2])  # no test part where its share is 0
         refuse_out(self.out, self.resume, self.overwrite)
         known = modalities_in(self.pairs)
         for modality in (self.source, self.target):
@@ -93,8 +96,8 @@ class Train:
         pairs = load_pairs(self.pairs)
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
-        own = self.own_split and self.fractions[2] > 0
-        train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
+        own = self.own_split and len(fractions) == 3
+        train, validation, *test = pairs.split(self.split_seed, fractions, own)
         parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
         parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
@@ -152,12 +155,3 @@ class Train:
                 settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"
             )
         return changed(config, settings | named)
-
-
-def split(
-    pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool = True
-) -> tuple[PairedEmbeddings, ...]:
-    """Train, validation and test part; no test part where its share is 0, whatever the data set's own split says."""
-    if len(fractions) == 3 and fractions[2] == 0:
-        return pairs.split(seed, fractions[:2], own=False)
-    return pairs.split(seed, fractions, own)
