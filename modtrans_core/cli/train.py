@@ -89,6 +89,9 @@ class Train:
         device_of(device)
         fractions = shares(self.fractions[: 3 if self.fractions[2] else 2])  # no test part where its share is 0
         refuse_out(self.out, self.resume, self.overwrite)
+        split = {"seed": self.split_seed, "fractions": list(self.fractions)}
+        if self.resume:
+            self.refuse_other(config, split)
         known = modalities_in(self.pairs)
         for modality in (self.source, self.target):
             refuse_absent_modality(modality, known)
@@ -109,14 +112,23 @@ class Train:
                 " they repeat a name or a vector; each is in one part"
             )
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
-        facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
-        facts |= {} if pairs.own_split is None else {"own": own}
+        split |= {} if pairs.own_split is None else {"own": own}
         fit(
             train, self.source, self.target, config,
             validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
-            split=facts,
+            split=split,
         )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {quoted(self.out)} {quoted(self.pairs)}")
+
+    def refuse_other(self, config: Any, split: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run that was begun with other options."""
+        from modtrans_core.methods import named
+        from modtrans_core.run import described, description, refuse_changed
+
+        found = description(self.out)
+        facts = {**found["facts"], "source": self.source, "target": self.target}
+        split = {**found.get("split", {}), **split}
+        refuse_changed(self.out, described(named(config)[0], facts, config, split=split))
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""
