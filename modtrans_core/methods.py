@@ -243,14 +243,19 @@ def fit(
     refuse_unless(source != target, "target", target, "another modality than the source")
     for modality in (source, target):
         refuse_absent_modality(modality, pairs.arrays)
+    place = device_of(device)
+    facts = Facts.of(pairs, source, target)
+    refuse_unless(split is None or isinstance(split, Mapping), "split", split, "a mapping of JSON values")
+    told = {"split": dict(split)} if split else {}
     if out is not None:
+        wanted = runs.described(name, facts.plain(), config, **told)
         runs.refuse_out(out, resume, overwrite)
+        if resume:
+            runs.refuse_changed(out, {"split": None, **wanted})
     pairs, validation = pairs.grouped(), None if validation is None else validation.grouped()
     chooses = {} if validation is None else {"validation": validation.fingerprint()}
-    place = device_of(device)
     if validation is None and not chosen.leaves_out:
         pairs, validation = pairs.split(getattr(config, "seed", 0), (0.875, 0.125), own=False)
-    facts = Facts.of(pairs, source, target)
     parts = {"train": pairs} if validation is None else {"train": pairs, "validation": validation}
     if validation is not None:
         facts.refuse(validation)
@@ -261,7 +266,7 @@ def fit(
     with holding(out) if out is not None and distributed.is_main() else nullcontext():
         run = None
         if out is not None:
-            more = {"pairs": pairs.fingerprint(), **chooses, **({"split": dict(split)} if split else {})}
+            more = {"pairs": pairs.fingerprint(), **chooses, **told}
             run = runs.begin(out, name, facts.plain(), config, more, resume, overwrite)
             run.log = log
             if resume and runs.is_finished(out):
@@ -298,6 +303,7 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     ValueError
         No run folder, one of another format or method, or one that is damaged.
     """
+    place = device_of(device)
     described = runs.description(folder)
     where = Path(folder) / runs.DESCRIPTION
     facts = Facts.restored(f"{where}: facts", described["facts"])
@@ -317,7 +323,6 @@ def load(folder: str | Path, device: str | torch.device | None = None) -> Transl
     if seen is not None:
         with naming(Path(folder) / runs.SEEN):
             facts = facts._replace(seen=Seen.restored(seen, (facts.source, facts.target)))
-    place = device_of(device)
     try:
         return found.restore(facts, config, tensors, place)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import place, refuse, refuse_absent_modality, refuse_unless, whole
+from modtrans_core.checks import place, refuse_absent_modality, refuse_unless, whole
 from modtrans_core.repeats import repeated
-from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts
+from modtrans_core.split import by_own_parts, by_seed, distinct, has_parts, shares
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import CAPTIONS, Contents
 from modtrans_core.store.mapped import MappedRows
@@ -305,12 +305,7 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
-        try:
-            fractions = tuple(map(float, fractions))
-        except (TypeError, ValueError):
-            refuse("fractions", fractions, "a tuple of positive numbers that sum to 1")
-        if not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
-            raise ValueError(f"fractions: {fractions}, positive numbers that sum to 1 are needed")
+        fractions = shares(fractions)
         refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):

@@ -46,7 +46,7 @@ from modtrans_core.store.files import (
     write_json,
 )
 from modtrans_core.store.headers import RECORD, clip_retrieval_parts, shard_files
-from modtrans_core.store.locks import holding
+from modtrans_core.store.locks import holding, refuse_held
 
 FORMAT = 5
 """of the folder; one more with every change after which older folders cannot be read"""
@@ -56,6 +56,10 @@ LIBRARY = "library_name: modtrans"
 """line by which a model card is known again"""
 CHOSEN = ("validation", "split")
 """what a description has of a run that was given them"""
+SPLIT = {
+    "seed": "a whole number from 0 on", "fractions": "a list of shares, from 0 to 1 each,", "own": "true or false",
+}  # fmt: skip
+"""what a description may say of how the pairs were split, beside what else the caller of `fit` says of it"""
 CHECKPOINT_EVERY = 200
 Log = Callable[[int, Mapping[str, float]], None]
 """called with (step, terms of the loss by name) whenever a line of the log is written"""
@@ -79,7 +83,15 @@ def refuse_old_run(folder: str | Path, overwrite: bool = False) -> None:
 
 
 def refuse_out(folder: str | Path, resume: bool = False, overwrite: bool = False) -> None:
-    """Refuse the folder of a run that can be neither begun there nor, where that is asked for, gone on with."""
+    """Refuse the folder of a run that can be neither begun there nor, where that is asked for, gone on with, and one
+    that another process writes: before any work.
+    """
+    _refuse_out(folder, resume, overwrite)
+    if distributed.is_main():
+        refuse_held(folder)
+
+
+def _refuse_out(folder: str | Path, resume: bool, overwrite: bool) -> None:
     refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = place("folder", folder)
     refuse_links(folder)
@@ -87,6 +99,15 @@ def refuse_out(folder: str | Path, resume: bool = False, overwrite: bool = False
         refuse_old_run(folder, overwrite)
     elif not (folder / DESCRIPTION).exists():
         raise ValueError(f"{folder}: not a run folder, no run was begun in it; leave out resume=True to begin one")
+
+
+def refuse_changed(folder: str | Path, wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run whose description says something else than what is `wanted`, by its names."""
+    found = description(folder)
+    for name in wanted:
+        if found.get(name) != wanted[name]:
+            was = f"{found.get(name)}, not {wanted[name]}"
+            raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
 
 
 def clear(folder: str | Path) -> None:
@@ -112,16 +133,12 @@ def begin(
 ) -> Run:
     """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
     folder = Path(folder)
-    wanted = _described(method, facts, config, **more)
+    wanted = described(method, facts, config, **more)
     if distributed.is_main():
         sweep(folder)
-    refuse_out(folder, resume, overwrite)
+    _refuse_out(folder, resume, overwrite)
     if resume:
-        found = description(folder)
-        for name in dict.fromkeys([*wanted, *CHOSEN]):
-            if found.get(name) != wanted.get(name):
-                was = f"{found.get(name)}, not {wanted.get(name)}"
-                raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
+        refuse_changed(folder, wanted | {name: wanted.get(name) for name in CHOSEN})
     distributed.barrier()  # every process has looked before one writes
     if not resume and distributed.is_main():
         clear(folder)
@@ -130,10 +147,14 @@ def begin(
     return Run(folder.absolute(), resume and (folder / TRAINING).exists())
 
 
-def _described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:
-    """What `translator.json` says; the settings are those of a dataclass. What is no JSON value is a ValueError."""
+def described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:
+    """What `translator.json` says; the settings are those of a dataclass. What is no JSON value is a ValueError, and so
+    is what would not be read again.
+    """
     given = {"format": FORMAT, "method": method, "facts": dict(facts), "config": asdict(config), **more}
-    return {name: parsed(name, json_text(name, value, allow_nan=False)) for name, value in given.items()}
+    found = {name: parsed(name, json_text(name, value, allow_nan=False)) for name, value in given.items()}
+    checked("split", found.get("split", {}), {}, SPLIT)
+    return found
 
 
 def write(
@@ -149,14 +170,14 @@ def write(
 
     The old run goes once all of the new one is written.
     """
-    folder, described = place("folder", folder), _described(method, facts, config)
+    folder, said = place("folder", folder), described(method, facts, config)
     refuse_not_finite(tensors)
     with holding(folder):
         sweep(folder)
         refuse_links(folder)
         refuse_old_run(folder, overwrite)
         with scratch_folder(folder / MODEL) as new:
-            write_json(new / DESCRIPTION, described)
+            write_json(new / DESCRIPTION, said)
             write_model(new, tensors, seen, made(method, facts))
             clear(folder)
             for name in (DESCRIPTION, SEEN, MODEL):  # the last one makes it whole
@@ -180,7 +201,13 @@ def description(folder: str | Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path}: format is not {FORMAT}, the one that this version reads")
     fields = {"method": "text", "facts": "an object", "config": "an object"}
-    return checked(path, found, fields, {"split": "an object", "validation_skill": "a number or null"})
+    told = {
+        **dict.fromkeys(("pairs", "validation"), "text"),
+        "split": "an object",
+        "validation_skill": "a number or null",
+    }
+    checked(f"{path}: split", checked(path, found, fields, told).get("split", {}), {}, SPLIT)
+    return found
 
 
 def made(method: str, facts: Mapping[str, Any]) -> str:

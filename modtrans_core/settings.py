@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
@@ -99,12 +100,24 @@ def named(given: Sequence[str], option: str = "set", form: str = "NAME=VALUE") -
 
 
 def parsed(settings: Sequence[str]) -> dict[str, Any]:
-    """`named`, where a value that is JSON is read as JSON, and any other is a text."""
-    found: dict[str, Any] = {**named(settings)}
-    for name, text in found.items():
-        with suppress(ValueError, RecursionError):  # of integers of 5,000 digits too
-            found[name] = json.loads(text)
-    return found
+    """`named`, each value as `typed` reads it."""
+    return {name: typed(text) for name, text in named(settings).items()}
+
+
+def typed(text: str) -> Any:
+    """What was typed as a value: JSON, a number as Python writes it too, and any other is a text.
+
+    Examples
+    --------
+    >>> [typed(text) for text in (".3", "+5", "1.", "true", "0x3", "007")]
+    [0.3, 5, 1.0, True, '0x3', '007']
+    """
+    with suppress(ValueError, RecursionError):  # of integers of 5,000 digits too
+        return json.loads(text)
+    if re.fullmatch(r"[+-]?(?!0\d)(\d+\.?|\d*\.\d+)([eE][+-]?\d+)?", text, re.ASCII):
+        with suppress(ValueError):
+            return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return text
 
 
 def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

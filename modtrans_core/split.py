@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modtrans_core.checks import whole
+from modtrans_core.checks import refuse, whole
 
 SPLITS = ("train", "validation", "test")
 
@@ -17,6 +17,17 @@ def distinct(group: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if (group[1:] > group[:-1]).all():
         return group, np.arange(len(group)), np.ones(len(group), dtype=np.int64)
     return np.unique(group, return_inverse=True, return_counts=True)
+
+
+def shares(fractions: Sequence[float]) -> tuple[float, ...]:
+    """The share of the items in each part, if they are positive and sum to 1."""
+    try:
+        found = tuple(map(float, fractions))
+    except (TypeError, ValueError):
+        refuse("fractions", fractions, "a tuple of positive numbers that sum to 1")
+    if not (all(share > 0 for share in found) and abs(sum(found) - 1) <= 1e-9):
+        raise ValueError(f"fractions: {found}, positive numbers that sum to 1 are needed")
+    return found
 
 
 def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:

@@ -278,11 +278,12 @@ def test_every_notebook_but_one_is_in_a_paper_and_takes_its_parameters(profile):
 def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "coco").mkdir()
-    given = ["11_encoders.coco=coco", "11_encoders.seeds=2", "04_translation.source=audio"]
+    given = ["11_encoders.coco=coco", "11_encoders.seeds=2", "04_translation.source=audio", "06_gamma.gamma=.5"]
     stages = {stage.name: stage for stage in paper.with_settings(paper.stages("smoke"), given)}
     asked = stages["11_encoders"].parameters
     assert asked["coco"] == str(tmp_path / "coco") and asked["seeds"] == 2 and asked["offline"] is False
     assert stages["04_translation"].parameters == {"seeds": 1, "steps": 5, "source": "audio"}
+    assert stages["06_gamma"].parameters["gamma"] == 0.5
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
         ("99_none.seeds=2", "set: no notebook '99_none'; there are 00_"),

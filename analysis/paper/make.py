@@ -26,6 +26,7 @@ from modtrans_core.notebook import refuse_constant
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
+from modtrans_core.settings import typed
 from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
@@ -118,11 +119,8 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
         refuse_unless(name not in given[notebook], "set", setting, f"one value of {place}")
         own = name != "out" and not (name == "pairs" and notebook in looking)
         refuse_unless(own, "set", setting, f"--{name}, which gives each notebook its own,")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):  # of integers of 5,000 digits too
-            value = str(Path(text).resolve()) if text and Path(text).exists() else text
-        given[notebook][name] = value
+        value = typed(text)
+        given[notebook][name] = str(Path(text).resolve()) if text == value and text and Path(text).exists() else value
     return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
 
 

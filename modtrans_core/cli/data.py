@@ -119,7 +119,7 @@ class Pack:
         refuse_same("OUT", out, (file_named(file) for file in files.values()))
         pairs = pack(files)
         pairs.save(out, self.dtype)
-        say(f"{out}: {pairs}")
+        say(f"{out}: {pairs.grouped()}")
 
 
 @dataclass(frozen=True)

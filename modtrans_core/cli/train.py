@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ from modtrans_core.checks import refuse_absent_modality, refuse_unless
 from modtrans_core.cli.verb import quoted, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import distinct
+from modtrans_core.split import distinct, shares
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -79,13 +79,19 @@ class Train:
 
     def train(self, device: str | None) -> None:
         """Fit on this device, together with the other processes that there may be."""
+        from modtrans_core.device import device_of
         from modtrans_core.layouts.arrays import load_pairs, modalities_in
         from modtrans_core.methods import fit, preset
         from modtrans_core.run import refuse_out
         from modtrans_core.seen import group_equal
 
         config = self.configured(preset(self.preset))
+        device_of(device)
+        fractions = shares(self.fractions[: 3 if self.fractions[2] else 2])  # no test part where its share is 0
         refuse_out(self.out, self.resume, self.overwrite)
+        split = {"seed": self.split_seed, "fractions": list(self.fractions)}
+        if self.resume:
+            self.refuse_other(config, split)
         known = modalities_in(self.pairs)
         for modality in (self.source, self.target):
             refuse_absent_modality(modality, known)
@@ -93,8 +99,8 @@ class Train:
         pairs = load_pairs(self.pairs)
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
-        own = self.own_split and self.fractions[2] > 0
-        train, validation, *test = split(pairs, self.split_seed, self.fractions, own)
+        own = self.own_split and len(fractions) == 3
+        train, validation, *test = pairs.split(self.split_seed, fractions, own)
         parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
         parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]
         if out := len(pairs) - sum(map(len, (train, validation, *test))):
@@ -106,14 +112,23 @@ class Train:
                 " they repeat a name or a vector; each is in one part"
             )
         self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
-        facts = {"seed": self.split_seed, "fractions": list(self.fractions)}
-        facts |= {} if pairs.own_split is None else {"own": own}
+        split |= {} if pairs.own_split is None else {"own": own}
         fit(
             train, self.source, self.target, config,
             validation=validation, out=self.out, resume=self.resume, overwrite=self.overwrite, device=device,
-            split=facts,
+            split=split,
         )  # fmt: skip
         say(f"{self.out}: done. Next: modtrans evaluate {quoted(self.out)} {quoted(self.pairs)}")
+
+    def refuse_other(self, config: Any, split: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run that was begun with other options."""
+        from modtrans_core.methods import named
+        from modtrans_core.run import described, description, refuse_changed
+
+        found = description(self.out)
+        facts = {**found["facts"], "source": self.source, "target": self.target}
+        split = {**found.get("split", {}), **split}
+        refuse_changed(self.out, described(named(config)[0], facts, config, split=split))
 
     def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
         """Say how many items of the other parts have a condition or a target that equals one to train on."""
@@ -152,12 +167,3 @@ class Train:
                 settings.get(name, value) == value, "set", f"{name}={settings.get(name)}", f"one value of {name}"
             )
         return changed(config, settings | named)
-
-
-def split(
-    pairs: PairedEmbeddings, seed: int, fractions: Sequence[float], own: bool = True
-) -> tuple[PairedEmbeddings, ...]:
-    """Train, validation and test part; no test part where its share is 0, whatever the data set's own split says."""
-    if len(fractions) == 3 and fractions[2] == 0:
-        return pairs.split(seed, fractions[:2], own=False)
-    return pairs.split(seed, fractions, own)

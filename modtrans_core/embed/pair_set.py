@@ -78,7 +78,7 @@ def embed(
         )
     from modtrans_core import distributed
 
-    job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device), shard_items, dtype)
+    job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device, engine), shard_items, dtype)
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))
@@ -208,12 +208,13 @@ def _cached_path(job: Job) -> Path:
     return cache_dir() / f"{job.description['source']}-{job.digest()}.npz"
 
 
-def _kind_of(device: str | None) -> str:
-    if device is not None:
-        return device.partition(":")[0]
-    from modtrans_core.device import default_device
+def _kind_of(device: str | None, engine: Engine = "local") -> str:
+    """What kind of device encodes; that of Ray's workers may be on another machine than this."""
+    from modtrans_core.device import KINDS, device_of
 
-    return default_device().type
+    if engine == "ray" and device in KINDS:
+        return device
+    return device_of(device).type
 
 
 def _merge_once(folder: Folder, out: Path, dtype: str, job: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     Parameters
     ----------
     files : for each modality the file of its vectors, (n, d) or (n, m, d). `group` names what items belong together,
-        (n,) integers or strings; `key`, `label` and `own_split` are those of `PairedEmbeddings`. A file is one of
+        (n,) integers, or strings, each of which becomes the same number in any set; `key`, `label` and `own_split` are
+        those of `PairedEmbeddings`. A file is one of
 
         - `.npy`, an array;
         - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
@@ -49,8 +51,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     --------
     >>> np.save("image.npy", np.eye(3, 4))
     >>> np.save("ids.npy", ["cat", "dog", "cat"])
-    >>> pack({"image": "image.npy", "group": "ids.npy"}).groups
-    array([0, 1, 0])
+    >>> pack({"image": "image.npy", "group": "ids.npy"})
+    PairedEmbeddings(image (3, 4), in 2 groups)
     >>> _ = Path("t.csv").write_text("text,x0,x1\\n[1 2 3],4,5\\n[6 7 8],9,1\\n")
     >>> pack({"text": "t.csv", "image": "t.csv:x*"})
     PairedEmbeddings(text (2, 3), image (2, 2))
@@ -58,18 +60,27 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     arrays = {name: _array(name, str(file)) for name, file in files.items()}
     given: dict[str, Any] = {name: arrays.pop(name) for name in FIELDS if name in arrays}
     if "group" in given and given["group"].dtype.kind in "UTS":
-        given["group"] = np.unique(given["group"], return_inverse=True)[1]
+        given["group"] = _numbers_of(given["group"])
     try:
-        return PairedEmbeddings(arrays, **given).grouped()
+        return PairedEmbeddings(arrays, **given)
     except ValueError as error:
         file = files.get(str(error).partition(":")[0])
         raise ValueError(f"{file}: {error}" if file else str(error)) from None
 
 
+def _numbers_of(names: np.ndarray) -> np.ndarray:
+    """63 bits (n,) of each name: the same for one name in all sets, and else for a pair in 2^63."""
+    different, which = np.unique(names, return_inverse=True)
+    texts = (name if isinstance(name, bytes) else name.encode(errors="surrogatepass") for name in different.tolist())
+    numbers = [int.from_bytes(sha256(text).digest()[:8], "big") >> 1 for text in texts]
+    return np.array(numbers, dtype=np.int64)[which]
+
+
 def load_pairs(given: str | Path) -> PairedEmbeddings:
-    """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`."""
-    listed = is_list(given)
-    return pack(named(str(given).split(","), "pairs", "NAME=FILE")) if listed else PairedEmbeddings.load(given)
+    """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`. Items that repeat are groups."""
+    if not is_list(given):
+        return PairedEmbeddings.load(given)
+    return pack(named(str(given).split(","), "pairs", "NAME=FILE")).grouped()
 
 
 def modalities_in(given: str | Path) -> list[str]:

@@ -17,6 +17,7 @@ from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captio
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
+from modtrans_core.store.read import read
 
 if TYPE_CHECKING:
     import pyarrow
@@ -50,7 +51,7 @@ def convert(
     """
     source, out = Path(source), Path(out)
     refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
-    pairs = PairedEmbeddings.load(source)
+    pairs = PairedEmbeddings(**read(source)._asdict())  # in a file no groups but its own: others are found when read
     for name in independent:
         pairs.modality(name)
     if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:
@@ -58,7 +59,9 @@ def convert(
     names = read_items(source) if sidecars(source) else None
     if out.suffix in SUFFIXES:
         named(pairs, names).save(out, dtype or "float32")
-    elif layout == "clip-retrieval":
+        return pairs.grouped()
+    pairs = pairs.grouped()
+    if layout == "clip-retrieval":
         write_clip_retrieval(pairs, out, names, dtype or "float16")
     else:
         _write_shards(pairs, out, names_in(pairs) if names is None else names, dtype or "float32", shard_items)

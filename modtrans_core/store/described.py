@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "true or false": lambda value: isinstance(value, bool),
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,
-    "a number": lambda value: type(value) in (int, float),
-    "a number or null": lambda value: value is None or type(value) in (int, float),
+    "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,  # JSON has none that is infinite
+    "a number or null": lambda value: value is None or _KINDS["a number"](value),
+    "a list of shares, from 0 to 1 each,": lambda value: isinstance(value, list) and all(map(_is_share, value)),
     "a list": lambda value: isinstance(value, list),
     "a list of pairs": lambda value: isinstance(value, list) and all(_is_pair(one) for one in value),
     "a list of texts": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
@@ -31,6 +33,10 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
         _all(value, "a list of texts") or (isinstance(value, list) and all(map(_KINDS["a list of texts"], value)))
     ),
 }
+
+
+def _is_share(value: Any) -> bool:
+    return _KINDS["a number"](value) and 0 <= value <= 1
 
 
 def _is_pair(value: Any) -> bool:

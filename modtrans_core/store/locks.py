@@ -48,6 +48,13 @@ def holding(folder: str | Path) -> Iterator[None]:
                 place.rmdir()
 
 
+def refuse_held(folder: str | Path) -> None:
+    """Refuse a folder that another process holds, before work that would be for nothing."""
+    if (Path(folder) / LOCK).exists():
+        with locked(Path(folder) / LOCK, Path(folder)):
+            pass
+
+
 @contextmanager
 def locked(file: Path, subject: Path) -> Iterator[None]:
     """Hold a lock file, which is there for no longer than that, for the sake of `subject`."""

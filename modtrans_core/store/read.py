@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,7 +22,7 @@ from modtrans_core.store.contents import (
     differing,
 )
 from modtrans_core.store.described import metadata
-from modtrans_core.store.files import read_description
+from modtrans_core.store.files import WROTE, read_description
 from modtrans_core.store.headers import (
     BESIDE,
     RECORD,
@@ -156,6 +157,7 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
     if len(parts) == 1:
         return first
     _refuse_differing(files, parts)
+    _warn_of_numbers(files[0].parent, parts)
     given: dict[str, list[Any]] = {
         name: [getattr(part, name) for part in parts] for name in ("group", "key", "own_split", "label")
     }
@@ -169,6 +171,19 @@ def _concatenate(files: Sequence[Path], where: Sequence[dict[str, Block]]) -> Co
         counts={name: np.concatenate([part.counts[name] for part in parts]) for name in first.counts},
         **joined,
     )
+
+
+def _warn_of_numbers(folder: Path, parts: Sequence[Contents]) -> None:
+    """Say where groups of several files have one number, unless the files were written as one set."""
+    if any((folder / name).exists() for name in (RECORD, WROTE)):
+        return
+    numbers = [np.unique(part.group) for part in parts if part.group is not None]
+    if numbers and (several := int((np.unique(np.concatenate(numbers), return_counts=True)[1] > 1).sum())):
+        warnings.warn(
+            f"{folder}: {several} numbers of groups are in several files, and one group each; if every file has numbers"
+            " of its own, write the set anew with groups that are numbered, or named, for all files together",
+            stacklevel=5,
+        )
 
 
 def _metadata(parts: Sequence[Contents]) -> dict[str, Any]:

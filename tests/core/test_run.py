@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -230,6 +231,8 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
             {"config": CalibratedConfig(), "resume": True},
             "was started with validation [0-9a-f]{64}, not None",
         ),
+        ("new", {"split": {"own": 1}}, "split: own: 1, true or false is needed"),
+        ("new", {"split": "by hand"}, "split: 'by hand', a mapping of JSON values is needed"),
         ("run", {"split": {"seed": 1}, "resume": True}, "was started with split None, not"),
         ("split", {"resume": True}, "was started with split {'seed': 1}, not None"),
         ("none", {"resume": True}, "not a run folder"),
@@ -296,6 +299,12 @@ def untouched(tmp_path_factory):
         (lambda run: edit(run, facts=facts(k=9)), "weights of .* 8 -> te"),
         (lambda run: edit(run, facts={"source": "image", "target": "text", "k": 8, "d": 6}), "encoders: missing, an"),
         (lambda run: edit(run, config={"gama": 1}), "gama"),
+        (lambda run: edit(run, split={"fractions": "abc"}), "json: split: fractions: 'abc', a list of shares"),
+        (lambda run: edit(run, split={"fractions": [0.5, math.nan]}), "split: fractions: .*, a list of shares"),
+        (lambda run: edit(run, split={"seed": -1}), "translator.json: split: seed: -1, a whole number from 0 on"),
+        (lambda run: edit(run, split={"own": []}), r"translator.json: split: own: \[\], true or false is needed"),
+        (lambda run: edit(run, validation_skill=math.nan), "validation_skill: nan, a number or null is needed"),
+        (lambda run: edit(run, pairs=3), "translator.json: pairs: 3, text is needed"),
     ],
 )  # fmt: skip
 def test_a_damaged_run_is_refused_by_name(tmp_path, untouched, method, spoil, words):

@@ -125,6 +125,17 @@ def test_settings_from_the_command_line():
     assert found == {"train.batch": 64, "gamma": 0.5, "prediction": "eps", "name": "a=b", "open": True, "text": ""}
 
 
+@pytest.mark.parametrize("text", ["0.3", ".3", "+.3", "3e-1", "+3.E-1", ".03e1", "30.e-2"])
+def test_a_number_is_taken_as_people_type_it(text):
+    assert changed(PosterConfig(), parsed([f"gamma={text}"])).gamma == 0.3
+    assert changed(CalibratedConfig(), parsed([f"goal={text}"])).goal == 0.3
+
+
+@pytest.mark.parametrize("text", [".", "+", "e5", ".e5", "1_0", "0x1", "007", "1.2.3", "٣", "+" + "9" * 5_000])
+def test_what_is_no_number_is_text(text):
+    assert parsed([f"name={text}"]) == {"name": text}
+
+
 @pytest.mark.parametrize("goal", ["cosine", 0, 1, 0.3])
 def test_a_goal_is_a_text_or_any_number(goal):
     assert changed(CalibratedConfig(), {"goal": goal}).goal == goal

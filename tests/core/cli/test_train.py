@@ -1,6 +1,7 @@
 """`modtrans train`: which settings, which items, and what is refused."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from modtrans_core import PairedEmbeddings, fit, load
 from modtrans_core import run as runs
+from modtrans_core.store.locks import LOCK, claimed
 
 
 def test_the_default_is_calibrated(folder, modtrans):
@@ -61,6 +63,29 @@ def test_what_the_command_line_decides_is_refused_before_the_pairs_are_read(
     names = {name[2:]: given[given.index(name) + 1] for name in ("--source", "--target") if name in given}
     with pytest.raises(ValueError, match=words.split(": ")[0]):
         fit(PairedEmbeddings.load("pairs.npz"), **names, **out)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "run: was started with method ridge, not calibrated; resume it as it was"),
+        (["--preset", "ridge", "--set", "penalty=.5"], "run: was started with config {"),
+        (["--preset", "ridge", "--split-seed", "9"], "run: was started with split {'seed': 0, "),
+        (["--preset", "ridge", "--fractions", ".8", ".1", ".1"], "run: was started with split {'seed': 0, "),
+        (["--preset", "ridge", "--target", "audio"], "run: was started with facts {"),
+        (["--preset", "ridge"], "run: process 7 on mars, since noon, writes it; wait for it to end, or"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_before_the_pairs_are_read(
+    folder, modtrans, trained, monkeypatch, given, words
+):
+    trained("run", "--preset", "ridge")
+    monkeypatch.setattr("modtrans_core.layouts.arrays.load_pairs", None)
+    with claimed(folder / "run" / LOCK) if "mars" in words else nullcontext():
+        if "mars" in words:
+            (folder / "run" / LOCK).write_text("process 7 on mars, since noon,\n")
+        status, _, err = modtrans("train", "pairs.npz", "--out", "run", "--resume", *given)
+    assert status == 1 and words in err and err.count("\n") == 1
 
 
 def test_each_goal_trains(folder, modtrans):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from modtrans_core import PairedEmbeddings
 from modtrans_core.layouts.arrays import load_pairs, pack
+from modtrans_core.layouts.convert import convert
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -50,7 +52,7 @@ def test_a_column_a_dimension_stands_in_the_order_of_the_table():
     Path("t.csv").write_text("\n".join(lines))
     pairs = pack({"image": "t.csv:x_*", "group": "t.csv:name"})
     np.testing.assert_allclose(pairs.modality("image"), wide, rtol=1e-6)
-    assert pairs.groups.tolist() == [0] * 5
+    assert len(set(pairs.groups)) == 1
 
 
 @pytest.mark.parametrize("table", ["t.csv", "t.parquet"])
@@ -126,7 +128,38 @@ def test_names_of_groups_may_be_bytes():
     table = pa.table({"id": pa.array([key.encode() for key in KEYS], pa.binary())})
     pq.write_table(table, "t.parquet")
     np.save("image.npy", IMAGE)
-    assert pack({"image": "image.npy", "group": "t.parquet:id"}).groups.tolist() == [n // 2 for n in range(9)]
+    groups = pack({"image": "image.npy", "group": "t.parquet:id"}).groups
+    assert (groups[:, None] == groups).tolist() == [[n // 2 == m // 2 for n in range(9)] for m in range(9)]
+
+
+def test_files_that_are_packed_one_by_one_are_one_set(recwarn):
+    """A name of a group is the same number in each, and groups that were found are found anew across them."""
+    rng = np.random.default_rng(0)
+    picture = rng.permutation(np.repeat(np.arange(60), 5))
+    image, text = rng.normal(size=(60, 8))[picture], rng.normal(size=(300, 6))
+    names = np.array([f"p{number}" for number in picture])
+    for folder, vectors, more in (("named", rng.normal(size=(300, 8)), {"group": names}), ("found", image, {})):
+        Path(folder).mkdir()
+        for number, rows in enumerate(np.split(np.arange(300), [150, 290])):
+            arrays = {"image": vectors, "text": text, **more}
+            np.savez("a.npz", **{name: array[rows] for name, array in arrays.items()})
+            pack(dict.fromkeys(arrays, "a.npz")).save(f"{folder}/{number}.npz")
+            convert(f"{folder}/{number}.npz", f"{folder}/{number}.npz")
+        found = PairedEmbeddings.load(folder).groups
+        np.testing.assert_array_equal(found[:, None] == found, picture[:, None] == picture)
+
+
+def test_groups_of_one_number_in_several_files_are_told_of(recwarn):
+    for number in range(2):
+        Path("sets").mkdir(exist_ok=True)
+        pairs = PairedEmbeddings({"image": IMAGE}, group=np.arange(9) // 3 + 2 * number)
+        pairs.save(f"sets/{number}.npz")
+    assert PairedEmbeddings.load("sets/1.npz").groups.max() == 4 and not recwarn
+    with pytest.warns(UserWarning, match="sets: 1 numbers of groups are in several files, and one group each"):
+        PairedEmbeddings.load("sets")
+    convert("sets", "one", "shards", shard_items=7)
+    recwarn.clear()
+    assert len(np.unique(PairedEmbeddings.load("one").groups)) == 5 and not recwarn
 
 
 def test_decimals_are_numbers():
