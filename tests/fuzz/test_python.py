@@ -20,7 +20,7 @@ import torch
 from analysis import theory
 
 MODULES = [module.name for module in pkgutil.iter_modules(theory.__path__) if module.name != "words"]  # of floats alone
-NUMBERS = [*map(float, "nan inf -inf 1e300 -1e300 1e20 1e-20 1e-320 -1 -0 0 .5 1".split()), 1 - 2**-53, 2, 10**6]
+NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e300, 1e20, 1e-20, 1e-320, -1.0, -0.0, 0.0, 0.5, 1 - 2**-53, 1.0, 2, 10**6]
 ONE_LINE = re.compile(r"[a-z][\w .,()-]*: .* (is|are) needed.*")
 
 
