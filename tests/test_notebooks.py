@@ -161,7 +161,7 @@ def test_a_notebook_names_what_it_cannot_use_in_one_line(name, given, words, tmp
 
 
 UNRELATED = np.random.default_rng(1).standard_normal((2, 150, 3))
-ONE_IN_TWO = np.where(np.arange(160)[:, None] % 2, np.eye(3)[0], np.ones(3))  # a cut into domains leaves one constant
+ONE_IN_TWO = np.where(np.arange(160)[:, None] % 2, np.eye(6)[0], np.ones(6))  # a cut into domains leaves one constant
 ITEMS = np.random.default_rng(2).standard_normal((160, 3))
 SMALL = {"seeds": 1, "landmarks": 16}
 
