@@ -62,7 +62,7 @@ cosines = pd.concat([role.cosines for role in roles], ignore_index=True)
 
 # %%
 found = {
-    seed: reliability(part["expected"], part["observed"], part["group"].to_numpy())
+    seed: reliability(part["expected"], part["observed"], part["group"].to_numpy(), bins=min(10, len(part)))
     for seed, part in cosines.groupby("seed")
 }
 table = pd.DataFrame([{"seed": seed, **one._asdict()} for seed, one in found.items()]).drop(columns="bins")

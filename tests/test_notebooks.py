@@ -161,7 +161,7 @@ def test_a_notebook_names_what_it_cannot_use_in_one_line(name, given, words, tmp
 
 
 UNRELATED = np.random.default_rng(1).standard_normal((2, 150, 3))
-ONE_IN_TWO = np.where(np.arange(160)[:, None] % 2, np.eye(3)[0], np.ones(3))  # a cut into domains leaves one constant
+ONE_IN_TWO = np.where(np.arange(160)[:, None] % 2, np.eye(6)[0], np.ones(6))  # a cut into domains leaves one constant
 ITEMS = np.random.default_rng(2).standard_normal((160, 3))
 SMALL = {"seeds": 1, "landmarks": 16}
 
@@ -170,10 +170,11 @@ SMALL = {"seeds": 1, "landmarks": 16}
     ("name", "arrays", "given"),
     [
         ("02_projection_residual", {}, {"samples": 2, "components": 1}),
-        ("05_limits_certificates", {}, {"items": 40}),
-        ("05_limits_certificates", {}, {"items": 300, "alpha": 0.5, "confidence": 0.99}),
+        ("05_limits_certificates", {}, {"items": 40, "alpha": 0.5, "confidence": 0.99}),
         ("06_gamma", {"image": UNRELATED[0], "text": UNRELATED[1]}, {}),
         ("06_gamma", {"image": np.eye(3)[np.arange(160) % 2], "text": ITEMS}, {}),
+        ("10_residual_role", {"image": LINEAR[:40], "text": ITEMS[:40]}, {**SMALL, "steps": 1, "draws": 2}),
+        ("11_encoders", {"image": ITEMS, "text": ITEMS @ np.eye(3, 5)}, {**SMALL, "steps": 1, "offline": False}),
         ("12_cross_domain", {"image": ONE_IN_TWO, "text": ITEMS}, {**SMALL, "steps": 0, "offline": False}),
         ("13_cosine_to_recall", {"image": ITEMS, "text": np.ones(3) + 1e-4 * ITEMS}, SMALL),
         ("14_more_pairs", {}, {**SMALL, "largest": 1000, "landmarks": 1}),

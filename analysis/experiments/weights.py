@@ -202,15 +202,16 @@ def fixed_weights(translator: tuple[Pair, Pair], test: Rows, s: float, delta: fl
     -------
     `guaranteed` : the level of a random direction with probability 1 - delta, at gamma 0, .2 and 1. `at_one` : s, the
     cosine at gamma = 1 of the residual's own direction (`ceiling`, and measured), and the alignment that gamma = 1
-    needs to be better than 0. `hopeless_above` : the s from which no alignment is enough.
+    needs to be better than 0, None where s = 1. `hopeless_above` : the s from which no alignment is enough.
     """
     p, f = translator[1]
     z = TranslatedPairs.of(p, f, 0.0, test.z).target
     itself = TranslatedPairs.of(p, unit(z - p), 1.0, z).cosine.mean()
     grid = np.linspace(0.01, 0.99, 981)
+    needed = float(break_even_alignment(s)) if s < 1.0 else None
     return {
         "guaranteed": {str(g): float(guaranteed_level(delta, s, g, z.shape[1])) for g in (0.0, 0.2, 1.0)},
-        "at_one": {"s": s, "ceiling": ceiling(s), "ceiling_measured": itself, "needed": break_even_alignment(s)},
+        "at_one": {"s": s, "ceiling": ceiling(s), "ceiling_measured": itself, "needed": needed},
         "hopeless_above": float(grid[break_even_alignment(grid) > 1.0][0]),
     }
 
@@ -224,11 +225,13 @@ def closed_forms(
     -------
     The calibrated gamma of rows that have the s and u of each translator of the table, where s < 1; the cosines of
     rows with this s and u = 1 at gamma = 1; and those of rows that break even, which have to be s: at gamma = rho by
-    their alignment, and at u = min(rho, s) / 2 by their gamma.
+    their alignment, and at u = min(rho, s) / 2 by their gamma. No such rows where s = 1, as nothing is left of z there.
     """
     best = {
         row.name: best_gamma(*orthogonal_rows(row.s, row.u, d, rng)).gamma for row in table.itertuples() if row.s < 1.0
     }
+    if s == 1.0:
+        return best, np.array([]), np.array([])
     rho, u = np.sqrt(1.0 - s**2), min(np.sqrt(1.0 - s**2), s) / 2.0
     perfect, even = orthogonal_rows(s, 1.0, d, rng), []
     for alignment, gamma in ((break_even_alignment(s, rho), rho), (u, break_even_gamma(u, s))):

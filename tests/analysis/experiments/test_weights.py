@@ -83,3 +83,5 @@ def test_the_closed_forms_are_those_of_simulated_rows(split):
     np.testing.assert_allclose(even, 0.6)
     for s in (0.05, 0.95, 0.999):
         np.testing.assert_allclose(weights.closed_forms(table, s, 20, rng)[2], s)
+    assert not any(len(rows) for rows in weights.closed_forms(table, 1.0, 20, rng)[1:])
+    assert weights.fixed_weights(translators["random F"], parts["test"], 1.0, 0.01)["at_one"]["needed"] is None
