@@ -361,7 +361,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings.load("shards")
         PairedEmbeddings(image (6, 3))
         """
-        return PairedEmbeddings(**read(place("path", path), mapped)._asdict()).grouped()
+        return as_written(path, mapped).grouped()
 
     @staticmethod
     def load_npy(path: str | Path, modality: str, counts: np.ndarray | None = None) -> PairedEmbeddings:
@@ -384,6 +384,11 @@ class PairedEmbeddings:
         PairedEmbeddings(image (2, 3))
         """
         return PairedEmbeddings(**read_npy(place("path", path), modality, counts)._asdict())
+
+
+def as_written(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
+    """The set that `PairedEmbeddings.load` reads, with no groups but those that its files hold: to be written anew."""
+    return PairedEmbeddings(**read(place("path", path), mapped)._asdict())
 
 
 def _taken(array: Any, items: np.ndarray) -> Any:

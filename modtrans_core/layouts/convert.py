@@ -11,13 +11,12 @@ import numpy as np
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, as_written
 from modtrans_core.progress import reporting
 from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
 from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
-from modtrans_core.store.read import read
 
 if TYPE_CHECKING:
     import pyarrow
@@ -51,7 +50,7 @@ def convert(
     """
     source, out = Path(source), Path(out)
     refuse_unless(shard_items >= 1, "shard_items", shard_items, "at least 1")
-    pairs = PairedEmbeddings(**read(source)._asdict())  # in a file no groups but its own: others are found when read
+    pairs = as_written(source)
     for name in independent:
         pairs.modality(name)
     if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:

@@ -67,8 +67,8 @@ class Contents(NamedTuple):
         n = len(first) if first.ndim else 0
         arrays, counts = {}, {}
         for name, array in given.items():
-            refuse_modality(name)
             arrays[name] = _vectors(name, array, n)
+            refuse_modality(name)
             if array.ndim == 3:
                 counts[name] = _counts(name, several.get(name), arrays[name].shape[:2])
             if not isinstance(array, MappedRows):  # which is checked row by row when it is read
@@ -141,20 +141,26 @@ def as_texts(name: str, given: Iterable[Any]) -> np.ndarray:
     Raises
     ------
     ValueError
-        A name of more than `LETTERS` letters.
+        A name of more than `LETTERS` letters, or one that ends in a zero character.
     """
     texts = list(given)
-    refuse_long(name, texts)
+    refuse_texts(name, texts)
     return np.array(texts, dtype=np.str_)
 
 
-def refuse_long(name: str, texts: Iterable[Any]) -> None:
-    """Refuse names of more than `LETTERS` letters, such as a picture's data: URL."""
+def refuse_texts(name: str, texts: Iterable[Any]) -> None:
+    """Refuse names that arrays of texts do not hold: of more than `LETTERS` letters, such as a picture's data: URL, and
+    those that end in a zero character, which numpy drops.
+    """
     for row, text in enumerate(texts):
-        if isinstance(text, str | bytes) and len(text) > LETTERS:
+        if not isinstance(text, str | bytes):
+            continue
+        if len(text) > LETTERS:
             raise ValueError(
                 f"{name} of row {row}: {len(text):,} letters, at most {LETTERS:,} letters of a name are needed"
             )
+        right = text[-1:] not in ("\0", b"\0")
+        refuse_unless(right, f"{name} of row {row}", text, "a name that ends in no zero character")
 
 
 def as_array(name: str, given: Any) -> np.ndarray:
@@ -208,24 +214,36 @@ def _vectors(name: str, array: Any, n: int) -> Any:
     return read_only(own.view() if kept else own)
 
 
+def _values(given: Any) -> list[Any]:
+    """The values of a list of Python's objects or a column of a table; none of an array of numbers or texts."""
+    if isinstance(given, str | bytes) or (isinstance(given, np.ndarray) and given.dtype.kind not in "OT"):
+        return []
+    named = (getattr(given, name, None) for name in ("to_pylist", "tolist", "to_list"))
+    listed = next((one for one in named if callable(one)), None)
+    ordered = hasattr(given, "__getitem__") and not isinstance(given, Mapping)
+    found = listed() if listed else list(given) if ordered else []
+    return found if isinstance(found, list) else []
+
+
 def _key(given: Any, n: int) -> np.ndarray:
-    if isinstance(given, list | tuple) or getattr(getattr(given, "dtype", None), "kind", "") in ("O", "T"):
-        refuse_long("key", given)
+    values = _values(given)
+    refuse_texts("key", values)
+    if any(isinstance(one, str) for one in values):
+        bad = [
+            one for one in values if not isinstance(one, str)
+        ]  # numpy would make a text of it, of a missing name too
+        refuse_unless(not bad, "key", bad[:1], "text")
+        given = np.array(values, dtype=np.str_)
     key = as_array("key", given)
-    if key.dtype.kind == "T" or (key.dtype.kind == "U" and isinstance(given, list | tuple)):  # a missing name is none
-        key = np.asarray(given, dtype=object)
     if key.shape != (n,):
         raise ValueError(f"key: shape {key.shape}, ({n},) is needed")
-    if key.dtype == object:
-        bad = [one for one in key.tolist() if not isinstance(one, str)]
-        refuse_unless(not bad, "key", bad[:1], "text")
-    refuse_unless(key.dtype.kind in "OUSiu", "key", str(key.dtype), "text")
+    refuse_unless(key.dtype.kind in "USiu", "key", str(key.dtype) if key.dtype != object else key[:1].tolist(), "text")
     try:
         key = np.char.decode(key, "utf-8") if key.dtype.kind == "S" else key.astype(np.str_)
     except UnicodeDecodeError:
         refuse("key", "bytes", "text in UTF-8")
     if key.dtype.itemsize > 4 * LETTERS:
-        refuse_long("key", key)
+        refuse_texts("key", key)
     refuse_unless("" not in key, "key", "", "for each item a name that is text")
     if key.dtype.itemsize:  # as an array of letters: half of a pair of surrogates is none that a file could hold
         half = (key.view(np.uint32) & 0xFFFFF800 == 0xD800).reshape(n, -1).any(axis=1)

@@ -44,14 +44,31 @@ from modtrans_core.store.names import groups_of_one_name, read_keys, sidecars
 
 def read(path: Path, mapped: bool | None = None) -> Contents:
     """See `modtrans_core.pairs.PairedEmbeddings.load`."""
+    _refuse_gone(path)
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
         return _with_names(path, _read_clip_retrieval(path, parts, mapped))
     files = _files(path)
-    if path.is_dir() and (path / RECORD).exists() and not _finished(path / RECORD):
+    if path.is_dir() and (path / RECORD).exists() and not _record(path / RECORD)["finished"]:
         raise ValueError(f"{path}: embedding is unfinished; finish it with the same modtrans embed command")
     where = [] if mapped is False else located(files)
     mapped = are_large(where) if mapped is None else mapped
-    return _with_names(path, _concatenate(files, where if mapped else [{}] * len(files)))
+    contents = _concatenate(files, where if mapped else [{}] * len(files))
+    if path.is_dir() and (path / RECORD).exists():
+        said, n = _record(path / RECORD).get("items"), len(next(iter(contents.arrays.values())))
+        if said not in (None, n):
+            raise ValueError(
+                f"{path}: {n} items, but {RECORD} says {said}: a shard is missing; embed the whole set anew"
+            )
+    return _with_names(path, contents)
+
+
+def _refuse_gone(path: Path) -> None:
+    """Refuse a folder without one of the files of vectors that were written with the others."""
+    if path.is_dir() and (path / WROTE).exists():
+        wrote = read_description(path / WROTE, {"wrote": "a list of texts"})["wrote"]
+        vectors = (name for name in wrote if name.endswith((*SUFFIXES, ".npy")) and name != BESIDE)
+        if gone := next((name for name in vectors if not (path / name).exists()), None):
+            raise ValueError(f"{path / gone}: missing, but {WROTE} lists it; write the whole set anew")
 
 
 def dimensions(path: Path) -> dict[str, int]:
@@ -79,8 +96,12 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _finished(record: Path) -> bool:
-    return bool(read_description(record, {"finished": "true or false"})["finished"])
+def _record(record: Path) -> dict[str, Any]:
+    """What the record of an embedding says of the whole."""
+    found: dict[str, Any] = read_description(
+        record, {"finished": "true or false"}, {"items": "a whole number from 0 on"}
+    )
+    return found
 
 
 def read_npy(path: Path, name: str, counts: np.ndarray | None = None) -> Contents:

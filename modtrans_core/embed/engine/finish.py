@@ -15,7 +15,7 @@ import numpy as np
 
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.engine.job import Folder, Job
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, as_written
 from modtrans_core.store.contents import JOB, captions_of
 from modtrans_core.store.files import read_description, replacing, sweep, write_json
 from modtrans_core.store.headers import RECORD
@@ -66,7 +66,7 @@ def finish(job: Job, folder: Folder) -> None:
 def merge(folder: Folder, out: Path, dtype: str, job: str) -> None:
     """The finished shards as one file that has the names and captions of its items, and the digest of its job; beside
     it what was skipped."""
-    pairs = PairedEmbeddings.load(folder.path, mapped=False)
+    pairs = as_written(folder.path, mapped=False)
     names = read_items(folder.path)
     metadata: dict[str, Any] = dict(pairs.metadata)
     record = folder.record()
@@ -115,7 +115,7 @@ def _width(path: Path, job: Job) -> dict[str, int]:
 
 def _widen(path: Path, width: dict[str, int], dtype: str) -> None:
     """Fill a shard up with zeros to the width of the widest, (n, m, d) where any item has more than one."""
-    pairs = PairedEmbeddings.load(path, mapped=False)
+    pairs = as_written(path, mapped=False)
     arrays, counts = dict(pairs.arrays), dict(pairs.counts)
     for modality, m in width.items():
         if m == 1:

@@ -139,6 +139,8 @@ class ShardEncoder:
             return entry, _Prepared({}, {})
         if len(entry.key) > LETTERS:
             return Skipped(entry.key, f"a name of more than {LETTERS:,} letters"), _Prepared({}, {})
+        if entry.key.endswith("\0"):
+            return Skipped(entry.key, "a name that ends in a zero character"), _Prepared({}, {})
         values, cut = {}, {}
         try:
             for modality, encoder in self.encoders.items():

@@ -24,12 +24,15 @@ def ridge(folder, trained):
     return folder / "run"
 
 
+IN_METADATA = ("captions", "classes", "dataset", "independent", "job")
+
+
 def lines(err):
     return [line for line in err.splitlines() if line]
 
 
 @pytest.mark.parametrize(
-    "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count"]
+    "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count", *IN_METADATA]
 )
 def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, ridge, name):
     (folder / "victim").mkdir()

@@ -144,6 +144,24 @@ def test_an_identity_is_of_what_can_be_told_without_opening_a_file(tmp_path):
     assert len(found) == 2 + 2 + 4 + 2 + 1
 
 
+@pytest.mark.parametrize("out", ["shards", "pairs.npz"])
+def test_groups_that_repeat_are_those_of_the_whole_set_and_not_of_its_shards(tmp_path, texts, out):
+    answers = [("a" * (n + 1) + "c", "d")[: 1 + (n == 99)] for n in range(100)]
+    entries = [Item(str(n), {"question": "a" * (n // 2 + 1) + "b", "answer": answers[n]}) for n in range(100)]
+    groups = PairedEmbeddings.load(texts(entries, tmp_path / out, shard_items=49)).groups
+    assert (groups[:, None] == groups).tolist() == [[n // 2 == m // 2 for n in range(100)] for m in range(100)]
+
+
+def test_a_folder_that_lacks_a_shard_is_no_set(tmp_path, texts):
+    entries = [Item(str(n), {"question": "a" * (n + 1), "answer": "b"}) for n in range(6)]
+    folder = texts(entries, tmp_path / "shards")
+    for file in folder.glob("000001.*"):
+        file.unlink()
+    with pytest.raises(ValueError, match="shards: 4 items, but embed.json says 6: a shard is missing"):
+        PairedEmbeddings.load(folder)
+    assert len(PairedEmbeddings.load(texts(entries, folder, overwrite=True))) == 6
+
+
 def test_a_folder_and_a_file_hold_the_same(tmp_path):
     folder = embed(out=tmp_path / "shards", encoders=IMAGES, shard_items=7, **FEW)
     file = embed(out=tmp_path / "pairs.npz", encoders=IMAGES, shard_items=7, **FEW)

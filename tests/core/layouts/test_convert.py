@@ -47,6 +47,17 @@ def test_through_every_layout_and_back(tmp_path, path):
     assert names == [f"{number:06d}.{kind}" for number in range(3) for kind in ("parquet", "safetensors")]
 
 
+@pytest.mark.parametrize(
+    ("layout", "gone"), [("shards", "000001.safetensors"), ("clip-retrieval", "text_emb/text_emb_0.npy")]
+)
+def test_a_folder_that_lacks_a_file_of_vectors_is_no_set(tmp_path, path, layout, gone):
+    convert(path, tmp_path / "set", layout, shard_items=10)
+    load(tmp_path / "set")
+    (tmp_path / "set" / gone).unlink()
+    with pytest.raises(ValueError, match=f"set/{gone}: missing, but .modtrans.json lists it; write the whole set anew"):
+        load(tmp_path / "set")
+
+
 def test_float16_halves_the_file(tmp_path, path):
     convert(path, tmp_path / "half.npz", dtype="float16")
     half, whole = load(tmp_path / "half.npz"), load(path)

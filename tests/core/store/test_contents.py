@@ -108,6 +108,51 @@ def test_names_may_be_a_list():
         mt.PairedEmbeddings({"image": X}, key=[None, *"a" * 29])
 
 
+def columns_of(names):
+    """Columns of tables with these names, of the packages that are there."""
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    yield from (pd.Series(names), pd.Series(names, dtype="string"), pd.Index(names), pa.array(names))
+    yield from (pa.chunked_array([names[:1], names[1:]]), np.array(names, dtype=object), tuple(names))
+
+
+def test_names_may_be_columns_of_tables():
+    for column in columns_of(["b", "é"]):
+        assert mt.PairedEmbeddings({"image": X[:2]}, key=column).key.tolist() == ["b", "é"], type(column)
+    for column in columns_of(["b", None]):
+        with pytest.raises(ValueError, match=r"^key: \[(None|nan|<NA>)\], text is needed$"):
+            mt.PairedEmbeddings({"image": X[:2]}, key=column)
+    for unordered in ({"a", "b"}, {"a": 1, "b": 2}):
+        with pytest.raises(ValueError, match="^key: "):
+            mt.PairedEmbeddings({"image": X[:2]}, key=unordered)
+
+
+ZERO = ["a", "b\0"]
+MADE = {
+    "Python": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=ZERO),
+    "bytes": lambda: mt.PairedEmbeddings({"image": X[:2]}, key=[b"a", b"b\0"]),
+    "the header of a file": lambda: mt.PairedEmbeddings.load("zero.safetensors"),
+    "a parquet file beside the vectors": lambda: mt.PairedEmbeddings.load("set"),
+    "a column": lambda: pack({"image": "image.npy", "key": "names.parquet"}),
+    "names of groups": lambda: pack({"image": "image.npy", "group": "names.parquet:key"}),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_name_that_ends_in_a_zero_character_is_not_cut(tmp_path, monkeypatch, kind):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(tmp_path)
+    Path("set").mkdir()
+    np.save("image.npy", X[:2])
+    save_file({"image": X[:2]}, "zero.safetensors", {"key": json.dumps(ZERO)})
+    mt.PairedEmbeddings({"image": X[:2]}).save("set/0.npz")
+    for file in ("set/0.parquet", "names.parquet"):
+        parquet.write_table(pa.table({"key": ZERO}), file)
+    with pytest.raises(
+        ValueError, match="(key|texts|group) of row 1: b?'b.x00', a name that ends in no zero character"
+    ):
+        MADE[kind]()
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_names_are_text_in_every_file(tmp_path, suffix):
     """Old files have bytes, and some have numbers."""
