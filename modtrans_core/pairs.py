@@ -305,14 +305,24 @@ class PairedEmbeddings:
         >>> len(train), len(validation), len(test)
         (14, 2, 4)
         """
+        pairs = self.grouped()
+        part = pairs.dealt(seed, fractions, own)
+        return tuple(pairs.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
+
+    def dealt(self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2), own: bool = True) -> np.ndarray:
+        """The part of every item (n,), an index into `fractions`, or -1 for none; see `split`.
+
+        Examples
+        --------
+        >>> np.bincount(PairedEmbeddings({"image": np.eye(20)}).dealt(seed=0))
+        array([14,  2,  4])
+        """
         fractions = shares(fractions)
         refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
         pairs = self.grouped()
         if own and pairs.own_split is not None and has_parts(pairs.own_split):
-            part = by_own_parts(pairs.own_split, pairs.groups, fractions, seed)
-        else:
-            part = by_seed(pairs.groups, fractions, seed)
-        return tuple(pairs.take(np.flatnonzero(part == index)) for index in range(len(fractions)))
+            return by_own_parts(pairs.own_split, pairs.groups, fractions, seed)
+        return by_seed(pairs.groups, fractions, seed)
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:
         """Write one `.npz` or `.safetensors` file, whole or not at all.

@@ -123,7 +123,7 @@ def _warn_of_torn(part: np.ndarray, group: np.ndarray) -> None:
     if torn:
         warnings.warn(
             f"the data set's own split tears {torn} of {len(labels)} groups apart: scores may profit from it",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -232,7 +232,7 @@ class TestCompare:
         for route in ("pairs, image → text", "pairs, text → image", "other, place → name", "other, name → place"):
             assert f"{route}: floor" in out
         assert out.count("\nridge ") == 4 and "\nidentity" not in out and out.count("\ncalibrated, cosine ") == 4
-        assert out.count("cosine ahead of every rival's\n") == 4 and "gallery 20, splits 2" in out
+        assert out.count("cosine ahead of every rival's\n") == 4 and "gallery 20, seeds 2" in out
         assert out == (folder / "compared" / "compare.txt").read_text(encoding="utf-8") + "\n"
         for name in ("figures/front.pdf", "figures/front.png", "tables/presets.csv", "tables/duels.csv"):
             assert (folder / "compared" / name).stat().st_size > 100

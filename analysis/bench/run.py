@@ -22,6 +22,7 @@ from analysis.bench.contenders import Contender, ours
 from analysis.bench.peers import peers
 from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
+from analysis.experiments.data import print_of
 from analysis.experiments.presets import routes
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
@@ -30,7 +31,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
 
-SCHEMA, FILE = 3, "bench.json"
+SCHEMA, FILE = 4, "bench.json"
 COUNTED = 8
 """rows over which operations are counted; their number is proportional to the rows"""
 EPOCH = 16
@@ -146,7 +147,7 @@ def bench(
         source, target = routes(loaded, source, target)[0]
         train, validation, test = loaded.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
-        data = {"pairs": str(pairs), "fingerprint": task.train.fingerprint(), "source": source, "target": target}
+        data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")
     facts = {"settings": asdict(profile), "data": data, "machine": measure.machine(place)}

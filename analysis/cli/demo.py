@@ -26,6 +26,7 @@ class Demo:
 
     def run(self) -> None:
         from analysis.experiments import demo
+        from analysis.experiments.data import print_of
         from analysis.plots.style import figures, paper_style, save_figure
         from modtrans_core import PairedEmbeddings, evaluate, fit
         from modtrans_core.cli.use import scores_in_words
@@ -33,7 +34,7 @@ class Demo:
         from modtrans_core.store.headers import shard_files
 
         pairs, file = demo.demo_pairs(), self.out / demo.VECTORS.name
-        if file.exists() and PairedEmbeddings.load(file).fingerprint() != pairs.fingerprint():
+        if file.exists() and print_of(PairedEmbeddings.load(file)) != print_of(pairs):
             raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
         if self.out.is_dir() and (others := [one.name for one in shard_files(self.out) if one.name != file.name]):
             raise ValueError(f"out: {self.out} holds {others[0]}, another pair set; choose another folder")

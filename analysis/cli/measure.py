@@ -39,7 +39,7 @@ class Compare:
     target: str = ""
     """the other modality"""
     seeds: int = 5
-    """splits of each pair set, each with its own seed"""
+    """splits of each pair set, each with its own seed; one that has a split of its own is tested on that alone"""
     items: int = 0
     """use at most this many items of each, evenly spaced; 0: all"""
     rivals: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,13 @@ def is_openmoji(pairs: PairedEmbeddings) -> bool:
     """
     by = [pairs.encoder(name).get("encoder") for name in ("image", "text")]
     return dataset_name(pairs) == "OpenMoji" and by == ENCODERS and len(pairs) >= WHOLE
+
+
+def print_of(pairs: PairedEmbeddings) -> str:
+    """All that a pair set holds, as one text: its fingerprint, and names and metadata besides."""
+    names = None if pairs.key is None else pairs.key.tolist()
+    told = json.dumps([names, pairs.metadata], sort_keys=True)
+    return f"{pairs.fingerprint()} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def at_most(path: Path, items: int, smaller: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.experiments.data import dataset_name
+from analysis.experiments.data import dataset_name, print_of
 from modtrans_core.ahead import ahead
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
@@ -117,7 +117,7 @@ def replaced(
 
 def _cached(name: str, pairs: PairedEmbeddings, *inputs: object) -> Path:
     """Where a pair set is kept that is made of another one and these inputs, JSON values."""
-    text = json.dumps([pairs.fingerprint(), *inputs, version("modtrans")], sort_keys=True)
+    text = json.dumps([print_of(pairs), *inputs, version("modtrans")], sort_keys=True)
     return cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
 
 

@@ -154,6 +154,8 @@ def controlled(
 ) -> pd.DataFrame:
     """Groups kept together and torn apart, each with the pairs of the training part as they are and shuffled.
 
+    All splits are at random: a data set's own would be the same for both.
+
     Near-copies on both sides of a split can be recognised and need no translation: what is better by item than by group
     is that leak. Of shuffled pairs nothing can be learned but the mean, so that they must rank at chance.
 
@@ -170,6 +172,7 @@ def controlled(
     """
     found = []
     with TemporaryDirectory() as folder:
+        pairs = replace(pairs, own_split=None)  # which would be both
         alone = replace(pairs, group=np.arange(len(pairs)))
         for done, (name, one) in enumerate({"by group": pairs, "by item": alone}.items()):
             path = Path(folder) / f"{done}.npz"

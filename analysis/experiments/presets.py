@@ -328,7 +328,7 @@ def as_text(scores: pd.DataFrame, judged: pd.DataFrame) -> str:
     for route, part in scores.groupby("route", sort=False):
         first = part.iloc[0]
         lines += [
-            f"{route}: floor {part['floor'].mean():.3f}, gallery {first['gallery']}, splits {part['seed'].nunique()}"
+            f"{route}: floor {part['floor'].mean():.3f}, gallery {first['gallery']}, seeds {part['seed'].nunique()}"
         ]
         lines += [f"{'':22}{'cosine':>14}" + "".join(f"{way:>14}" for way in WAYS) + f"{'ranked':>14}{'seconds':>9}"]
         lines += [f"{'':22}{'mean ± sd':>14}" + f"{'R@1  R@10':>14}" * (len(WAYS) + 1)]

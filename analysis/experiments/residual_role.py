@@ -166,7 +166,7 @@ def mirrored(seeds: int, **settings: Any) -> list[Role]:
 def _fits(trial: Trial, mean: CalibratedTranslator, steps: int, width: int) -> dict[str, Callable[[], Law]]:
     """The laws of F by name, each still to be fitted."""
     learn, held = (residuals(part, mean) for part in (trial.train, trial.validation))
-    root, seed = mean.root, trial.seed
+    root, seed = mean.root.cpu(), trial.seed  # the laws are fitted and drawn there
     found: dict[str, Callable[[], Law]] = {
         "isotropic": lambda: Gaussian(np.eye(learn.d, dtype=np.float32)),
         SIMPLEST: lambda: Gaussian(root.numpy()),  # fitted with the mean

@@ -137,7 +137,8 @@ def sheet(trial: Trial, method: str = "ridge", queries: int = 4, k: int = 10, **
     method : preset, with the settings. Where both modalities share a space, the condition itself is `raw`.
     queries, k : how many, and the results of each.
     """
-    validation, test, key = trial.validation, trial.test, np.asarray(trial.test.pairs.key)
+    validation, test, key = trial.validation, trial.test, trial.test.pairs.key
+    key = np.arange(len(test.pairs)).astype(str) if key is None else key
     translator = trial.fit(preset(method, settings), unseen=True)
     held, targets = translator.translate(np.asarray(validation.c)), np.asarray(validation.targets)
     first = np.sort(np.unique(test.pairs.groups, return_index=True)[1])  # one item of each group

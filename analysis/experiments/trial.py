@@ -10,7 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from modtrans_core.methods import named, own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts
 from modtrans_core.scores import score
+from modtrans_core.split import has_parts
 
 SCORES = [
     "cosine", "floor", "ceiling", "skill",
@@ -55,8 +56,14 @@ class Trial:
 
     @staticmethod
     def of(pairs: PairedEmbeddings, source: str, target: str, seed: int) -> Trial:
-        """The split of `pairs` by this seed; refused where a part has one group."""
-        parts = pairs.split(seed)
+        """The split of `pairs` by this seed; refused where a part has one group.
+
+        A test item has the group that it has among all `pairs`, so that it is known again in another split.
+        """
+        pairs = pairs.grouped()
+        part = pairs.dealt(seed)
+        parts = [pairs.take(np.flatnonzero(part == index)) for index in range(3)]
+        parts[2] = replace(parts[2], group=pairs.groups[part == 2])
         refuse_few(*parts)
         return Trial.between(seed, *(Pairing(part, source, target) for part in parts))
 
@@ -155,13 +162,20 @@ def every_trial(
     ----------
     pairs : file or folder of the pair set.
     routes : (source, target) modalities.
-    seeds : 0 to seeds - 1 are run.
+    seeds : 0 to seeds - 1 are run. A data set's own split is followed, and a warning says that it is one for all.
     report : called with (trials done, trials).
 
     Returns
     -------
     Seed by seed, the routes of a seed together.
     """
+    own = PairedEmbeddings.load(pairs).own_split
+    if seeds > 1 and has_parts(own):
+        warnings.warn(
+            f"{pairs}: own_split: all {seeds} seeds have the test items of the data set's own split: what differs"
+            " between them is the draws of a method, no spread over splits",
+            stacklevel=2,
+        )
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
     with naming("LOKY_MAX_CPU_COUNT"):
         processes = min(len(jobs), cpu_count())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.experiments.captions import texts_of
-from analysis.experiments.data import refuse_few
+from analysis.experiments.data import print_of, refuse_few
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -312,13 +312,6 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)
     write_json(marker, wanted)
-
-
-def print_of(pairs: PairedEmbeddings) -> str:
-    """What notebooks can see of a pair set, as one text: its fingerprint, and its names and captions besides."""
-    names = None if pairs.key is None else pairs.key.tolist()
-    told = json.dumps([names, pairs.metadata], sort_keys=True)
-    return f"{pairs.fingerprint()} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:

@@ -16,7 +16,10 @@ from modtrans_core.vectors import TIE, present, real, several, unit, unit_target
 
 MEASURES = ["cosine", "cosine_of_mean", "energy", "best_recall_at_1", "best_recall_at_10"]
 """what `measure` says of an item"""
-
+ORDERS = 16_384
+"""of the items, which break ties where no formula does"""
+AT_ONCE = 2**20
+"""places in these orders that are drawn at once"""
 FAR = 1e15
 """an entry whose square float32 holds"""
 
@@ -130,7 +133,8 @@ def measure(
     dict of (n,) arrays
         `cosine` of one draw and `cosine_of_mean`; `energy`, the energy score; the probability that the own item
         is on a draw's list (`best_recall_at_1`, `_10`): 0 or 1, but for ties, which one random order of the items
-        breaks in all lists. So a single vector with K lists, which names the K k items nearest to it, has as
+        breaks in all lists (where these tie with different items, it is estimated by `ORDERS` orders to within
+        .01). So a single vector with K lists, which names the K k items nearest to it, has as
         many candidates as K draws.
 
     Examples
@@ -151,15 +155,43 @@ def measure(
     for i in range(n):
         own[i] = (directions[i] @ z[of == i].T).mean(1)
         best = np.maximum.reduceat(towards[i] @ gallery.T, first, axis=1)  # an item ranks by its best target
-        ahead, tied = (best > best[:, i, None] + TIE).sum(1), (np.abs(best - best[:, i, None]) <= TIE).sum(1)
+        ahead = (best > best[:, i, None] + TIE).sum(1)
         for k, found in listed.items():
-            found[i] = np.clip((k * (lists // K) - ahead) / tied, 0.0, 1.0).max()
+            found[i] = _on_a_list(np.abs(best - best[:, i, None]) <= TIE, i, k * (lists // K) - ahead)
     return {
         "cosine": own.mean(1),
         "cosine_of_mean": cosine(draws.mean(1), targets, counts),
         "energy": energy_score(draws, unit_targets(targets, counts)[0], counts),
         **{f"best_recall_at_{k}": found for k, found in listed.items()},
     }
+
+
+def _on_a_list(level: np.ndarray, i: int, places: np.ndarray) -> float:
+    """The probability that one random order of the items puts item i on one of K lists.
+
+    Parameters
+    ----------
+    level : (K, n) bool, the items that score as item i does, itself among them.
+    places : (K,) of each list that are left for them.
+    """
+    tied = level.sum(1)
+    chance = np.clip(places / tied, 0.0, 1.0)
+    likeliest = int(chance.argmax())
+    if chance[likeliest] in (0.0, 1.0):
+        return float(chance[likeliest])
+    # a list whose level holds that of the likeliest, and that has no more places, has the item only where that one has
+    other = (chance > 0.0) & ((level[likeliest] & ~level).any(1) | (places > places[likeliest]))
+    if not other.any():
+        return float(chance[likeliest])
+    other[likeliest] = True
+    level, places = level[other].copy(), places[other]
+    level[:, i] = False
+    level = level[:, level.any(0)].astype(np.float32)
+    rng, found, own = np.random.default_rng(0), 0, (np.arange(ORDERS) + 0.5) / ORDERS  # the item's place in an order
+    for part in np.array_split(own, -(-ORDERS * level.shape[1] // AT_ONCE)):
+        before = rng.random((len(part), level.shape[1]), dtype=np.float32) < part[:, None]
+        found += int((before @ level.T < places).any(1).sum())
+    return found / ORDERS
 
 
 def nearest_draw(draws: np.ndarray, vectors: np.ndarray, centre: ArrayLike = 0.0) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The rounds of a run and its file, with contenders that only pretend."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import pytest
@@ -59,6 +60,16 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
     path.write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         begin(path, {}, False)
+
+
+def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "make", lambda *_: None)
+    monkeypatch.setattr(run, "summarise", lambda content: {})
+    pairs = synthetic_task((96, 24, 20), 16, 4, 0, torch.device("cpu")).train
+    for metadata, words in (({}, None), ({}, None), ({"independent": ["text"]}, "data: .* is needed; choose another")):
+        replace(pairs, metadata=metadata).save(tmp_path / "pairs.npz")
+        with nullcontext() if words is None else pytest.raises(ValueError, match=words):
+            bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")
 
 
 def test_an_unknown_profile_too_few_pairs_and_a_missing_device_are_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Pair sets made of cached ones: other pictures of the same items, and the places of cities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,10 @@ def test_other_pictures_have_the_texts_that_are_there(emoji, monkeypatch):
     assert abs(black.arrays["image"] - found.arrays["image"][[1, 3]]).max() > 1e-3
     monkeypatch.setattr(encoder_sets, "load_encoder", None)
     assert encoder_sets.with_other_pictures(encoder="timm:test_resnet/random") == path, "it is made once"
+    for changed in ({"metadata": {}}, {"key": own.key[::-1].copy()}):
+        replace(own, **changed).save(emoji)
+        with pytest.raises(TypeError, match="not callable"):  # it is made anew: what it says of the texts is another
+            encoder_sets.with_other_pictures(encoder="timm:test_resnet/random")
 
 
 def test_cities_are_points_on_the_sphere(tmp_path, monkeypatch):

@@ -42,11 +42,12 @@ def test_one_space_is_found_and_another_is_not(tmp_path):
     assert set(found.groupby(level=1).size()) == {4}
 
 
-def test_copies_leak_by_item_and_shuffled_pairs_rank_at_chance():
+@pytest.mark.parametrize("own", [None, np.repeat([0, 1, 2], [168, 24, 48])])  # which keeps groups together
+def test_copies_leak_by_item_and_shuffled_pairs_rank_at_chance(own):
     """Each group is four near-copies of a pair at random: nothing can be learned but which group an item is of."""
     rng = np.random.default_rng(0)
     c, z = (np.repeat(rng.normal(size=(60, d)), 4, axis=0) + 0.1 * rng.normal(size=(240, d)) for d in (80, 12))
-    pairs = PairedEmbeddings({"audio": c, "text": z}, group=np.repeat(np.arange(60), 4))
+    pairs = PairedEmbeddings({"audio": c, "text": z}, group=np.repeat(np.arange(60), 4), own_split=own)
     found = controlled(pairs, "audio", "text", seeds=3, methods=["ridge"])
     recall = found.groupby(["split", "training"])["recall_at_10"].mean()
     chance = found["chance"].mean()

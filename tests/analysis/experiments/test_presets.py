@@ -158,7 +158,7 @@ class TestVerdicts:
             "    b 0.600, MLP 0.800 (R@1, at cosines 0.600 and 0.200): -0.200, -0.215 to -0.185, behind"
         )
         assert "a rival by the best" in text.splitlines()[-2]
-        assert "splits 2" in text and "gallery 100" in text and text.count("ridge 0.400") == 0
+        assert "seeds 2" in text and "gallery 100" in text and text.count("ridge 0.400") == 0
 
 
 class TestGains:

@@ -1,11 +1,15 @@
 """The role of the residual, on synthetic pairs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib import pyplot as plt
 from scipy import stats
 
+import modtrans_core
 from analysis.experiments.residual_role import (
     COMPARED,
     FACTS,
@@ -142,6 +146,33 @@ def test_of_several_conditions_the_first_is_translated_and_without_steps_there_i
     mean = trial.fit(preset("calibrated", {"seed": 0, "landmarks": 32}), unseen=True)
     zhat = mean.translate(trial.test.pairs.modality("text")[:, 0])
     np.testing.assert_allclose(np.linalg.norm(zhat, axis=1), found.cosines["expected"], atol=1e-6)
+
+
+def test_the_laws_are_fitted_on_the_processor_wherever_the_translator_lies(monkeypatch):
+    """A stand-in for a GPU: numbers that lie elsewhere until they are fetched."""
+
+    class Elsewhere(torch.Tensor):
+        def numpy(self):
+            raise TypeError("can't convert a device's tensor to numpy")
+
+        def cpu(self):
+            return self.as_subclass(torch.Tensor)
+
+    def fit(self, config, *, unseen=False):
+        found = modtrans_core.fit(self.train.pairs, self.train.source, self.train.target, config=config)
+        return replace(found, root=found.root.as_subclass(Elsewhere))
+
+    monkeypatch.setattr(Trial, "fit", fit)
+    pairs, _ = synthetic_pairs(300, 6, 8, 0.7, 2, np.random.default_rng(0))
+    found = residual_role(Trial.of(pairs, "image", "text", 0), draws=2, landmarks=32, steps=2, width=8, items=20)
+    assert list(found.laws["law"]) == LAWS
+
+
+@pytest.mark.gpu
+def test_laws_of_a_translator_that_lies_on_a_gpu():
+    pairs, _ = synthetic_pairs(300, 6, 8, 0.7, 2, np.random.default_rng(0))
+    found = residual_role(Trial.of(pairs, "image", "text", 0), draws=2, landmarks=32, steps=2, width=8, items=20)
+    assert list(found.laws["law"]) == LAWS
 
 
 def test_figures_return_their_axes(role, needed):

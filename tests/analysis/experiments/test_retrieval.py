@@ -78,6 +78,8 @@ def test_the_condition_itself_is_ranked_where_the_space_is_shared():
     assert list(shown.results) == ["raw", "translated", "centered", "corrected"]
     assert all(keys.shape == (3, 4) for keys in shown.results.values()) and len(set(shown.queries)) == 3
     assert set(shown.results["raw"].ravel()) <= set(both.test.pairs.key.tolist())
+    nameless = sheet(Trial.of(replace(pairs(same=True), key=None), "text", "image", 0), queries=3, k=4)
+    assert {*nameless.queries} <= {*np.arange(len(both.test.pairs)).astype(str)}
 
 
 def test_gains_are_of_what_needs_no_other_query_and_of_the_least_and_the_most():

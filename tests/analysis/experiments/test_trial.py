@@ -63,6 +63,35 @@ def test_every_row_is_of_the_test_part_with_the_training_mean(path):
     assert held["gallery"] == len(validation)
 
 
+def test_a_test_item_is_known_again_in_every_split():
+    """Of a set without groups too: what is counted once an item is counted so over seeds."""
+    number = np.random.default_rng(0).permutation(60)
+    pairs = PairedEmbeddings({name: np.random.default_rng(1).normal(size=(60, 4)) for name in ("a", "b")}, label=number)
+    parts = [Trial.of(pairs, "a", "b", seed) for seed in range(3)]
+    for trial in parts:
+        assert (number[trial.test.pairs.groups] == trial.test.pairs.label).all()
+        assert trial.train.pairs.group is None  # a fit sees what `fit` would be given
+    assert len(np.unique(np.concatenate([trial.test.pairs.groups for trial in parts]))) > 12
+
+
+def test_seeds_of_a_set_with_a_split_of_its_own_are_said_to_be_one_split(path, tmp_path):
+    pairs = PairedEmbeddings.load(path)
+    own = PairedEmbeddings(pairs.arrays, own_split=np.repeat([0, 1, 2], [210, 30, 60]))
+    own.save(tmp_path / "own.npz")
+
+    def items(trial):
+        return trial.test.pairs.groups.tolist()
+
+    with pytest.warns(UserWarning, match=r"own.npz: own_split: all 2 seeds have the test items of the data set's own"):
+        found = every_trial(items, tmp_path / "own.npz", [("image", "text")], 2)
+    assert found[0] == found[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        every_trial(items, tmp_path / "own.npz", [("image", "text")], 1)
+        one, other = every_trial(items, path, [("image", "text")], 2)
+    assert one != other
+
+
 def test_a_race_fits_every_config_and_gives_back_the_translators(path):
     trial = Trial.of(PairedEmbeddings.load(path), "image", "text", 0)
     (fitted,) = trial.race({"calibrated": preset("calibrated", {"landmarks": 8})}, landmarks=8).values()

@@ -1,5 +1,7 @@
 """Measures of draws against closed forms, the true posterior, and the core's own scores."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -108,6 +110,27 @@ def test_items_with_the_same_target_share_its_place():
     found = measure(np.repeat(targets[:, None], 2, axis=1), targets)
     assert found["best_recall_at_1"].tolist() == recall_at_k(targets, targets).tolist() == [0.1] * 60
     assert found["best_recall_at_10"].all()
+
+
+@pytest.mark.parametrize("k", [1, 10])
+def test_one_order_breaks_the_ties_of_all_lists(k):
+    """Against every order of the items; the lists of a draw are as long as `k` items of ten."""
+    n = 3 if k == 1 else 12
+    rng, z = np.random.default_rng(0), np.eye(n)
+    draws = rng.integers(0, 2, (n, 3, n)) + 0.0
+    draws[0, :2], draws[0, 2] = 0.0, 1.0
+    draws[0, 0, :2], draws[0, 1, ::2] = 1.0, 1.0
+    draws[0, 2, 0] = 0.0
+    draws[(draws == 0).all(2)] = 1.0
+    found = measure(draws, z)[f"best_recall_at_{k}"]
+    orders = [*permutations(range(n))] if n == 3 else [rng.permutation(n) for _ in range(20_000)]
+    for i in range(2):
+        own = draws[i, :, i, None]
+        ahead, level = (draws[i] > own).sum(1), draws[i] == own  # cosines of a draw are in proportion to its numbers
+        on = [(ahead + (level & (np.array(order) < order[i])).sum(1) < k).any() for order in orders]
+        assert found[i] == pytest.approx(np.mean(on), abs=0.015)
+    two = measure(np.array([[[1.0, 1, 0], [1, 0, 1]]] * 3), np.eye(3))["best_recall_at_1"]
+    assert two[0] == pytest.approx(2 / 3, abs=0.01)  # before 1 or before 2: in four of six orders
 
 
 def test_rankings_take_draws_of_their_own_length():
