@@ -36,7 +36,7 @@ def spoilt(numbers):
     """Other numbers, and other shapes."""
     for number in NUMBERS:
         yield np.where(np.arange(numbers.size).reshape(numbers.shape) == 0, number, numbers)
-    yield from (0 * numbers, numbers + 1j, numbers.astype(str), numbers[None], numbers[..., None])
+    yield from (np.zeros_like(numbers), numbers + 1j, numbers.astype(str), numbers[None], numbers[..., None])
     yield np.ma.array(numbers, mask=np.ones(numbers.shape, bool))
     if numbers.ndim:
         yield from (numbers[:0], numbers[:1], numbers[:-1], np.concatenate([numbers, numbers]), numbers[0])
