@@ -6,6 +6,7 @@ first `counts[i]` of them are there, and what stands in the others means nothing
 
 from __future__ import annotations
 
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -122,16 +123,16 @@ def read_only(x: np.ndarray) -> np.ndarray:
 
 
 def is_read_only(x: np.ndarray) -> bool:
-    """Whether nobody can write to the numbers of an array, be it through what it is a view of."""
+    """Whether nobody can write to the numbers of an array, be it through what it is a view of.
+
+    What else than numpy's arrays, bytes and memory maps holds numbers may be a read-only view of what is written to.
+    """
     base: Any = x
-    while isinstance(base, np.ndarray):
-        if base.flags.writeable:
+    while isinstance(base, np.ndarray | memoryview):
+        if not base.readonly if isinstance(base, memoryview) else base.flags.writeable:
             return False
-        base = base.base
-    try:
-        return base is None or memoryview(base).readonly
-    except TypeError:  # no buffer of Python's
-        return False
+        base = base.obj if isinstance(base, memoryview) else base.base
+    return base is None or isinstance(base, bytes) or (isinstance(base, mmap) and memoryview(base).readonly)
 
 
 def present(m: int, counts: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from modtrans_core.extras import require
 from modtrans_core.store.contents import CAPTIONS, captions_by_item
 from modtrans_core.store.described import metadata
-from modtrans_core.store.files import replacing
+from modtrans_core.store.files import refuse_special, replacing
 from modtrans_core.store.headers import (
     SUFFIXES,
     clip_retrieval_parts,
@@ -176,6 +176,7 @@ def read_keys(path: Path) -> list[str] | None:
 def _checked(sidecar: Path, shard: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
     """A sidecar, or some columns of it, with `key` first and captions as lists."""
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
+    refuse_special(sidecar)
     with reading(shard):
         n = rows(shard)
     found = {}

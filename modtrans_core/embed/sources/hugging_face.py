@@ -21,6 +21,7 @@ from modtrans_core.embed.sources.caption_files import SPLIT_NAMES
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.embed.sources.opening import FileWithin, is_within
 from modtrans_core.extras import require
+from modtrans_core.store.files import refuse_special
 
 _TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "description", "title", "prompt")
 _PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
@@ -325,6 +326,8 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
         raise ValueError(f"{path}: no folder written by save_to_disk, and no parquet files in it")
     if not place.exists() and path.startswith((".", "/", "~")):
         raise ValueError(f"{path}: no such file or folder")
+    for file in [place] if place.is_file() else place.rglob("*.parquet"):
+        refuse_special(file)
     unreachable = "" if place.exists() else _unreachable(path)
     try:
         if saved:

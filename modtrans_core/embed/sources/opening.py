@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import stat
 import zipfile
 import zlib
 from collections import Counter
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from modtrans_core.store.files import refuse_special
 
 LARGEST = 2**29  # bytes that a member of a zip file may have; a small zip can claim any size
 OUTSIDE = "outside the folder"
@@ -132,6 +135,8 @@ class ZipMember:
             member = archive.getinfo(self.name)
             if member.file_size > LARGEST:
                 raise ValueError(f"file over {LARGEST >> 20} MiB in the zip")
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise ValueError("a link in the zip")
             return archive.read(member)
         except KeyError:
             raise ValueError("missing file") from None
@@ -156,6 +161,7 @@ class ZipFiles:
 
     def __init__(self, file: Path) -> None:
         self.file = str(file)
+        refuse_special(file)
         try:
             self._times = Counter(_archive(self.file, os.getpid()).namelist())
         except (EOFError, ValueError, zipfile.BadZipFile):

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from modtrans_core.store.files import refuse_special
+
 _LARGEST_HEADER = 1 << 20  # bytes of a long name or of pax records, which tarfile reads into memory
 _HEADERS = (
     tarfile.XHDTYPE,
@@ -110,6 +112,7 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     held = 0
+    refuse_special(Path(path))
     try:
         with _packed(path) as packed, tarfile.open(fileobj=packed, mode="r|*", tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:

@@ -18,9 +18,11 @@ from typing import Any
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.sources.base import Item, Shard, Skipped, Source, caption
 from modtrans_core.embed.sources.captioned import encoders_of
+from modtrans_core.embed.sources.opening import is_within
 from modtrans_core.embed.sources.tars import DamagedTar, Sample, samples
 from modtrans_core.extras import require
 from modtrans_core.store.described import checked, parsed
+from modtrans_core.store.files import refuse_special
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MOST = 10**6
@@ -42,7 +44,7 @@ def webdataset(path: str, *, limit: int | None = None, seed: int = 0, caption: s
     Parameters
     ----------
     path : a folder of tars (`.tar`, `.tar.gz`, `.tgz`), one tar, or a pattern such as `cc3m/{00000..00331}.tar`
-        or `cc3m/*.tar`.
+        or `cc3m/*.tar`, whose files may be links to anywhere; those of a folder may not lead out of it.
     limit : the first so many samples that have all members they need. They are found by reading headers.
     seed : not used: the first samples are taken.
     caption : the field of the `.json` member that holds the caption, or a list of several.
@@ -66,10 +68,21 @@ def webdataset(path: str, *, limit: int | None = None, seed: int = 0, caption: s
 
 
 def _tars(path: str) -> list[Path]:
+    found = _listed(path)
+    for file in found:
+        refuse_special(file)
+    return found
+
+
+def _listed(path: str) -> list[Path]:
     if Path(path).is_dir():
         found = sorted(file for file in Path(path).glob("[!.]*") if file.name.endswith(TAR_SUFFIXES))
         if not found:
             raise ValueError(f"{path}: a folder with no {' or '.join(TAR_SUFFIXES)} file")
+        if link := next((file for file in found if not is_within(path, file.name)), None):
+            raise ValueError(
+                f"{link}: leads out of {path}, in which a data set has its tars; a pattern names any, {path}/*"
+            )
         return found
     if Path(path).is_file():
         return [Path(path)]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from pickle import PickleBuffer
 
 import numpy as np
 import pytest
@@ -200,6 +201,35 @@ def test_a_set_is_not_the_callers_array(tmp_path):
     np.save(tmp_path / "x.npy", X)
     mapped = mt.PairedEmbeddings({"image": np.load(tmp_path / "x.npy", mmap_mode="r+")}).modality("image")
     assert isinstance(mapped, np.memmap) and not mapped.flags.writeable  # it stays on disk
+
+
+def frozen(view):
+    view.flags.writeable = False
+    return view
+
+
+VIEWS = {
+    "of numpy": lambda a: frozen(a[:]),
+    "of a view": lambda a: frozen(frozen(a[:])[::1]),
+    "of a buffer": lambda a: np.asarray(memoryview(a).toreadonly()),
+    "of the buffer of a view": lambda a: np.asarray(memoryview(frozen(a[:]))),
+    "of bytes of a buffer": lambda a: np.frombuffer(memoryview(a).toreadonly(), np.float32).reshape(a.shape),
+    "of a pickle's": lambda a: np.asarray(PickleBuffer(frozen(a[:]))),
+}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_a_set_is_no_read_only_view_of_what_is_written_to(kind):
+    view = VIEWS[kind](given := X.astype(np.float32))
+    assert np.shares_memory(view, given) and not view.flags.writeable
+    pairs = mt.PairedEmbeddings({"image": view})
+    given[:] = 7
+    np.testing.assert_array_equal(pairs.modality("image"), X.astype(np.float32))
+
+
+def test_a_set_is_what_nobody_can_write_to():
+    view = np.frombuffer(X.astype(np.float32).tobytes(), np.float32).reshape(X.shape)
+    assert np.shares_memory(mt.PairedEmbeddings({"image": view}).modality("image"), view)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])

@@ -1,5 +1,6 @@
 """Names and captions beside the vectors: what is written is what is read, in every layout."""
 
+import os
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ from modtrans_core import PairedEmbeddings
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
+from modtrans_core.layouts.convert import convert  # noqa: E402
 from modtrans_core.store.names import read_items, write_items  # noqa: E402
 
 KEYS = [f"photos/{index:03d} ü.jpg" for index in range(11)]
@@ -152,6 +154,22 @@ def test_shards_take_their_names_from_the_sidecars_where_they_have_none(tmp_path
     (tmp_path / "000002.parquet").write_bytes(b"torn")
     with pytest.raises(ValueError, match="000002.parquet: damaged or cut short"):
         PairedEmbeddings.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["shards", "indexed"])
+def test_a_sidecar_that_is_no_file_is_not_waited_for(tmp_path, name):
+    folder = shards(tmp_path / "shards")
+    if name == "indexed":
+        convert(folder, folder := tmp_path / "indexed")
+    sidecar = next(folder.rglob("*.parquet"))
+    sidecar.unlink()
+    os.mkfifo(sidecar)
+    with pytest.raises(ValueError, match=f"{sidecar.name}: a pipe or a device, a file is needed"):
+        PairedEmbeddings.load(folder)
+    sidecar.unlink()
+    sidecar.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match=f"{sidecar.name}: a Git LFS pointer, not the data; run: git lfs pull"):
+        PairedEmbeddings.load(folder)
 
 
 def test_without_pyarrow_shards_have_no_names(tmp_path, monkeypatch):

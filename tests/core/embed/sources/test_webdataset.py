@@ -2,14 +2,18 @@
 
 import io
 import json
+import os
 import pickle
+import stat
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from modtrans_core.embed.sources import Item, Skipped, load_source
+from modtrans_core.embed.sources.opening import ZipFiles
 from modtrans_core.embed.sources.reading import read
 
 
@@ -162,6 +166,42 @@ def test_sounds(tmp_path):
         Item("0/a", {"audio": b"fLaC", "text": ("rain", "water")}),
         Skipped("0/b", "no sound"),
     ]
+
+
+def test_a_link_out_of_the_folder_is_followed_where_it_is_named(cc3m, tmp_path):
+    (tmp_path / "links").mkdir()
+    for tar in cc3m.glob("*.tar"):
+        (tmp_path / "links" / tar.name).symlink_to(tar)
+    with pytest.raises(ValueError, match="links/00000.tar: leads out of .*; a pattern names any, .*links/.$"):
+        load_source(f"webdataset:{tmp_path}/links")
+    named, held = (load_source(f"webdataset:{path}") for path in (f"{tmp_path}/links/*", cc3m))
+    assert named.identity() == held.identity()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+
+
+@pytest.mark.parametrize("source", ["webdataset:{}/set", "iconify:{}/set/0.tar", "datasets:{}/set"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, source):
+    name = "train.parquet" if source.startswith("datasets") else "0.tar"
+    file = tmp_path / "set" / name
+    file.parent.mkdir()
+    os.mkfifo(file)
+    with pytest.raises(ValueError, match=f"{name}: a pipe or a device, a file is needed"):
+        load_source(source.format(tmp_path))
+    file.unlink()
+    file.write_bytes(POINTER)
+    with pytest.raises(ValueError, match=f"{name}: a Git LFS pointer, not the data; run: git lfs pull"):
+        load_source(source.format(tmp_path))
+
+
+def test_a_link_in_a_zip_is_no_picture(tmp_path):
+    link = zipfile.ZipInfo("a.png")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(ValueError, match="^a link in the zip$"):
+        ZipFiles(tmp_path / "a.zip")("a.png")()
 
 
 def test_what_a_sample_may_lack(tmp_path):
