@@ -24,9 +24,9 @@ from modtrans_core import run as runs
 from modtrans_core.checks import in_one_line, naming, refuse_absent_modality, refuse_unless
 from modtrans_core.device import device_of
 from modtrans_core.pairing import Pairing
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, refuse_no_pairs
 from modtrans_core.progress import Progress, reporting, silent
-from modtrans_core.protocol import Facts, Method, Ranks, Translator, in_full_precision
+from modtrans_core.protocol import Facts, Method, Ranks, Translator, in_full_precision, refuse_no_translator
 from modtrans_core.scores import score
 from modtrans_core.seen import Seen
 from modtrans_core.settings import changed, from_dict, paths, refuse_kinds
@@ -237,6 +237,8 @@ def fit(
     >>> fit(PairedEmbeddings({"image": image, "text": text}))
     CalibratedTranslator(image 4 -> text 3, balanced)
     """
+    for of, one in {"pairs": pairs, **({} if validation is None else {"validation": validation})}.items():
+        refuse_no_pairs(of, one)
     config = _preset(preset) if config is None else config
     name, chosen = named(config)
     config = changed(config, settings or {})
@@ -353,6 +355,8 @@ def evaluate(
         The translator was fitted to some of the items, or to their conditions or targets.
         `translator.facts.unseen(pairs)` leaves them out.
     """
+    refuse_no_translator(translator)
+    refuse_no_pairs("pairs", pairs)
     facts, pairs = translator.facts, pairs.grouped()
     facts.refuse(pairs)
     if facts.seen is not None:
@@ -376,6 +380,10 @@ def translated_scores(
     mean = translator.mean.cpu().numpy()
     targets, counts, item = np.asarray(pairing.targets), pairing.counts, pairing.item
     own = own_vectors(translator, pairing)
+    rows = np.asarray(predicted)
+    if rows.ndim == 2 and (bad := ~(np.isfinite(rows).all(axis=1) & rows.any(axis=1))).any():
+        of = f"{translator.method} ({translator.facts}): the translation of row {bad.argmax()} of {len(bad)}"
+        raise ValueError(f"{of}: zero, NaN or infinite; finite numbers that are not all zero are needed")
     alike = pairs.groups
     if pairs.label is not None:  # items without a class are each of their own
         alike = np.where(pairs.label < 0, -1 - np.arange(len(pairs)), pairs.label)

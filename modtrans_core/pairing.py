@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modtrans_core import distributed
 from modtrans_core.ahead import ahead
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, refuse_no_pairs
 from modtrans_core.progress import Progress, silent
 from modtrans_core.vectors import ROWS, unit
 
@@ -47,6 +47,7 @@ class Pairing:
     target: str
 
     def __post_init__(self) -> None:
+        refuse_no_pairs("pairs", self.pairs)
         for name in (self.source, self.target):
             self.pairs.modality(name)
 

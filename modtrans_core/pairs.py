@@ -396,6 +396,12 @@ class PairedEmbeddings:
         return PairedEmbeddings(**read_npy(place("path", path), modality, counts)._asdict())
 
 
+def refuse_no_pairs(name: str, given: object) -> None:
+    """Refuse what is no pair set, such as the arrays that one could be made of."""
+    if not isinstance(given, PairedEmbeddings):
+        raise ValueError(f'{name}: {type(given).__name__}, PairedEmbeddings({{"image": X, "text": Y}}) is needed')
+
+
 def as_written(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
     """The set that `PairedEmbeddings.load` reads, with no groups but those that its files hold: to be written anew."""
     return PairedEmbeddings(**read(place("path", path), mapped)._asdict())

@@ -6,7 +6,7 @@ Nothing asks which class a translator has: it asks what it can.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from pathlib import Path
 from threading import Lock
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from modtrans_core import run
 from modtrans_core.checks import refuse_modality, refuse_unless, whole
-from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.pairs import PairedEmbeddings, refuse_no_pairs
 from modtrans_core.seen import Seen
 from modtrans_core.store.contents import as_array, differing
 from modtrans_core.store.described import checked
@@ -67,6 +67,7 @@ class Facts(NamedTuple):
     @staticmethod
     def of(pairs: PairedEmbeddings, source: str, target: str) -> Facts:
         """Those of a pair set."""
+        refuse_no_pairs("pairs", pairs)
         k, d = (pairs.modality(name).shape[-1] for name in (source, target))
         return Facts(source, target, k, d, {name: dict(pairs.encoder(name)) for name in (source, target)})
 
@@ -82,6 +83,7 @@ class Facts(NamedTuple):
         ValueError
             The message names both dimensions, or both encoders.
         """
+        refuse_no_pairs("pairs", pairs)
         for name in modalities or (self.source, self.target):
             found, dimension = pairs.modality(name).shape[-1], self.k if name == self.source else self.d
             if found != dimension:
@@ -202,6 +204,12 @@ class Traced(Protocol):
 
     def zhat(self, c: Tensor) -> Tensor:
         """Translations (n, d) of the unit conditions c (n, k)."""
+
+
+def refuse_no_translator(given: object) -> None:
+    """Refuse what translates nothing, such as the pair set where the two were exchanged."""
+    if not hasattr(given, "translate"):
+        raise ValueError(f"translator: {type(given).__name__}, what mt.fit or mt.load gives is needed")
 
 
 def able(translator: Translator, ability: Any) -> Any:
@@ -358,6 +366,15 @@ def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) ->
     """`work` of some rows of the arrays at a time: with `samples` results a row, about `ROWS` are made at once."""
     pieces = zip(*(array.split(max(1, ROWS // samples)) for array in arrays), strict=True)
     return torch.cat([work(*piece) for piece in pieces])
+
+
+def exactly(tensors: Mapping[str, Tensor], names: Collection[str]) -> Mapping[str, Tensor]:
+    """The tensors, if they are those of these names; a missing or another one is a ValueError that names it."""
+    if missing := [name for name in names if name not in tensors]:
+        raise ValueError(f"{missing[0]}: missing among the tensors")
+    if others := sorted(tensors.keys() - set(names)):
+        raise ValueError(f"{others[0]}: none of this translator's tensors, {', '.join(names)} are needed")
+    return tensors
 
 
 def floating(name: str, value: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

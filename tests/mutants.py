@@ -188,7 +188,7 @@ MUTANTS = [
         "residual = target - projection\n", "residual = target - 0.99 * projection\n",
         (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual")),
     Mutant("decomposition: ridge without its penalty", f"{THEORY}/decomposition.py",
-        "return np.square(self.singular) + ridge", "return np.square(self.singular)",
+        'return np.square(self.singular) + number("ridge", ridge, low=0.0)', "return np.square(self.singular)",
         (f"{OF_THEORY}/test_decomposition.py", "02_projection_residual")),
     Mutant("decomposition: a left-out sample is not left out", f"{THEORY}/decomposition.py",
         "residual = self.residual * scale[:, None]", "residual = self.residual * 1.0",

@@ -278,6 +278,7 @@ def test_every_notebook_but_one_is_in_a_paper_and_takes_its_parameters(profile):
 def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "coco").mkdir()
+    (tmp_path / "audio").mkdir()  # no file is asked for there
     given = ["11_encoders.coco=coco", "11_encoders.seeds=2", "04_translation.source=audio", "06_gamma.gamma=.5"]
     stages = {stage.name: stage for stage in paper.with_settings(paper.stages("smoke"), given)}
     asked = stages["11_encoders"].parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class Compare:
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
-        names = [path.stem for path in self.pairs]
+        names = [_name(path) for path in self.pairs]
         refuse_unless(len(names) > 0, "pairs", "none", "a pair set")
         refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
@@ -101,11 +102,16 @@ class Compare:
         tables = []
         with scratch_folder(self.out / "pairs") as folder:
             for path, both in sets.items():
-                smaller = at_most(path, self.items, folder / f"{path.stem}.npz")
-                with reporting(None, 1, path.stem, "part") as report:
+                smaller = at_most(path, self.items, folder / f"{_name(path)}.npz")
+                with reporting(None, 1, _name(path), "part") as report:
                     found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
-                tables.append([frame.assign(route=f"{path.stem}, " + frame["route"]) for frame in found])
+                tables.append([frame.assign(route=f"{_name(path)}, " + frame["route"]) for frame in found])
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
+
+
+def _name(path: Path) -> str:
+    """What a pair set is called, that in the working directory too."""
+    return Path(os.path.abspath(path)).stem
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
-from modtrans_core.notebook import refuse_constant
+from modtrans_core.notebook import FILES, refuse_constant
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
@@ -99,8 +99,8 @@ def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
 
 
 def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Stage]:
-    """The notebooks with each NOTEBOOK.NAME=VALUE put in; a value that is a path which exists is made absolute, as a
-    notebook runs in a folder of its own.
+    """The notebooks with each NOTEBOOK.NAME=VALUE put in; a file or folder that exists is made absolute, as a notebook
+    runs in a folder of its own.
 
     Raises
     ------
@@ -120,7 +120,8 @@ def with_settings(planned: Sequence[Stage], settings: Sequence[str]) -> list[Sta
         own = name != "out" and not (name == "pairs" and notebook in looking)
         refuse_unless(own, "set", setting, f"--{name}, which gives each notebook its own,")
         value = typed(text)
-        given[notebook][name] = str(Path(text).resolve()) if text == value and text and Path(text).exists() else value
+        file = name in FILES and text == value and text and os.path.exists(text)
+        given[notebook][name] = str(Path(text).resolve()) if file else value
     return [replace(stage, parameters={**stage.parameters, **given[stage.name]}) for stage in planned]
 
 

@@ -56,17 +56,16 @@ class Kernels:
         from jupyter_client.kernelspec import KernelSpec
         from jupyter_client.manager import AsyncKernelManager
 
-        from modtrans_core.embed.pair_set import cache_dir
-
         kernels = self
 
         class Manager(AsyncKernelManager):
             kernel_spec = KernelSpec(**get_kernel_dict())  # this interpreter, whatever the user's kernels are called
 
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-                same = {"MODTRANS_CACHE": str(cache_dir().absolute())}  # in whichever folder a kernel is
+                kept = os.environ.get("MODTRANS_CACHE")  # the same in whichever folder a kernel is
+                cache = {"MODTRANS_CACHE": str(Path(kept).absolute())} if kept else {}
                 asserted = {"PYTHONOPTIMIZE": ""}  # else a notebook's assertions may be left out
-                environment = {**os.environ, **same, **asserted, **kernels.environment}
+                environment = {**os.environ, **cache, **asserted, **kernels.environment}
                 await AsyncKernelManager.start_kernel(self, **{**options, "cwd": str(folder), "env": environment})
                 kernels.managers.append(self)
                 if kernels.ended:

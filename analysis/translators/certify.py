@@ -12,8 +12,8 @@ import numpy as np
 from analysis.theory.certify import GIVEN, Certificate, Maker, Observed, certify
 from analysis.theory.retrieval import certify_recall
 from modtrans_core.checks import refuse_unless
-from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.protocol import Expects, Facts, HasParts, Translator
+from modtrans_core.pairs import PairedEmbeddings, refuse_no_pairs
+from modtrans_core.protocol import Expects, Facts, HasParts, Translator, refuse_no_translator
 from modtrans_core.seen import group_equal
 from modtrans_core.split import distinct
 
@@ -58,6 +58,9 @@ def observe(
         Pairs of other modalities, dimensions or encoders than the translator's, items that are not independent, or none
         that the translator was not fitted to.
     """
+    refuse_no_translator(translator)
+    for name, given in {"pairs": pairs, **({} if whole is None else {"whole": whole})}.items():
+        refuse_no_pairs(name, given)
     numbered = pairs.group is not None  # as those of the whole set are
     facts, pairs, whole = translator.facts, pairs.grouped(), None if whole is None else whole.grouped()
     if not translator.row_by_row:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modtrans_core.checks import refuse_unless
-from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, floating, in_pieces, like
+from modtrans_core.protocol import Facts, Stored, Vectors, as_asked, conditions, exactly, floating, in_pieces, like
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -57,12 +57,14 @@ class ClosedForm(Stored, ABC):
     def restore(cls, facts: Facts, config: Any, tensors: Mapping[str, Tensor], device: torch.device) -> Self:
         """The translator of these tensors; a missing or misshapen one is a ValueError."""
         names = [item.name for item in fields(cls)[2:]]
-        if missing := [name for name in names if name not in tensors]:
-            raise ValueError(f"{missing[0]}: missing among the tensors")
+        tensors = exactly(tensors, names)
         made = cls(facts, config, **{name: floating(name, tensors[name], torch.float64).to(device) for name in names})
         for name, shape in made.shapes().items():
             found = tuple(getattr(made, name).shape)
             refuse_unless(found == shape, name, found, f"shape {shape}")
+        said, own = getattr(config, "penalty", 0), tensors.get("penalty")
+        if said and own is not None:  # where the settings do not leave it to the fit
+            refuse_unless(own.item() == said, "penalty", own.item(), f"{said}, as the settings say,")
         return made
 
 

@@ -32,6 +32,7 @@ from modtrans_core.protocol import (
     Vectors,
     as_asked,
     conditions,
+    exactly,
     floating,
     in_pieces,
     like,
@@ -39,7 +40,7 @@ from modtrans_core.protocol import (
     targets,
     whole_samples,
 )
-from modtrans_core.ranking import Correction
+from modtrans_core.ranking import KINDS, Correction
 from modtrans_core.search import rank
 
 GOALS = ("cosine", "balanced", "retrieval")
@@ -309,8 +310,7 @@ def restore(
     facts: Facts, config: CalibratedConfig, tensors: Mapping[str, Tensor], device: torch.device
 ) -> CalibratedTranslator:
     """The translator of these tensors; a missing or misshapen one is a ValueError."""
-    if missing := [name for name in TENSORS if name not in tensors]:
-        raise ValueError(f"{missing[0]}: missing among the tensors")
+    exactly({name: value for name, value in tensors.items() if not name.startswith(NETWORK)}, TENSORS)
     learned = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
     network = restored(Network(facts.k, facts.d, WIDTH), learned, device) if learned else None
     kinds = {"mean": torch.float64}
@@ -324,4 +324,10 @@ def restore(
     for name, shape in shapes.items():
         found = tuple(getattr(made, name).shape)
         refuse_unless(found == shape, name, found, f"shape {shape}")
+    most = config.landmarks
+    refuse_unless(most >= L, "landmarks", L, f"at most {most}, as the settings say,")
+    for kind, parameter in made.corrections.tolist():
+        known = kind in range(len(KINDS)) and (kind == 0 or parameter > 0)
+        refuse_unless(known, "corrections", [kind, parameter], "a kind that there is and a positive parameter")
+    refuse_unless(Q > 0, "bank", (Q, d), "at least one direction")
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -109,8 +110,9 @@ class Pack:
     def run(self) -> None:
         from modtrans_core.layouts.arrays import file_named, pack
 
-        ends = len(self.files) > 1 and "=" not in self.files[-1]
-        refuse_unless(ends, "files", " ".join(self.files), "NAME=FILE and, last, a name to write")
+        ends = len(self.files) > 1 and is_out(self.files[-1])
+        needed = "NAME=FILE and, last, a name to write, in a folder ./NAME=VALUE where it has a =,"
+        refuse_unless(ends, "files", " ".join(self.files), needed)
         *given, last = self.files
         out = Path(last)
         refuse_unless(out.suffix in SUFFIXES, "OUT", last, f"a name that ends in {' or '.join(SUFFIXES)}")
@@ -120,6 +122,11 @@ class Pack:
         pairs = pack(files)
         pairs.save(out, self.dtype)
         say(f"{out}: {pairs.grouped()}")
+
+
+def is_out(last: str) -> bool:
+    """Whether the last of the files is the one to write: its = is none behind a name, or in a folder that is there."""
+    return not re.match("[A-Za-z0-9_-]+=", last) or ("=" not in Path(last).name and Path(last).parent.is_dir())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -92,7 +93,7 @@ def modalities_in(given: str | Path) -> list[str]:
 
 def is_list(given: str | Path) -> bool:
     """Whether it is `NAME=FILE,...` and no file."""
-    return "=" in str(given) and not Path(given).exists()
+    return "=" in str(given) and not os.path.exists(given)  # of a list longer than a file's name may be, too
 
 
 def file_named(file: str) -> Path:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -230,14 +230,17 @@ def _refuse_foreign(path: Path) -> None:
         wrote = read_description(path / WROTE, {"wrote": "a list of texts"})["wrote"] if names else []
     except (OSError, ValueError):
         wrote = []
-    if foreign := sorted(names - set(wrote)):
+    own = {*wrote, *(folder.as_posix() for name in wrote for folder in PurePosixPath(name).parents)}
+    if foreign := sorted(names - own):
         raise ValueError(f"{path}: holds {foreign[0]}, which was not written here; choose another name, or remove it")
 
 
 def _names(folder: Path) -> set[str]:
-    """The files in a folder and the folders in it."""
+    """The files in a folder and the folders in it, and those of these that are empty."""
     return {
-        entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_symlink() or entry.is_file()
+        entry.relative_to(folder).as_posix()
+        for entry in folder.rglob("*")
+        if entry.is_symlink() or not entry.is_dir() or not any(entry.iterdir())
     }
 
 
@@ -249,7 +252,7 @@ def refuse_special(path: Path) -> None:
 
     And what Git has in the place of a large file until it is fetched.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):  # which takes a name of any length
         raise ValueError(f"{path}: a pipe or a device, a file is needed")
     with suppress(OSError), open(path, "rb") as file:
         if file.read(len(POINTER)) == POINTER:

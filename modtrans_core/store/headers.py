@@ -157,6 +157,7 @@ def _npz_blocks(path: Path) -> dict[str, Block]:
     with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
+            refuse_unless(name != member.filename, member.filename, "no array", "a .npz file of arrays alone")
             if not is_vectors(name):
                 continue
             if member.compress_type == zipfile.ZIP_STORED:

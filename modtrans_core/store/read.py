@@ -78,7 +78,7 @@ def dimensions(path: Path) -> dict[str, int]:
     if path.is_dir() and (parts := clip_retrieval_parts(path)):
         first = {name: located([*files.values()][:1]) for name, files in parts.items()}
         return {name: next(iter(found[0].values())).shape[-1] if found else 0 for name, found in first.items()}
-    return {name: block.shape[-1] for name, block in located(_files(path)[:1])[0].items()}
+    return {name: block.shape[-1] if block.shape else 0 for name, block in located(_files(path)[:1])[0].items()}
 
 
 def _files(path: Path) -> list[Path]:

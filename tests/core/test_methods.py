@@ -1,6 +1,7 @@
 """Methods by name: presets, what fit refuses and warns of, and a method that another package registers."""
 
 import json
+import re
 import sys
 import textwrap
 import warnings
@@ -457,3 +458,33 @@ def test_a_run_is_not_written_through_a_link(tmp_path):
         with pytest.raises(ValueError, match="link: a link, and nothing is written through links"):
             translator.save(tmp_path / "link", overwrite)
     assert not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda pairs, _: fit(pairs.modality("image"), pairs.modality("text")), "pairs: ndarray, PairedEmbeddings"),
+        (lambda pairs, _: fit(dict(pairs.arrays)), "pairs: dict, PairedEmbeddings"),
+        (lambda pairs, _: fit(pairs, validation=dict(pairs.arrays)), "validation: dict, PairedEmbeddings"),
+        (lambda pairs, translator: evaluate(translator, dict(pairs.arrays)), "pairs: dict, PairedEmbeddings"),
+        (lambda pairs, translator: evaluate(pairs, translator), "translator: PairedEmbeddings, what mt.fit or mt.load"),
+        (lambda pairs, translator: evaluate(translator, translator), "pairs: CalibratedTranslator, PairedEmbeddings"),
+        (lambda pairs, translator: translator.facts.unseen(pairs.arrays), "pairs: dict, PairedEmbeddings"),
+        (lambda pairs, _: Pairing(dict(pairs.arrays), "image", "text"), "pairs: dict, PairedEmbeddings"),
+    ],
+)
+def test_what_is_no_pair_set_is_refused_in_one_line(call, words):
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({name: rng.normal(size=(40, 3)) for name in ("image", "text")})
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}"):
+        call(pairs, fit(pairs, device="cpu"))
+
+
+def test_a_translation_that_is_zero_is_named_with_its_translator():
+    rng = np.random.default_rng(0)
+    arrays = {"image": rng.normal(size=(40, 3)), "text": np.ones((40, 4))}
+    pairs = PairedEmbeddings(arrays, group=np.arange(40))
+    translator = fit(pairs, settings={"goal": "retrieval"}, device="cpu")
+    words = r"^calibrated \(image 3 -> text 4\): the translation of row 0 of 40: zero, NaN or infinite; finite numbers"
+    with pytest.warns(UserWarning, match="are no test"), pytest.raises(ValueError, match=words):
+        evaluate(translator, pairs)

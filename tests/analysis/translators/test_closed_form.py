@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from analysis.translators.closed_form import Affine, one_dimension
+from analysis.translators.ridge import RidgeConfig, RidgeTranslator
 from modtrans_core.protocol import Facts
 
 FACTS = Facts("image", "text", 3, 2)
@@ -38,6 +39,17 @@ def test_other_tensors_are_refused(affine, change, message):
     tensors = {name: value for name, value in {**affine.tensors(), **change}.items() if value is not None}
     with pytest.raises(ValueError, match=message):
         Affine.restore(FACTS, None, tensors, torch.device("cpu"))
+
+
+def test_weights_of_other_settings_are_refused():
+    arrays = {"mean": np.ones(2), "A": np.ones((3, 2)), "b": np.ones(2), "penalty": 7.0}
+    made = RidgeTranslator.of(FACTS, RidgeConfig(7.0), torch.device("cpu"), **arrays)
+    for config in (RidgeConfig(), RidgeConfig(7.0)):
+        RidgeTranslator.restore(FACTS, config, made.tensors(), torch.device("cpu"))
+    with pytest.raises(ValueError, match="^penalty: 7.0, 0.5, as the settings say, is needed"):
+        RidgeTranslator.restore(FACTS, RidgeConfig(0.5), made.tensors(), torch.device("cpu"))
+    with pytest.raises(ValueError, match="^more: none of this translator's tensors, mean, A, b, penalty are needed"):
+        RidgeTranslator.restore(FACTS, RidgeConfig(), made.tensors() | {"more": made.mean}, torch.device("cpu"))
 
 
 def test_two_dimensions_are_refused():

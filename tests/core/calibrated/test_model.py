@@ -168,7 +168,7 @@ def test_results_are_of_the_kind_that_came_in_and_never_above_one(calibrated, c)
     ones = {"mean": torch.ones(D, dtype=torch.float64), "M": torch.ones(K + 1, D), "N": torch.ones(K + 1, D)}
     ones |= {"landmarks": torch.zeros(0, K), "bandwidths": torch.zeros(0), "root": torch.eye(D)}
     ones |= {"expected": torch.tensor([0.0, 1.0, 0.0, 0.0, 9.0])}
-    ones |= {"bank": torch.zeros(0, D), "corrections": torch.zeros(2, 2)}
+    ones |= {"bank": torch.ones(1, D), "corrections": torch.zeros(2, 2)}
     long = restore(calibrated.facts, CalibratedConfig(), ones, CPU)
     assert long.expected_cosine(c).max() == 1 and np.isfinite(long.draw(c, 2)).all()
 
@@ -203,6 +203,22 @@ def test_a_missing_or_misshapen_tensor_is_refused_by_name(calibrated, name):
         assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="^mean: "):
         restore(Facts("image", "text", K, D + 1), calibrated.config, tensors, CPU)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"bank": torch.zeros(0, D)}, r"bank: \(0, [0-9]+\), at least one direction is needed"),
+        ({"corrections": torch.tensor([[0.0, 0.0], [9.0, 1.0]])}, r"corrections: \[9.0, 1.0\], a kind that there is"),
+        ({"corrections": torch.tensor([[1.0, -1.0], [0.0, 0.0]])}, r"corrections: \[1.0, -1.0\], a kind that there is"),
+        ({"more": torch.ones(1)}, "more: none of this translator's tensors, mean, M, N, "),
+        ({}, "landmarks: [0-9]+, at most 3, as the settings say, is needed"),
+    ],
+)
+def test_tensors_that_do_not_go_together_are_refused(calibrated, changed, words):
+    config = calibrated.config if changed else CalibratedConfig(landmarks=3)
+    with pytest.raises(ValueError, match=f"^{words}"):
+        restore(calibrated.facts, config, calibrated.tensors() | changed, CPU)
 
 
 def test_it_is_immutable(calibrated):

@@ -1,6 +1,7 @@
 """`modtrans convert`; what `modtrans embed` does is in the tests of its room."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -69,10 +70,33 @@ def test_arrays_are_packed_or_used_as_they_are(folder, modtrans):
     assert one == two and json.loads(one[1])["cosine"] > 0.9
 
 
+def test_names_of_files_may_be_long_in_a_list_and_have_a_sign(folder, modtrans):
+    pairs = PairedEmbeddings.load("pairs.npz")
+    for name in ("image", "text"):
+        np.save(f"{'a' * 130}{name}.npy", pairs.modality(name))
+    files = [f"{name}={'a' * 130}{name}.npy" for name in ("image", "text")]
+    assert modtrans("train", ",".join(files), "--out", "run", "--preset", "ridge")[0] == 0
+    assert modtrans("evaluate", "run", ",".join(files), "--split", "all")[0] == 0
+    (folder / "lr=0.1").mkdir()
+    for out in ("lr=0.1/p.npz", "./lr=0.2/p.npz"):
+        assert modtrans("pack", *files, out)[0] == 0 and len(PairedEmbeddings.load(out)) == 80
+    status, _, err = modtrans("pack", *files)
+    assert status == 1 and "last, a name to write" in err and not (folder / "text=a").exists()
+
+
+def test_a_folder_that_the_user_made_in_a_set_is_not_removed(folder, modtrans):
+    for layout in ("shards", "clip-retrieval"):
+        assert modtrans("convert", "pairs.npz", "out", "--layout", layout, "--overwrite")[0] == 0
+        (folder / "out" / "mine" / "deep").mkdir(parents=True)
+        status, _, err = modtrans("convert", "pairs.npz", "out", "--layout", layout, "--overwrite")
+        assert status == 1 and "out: holds mine/deep, which was not written here" in err
+        shutil.rmtree(folder / "out" / "mine")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["image=c.npy"], "files: 'image=c.npy', NAME=FILE and, last, a name to write is needed"),
+        (["image=c.npy"], "files: 'image=c.npy', NAME=FILE and, last, a name to write, in a folder ./NAME=VALUE"),
         (["image=c.npy", "text=none.npy", "out.npz"], "text: 'none.npy', a file that exists is needed"),
         (["image=c.npy", "text=pairs.npz:texts", "out.npz"], "pairs.npz: column: 'texts', one of image, text, audio"),
         (

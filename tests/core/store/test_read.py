@@ -1,5 +1,7 @@
 """What the store reads: plain contents, from files and folders in any layout, and what of them is refused."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,11 @@ def test_rows_of_parts_that_do_not_belong_together_are_no_pairs(tmp_path, parts,
 def test_a_part_that_is_missing_everywhere_is_missed_by_nobody(tmp_path):
     clip_retrieval(tmp_path, img={"0": 4, "2": 3}, text={"0": 4, "2": 3})
     assert len(load(tmp_path)) == 7
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path):
+    np.savez(tmp_path / "p.npz", image=np.eye(2, 4))
+    with zipfile.ZipFile(tmp_path / "p.npz", "a") as archive:
+        archive.writestr("README.txt", "hello")
+    with pytest.raises(ValueError, match="p.npz: README.txt: 'no array', a .npz file of arrays alone is needed"):
+        load(tmp_path / "p.npz")
