@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiments.data import at_most, is_openmoji, load_pairs
+from analysis.experiments.data import at_most, is_drawn, is_openmoji, load_pairs
 from analysis.experiments.retrieval import MEASURES, gains, retrieval, sheet
 from analysis.experiments.trial import Trial, every_trial
 from analysis.paper.runner import established, report, write_metrics
@@ -75,8 +75,7 @@ won.round(3)
 
 # %%
 data = PairedEmbeddings.load(path)
-drawable = "OpenMoji" in str(data.metadata.get("dataset")) and {"image", "text"} == {source, target}
-if drawable:
+if is_drawn(data) and {"image", "text"} == {source, target}:
     save_data(sheet(Trial.of(data, "text", "image", 0)).table(), out, "sheet")
     make_figure(contact_sheet, out)
 

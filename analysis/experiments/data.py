@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,18 @@ def is_openmoji(pairs: PairedEmbeddings) -> bool:
     """
     by = [pairs.encoder(name).get("encoder") for name in ("image", "text")]
     return dataset_name(pairs) == "OpenMoji" and by == ENCODERS and len(pairs) >= WHOLE
+
+
+def is_drawn(pairs: PairedEmbeddings) -> bool:
+    """Whether its items are emoji that OpenMoji draws: all keys are theirs, by whichever encoders.
+
+    Examples
+    --------
+    >>> is_drawn(PairedEmbeddings({"image": np.eye(1)}, key=np.array(["1F408"]), metadata={"dataset": "OpenMoji"}))
+    True
+    """
+    code = re.compile("[0-9A-F]{4,6}(-[0-9A-F]{4,6})*")
+    return dataset_name(pairs) == "OpenMoji" and pairs.key is not None and all(map(code.fullmatch, pairs.key.tolist()))
 
 
 def print_of(pairs: PairedEmbeddings) -> str:

@@ -18,7 +18,7 @@ from analysis.experiments.data import dataset_name, print_of
 from modtrans_core.ahead import ahead
 from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders import IMAGE_ENCODER, identity, load_encoder
-from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed
+from modtrans_core.embed.pair_set import cache_dir, cached_openmoji, embed, writable_cache
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources.places import on_sphere
 from modtrans_core.embed.sources.reading import read
@@ -118,7 +118,8 @@ def replaced(
 def _cached(name: str, pairs: PairedEmbeddings, *inputs: object) -> Path:
     """Where a pair set is kept that is made of another one and these inputs, JSON values."""
     text = json.dumps([print_of(pairs), *inputs, version("modtrans")], sort_keys=True)
-    return cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
+    path = cache_dir() / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
+    return path if path.exists() else writable_cache() / path.name
 
 
 def offline_sets(items: int = 0, progress: Progress | None = None) -> list[Path]:

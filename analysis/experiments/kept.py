@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +17,11 @@ from modtrans_core.store.files import read_json, write_json
 
 
 def keep(folder: Path, trial: Trial, config: Any) -> None:
-    """Keep the scores of the row that was added to the trial last: those of a fit of this config."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(_file(folder, trial, config), {name: trial.rows[-1][name] for name in SCORES})
+    """Keep the scores of the row that was added to the trial last: those of a fit of this config; where nothing can be
+    written, the other notebook fits again."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(_file(folder, trial, config), {name: trial.rows[-1][name] for name in SCORES})
 
 
 def kept(folder: Path, trial: Trial, config: Any) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
-from modtrans_core.checks import naming
+from modtrans_core.checks import refuse
 from modtrans_core.device import default_device
 from modtrans_core.ends import end_with
 from modtrans_core.methods import named, own_vectors
@@ -177,8 +177,10 @@ def every_trial(
             stacklevel=2,
         )
     jobs = [(source, target, seed) for seed in range(seeds) for source, target in routes]
-    with naming("LOKY_MAX_CPU_COUNT"):
+    try:
         processes = min(len(jobs), cpu_count())
+    except ValueError:
+        refuse("LOKY_MAX_CPU_COUNT", os.environ.get("LOKY_MAX_CPU_COUNT"), "a whole number")
     results: Iterable[tuple[Result, list[str]]] = (_alone(work, str(pairs), *job) for job in jobs)
     if processes > 1:
         ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}

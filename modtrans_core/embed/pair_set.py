@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, refuse_other_list, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
@@ -87,6 +88,8 @@ def embed(
     if path != folder.path and path.is_file() and not overwrite and (out is None or _job_of(path) == job.digest()):
         _remove(folder)
         return path
+    if out is None:
+        writable_cache()
     new = not folder.begun
     if distributed.is_main():
         _make_room(path, folder, job, overwrite)
@@ -202,6 +205,18 @@ def cache_dir() -> Path:
     if chosen := os.environ.get("MODTRANS_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modtrans"
+
+
+def writable_cache() -> Path:
+    """`cache_dir()`, made where it is not there; refused where nothing can be written."""
+    folder = cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = os.access(folder, os.W_OK)
+    except OSError:
+        there = False
+    refuse_unless(there, "MODTRANS_CACHE", str(folder), "a folder in which pair sets can be kept")
+    return folder
 
 
 def _cached_path(job: Job) -> Path:

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from analysis.experiments.data import ENCODERS, WHOLE, at_most, dataset_name, is_openmoji, load_pairs, one_vector
+from analysis.experiments.data import (
+    ENCODERS,
+    WHOLE,
+    at_most,
+    dataset_name,
+    is_drawn,
+    is_openmoji,
+    load_pairs,
+    one_vector,
+)
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.encoder_sets import named as named_sets
 from analysis.experiments.table_2 import named as shared
@@ -65,3 +74,18 @@ def test_a_part_of_openmoji_or_other_vectors_of_it_are_not_what_findings_were_ma
     metadata = {"dataset": {"name": "OpenMoji"}, "image": {"encoder": IMAGE_ENCODER}, "text": {"encoder": text}}
     vectors = np.ones((items, 2), dtype=np.float32)
     assert is_openmoji(PairedEmbeddings({"image": vectors, "text": vectors}, metadata=metadata)) is whole
+
+
+@pytest.mark.parametrize(
+    ("key", "dataset", "drawn"),
+    [
+        (["1F408", "2764-FE0F"], "OpenMoji", True),
+        (["1F408", "2764"], {"name": "OpenMoji"}, True),
+        (["1F408", "2764"], "emoji drawn after OpenMoji", False),
+        (["1F408", "heart"], "OpenMoji", False),
+        (None, "OpenMoji", False),
+    ],
+)
+def test_emoji_are_drawn_where_all_names_are_theirs(key, dataset, drawn):
+    pairs = PairedEmbeddings({"image": np.eye(2)}, key=key and np.array(key), metadata={"dataset": dataset})
+    assert is_drawn(pairs) == drawn

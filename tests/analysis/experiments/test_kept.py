@@ -65,3 +65,9 @@ def test_damaged_ones_are_none(trial, folder, damage):
     file.write_text(damage if isinstance(damage, str) else json.dumps({**json.loads(before), **damage}))
     assert kept(folder, trial(), preset("calibrated", {"seed": 0})) is None
     file.write_text(before)
+
+
+def test_where_nothing_can_be_written_nothing_is_kept_and_the_scores_are_there(trial, folder):
+    (folder / "file").touch()
+    assert "calibrated, balanced" in set(ours(trial(), ("balanced",), folder / "file" / "folder").scores["method"])
+    assert kept(folder / "file" / "folder", trial(), preset("calibrated", {"seed": 0})) is None

@@ -1,7 +1,10 @@
 """Every figure by name, drawn again from its saved tables."""
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -178,3 +181,13 @@ def test_names_beside_points_do_not_overlap_and_stay_within_the_axes():
         boxes = sorted((Text.get_window_extent(text) for text in ax.texts), key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
     plt.close(figure)
+
+
+def test_a_backend_that_is_none_is_named():
+    said = subprocess.run(
+        [sys.executable, "-c", "import analysis.plots.style"], env={**os.environ, "MPLBACKEND": "none"}, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert said.stderr.splitlines()[-1] == (
+        "ValueError: MPLBACKEND: 'none', a backend of matplotlib, such as agg, is needed"
+    )

@@ -387,3 +387,15 @@ def test_encoders_by_name_on_the_command_line(tmp_path, monkeypatch, capsys, ima
     if "array" in image_encoder:
         for name in ("image", "text"):
             np.testing.assert_allclose(pairs.arrays[name], vectors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["{tmp}/file/cache", "/proc/none"])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, where):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MODTRANS_CACHE", where.format(tmp=tmp_path))
+    with pytest.raises(ValueError, match=r"^MODTRANS_CACHE: .*, a folder in which pair sets can be kept is needed$"):
+        cached_openmoji(limit=2)
+    monkeypatch.setenv("MODTRANS_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", where.format(tmp=tmp_path))
+    with pytest.raises(ValueError, match="^MODTRANS_CACHE: .*, a folder in which"):
+        cached_openmoji(limit=2)
