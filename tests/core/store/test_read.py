@@ -7,7 +7,7 @@ import pytest
 
 from modtrans_core import PairedEmbeddings
 from modtrans_core.store.mapped import MappedRows
-from modtrans_core.store.read import read
+from modtrans_core.store.read import dimensions, read
 
 load = PairedEmbeddings.load
 
@@ -22,6 +22,13 @@ def test_contents_hold_what_was_given_and_nothing_else(tmp_path, suffix):
     for contents in (found, mapped):
         assert contents[1:] == ({}, None, None, {"image": {"encoder": "a"}}, None, None)
         assert contents.encoder("image") == {"encoder": "a"} and contents.encoder("text") == {}
+
+
+def test_a_number_beside_the_vectors_is_named(tmp_path):
+    np.savez(tmp_path / "pairs.npz", image=np.eye(3, 4), epoch=3.0)
+    assert dimensions(tmp_path / "pairs.npz") == {"image": 4, "epoch": 0}
+    with pytest.raises(ValueError, match="epoch: float64 of shape \\(\\), floats"):
+        read(tmp_path / "pairs.npz")
 
 
 def test_what_is_wrong_with_a_shard_is_said_with_its_name(tmp_path):
