@@ -4,11 +4,13 @@ import json
 import re
 from dataclasses import fields, replace
 from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
+from analysis.cli.measure import _name
 from analysis.experiments.presets import GOALS
 from modtrans_core import PairedEmbeddings, extras, load
 from modtrans_core.cli.verb import run
@@ -220,6 +222,9 @@ def test_bound_prints_what_was_derived_by_hand(capsys):
 
 
 class TestCompare:
+    def test_a_set_in_the_working_directory_has_the_name_of_its_folder(self, folder):
+        assert _name(Path(".")) == folder.name and _name(Path("a/b.npz")) == "b"
+
     def test_it_prints_every_method_and_what_is_reached(self, folder, capsys):
         rng = np.random.default_rng(2)
         c = rng.normal(size=(120, 6))

@@ -17,6 +17,7 @@ from PIL import Image
 
 from analysis.experiments.migration import stand_in
 from analysis.experiments.synthetic import synthetic_pairs
+from analysis.paper import make as paper
 from analysis.paper import runner as notebooks
 from analysis.paper.twins import figures, with_tables, write_twin
 from analysis.plots import style
@@ -361,6 +362,29 @@ def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
     assert nbformat.read(tmp_path / "out" / "toy.ipynb", as_version=4).cells[-1].execution_count
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "toy.ipynb"]
+
+
+def test_what_a_reader_adds_to_results_stays_and_is_none_of_them(tmp_path):
+    body = (
+        "import pathlib; (pathlib.Path(out) / 'figures').mkdir(); (pathlib.Path(out) / 'figures/a.csv').write_text('1')"
+    )
+    toy = notebook(tmp_path, f"{body}\nfrom analysis.paper.runner import write_metrics\nwrite_metrics(out, {{'n': n}})")
+    results = tmp_path / "out"
+    notebooks.run(toy, results)
+    before = paper.contents(results)
+    added = [results / name for name in ("mine.txt", "figures/annotated.svg", ".ipynb_checkpoints/deep/a.ipynb")]
+    for file in added:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    assert paper.contents(results) == before
+    (results / "figures" / "a.csv").write_text("edited")
+    assert paper.contents(results) != before
+    notebooks.run(toy, results)
+    assert paper.contents(results) == before and all(file.read_text() == "mine" for file in added)
+    results.rename(tmp_path / ".out.old")  # as a process that is killed between two steps leaves it
+    notebooks.run(toy, results)
+    assert paper.contents(results) == before and all(file.read_text() == "mine" for file in added)
+    assert not (tmp_path / ".out.old").exists()
 
 
 def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_path, monkeypatch):

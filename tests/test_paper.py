@@ -98,7 +98,7 @@ def test_an_interrupted_paper_goes_on_where_it_was(made, tmp_path, ran):
     folder, _ = made
     out = tmp_path / "out"
     shutil.copytree(folder / "out", out)
-    (out / "notebooks" / "02_projection_residual" / "stamp").write_text("of another version")
+    (out / "notebooks" / "02_projection_residual" / notebooks.STAMP).write_text("of another version")
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -129,7 +129,7 @@ def test_results_without_the_executed_notebook_are_not_whole(tmp_path):
     results = tmp_path / "01_alignment_law"
     results.mkdir()
     (results / "metrics.json").write_text("{}")
-    (results / "stamp").write_text(f"inputs {paper.contents(results)}")
+    (results / notebooks.STAMP).write_text(f"inputs {paper.contents(results)}")
     assert not paper._is_done(results, "inputs")
     (results / "01_alignment_law.ipynb").write_text("{}")
     assert paper._is_done(results, "inputs") and not paper._is_done(results, "others")

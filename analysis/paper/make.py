@@ -255,7 +255,7 @@ def _run(
         parameters = {**stage.parameters, **({"pairs": str(pairs)} if stage.pairs else {})}
         with display.part(stage.name, stage.seconds, results):
             runner.run(stage.notebook, results, parameters, kernels)
-            (results / "stamp").write_text(f"{inputs[stage.name]} {contents(results)}")
+            (results / runner.STAMP).write_text(f"{inputs[stage.name]} {contents(results)}")
 
     with Display(sum(stage.seconds for stage in first)) as display:
         for several, at_a_time, threads in ((together, at_once, cores // at_once), (alone, 1, None)):
@@ -283,17 +283,19 @@ def _longest_first(stages: Iterable[Stage]) -> list[Stage]:
 
 
 def contents(results: Path) -> str:
-    """Hash of what the paper takes from a notebook's results: numbers, figures and tables."""
+    """Hash of what the paper takes from a notebook's results: the numbers, figures and tables that it wrote."""
     digest = hashlib.sha256()
-    files = [results / runner.METRICS, *results.glob("figures/*"), *results.glob("tables/*")]
-    for file in sorted(files):
-        digest.update(f"{file.relative_to(results)}\n".encode() + hashlib.sha256(file.read_bytes()).digest())
+    for name in sorted(runner.wrote(results)):
+        if name == runner.METRICS or name.startswith(("figures/", "tables/")):
+            file = results / name
+            held = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+            digest.update(f"{name} {held}\n".encode())
     return digest.hexdigest()
 
 
 def _is_done(results: Path, inputs: str) -> bool:
     """Whether results are there, of these inputs, and as the notebook left them."""
-    stamped = results / "stamp"
+    stamped = results / runner.STAMP
     executed = results / f"{results.name}.ipynb"
     if not (stamped.exists() and executed.exists() and (results / runner.METRICS).exists()):
         return False

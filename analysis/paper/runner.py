@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.notebook import WrongParameter, refuse_wrong
-from modtrans_core.store.files import read_description, replacing, write_json
+from modtrans_core.store.files import WROTE, read_description, replacing, write_json
 
 METRICS = "metrics.json"
+STAMP = "stamp"
+"""of what the results were made of, written beside them"""
 PROGRESS = ".progress.json"
 
 
@@ -131,16 +133,36 @@ def run(
     if not (scratch / METRICS).exists():
         raise RuntimeError(f"{notebook.stem}: its last cell did not write {METRICS}")
     metrics = read_metrics(scratch)
+    write_json(scratch / WROTE, {"wrote": sorted(_files(scratch))})
     old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():  # what was killed between the two steps below
+        _keep_added(old, scratch)
     if out.exists():
         os.replace(out, old)
     os.replace(scratch, out)
-    for entry in old.iterdir() if old.exists() else ():
-        if not (out / entry.name).exists():  # a reader's own
-            os.replace(entry, out / entry.name)
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        _keep_added(old, out)
     return metrics
+
+
+def wrote(results: Path) -> set[str]:
+    """The files that a notebook wrote; what else lies beside them is a reader's."""
+    if not (results / WROTE).exists():  # of an older version
+        return {METRICS, *(name for name in _files(results) if name.startswith(("figures/", "tables/")))}
+    return set(read_description(results / WROTE, {"wrote": "a list of texts"})["wrote"])
+
+
+def _files(results: Path) -> set[str]:
+    return {file.relative_to(results).as_posix() for file in results.rglob("*") if not file.is_dir()}
+
+
+def _keep_added(old: Path, new: Path) -> None:
+    """Move what a reader added to old results to the new ones, where there is none of that name, and remove the old."""
+    for name in _files(old) - wrote(old) - {WROTE, STAMP}:
+        if not (new / name).exists():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(old / name, new / name)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _failing_line(traceback: list[str]) -> str:

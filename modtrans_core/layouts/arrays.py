@@ -37,7 +37,7 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
 
         - `.npy`, an array;
         - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
-          the one called like the modality;
+          the one called like the modality. Where a `.npz` file has `vectors_count` too, items have so many;
         - `.csv`, `.parquet`: a column of lists (in a `.csv`, of texts such as "[0.5, -1]"), named in the same way. A
           name with a star, as in `t.csv:image_*`, takes a column a dimension, in the order of the table. Names of items
           and groups in a `.csv` are texts: 007 is not 7.
@@ -60,10 +60,11 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
     """
     arrays = {name: _array(name, str(file)) for name, file in files.items()}
     given: dict[str, Any] = {name: arrays.pop(name) for name in FIELDS if name in arrays}
+    counts = {name: found for name in arrays if (found := _counts(name, str(files[name]))) is not None}
     if "group" in given and given["group"].dtype.kind in "UTS":
         given["group"] = _numbers_of(given["group"])
     try:
-        return PairedEmbeddings(arrays, **given)
+        return PairedEmbeddings(arrays, counts, **given)
     except ValueError as error:
         file = files.get(str(error).partition(":")[0])
         raise ValueError(f"{file}: {error}" if file else str(error)) from None
@@ -120,6 +121,17 @@ def _array(name: str, file: str) -> np.ndarray:
         found = READERS[path.suffix](path, column or name)
     one_dimension = "*" in column and found.ndim == 1 and name not in FIELDS and found.dtype.kind in "iuf"
     return found[:, None].astype(np.float32) if one_dimension else found
+
+
+def _counts(name: str, file: str) -> np.ndarray | None:
+    """How many vectors each item has, where a `.npz` file has them beside the vectors, as that of a pair set does."""
+    at, column = _parts(file)
+    if Path(at).suffix != ".npz":
+        return None
+    with reading(Path(at)), np.load(at, allow_pickle=False) as held:
+        beside = f"{column or name}_count"
+        found: np.ndarray | None = held[beside] if beside in held.files else None
+        return found
 
 
 def _npy(path: Path, _: str) -> np.ndarray:

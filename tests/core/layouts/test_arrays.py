@@ -162,6 +162,16 @@ def test_groups_of_one_number_in_several_files_are_told_of(recwarn):
     assert len(np.unique(PairedEmbeddings.load("one").groups)) == 5 and not recwarn
 
 
+def test_items_with_several_vectors_are_packed_anew_with_their_counts():
+    several = np.zeros((9, 3, 2), dtype=np.float32)
+    counts = np.arange(9) % 3 + 1
+    several[np.arange(3) < counts[:, None]] = 1
+    pairs = PairedEmbeddings({"image": IMAGE, "text": several}, {"text": counts})
+    pairs.save("set.npz")
+    for files in ({"image": "set.npz", "text": "set.npz"}, {"image": "set.npz:image", "text": "set.npz:text"}):
+        assert pack(files).fingerprint() == pairs.fingerprint()
+
+
 def test_decimals_are_numbers():
     id_ = [Decimal(n // 2) for n in range(9)]
     vectors = [[Decimal(f"{value:.4f}") for value in row] for row in IMAGE.tolist()]
