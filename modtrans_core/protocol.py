@@ -6,7 +6,8 @@ Nothing asks which class a translator has: it asks what it can.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from threading import Lock
@@ -358,6 +359,17 @@ def in_pieces(work: Callable[..., Tensor], *arrays: Tensor, samples: int = 1) ->
     """`work` of some rows of the arrays at a time: with `samples` results a row, about `ROWS` are made at once."""
     pieces = zip(*(array.split(max(1, ROWS // samples)) for array in arrays), strict=True)
     return torch.cat([work(*piece) for piece in pieces])
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Inside, no unit is dropped; then the module is as it was, also where what is inside is interrupted."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def floating(name: str, value: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
