@@ -101,9 +101,7 @@ class Train:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and len(fractions) == 3
         if own and has_parts(pairs.own_split) and (self.fractions, self.split_seed) != (FRACTIONS, 0):
-            say(
-                "own_split: the data set's own parts are followed; --fractions and --split-seed deal out what lacks"
-            )
+            say("own_split: the data set's own parts are followed; --fractions and --split-seed deal out what lacks")
         train, validation, *test = pairs.split(self.split_seed, fractions, own)
         parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
         parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]
