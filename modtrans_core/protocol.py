@@ -6,7 +6,8 @@ Nothing asks which class a translator has: it asks what it can.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from threading import Lock
@@ -375,6 +376,17 @@ def exactly(tensors: Mapping[str, Tensor], names: Collection[str]) -> Mapping[st
     if others := sorted(tensors.keys() - set(names)):
         raise ValueError(f"{others[0]}: none of this translator's tensors, {', '.join(names)} are needed")
     return tensors
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Inside, no unit is dropped; then the module is as it was, also where what is inside is interrupted."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def floating(name: str, value: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

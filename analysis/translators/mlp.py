@@ -19,7 +19,18 @@ from modtrans_core.device import seeded
 from modtrans_core.layers import Linear
 from modtrans_core.pairing import Batches, Pairing
 from modtrans_core.progress import Progress, silent
-from modtrans_core.protocol import Facts, Method, Stored, Vectors, as_asked, conditions, in_pieces, like, restored
+from modtrans_core.protocol import (
+    Facts,
+    Method,
+    Stored,
+    Vectors,
+    as_asked,
+    conditions,
+    evaluating,
+    in_pieces,
+    like,
+    restored,
+)
 from modtrans_core.run import Training
 from modtrans_core.train import Enough, TrainConfig, Watch, train
 
@@ -111,10 +122,8 @@ class MLPTranslator(Stored, nn.Module):
     @as_asked
     def translate(self, c: Vectors) -> Vectors:
         """zhat (n, d) of the conditions c (n, k), numpy or torch, with no unit dropped."""
-        training = self.training
-        self.eval()
-        found = in_pieces(self, conditions(c, self.facts, self.mean.device))
-        self.train(training)
+        with evaluating(self):
+            found = in_pieces(self, conditions(c, self.facts, self.mean.device))
         return like(found, c)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from modtrans_core.checks import refuse_absent_modality, refuse_unless
 from modtrans_core.cli.verb import quoted, say
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
-from modtrans_core.split import distinct, shares
+from modtrans_core.split import distinct, has_parts, shares
 
 FRACTIONS = (0.7, 0.1, 0.2)
 
@@ -100,6 +100,8 @@ class Train:
         if self.group_duplicates:
             pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
         own = self.own_split and len(fractions) == 3
+        if own and has_parts(pairs.own_split) and (self.fractions, self.split_seed) != (FRACTIONS, 0):
+            say("own_split: the data set's own parts are followed; --fractions and --split-seed deal out what lacks")
         train, validation, *test = pairs.split(self.split_seed, fractions, own)
         parts = [f"{len(train)} to train", f"{len(validation)} to validate"]
         parts += [f"{len(part)} kept for the test" for part in test] or ["none kept for a test"]

@@ -24,6 +24,7 @@ from modtrans_core.protocol import (
     Vectors,
     as_asked,
     conditions,
+    evaluating,
     in_pieces,
     like,
     restored,
@@ -197,11 +198,9 @@ class PosterTranslator(Stored, nn.Module):
         def sampled(c: Tensor, given: Tensor | None = None) -> Tensor:
             return self.sample(c, normal(keys(c), shape, seed) if given is None else given[:, None], steps, guidance)
 
-        training = self.training
-        self.eval()
-        x0 = in_pieces(sampled, rows, *own, samples=samples)
-        found = self.normalised(x0)
-        self.train(training)
+        with evaluating(self):
+            x0 = in_pieces(sampled, rows, *own, samples=samples)
+            found = self.normalised(x0)
         if not found.isfinite().all():
             raise ValueError("F(c): not finite; the diffusion part diverged, train it longer or with a smaller step")
         return found

@@ -139,6 +139,21 @@ def test_the_length_of_a_condition_does_not_matter(translator, factor):
             translator.translate(bad)
 
 
+@pytest.mark.filterwarnings("ignore:.*the constant mean:UserWarning")
+@pytest.mark.parametrize("preset", ["poster", "MLP"])
+def test_a_module_that_is_interrupted_learns_on_as_it_did(preset, monkeypatch):
+    module = mt.fit(PAIRS, preset=preset, settings=SETTINGS[preset], device="cpu").train()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    module.register_forward_pre_hook(stop)
+    monkeypatch.setattr(module, "sample", stop, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        module.translate(C)
+    assert module.training
+
+
 def test_weights_that_are_not_finite_are_refused(translator, tmp_path):
     from safetensors.torch import save_file
 

@@ -147,10 +147,16 @@ def test_the_data_sets_own_split_is_followed_and_found_again(folder, modtrans, p
     status, _, err = modtrans("train", "own.npz", "--out", "own", *poster)
     assert status == 0 and "52 to train, 8 to validate, 18 kept for the test, 2 left out" in err
     assert "note: the data set's own split tears 1 of 79 groups apart" in err
+    assert "own_split" not in err
     status, out, err = modtrans("evaluate", "own", "own.npz", "--json")
     assert json.loads(out)["gallery"] == 17 and "17 items of 80 that the run was not fitted to" in err
     assert "1 of the group of such an item, 2 in no test part of the data set" in err
-    assert modtrans("train", "own.npz", "--out", "dealt", "--no-own-split", *poster)[0] == 0
+    for option in (["--split-seed", "7"], ["--fractions", "0.5", "0.25", "0.25"]):
+        err = modtrans("train", "own.npz", "--out", "own", "--overwrite", "--preset", "ridge", *option)[2]
+        assert "own_split: the data set's own parts are followed" in err and "18 kept for the test" in err
+    assert modtrans("train", "own.npz", "--out", "own", "--overwrite", *poster)[0] == 0
+    status, _, err = modtrans("train", "own.npz", "--out", "dealt", "--no-own-split", *poster)
+    assert status == 0 and "own_split" not in err
     assert json.loads(modtrans("evaluate", "dealt", "own.npz", "--json")[1])["gallery"] == 16
     status, _, err = modtrans("train", "own.npz", "--out", "own", "--resume", "--no-own-split", *poster)
     assert status == 1 and "own: was started with" in err
