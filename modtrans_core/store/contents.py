@@ -229,9 +229,7 @@ def _key(given: Any, n: int) -> np.ndarray:
     values = _values(given)
     refuse_texts("key", values)
     if any(isinstance(one, str) for one in values):
-        bad = [
-            one for one in values if not isinstance(one, str)
-        ]  # numpy would make a text of it, of a missing name too
+        bad = [one for one in values if not isinstance(one, str)]  # of a missing name numpy would make a text
         refuse_unless(not bad, "key", bad[:1], "text")
         given = np.array(values, dtype=np.str_)
     key = as_array("key", given)
