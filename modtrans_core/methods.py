@@ -210,7 +210,8 @@ def fit(
     overwrite : replace the run that `out` holds, finished or not, as soon as the new one begins.
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
-    split : JSON values that say how the pairs were split, kept in the run folder.
+    split : JSON values that say how the pairs were split, kept in the run folder; `seed`, `fractions` and `own`, where
+        they are among them, mean what `modtrans train` means by them.
     log : called with (step, terms of the loss by name) every tenth step, beside `metrics.jsonl` in `out`: for
         TensorBoard, Weights & Biases and their like. A closed form has no steps.
 

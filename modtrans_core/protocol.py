@@ -208,8 +208,8 @@ class Traced(Protocol):
 
 
 def refuse_no_translator(given: object) -> None:
-    """Refuse what translates nothing, such as the pair set where the two were exchanged."""
-    if not hasattr(given, "translate"):
+    """Refuse what is none, such as the pair set where the two were exchanged."""
+    if not hasattr(given, "facts"):
         raise ValueError(f"translator: {type(given).__name__}, what mt.fit or mt.load gives is needed")
 
 
