@@ -207,7 +207,8 @@ def fit(
         groups out in turn, and is fitted to all pairs.
     out : run folder, written as `modtrans train` writes it. Default: nothing is written.
     resume : go on with the unfinished run in `out`.
-    overwrite : replace the run that `out` holds, finished or not, as soon as the new one begins.
+    overwrite : replace the run that `out` holds, finished or not, once the new one has come to its first step or, where
+        it has no steps, is whole.
     device : Default: a GPU when there is one.
     progress : called as the work goes on, with (steps done, steps in all). Default: a bar or, in a log, lines.
     split : JSON values that say how the pairs were split, kept in the run folder; `seed`, `fractions` and `own`, where
@@ -274,19 +275,20 @@ def fit(
             run.log = log
             if resume and runs.is_finished(out):
                 return load(out, place)
-        seen = Seen.of(parts, (source, target), place)
-        facts, speaks = facts._replace(seen=seen), distributed.is_main()
-        with reporting(progress if speaks else silent, 1, "fit", "step") as report:
-            held = None if validation is None else Pairing(validation, source, target)
-            with torch.inference_mode(False), torch.enable_grad():
-                translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
-            refuse_unless(hasattr(translator, "translate"), f"method: {name!r}: fit", translator, "a translator")
-        skill = None
-        if speaks and validation is not None and not chosen.leaves_out:
-            skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
-        skill = None if skill is None else round(skill, 6)  # that of the constant mean itself is zero, rounding aside
-        if run:
-            run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
+        with nullcontext() if run is None else run.undone():
+            seen = Seen.of(parts, (source, target), place)
+            facts, speaks = facts._replace(seen=seen), distributed.is_main()
+            with reporting(progress if speaks else silent, 1, "fit", "step") as report:
+                held = None if validation is None else Pairing(validation, source, target)
+                with torch.inference_mode(False), torch.enable_grad():
+                    translator = chosen.fit(Pairing(pairs, source, target), held, facts, config, place, run, report)
+                refuse_unless(hasattr(translator, "translate"), f"method: {name!r}: fit", translator, "a translator")
+            skill = None
+            if speaks and validation is not None and not chosen.leaves_out:
+                skill = translated_scores(translator, validation.at_most(JUDGED_ON))["skill"]
+            skill = None if skill is None else round(skill, 6)  # that of the constant itself is zero, rounding aside
+            if run:
+                run.finish(translator.tensors(), seen.tensors(), validation_skill=skill)
     if skill is not None and skill < 0:
         fitted = f"{translator.method} ({translator.facts})"  # one of another package may print all of its tensors
         warnings.warn(f"{fitted}: skill {skill:.3f} on validation pairs: {NO_SKILL}", stacklevel=3)

@@ -131,7 +131,10 @@ def begin(
     resume: bool,
     overwrite: bool = False,
 ) -> Run:
-    """The folder of a new run, described, or that of an unfinished one, whose description has to be the same."""
+    """The folder of a new run, or that of an unfinished one, whose description has to be the same.
+
+    A run that is overwritten stays until the new one has come to its first step, or is whole.
+    """
     folder = Path(folder)
     wanted = described(method, facts, config, **more)
     if distributed.is_main():
@@ -139,12 +142,12 @@ def begin(
     _refuse_out(folder, resume, overwrite)
     if resume:
         refuse_changed(folder, wanted | {name: wanted.get(name) for name in CHOSEN})
+    run = Run(folder.absolute(), resume and (folder / TRAINING).exists(), wanted=None if resume else wanted)
+    old = is_run(folder)
     distributed.barrier()  # every process has looked before one writes
-    if not resume and distributed.is_main():
-        clear(folder)
-        (folder / LOG).unlink(missing_ok=True)
-        write_json(folder / DESCRIPTION, wanted)
-    return Run(folder.absolute(), resume and (folder / TRAINING).exists())
+    if not old:
+        run.describe()
+    return run
 
 
 def described(method: str, facts: Mapping[str, Any], config: Any, **more: Any) -> dict[str, Any]:
@@ -176,13 +179,19 @@ def write(
         sweep(folder)
         refuse_links(folder)
         refuse_old_run(folder, overwrite)
-        with scratch_folder(folder / MODEL) as new:
-            write_json(new / DESCRIPTION, said)
-            write_model(new, tensors, seen, made(method, facts))
-            clear(folder)
-            for name in (DESCRIPTION, SEEN, MODEL):  # the last one makes it whole
-                if (new / name).exists():
-                    os.replace(new / name, folder / name)
+        _replace(folder, said, tensors, seen)
+
+
+def _replace(
+    folder: Path, said: Mapping[str, Any], tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None
+) -> None:
+    with scratch_folder(folder / MODEL) as new:
+        write_json(new / DESCRIPTION, said)
+        write_model(new, tensors, seen, made(said["method"], said["facts"]))
+        clear(folder)
+        for name in (DESCRIPTION, SEEN, MODEL):  # the last one makes it whole
+            if (new / name).exists():
+                os.replace(new / name, folder / name)
 
 
 def description(folder: str | Path) -> dict[str, Any]:
@@ -337,16 +346,45 @@ class Run:
 
     Parameters
     ----------
-    folder : the run folder, described already.
+    folder : the run folder.
     resuming : go on from the checkpoint that is there.
     checkpoint_every : steps between two checkpoints.
+    wanted : what the description is to say. Default: it says so already.
     """
 
-    def __init__(self, folder: Path, resuming: bool, checkpoint_every: int = CHECKPOINT_EVERY) -> None:
-        self.folder, self.resuming, self.checkpoint_every = folder, resuming, checkpoint_every
+    def __init__(
+        self,
+        folder: Path,
+        resuming: bool,
+        checkpoint_every: int = CHECKPOINT_EVERY,
+        wanted: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.resuming, self.checkpoint_every, self.wanted = folder, resuming, checkpoint_every, wanted
         self.writes = distributed.is_main()
         self.asked = 0  # the signal that asked to end, if one did
         self.log: Log | None = None
+
+    def describe(self) -> None:
+        """Write the description, if it is still wanted; what the folder holds of an old run goes."""
+        if self.wanted is not None and self.writes:
+            clear(self.folder)
+            (self.folder / LOG).unlink(missing_ok=True)
+            write_json(self.folder / DESCRIPTION, self.wanted)
+        self.wanted = None
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Inside, an error before the first step takes the description away: nothing could be gone on with."""
+        try:
+            yield
+        except Exception:
+            if (
+                self.wanted is None
+                and self.writes
+                and not any((self.folder / name).exists() for name in (MODEL, TRAINING))
+            ):
+                (self.folder / DESCRIPTION).unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
@@ -374,6 +412,7 @@ class Run:
     def resume(self, state: Training) -> int:
         """Put back the last checkpoint, or write the first. Returns the steps that were made."""
         if not self.resuming:
+            self.describe()
             if self.writes:
                 self._save(0, state)
             return 0
@@ -415,7 +454,9 @@ class Run:
 
     def finish(self, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor] | None = None, **more: Any) -> None:
         """Write what translates, the rows seen, and more JSON values into the description; no steps are left."""
-        if self.writes:
+        if self.writes and self.wanted is not None:
+            _replace(self.folder, {**self.wanted, **more}, tensors, seen)
+        elif self.writes:
             said = description(self.folder)
             write_json(self.folder / DESCRIPTION, {**said, **more})
             write_model(self.folder, tensors, seen, made(said["method"], said["facts"]))

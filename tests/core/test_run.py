@@ -151,6 +151,31 @@ def test_what_is_overwritten_is_a_run_and_nothing_else(tmp_path):
         fit(make_pairs(), preset="ridge", out=tmp_path / "a", overwrite=True, resume=True)
 
 
+@pytest.mark.parametrize("settings", [{"preset": "identity"}, {"preset": "C3"}, {"preset": "language-free Gaussian"}])
+def test_a_refusal_of_the_pairs_leaves_nothing_of_the_new_run_and_all_of_the_old(tmp_path, settings):
+    with pytest.raises(ValueError, match="one dimension is needed"):
+        fit(make_pairs(), device="cpu", out=tmp_path / "new", **settings)
+    assert not (tmp_path / "new").exists()
+    fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "old")
+    before = {name: (tmp_path / "old" / name).read_bytes() for name in files(tmp_path / "old")}
+    with pytest.raises(ValueError, match="one dimension is needed"):
+        fit(make_pairs(), device="cpu", out=tmp_path / "old", overwrite=True, **settings)
+    assert {name: (tmp_path / "old" / name).read_bytes() for name in files(tmp_path / "old")} == before
+
+
+@pytest.mark.parametrize("config", [replace(SMALL), CalibratedConfig(landmarks=16)])
+def test_a_run_that_is_overwritten_goes_at_the_first_step_or_when_the_new_one_is_whole(tmp_path, config):
+    old = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_pairs(), config=config, device="cpu", out=tmp_path, overwrite=True, progress=interrupting(1))
+    if config == SMALL:
+        assert runs.description(tmp_path)["method"] == "poster" and not runs.is_finished(tmp_path)
+    else:
+        assert same(load(tmp_path, device="cpu"), old)
+    new = fit(make_pairs(), config=config, device="cpu", out=tmp_path, overwrite=True)
+    assert same(load(tmp_path, device="cpu"), new) and not (tmp_path / runs.TRAINING).exists()
+
+
 def test_a_closed_form_ended_before_its_weights_were_there_is_not_finished_and_can_be_begun_again(tmp_path):
     fitted = fit(make_pairs(), preset="ridge", device="cpu", out=tmp_path / "run")
     for name in files(tmp_path / "run"):
