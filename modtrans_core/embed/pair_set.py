@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -91,28 +91,33 @@ def embed(
     if out is None:
         writable_cache()
     new = not folder.begun
-    if distributed.is_main():
-        _make_room(path, folder, job, overwrite)
-        if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
-            copy_skipped(skipped_beside(cached), path)
-            PairedEmbeddings.load(cached).save(path, dtype=dtype)
-        else:
-            folder.begin(job)
-    distributed.barrier()
-    if not folder.begun:
-        return path
-    try:
-        if engine == "ray":
-            from modtrans_core.embed.engine.ray_engine import work_with_ray
+    with ExitStack() as until_made:
+        old = None
+        if distributed.is_main():
+            old = _make_room(path, folder, job, overwrite, until_made)
+            if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
+                copy_skipped(skipped_beside(cached), path)
+                PairedEmbeddings.load(cached).save(path, dtype=dtype)
+            else:
+                folder.begin(job)
+        distributed.barrier()
+        if not folder.begun:
+            return path
+        try:
+            if engine == "ray":
+                from modtrans_core.embed.engine.ray_engine import work_with_ray
 
-            work_with_ray(job, folder, progress)
-        else:
-            watched = progress if distributed.is_main() else silent
-            work(job, folder, device, (distributed.rank(), distributed.world()), watched)
-    except Exception:
-        if new and distributed.world() == 1 and folder.empty and folder.alone:
-            folder.clear()  # refused, and nothing is there to go on with
-        raise
+                work_with_ray(job, folder, progress)
+            else:
+                watched = progress if distributed.is_main() else silent
+                work(job, folder, device, (distributed.rank(), distributed.world()), watched)
+        except BaseException as error:
+            nothing = distributed.world() == 1 and folder.empty and folder.alone
+            if nothing and (old or (new and isinstance(error, Exception))):
+                folder.clear()  # refused, and nothing is there to go on with
+            if nothing and old:
+                os.replace(old, folder.path)
+            raise
     if path != folder.path:
         _merge_once(folder, path, dtype, job.digest())
     return path
@@ -141,16 +146,21 @@ def cut(path: Path) -> dict[str, int]:
     return found
 
 
-def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool) -> None:
-    """Refuse what is there already, or make it go; what can be gone on with stays."""
+def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool, until_made: ExitStack) -> Path | None:
+    """Refuse what is there already, or move it to where it stays until the new set is made; None where nothing is, or
+    what can be gone on with.
+    """
     if path != folder.path:
         refuse_other_list(path)
         if not folder.begun:
             refuse_existing(path, overwrite)
-    if folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty):
-        if not folder.alone:
-            raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
-        folder.clear()
+    if not (folder.begun and (folder.finished or folder.difference(job)) and (overwrite or folder.empty)):
+        return None
+    if not folder.alone:
+        raise ValueError(f"{folder.path}: another process embeds there; wait for its end, or choose another name")
+    old = until_made.enter_context(scratch_folder(folder.path)) / folder.path.name
+    folder.move(old)
+    return old
 
 
 def _files_of(job: Job) -> Iterator[Path]:

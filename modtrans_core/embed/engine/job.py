@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -139,10 +140,18 @@ class Folder:
 
     def clear(self) -> None:
         """Remove what was made here; a folder with anything else in it is refused."""
+        self._refuse_foreign()
+        shutil.rmtree(self.path)
+
+    def move(self, to: Path) -> None:
+        """Move what was made here; a folder with anything else in it is refused."""
+        self._refuse_foreign()
+        os.replace(self.path, to)
+
+    def _refuse_foreign(self) -> None:
         refuse_links(self.path)
         if entry := self._foreign():
             raise ValueError(f"{entry}: was not made by modtrans embed; choose another folder, or remove it")
-        shutil.rmtree(self.path)
 
     def _foreign(self) -> Path | None:
         """Something in the folder that was not made here."""

@@ -162,6 +162,23 @@ def test_a_folder_that_lacks_a_shard_is_no_set(tmp_path, texts):
     assert len(PairedEmbeddings.load(texts(entries, folder, overwrite=True))) == 6
 
 
+@pytest.mark.parametrize("error", [ValueError("weights: unknown"), KeyboardInterrupt()])
+def test_a_set_that_is_overwritten_stays_until_the_first_shard_of_the_new_one(tmp_path, texts, monkeypatch, error):
+    entries = [Item(str(n), {"question": "a" * (n + 1), "answer": "b"}) for n in range(6)]
+    folder = texts(entries, tmp_path / "shards")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patched, pytest.raises(type(error)):
+        patched.setattr("modtrans_core.embed.pair_set.work", fail)
+        texts(entries, folder, overwrite=True)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before and list(tmp_path.iterdir()) == [
+        folder
+    ]
+
+
 def test_a_folder_and_a_file_hold_the_same(tmp_path):
     folder = embed(out=tmp_path / "shards", encoders=IMAGES, shard_items=7, **FEW)
     file = embed(out=tmp_path / "pairs.npz", encoders=IMAGES, shard_items=7, **FEW)
