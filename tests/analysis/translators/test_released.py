@@ -262,7 +262,7 @@ def test_the_last_weights_translate_where_there_is_no_average(tmp_path, pairs, e
 
 @pytest.mark.parametrize("stop", [1, 5])
 def test_a_run_resumes_to_the_bit_and_loads_again(tmp_path, pairs, stop, monkeypatch):
-    monkeypatch.setattr(run.Run.__init__, "__defaults__", (4,))  # a checkpoint every four steps
+    monkeypatch.setattr(run.Run.__init__, "__defaults__", (4, None))  # a checkpoint every four steps
     config = released(condition_dropout=0.5)
     whole = fit(pairs, config, out=tmp_path / "whole")
 
