@@ -312,6 +312,8 @@ class PairedEmbeddings:
     def dealt(self, seed: int = 0, fractions: Sequence[float] = (0.7, 0.1, 0.2), own: bool = True) -> np.ndarray:
         """The part of every item (n,), an index into `fractions`, or -1 for none; see `split`.
 
+        Items that repeat are in one part only where they are groups already: see `grouped`.
+
         Examples
         --------
         >>> np.bincount(PairedEmbeddings({"image": np.eye(20)}).dealt(seed=0))
@@ -319,10 +321,9 @@ class PairedEmbeddings:
         """
         fractions = shares(fractions)
         refuse_unless(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "an integer >= 0")
-        pairs = self.grouped()
-        if own and pairs.own_split is not None and has_parts(pairs.own_split):
-            return by_own_parts(pairs.own_split, pairs.groups, fractions, seed)
-        return by_seed(pairs.groups, fractions, seed)
+        if own and self.own_split is not None and has_parts(self.own_split):
+            return by_own_parts(self.own_split, self.groups, fractions, seed)
+        return by_seed(self.groups, fractions, seed)
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:
         """Write one `.npz` or `.safetensors` file, whole or not at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -90,11 +90,8 @@ def embed(
         return path
     if out is None:
         writable_cache()
-    new = not folder.begun
-    with ExitStack() as until_made:
-        old = None
+    with _making(path, folder, job, overwrite):
         if distributed.is_main():
-            old = _make_room(path, folder, job, overwrite, until_made)
             if path.suffix in SUFFIXES and cached.exists():  # made before: for a notebook, say
                 copy_skipped(skipped_beside(cached), path)
                 PairedEmbeddings.load(cached).save(path, dtype=dtype)
@@ -103,21 +100,13 @@ def embed(
         distributed.barrier()
         if not folder.begun:
             return path
-        try:
-            if engine == "ray":
-                from modtrans_core.embed.engine.ray_engine import work_with_ray
+        if engine == "ray":
+            from modtrans_core.embed.engine.ray_engine import work_with_ray
 
-                work_with_ray(job, folder, progress)
-            else:
-                watched = progress if distributed.is_main() else silent
-                work(job, folder, device, (distributed.rank(), distributed.world()), watched)
-        except BaseException as error:
-            nothing = distributed.world() == 1 and folder.empty and folder.alone
-            if nothing and (old or (new and isinstance(error, Exception))):
-                folder.clear()  # refused, and nothing is there to go on with
-            if nothing and old:
-                os.replace(old, folder.path)
-            raise
+            work_with_ray(job, folder, progress)
+        else:
+            watched = progress if distributed.is_main() else silent
+            work(job, folder, device, (distributed.rank(), distributed.world()), watched)
     if path != folder.path:
         _merge_once(folder, path, dtype, job.digest())
     return path
@@ -146,10 +135,29 @@ def cut(path: Path) -> dict[str, int]:
     return found
 
 
-def _make_room(path: Path, folder: Folder, job: Job, overwrite: bool, until_made: ExitStack) -> Path | None:
-    """Refuse what is there already, or move it to where it stays until the new set is made; None where nothing is, or
-    what can be gone on with.
+@contextmanager
+def _making(path: Path, folder: Folder, job: Job, overwrite: bool) -> Iterator[None]:
+    """Refuse what is there and may not go. Inside, what may go stays until a shard of the new set is there; what can be
+    gone on with stays, too; and a refusal before the first shard leaves nothing of the new one.
     """
+    from modtrans_core import distributed
+
+    new = not folder.begun
+    with ExitStack() as until_made:
+        old = _moved(path, folder, job, overwrite, until_made) if distributed.is_main() else None
+        try:
+            yield
+        except BaseException as error:
+            if distributed.world() == 1 and folder.empty and folder.alone:
+                if folder.begun and (old or (new and isinstance(error, Exception))):
+                    folder.clear()
+                if old:
+                    os.replace(old, folder.path)
+            raise
+
+
+def _moved(path: Path, folder: Folder, job: Job, overwrite: bool, until_made: ExitStack) -> Path | None:
+    """What was made there, moved beside; None where nothing was, or what can be gone on with."""
     if path != folder.path:
         refuse_other_list(path)
         if not folder.begun:

@@ -162,8 +162,11 @@ def test_a_folder_that_lacks_a_shard_is_no_set(tmp_path, texts):
     assert len(PairedEmbeddings.load(texts(entries, folder, overwrite=True))) == 6
 
 
-@pytest.mark.parametrize("error", [ValueError("weights: unknown"), KeyboardInterrupt()])
-def test_a_set_that_is_overwritten_stays_until_the_first_shard_of_the_new_one(tmp_path, texts, monkeypatch, error):
+@pytest.mark.parametrize("error", [ValueError("weights: unknown"), KeyboardInterrupt(), OSError(28, "full")])
+@pytest.mark.parametrize("place", ["pair_set.work", "engine.job.write_json"])
+def test_a_set_that_is_overwritten_stays_until_the_first_shard_of_the_new_one(
+    tmp_path, texts, monkeypatch, place, error
+):
     entries = [Item(str(n), {"question": "a" * (n + 1), "answer": "b"}) for n in range(6)]
     folder = texts(entries, tmp_path / "shards")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -172,7 +175,7 @@ def test_a_set_that_is_overwritten_stays_until_the_first_shard_of_the_new_one(tm
         raise error
 
     with monkeypatch.context() as patched, pytest.raises(type(error)):
-        patched.setattr("modtrans_core.embed.pair_set.work", fail)
+        patched.setattr(f"modtrans_core.embed.{place}", fail)
         texts(entries, folder, overwrite=True)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before and list(tmp_path.iterdir()) == [
         folder
