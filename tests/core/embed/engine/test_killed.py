@@ -71,6 +71,7 @@ def test_killed_at_twenty_random_moments(tmp_path):
         elif kills:  # it was done before it could be killed
             assert bytes_of(out) == bytes_of(undisturbed)
             shutil.rmtree(out)
+    finish(out, encoders)  # sweeps what is left where the last kill came after all was done
     assert bytes_of(out) == bytes_of(undisturbed)
 
 
