@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from typing import Any
 
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import Counter, ShardWorker
@@ -39,6 +40,8 @@ def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) ->
     ------
     ValueError
         Of a worker, as it would be raised here.
+    RuntimeError
+        Ray cannot be started, or the cluster does not answer.
     """
     if folder.finished:
         return
@@ -47,8 +50,7 @@ def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) ->
     missing = [{"shard": number} for number, shard in enumerate(job.shards) if not folder.done(shard.name)]
     started_here = not ray.is_initialized()
     if started_here:
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its future default, which it warns of
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+        _start(ray)
     context = data.DataContext.get_current()
     context.enable_progress_bars, context.print_on_execution_start = False, False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -71,3 +73,14 @@ def work_with_ray(job: Job, folder: Folder, progress: Progress | None = None) ->
         if started_here:
             ray.shutdown()
     ShardWorker(job, folder, None).finish()
+
+
+def _start(ray: Any) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its future default, which it warns of
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    except Exception as error:  # Ray raises no narrower one, where its daemons are not up within seconds
+        cluster = os.environ.get("RAY_ADDRESS")
+        what = f"RAY_ADDRESS: no cluster answers at {cluster!r}" if cluster else "Ray did not start on this machine"
+        way = "without it the shards are shared by as many `modtrans embed` as are started"
+        raise RuntimeError(f"--engine ray: {what} ({str(error).splitlines()[0]}); {way}") from None

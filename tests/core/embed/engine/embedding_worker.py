@@ -31,6 +31,21 @@ def run(out, encoders, kill_at=None, log=None, **options):
     embed("openmoji", out, encoders, **{"limit": 24, "shard_items": 8, "device": "cpu"} | options)
 
 
+def by_ray(out, encoders, missing, report):
+    """Embed by the workers of Ray, and then what they refuse; `report` gets what both calls said and did."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    seen, few = [], {"limit": 24, "shard_items": 8, "device": "cpu", "engine": "ray"}
+    try:
+        embed("openmoji", out, encoders, progress=lambda *done: seen.append(done), **few)
+        embed("openmoji", f"{out}_missing", missing, **few)
+    except ValueError as error:
+        report.write_text(f"{seen[-1:]} {error}")
+    finally:
+        ray.shutdown()
+
+
 def hold(file, held):
     """Hold a lock until this process is killed, and say when it is held."""
     with claimed(file) as other:
