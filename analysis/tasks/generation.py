@@ -270,7 +270,7 @@ def _loaded(model: Model, part: str, **options: Any) -> Any:
     if info is not None:
         refuse_absent(folder, info)
     if part == "tokenizer":
-        refuse_no_words(folder, made)
+        refuse_no_words(folder, made, folder)
     return made
 
 

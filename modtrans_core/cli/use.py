@@ -97,6 +97,8 @@ class Translate:
         for file in (output, *([self.expected_cosine] if self.expected_cosine else [])):
             refuse_existing(file, self.overwrite)
         translator = load(self.run_folder, self.device)
+        work = translator.translate if self.samples is None else able(translator, Draws).draw
+        settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         if self.accept is not None:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
@@ -109,8 +111,6 @@ class Translate:
             key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key
             say(f"{len(kept)} of {len(pairs)} items are accepted")
             pairs, names = replace(pairs, key=key).take(kept), None if names is None else names.take(kept)
-        work = translator.translate if self.samples is None else able(translator, Draws).draw
-        settings = given(work, steps=self.steps, guidance=self.guidance, seed=self.seed)
         shape = translate_set(
             translator, pairs, output, self.run_folder, names,
             expected_cosine=self.expected_cosine, samples=self.samples, **settings,

@@ -192,7 +192,7 @@ def _tokenizer(name: str, words: int) -> Any:
         if not Path(name).is_dir():  # the library itself asks ten times where there is no network
             name = hub.snapshot_download(name, allow_patterns=["*.json", "*.txt"])
         found = library.AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=True)
-    refuse_no_words(what, found)
+    refuse_no_words(what, found, Path(name))
     refuse_unless(len(found) >= words, what, f"{len(found)} words", f"the decoder's {words}")
     return found
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import safetensors
 
 from modtrans_core.checks import in_one_line, naming, refuse, refuse_unless
 from modtrans_core.embed.encoders.weights import fetching, sha256
@@ -59,9 +62,11 @@ def model_folder(encoder: str, weights: str, instead: str = "a local folder") ->
 
 
 def refuse_code(encoder: str, folder: Path) -> None:
-    """Refuse a sentence-transformers model whose configuration names a class that is not the library's own.
+    """Refuse a sentence-transformers model whose configuration names a class that is not the library's own, or a file
+    that is not one of the model's.
 
-    The library imports what `modules.json` and the configurations of its modules name, which may be a file beside them.
+    The library imports what `modules.json` and the configurations of its modules name, which may be a file beside them;
+    and the options of a module in `sentence_bert_config.json` may be paths.
 
     Raises
     ------
@@ -80,6 +85,13 @@ def refuse_code(encoder: str, folder: Path) -> None:
                 _refuse_class(encoder, file, one.get("type"), always=True)
         elif file.name.endswith("config.json"):
             found = read_json(file)
+            for name, one in _values(found) if file.name.startswith("sentence_") else ():
+                if isinstance(one, str) and (name == "tokenizer_name_or_path" or os.path.isfile(one)):
+                    refuse(
+                        f"{encoder}: {file}: {name}",
+                        one,
+                        "nothing, or what is no file: all lies in the model's folder,",
+                    )
             types = found.get("types") if isinstance(found, dict) else None
             named = list(types.values()) if isinstance(types, dict) else []
             named += [found.get(name) for name in _CLASSES] if isinstance(found, dict) else []
@@ -92,6 +104,15 @@ def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) ->
     if not own and (always or (isinstance(named, str) and "." in named)):
         needed = "a class of sentence-transformers is needed; code that comes with a model is not run"
         raise ValueError(f"{encoder}: {file}: type: {named!r}, {needed}")
+
+
+def _values(described: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a description, however deep, each with its name."""
+    if isinstance(described, dict | list):
+        for key, one in described.items() if isinstance(described, dict) else ((name, one) for one in described):
+            yield from _values(one, key)
+    else:
+        yield name, described
 
 
 def weights_digest(folder: Path) -> str:
@@ -127,7 +148,7 @@ def loading(what: object) -> Iterator[None]:
             yield
     except Exception as error:  # a damaged configuration makes a library raise nearly anything
         if isinstance(error, MemoryError) or re.search("(out of|allocate) memory", str(error)):
-            raise  # no fault of the model's
+            raise MemoryError(f"{what}: {in_one_line(error)}") from error  # no fault of the model's
         raise ValueError(f"{what}: {in_one_line(error)}") from error
 
 
@@ -145,19 +166,20 @@ def refuse_absent(what: object, info: Mapping[str, Any], used: Callable[[str], b
         refuse(f"{what}: {name}", tuple(found), f"{tuple(needed)}, the network's shape,")
 
 
-def refuse_no_words(what: object, tokenizer: Any, known: int | None = None) -> None:
+def refuse_no_words(what: object, tokenizer: Any, place: Path, known: int | None = None) -> None:
     """Refuse a tokenizer whose folder has no vocabulary, of which the library makes one without words, or which has
     tokens that the network does not know.
 
     Parameters
     ----------
     tokenizer : of transformers.
+    place : the folder that it was read from.
     known : tokens of the network, if these are numbered.
     """
-    place, named = Path(tokenizer.name_or_path), dict(tokenizer.vocab_files_names)
+    named = dict(tokenizer.vocab_files_names)
     whole, several = named.pop("tokenizer_file", "tokenizer.json"), [*named.values()]  # any may be read from the first
     there = (place / whole).is_file() or (several and all((place / name).is_file() for name in several))
-    if place.is_dir() and tokenizer.vocab_files_names and not there:
+    if tokenizer.vocab_files_names and not there:
         needed = " or ".join(filter(None, [whole, " and ".join(several)]))
         raise ValueError(f"{what}: no vocabulary of a tokenizer in {place}; {needed} is needed")
     last = max(tokenizer.get_vocab().values(), default=0)
@@ -185,6 +207,20 @@ def refuse_unreadable(what: object, folder: Path) -> None:
             for tensor, file in parts.items():
                 beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
+    for path in sorted(folder.rglob("config.json")):
+        _refuse_kernel_and_layers(what, path)
+
+
+def _refuse_kernel_and_layers(what: object, path: Path) -> None:
+    """Refuse a network's configuration that names code of the hub, or more layers than its weights have tensors."""
+    weights = _weights_in(path.parent.iterdir())
+    with loading(f"{what}: {path.parent}"):
+        tensors = sum(len(safetensors.safe_open(file, "pt").keys()) for file in weights)
+    for name, value in _values(read_json(path)):
+        if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
+            refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
+        if name.endswith("layers") and isinstance(value, int) and weights and value > tensors:
+            refuse(f"{what}: {path}: {name}", value, f"at most {tensors}, the tensors of the weights,")
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modtrans_core.embed.encoders.base import Encoder, device_of, token_count
@@ -18,6 +19,7 @@ from modtrans_core.embed.encoders.folders import (
 )
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
 from modtrans_core.extras import require
+from modtrans_core.store.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -52,20 +54,23 @@ class SentenceEncoder(Encoder):
                 str(folder), device=str(self.device), local_files_only=True, model_kwargs=LOCAL
             )
         if weights not in packaged_names("sentence-transformers"):
-            self._refuse_incomplete()
+            self._refuse_incomplete(folder)
         self.model.eval().float()
         self.batch_size = 64 if self.device.type == "cpu" else 256
-        self.dimension = self.forward([""]).shape[1]
+        with loading(self.name):  # what a description says wrongly is met here
+            self.dimension = self.forward([""]).shape[1]
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
 
-    def _refuse_incomplete(self) -> None:
+    def _refuse_incomplete(self, folder: Path) -> None:
         """Refuse a folder that lacks tensors or words: the library does not say which it draws, so it is read again."""
-        for network in (module.auto_model for module in self.model if hasattr(module, "auto_model")):
+        listed = read_json(folder / "modules.json") if (folder / "modules.json").exists() else [{"path": ""}]
+        for module, place in _with_places(self.model, folder, [str(one.get("path", "")) for one in listed]):
+            network = module.auto_model
             with loading(self.name):
-                info = type(network).from_pretrained(network.name_or_path, **LOCAL, output_loading_info=True)[1]
+                info = type(network).from_pretrained(place, **LOCAL, output_loading_info=True)[1]
             refuse_absent(self.name, info, lambda name: "pooler." not in name)
             words = getattr(network.get_input_embeddings(), "num_embeddings", None)
-            refuse_no_words(self.name, self.model.tokenizer, words)
+            refuse_no_words(self.name, module.tokenizer, place, words)
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(
@@ -100,3 +105,15 @@ class SentenceEncoder(Encoder):
             elif kind != "Normalize":  # `normalised` says that
                 steps.append(kind)
         return steps
+
+
+def _with_places(modules: Iterable[Any], folder: Path, paths: Iterable[str]) -> Iterator[tuple[Any, Path]]:
+    """The transformers among modules, and in the routes of a router, each with the folder that it was read from."""
+    for module, path in zip(modules, paths, strict=False):
+        if hasattr(module, "auto_model"):
+            yield module, folder / path
+        elif hasattr(module, "sub_modules"):
+            described = (folder / path / name for name in ("router_config.json", "config.json"))
+            routes = read_json(next(filter(Path.exists, described)))["structure"]
+            for route, inner in module.sub_modules.items():
+                yield from _with_places(inner, folder / path, routes[route])

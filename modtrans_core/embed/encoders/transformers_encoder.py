@@ -60,11 +60,12 @@ class TransformersEncoder(Encoder):
         self._sha256 = weights_digest(folder)
         if modality == "text":
             words = getattr(self.network, "text_model", self.network).get_input_embeddings()
-            refuse_no_words(self.name, self._reader, getattr(words, "num_embeddings", None))
+            refuse_no_words(self.name, self._reader, folder, getattr(words, "num_embeddings", None))
             if self._reader.pad_token is None:
                 raise ValueError(f"{self.name}: its tokenizer has no padding, so it is no BERT-like model")
             self._reader.padding_side = "right"  # the first token is then that of the text
-            self.max_tokens = self._most_tokens()
+            with loading(self.name):
+                self.max_tokens = self._most_tokens()
             self.batch_size = 32 if self.device.type == "cpu" else 256
 
     def _used(self, tensor: str) -> bool:

@@ -284,12 +284,12 @@ def test_a_tokenizer_has_one_file_or_all_of_several(tmp_path, left, whole):
     for file in {"tokenizer.json", "vocab.json", "merges.txt"} - {*left}:
         (tmp_path / file).unlink()
     if whole:
-        refuse_no_words("it", made, 3)
+        refuse_no_words("it", made, tmp_path, 3)
         with pytest.raises(ValueError, match="it: the tokenizer has a token 2, but the network's are 0 to 1"):
-            refuse_no_words("it", made, 2)
+            refuse_no_words("it", made, tmp_path, 2)
     else:
         with pytest.raises(ValueError, match="it: no vocabulary .*; tokenizer.json or vocab.json and merges.txt is"):
-            refuse_no_words("it", made)
+            refuse_no_words("it", made, tmp_path)
 
 
 QUERY = "encoder.layer.0.attention.self.query.weight"
@@ -319,6 +319,88 @@ def test_a_folder_that_is_not_whole_is_refused(bert, sentences, tmp_path, capfd,
     with pytest.raises(ValueError, match=f"^({library})?{folder}.*{words}") as caught:
         load_encoder(f"{library}{folder}", "text", "cpu")
     assert "\n" not in str(caught.value) and capfd.readouterr().err == ""
+
+
+@pytest.fixture(scope="module")
+def router(bert, sentences, tmp_path_factory):
+    """Networks of their own for queries and documents, a norm after both: sentence-transformers' Router."""
+    st, modules = pytest.importorskip("sentence_transformers"), pytest.importorskip("sentence_transformers.models")
+    folder = tmp_path_factory.mktemp("router")
+    one, other = ([modules.Transformer(str(bert)), modules.Pooling(16, "mean")] for _ in range(2))
+    steps = [modules.Router.for_query_document(one, other, default_route="query"), modules.Normalize()]
+    st.SentenceTransformer(modules=steps, device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("route", ["query", "document"])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (tensors(lambda held: held.pop(QUERY)), f"the weights lack 1 tensors of the network, {QUERY} first"),
+        (without_words, "no vocabulary of a tokenizer in .*; tokenizer.json"),
+    ],
+)
+def test_each_route_of_a_router_is_whole(bert, sentences, router, tmp_path, route, spoil, words):
+    rows = load_encoder(f"sentence-transformers:{router}", "text", "cpu").encode(TEXTS)
+    plain = load_encoder(f"sentence-transformers:{sentences}", "text", "cpu").encode(TEXTS)
+    np.testing.assert_allclose(rows, plain / np.linalg.norm(plain, axis=1, keepdims=True), atol=1e-6)
+    folder = shutil.copytree(router, tmp_path / "model")
+    spoil(folder / f"{route}_0_Transformer")
+    with pytest.raises(ValueError, match=words):
+        load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
+
+
+def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
+    """As the library saved it until its version 2."""
+    folder = shutil.copytree(sentences, tmp_path / "model")
+    listed = json.loads((folder / "modules.json").read_text())
+    (folder / "0_BERT").mkdir()
+    for file in [*folder.glob("*.json"), *folder.glob("model*")]:
+        if file.name != "modules.json":
+            file.rename(folder / "0_BERT" / file.name)
+    (folder / "modules.json").write_text(json.dumps([listed[0] | {"path": "0_BERT"}, *listed[1:]]))
+    rows = [
+        load_encoder(f"sentence-transformers:{place}", "text", "cpu").encode(TEXTS) for place in (folder, sentences)
+    ]
+    np.testing.assert_array_equal(*rows)
+    tensors(lambda held: held.pop(QUERY))(folder / "0_BERT")
+    with pytest.raises(ValueError, match=f"the weights lack 1 tensors of the network, {QUERY} first"):
+        load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("file", "added", "words"),
+    [
+        (
+            "sentence_bert_config.json",
+            {"processor_kwargs": {"tokenizer_file": "OUTSIDE"}},
+            "tokenizer_file: '/",
+        ),
+        ("sentence_bert_config.json", {"tokenizer_name_or_path": "OUTSIDE"}, "tokenizer_name_or_path: '/"),
+        ("sentence_bert_config.json", {"model_args": {"attn": ["OUTSIDE"]}}, "attn: '/"),
+        ("sentence_bert_config.json", {"max_seq_length": -5}, ""),
+        ("sentence_bert_config.json", {"of_no_use": "long" * 1000}, "of_no_use"),
+        ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
+        ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
+        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 39, the tensors"),
+    ],
+)
+def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, tmp_path, file, added, words):
+    folder, outside = shutil.copytree(sentences, tmp_path / "model"), tmp_path / "outside.json"
+    shutil.copy(folder / "tokenizer.json", outside)
+    added = json.loads(json.dumps(added).replace("OUTSIDE", str(outside)))
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | added))
+    with pytest.raises(ValueError, match=f"^sentence-transformers:{folder}: .*{words}") as caught:
+        load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_whose_limit_is_no_number_is_one_line(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / "model")
+    held = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": "abc"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(held))
+    with pytest.raises(ValueError, match=f"^transformers:mean/{folder}: "):
+        load_encoder(f"transformers:mean/{folder}", "text", "cpu")
 
 
 def test_code_that_a_model_brings_is_not_run(bert, tmp_path):
