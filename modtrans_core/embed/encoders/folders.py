@@ -86,7 +86,9 @@ def refuse_code(encoder: str, folder: Path) -> None:
         elif file.name.endswith("config.json"):
             found = read_json(file)
             for name, one in _values(found) if file.name.startswith("sentence_") else ():
-                if isinstance(one, str) and (name == "tokenizer_name_or_path" or os.path.isfile(one)):
+                if isinstance(one, str) and (
+                    name == "tokenizer_name_or_path" or (os.path.exists(one) and not os.path.isdir(one))
+                ):
                     refuse(
                         f"{encoder}: {file}: {name}",
                         one,
@@ -213,10 +215,11 @@ def refuse_unreadable(what: object, folder: Path) -> None:
 
 def _refuse_kernel_and_layers(what: object, path: Path) -> None:
     """Refuse a network's configuration that names code of the hub, or more layers than its weights have tensors."""
-    weights = _weights_in(path.parent.iterdir())
+    held = read_json(path)
+    weights = _weights_in(path.parent.iterdir()) if isinstance(held, dict) and "model_type" in held else []
     with loading(f"{what}: {path.parent}"):
         tensors = sum(len(safetensors.safe_open(file, "pt").keys()) for file in weights)
-    for name, value in _values(read_json(path)):
+    for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
         if name.endswith("layers") and isinstance(value, int) and weights and value > tensors:

@@ -322,11 +322,12 @@ def test_a_folder_that_is_not_whole_is_refused(bert, sentences, tmp_path, capfd,
 
 
 @pytest.fixture(scope="module")
-def router(bert, sentences, tmp_path_factory):
+def router(bert, tmp_path_factory):
     """Networks of their own for queries and documents, a norm after both: sentence-transformers' Router."""
     st, modules = pytest.importorskip("sentence_transformers"), pytest.importorskip("sentence_transformers.models")
     folder = tmp_path_factory.mktemp("router")
     one, other = ([modules.Transformer(str(bert)), modules.Pooling(16, "mean")] for _ in range(2))
+    other.insert(1, modules.WeightedLayerPooling(16, num_hidden_layers=2, layer_start=2))  # of the last layer alone
     steps = [modules.Router.for_query_document(one, other, default_route="query"), modules.Normalize()]
     st.SentenceTransformer(modules=steps, device="cpu").save(str(folder))
     return folder
@@ -340,7 +341,7 @@ def router(bert, sentences, tmp_path_factory):
         (without_words, "no vocabulary of a tokenizer in .*; tokenizer.json"),
     ],
 )
-def test_each_route_of_a_router_is_whole(bert, sentences, router, tmp_path, route, spoil, words):
+def test_each_route_of_a_router_is_whole(sentences, router, tmp_path, route, spoil, words):
     rows = load_encoder(f"sentence-transformers:{router}", "text", "cpu").encode(TEXTS)
     plain = load_encoder(f"sentence-transformers:{sentences}", "text", "cpu").encode(TEXTS)
     np.testing.assert_allclose(rows, plain / np.linalg.norm(plain, axis=1, keepdims=True), atol=1e-6)
