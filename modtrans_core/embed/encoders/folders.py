@@ -86,19 +86,17 @@ def refuse_code(encoder: str, folder: Path) -> None:
         elif file.name.endswith("config.json"):
             found = read_json(file)
             for name, one in _values(found) if file.name.startswith("sentence_") else ():
-                if isinstance(one, str) and (
-                    name == "tokenizer_name_or_path" or (os.path.exists(one) and not os.path.isdir(one))
-                ):
-                    refuse(
-                        f"{encoder}: {file}: {name}",
-                        one,
-                        "nothing, or what is no file: all lies in the model's folder,",
-                    )
+                if isinstance(one, str) and (name == "tokenizer_name_or_path" or _is_there(one)):
+                    refuse(f"{encoder}: {file}: {name}", one, "no file, as all of a model lies in its folder,")
             types = found.get("types") if isinstance(found, dict) else None
             named = list(types.values()) if isinstance(types, dict) else []
             named += [found.get(name) for name in _CLASSES] if isinstance(found, dict) else []
             for one in named:
                 _refuse_class(encoder, file, one)
+
+
+def _is_there(name: str) -> bool:
+    return os.path.exists(name) and not os.path.isdir(name)  # which takes any text, where pathlib raises
 
 
 def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) -> None:
