@@ -149,10 +149,11 @@ def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, caps
     out = tmp_path / "out"
     shutil.copytree(folder / "out", out)
     (out / "mine.pdf").write_text("mine")
-    (out / "paper.typ").write_text("My own text.")
-    paper.make(out, "smoke", folder / "pairs.npz")
-    assert (out / "mine.pdf").read_text() == "mine"
-    assert (out / "paper.typ.old").read_text() == "My own text." and "is in paper.typ.old" in capsys.readouterr().err
+    for text, old in (("My own text.", "paper.typ.old"), ("Another.", "paper.typ.old1")):
+        (out / "paper.typ").write_text(text)
+        paper.make(out, "smoke", folder / "pairs.npz")
+        assert (out / old).read_text() == text and f"is in {old}\n" in capsys.readouterr().err
+    assert (out / "mine.pdf").read_text() == "mine" and (out / "paper.typ.old").read_text() == "My own text."
     assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
 
 
@@ -243,7 +244,14 @@ def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, mo
     PairedEmbeddings({"image": rng.normal(size=(items, k)), "text": text}).save(tmp_path / "pairs.npz")
     monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
     with pytest.raises(ValueError, match=words):
-        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", only=["02_projection_residual"])
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz")
+
+
+def test_a_notebook_is_asked_for_that_takes_what_others_do_not(tmp_path, ran):
+    rng = np.random.default_rng(0)
+    PairedEmbeddings({"image": rng.normal(size=(90, 5)), "text": rng.normal(size=(90, 2))}).save(tmp_path / "few.npz")
+    left = paper.make(tmp_path / "out", "smoke", tmp_path / "few.npz", only=["02_projection_residual"])
+    assert ran == ["02_projection_residual"] and "04_translation" in left
 
 
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):

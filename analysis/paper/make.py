@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -153,7 +154,8 @@ def make(
     ----------
     out : folder that receives `paper.pdf`, its sources, `numbers.json` and every notebook's results.
     profile : `smoke` (all of it, small), `default`, or `full`.
-    pairs : pair set for the notebooks that look at data. Default: OpenMoji, embedded once and cached.
+    pairs : pair set for the notebooks that look at data. Default: OpenMoji, embedded once and cached. Notebooks 04, 05
+        and 06 need modalities of at least 3 numbers.
     settings : parameters `NOTEBOOK.NAME=VALUE` that take the place of the profile's.
     paper : one of `PAPERS`.
     data : folder with the files of `analysis.experiments.packages`. Default: what needs one is left out, and named.
@@ -186,7 +188,7 @@ def make(
             except ValueError as error:
                 raise ValueError(f"{pairs}: {error}, by {name}; the others run by --only") from None
     planned = with_settings(planned, settings)
-    for stage in planned:
+    for stage in (one for one in planned if not only or one.name in only):
         looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
         runner.check(stage.notebook, {**stage.parameters, **looks})
     with holding(out):
@@ -334,7 +336,8 @@ def _typeset(out: Path, written: Path, numbers: Mapping[str, Any]) -> Path:
     write_json(out / "numbers.json", numbers)
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
         if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():
-            os.replace(there, old := out / f"{file.name}.old")
+            olds = (out / f"{file.name}.old{number or ''}" for number in itertools.count())
+            os.replace(there, old := next(one for one in olds if not os.path.lexists(one)))
             to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
         with replacing(there) as temporary:
             shutil.copyfile(file, temporary)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from logging import ERROR, getLogger
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +25,7 @@ LOCAL = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_s
 another shape are refused by `refuse_absent`, which names one"""
 _OWN = re.compile(r"(sentence_transformers|torch\.nn)\.(\w+\.)*[A-Z]\w*")  # no module that one of theirs imports
 _INDEX = "model.safetensors.index.json"
+_SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
 
@@ -62,8 +64,8 @@ def model_folder(encoder: str, weights: str, instead: str = "a local folder") ->
 
 
 def refuse_code(encoder: str, folder: Path) -> None:
-    """Refuse a sentence-transformers model whose configuration names a class that is not the library's own, or a file
-    that is not one of the model's.
+    """Refuse a sentence-transformers model whose configuration names a class that is not the library's own, a file that
+    is not one of the model's, or another kind of model, of which the library would make one of its own.
 
     The library imports what `modules.json` and the configurations of its modules name, which may be a file beside them;
     and the options of a module in `sentence_bert_config.json` may be paths.
@@ -83,6 +85,12 @@ def refuse_code(encoder: str, folder: Path) -> None:
                 if path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts:
                     raise ValueError(f"{encoder}: {file}: path: {path!r}, a folder of the model is needed")
                 _refuse_class(encoder, file, one.get("type"), always=True)
+        elif file.name == "config_sentence_transformers.json":
+            found = read_json(file)
+            kind = found.get("model_type", _SENTENCES) if isinstance(found, dict) else _SENTENCES
+            refuse_unless(
+                kind == _SENTENCES, f"{encoder}: {file}: model_type", kind, f"{_SENTENCES}, of dense vectors,"
+            )
         elif file.name.endswith("config.json"):
             found = read_json(file)
             for name, one in _values(found) if file.name.startswith("sentence_") else ():
@@ -226,15 +234,21 @@ def _refuse_kernel_and_layers(what: object, path: Path) -> None:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers from drawing a bar, and from reporting tensors that we check, while it reads weights."""
+    """Keep transformers from drawing a bar, and from reporting tensors that we check, while it reads weights; and
+    sentence-transformers from telling what its configuration says.
+    """
     from transformers.utils import logging
 
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    sentences = getLogger("sentence_transformers")
+    level = sentences.level
+    sentences.setLevel(ERROR)
     try:
         yield
     finally:
+        sentences.setLevel(level)
         logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +61,8 @@ class OpenClipEncoder(Encoder):
         try:
             if file and not tag and not file.endswith((".safetensors", ".npz", ".npy")):
                 # Before open_clip, which tries again without `weights_only` where that is a TypeError.
-                torch.load(file, map_location="meta", weights_only=True)
+                with warnings.catch_warnings(action="ignore"):  # of what is refused below
+                    torch.load(file, map_location="meta", weights_only=True)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(RANDOM_SEED)  # the CPU alone
                 network, _, preprocess = open_clip.create_model_and_transforms(
@@ -125,6 +127,8 @@ class OpenClipEncoder(Encoder):
 
 
 def _why(error: Exception) -> str:
+    if "TorchScript" in str(error):
+        return "a TorchScript archive, which is code and not read; a file of its tensors, or a tag, is needed"
     if isinstance(error, _UNREADABLE):
         return "not a file of tensors, or one with pickled code, which is not read"
     return in_one_line(error)

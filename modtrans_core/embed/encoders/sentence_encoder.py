@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +60,8 @@ class SentenceEncoder(Encoder):
         self.batch_size = 64 if self.device.type == "cpu" else 256
         with loading(self.name):  # what a description says wrongly is met here
             self.dimension = self.forward([""]).shape[1]
+            most = self.model.max_seq_length
+        self._limit = None if most is None or math.isinf(most) else most  # static embeddings take any number of tokens
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
 
     def _refuse_incomplete(self, folder: Path) -> None:
@@ -83,26 +86,28 @@ class SentenceEncoder(Encoder):
 
     def cuts(self, item: str) -> bool:
         prompt = self.model.prompts.get(self.model.default_prompt_name or "", "")
-        return self.model.max_seq_length is not None and self._count(prompt + item) > self.model.max_seq_length
+        return self._limit is not None and self._count(prompt + item) > self._limit
 
     def facts(self) -> dict[str, Any]:
         return self._facts(
             "sentence-transformers",
             self._sha256,
-            ", ".join(["the model's tokenizer", f"at most {self.model.max_seq_length} tokens", *self._steps()]),
+            ", ".join(
+                ["the model's tokenizer", *([f"at most {self._limit} tokens"] if self._limit else []), *self._steps()]
+            ),
         )
 
     def _steps(self) -> list[str]:
-        """What follows the tokenizer and the transformer, and a prompt that the model puts before each text."""
+        """The modules of the model but a transformer, and a prompt that the model puts before each text."""
         steps = []
         if prompt := self.model.prompts.get(self.model.default_prompt_name or ""):
             steps.append(f"after {prompt!r}")
-        for module in list(self.model)[1:]:
+        for module in self.model:
             kind = type(module).__name__
             if kind == "Pooling":
                 mode = module.pooling_mode
                 steps.append("mean over tokens" if mode == "mean" else f"{mode} pooling")
-            elif kind != "Normalize":  # `normalised` says that
+            elif kind not in ("Transformer", "Normalize"):  # `normalised` says that
                 steps.append(kind)
         return steps
 

@@ -338,6 +338,18 @@ def test_weights_that_are_no_part_of_a_model_are_not_read(folder_with_code, libr
         load_encoder(f"{library}{folder}", "text", device="cpu")
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_torchscript_archive_is_said_to_be_one(tmp_path, recwarn):
+    """OpenAI's own files are."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("open_clip")
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "ViT-B-32.pt")
+    recwarn.clear()
+    with pytest.raises(ValueError, match="ViT-B-32.pt: a TorchScript archive, which is code and not read; a file of"):
+        load_encoder(f"open_clip:ViT-B-32-quickgelu/{tmp_path / 'ViT-B-32.pt'}", "image", "cpu")
+    assert not recwarn
+
+
 def test_a_package_that_a_model_asks_for_is_said_of_the_model():
     pytest.importorskip("transformers")
     with pytest.raises(ValueError, match="^folder: peft is needed$"), loading("folder"):

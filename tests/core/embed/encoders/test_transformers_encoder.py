@@ -382,6 +382,7 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("sentence_bert_config.json", {"max_seq_length": -5}, ""),
         ("sentence_bert_config.json", {"of_no_use": "long" * 1000}, "of_no_use"),
         ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
+        ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
         ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 39, the tensors"),
     ],
@@ -394,6 +395,21 @@ def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, t
     with pytest.raises(ValueError, match=f"^sentence-transformers:{folder}: .*{words}") as caught:
         load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_static_embeddings_have_no_limit(tmp_path, capfd):
+    """Model2vec's kind: a tokenizer of `tokenizers`, and any number of tokens."""
+    st, modules = pytest.importorskip("sentence_transformers"), pytest.importorskip("sentence_transformers.models")
+    words = tokenizer(24).backend_tokenizer
+    made = st.SentenceTransformer(modules=[modules.StaticEmbedding(words, embedding_dim=8)], device="cpu")
+    made.prompts, made.default_prompt_name = {"q": "the "}, "q"
+    made.save(str(tmp_path))
+    capfd.readouterr()
+    encoder = load_encoder(f"sentence-transformers:{tmp_path}", "text", "cpu")
+    np.testing.assert_array_equal(encoder.encode(TEXTS), made.encode(TEXTS))
+    assert not encoder.cuts("rain " * 1000)
+    assert encoder.facts()["preprocessing"] == "the model's tokenizer, after 'the ', StaticEmbedding"
+    assert capfd.readouterr().err == ""
 
 
 def test_a_tokenizer_whose_limit_is_no_number_is_one_line(bert, tmp_path):
