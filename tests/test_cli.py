@@ -1,6 +1,8 @@
 """The analysis' verbs as a user runs them; those of the core are tested in its room."""
 
+import errno
 import json
+import os
 import re
 from dataclasses import fields, replace
 from importlib.metadata import distribution
@@ -245,6 +247,16 @@ class TestCompare:
         status, _, refused = modtrans(capsys, "compare", "other.npz", *arguments)
         assert status == 1 and "compare.txt: exists; choose another name or add --overwrite" in refused
         assert len(runs) == 1 + 4 * 2 * (1 + len(GOALS)) and "compared: done" in err
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "front.pdf")
+
+        before = {file: file.read_bytes() for file in (folder / "compared").rglob("*") if file.is_file()}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("analysis.plots.style.make_figure", full)
+            status, _, err = modtrans(capsys, "compare", "pairs.npz", *arguments, "--overwrite")
+        assert status == 1 and "compared: " in err and "no space left" in err.lower()
+        assert before == {file: file.read_bytes() for file in (folder / "compared").rglob("*") if file.is_file()}
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -57,7 +57,7 @@ class Compare:
         from analysis.plots.style import figures, make_figure
         from analysis.translators import not_applicable
         from modtrans_core import PairedEmbeddings
-        from modtrans_core.store.files import refuse_results, replacing
+        from modtrans_core.store.files import refuse_results, replacing_results
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
@@ -81,12 +81,12 @@ class Compare:
         found = self.compared(sets)
         judged = duels(found.gains)
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
-        for name, frame in zip(TABLES, (*found, judged, table), strict=True):
-            save_table(frame, self.out, name)
-        make_figure(front, self.out)
         text = as_text(found.scores, judged)
-        with replacing(self.out / "compare.txt") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with replacing_results(self.out) as results:
+            for name, frame in zip(TABLES, (*found, judged, table), strict=True):
+                save_table(frame, results, name)
+            make_figure(front, results)
+            (results / "compare.txt").write_text(text, encoding="utf-8")
         print(text)
         say(f"{self.out}: done. tables/ has every number, figures/front.pdf shows them")
 
@@ -150,14 +150,15 @@ class Bench:
         from analysis.paper.tables import save_data
         from analysis.plots.speed import measured, speed
         from analysis.plots.style import figures, make_figure
-        from modtrans_core.store.files import refuse_results
+        from modtrans_core.store.files import refuse_results, replacing_results
 
         refuse_results(self.out, ["tables/speed.csv", *figures("speed")], self.overwrite or (self.out / FILE).exists())
         content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite,
         )  # fmt: skip
-        save_data(measured(content), self.out, "speed")
-        make_figure(speed, self.out)
+        with replacing_results(self.out) as results:
+            save_data(measured(content), results, "speed")
+            make_figure(speed, results)
         print(json.dumps(content) if self.json else text(content))
         say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")

@@ -123,7 +123,7 @@ class Tables:
         from analysis.plots.poster_tables import poster
         from analysis.plots.style import figures, make_figure
         from modtrans_core.progress import reporting
-        from modtrans_core.store.files import refuse_results, replacing
+        from modtrans_core.store.files import refuse_results, replacing_results
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.data is None or self.data.is_dir(), "data", str(self.data), "a folder")
@@ -140,10 +140,10 @@ class Tables:
             with reporting(None, 1, f"Table {number}", "part") as report:
                 options = {"pairs": self.pairs} if number == 2 else {}
                 rows += table(number, self.data, self.seeds, report, **options)
-            save_table(as_frame(rows), self.out, "poster")  # what is measured is kept, whatever ends the others
-        make_figure(poster, self.out)
-        with replacing(self.out / "tables.txt") as temporary:
-            temporary.write_text(as_text(rows), encoding="utf-8")
+            with replacing_results(self.out) as results:  # what is measured is kept, whatever ends the others
+                save_table(as_frame(rows), results, "poster")
+                make_figure(poster, results)
+                (results / "tables.txt").write_text(as_text(rows), encoding="utf-8")
         print(as_text(rows))
         wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
         for name, command in left_out(wanted, self.data or "").items():

@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.experiments.frames import of_numpy
 from modtrans_core.checks import place, refuse_unless, refuse_unless_in
-from modtrans_core.store.files import replacing
+from modtrans_core.store.files import replacing_results
 from modtrans_core.store.headers import reading
 
 if TYPE_CHECKING:
@@ -346,18 +346,21 @@ def save_figure(
     refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
     for suffix in formats:
         refuse_unless_in("format", suffix, _DATED)
-    files = [place("out", out) / file for file in figures(name, formats)]
-    for file in files:
-        unset = _DATED[file.suffix[1:]]
-        try:
-            with paper_style(size), replacing(file) as temporary, warnings.catch_warnings():
-                warnings.filterwarnings("error", "constrained_layout not applied")
-                figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
-                figure.savefig(temporary, metadata={unset: None}, format=file.suffix[1:])
-        except UserWarning:
-            width, height = figure.get_size_inches()
-            found = f"{width:g} and {height:g} inches"
-            raise ValueError(f"width, height: {found}, larger ones or smaller type are needed") from None
+    names = figures(name, formats)
+    with replacing_results(place("out", out)) as results:
+        for file in [results / one for one in names]:
+            file.parent.mkdir(exist_ok=True)
+            unset = _DATED[file.suffix[1:]]
+            try:
+                with paper_style(size), warnings.catch_warnings():
+                    warnings.filterwarnings("error", "constrained_layout not applied")
+                    figure.canvas.draw()  # the layout of axes of equal aspect settles at the second drawing
+                    figure.savefig(file, metadata={unset: None}, format=file.suffix[1:])
+            except UserWarning:
+                width, height = figure.get_size_inches()
+                found = f"{width:g} and {height:g} inches"
+                raise ValueError(f"width, height: {found}, larger ones or smaller type are needed") from None
+    files = [Path(out) / one for one in names]
     notebook = sys.modules.get("IPython")
     if notebook and getattr(notebook.get_ipython(), "kernel", None):
         picture = notebook.display.Image(str(files[-1]), width=round(96 * figure.get_figwidth()))

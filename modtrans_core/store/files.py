@@ -37,17 +37,18 @@ _HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE
 
 
 @contextmanager
-def scratch_folder(path: str | Path) -> Iterator[Path]:
-    """A folder beside `path`, on the same disk, for what is wanted until `path` is written.
+def scratch_folder(path: str | Path, inside: bool = False) -> Iterator[Path]:
+    """A folder beside `path`, or inside it, on the same disk, for what is wanted until `path` is written.
 
     It is held as long as it is wanted: `sweep` knows by this what a process left that was killed.
     """
     path = Path(path)
-    made = [place for place in path.parents if not place.exists()]
-    folder = path.parent / f"{SCRATCH}{secrets.token_hex(8)}"
+    where = path if inside else path.parent
+    made = [place for place in (where, *where.parents) if not place.exists()]
+    folder = where / f"{SCRATCH}{secrets.token_hex(8)}"
     try:
         with _naming(path, folder):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            where.mkdir(parents=True, exist_ok=True)
             with locked(_lock_of(folder), folder):  # held before it is there, and until it is gone
                 folder.mkdir(0o700)
                 try:
@@ -109,6 +110,19 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         elif not _exchange(temporary, path):
             os.replace(path, folder / _OLD)
             os.replace(temporary, path)
+
+
+@contextmanager
+def replacing_results(out: Path) -> Iterator[Path]:
+    """Give a temporary folder on the same disk; on success each file in it takes its place in `out`, beside what else
+    lies there, once all are written; on failure `out` is as it was.
+    """
+    with scratch_folder(out, inside=True) as folder:
+        yield folder
+        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+            place = out / file.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -190,6 +204,7 @@ def refuse_results(out: Path, names: Iterable[str], overwrite: bool) -> None:
     """Refuse to write files, such as `tables/runs.csv`, into a folder of results through a link, or over any of them
     unless that was asked for.
     """
+    sweep(out)
     for file in [out / name for name in names]:
         if link := next((one for one in (out, file.parent, file) if one.is_symlink()), None):
             raise ValueError(f"{link}: a link, and nothing is written through links; remove it")

@@ -1,5 +1,6 @@
 """Files and folders are whole or not there, one process writes them, and killed ones leave nothing for long."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -11,12 +12,20 @@ from pathlib import Path
 import pytest
 
 from modtrans_core.store import files
-from modtrans_core.store.files import refuse_existing, replacing, replacing_folder, scratch_folder, sweep
+from modtrans_core.store.files import (
+    refuse_existing,
+    refuse_results,
+    replacing,
+    replacing_folder,
+    replacing_results,
+    scratch_folder,
+    sweep,
+)
 from modtrans_core.store.locks import LOCK, drop, holding, is_held, locked
 
 KILLED = """
 import os, signal, sys
-from modtrans_core.store.files import replacing, replacing_folder
+from modtrans_core.store.files import replacing, replacing_folder, replacing_results
 from modtrans_core.store.locks import holding
 with {context} as temporary:
     print("here", flush=True)
@@ -197,3 +206,28 @@ def test_sigterm_ends_a_verb_with_143_and_nothing_left(tmp_path):
     )
     assert ended.returncode == 128 + signal.SIGTERM and names(tmp_path) == []
     assert ended.stderr == "modtrans slow: ended by SIGTERM\n"
+
+
+def test_results_are_all_old_or_all_new_and_what_lies_beside_them_stays(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(OSError) as caught, replacing_results(out) as results:
+        raise OSError(errno.ENOSPC, "no space left on device", str(results / "a.txt"))
+    assert caught.value.filename == str(out) and not out.exists()
+    (out / "tables").mkdir(parents=True)
+    for name in ("tables/a.csv", "b.txt", "mine.txt"):
+        (out / name).write_text("old")
+    with pytest.raises(ValueError, match="end"), replacing_results(out) as results:
+        (results / "b.txt").write_text("new")
+        raise ValueError("end")
+    process = held(out, 'replacing_results(".")')
+    process.kill()
+    process.wait()
+    assert (out / "b.txt").read_text() == "old" and len(names(out)) > 3
+    refuse_results(out, ["tables/c.csv"], False)
+    assert names(out) == ["b.txt", "mine.txt", "tables"]
+    with replacing_results(out) as results:
+        for name in ("tables/a.csv", "figures/c.png", "b.txt"):
+            (results / name).parent.mkdir(exist_ok=True)
+            (results / name).write_text("new")
+    found = {str(file.relative_to(out)): file.read_text() for file in out.rglob("*") if file.is_file()}
+    assert found == {"tables/a.csv": "new", "figures/c.png": "new", "b.txt": "new", "mine.txt": "old"}
