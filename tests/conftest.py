@@ -1,6 +1,7 @@
 """One deterministic hypothesis profile for the whole suite, and one thread: the matrices are small."""
 
 import os
+import signal
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports a matrix library
@@ -15,6 +16,7 @@ settings.register_profile(
     "modtrans", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("modtrans")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 sys.modules["rfc3987_syntax"] = None  # seconds, in which jsonschema makes a grammar of addresses that no notebook has
 
 LONGEST = ("test_paper.py", "test_poster_paper.py", "test_fuzz.py", "test_killed.py", "test_engines.py")
