@@ -179,8 +179,8 @@ def raw_length(folder: str | Path) -> float:
         if files:
             from safetensors import safe_open
 
-            with reading(files[0]), safe_open(files[0], framework="np") as file:
-                moments = [file.get_tensor(name).astype(np.float64) for name in (mean, std)]
+            with reading(files[0]), safe_open(files[0], framework="pt") as file:
+                moments = [file.get_tensor(name).double().numpy() for name in (mean, std)]
             length = float(np.hypot(np.linalg.norm(moments[0]), np.linalg.norm(moments[1])))
             refuse_unless(np.isfinite(length) and length > 0, f"{files[0]}: length", length, "a positive number")
             return length

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from logging import ERROR, getLogger
 from pathlib import Path, PurePosixPath
@@ -215,21 +215,34 @@ def refuse_unreadable(what: object, folder: Path) -> None:
             for tensor, file in parts.items():
                 beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
-    for path in sorted(folder.rglob("config.json")):
-        _refuse_kernel_and_layers(what, path)
+    for path in sorted(folder.rglob("*config.json")):
+        _refuse_kernels_and_sizes(what, path)
 
 
-def _refuse_kernel_and_layers(what: object, path: Path) -> None:
-    """Refuse a network's configuration that names code of the hub, or more layers than its weights have tensors."""
+def _refuse_kernels_and_sizes(what: object, path: Path) -> None:
+    """Refuse the configuration of a network, or of a schedule, that names code of the hub, or sizes far from those of
+    the weights beside it: a library would make them before it compares.
+    """
     held = read_json(path)
-    weights = _weights_in(path.parent.iterdir()) if isinstance(held, dict) and "model_type" in held else []
+    if not isinstance(held, dict) or not {"model_type", "_class_name"} & held.keys():
+        return
     with loading(f"{what}: {path.parent}"):
-        tensors = sum(len(safetensors.safe_open(file, "pt").keys()) for file in weights)
+        shapes = [shape for file in path.parent.glob("*.safetensors") for shape in _shapes(file)]
+    widest = max(4096, 16 * max((side for shape in shapes for side in shape), default=0))
+    most = {"num_train_timesteps": 100_000, "sample_size": 4096, "_size": widest, "_dim": widest, "channels": widest}
+    if shapes:
+        most["layer"] = len(shapes)  # each is of one tensor or more
     for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
-        if name.endswith("layers") and isinstance(value, int) and weights and value > tensors:
-            refuse(f"{what}: {path}: {name}", value, f"at most {tensors}, the tensors of the weights,")
+        if isinstance(value, int) and (limit := next((most[part] for part in most if part in name), value)) < value:
+            refuse(f"{what}: {path}: {name}", value, f"at most {limit}, beside these weights,")
+
+
+def _shapes(file: Path) -> list[Sequence[int]]:
+    """Of the tensors in a file of weights, of which none is read."""
+    with safetensors.safe_open(file, "pt") as held:
+        return [held.get_slice(name).get_shape() for name in held.keys()]  # noqa: SIM118
 
 
 @contextmanager

@@ -201,9 +201,13 @@ def stable(tmp_path_factory):
     return folder / "model", pipeline
 
 
-def test_stable_unclip_takes_the_same_embeddings(stable):
+def test_stable_unclip_takes_the_same_embeddings(stable, tmp_path):
     folder, pipeline = stable
     assert raw_length(folder) == pytest.approx(np.sqrt(D * (0.5**2 + 1)))
+    half = shutil.copytree(folder, tmp_path / "half", ignore=lambda *_: ["unet"])
+    file = half / "image_normalizer" / "diffusion_pytorch_model.safetensors"
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(file).items()}, file)
+    assert raw_length(half) == pytest.approx(np.sqrt(D * (0.5**2 + 1)))
     loaded = load_generator(folder)
     assert type(loaded).__name__ == STABLE and read_model(folder).dimension == D
     options = {"num_inference_steps": 2, "height": 8, "width": 8}
@@ -312,6 +316,13 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
         ("image_encoder/config.json", lambda held: held.update(projection_dim="x"), "projection_dim: 'x', a whole"),
         ("unet/config.json", lambda held: held.update(block_out_channels="x"), "/unet: "),
         ("scheduler/scheduler_config.json", lambda held: held.update(num_train_timesteps="x"), "/scheduler: "),
+        ("unet/config.json", lambda held: held.update(layers_per_block=10**5), "layers_per_block: 100000, at most"),
+        ("unet/config.json", lambda held: held.update(sample_size=20000), "sample_size: 20000, at most 4096"),
+        (
+            "scheduler/scheduler_config.json",
+            lambda held: held.update(num_train_timesteps=3 * 10**8),
+            "num_train_timesteps: 300000000, at most 100000",
+        ),
         (UNET, lambda held: held.pop("conv_in.bias"), "/unet: the weights lack 1 tensors .*, conv_in.bias first"),
         (UNET, lambda held: held.update({"conv_in.bias": torch.ones(3)}), "/unet: "),
         (IMAGE, lambda held: held.pop("visual_projection.weight"), "/image_encoder: the weights lack 1 tensors"),

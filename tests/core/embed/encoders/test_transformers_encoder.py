@@ -384,7 +384,8 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
-        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 39, the tensors"),
+        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 39, beside these"),
+        ("config.json", {"hidden_size": 10**9}, "hidden_size: 1000000000, at most 4096, beside these"),
     ],
 )
 def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, tmp_path, file, added, words):
