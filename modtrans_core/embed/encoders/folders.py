@@ -93,7 +93,8 @@ def refuse_code(encoder: str, folder: Path) -> None:
             )
         elif file.name.endswith("config.json"):
             found = read_json(file)
-            for name, one in _values(found) if file.name.startswith("sentence_") else ():
+            options = found.items() if isinstance(found, dict) and file.name.startswith("sentence_") else ()
+            for name, one in _values({name: value for name, value in options if name.endswith(("args", "path"))}):
                 if isinstance(one, str) and (name == "tokenizer_name_or_path" or _is_there(one)):
                     refuse(f"{encoder}: {file}: {name}", one, "no file, as all of a model lies in its folder,")
             types = found.get("types") if isinstance(found, dict) else None
@@ -231,7 +232,7 @@ def _refuse_kernels_and_sizes(what: object, path: Path) -> None:
     widest = max(4096, 16 * max((side for shape in shapes for side in shape), default=0))
     most = {"num_train_timesteps": 100_000, "sample_size": 4096, "_size": widest, "_dim": widest, "channels": widest}
     if shapes:
-        most["layer"] = len(shapes)  # each is of one tensor or more
+        most["layer"] = max(1000, len(shapes))  # each is of one tensor or more, but where they share their weights
     for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")

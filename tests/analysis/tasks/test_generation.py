@@ -316,7 +316,11 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
         ("image_encoder/config.json", lambda held: held.update(projection_dim="x"), "projection_dim: 'x', a whole"),
         ("unet/config.json", lambda held: held.update(block_out_channels="x"), "/unet: "),
         ("scheduler/scheduler_config.json", lambda held: held.update(num_train_timesteps="x"), "/scheduler: "),
-        ("unet/config.json", lambda held: held.update(layers_per_block=10**5), "layers_per_block: 100000, at most"),
+        (
+            "unet/config.json",
+            lambda held: held.update(layers_per_block=10**5),
+            "layers_per_block: 100000, at most 1000",
+        ),
         ("unet/config.json", lambda held: held.update(sample_size=20000), "sample_size: 20000, at most 4096"),
         (
             "scheduler/scheduler_config.json",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -351,6 +352,20 @@ def test_each_route_of_a_router_is_whole(sentences, router, tmp_path, route, spo
         load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
 
 
+def test_a_sound_model_is_taken_whatever_lies_in_the_working_directory(sentences, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for word in re.findall(r'"([\w-]+)"', (sentences / "sentence_bert_config.json").read_text()):
+        (tmp_path / word).touch()
+    load_encoder(f"sentence-transformers:{sentences}", "text", "cpu")
+
+
+def test_layers_that_share_their_weights_may_be_more_than_the_tensors(tmp_path):
+    config = transformers.AlbertConfig(**SMALL | {"num_hidden_layers": 30}, embedding_size=8)
+    transformers.AlbertModel(config).save_pretrained(tmp_path)
+    tokenizer(24).save_pretrained(tmp_path)
+    assert load_encoder(f"transformers:mean/{tmp_path}", "text", "cpu").dimension == 16
+
+
 def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
     """As the library saved it until its version 2."""
     folder = shutil.copytree(sentences, tmp_path / "model")
@@ -380,11 +395,11 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("sentence_bert_config.json", {"tokenizer_name_or_path": "OUTSIDE"}, "tokenizer_name_or_path: '/"),
         ("sentence_bert_config.json", {"model_args": {"attn": ["OUTSIDE"]}}, "attn: '/"),
         ("sentence_bert_config.json", {"max_seq_length": -5}, ""),
-        ("sentence_bert_config.json", {"of_no_use": "long" * 1000}, "of_no_use"),
+        ("sentence_bert_config.json", {"of_no_use_args": "long" * 1000}, "of_no_use"),
         ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
-        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 39, beside these"),
+        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000, beside these"),
         ("config.json", {"hidden_size": 10**9}, "hidden_size: 1000000000, at most 4096, beside these"),
     ],
 )
