@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from modtrans_core.checks import in_one_line
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import Counter, ShardWorker
 from modtrans_core.extras import require
@@ -83,4 +84,4 @@ def _start(ray: Any) -> None:
         cluster = os.environ.get("RAY_ADDRESS")
         what = f"RAY_ADDRESS: no cluster answers at {cluster!r}" if cluster else "Ray did not start on this machine"
         way = "without it the shards are shared by as many `modtrans embed` as are started"
-        raise RuntimeError(f"--engine ray: {what} ({str(error).splitlines()[0]}); {way}") from None
+        raise RuntimeError(f"--engine ray: {what} ({in_one_line(error)}); {way}") from None
