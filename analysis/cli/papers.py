@@ -38,7 +38,8 @@ class Paper:
     only: tuple[str, ...] = ()
     """notebooks to run, such as 07_presets; the PDF is made where the others have been run"""
     pairs: Path | None = None
-    """your own pair set in place of OpenMoji; what was found of OpenMoji is then reported, and not asserted"""
+    """your own pair set in place of OpenMoji; what was found of OpenMoji is then reported, and not asserted. Notebooks
+    04, 05 and 06 need vectors of at least 3 numbers; with fewer the others run by --only"""
     source: str = ""
     """modality of --pairs to translate from. Default: image, or the first of two"""
     target: str = ""

@@ -89,17 +89,13 @@ class SentenceEncoder(Encoder):
         return self._limit is not None and self._count(prompt + item) > self._limit
 
     def facts(self) -> dict[str, Any]:
-        return self._facts(
-            "sentence-transformers",
-            self._sha256,
-            ", ".join(
-                ["the model's tokenizer", *([f"at most {self._limit} tokens"] if self._limit else []), *self._steps()]
-            ),
-        )
+        return self._facts("sentence-transformers", self._sha256, ", ".join(self._steps()))
 
     def _steps(self) -> list[str]:
-        """The modules of the model but a transformer, and a prompt that the model puts before each text."""
-        steps = []
+        """From a text to its vector: the tokenizer, a prompt that is put before it, and modules but the transformer."""
+        steps = ["the model's tokenizer"]
+        if self._limit is not None:
+            steps.append(f"at most {self._limit} tokens")
         if prompt := self.model.prompts.get(self.model.default_prompt_name or ""):
             steps.append(f"after {prompt!r}")
         for module in self.model:
