@@ -19,6 +19,8 @@ METRICS = "metrics.json"
 STAMP = "stamp"
 """of what the results were made of, written beside them"""
 PROGRESS = ".progress.json"
+STARTS = 3
+"""attempts to start a kernel, whose ports another program may take before it does"""
 
 
 def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
@@ -111,16 +113,25 @@ def run(
     scratch.mkdir(parents=True)
     executed = scratch / notebook.name
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # the debugger's warning about frozen modules
+    kernels = kernels or Kernels()
     try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(executed),
-            parameters={**(values or {}), "out": str(scratch)},
-            kernel_name="python3",
-            progress_bar=False,
-            kernel_manager_class=(kernels or Kernels()).manager(scratch),
-            extra_arguments=["--IPKernelApp.log_level=50"],  # what it logs is about the machine, not the notebook
-        )
+        for left in reversed(range(STARTS)):
+            try:
+                papermill.execute_notebook(
+                    str(notebook),
+                    str(executed),
+                    parameters={**(values or {}), "out": str(scratch)},
+                    kernel_name="python3",
+                    progress_bar=False,
+                    kernel_manager_class=kernels.manager(scratch),
+                    extra_arguments=["--IPKernelApp.log_level=50"],  # what it logs is about the machine
+                )
+                break
+            except RuntimeError as error:
+                if "before replying" not in str(error) or kernels.ended:
+                    raise
+                if not left:
+                    raise RuntimeError(f"{notebook.stem}: its kernel did not start in {STARTS} attempts") from None
     except PapermillExecutionError as error:
         failed = out.with_name(f"{out.name}.failed.ipynb")
         os.replace(executed, failed)

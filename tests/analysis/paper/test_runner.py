@@ -1,11 +1,14 @@
-"""What a notebook's kernel is given."""
+"""What a notebook's kernel is given, and how often it is started."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
 from jupyter_client.manager import AsyncKernelManager
 
-from analysis.paper.runner import Kernels
+from analysis.paper.make import project_folder
+from analysis.paper.runner import METRICS, Kernels, run
 
 
 def test_a_cache_that_is_named_from_here_is_one_for_all_kernels(tmp_path, monkeypatch):
@@ -19,3 +22,21 @@ def test_a_cache_that_is_named_from_here_is_one_for_all_kernels(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     asyncio.run(Kernels().manager(Path("elsewhere"))().start_kernel())
     assert given["cwd"] == "elsewhere" and given["env"]["MODTRANS_CACHE"] == str(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("failures", "says"), [(2, ""), (3, "00_theorems: its kernel did not start in 3 attempts")])
+def test_a_kernel_whose_port_is_taken_is_started_again(tmp_path, monkeypatch, failures, says):
+    calls = []
+
+    def execute(_, executed, parameters, **__):
+        calls.append(executed)
+        if len(calls) <= failures:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        Path(executed).write_text("{}")
+        (Path(parameters["out"]) / METRICS).write_text('{"a": 1}')
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    notebook = project_folder("notebooks") / "00_theorems.ipynb"
+    with pytest.raises(RuntimeError, match=says) if says else nullcontext():
+        assert run(notebook, tmp_path / "out") == {"a": 1}
+    assert len(calls) == 3 and [file.name for file in tmp_path.iterdir()] == ["out"] * (not says)
