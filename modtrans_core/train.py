@@ -124,7 +124,9 @@ def train(
     device = next(module.parameters()).device
     try:
         state = Training.start(module, optimizer, config.learning_rate, config.weight_decay)
-    except FileNotFoundError:  # torch asks for the folder when it loads what optimisers need
+    except FileNotFoundError as error:  # torch asks for the folder when it loads what optimisers need
+        if error.filename:  # a folder of its own that cannot be made, such as TORCHINDUCTOR_CACHE_DIR
+            raise
         raise ValueError("working directory: removed, one that is there is needed") from None
     first = run.resume(state) if run else 0
     mine, weight = distributed.share(batches.size)

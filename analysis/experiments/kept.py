@@ -18,7 +18,9 @@ from modtrans_core.store.files import read_json, write_json
 
 def keep(folder: Path, trial: Trial, config: Any) -> None:
     """Keep the scores of the row that was added to the trial last: those of a fit of this config; where nothing can be
-    written, the other notebook fits again."""
+    written, or through a link, the other notebook fits again."""
+    if folder.is_symlink():  # nothing is written through a link
+        return
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(_file(folder, trial, config), {name: trial.rows[-1][name] for name in SCORES})

@@ -271,6 +271,8 @@ def _loaded(model: Model, part: str, **options: Any) -> Any:
         refuse_absent(folder, info)
     if part == "tokenizer":
         refuse_no_words(folder, made, folder)
+        most = made.model_max_length  # all prompts are padded to it
+        refuse_unless(isinstance(most, int) and 1 <= most <= 4096, f"{folder}: model_max_length", most, "1 to 4096")
     return made
 
 

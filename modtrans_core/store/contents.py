@@ -190,6 +190,8 @@ def as_array(name: str, given: Any) -> np.ndarray:
         array = np.asarray(given := off_device(given))
         if array.dtype == object and array.ndim == 1 and len(array):  # an array a row, as tables have them
             array = np.stack([np.asarray(row) for row in array])
+        if array.dtype == object:  # floats that may be missing, of pandas: numbers again where none is
+            array = np.array(array.tolist())
     except (TypeError, ValueError, RuntimeError) as error:
         shapes = "inhomogeneous" in str(error) or "same shape" in str(error)
         what = "rows of different shapes, one shape" if shapes else f"{type(given).__name__}, an array of numbers"

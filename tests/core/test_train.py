@@ -132,6 +132,15 @@ def test_a_working_directory_that_is_gone_is_named(monkeypatch):
         train(Map(), lambda *given: {}, batches(), TrainConfig(steps=1))
 
 
+def test_another_folder_that_cannot_be_made_keeps_its_name(monkeypatch):
+    def refused(*_):
+        raise FileNotFoundError(2, "No such file or directory", "/nowhere/compiled")
+
+    monkeypatch.setattr("modtrans_core.train.Training.start", refused)
+    with pytest.raises(FileNotFoundError, match="/nowhere/compiled"):
+        train(Map(), lambda *given: {}, batches(), TrainConfig(steps=1))
+
+
 def test_batches_may_be_smaller_than_asked_for():
     """And an epoch that does not divide into batches leaves its remainder out."""
     assert batches(size=64).size == 50

@@ -229,9 +229,10 @@ def _refuse_kernels_and_sizes(what: object, path: Path) -> None:
         return
     with loading(f"{what}: {path.parent}"):
         shapes = [shape for file in path.parent.glob("*.safetensors") for shape in _shapes(file)]
-    widest = max(4096, 16 * max((side for shape in shapes for side in shape), default=0))
-    most = {"num_train_timesteps": 100_000, "sample_size": 4096, "_size": widest, "_dim": widest, "channels": widest}
-    if shapes:
+    most = {"num_train_timesteps": 100_000}
+    if shapes:  # of a configuration without weights, such as one beside an ONNX file, no network is made
+        widest = max(4096, 16 * max((side for shape in shapes for side in shape), default=0))
+        most |= {"sample_size": 4096, "_size": widest, "_dim": widest, "channels": widest}
         most["layer"] = max(1000, len(shapes))  # each is of one tensor or more, but where they share their weights
     for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:

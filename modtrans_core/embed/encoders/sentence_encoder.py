@@ -61,7 +61,7 @@ class SentenceEncoder(Encoder):
         with loading(self.name):  # what a description says wrongly is met here
             self.dimension = self.forward([""]).shape[1]
             most = self.model.max_seq_length
-        self._limit = None if most is None or math.isinf(most) else most  # static embeddings take any number of tokens
+        self._limit = most if most and math.isfinite(most) else None  # static embeddings take any number of tokens
         self.normalised = any(type(module).__name__ == "Normalize" for module in self.model)
 
     def _refuse_incomplete(self, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modtrans_core.checks import refuse_unless
 from modtrans_core.embed.encoders.base import Encoder, check_sound, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.folders import (
     LOCAL,
@@ -66,6 +67,7 @@ class TransformersEncoder(Encoder):
             self._reader.padding_side = "right"  # the first token is then that of the text
             with loading(self.name):
                 self.max_tokens = self._most_tokens()
+            refuse_unless(self.max_tokens >= 1, f"{self.name}: model_max_length", self.max_tokens, "at least 1")
             self.batch_size = 32 if self.device.type == "cpu" else 256
 
     def _used(self, tensor: str) -> bool:

@@ -71,3 +71,10 @@ def test_where_nothing_can_be_written_nothing_is_kept_and_the_scores_are_there(t
     (folder / "file").touch()
     assert "calibrated, balanced" in set(ours(trial(), ("balanced",), folder / "file" / "folder").scores["method"])
     assert kept(folder / "file" / "folder", trial(), preset("calibrated", {"seed": 0})) is None
+
+
+def test_nothing_is_kept_through_a_link(trial, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "scores").symlink_to(tmp_path / "theirs")
+    ours(trial(), ("balanced",), tmp_path / "scores")
+    assert not [*(tmp_path / "theirs").iterdir()]

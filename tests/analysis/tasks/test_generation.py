@@ -337,6 +337,11 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
             "/text_encoder: the weights lack 1 tensors",
         ),
         ("tokenizer/tokenizer.json", lambda file: file.unlink(), "/tokenizer: no vocabulary of a tokenizer"),
+        (
+            "tokenizer/tokenizer_config.json",
+            lambda held: held.pop("model_max_length"),
+            "/tokenizer: model_max_length: 1[0-9]{30}, 1 to 4096 is needed",
+        ),
         ("unet/more.json", os.mkfifo, "unet/more.json is not a file"),
         ("unet", shutil.rmtree, "a subfolder unet is needed"),
         (UNET, lambda file: file.write_bytes(b"abc"), "/unet: "),

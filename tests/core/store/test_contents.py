@@ -18,6 +18,7 @@ from modtrans_core.store.contents import LETTERS
 X = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
 TAKEN = {
     "lists": X.tolist(),
+    "floats of a table that may be missing": X.astype(object),  # as pandas gives nullable ones
     "rows of a table": np.array([*X, None], dtype=object)[:-1],
     "tensor with a gradient": torch.tensor(X, requires_grad=True),
     "half": torch.tensor(X).half(),

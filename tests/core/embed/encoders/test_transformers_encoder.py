@@ -413,6 +413,29 @@ def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, t
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("beside", ["onnx", "openvino"])
+def test_a_copy_for_another_runtime_is_not_looked_at(sentences, tmp_path, beside):
+    folder = shutil.copytree(sentences, tmp_path / "model")
+    (folder / beside).mkdir()
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 30522}
+    (folder / beside / "config.json").write_text(json.dumps(config))
+    (folder / beside / "model.onnx").write_bytes(b"onnx")
+    encoder = load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
+    np.testing.assert_array_equal(
+        encoder.encode(TEXTS), load_encoder(f"sentence-transformers:{sentences}", "text", "cpu").encode(TEXTS)
+    )
+
+
+def test_a_limit_of_0_is_none_as_nothing_is_cut(sentences, tmp_path):
+    folder = shutil.copytree(sentences, tmp_path / "model")
+    held = json.loads((folder / "sentence_bert_config.json").read_text()) | {"max_seq_length": 0}
+    (folder / "sentence_bert_config.json").write_text(json.dumps(held))
+    encoder = load_encoder(f"sentence-transformers:{folder}", "text", "cpu")
+    assert not encoder.cuts("rain") and "at most" not in encoder.facts()["preprocessing"]
+    short, long = encoder.encode(["rain", "rain " * 5 + "the"])
+    assert np.abs(short - long).max() > 0.01
+
+
 def test_static_embeddings_have_no_limit(tmp_path, capfd):
     """Model2vec's kind: a tokenizer of `tokenizers`, and any number of tokens."""
     st, modules = pytest.importorskip("sentence_transformers"), pytest.importorskip("sentence_transformers.models")
@@ -428,9 +451,10 @@ def test_static_embeddings_have_no_limit(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_tokenizer_whose_limit_is_no_number_is_one_line(bert, tmp_path):
+@pytest.mark.parametrize("limit", ["abc", 0, -3])
+def test_a_tokenizer_whose_limit_is_no_number_of_tokens_is_one_line(bert, tmp_path, limit):
     folder = shutil.copytree(bert, tmp_path / "model")
-    held = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": "abc"}
+    held = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": limit}
     (folder / "tokenizer_config.json").write_text(json.dumps(held))
     with pytest.raises(ValueError, match=f"^transformers:mean/{folder}: "):
         load_encoder(f"transformers:mean/{folder}", "text", "cpu")
