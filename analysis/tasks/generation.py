@@ -261,7 +261,7 @@ def draw_items(
 def _loaded(model: Model, part: str, **options: Any) -> Any:
     """A part of a pipeline from its folder, whole; nothing pickled is read."""
     diffusers, folder = require("diffusers", "downstream"), model.folder / part
-    with loading(folder), _quiet(diffusers):
+    with loading(folder, folder), _quiet(diffusers):
         of = _class(diffusers, model, part)
         if not issubclass(of, torch.nn.Module):
             made, info = of.from_pretrained(folder, local_files_only=True), None

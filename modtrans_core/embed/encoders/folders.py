@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from logging import ERROR, getLogger
 from pathlib import Path, PurePosixPath
+from threading import get_ident
 from typing import Any
 
 import safetensors
@@ -25,6 +27,8 @@ LOCAL = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_s
 another shape are refused by `refuse_absent`, which names one"""
 _OWN = re.compile(r"(sentence_transformers|torch\.nn)\.(\w+\.)*[A-Z]\w*")  # no module that one of theirs imports
 _INDEX = "model.safetensors.index.json"
+_MOST = {"num_hidden_layers": 1000, "num_train_timesteps": 100_000, "sample_size": 4096}
+"""layers, which may share their weights; steps of a schedule; pixels of a side"""
 _SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
@@ -146,19 +150,56 @@ def _digest(folder: Path, paths: Iterable[Path]) -> str:
 
 
 @contextmanager
-def loading(what: object) -> Iterator[None]:
+def loading(what: object, folder: Path | None = None) -> Iterator[None]:
     """Inside, a library reads a model: it says nothing, nothing is drawn from torch's generator, and whatever it raises
     is one ValueError that begins with `what` is read.
+
+    Parameters
+    ----------
+    folder : of the weights that its network is for: one that is far larger is refused while it is made.
     """
     import torch
 
     try:
-        with _quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
+        bounded = nullcontext() if folder is None else _no_larger_than_weights(folder)
+        with bounded, _quiet_transformers(), torch.random.fork_rng(devices=[]):  # unused layers may be drawn
             yield
     except Exception as error:  # a damaged configuration makes a library raise nearly anything
         if isinstance(error, MemoryError) or re.search("(out of|allocate) memory", str(error)):
-            raise MemoryError(f"{what}: {in_one_line(error)}") from error  # no fault of the model's
+            where = "GPU" if "CUDA" in str(error) else "machine"
+            raise MemoryError(f"{what}: it takes more than the {where} has") from error  # no fault of the model's
         raise ValueError(f"{what}: {in_one_line(error)}") from error
+
+
+@contextmanager
+def _no_larger_than_weights(folder: Path) -> Iterator[None]:
+    """Inside, this thread makes no network of far more numbers, or tensors, than the weights in a folder have: sizes
+    of a configuration are checked by what comes of them, before memory is filled, whatever a library calls them.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    shapes = [shape for file in folder.rglob("*.safetensors") for shape in _shapes(file)]
+    held = sum(map(math.prod, shapes))
+    tensors, numbers = 4 * len(shapes) + 10_000, 4 * held + 10_000_000  # shared and packed ones are fewer in a file
+    thread = get_ident()
+
+    def count(module: Any, name: str, tensor: Any) -> None:
+        nonlocal tensors, numbers
+        if tensor is None or hasattr(module, name) or get_ident() != thread:  # one that takes another's place is none
+            return
+        tensors, numbers = tensors - 1, numbers - tensor.numel()
+        if min(tensors, numbers) < 0:
+            made = f"{type(module).__name__}.{name} of {' x '.join(map(str, tensor.shape))}"
+            raise ValueError(
+                f"a size in config.json: with {made} the network is far larger than the weights,"
+                f" {len(shapes)} tensors of {held:,} numbers; the configuration that was saved with them is needed"
+            )
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def refuse_absent(what: object, info: Mapping[str, Any], used: Callable[[str], bool] = lambda name: True) -> None:
@@ -217,28 +258,21 @@ def refuse_unreadable(what: object, folder: Path) -> None:
                 beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
     for path in sorted(folder.rglob("*config.json")):
-        _refuse_kernels_and_sizes(what, path)
+        _refuse_kernels_and_loops(what, path)
 
 
-def _refuse_kernels_and_sizes(what: object, path: Path) -> None:
-    """Refuse the configuration of a network, or of a schedule, that names code of the hub, or sizes far from those of
-    the weights beside it: a library would make them before it compares.
+def _refuse_kernels_and_loops(what: object, path: Path) -> None:
+    """Refuse the configuration of a network, or of a schedule, that names code of the hub, or numbers that no tensor
+    depends on and that take memory or time.
     """
     held = read_json(path)
     if not isinstance(held, dict) or not {"model_type", "_class_name"} & held.keys():
         return
-    with loading(f"{what}: {path.parent}"):
-        shapes = [shape for file in path.parent.glob("*.safetensors") for shape in _shapes(file)]
-    most = {"num_train_timesteps": 100_000}
-    if shapes:  # of a configuration without weights, such as one beside an ONNX file, no network is made
-        widest = max(4096, 16 * max((side for shape in shapes for side in shape), default=0))
-        most |= {"sample_size": 4096, "_size": widest, "_dim": widest, "channels": widest}
-        most["layer"] = max(1000, len(shapes))  # each is of one tensor or more, but where they share their weights
     for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
-        if isinstance(value, int) and (limit := next((most[part] for part in most if part in name), value)) < value:
-            refuse(f"{what}: {path}: {name}", value, f"at most {limit}, beside these weights,")
+        if isinstance(value, int) and value > (most := _MOST.get(name, value)):
+            refuse(f"{what}: {path}: {name}", value, f"at most {most}")
 
 
 def _shapes(file: Path) -> list[Sequence[int]]:

@@ -50,7 +50,7 @@ class SentenceEncoder(Encoder):
             refuse_code(self.name, folder)
             self._sha256 = weights_digest(folder)
         self.device = device_of(device)
-        with loading(self.name):
+        with loading(self.name, folder):
             self.model = library.SentenceTransformer(
                 str(folder), device=str(self.device), local_files_only=True, model_kwargs=LOCAL
             )
@@ -69,7 +69,7 @@ class SentenceEncoder(Encoder):
         listed = read_json(folder / "modules.json") if (folder / "modules.json").exists() else [{"path": ""}]
         for module, place in _with_places(self.model, folder, [str(one.get("path", "")) for one in listed]):
             network = module.auto_model
-            with loading(self.name):
+            with loading(self.name, folder):
                 info = type(network).from_pretrained(place, **LOCAL, output_loading_info=True)[1]
             refuse_absent(self.name, info, lambda name: "pooler." not in name)
             words = getattr(network.get_input_embeddings(), "num_embeddings", None)

@@ -48,7 +48,7 @@ class TransformersEncoder(Encoder):
             raise ValueError(f"{self.name}: {model} encodes {' and '.join(MODELS[model])}, no {modality}")
         library = require("transformers", "encoders")
         folder = model_folder(self.name, weights)
-        with loading(self.name):
+        with loading(self.name, folder):
             network = getattr(library, self.architecture)
             self.network, info = network.from_pretrained(
                 folder, **LOCAL, trust_remote_code=False, output_loading_info=True

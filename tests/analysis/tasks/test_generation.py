@@ -319,7 +319,7 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
         (
             "unet/config.json",
             lambda held: held.update(layers_per_block=10**5),
-            "layers_per_block: 100000, at most 1000",
+            "/unet: a size in config.json: with .* the network is far larger than the weights, ",
         ),
         ("unet/config.json", lambda held: held.update(sample_size=20000), "sample_size: 20000, at most 4096"),
         (

@@ -5,14 +5,17 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
 from modtrans_core.embed.encoders import identity, load_encoder
-from modtrans_core.embed.encoders.folders import refuse_no_words
+from modtrans_core.embed.encoders.folders import loading, refuse_no_words
 from modtrans_core.embed.encoders.transformers_encoder import resampled
 from modtrans_core.pairs import PairedEmbeddings
 
@@ -399,8 +402,9 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
-        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000, beside these"),
-        ("config.json", {"hidden_size": 10**9}, "hidden_size: 1000000000, at most 4096, beside these"),
+        ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000 is needed"),
+        ("config.json", {"hidden_size": 10**8}, "Embedding.weight of 15 x 100000000 the network is far larger than"),
+        ("config.json", {"max_position_embeddings": 10**8}, "of 100000000 x 16 the network .*, 39 tensors of 5,"),
     ],
 )
 def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, tmp_path, file, added, words):
@@ -552,3 +556,31 @@ def test_sounds_and_texts_through_the_command_line(clap, bert, tmp_path):
     np.testing.assert_allclose(pairs.arrays["audio"], ours, atol=1e-5)
     texts = load_encoder(f"transformers:cls/{bert}", "text", "cpu").encode(["rain falls", "heavy rain", "wind blows"])
     np.testing.assert_allclose(pairs.rows("text")[0], texts, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "[enforce fail at alloc_cpu.cpp:127] can't allocate memory: you tried",
+            "model: it takes more than the machine",
+        ),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", "model: it takes more than the GPU has"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_named(said, words):
+    with pytest.raises(MemoryError, match=f"^{words}"), loading("model"):
+        raise RuntimeError(said)
+
+
+def test_a_network_may_be_made_beside_one_that_is_bounded(tmp_path):
+    """The bound is of the thread that reads the model, and ends with it."""
+    save_file({"a": torch.ones(3)}, tmp_path / "model.safetensors")
+    large = partial(torch.nn.Linear, 4096, 4096, device="meta")
+    with loading("model", tmp_path), ThreadPoolExecutor(1) as pool:
+        torch.nn.Linear(3000, 3000, device="meta")
+        pool.submit(large).result()
+    large()
+    needed = "^model: a size in config.json: with Linear.weight of 4096 x 4096 .*, 1 tensors of 3 numbers; "
+    with pytest.raises(ValueError, match=needed), loading("model", tmp_path):
+        large()
