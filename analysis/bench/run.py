@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -113,6 +113,7 @@ def bench(
     source: str = "",
     target: str = "",
     overwrite: bool = False,
+    shown: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Measure everything, keep it in `out/bench.json`, and return the content of that file.
 
@@ -126,6 +127,7 @@ def bench(
     pairs : pair set to use in place of synthetic pairs.
     source, target : its modalities. Default: image and text or, of a set that has two, these.
     overwrite : measure anew where there is an earlier run.
+    shown : files in the folder that show measurements; those of an earlier run go with it.
 
     Raises
     ------
@@ -163,6 +165,8 @@ def bench(
     whole = [one for one in contenders if one.name not in content["left_out"]]
     content["names"] = [{"name": c.name, "peer": c.peer, "gradient": c.learns} for c in whole]
     small = [copy.copy(one) for one in contenders if not one.learns]
+    for name in shown if overwrite else ():
+        (out / name).unlink(missing_ok=True)
     make(list(planned(task, whole, small, profile, content)), content, out / FILE, profile.patience)
     content |= summarise(content)
     write_json(out / FILE, content)

@@ -152,10 +152,11 @@ class Bench:
         from analysis.plots.style import figures, make_figure
         from modtrans_core.store.files import refuse_results, replacing_results
 
-        refuse_results(self.out, ["tables/speed.csv", *figures("speed")], self.overwrite or (self.out / FILE).exists())
+        made = ["tables/speed.csv", *figures("speed")]
+        refuse_results(self.out, made, self.overwrite or (self.out / FILE).exists())
         content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
-            source=self.source, target=self.target, overwrite=self.overwrite,
+            source=self.source, target=self.target, overwrite=self.overwrite, shown=made,
         )  # fmt: skip
         with replacing_results(self.out) as results:
             save_data(measured(content), results, "speed")

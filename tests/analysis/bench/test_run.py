@@ -72,6 +72,19 @@ def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
             bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")
 
 
+def test_what_shows_an_earlier_run_goes_with_it_and_not_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "make", lambda *_: None)
+    monkeypatch.setattr(run, "summarise", lambda content: {})
+    (tmp_path / "speed.csv").touch()
+    bench(tmp_path, TINY, device="cpu", shown=["speed.csv"])
+    with pytest.raises(ValueError, match="at least 8 are needed"):
+        synthetic_task((6, 3, 3), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "few.npz")
+        bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "few.npz", overwrite=True, shown=["speed.csv"])
+    assert (tmp_path / "speed.csv").exists()
+    bench(tmp_path, TINY, device="cpu", overwrite=True, shown=["speed.csv"])
+    assert not (tmp_path / "speed.csv").exists()
+
+
 def test_an_unknown_profile_too_few_pairs_and_a_missing_device_are_refused(tmp_path):
     with pytest.raises(ValueError, match="profile: 'tiny', one of check"):
         bench(tmp_path, "tiny")
