@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -214,6 +214,25 @@ class Familiar(NamedTuple):
         found += [f"{int(self.target.sum())} with such a target"] if targets else []
         more = int(self.left_out(targets).sum() - both.sum())
         return ", ".join([*found, *([f"{more} of the group of such an item"] if more else [])])
+
+
+def equal_in_words(
+    train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], source: str, target: str, device: Any = "cpu"
+) -> Iterator[str]:
+    """For every part that has some, how many items have a condition or a target that equals one to train on.
+
+    Examples
+    --------
+    >>> pairs = PairedEmbeddings({"image": np.random.default_rng(0).normal(size=(6, 16)), "text": np.ones((6, 9))})
+    >>> list(equal_in_words(pairs.take(slice(4)), {"test": pairs.take(slice(3, 6))}, "image", "text"))
+    ['3 of 3 test items equal one to train on: 1 in image, 3 in text']
+    """
+    known = Seen.of({"train": train}, (source, target), device)
+    for part, pairs in others.items():
+        condition, of_target, _ = known.look(pairs, source, target)
+        if either := int((condition | of_target).sum()):
+            both = f"{int(condition.sum())} in {source}, {int(of_target.sum())} in {target}"
+            yield f"{either} of {len(pairs)} {part} items equal one to train on: {both}"
 
 
 def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torch.device | str = "cpu") -> np.ndarray:

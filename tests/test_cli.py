@@ -229,10 +229,10 @@ class TestCompare:
 
     def test_it_prints_every_method_and_what_is_reached(self, folder, capsys):
         rng = np.random.default_rng(2)
-        c = rng.normal(size=(120, 6))
-        PairedEmbeddings({"place": c, "name": c @ rng.normal(size=(6, 5)) + 0.1 * rng.normal(size=(120, 5))}).save(
-            "other.npz"
-        )
+        c, own = rng.normal(size=(120, 6)), np.arange(120)
+        c[:60] = c[60:]
+        name = c @ rng.normal(size=(6, 5)) + 0.1 * rng.normal(size=(120, 5))
+        PairedEmbeddings({"place": c, "name": name}, group=own).save("other.npz")
         arguments = ["--seeds", 2, "--items", 100, "--rivals", "ridge", "identity", "--out", "compared"]
         status, out, err = modtrans(capsys, "compare", "pairs.npz", "other.npz", *arguments)
         assert status == 0, err
@@ -247,6 +247,7 @@ class TestCompare:
         status, _, refused = modtrans(capsys, "compare", "other.npz", *arguments)
         assert status == 1 and "compare.txt: exists; choose another name or add --overwrite" in refused
         assert len(runs) == 1 + 4 * 2 * (1 + len(GOALS)) and "compared: done" in err
+        assert "note: pairs" not in err and err.count("of 20 test items equal one to train on: ") == 1
 
         def full(*_):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "front.pdf")

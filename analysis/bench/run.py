@@ -22,7 +22,7 @@ from analysis.bench.contenders import Contender, ours
 from analysis.bench.peers import peers
 from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
-from analysis.experiments.data import print_of
+from analysis.experiments.data import print_of, warn_of_equal
 from analysis.experiments.presets import routes
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
@@ -149,6 +149,7 @@ def bench(
         source, target = routes(loaded, source, target)[0]
         train, validation, test = loaded.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
+        warn_of_equal(pairs, train, test, source, target)
         data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")

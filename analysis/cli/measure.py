@@ -94,8 +94,9 @@ class Compare:
         """What was measured on all pair sets, each route with the name of its set."""
         import pandas as pd
 
-        from analysis.experiments.data import at_most
+        from analysis.experiments.data import at_most, warn_of_equal
         from analysis.experiments.presets import RIVALS, Compared, compare
+        from modtrans_core import PairedEmbeddings
         from modtrans_core.progress import reporting
         from modtrans_core.store.files import scratch_folder
 
@@ -103,6 +104,8 @@ class Compare:
         with scratch_folder(self.out / "pairs") as folder:
             for path, both in sets.items():
                 smaller = at_most(path, self.items, folder / f"{_name(path)}.npz")
+                train, _, test = PairedEmbeddings.load(smaller).split(0)
+                warn_of_equal(path, train, test, *both[0])
                 with reporting(None, 1, _name(path), "part") as report:
                     found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{_name(path)}, " + frame["route"]) for frame in found])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from modtrans_core.notebook import WrongParameter
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
+from modtrans_core.seen import equal_in_words
 from modtrans_core.vectors import unit
 
 
@@ -51,6 +54,21 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
         if len(np.unique(part.groups)) < 2:
             found = f"{sum(map(len, parts.values()))}, of which 1 group is for {name}"
             raise WrongParameter(f"items: {found}, a pair set with at least 2 groups for each part is needed")
+
+
+def warn_of_equal(what: object, train: PairedEmbeddings, test: PairedEmbeddings, source: str, target: str) -> None:
+    """Warn where test items have a condition or a target that equals one to train on.
+
+    Parameters
+    ----------
+    what : the pair set that these are parts of, for the message.
+    """
+    for found in equal_in_words(train, {"test": test}, source, target):
+        warnings.warn(
+            f"{what}: {found}. Where that is not a list, as names of classes are, they are no test;"
+            " modtrans convert IN OUT --group-duplicates keeps equal ones in one part",
+            stacklevel=2,
+        )
 
 
 def scores_folder() -> Path:
@@ -118,7 +136,8 @@ def at_most(path: Path, items: int, smaller: Path) -> Path:
     data = PairedEmbeddings.load(path)
     if not items or len(data) <= items:
         return path
-    data.at_most(items).save(smaller)
+    some = data.at_most(items)
+    replace(some, group=some.groups).save(smaller)  # what repeats is a group where it is one in all
     return smaller
 
 

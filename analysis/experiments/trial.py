@@ -10,6 +10,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,10 +191,16 @@ def every_trial(
     warned: dict[str, None] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while")  # joblib's, of a process that it replaces
-        for result, texts in results:
-            found.append(result)
-            warned |= dict.fromkeys(texts)
-            report(len(found), len(jobs))
+        try:
+            for result, texts in results:
+                found.append(result)
+                warned |= dict.fromkeys(texts)
+                report(len(found), len(jobs))
+        except BrokenExecutor:
+            raise RuntimeError(
+                f"{pairs}: one of {processes} processes ended, as where memory runs out;"
+                " LOKY_MAX_CPU_COUNT=1 in the environment takes one alone"
+            ) from None
     for text in warned:
         warnings.warn(text, stacklevel=2)
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.experiments.captions import texts_of
-from analysis.experiments.data import print_of, refuse_few
+from analysis.experiments.data import print_of, refuse_few, warn_of_equal
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -181,6 +181,8 @@ def make(
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         with naming(pairs):
             _refuse_unfit(loaded, named.values())
+        train, _, test = loaded.split(0)
+        warn_of_equal(pairs, train, test, **named)
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
             try:

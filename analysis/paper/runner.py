@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ STAMP = "stamp"
 """of what the results were made of, written beside them"""
 PROGRESS = ".progress.json"
 STARTS = 3
-"""attempts to start a kernel, whose ports another program may take before it does"""
+"""attempts to start a kernel, whose ports another program may take before it does, or which a busy machine keeps"""
 
 
 def parameters(notebook: str | Path) -> dict[str, dict[str, str]]:
@@ -112,6 +113,7 @@ def run(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     executed = scratch / notebook.name
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs of kernels is raised, too
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # the debugger's warning about frozen modules
     kernels = kernels or Kernels()
     try:
@@ -128,8 +130,11 @@ def run(
                 )
                 break
             except RuntimeError as error:
-                if "before replying" not in str(error) or kernels.ended:
+                if kernels.ended:
                     raise
+                if not re.search("before replying|respond", str(error)):
+                    died = "its kernel ended, as where memory runs out" if "died" in str(error) else str(error)
+                    raise RuntimeError(f"{notebook.stem}: {died}") from None
                 if not left:
                     raise RuntimeError(f"{notebook.stem}: its kernel did not start in {STARTS} attempts") from None
     except PapermillExecutionError as error:

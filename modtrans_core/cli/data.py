@@ -150,6 +150,8 @@ class Convert:
     independent: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODALITY ...")] = ()
     """modalities of which an item has several vectors that are independent of each other, as captions by several people
     are and aliases are not; the cosine to such targets has a ceiling"""
+    group_duplicates: bool = False
+    """items with an equal vector in a modality become one group, which no split tears apart; see `modtrans train`"""
     overwrite: bool = False
     """replace OUT when it is there"""
 
@@ -164,5 +166,5 @@ class Convert:
         if self.output.resolve() != self.input.resolve():  # in its own place a set is only written anew
             refuse_same("OUT", self.output, (self.input,))
         layout, items = self.layout or "clip-retrieval", SHARD_ITEMS if self.shard_items is None else self.shard_items
-        pairs = convert(self.input, self.output, layout, self.dtype, items, self.independent)
+        pairs = convert(self.input, self.output, layout, self.dtype, items, self.independent, self.group_duplicates)
         say(f"{self.output}: {pairs}")

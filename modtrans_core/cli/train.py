@@ -12,7 +12,6 @@ from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_absent_modality, refuse_unless
 from modtrans_core.cli.verb import quoted, say
-from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import changed, parsed
 from modtrans_core.split import distinct, has_parts, shares
 
@@ -61,7 +60,7 @@ class Train:
     group_duplicates: bool = False
     """items with an equal condition or an equal target are one group, which is never split apart. So they are anyway,
     as five captions of a picture that are five rows, unless the data set has groups of its own, its vectors stay on
-    disk, or a modality comes from a list, as names of classes do (a vector is there more than 10 times on average)"""
+    disk, or a modality comes from a list, as names of classes do (a vector is there more than 50 times on average)"""
     device: str | None = None
     """cpu, cuda or cuda:N. Default: a GPU when there is one; under torchrun, one for each process"""
     resume: bool = False
@@ -83,7 +82,7 @@ class Train:
         from modtrans_core.layouts.arrays import load_pairs, modalities_in
         from modtrans_core.methods import fit, preset
         from modtrans_core.run import refuse_out
-        from modtrans_core.seen import group_equal
+        from modtrans_core.seen import equal_in_words, group_equal
 
         config = self.configured(preset(self.preset))
         device_of(device)
@@ -113,7 +112,10 @@ class Train:
                 f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
                 " they repeat a name or a vector; each is in one part"
             )
-        self.say_of_equal(train, {"validation": validation, **({"test": test[0]} if test else {})}, device)
+        others = {"validation": validation, **({"test": test[0]} if test else {})}
+        advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"
+        for found in equal_in_words(train, others, self.source, self.target, device or "cpu"):
+            say(f"note: {found}. They are no test, and modtrans evaluate leaves them out{advice}")
         split |= {} if pairs.own_split is None else {"own": own}
         fit(
             train, self.source, self.target, config,
@@ -131,21 +133,6 @@ class Train:
         facts = {**found["facts"], "source": self.source, "target": self.target}
         split = {**found.get("split", {}), **split}
         refuse_changed(self.out, described(named(config)[0], facts, config, split=split))
-
-    def say_of_equal(self, train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], device: str | None) -> None:
-        """Say how many items of the other parts have a condition or a target that equals one to train on."""
-        from modtrans_core.seen import Seen
-
-        known = Seen.of({"train": train}, (self.source, self.target), device or "cpu")
-        advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"
-        for part, pairs in others.items():
-            found = known.look(pairs, self.source, self.target)
-            if either := int((found.condition | found.target).sum()):
-                say(
-                    f"note: {either} of {len(pairs)} {part} items equal one to train on:"
-                    f" {int(found.condition.sum())} in {self.source}, {int(found.target.sum())} in {self.target}."
-                    f" They are no test, and modtrans evaluate leaves them out{advice}"
-                )
 
     def configured(self, config: Any) -> Any:
         """The preset's config with what the options say."""

@@ -13,6 +13,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings, as_written
 from modtrans_core.progress import reporting
+from modtrans_core.seen import group_equal
 from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
@@ -31,6 +32,7 @@ def convert(
     dtype: str | None = None,
     shard_items: int = SHARD_ITEMS,
     independent: Sequence[str] = (),
+    group_duplicates: bool = False,
 ) -> PairedEmbeddings:
     """Write a pair set in another layout, whole or not at all.
 
@@ -43,6 +45,7 @@ def convert(
     shard_items : items of a shard.
     independent : modalities of which an item's several vectors are independent of each other given the item, besides
         those of which the set says so.
+    group_duplicates : items with an equal vector in a modality become one group, names of classes and near copies too.
 
     Returns
     -------
@@ -55,6 +58,9 @@ def convert(
         pairs.modality(name)
     if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:
         pairs = replace(pairs, metadata={**pairs.metadata, INDEPENDENT: said})
+    if group_duplicates:
+        pairs = pairs.grouped()
+        pairs = replace(pairs, group=group_equal(pairs, [*pairs.arrays]))
     names = read_items(source) if sidecars(source) else None
     if out.suffix in SUFFIXES:
         named(pairs, names).save(out, dtype or "float32")

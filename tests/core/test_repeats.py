@@ -63,9 +63,33 @@ def test_names_of_classes_are_a_list(different, times, label):
     arrays = {"image": RNG.normal(size=(len(which), 8)), "text": RNG.normal(size=(different, 6))[which]}
     pairs = mt.PairedEmbeddings(arrays, label=which if label else None)
     train, *_ = pairs.split(seed=0)
-    assert pairs.grouped() is pairs and len(set(map(bytes, train.modality("text")))) == different
+    assert pairs.grouped().group is None and len(set(map(bytes, train.modality("text")))) == different
+    for part in (train, train.at_most(3 * different), pairs.grouped().take(np.arange(2 * different))):
+        assert part.grouped() is part, "a part of a list is decided upon with the whole"
     if label:
         assert mt.PairedEmbeddings(arrays).grouped().group is not None
+
+
+def test_twenty_captions_of_a_video_are_no_list():
+    """As MSR-VTT has them; whichever side they are on, nothing of a test is trained on."""
+    video, order = np.repeat(RNG.normal(size=(90, 8)), 20, axis=0), RNG.permutation(1800)
+    pairs = mt.PairedEmbeddings({"video": video[order], "text": RNG.normal(size=(1800, 6))})
+    for train, _, test in (pairs.split(seed) for seed in range(3)):
+        assert not set(map(bytes, train.modality("video"))) & set(map(bytes, test.modality("video")))
+
+
+def test_names_of_classes_are_certified_by_new_conditions():
+    """Every name was trained on, and a part of the test has them less often than what is taken for a list."""
+    from analysis.translators.certify import observe
+
+    name = RNG.normal(size=(60, 6))
+    which = np.arange(60 * (OFTEN + 1)) % 60
+    image = name[which] @ RNG.normal(size=(6, 8)) + RNG.normal(size=(len(which), 8))
+    pairs = mt.PairedEmbeddings({"image": image, "text": name[which]}).grouped()
+    train, validation, test = pairs.split(seed=0)
+    translator = mt.fit(train, preset="ridge", validation=validation)
+    observed = observe(translator, test, whole=pairs, seen_targets=True)
+    assert len(set(observed.group)) == len(test) and observed.largest_group == 1
 
 
 def test_rows_that_are_nearly_equal_are_not():

@@ -1,5 +1,7 @@
 """The pair set of a notebook."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from analysis.experiments.data import (
     is_openmoji,
     load_pairs,
     one_vector,
+    warn_of_equal,
 )
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.encoder_sets import named as named_sets
@@ -19,6 +22,7 @@ from analysis.experiments.table_2 import named as shared
 from modtrans_core import PairedEmbeddings
 from modtrans_core.embed import pair_set
 from modtrans_core.embed.encoders import IMAGE_ENCODER, TEXT_ENCODER
+from modtrans_core.repeats import OFTEN
 
 
 def test_a_pair_set_is_that_of_the_file_or_the_cached_one(tmp_path, monkeypatch):
@@ -89,3 +93,24 @@ def test_a_part_of_openmoji_or_other_vectors_of_it_are_not_what_findings_were_ma
 def test_emoji_are_drawn_where_all_names_are_theirs(key, dataset, drawn):
     pairs = PairedEmbeddings({"image": np.eye(2)}, key=key and np.array(key), metadata={"dataset": dataset})
     assert is_drawn(pairs) == drawn
+
+
+def test_fewer_items_are_as_many_a_group_as_in_all(tmp_path):
+    """Names of classes are each its own, though some of the items have them as often as captions repeat a picture."""
+    rng = np.random.default_rng(0)
+    which = np.arange(60 * (OFTEN + 1)) % 60
+    pairs = PairedEmbeddings({"image": rng.normal(size=(len(which), 8)), "text": rng.normal(size=(60, 6))[which]})
+    pairs.save(tmp_path / "all.npz")
+    found = PairedEmbeddings.load(at_most(tmp_path / "all.npz", 600, tmp_path / "some.npz"))
+    assert len(found) == len(np.unique(found.groups)) == 600
+
+
+def test_what_equals_an_item_to_train_on_is_warned_of():
+    pairs = PairedEmbeddings({"image": np.eye(12), "text": np.repeat(np.eye(4, 9), 3, axis=0)}, group=np.arange(12))
+    train, test = pairs.take(np.arange(8)), pairs.take(np.arange(8, 12))
+    needed = "^set.npz: 1 of 4 test items equal one to train on: 0 in image, 1 in text. .* --group-duplicates keeps"
+    with pytest.warns(UserWarning, match=needed):
+        warn_of_equal("set.npz", train, test, "image", "text")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_equal("set.npz", train, test.take(np.arange(1, 4)), "image", "text")

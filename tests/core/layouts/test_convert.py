@@ -132,3 +132,14 @@ def test_captions_that_have_no_row_are_counted(tmp_path):
     given.save(tmp_path / "two.npz")
     with pytest.warns(UserWarning, match="^2 captions without a vector are left out: a row has one"):
         convert(tmp_path / "two.npz", tmp_path / "rows")
+
+
+@pytest.mark.parametrize("out", ["one.npz", "folder"])
+def test_equal_rows_become_groups_where_that_is_asked_for(tmp_path, out):
+    rng = np.random.default_rng(0)
+    text = np.arange(1200) % 12  # so few that they are taken for a list
+    pairs = PairedEmbeddings({"image": rng.normal(size=(1200, 9)), "text": rng.normal(size=(12, 8))[text]})
+    pairs.save(tmp_path / "flat.npz")
+    for asked, groups in ((False, 1200), (True, 12)):
+        convert(tmp_path / "flat.npz", tmp_path / f"{asked}-{out}", "shards", group_duplicates=asked)
+        assert len(np.unique(load(tmp_path / f"{asked}-{out}").groups)) == groups
