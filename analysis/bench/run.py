@@ -36,6 +36,18 @@ COUNTED = 8
 """rows over which operations are counted; their number is proportional to the rows"""
 EPOCH = 16
 """batches of an epoch whose steps are measured: an order is drawn and sent in the first of them"""
+_FIT = {"seconds": "a positive number", "pairs_per_second": "a positive number"}
+_TRANSLATED = {"embeddings_per_second": "a positive number"}
+FIELDS = {
+    "float32": {"flops_per_second": "a positive number"},
+    "copy": {"bytes_per_second": "a positive number"},
+    **dict.fromkeys(("small fit", "train", "fit"), _FIT),
+    **dict.fromkeys(("translate", "one row", "many rows"), _TRANSLATED),
+    "operations": {"translation": "a number"},
+    "quality": {"seconds": "a positive number", "cosine": "a number"},
+    "COCO": {"seconds": "a positive number"},
+}
+"""what a measurement of each quantity says"""
 COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
 """the training at the size of COCO 2014's captions, which only a GPU is given"""
 
@@ -189,6 +201,9 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
     for measurement in checked(path, found, {"measurements": "a list"})["measurements"]:
         checked(f"{path}: measurements", measurement, kinds)
+        quantity = measurement["quantity"]
+        learning = dict.fromkeys(("launches", "pair"), "a number")  # of what takes optimiser steps
+        checked(f"{path}: measurements: {quantity}", measurement, FIELDS.get(quantity, {}), learning)
     return found
 
 

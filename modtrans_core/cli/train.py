@@ -108,9 +108,10 @@ class Train:
             parts.append(f"{out} left out, as the data set has them in no part")
         say(f"{pairs}: {', '.join(parts)}")
         if (several := len(distinct(pairs.groups)[0])) < len(pairs):
+            whole = "" if own and has_parts(pairs.own_split) else "; each is in one part"  # a split may tear them apart
             say(
                 f"the {len(pairs)} items are in {several} groups of items that belong together, by the data set or as"
-                " they repeat a name or a vector; each is in one part"
+                f" they repeat a name or a vector{whole}"
             )
         others = {"validation": validation, **({"test": test[0]} if test else {})}
         advice = "" if self.group_duplicates else "; --group-duplicates keeps equal ones in one part"

@@ -20,6 +20,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,
     "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,  # JSON has none that is infinite
+    "a positive number": lambda value: _KINDS["a number"](value) and value > 0,
     "a number or null": lambda value: value is None or _KINDS["a number"](value),
     "a list of shares, from 0 to 1 each,": lambda value: isinstance(value, list) and all(map(_is_share, value)),
     "a list": lambda value: isinstance(value, list),

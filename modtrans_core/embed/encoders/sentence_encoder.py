@@ -71,9 +71,9 @@ class SentenceEncoder(Encoder):
             network = module.auto_model
             with loading(self.name, folder):
                 info = type(network).from_pretrained(place, **LOCAL, output_loading_info=True)[1]
+                words = getattr(network, "text_model", network).get_input_embeddings()
             refuse_absent(self.name, info, lambda name: "pooler." not in name)
-            words = getattr(network.get_input_embeddings(), "num_embeddings", None)
-            refuse_no_words(self.name, module.tokenizer, place, words)
+            refuse_no_words(self.name, module.tokenizer, place, getattr(words, "num_embeddings", None))
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(

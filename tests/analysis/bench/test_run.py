@@ -23,7 +23,7 @@ TINY = Settings(
 def pretended(quantity, contender, round_, made):
     def call():
         made.append((quantity, contender, round_))
-        return {"value": 1.0}
+        return {"seconds": 1.0, "pairs_per_second": 1.0}
 
     return Measurement(quantity, contender, round_, call)
 
@@ -60,6 +60,28 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
     path.write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         begin(path, {}, False)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "changed", "words"),
+    [
+        ("train", {"seconds": "1.2"}, "train: seconds: '1.2', a positive number is needed"),
+        ("float32", {"flops_per_second": 0}, "float32: flops_per_second: 0, a positive number is needed"),
+        ("many rows", {"embeddings_per_second": None}, "embeddings_per_second: None, a positive number is needed"),
+        ("operations", {"pair": []}, r"operations: pair: \[\], a number is needed"),
+        ("quality", {"cosine": None}, "quality: cosine: None, a number is needed"),
+    ],
+)
+def test_what_a_measurement_says_is_checked(tmp_path, quantity, changed, words):
+    """As a real run writes it, and with one value that is none."""
+    path = tmp_path / "bench.json"
+    content = bench(tmp_path, replace(TINY, rounds=1), device="cpu")
+    facts = {name: content[name] for name in ("settings", "data", "machine")}
+    assert begin(path, facts, False) == content
+    next(one for one in content["measurements"] if one["quantity"] == quantity).update(changed)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"^{path}: measurements: .*{words}"):
+        begin(path, facts, False)
 
 
 def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):

@@ -584,3 +584,23 @@ def test_a_network_may_be_made_beside_one_that_is_bounded(tmp_path):
     needed = "^model: a size in config.json: with Linear.weight of 4096 x 4096 .*, 1 tensors of 3 numbers; "
     with pytest.raises(ValueError, match=needed), loading("model", tmp_path):
         large()
+
+
+@pytest.mark.parametrize("kept", ["", "0_CLIPModel"])
+def test_texts_of_a_clip_model_are_the_librarys(tmp_path, kept):
+    """Its words are in the network of its texts; older folders have it in a folder of its own."""
+    st = pytest.importorskip("sentence_transformers")
+    size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**size, "vocab_size": len(WORDS), "max_position_embeddings": 16, "eos_token_id": 3, "projection_dim": 12}
+    image = {**size, "image_size": 8, "patch_size": 4, "projection_dim": 12}
+    config = transformers.CLIPConfig(text_config=text, vision_config=image, projection_dim=12)
+    with torch.random.fork_rng():
+        transformers.CLIPModel(config).save_pretrained(tmp_path / kept)
+    tokenizer(16).save_pretrained(tmp_path / kept)
+    transformers.CLIPImageProcessor(size=8, crop_size=8).save_pretrained(tmp_path / kept)
+    if kept:
+        listed = [{"idx": 0, "name": "0", "path": kept, "type": "sentence_transformers.models.CLIPModel"}]
+        (tmp_path / "modules.json").write_text(json.dumps(listed))
+    encoder = load_encoder(f"sentence-transformers:{tmp_path}", "text", "cpu")
+    library = st.SentenceTransformer(str(tmp_path), device="cpu")
+    np.testing.assert_allclose(encoder.encode(TEXTS), library.encode(TEXTS), atol=1e-6)
