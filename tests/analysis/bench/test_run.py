@@ -1,8 +1,10 @@
 """The rounds of a run and its file, with contenders that only pretend."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,6 +64,14 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         begin(path, {}, False)
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The folder of a real run."""
+    folder = tmp_path_factory.mktemp("bench")
+    bench(folder, replace(TINY, rounds=1), device="cpu")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("quantity", "changed", "words"),
     [
@@ -72,10 +82,10 @@ def test_a_folder_with_another_run_is_refused(tmp_path):
         ("quality", {"cosine": None}, "quality: cosine: None, a number is needed"),
     ],
 )
-def test_what_a_measurement_says_is_checked(tmp_path, quantity, changed, words):
+def test_what_a_measurement_says_is_checked(tmp_path, measured, quantity, changed, words):
     """As a real run writes it, and with one value that is none."""
-    path = tmp_path / "bench.json"
-    content = bench(tmp_path, replace(TINY, rounds=1), device="cpu")
+    path = Path(shutil.copy(measured / "bench.json", tmp_path))
+    content = json.loads(path.read_text())
     facts = {name: content[name] for name in ("settings", "data", "machine")}
     assert begin(path, facts, False) == content
     next(one for one in content["measurements"] if one["quantity"] == quantity).update(changed)
