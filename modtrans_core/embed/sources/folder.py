@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
@@ -73,7 +74,8 @@ def folder(
             file = Path(captions or file)
         if not file.is_file():
             raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
-        rows = (row._replace(file=_of_folder(where, row.file)) for row in read_captions(file))
+        known = frozenset(files)
+        rows = (row._replace(file=_of_folder(where, row.file, known)) for row in read_captions(file))
         facts = file_facts(where, [file])
     named = {"name": home.resolve().name, **facts}
     return captioned(rows, partial(FileWithin, str(where)), named, modality, files).at_most(limit, seed)
@@ -90,10 +92,14 @@ def _beside(folder: Path, files: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _of_folder(folder: Path, name: Any) -> Any:
-    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts."""
+def _of_folder(folder: Path, name: Any, known: Container[str]) -> Any:
+    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts, or
+    accents in the other of Unicode's two forms than the folder has, as archives of macOS do.
+    """
     if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
         name = name.replace("\\", "/")
+    if isinstance(name, str) and not name.isascii() and name not in known:
+        name = next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)
     if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
         return name
     return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")

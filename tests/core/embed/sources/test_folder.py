@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import posixpath
+import unicodedata
 
 import numpy as np
 import pytest
@@ -332,6 +333,16 @@ def test_the_separators_of_windows(photos, read_all, jpeg):
     items, skipped = read_all(load(photos))
     wanted = {"deep/blue.jpg": ("a blue thing",), "odd\\name.jpg": ("an odd one",), "Red.JPG": ("red",)}
     assert captions_of(items) == wanted and skipped == {"green.jpg": "no caption"}
+
+
+@pytest.mark.parametrize(("there", "named"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_either_form_of_an_accent_names_the_file(tmp_path, read_all, jpeg, there, named):
+    """Archives of macOS have the letter and the accent apart, what people type has one character."""
+    name = "caf\u00e9.jpg"
+    (tmp_path / unicodedata.normalize(there, name)).write_bytes(jpeg("red"))
+    (tmp_path / "captions.csv").write_text(f"image,caption\n{unicodedata.normalize(named, name)},a red thing\n")
+    items, skipped = read_all(load(tmp_path))
+    assert captions_of(items) == {unicodedata.normalize(there, name): ("a red thing",)} and not skipped
 
 
 @pytest.mark.parametrize("source", ["folder", "flickr"])
