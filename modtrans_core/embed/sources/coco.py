@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions
 from modtrans_core.embed.sources.captioned import captioned, file_facts, folder_at
-from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, part_of
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, of_folder, part_of
 
 YEARS = ("2017", "2014")
 PARTS = {"train": "train", "val": "test"}  # the part's split: the captions of COCO's own test pictures are not public
@@ -70,7 +71,7 @@ def coco(
         "licence": "annotations CC BY 4.0; each picture has its own licence",
         "url": "https://cocodataset.org",
     }
-    return captioned(_rows(files), partial(_picture, stores), facts, independent=True).at_most(limit, seed)
+    return captioned(_rows(home, files), partial(_picture, stores), facts, independent=True).at_most(limit, seed)
 
 
 def _parts(home: Path, year: str | None, part: str | None) -> list[str]:
@@ -87,13 +88,16 @@ def _parts(home: Path, year: str | None, part: str | None) -> list[str]:
     return []
 
 
-def _rows(files: dict[str, Path]) -> Iterator[Row]:
+def _rows(home: Path, files: dict[str, Path]) -> Iterator[Row]:
     for name, file in files.items():
+        place = _store_path(home, name)
         for row in read_captions(file):
-            if name == "karpathy":
+            if name == "karpathy" or place is None:
                 yield row
             else:
-                yield row._replace(file=f"{name}/{row.file}", split=PARTS[name.rstrip("0123456789")])
+                picture = str(of_folder(place, row.file))
+                inside = picture if os.path.isabs(picture) else f"{name}/{picture}"  # or refused as it is
+                yield row._replace(file=inside, split=PARTS[name.rstrip("0123456789")])
 
 
 def _picture(stores: dict[str, Callable[[str], Any]], key: str) -> Any:

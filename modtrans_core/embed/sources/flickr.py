@@ -11,7 +11,7 @@ from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import FileWithin, part_of
+from modtrans_core.embed.sources.opening import FileWithin, of_folder, part_of
 
 KARPATHY = ("dataset_flickr8k.json", "dataset_flickr30k.json")
 TOKENS = ("Flickr8k.token.txt", "Flickr8k_text/Flickr8k.token.txt", "results_20130124.token")
@@ -74,6 +74,7 @@ def flickr(path: str, *, captions: str | None = None, limit: int | None = None, 
         **file_facts(home, [file]),
         "licence": "pictures are their owners' on Flickr; the data set is for research and education",
     }
+    rows = (row._replace(file=of_folder(pictures, row.file)) for row in rows)
     return captioned(rows, partial(FileWithin, str(pictures)), facts, independent=True).at_most(limit, seed)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 from modtrans_core.checks import refuse_unless_in
 from modtrans_core.embed.sources.base import Listing
 from modtrans_core.embed.sources.caption_files import SUFFIXES, Row, read_captions, text_lines
 from modtrans_core.embed.sources.captioned import ENCODERS, captioned, file_facts, first_of, folder_at
-from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, is_within, part_of
+from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, is_within, of_folder, part_of
 from modtrans_core.store.files import refuse_special
 
 CAPTIONS = tuple(f"captions{suffix}" for suffix in SUFFIXES)
@@ -75,7 +74,7 @@ def folder(
         if not file.is_file():
             raise ValueError(f"set: captions {captions!r}: no such file in {home} or elsewhere")
         known = frozenset(files)
-        rows = (row._replace(file=_of_folder(where, row.file, known)) for row in read_captions(file))
+        rows = (row._replace(file=of_folder(where, row.file, known)) for row in read_captions(file))
         facts = file_facts(where, [file])
     named = {"name": home.resolve().name, **facts}
     return captioned(rows, partial(FileWithin, str(where)), named, modality, files).at_most(limit, seed)
@@ -90,19 +89,6 @@ def _beside(folder: Path, files: Sequence[str]) -> list[Row]:
             within = is_within(str(folder), text)
             rows.append(Row(name, ("".join(text_lines(folder / text)).strip() if within else ValueError(OUTSIDE),)))
     return rows
-
-
-def _of_folder(folder: Path, name: Any, known: Container[str]) -> Any:
-    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts, or
-    accents in the other of Unicode's two forms than the folder has, as archives of macOS do.
-    """
-    if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
-        name = name.replace("\\", "/")
-    if isinstance(name, str) and not name.isascii() and name not in known:
-        name = next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)
-    if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
-        return name
-    return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
 
 
 def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[str]:

@@ -9,12 +9,13 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
+from unicodedata import normalize
 
 from modtrans_core.store.files import refuse_special
 
@@ -87,6 +88,23 @@ def is_within(folder: str, name: str) -> bool:
         return os.path.commonpath([root, os.path.realpath(os.path.join(root, name))]) == root
     except ValueError:  # a zero byte, another drive
         return False
+
+
+def of_folder(folder: Path, name: Any, known: Container[str] = ()) -> Any:
+    """The name of a file as a path of the folder: it may be absolute, and have Windows' `\\` between its parts, or
+    accents in the other of Unicode's two forms than the folder has, as archives of macOS do.
+
+    Parameters
+    ----------
+    known : the files of the folder, where they are listed.
+    """
+    if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
+        name = name.replace("\\", "/")
+    if isinstance(name, str) and not name.isascii() and name not in known:
+        name = next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)
+    if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
+        return name
+    return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
 
 
 def size_of(path: str | Path) -> int | None:

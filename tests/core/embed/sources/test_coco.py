@@ -12,6 +12,7 @@ import pytest
 from modtrans_core.embed.encoders import CLIP
 from modtrans_core.embed.sources import load_source
 from modtrans_core.embed.sources import opening as module
+from modtrans_core.embed.sources.opening import OUTSIDE
 from modtrans_core.embed.sources.reading import read
 
 pytest.importorskip("PIL")
@@ -236,3 +237,17 @@ def test_what_is_missing_is_named(make, tmp_path):
     file.write_text(file.read_text()[:300])
     with pytest.raises(ValueError, match=r"captions_val2017\.json: not valid JSON"):
         load_source(f"coco:{root}")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_absolute_path_that_lies_inside_is_inside(make, read_all, tmp_path, zipped):
+    """As FiftyOne exports them; outside, and where the pictures are in a zip file, it is refused as what it is."""
+    make("val2017", zipped=zipped)
+    here = tmp_path / "coco" / "val2017"
+    (tmp_path / "other.jpg").touch()
+    names = names_of("val2017")
+    annotate(tmp_path / "coco", "val2017", [f"{here}/{names[0]}", names[1], f"{tmp_path}/other.jpg"])
+    items, skipped = read_all(load_source(f"coco:{tmp_path}/coco"))
+    found = {f"val2017/{name}" for name in (names[1:2] if zipped else names[:2])}
+    assert {*items} == found
+    assert skipped == dict.fromkeys([*([f"{here}/{names[0]}"] if zipped else []), f"{tmp_path}/other.jpg"], OUTSIDE)

@@ -145,3 +145,10 @@ def test_what_is_missing_is_named(make, tmp_path):
         (root / name).write_text(f"{NAMES[0]}\n")
     with pytest.raises(ValueError, match=f"'{NAMES[0]}' is in test and train; one split is needed"):
         load_source(f"flickr:{root}")
+
+
+def test_a_file_may_be_named_by_its_absolute_path(make, read_all):
+    root = make("Images", **{"captions.txt": ""})
+    (root / "captions.txt").write_text(f"image,caption\n{root}/Images/a.jpg,first\n{root}/b.jpg,out\n")
+    items, skipped = read_all(load_source(f"flickr:{root}"))
+    assert [*items] == ["a.jpg"] and skipped == {f"{root}/b.jpg": "outside the folder"}
