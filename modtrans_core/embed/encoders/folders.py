@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from logging import ERROR, getLogger
 from pathlib import Path, PurePosixPath
 from threading import get_ident
@@ -27,8 +27,14 @@ LOCAL = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_s
 another shape are refused by `refuse_absent`, which names one"""
 _OWN = re.compile(r"(sentence_transformers|torch\.nn)\.(\w+\.)*[A-Z]\w*")  # no module that one of theirs imports
 _INDEX = "model.safetensors.index.json"
-_MOST = {"num_hidden_layers": 1000, "num_train_timesteps": 100_000, "sample_size": 4096}
-"""layers, which may share their weights; steps of a schedule; pixels of a side"""
+_MOST = {
+    "num_hidden_layers": 1000,  # which may share their weights
+    "num_train_timesteps": 100_000,
+    "sample_size": 1024,  # of a side, in pixels or latents
+    "embedding_dim": 65_536,  # of a normalizer, which is filled before it is compared
+    "max_length": 1_000_000,  # that texts are padded to
+}
+"""numbers in configurations that no weights bound"""
 _SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
@@ -237,6 +243,14 @@ def refuse_no_words(what: object, tokenizer: Any, place: Path, known: int | None
         raise ValueError(f"{what}: the tokenizer has a token {last}, but the network's are 0 to {known - 1}")
 
 
+def tokens_of(network: Any) -> int | None:
+    """How many tokens a network of transformers knows, itself or in its part for texts; None where it does not say."""
+    for part in (network, getattr(network, "text_model", network)):
+        with suppress(NotImplementedError):
+            return getattr(part.get_input_embeddings(), "num_embeddings", None)
+    return None
+
+
 def refuse_unreadable(what: object, folder: Path) -> None:
     """Refuse a folder of a model with a pipe or a device in it, which would be read for ever, and one whose
     descriptions name weights that are no part of it.
@@ -262,12 +276,8 @@ def refuse_unreadable(what: object, folder: Path) -> None:
 
 
 def _refuse_kernels_and_loops(what: object, path: Path) -> None:
-    """Refuse the configuration of a network, or of a schedule, that names code of the hub, or numbers that no tensor
-    depends on and that take memory or time.
-    """
+    """Refuse a configuration that names code of the hub, or a number that takes memory or time without end."""
     held = read_json(path)
-    if not isinstance(held, dict) or not {"model_type", "_class_name"} & held.keys():
-        return
     for name, value in _values(held):
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")

@@ -16,6 +16,7 @@ from modtrans_core.embed.encoders.folders import (
     refuse_absent,
     refuse_code,
     refuse_no_words,
+    tokens_of,
     weights_digest,
 )
 from modtrans_core.embed.encoders.weights import PACKAGED, packaged_names
@@ -71,9 +72,8 @@ class SentenceEncoder(Encoder):
             network = module.auto_model
             with loading(self.name, folder):
                 info = type(network).from_pretrained(place, **LOCAL, output_loading_info=True)[1]
-                words = getattr(network, "text_model", network).get_input_embeddings()
             refuse_absent(self.name, info, lambda name: "pooler." not in name)
-            refuse_no_words(self.name, module.tokenizer, place, getattr(words, "num_embeddings", None))
+            refuse_no_words(self.name, module.tokenizer, place, tokens_of(network))
 
     def forward(self, prepared: Sequence[str]) -> torch.Tensor:
         return self.model.encode(

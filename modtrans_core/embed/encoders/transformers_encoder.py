@@ -17,6 +17,7 @@ from modtrans_core.embed.encoders.folders import (
     model_folder,
     refuse_absent,
     refuse_no_words,
+    tokens_of,
     weights_digest,
 )
 from modtrans_core.extras import require
@@ -60,8 +61,7 @@ class TransformersEncoder(Encoder):
         self.network = self.network.float().eval().to(self.device)
         self._sha256 = weights_digest(folder)
         if modality == "text":
-            words = getattr(self.network, "text_model", self.network).get_input_embeddings()
-            refuse_no_words(self.name, self._reader, folder, getattr(words, "num_embeddings", None))
+            refuse_no_words(self.name, self._reader, folder, tokens_of(self.network))
             if self._reader.pad_token is None:
                 raise ValueError(f"{self.name}: its tokenizer has no padding, so it is no BERT-like model")
             self._reader.padding_side = "right"  # the first token is then that of the text

@@ -321,7 +321,12 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
             lambda held: held.update(layers_per_block=10**5),
             "/unet: a size in config.json: with .* the network is far larger than the weights, ",
         ),
-        ("unet/config.json", lambda held: held.update(sample_size=20000), "sample_size: 20000, at most 4096"),
+        ("unet/config.json", lambda held: held.update(sample_size=20000), "sample_size: 20000, at most 1024"),
+        (
+            "image_normalizer/config.json",
+            lambda held: held.update(embedding_dim=10**9),
+            "embedding_dim: 1000000000, at",
+        ),
         (
             "scheduler/scheduler_config.json",
             lambda held: held.update(num_train_timesteps=3 * 10**8),

@@ -403,6 +403,11 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
         ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000 is needed"),
+        (
+            "sentence_bert_config.json",
+            {"processing_kwargs": {"text": {"padding": "max_length", "max_length": 10**8}}},
+            "max_length: 100000000, at most 1000000 is needed",
+        ),
         ("config.json", {"hidden_size": 10**8}, "Embedding.weight of 15 x 100000000 the network is far larger than"),
         ("config.json", {"max_position_embeddings": 10**8}, "of 100000000 x 16 the network .*, 39 tensors of 5,"),
     ],
