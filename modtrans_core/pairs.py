@@ -47,7 +47,7 @@ class PairedEmbeddings:
         `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
     label : (n,) integers: the class of each item, an index into `metadata["classes"]` where that names them, -1 for
         none. Default: no classes.
-    looked : what `grouped` says of a set in which items repeat that are no groups: then they are none in a part either.
+    listed : items repeat as entries of a list do, and are no groups; in a part neither. Said by `grouped`.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class PairedEmbeddings:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     own_split: np.ndarray | None = None
     label: np.ndarray | None = None
-    looked: bool = field(default=False, repr=False, compare=False)
+    listed: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in self.contents.checked()._asdict().items():
@@ -144,7 +144,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings({"image": image, "text": np.random.default_rng(1).normal(size=(150, 3))}).grouped()
         PairedEmbeddings(image (150, 3), text (150, 3), in 30 groups)
         """
-        if self.group is not None or self.looked:
+        if self.group is not None or self.listed:
             return self
         rows = {
             name: array for name, array in self.arrays.items() if array.ndim == 2 and not isinstance(array, MappedRows)
@@ -153,7 +153,7 @@ class PairedEmbeddings:
         if group is None:
             return self
         alone = len(np.unique(group)) == len(group)
-        return replace(self, looked=True) if alone else replace(self, group=group)
+        return replace(self, listed=True) if alone else replace(self, group=group)
 
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
