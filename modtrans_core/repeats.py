@@ -5,11 +5,14 @@ names of classes do; then an equal row says nothing of the item, and groups of i
 A modality is taken for a list where a row is there more than `OFTEN` times on average, or where it has no more
 different rows than `FEW`, or than there are classes. In doubt it is none: whole classes that are left to the test make
 it harder, captions of one video in two parts make it no test.
+
+Captions that several videos share would join these, and through them nearly all. So names come first, then the modality
+of the fewest different rows; and what would make a group of more than `SHARE` of the items joins none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -20,6 +23,8 @@ from modtrans_core.vectors import ROWS
 OFTEN = 50
 """times that a row is there on average, at most, where it is no entry of a list: a video of MSVD has 41 captions, and a
 class of CUB-200 has 59 pictures"""
+SHARE = 0.1
+"""of all items, that a group has at most by which two kinds of groups are joined"""
 FEW = 20
 """different rows up to which a modality is a list: so few groups make no split worth having"""
 
@@ -50,16 +55,31 @@ def repeated(
     >>> repeated({"image": text, "text": image}, label=np.arange(60) // 2)[:6]
     array([0, 1, 2, 3, 4, 5])
     """
+    n = max(map(len, arrays.values()), default=0)
     few = max(FEW, 0 if label is None else len(np.unique(label[label >= 0])))
-    found = [] if key is None or len(set(key.tolist())) == len(key) else [np.unique(key, return_inverse=True)[1]]
-    listed = False
+    by_name = [] if key is None or len(set(key.tolist())) == len(key) else [np.unique(key, return_inverse=True)[1]]
+    by_row, listed = [], False
     for rows in arrays.values():
         different, which = np.unique(_numbers(rows), return_inverse=True)
         if few < len(different) < len(rows) <= OFTEN * len(different):
-            found.append(which)
+            by_row.append(which)
         listed |= len(different) < len(rows)
-    n = len(found[0]) if found else max(map(len, arrays.values()), default=0)
-    return together(n, [(np.arange(n), one) for one in found]) if found or listed else None
+    return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
+
+
+def _joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
+    """Groups (n,) by the first of several kinds, numbers (n,), joined by those of the others that leave enough."""
+    items = np.arange(len(kinds[0]))
+    group = together(len(items), [(items, kinds[0])])
+    for one in kinds[1:]:
+        joint = together(len(items), [(items, group), (items, one)])
+        if _largest(joint) <= max(SHARE * len(items), _largest(group), _largest(one)):
+            group = joint
+    return group
+
+
+def _largest(group: np.ndarray) -> int:
+    return int(np.bincount(group).max())
 
 
 def together(n: int, shared: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -56,7 +56,8 @@ def by_seed(group: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndar
     """
     labels, which, sizes = distinct(group)
     if len(labels) < len(fractions):
-        raise ValueError(f"group: {len(labels)} groups cannot be split into {len(fractions)} parts")
+        needed = f"{len(fractions)} are needed, one a part, as items of one group are never split apart"
+        raise ValueError(f"group: {len(labels)} groups, {needed}")
     order = np.random.default_rng(seed).permutation(len(labels))
     ordered = sizes[order]
     middle = np.cumsum(ordered) - ordered / 2  # a group goes where its middle item falls

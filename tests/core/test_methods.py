@@ -98,7 +98,7 @@ class Stranger:
         ),
         ({"target": "sound"}, "modality 'sound': not in this pair set"),
         ({"validation": make_pairs(k=9)}, "^image: dimension 9, but the translator was trained on 8$"),
-        ({"pairs": make_pairs(1), "preset": "poster"}, "^group: 1 groups cannot be split into 2 parts$"),
+        ({"pairs": make_pairs(1), "preset": "poster"}, "^group: 1 groups, 2 are needed, one a part, as"),
         ({"config": CalibratedConfig}, "^config: type, that of a method among"),
         ({"config": {"landmarks": 3}}, "^config: dict, that of a method among"),
         ({"out": None, "resume": True}, "^out: None, a run folder, as resume is given, is needed$"),

@@ -268,7 +268,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_groups_too_few_to_split():
-    with pytest.raises(ValueError, match="2 groups cannot be split into 3"):
+    with pytest.raises(ValueError, match="2 groups, 3 are needed, one a part"):
         PairedEmbeddings({"a": ok()}, group=np.array([0, 0, 1, 1])).split()
 
 

@@ -78,6 +78,23 @@ def test_twenty_captions_of_a_video_are_no_list():
         assert not set(map(bytes, train.modality("video"))) & set(map(bytes, test.modality("video")))
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_captions_that_videos_share_do_not_join_them(named):
+    """As in MSVD, where one short sentence is said of many: by it nearly all would be one group."""
+    video, said = np.repeat(np.arange(90), 20), RNG.integers(0, 700, 1800)
+    rows = {"text": RNG.normal(size=(700, 6))[said], "video": RNG.normal(size=(90, 8))[video]}
+    rows = {"text": rows["text"], "video": RNG.normal(size=(1800, 8))} if named else rows
+    found = mt.PairedEmbeddings(rows, key=[f"{name}.mp4" for name in video] if named else None).grouped()
+    np.testing.assert_array_equal(found.groups, 20 * video)
+
+
+def test_a_few_that_are_shared_do_join():
+    said = np.arange(300)
+    said[[0, 150]] = 299  # of pictures 0, 30 and 59
+    found = mt.PairedEmbeddings({"image": ROWS["image"], "text": ROWS["text"][said]}).grouped()
+    assert len(np.unique(found.groups)) == 58 and len(set(found.groups[[0, 150, 299]])) == 1
+
+
 def test_names_of_classes_are_certified_by_new_conditions():
     """Every name was trained on, and a part of the test has them less often than what is taken for a list."""
     from analysis.translators.certify import observe
