@@ -17,7 +17,7 @@ from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
 from modtrans_core.store.contents import as_array, as_texts
-from modtrans_core.store.headers import blocks, reading, refuse_members
+from modtrans_core.store.headers import blocks, more_than_tensors, reading, refuse_members
 from modtrans_core.store.read import dimensions
 
 FIELDS = ("group", "key", "label", "own_split")
@@ -154,11 +154,9 @@ def _pt(path: Path, column: str) -> np.ndarray:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        if "weights_only" not in str(error).lower().replace(" ", "_"):
-            raise
-        raise ValueError(
-            "holds other things than tensors, which are not read; torch.save({'image': tensor}, FILE)"
-        ) from None
+        if why := more_than_tensors(error):
+            raise ValueError(f"{why}; torch.save({{'image': tensor}}, FILE)") from None
+        raise
     if isinstance(held, Mapping):
         _refuse_absent(column, held)
         held = {str(name): value for name, value in held.items()}[column]

@@ -50,6 +50,20 @@ def reading(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: damaged or cut short ({in_one_line(error)})") from None
 
 
+def more_than_tensors(error: Exception) -> str:
+    """What a file holds that torch does not read, for it says how to make it read that; "" where the fault is another.
+
+    Parameters
+    ----------
+    error : of `torch.load` with `weights_only`.
+    """
+    said = str(error)
+    if "TorchScript" in said:
+        return "a TorchScript archive, which is code and not read"
+    other = "weights_only" in said.lower().replace(" ", "_")
+    return "holds other things than tensors, which are not read" if other else ""
+
+
 def is_vectors(name: str) -> bool:
     """Whether an array of this name in a file holds the vectors of a modality."""
     return name not in _NOT_VECTORS and not name.endswith("_count")

@@ -22,6 +22,7 @@ from modtrans_core.checks import in_one_line, refuse_unless
 from modtrans_core.embed.encoders.folders import loading, refuse_no_words
 from modtrans_core.extras import require
 from modtrans_core.progress import Progress, reporting
+from modtrans_core.store.headers import more_than_tensors
 from modtrans_core.vectors import unit
 
 MAPPER, GPT = "clip_project.", "gpt."
@@ -204,7 +205,8 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
     except Exception as error:  # a damaged pickle raises anything
-        raise ValueError(f"{path}: not a file of tensors ({in_one_line(error)})") from None
+        why = more_than_tensors(error) or f"not a file of tensors ({in_one_line(error)})"
+        raise ValueError(f"{path}: {why}; a dictionary of tensors is needed, as state_dict() gives it") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{path}: a dictionary of tensors is needed, as state_dict() gives it")
     held = path.stat().st_size

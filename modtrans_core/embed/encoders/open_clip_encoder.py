@@ -17,6 +17,7 @@ from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers, token_count
 from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
 from modtrans_core.extras import require
+from modtrans_core.store.headers import more_than_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -127,8 +128,8 @@ class OpenClipEncoder(Encoder):
 
 
 def _why(error: Exception) -> str:
-    if "TorchScript" in str(error):
-        return "a TorchScript archive, which is code and not read; a file of its tensors, or a tag, is needed"
+    if why := more_than_tensors(error):
+        return f"{why}; a file of its tensors, or a tag, is needed"
     if isinstance(error, _UNREADABLE):
         return "not a file of tensors, or one with pickled code, which is not read"
     return in_one_line(error)
