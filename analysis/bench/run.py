@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -44,10 +45,14 @@ FIELDS = {
     **dict.fromkeys(("small fit", "train", "fit"), _FIT),
     **dict.fromkeys(("translate", "one row", "many rows"), _TRANSLATED),
     "operations": {"translation": "a number"},
-    "quality": {"seconds": "a positive number", "cosine": "a number"},
+    "quality": {
+        "seconds": "a positive number",
+        "gallery": "a whole number from 1 on",
+        **dict.fromkeys(("cosine", "floor", "centered_recall_at_1", "centered_recall_at_10"), "a number"),
+    },
     "COCO": {"seconds": "a positive number"},
 }
-"""what a measurement of each quantity says"""
+"""what a measurement of each quantity says that is read again"""
 COCO, CAPTIONS, COCO_BATCH, COCO_EPOCHS = 82_783, 5, 8_192, 20
 """the training at the size of COCO 2014's captions, which only a GPU is given"""
 
@@ -178,9 +183,8 @@ def bench(
     whole = [one for one in contenders if one.name not in content["left_out"]]
     content["names"] = [{"name": c.name, "peer": c.peer, "gradient": c.learns} for c in whole]
     small = [copy.copy(one) for one in contenders if not one.learns]
-    for name in shown if overwrite else ():
-        (out / name).unlink(missing_ok=True)
-    make(list(planned(task, whole, small, profile, content)), content, out / FILE, profile.patience)
+    old = [out / name for name in shown] if overwrite else []
+    make(list(planned(task, whole, small, profile, content)), content, out / FILE, profile.patience, old)
     content |= summarise(content)
     write_json(out / FILE, content)
     return content
@@ -199,18 +203,29 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
                 f"{path}: {name}: {was}, {fresh[name]} is needed; choose another folder, or add overwrite=True"
             )
     kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
-    for measurement in checked(path, found, {"measurements": "a list"})["measurements"]:
-        checked(f"{path}: measurements", measurement, kinds)
-        quantity = measurement["quantity"]
-        learning = dict.fromkeys(("launches", "pair"), "a number")  # of what takes optimiser steps
-        checked(f"{path}: measurements: {quantity}", measurement, FIELDS.get(quantity, {}), learning)
+    measured = checked(path, found, {"measurements": "a list"})["measurements"]
+    for one in measured:
+        checked(f"{path}: measurements", one, kinds)
+    made = Counter((one["quantity"], one["contender"], one["round"]) for one in measured)
+    for (quantity, contender, _), times in made.items():
+        refuse_unless(times == 1, f"{path}: measurements: {quantity} of {contender}", f"{times} of a round", "one")
+    for one in measured:
+        quantity, learns = one["quantity"], made["train", one["contender"], 0] > 0
+        steps = dict.fromkeys(("launches", "pair"), "a number") if quantity == "operations" and learns else {}
+        checked(f"{path}: measurements: {quantity}", one, FIELDS.get(quantity, {}) | steps)
     return found
 
 
-def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Path, patience: float) -> None:
+def make(
+    measurements: Sequence[Measurement],
+    content: dict[str, Any],
+    path: Path,
+    patience: float,
+    old: Iterable[Path] = (),
+) -> None:
     """Make the measurements that the content lacks, and write the file after each.
 
-    One that took longer than `patience` seconds is not repeated in later rounds.
+    One that took longer than `patience` seconds is not repeated in later rounds. What is `old` goes with the first.
     """
     took = {(m["quantity"], m["contender"], m["round"]): m["took"] for m in content["measurements"]}
     with tqdm(measurements, disable=None, leave=False) as bar:
@@ -225,6 +240,8 @@ def make(measurements: Sequence[Measurement], content: dict[str, Any], path: Pat
             entry = {"quantity": quantity, "contender": contender, "round": round_, **found}
             content["measurements"].append({**entry, "took": took[quantity, contender, round_]})
             write_json(path, content)
+            for file in old:
+                file.unlink(missing_ok=True)
 
 
 def planned(

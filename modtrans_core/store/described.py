@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "true or false": lambda value: isinstance(value, bool),
     "a whole number from 0 on": lambda value: type(value) is int and value >= 0,
     "a whole number from 1 on": lambda value: type(value) is int and value >= 1,
-    "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,  # JSON has none that is infinite
+    "a number": lambda value: type(value) in (int, float) and abs(value) <= sys.float_info.max,
     "a positive number": lambda value: _KINDS["a number"](value) and value > 0,
     "a number or null": lambda value: value is None or _KINDS["a number"](value),
     "a list of shares, from 0 to 1 each,": lambda value: isinstance(value, list) and all(map(_is_share, value)),

@@ -80,6 +80,8 @@ def measured(tmp_path_factory):
         ("many rows", {"embeddings_per_second": None}, "embeddings_per_second: None, a positive number is needed"),
         ("operations", {"pair": []}, r"operations: pair: \[\], a number is needed"),
         ("quality", {"cosine": None}, "quality: cosine: None, a number is needed"),
+        ("quality", {"floor": 10**400}, "quality: floor: 10+.*, a number is needed"),
+        ("quality", {"quantity": "fit"}, "pairs_per_second: missing, a positive number is needed"),
     ],
 )
 def test_what_a_measurement_says_is_checked(tmp_path, measured, quantity, changed, words):
@@ -104,17 +106,31 @@ def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
             bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")
 
 
-def test_what_shows_an_earlier_run_goes_with_it_and_not_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "make", lambda *_: None)
-    monkeypatch.setattr(run, "summarise", lambda content: {})
-    (tmp_path / "speed.csv").touch()
-    bench(tmp_path, TINY, device="cpu", shown=["speed.csv"])
-    with pytest.raises(ValueError, match="at least 8 are needed"):
-        synthetic_task((6, 3, 3), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "few.npz")
-        bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "few.npz", overwrite=True, shown=["speed.csv"])
-    assert (tmp_path / "speed.csv").exists()
-    bench(tmp_path, TINY, device="cpu", overwrite=True, shown=["speed.csv"])
-    assert not (tmp_path / "speed.csv").exists()
+def test_what_shows_an_earlier_run_goes_when_the_first_is_measured(tmp_path):
+    shown, path = tmp_path / "speed.csv", tmp_path / "bench.json"
+    shown.touch()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make([Measurement("train", "a", 0, stop)], begin(path, {}, True), path, 10.0, [shown])
+    assert shown.exists()
+    make([pretended("train", "a", 0, [])], begin(path, {}, True), path, 10.0, [shown])
+    assert not shown.exists()
+
+
+@pytest.mark.parametrize(
+    ("twice", "words"), [(True, "train of a: 2 of a round, one is needed"), (False, "launches: mis")]
+)
+def test_files_that_are_put_together_are_refused(tmp_path, twice, words):
+    path, made = tmp_path / "bench.json", {"contender": "a", "round": 0, "took": 1.0}
+    train = {**made, "quantity": "train", "seconds": 1.0, "pairs_per_second": 1.0}
+    content = begin(path, {}, False)
+    content["measurements"] = [train, train if twice else {**made, "quantity": "operations", "translation": 1.0}]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=words):
+        begin(path, {}, False)
 
 
 def test_an_unknown_profile_too_few_pairs_and_a_missing_device_are_refused(tmp_path):
