@@ -208,7 +208,7 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
         checked(f"{path}: measurements", one, kinds)
     made = Counter((one["quantity"], one["contender"], one["round"]) for one in measured)
     for (quantity, contender, _), times in made.items():
-        refuse_unless(times == 1, f"{path}: measurements: {quantity} of {contender}", f"{times} of a round", "one")
+        refuse_unless(times == 1, f"{path}: measurements: {quantity} of {contender}", times, "one a round")
     for one in measured:
         quantity, learns = one["quantity"], made["train", one["contender"], 0] > 0
         steps = dict.fromkeys(("launches", "pair"), "a number") if quantity == "operations" and learns else {}

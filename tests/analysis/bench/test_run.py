@@ -120,9 +120,7 @@ def test_what_shows_an_earlier_run_goes_when_the_first_is_measured(tmp_path):
     assert not shown.exists()
 
 
-@pytest.mark.parametrize(
-    ("twice", "words"), [(True, "train of a: 2 of a round, one is needed"), (False, "launches: mis")]
-)
+@pytest.mark.parametrize(("twice", "words"), [(True, "train of a: 2, one a round is needed"), (False, "launches: mis")])
 def test_files_that_are_put_together_are_refused(tmp_path, twice, words):
     path, made = tmp_path / "bench.json", {"contender": "a", "round": 0, "took": 1.0}
     train = {**made, "quantity": "train", "seconds": 1.0, "pairs_per_second": 1.0}
