@@ -198,7 +198,7 @@ def every_trial(
                 report(len(found), len(jobs))
         except BrokenExecutor:
             raise RuntimeError(
-                f"{pairs}: one of {processes} processes ended, as where memory runs out;"
+                f"one of {processes} processes ended, as where memory runs out;"
                 " LOKY_MAX_CPU_COUNT=1 in the environment takes one alone"
             ) from None
     for text in warned:

@@ -182,5 +182,5 @@ def test_a_part_of_one_group_is_refused():
 def test_a_worker_that_is_killed_is_one_line(path, monkeypatch):
     """As the system does where memory runs out."""
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
-    with pytest.raises(RuntimeError, match=r"pairs\.npz: one of 2 processes ended, as where memory runs out; LOKY_MAX"):
+    with pytest.raises(RuntimeError, match="^one of 2 processes ended, as where memory runs out; LOKY_MAX"):
         every_trial(lambda trial: os.kill(os.getpid(), signal.SIGKILL), path, [("image", "text")], 2)
