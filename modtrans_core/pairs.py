@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,6 @@ class PairedEmbeddings:
         `modtrans_core.split.SPLITS` = (train, validation, test), -1 for none. Kept as int8. Default: it has no parts.
     label : (n,) integers: the class of each item, an index into `metadata["classes"]` where that names them, -1 for
         none. Default: no classes.
-    listed : items repeat as entries of a list do, and are no groups; in a part neither. Said by `grouped`.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class PairedEmbeddings:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     own_split: np.ndarray | None = None
     label: np.ndarray | None = None
-    listed: bool = field(default=False, repr=False, compare=False)
+    _listed: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in self.contents.checked()._asdict().items():
@@ -133,8 +133,8 @@ class PairedEmbeddings:
         """The set itself or, where it has no groups, one in which items that repeat are groups.
 
         Items of one name (`key`) are a group, and items with an equal vector: five captions of a picture that are five
-        rows. Equal vectors of a modality that come from a list, such as names of classes, make no groups; what is taken
-        for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are not looked through.
+        rows. Equal vectors of a modality that come from a list, such as names of classes, make no groups, nor in a part
+        of the set; what is taken for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are not looked through.
         `load`, `split`, `fit`, `evaluate` and certificates do this; `group=np.arange(n)` says that every item is its
         own.
 
@@ -144,7 +144,7 @@ class PairedEmbeddings:
         >>> PairedEmbeddings({"image": image, "text": np.random.default_rng(1).normal(size=(150, 3))}).grouped()
         PairedEmbeddings(image (150, 3), text (150, 3), in 30 groups)
         """
-        if self.group is not None or self.listed:
+        if self.group is not None or self._listed:
             return self
         rows = {
             name: array for name, array in self.arrays.items() if array.ndim == 2 and not isinstance(array, MappedRows)
@@ -153,7 +153,7 @@ class PairedEmbeddings:
         if group is None:
             return self
         alone = len(np.unique(group)) == len(group)
-        return replace(self, listed=True) if alone else replace(self, group=group)
+        return _as_listed(copy.copy(self)) if alone else replace(self, group=group)
 
     def encoder(self, name: str) -> Mapping[str, Any]:
         """What the metadata says of the encoder of a modality; empty where it says nothing."""
@@ -258,13 +258,14 @@ class PairedEmbeddings:
         told = self.metadata.get(CAPTIONS)
         if isinstance(told, list | tuple):  # item by item
             told = [told[item] for item in np.arange(n)[items]]
-        return replace(
+        found = replace(
             self,
             metadata=self.metadata if told is None else {**self.metadata, CAPTIONS: told},
             arrays={name: _taken(array, items) for name, array in self.arrays.items()},
             counts={name: count[items] for name, count in self.counts.items()},
             **{name: values[items] for name, values in given.items() if values is not None},
         )
+        return _as_listed(found) if self._listed else found
 
     def at_most(self, items: int) -> PairedEmbeddings:
         """The set itself, or so many items of it, evenly spaced.
@@ -411,6 +412,12 @@ def refuse_no_pairs(name: str, given: object) -> None:
 def as_written(path: str | Path, mapped: bool | None = None) -> PairedEmbeddings:
     """The set that `PairedEmbeddings.load` reads, with no groups but those that its files hold: to be written anew."""
     return PairedEmbeddings(**read(place("path", path), mapped)._asdict())
+
+
+def _as_listed(pairs: PairedEmbeddings) -> PairedEmbeddings:
+    """The same, whose items repeat as entries of a list do: they are no groups, and in a part of them neither."""
+    object.__setattr__(pairs, "_listed", True)
+    return pairs
 
 
 def _taken(array: Any, items: np.ndarray) -> Any:

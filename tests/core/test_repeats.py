@@ -1,5 +1,8 @@
 """Items that repeat are one group, and entries of a list are none."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,6 +71,18 @@ def test_names_of_classes_are_a_list(different, times, label):
         assert part.grouped() is part, "a part of a list is decided upon with the whole"
     if label:
         assert mt.PairedEmbeddings(arrays).grouped().group is not None
+
+
+def test_other_vectors_or_names_are_looked_through_anew():
+    names = RNG.normal(size=(60, 6))[np.arange(60 * (OFTEN + 1)) % 60]
+    pairs = mt.PairedEmbeddings({"image": RNG.normal(size=(len(names), 8)), "text": names}).grouped()
+    five = np.arange(len(names)) // 5
+    for other in (
+        replace(pairs, arrays={"image": RNG.normal(size=(len(names), 8))[five], "text": RNG.normal(size=names.shape)}),
+        replace(pairs, key=five.astype(str)),
+    ):
+        np.testing.assert_array_equal(other.grouped().groups, 5 * five)
+    assert copy.deepcopy(pairs).grouped().group is None
 
 
 def test_twenty_captions_of_a_video_are_no_list():
