@@ -134,7 +134,8 @@ class PairedEmbeddings:
 
         Items of one name (`key`) are a group, and items with an equal vector: five captions of a picture that are five
         rows. Equal vectors of a modality that come from a list, such as names of classes, make no groups, nor in a part
-        of the set; what is taken for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are not looked through.
+        of the set; what is taken for a list says `modtrans_core.repeats`. Vectors on disk, and items with several, are
+        not looked through.
         `load`, `split`, `fit`, `evaluate` and certificates do this; `group=np.arange(n)` says that every item is its
         own.
 
