@@ -250,6 +250,21 @@ def test_a_converted_copy_is_scored_on_what_was_not_seen(folder, modtrans, calib
         assert status == 0 and json.loads(out)["gallery"] == 16, err
 
 
+def test_where_few_targets_are_new_the_other_way_is_said(folder, modtrans):
+    """Sentences that many pictures share: seven of eight test items have one that was trained on."""
+    rng = np.random.default_rng(5)
+    said = rng.normal(size=(30, 6))[rng.integers(0, 30, 300)]
+    pairs = PairedEmbeddings({"image": rng.normal(size=(300, 8)), "text": said}, group=np.arange(300))
+    own = pairs.dealt(0) == 2
+    said[np.flatnonzero(own)[:6]] = rng.normal(size=(6, 6))
+    pairs = replace(pairs, arrays={**pairs.arrays, "text": said})
+    pairs.save("shared.npz")
+    assert modtrans("train", "shared.npz", "--out", "shared", "--preset", "ridge")[0] == 0
+    _, _, err = modtrans("evaluate", "shared", "shared.npz")
+    assert "used the 6 items of 300" in err and "; --split test leaves out seen conditions alone, and uses 60\n" in err
+    assert "used the 60 items of 300" in modtrans("evaluate", "shared", "shared.npz", "--split", "test")[2]
+
+
 def test_where_nothing_unseen_is_left_it_refuses(folder, modtrans, calibrated):
     pairs = PairedEmbeddings.load("pairs.npz")
     pairs.split(0)[0].save("train.npz")
