@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -217,9 +217,17 @@ class Familiar(NamedTuple):
 
 
 def equal_in_words(
-    train: PairedEmbeddings, others: Mapping[str, PairedEmbeddings], source: str, target: str, device: Any = "cpu"
+    train: PairedEmbeddings,
+    others: Mapping[str, PairedEmbeddings],
+    source: str,
+    target: str,
+    device: torch.device | str = "cpu",
 ) -> Iterator[str]:
     """For every part that has some, how many items have a condition or a target that equals one to train on.
+
+    Parameters
+    ----------
+    others : part, such as `test` -> its items.
 
     Examples
     --------
