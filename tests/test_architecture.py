@@ -26,8 +26,10 @@ def imported(module):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.mark.parametrize("module", ["analysis.cli", "modtrans_core", "modtrans_core.embed.pair_set"])
-def test_help_does_not_wait_for_heavy_libraries(module):
+@pytest.mark.parametrize(
+    "module", ["analysis.cli", "modtrans_core", "modtrans_core.embed.pair_set", "modtrans_core.layouts.convert"]
+)
+def test_help_and_files_do_not_wait_for_heavy_libraries(module):
     assert imported(module) == []
 
 

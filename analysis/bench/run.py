@@ -166,7 +166,7 @@ def bench(
         source, target = routes(loaded, source, target)[0]
         train, validation, test = loaded.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
-        warn_of_equal(pairs, train, test, source, target)
+        warn_of_equal(pairs, loaded, source, target, profile.seed)
         data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")

@@ -104,8 +104,7 @@ class Compare:
         with scratch_folder(self.out / "pairs") as folder:
             for path, both in sets.items():
                 smaller = at_most(path, self.items, folder / f"{_name(path)}.npz")
-                train, _, test = PairedEmbeddings.load(smaller).split(0)
-                warn_of_equal(path, train, test, *both[0])
+                warn_of_equal(path, PairedEmbeddings.load(smaller), *both[0])
                 with reporting(None, 1, _name(path), "part") as report:
                     found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{_name(path)}, " + frame["route"]) for frame in found])

@@ -56,13 +56,15 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
             raise WrongParameter(f"items: {found}, a pair set with at least 2 groups for each part is needed")
 
 
-def warn_of_equal(what: object, train: PairedEmbeddings, test: PairedEmbeddings, source: str, target: str) -> None:
+def warn_of_equal(what: object, pairs: PairedEmbeddings, source: str, target: str, seed: int = 0) -> None:
     """Warn where test items have a condition or a target that equals one to train on.
 
     Parameters
     ----------
-    what : the pair set that these are parts of, for the message.
+    what : what the pair set is called in the message.
+    seed : of the split.
     """
+    train, _, test = pairs.split(seed)
     for found in equal_in_words(train, {"test": test}, source, target):
         warnings.warn(
             f"{what}: {found}. Where that is not a list, as names of classes are, they are no test;"

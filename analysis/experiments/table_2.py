@@ -138,8 +138,7 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
         k, d = (data.modality(name).shape[-1] for name in both[0])
         if k != d:
             raise ValueError(f"pairs: {path}, dimensions {k} and {d}, one space for both modalities is needed")
-        train, _, test = data.split(0)
-        warn_of_equal(path, train, test, *both[0])
+        warn_of_equal(path, data, *both[0])
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
         name = dataset_name(data) or path.stem

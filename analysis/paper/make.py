@@ -181,8 +181,7 @@ def make(
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         with naming(pairs):
             _refuse_unfit(loaded, named.values())
-        train, _, test = loaded.split(0)
-        warn_of_equal(pairs, train, test, **named)
+        warn_of_equal(pairs, loaded, named["source"], named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
             try:

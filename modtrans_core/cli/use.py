@@ -225,9 +225,9 @@ def held_out(run: Path, translator: Translator, pairs: PairedEmbeddings, part: s
         raise ValueError(f"{run}: was fitted to all {n} items or others of their groups; other pairs are needed{hint}")
     others = "" if own is None else f", {(~left_out & ~own).sum()} in no test part of the data set"
     why = f". Left out {n - keep.sum()}: {familiar.in_words(targets)}{others}" if not keep.all() else ""
-    new = ~familiar.left_out(False) if own is None else ~familiar.left_out(False) & own
-    if targets and new.sum() >= 2 * keep.sum():
-        why += f"; --split test leaves out seen conditions alone, and uses {new.sum()}"
+    new = (~familiar.left_out(False) & (True if own is None else own)).sum()
+    if targets and new >= 2 * keep.sum():
+        why += f"; --split test leaves out seen conditions alone, and uses {new}"
     same = 0 if targets else int((familiar.target & keep).sum())
     several = len(np.unique(pairs.groups[keep]))
     of = f", in {several} groups of items that belong together" if several < keep.sum() else ""

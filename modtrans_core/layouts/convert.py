@@ -13,7 +13,6 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.layouts.clip_retrieval import names_in, write_clip_retrieval
 from modtrans_core.pairs import PairedEmbeddings, as_written
 from modtrans_core.progress import reporting
-from modtrans_core.seen import group_equal
 from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
@@ -59,6 +58,8 @@ def convert(
     if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:
         pairs = replace(pairs, metadata={**pairs.metadata, INDEPENDENT: said})
     if group_duplicates:
+        from modtrans_core.seen import group_equal  # which loads torch
+
         pairs = pairs.grouped()
         pairs = replace(pairs, group=group_equal(pairs, [*pairs.arrays]))
     names = read_items(source) if sidecars(source) else None

@@ -90,9 +90,9 @@ def _parts(home: Path, year: str | None, part: str | None) -> list[str]:
 
 def _rows(home: Path, files: dict[str, Path]) -> Iterator[Row]:
     for name, file in files.items():
-        place = _store_path(home, name)
+        place = None if name == "karpathy" else _store_path(home, name)
         for row in read_captions(file):
-            if name == "karpathy" or place is None:
+            if place is None:  # its names have the part before them
                 yield row
             else:
                 picture = str(of_folder(place, row.file))

@@ -1,6 +1,7 @@
 """The pair set of a notebook."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,11 +107,12 @@ def test_fewer_items_are_as_many_a_group_as_in_all(tmp_path):
 
 
 def test_what_equals_an_item_to_train_on_is_warned_of():
-    pairs = PairedEmbeddings({"image": np.eye(12), "text": np.repeat(np.eye(4, 9), 3, axis=0)}, group=np.arange(12))
-    train, test = pairs.take(np.arange(8)), pairs.take(np.arange(8, 12))
-    needed = "^set.npz: 1 of 4 test items equal one to train on: 0 in image, 1 in text. .* --group-duplicates keeps"
-    with pytest.warns(UserWarning, match=needed):
-        warn_of_equal("set.npz", train, test, "image", "text")
+    own_split = np.repeat([0, 1, 2], [7, 1, 4])
+    arrays = {"image": np.eye(12), "text": np.repeat(np.eye(4, 9), [6, 2, 3, 1], axis=0)}
+    pairs = PairedEmbeddings(arrays, group=np.arange(12), own_split=own_split)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_equal("set.npz", train, test.take(np.arange(1, 4)), "image", "text")
+        warn_of_equal("set.npz", pairs, "image", "text")
+    needed = "^set.npz: 1 of 4 test items equal one to train on: 0 in image, 1 in text. .* --group-duplicates keeps"
+    with pytest.warns(UserWarning, match=needed):
+        warn_of_equal("set.npz", replace(pairs, own_split=np.repeat([0, 2, 1], [7, 4, 1])), "image", "text")
