@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-ASKING = (signal.SIGINT, signal.SIGTERM)
-"""signals that ask a process to end: Ctrl-C, and what a scheduler or `docker stop` sends"""
+ASKING: tuple[signal.Signals, ...] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""signals that ask a process to end: Ctrl-C, what a scheduler or `docker stop` sends, and a terminal that is closed"""
 
 
 class Asked(KeyboardInterrupt):
@@ -37,6 +39,26 @@ def at_once() -> Iterator[None]:
     signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def answering(
+    handler: Callable[[int, object], None], numbers: Iterable[signal.Signals] = ASKING
+) -> Iterator[Callable[[], None]]:
+    """Inside, these signals call this, until what is given is called; what is ignored, as after `nohup`, stays so."""
+    found = {number: signal.getsignal(number) for number in numbers}
+    before = {number: old for number, old in found.items() if old not in (signal.SIG_IGN, None)}
+
+    def restore() -> None:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield restore
+    finally:
+        restore()
 
 
 def raise_asked(number: int, _: object) -> None:

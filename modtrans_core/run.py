@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -30,11 +29,12 @@ from torch import Tensor, nn
 
 from modtrans_core import distributed
 from modtrans_core.checks import in_one_line, naming, place, refuse_unless
-from modtrans_core.ends import ASKING, Asked
+from modtrans_core.ends import Asked, answering
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
     RUN,
     WROTE,
+    at,
     disk_errors,
     is_run,
     read_json,
@@ -340,7 +340,7 @@ class Training:
 
 
 class Run:
-    """The folder of a training: log, checkpoints, and an orderly end on Ctrl-C and SIGTERM.
+    """The folder of a training: log, checkpoints, and an orderly end on Ctrl-C, SIGTERM and SIGHUP.
 
     Of several processes, process 0 writes; the folder has to be on a file system that all see.
 
@@ -388,26 +388,17 @@ class Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
-        """Turn Ctrl-C and SIGTERM into a flag, so that they never fall inside a step; a second one acts at once."""
+        """Make a flag of a signal that asks to end, so that it never falls inside a step; a second one acts at once."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {number: signal.getsignal(number) for number in ASKING}
 
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        def ask(number: int, _: FrameType | None) -> None:
+        def ask(number: int, _: object) -> None:
             self.asked = number
             restore()
 
-        for number in ASKING:
-            signal.signal(number, ask)
-        try:
+        with answering(ask) as restore:
             yield self
-        finally:
-            restore()
 
     def resume(self, state: Training) -> int:
         """Put back the last checkpoint, or write the first. Returns the steps that were made."""
@@ -438,7 +429,7 @@ class Run:
         Raises
         ------
         Asked
-            After a step in which Ctrl-C was pressed or SIGTERM sent, once the state is saved.
+            After a step in which Ctrl-C was pressed, or SIGTERM or SIGHUP sent, once the state is saved.
         """
         if values is not None and self.writes:
             _log(self.folder / LOG, step=step, **values)
@@ -483,7 +474,7 @@ def _read(path: Path, what: str) -> dict[str, Tensor]:
 def _log(path: Path, **values: float) -> None:
     if path.is_symlink():
         raise ValueError(f"{path}: a link, and nothing is written through links; remove it")
-    with open(path, "a", encoding="utf-8") as file:
+    with at(path), open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps({"time": round(time.time(), 3), **values}) + "\n")
 
 

@@ -219,12 +219,14 @@ class Migrate:
         arrays = migration.read_arrays(self.queries, ("new", "row"), ("new", "row", "group", "mean"))
         with naming(self.queries):
             queries = migration.Queries.of(**arrays)
+            queries.refuse_unfit(len(index), documents.new.shape[1])
         most = int(np.unique(queries.group, return_counts=True)[1].max())
         group = self.largest_group
         refuse_unless(
             group is None or group >= most, "largest-group", group, f"at least {most}, as the largest group here,"
         )
-        pairs = documents.pairs(index, queries)
+        with naming(self.pairs):
+            pairs = documents.pairs(index, queries)
         translator = fit(pairs, "old", "new", preset=self.preset)
         translate = migration.to_unit(translator, None if queries.mean is None else pairs.modality("old"))
         with reporting(None, len(index), "rank", "document") as report:

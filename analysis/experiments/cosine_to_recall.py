@@ -34,6 +34,11 @@ class Retrieved(NamedTuple):
     mean, and the centered one by delta alone (t = inf), which no t changes"""
 
 
+def refuse_small_gallery(n: int) -> None:
+    """Refuse a test part in which every item is among the nearest."""
+    refuse_unless(n > max(RANKS), "items", n, f"a test part of more than {max(RANKS)}")
+
+
 def cosine_to_recall(trial: Trial, landmarks: int = 256) -> Retrieved:
     """Rank the translations of three closed forms, and of the ridge map with its deviation shrunk and stretched.
 
@@ -42,7 +47,7 @@ def cosine_to_recall(trial: Trial, landmarks: int = 256) -> Retrieved:
     landmarks : at most, of the preset `calibrated`.
     """
     c, z = (one_vector(trial.test.pairs, name) for name in (trial.test.source, trial.test.target))
-    refuse_unless(len(z) > max(RANKS), "items", len(z), f"a test part of more than {max(RANKS)}")
+    refuse_small_gallery(len(z))
     mean = trial.mean.astype(np.float32)
     configs = {name: preset(name) for name in ("procrustes", "ridge")}
     configs["calibrated"] = preset("calibrated", {"seed": trial.seed, "landmarks": landmarks})

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.experiments.captions import texts_of
+from analysis.experiments.cosine_to_recall import refuse_small_gallery
 from analysis.experiments.data import print_of, refuse_few, warn_of_equal
+from analysis.experiments.domains import crossings_within
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
@@ -28,7 +30,7 @@ from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.settings import typed
-from modtrans_core.store.files import read_description, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.files import at, read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
@@ -37,6 +39,8 @@ PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
+SMALL = 1000
+"""items of a test part, from which on it is not looked whether two domains can be split"""
 AT_ONCE = 4
 """notebooks, at most, that run side by side; each has its share of the cores, one at least, for trials of its own"""
 
@@ -181,6 +185,8 @@ def make(
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         with naming(pairs):
             _refuse_unfit(loaded, named.values())
+            if not only:
+                _refuse_few(loaded, named["source"])
         warn_of_equal(pairs, loaded, named["source"], named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
@@ -222,6 +228,17 @@ def _refuse_unfit(pairs: PairedEmbeddings, names: Iterable[str]) -> None:
         refuse_constant(name, pairs.modality(name))
 
 
+def _refuse_few(pairs: PairedEmbeddings, source: str) -> None:
+    """Refuse a pair set that is enough to fit to, and not for every notebook."""
+    test = pairs.split(0)[2]
+    refuse_small_gallery(len(test))
+    if len(test) > SMALL:  # two domains of it are large enough
+        return
+    for name, (_, home) in crossings_within(pairs, source).items():
+        with naming(name):
+            refuse_few(*home.split(0))
+
+
 def _embedded(pairs: Path | None, display: Display) -> Path:
     """The pair set that notebooks look at, made before they run; what one or two look at they embed themselves."""
     if pairs is None:
@@ -256,7 +273,7 @@ def _run(
     def run(stage: Stage, kernels: runner.Kernels) -> None:
         results = out / "notebooks" / stage.name
         parameters = {**stage.parameters, **({"pairs": str(pairs)} if stage.pairs else {})}
-        with display.part(stage.name, stage.seconds, results):
+        with display.part(stage.name, stage.seconds, results), at(results):
             runner.run(stage.notebook, results, parameters, kernels)
             (results / runner.STAMP).write_text(f"{inputs[stage.name]} {contents(results)}")
 

@@ -74,6 +74,12 @@ class Queries(NamedTuple):
         )
         return Queries(unit(new), row, group, mean)
 
+    def refuse_unfit(self, documents: int, d: int) -> None:
+        """Refuse queries of other documents than `documents` of the index, or of another space than (m, d)."""
+        _refuse_outside(self.row, documents, "answers among the documents of the index")
+        needed = f"queries of dimension {d}, as the documents'"
+        refuse_unless(self.new.shape[1] == d, "new", self.new.shape, needed)
+
 
 class Reembedded(NamedTuple):
     """Documents of the index with their vectors by the new encoder."""
@@ -247,11 +253,9 @@ def ranked(
         A query whose answer is no document of the index, or vectors of another dimension.
     """
     n, k = len(index), whole("k", k, 1)
-    _refuse_outside(queries.row, n, "answers among the documents of the index")
+    queries.refuse_unfit(n, reembedded.new.shape[1])
     _refuse_outside(reembedded.row, n, "documents of the index")
     refuse_unless(len(reembedded.row) > 0, "row", "no document", "one that was re-embedded or more")
-    d = reembedded.new.shape[1]
-    refuse_unless(queries.new.shape[1] == d, "new", queries.new.shape, f"queries of dimension {d}, as the documents'")
     answers, place = np.unique(queries.row, return_inverse=True)
     asked = queries.new if queries.mean is None else unit(queries.new - queries.mean)
     own = np.einsum("nd,nd->n", asked, translate(np.asarray(index[answers]))[place])

@@ -27,7 +27,7 @@ from tyro.conf import Positional
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
 from modtrans_core.checks import FULL, in_one_line, naming, refuse_unless
-from modtrans_core.ends import raise_asked
+from modtrans_core.ends import ASKING, answering, raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
 
@@ -141,7 +141,7 @@ def _in_words(verb: type) -> type:
 
 def run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn what a user can cause into one line and an exit status: 1 failed, 2 usage, 130 Ctrl-C, 143
-    SIGTERM, and 141 where whoever reads the results has left, such as `head`.
+    SIGTERM, 129 SIGHUP, and 141 where whoever reads the results has left, such as `head`.
 
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
@@ -246,11 +246,11 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         _refuse_written_over(command)
-        with _interruption(), _sigterm_asks(), _notes(), _held(command):
+        with _interruption(), _signals_ask(), _notes(), _held(command):
             command.run()
     except KeyboardInterrupt as stop:
         number = getattr(stop, "number", signal.SIGINT)
-        by = "ended by SIGTERM" if number == signal.SIGTERM else "interrupted"
+        by = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
         where = f" {stop}" if str(stop) else ""
         kept = "; what was finished is kept" if hasattr(command, "keeps") else ""
         _say_once(f"{program} {verb}: {by}{where}{kept}")
@@ -340,16 +340,15 @@ def _interruption() -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_asks() -> Iterator[None]:
-    """Inside, SIGTERM ends this process as Ctrl-C does; one of several processes ends at once, as torchrun wants it."""
+def _signals_ask() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP end this process as Ctrl-C does; one of several processes ends at once, as torchrun
+    wants it.
+    """
     if threading.current_thread() is not threading.main_thread() or _processes()[1] > 1:
         yield
         return
-    before = signal.signal(signal.SIGTERM, raise_asked)
-    try:
+    with answering(raise_asked, set(ASKING) - {signal.SIGINT}):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _said(error: BaseException) -> str:
@@ -373,7 +372,7 @@ def _of_what(error: BaseException, command: Any) -> str:
     """
     options = "|".join(vars(command))
     message = re.sub(rf"\b({options})=True\b", r"--\1", _said(error))
-    option = message.partition(":")[0].replace("-", "_") in vars(command)
+    option = f"--{message.partition(':')[0].replace('_', '-')}" in _options(type(command), lambda _: True)
     given = [getattr(command, field.name) for field in fields(command) if getattr(command, field.name) != field.default]
     files = _paths(given)
     named = [*files, *(repr(value) for value in given if isinstance(value, str) and value)]

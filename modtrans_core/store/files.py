@@ -185,6 +185,17 @@ def _naming(path: Path, folder: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def at(path: Path) -> Iterator[None]:
+    """Inside, a failure of the system that names no file, as a full disk's while an open one is written, names this."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Refuse to write over a file or folder unless that was asked for, over a folder that is not our own, and in the
     place of a part of a run, which is none without it.

@@ -61,7 +61,7 @@ def more_than_tensors(error: Exception) -> str:
     if "TorchScript" in said:
         return "a TorchScript archive, which is code and not read"
     other = "weights_only" in said.lower().replace(" ", "_")
-    return "holds other things than tensors, which are not read" if other else ""
+    return "is no file of tensors alone, and is not read" if other else ""
 
 
 def is_vectors(name: str) -> bool:

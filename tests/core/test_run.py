@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,27 @@ def test_ctrl_c_falls_between_steps_and_a_second_one_acts_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="^$"):
         fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, progress=twice)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is full")
+def test_a_full_disk_while_logging_names_the_log():
+    with pytest.raises(OSError) as caught:
+        runs._log(Path("/dev/full"), step=1)
+    assert caught.value.filename == "/dev/full"
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "nohup"])
+def test_a_training_outlives_its_terminal_only_where_it_was_told_to(tmp_path, ignored):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with nullcontext() if ignored else pytest.raises(KeyboardInterrupt, match="after step 2 of"):
+            fit(
+                make_pairs(), config=SMALL, device="cpu", out=tmp_path,
+                progress=lambda done, _: os.kill(os.getpid(), signal.SIGHUP) if done == 2 else None,
+            )  # fmt: skip
+    finally:
+        assert signal.signal(signal.SIGHUP, before) is (signal.SIG_IGN if ignored else signal.SIG_DFL)
+    assert ((tmp_path / runs.MODEL).exists(), (tmp_path / runs.TRAINING).exists()) == (ignored, not ignored)
 
 
 def test_what_a_finished_run_is_resumed_to_is_its_translator(tmp_path):

@@ -195,10 +195,11 @@ def test_too_little_is_refused_and_what_is_wanted_makes_it_enough(world, files, 
         ("queries.npz", {"row": [0], "new": np.ones((1, 24)), "mean": np.full(24, 9)}, "mean: 'of length 44.0908'"),
     ],
 )  # fmt: skip
-def test_bad_files_are_one_line(files, capsys, file, arrays, words):
+def test_bad_files_are_one_line_before_anything_is_fitted(files, capsys, monkeypatch, file, arrays, words):
     np.savez(file, **arrays)
+    monkeypatch.setattr("modtrans_core.fit", lambda *_, **__: pytest.fail("began to fit"))
     status, out, err = migrate(capsys)
-    assert status == 1 and not out and words in err and "Traceback" not in err
+    assert status == 1 and not out and words in err and f" {file}: " in err and len(err.splitlines()) == 1
     assert not (files / "new.npy").exists()
 
 

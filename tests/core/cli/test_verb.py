@@ -1,11 +1,13 @@
 """How a verb ends: results on stdout, one line on stderr for what goes wrong, exit 0, 1 or 2."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
+from modtrans_core.store.files import at
 
 
 @pytest.mark.parametrize(
@@ -286,6 +289,20 @@ def test_a_log_on_a_full_disk_costs_no_result(folder, modtrans):
     with open("/dev/full", "w") as full:
         found = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=True, timeout=60)
     assert json.loads(found.stdout)["gallery"] == 16
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is full")
+def test_a_full_disk_of_a_file_is_not_said_of_standard_output(capsys):
+    @dataclass
+    class Full:
+        """Full."""
+
+        def run(self):
+            with at(Path("paper/06_gamma")), open("/dev/full", "w") as file:
+                file.write("{}")
+
+    assert run({"full": Full, "other": Full}, "modtrans", "", ["full"]) == 1
+    assert capsys.readouterr().err == "modtrans full: paper/06_gamma: no space left on device\n"
 
 
 def test_standard_output_that_is_full_is_named(folder, trained):

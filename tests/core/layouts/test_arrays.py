@@ -200,7 +200,7 @@ class Loud:
         ("t.parquet:time", r"t.parquet: time: 'time64\[us\]', numbers, texts or lists is needed"),
         ("t.parquet:word", r"image: <U1 of shape \(2,\), floats"),
         ("objects.npy", "objects.npy: holds Python objects, which are not read. Of a dictionary"),
-        ("loud.pt:image", "loud.pt: holds other things than tensors"),
+        ("loud.pt:image", "loud.pt: is no file of tensors alone"),
         ("torn.pt:image", "torn.pt: damaged or cut short"),
         ("none.pt:image", "image: 'none.pt', a file that exists is needed"),
         ("torn.parquet:image", "torn.parquet: "),

@@ -192,20 +192,21 @@ def test_a_full_disk_names_what_was_written(tmp_path, error):
     assert str(tmp_path / "x.npz") in str(caught.value) and names(tmp_path) == []
 
 
-def test_sigterm_ends_a_verb_with_143_and_nothing_left(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_verb_with_its_status_and_nothing_left(tmp_path, number):
     script = (
         "import os, signal, sys\nfrom dataclasses import dataclass\nfrom modtrans_core.cli.verb import run\n"
         "from modtrans_core.store.files import replacing\n"
         "@dataclass\nclass Slow:\n    '''Slow.'''\n    def run(self):\n        with replacing('x.npz'):\n"
-        "            os.kill(os.getpid(), signal.SIGTERM)\n            signal.pause()\n"
+        f"            os.kill(os.getpid(), {int(number)})\n            signal.pause()\n"
         "sys.exit(run({'slow': Slow, 'other': Slow}, 'modtrans', '', ['slow']))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert ended.returncode == 128 + signal.SIGTERM and names(tmp_path) == []
-    assert ended.stderr == "modtrans slow: ended by SIGTERM\n"
+    assert ended.returncode == 128 + number and names(tmp_path) == []
+    assert ended.stderr == f"modtrans slow: ended by {number.name}\n"
 
 
 def test_results_are_all_old_or_all_new_and_what_lies_beside_them_stays(tmp_path):
