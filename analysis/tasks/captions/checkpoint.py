@@ -28,6 +28,8 @@ from modtrans_core.vectors import unit
 MAPPER, GPT = "clip_project.", "gpt."
 HEAD_WIDTH = 64
 """of GPT-2, whatever its size; no shape in a checkpoint tells it"""
+WIDEST = 1000
+"""candidates of a beam; each holds keys and values of its own"""
 STOPS = (13, 764)
 """'.' and ' .' in GPT-2's vocabulary"""
 MASKS = re.compile(r"gpt\.transformer\.h\.\d+\.attn\.(masked_)?bias")
@@ -36,7 +38,7 @@ MASKS = re.compile(r"gpt\.transformer\.h\.\d+\.attn\.(masked_)?bias")
 
 def refuse_numbers(width: int = 1, length: float | None = None) -> None:
     """Refuse numbers that no caption can be made with."""
-    refuse_unless(width >= 1, "beam", width, "at least 1")
+    refuse_unless(1 <= width <= WIDEST, "beam", width, f"1 to {WIDEST}")
     if length is not None:
         refuse_unless(np.isfinite(length) and length > 0, "length", length, "a positive number")
 
@@ -213,6 +215,8 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     for name, tensor in state.items():  # one number can stand for a tensor of any shape
         size = tensor.numel() * tensor.element_size()
         refuse_unless(size <= held, f"{path}: {name}", f"{size} bytes", f"at most {held}, the file's,")
+        numbers = tensor.layout == torch.strided and (tensor.is_floating_point() or MASKS.fullmatch(name) is not None)
+        refuse_unless(numbers, f"{path}: {name}", f"{tensor.dtype} {tensor.layout}", "a dense tensor of real numbers")
     return state
 
 

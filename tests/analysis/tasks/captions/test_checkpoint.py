@@ -100,7 +100,7 @@ def test_a_decoder_of_raw_embeddings_is_given_their_length_back(load):
         decoder.caption(EMBEDDINGS)
     with pytest.raises(ValueError, match=r"length: 9.0, none for a decoder of unit embeddings is needed"):
         other.caption(EMBEDDINGS, length=9.0)
-    with pytest.raises(ValueError, match="beam: 0, at least 1"):
+    with pytest.raises(ValueError, match="beam: 0, 1 to 1000 is"):
         other.caption(EMBEDDINGS, width=0)
 
 
@@ -162,7 +162,8 @@ def test_checkpoints_that_were_made_to_harm_are_one_line_that_names_the_file(sma
     whole = save(state).read_bytes()
     huge = torch.ones(1).as_strided((10**6, 10**6), (0, 0))
     for name in state:  # a number that stands for a tensor of any shape, and shapes of no decoder
-        others = [] if MASKS.fullmatch(name) else [torch.ones(()), torch.ones(0, 64), torch.ones(3, 64)]
+        kinds = [torch.ones(2, 64, dtype=torch.int8), torch.ones(2, 64, dtype=torch.complex64), torch.eye(64).to_sparse()]
+        others = [] if MASKS.fullmatch(name) else [torch.ones(()), torch.ones(0, 64), torch.ones(3, 64), *kinds]
         for tensor in (huge, *others):
             with pytest.raises(ValueError, match="decoder.pt: ") as caught:
                 load_decoder(save({**state, name: tensor}), small.numbers)

@@ -72,7 +72,7 @@ def test_the_command_writes_a_caption_of_each_item_and_prints_scores(folder, tmp
 @pytest.mark.parametrize(
     ("decoder", "given", "words"),
     [
-        ("transformer", ["--beam", "0"], "beam: 0, at least 1 is needed"),
+        ("transformer", ["--beam", "0"], "beam: 0, 1 to 1000 is needed"),
         ("transformer", ["--limit", "0"], "limit: 0, a whole number from 1 on is needed"),
         ("transformer", ["--length", "nan"], "length: nan, a positive number is needed"),
         ("transformer", ["--length=-1"], "length: -1.0, a positive number is needed"),
