@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from modtrans_core import distributed
 from modtrans_core.ahead import ahead
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.repeats import edges, together
-from modtrans_core.split import distinct
+from modtrans_core.split import SPLITS, distinct
 from modtrans_core.vectors import ROWS, unit
 
 PROJECTIONS = 8
@@ -264,6 +264,25 @@ def group_equal(pairs: PairedEmbeddings, modalities: Sequence[str], device: torc
         found = _equal(sketches(pairs, name, device), pairs.modality(name).shape[-1])
         shared.append((pairs.rows(name)[1], found))
     return together(len(pairs), shared)
+
+
+def with_equal_together(
+    pairs: PairedEmbeddings, modalities: Sequence[str], device: torch.device | str = "cpu"
+) -> PairedEmbeddings:
+    """The pairs with the groups of `group_equal`.
+
+    Raises
+    ------
+    ValueError
+        Equal rows join the items in so few groups that they cannot be split any more, as captions that are said of many
+        things do.
+    """
+    group = group_equal(pairs, modalities, device)
+    enough, left = len(SPLITS), len(np.unique(group))
+    if left < enough <= len(distinct(pairs.groups)[0]):
+        found = f"{left} group{'s' * (left > 1)}, as equal rows in {' or '.join(modalities)} join so many items"
+        raise ValueError(f"group_duplicates: {found}; {enough} are needed to split, and without it the set has them")
+    return replace(pairs, group=group)
 
 
 def _equal(rows: np.ndarray, d: int) -> np.ndarray:

@@ -364,7 +364,7 @@ def test_an_int_is_a_float_and_results_are_put_in_place(tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "toy.ipynb"]
 
 
-def test_what_a_reader_adds_to_results_stays_and_is_none_of_them(tmp_path):
+def test_what_a_reader_adds_to_results_or_changes_in_them_stays_and_is_none_of_them(tmp_path, capsys):
     body = (
         "import pathlib; (pathlib.Path(out) / 'figures').mkdir(); (pathlib.Path(out) / 'figures/a.csv').write_text('1')"
     )
@@ -379,7 +379,21 @@ def test_what_a_reader_adds_to_results_stays_and_is_none_of_them(tmp_path):
     assert paper.contents(results) == before
     (results / "figures" / "a.csv").write_text("edited")
     assert paper.contents(results) != before
+    notes = (results / "toy.ipynb").read_text().replace("write_metrics(out", "print('my notes'); write_metrics(out")
+    for turn in ("", "1"):  # read and changed again
+        (results / "toy.ipynb").write_text(notes + turn)
+        notebooks.run(toy, results)
+        assert (results / f"toy.ipynb.old{turn}").read_text() == notes + turn
+        assert (
+            f"toy.ipynb: is written anew; what was changed in it is in toy.ipynb.old{turn}\n" in capsys.readouterr().err
+        )
+        assert "my notes" not in (results / "toy.ipynb").read_text()
+    added += [results / "toy.ipynb.old", results / "toy.ipynb.old1"]
+    for file in added[-2:]:
+        file.write_text("mine")
+    assert (results / "figures" / "a.csv.old").read_text() == "edited"
     notebooks.run(toy, results)
+    assert capsys.readouterr().err == "", "nothing was changed"
     assert paper.contents(results) == before and all(file.read_text() == "mine" for file in added)
     results.rename(tmp_path / ".out.old")  # as a process that is killed between two steps leaves it
     notebooks.run(toy, results)

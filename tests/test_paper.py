@@ -236,6 +236,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
         (90, 5, 2, "04_translation: target: 'text' of 2, a modality of at least 3 numbers"),
         (90, 2, 5, "04_translation: source: 'image' of 2, a modality of at least 3 numbers"),
         (90, 5, 0, "pairs.npz: text: 'one direction'"),
+        (50, 5, 5, "pairs.npz: items: 10, a test part of more than 10 is needed"),
     ],
 )
 def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, monkeypatch, items, k, d, words):

@@ -23,7 +23,7 @@ from analysis.bench.contenders import Contender, ours
 from analysis.bench.peers import peers
 from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
-from analysis.experiments.data import print_of, warn_of_equal
+from analysis.experiments.data import print_of, refuse_unfit, warn_of_equal
 from analysis.experiments.presets import routes
 from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
@@ -166,6 +166,7 @@ def bench(
         source, target = routes(loaded, source, target)[0]
         train, validation, test = loaded.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
+        refuse_unfit(pairs, loaded, (source, target))
         warn_of_equal(pairs, loaded, source, target, profile.seed)
         data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
         if (most := profile.batch) > (found := len(task.train)):

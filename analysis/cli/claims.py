@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -113,7 +113,7 @@ class Certify:
         from analysis.translators.certify import equal_items, observe, recall_of
         from modtrans_core import load
         from modtrans_core.layouts.arrays import load_pairs
-        from modtrans_core.seen import group_equal
+        from modtrans_core.seen import with_equal_together
 
         self.refuse_what_cannot_be()
         translator, whole = load(self.run_folder), load_pairs(self.pairs)
@@ -123,7 +123,7 @@ class Certify:
         facts.refuse(whole)
         looked_at = (facts.source, facts.target) if self.split == "auto" else (facts.source,)
         if self.group_duplicates:
-            whole = replace(whole, group=group_equal(whole, looked_at))
+            whole = with_equal_together(whole, looked_at)
         pairs = held_out(self.run_folder, translator, whole, self.split)
         if not self.group_duplicates and (equal := equal_items(pairs, looked_at)):
             say(

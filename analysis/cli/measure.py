@@ -94,7 +94,7 @@ class Compare:
         """What was measured on all pair sets, each route with the name of its set."""
         import pandas as pd
 
-        from analysis.experiments.data import at_most, warn_of_equal
+        from analysis.experiments.data import at_most, refuse_unfit, warn_of_equal
         from analysis.experiments.presets import RIVALS, Compared, compare
         from modtrans_core import PairedEmbeddings
         from modtrans_core.progress import reporting
@@ -102,11 +102,13 @@ class Compare:
 
         tables = []
         with scratch_folder(self.out / "pairs") as folder:
+            smaller = {path: at_most(path, self.items, folder / f"{_name(path)}.npz") for path in sets}
+            for path, both in sets.items():  # a bad set is refused before anything is measured
+                refuse_unfit(path, PairedEmbeddings.load(smaller[path]), both[0])
             for path, both in sets.items():
-                smaller = at_most(path, self.items, folder / f"{_name(path)}.npz")
-                warn_of_equal(path, PairedEmbeddings.load(smaller), *both[0])
+                warn_of_equal(path, PairedEmbeddings.load(smaller[path]), *both[0])
                 with reporting(None, 1, _name(path), "part") as report:
-                    found = compare(smaller, both, self.seeds, report, rivals=self.rivals or RIVALS)
+                    found = compare(smaller[path], both, self.seeds, report, rivals=self.rivals or RIVALS)
                 tables.append([frame.assign(route=f"{_name(path)}, " + frame["route"]) for frame in found])
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
 

@@ -120,6 +120,7 @@ class Tables:
     def run(self) -> None:
         from analysis.experiments.modalities import left_out
         from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
+        from analysis.experiments.table_2 import named
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import poster
         from analysis.plots.style import figures, make_figure
@@ -134,6 +135,7 @@ class Tables:
         refuse_unless(
             not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables"
         )
+        named(self.pairs)  # a bad pair set is refused before anything is measured
         made = ["tables.txt", "tables/poster.csv", "tables/poster.tex", *figures("poster")]
         refuse_results(self.out, made, self.overwrite)
         rows = []

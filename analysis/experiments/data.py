@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from analysis.translators.ridge import PENALTIES
-from modtrans_core.notebook import WrongParameter
+from modtrans_core.checks import naming
+from modtrans_core.notebook import WrongParameter, refuse_constant
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -54,6 +55,20 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
         if len(np.unique(part.groups)) < 2:
             found = f"{sum(map(len, parts.values()))}, of which 1 group is for {name}"
             raise WrongParameter(f"items: {found}, a pair set with at least 2 groups for each part is needed")
+
+
+def refuse_unfit(what: object, pairs: PairedEmbeddings, modalities: Iterable[str]) -> None:
+    """Refuse a pair set that no translator can be fitted to and tested on.
+
+    Parameters
+    ----------
+    what : what the pair set is called in the message.
+    modalities : those that are translated.
+    """
+    with naming(what):
+        refuse_few(*pairs.split(0))
+        for name in modalities:
+            refuse_constant(name, pairs.modality(name))
 
 
 def warn_of_equal(what: object, pairs: PairedEmbeddings, source: str, target: str, seed: int = 0) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.data import dataset_name, warn_of_equal
+from analysis.experiments.data import dataset_name, refuse_unfit, warn_of_equal
 from analysis.experiments.poster_tables import PRINTED, Row, of_scores, verdict
 from analysis.experiments.presets import routes
 from analysis.experiments.translation import ONE, posters
@@ -111,7 +111,10 @@ def table2_rows(
         for number, space in enumerate(sets):
             path, told = Path(scratch) / f"{number}.npz", part_of(report, number, len(sets))
             chosen = PairedEmbeddings.load(space.path)
-            (chosen.at_most(items) if items else chosen).save(path)
+            chosen = chosen.at_most(items) if items else chosen
+            if number < len(pairs):
+                warn_of_equal(space.path, chosen, *space.routes[0])
+            chosen.save(path)
             trials = every_trial(partial(raced, steps=steps), path, space.routes, seeds, told)
             rows += rows_of(space, pd.concat(trials))
     return rows
@@ -138,7 +141,7 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
         k, d = (data.modality(name).shape[-1] for name in both[0])
         if k != d:
             raise ValueError(f"pairs: {path}, dimensions {k} and {d}, one space for both modalities is needed")
-        warn_of_equal(path, data, *both[0])
+        refuse_unfit(path, data, both[0])
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
         name = dataset_name(data) or path.stem

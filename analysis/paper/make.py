@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import Any
 
 from analysis.experiments.captions import texts_of
 from analysis.experiments.cosine_to_recall import refuse_small_gallery
-from analysis.experiments.data import print_of, refuse_few, warn_of_equal
+from analysis.experiments.data import print_of, refuse_few, refuse_unfit, warn_of_equal
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.presets import routes
 from analysis.paper import runner
@@ -25,12 +24,12 @@ from analysis.paper.reach import ROOT, Imports
 from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
-from modtrans_core.notebook import FILES, refuse_constant
+from modtrans_core.notebook import FILES
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import to_stderr
 from modtrans_core.settings import typed
-from modtrans_core.store.files import at, read_description, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.files import at, free_old, read_description, refuse_links, replacing, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
@@ -183,9 +182,9 @@ def make(
     if pairs is not None:  # a bad pair set is refused before anything is made
         loaded = PairedEmbeddings.load(pairs)
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
-        with naming(pairs):
-            _refuse_unfit(loaded, named.values())
-            if not only:
+        refuse_unfit(pairs, loaded, named.values())
+        if not only:
+            with naming(pairs):
                 _refuse_few(loaded, named["source"])
         warn_of_equal(pairs, loaded, named["source"], named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
@@ -219,13 +218,6 @@ def make(
             return [stage.name for stage in planned if stage.name in left]
         numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
         return _typeset(out, folder_of_text(paper), {**numbers, "profile": profile})
-
-
-def _refuse_unfit(pairs: PairedEmbeddings, names: Iterable[str]) -> None:
-    """Refuse a pair set that no translator can be fitted to and tested on."""
-    refuse_few(*pairs.split(0))
-    for name in names:
-        refuse_constant(name, pairs.modality(name))
 
 
 def _refuse_few(pairs: PairedEmbeddings, source: str) -> None:
@@ -354,8 +346,7 @@ def _typeset(out: Path, written: Path, numbers: Mapping[str, Any]) -> Path:
     write_json(out / "numbers.json", numbers)
     for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
         if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():
-            olds = (out / f"{file.name}.old{number or ''}" for number in itertools.count())
-            os.replace(there, old := next(one for one in olds if not os.path.lexists(one)))
+            os.replace(there, old := free_old(there))
             to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
         with replacing(there) as temporary:
             shutil.copyfile(file, temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.notebook import WrongParameter, refuse_wrong
-from modtrans_core.store.files import WROTE, read_description, replacing, write_json
+from modtrans_core.progress import to_stderr
+from modtrans_core.store.files import WROTE, free_old, read_description, replacing, write_json
 
 METRICS = "metrics.json"
 STAMP = "stamp"
@@ -94,8 +96,8 @@ def run(
     """Execute a notebook into the folder `out` and return its metrics.
 
     The notebook runs in a folder beside `out` that takes the place of `out` when it has succeeded, so what an earlier
-    run left stays until there is something better. What a reader added stays. A failed run leaves its executed notebook
-    in `<out>.failed.ipynb`.
+    run left stays until there is something better. What a reader added stays, and what he changed is kept as `.old`. A
+    failed run leaves its executed notebook in `<out>.failed.ipynb`.
 
     Parameters
     ----------
@@ -149,15 +151,16 @@ def run(
     if not (scratch / METRICS).exists():
         raise RuntimeError(f"{notebook.stem}: its last cell did not write {METRICS}")
     metrics = read_metrics(scratch)
-    write_json(scratch / WROTE, {"wrote": sorted(_files(scratch))})
+    written = {name: _hash_of(scratch / name) for name in sorted(_files(scratch))}
+    write_json(scratch / WROTE, {"wrote": list(written), "sha256": written})
     old = out.with_name(f".{out.name}.old")
     if old.exists():  # what was killed between the two steps below
-        _keep_added(old, scratch)
+        _keep(old, scratch)
     if out.exists():
         os.replace(out, old)
     os.replace(scratch, out)
     if old.exists():
-        _keep_added(old, out)
+        _keep(old, out)
     return metrics
 
 
@@ -172,12 +175,27 @@ def _files(results: Path) -> set[str]:
     return {file.relative_to(results).as_posix() for file in results.rglob("*") if not file.is_dir()}
 
 
-def _keep_added(old: Path, new: Path) -> None:
-    """Move what a reader added to old results to the new ones, where there is none of that name, and remove the old."""
-    for name in _files(old) - wrote(old) - {WROTE, STAMP}:
-        if not (new / name).exists():
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(old / name, new / name)
+def _hash_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _keep(old: Path, new: Path) -> None:
+    """Move what a reader added to old results, or changed in them, to the new ones, and remove the old. What has the
+    name of a new file is called `.old`.
+    """
+    known: dict[str, str] = {}
+    if (old / WROTE).exists():
+        known = read_description(old / WROTE, {}, {"sha256": "an object"}).get("sha256", {})
+    own = wrote(old) | {WROTE, STAMP}
+    for name in sorted(_files(old), key=lambda name: (new / name).exists()):  # those first that keep their names
+        if name in own and known.get(name) in (None, _hash_of(old / name)):
+            continue
+        place = new / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            place = free_old(place)
+            to_stderr(f"{new / name}: is written anew; what was changed in it is in {place.name}")
+        os.replace(old / name, place)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -82,7 +82,7 @@ class Train:
         from modtrans_core.layouts.arrays import load_pairs, modalities_in
         from modtrans_core.methods import fit, preset
         from modtrans_core.run import refuse_out
-        from modtrans_core.seen import equal_in_words, group_equal
+        from modtrans_core.seen import equal_in_words, with_equal_together
 
         config = self.configured(preset(self.preset))
         device_of(device)
@@ -97,7 +97,7 @@ class Train:
         refuse_unless(self.source != self.target, "target", self.target, "another modality than the source")
         pairs = load_pairs(self.pairs)
         if self.group_duplicates:
-            pairs = replace(pairs, group=group_equal(pairs, (self.source, self.target), device or "cpu"))
+            pairs = with_equal_together(pairs, (self.source, self.target), device or "cpu")
         own = self.own_split and len(fractions) == 3
         if own and has_parts(pairs.own_split) and (self.fractions, self.split_seed) != (FRACTIONS, 0):
             say("own_split: the data set's own parts are followed; --fractions and --split-seed deal out what lacks")

@@ -58,10 +58,9 @@ def convert(
     if said := [name for name in pairs.arrays if name in independent or pairs.independent(name)]:
         pairs = replace(pairs, metadata={**pairs.metadata, INDEPENDENT: said})
     if group_duplicates:
-        from modtrans_core.seen import group_equal  # which loads torch
+        from modtrans_core.seen import with_equal_together  # which loads torch
 
-        pairs = pairs.grouped()
-        pairs = replace(pairs, group=group_equal(pairs, [*pairs.arrays]))
+        pairs = with_equal_together(pairs.grouped(), [*pairs.arrays])
     names = read_items(source) if sidecars(source) else None
     if out.suffix in SUFFIXES:
         named(pairs, names).save(out, dtype or "float32")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import json
 import math
 import os
@@ -194,6 +195,12 @@ def at(path: Path) -> Iterator[None]:
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def free_old(path: Path) -> Path:
+    """The name that nothing has yet under which a file is kept that is written anew: `.old`, `.old1` and so on."""
+    olds = (path.with_name(f"{path.name}{_OLD}{number or ''}") for number in itertools.count())
+    return next(one for one in olds if not os.path.lexists(one))
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

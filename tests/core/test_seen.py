@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from modtrans_core import PairedEmbeddings, evaluate, fit, load, seen
 from modtrans_core import run as runs
-from modtrans_core.seen import STEP, Familiar, Seen, group_equal, sketch
+from modtrans_core.seen import STEP, Familiar, Seen, group_equal, sketch, with_equal_together
 from modtrans_core.vectors import unit
 
 FALSE_ALARM = 1e-6
@@ -186,6 +186,22 @@ def test_equal_rows_of_either_side_and_old_groups_are_grouped_together():
     first = np.array([np.flatnonzero(label == one)[0] for one in label])
     assert 1 < len(np.unique(first)) < 150
     np.testing.assert_array_equal(group_equal(PairedEmbeddings(rows, group=group), ("image", "text")), first)
+
+
+def test_equal_rows_that_join_all_items_are_refused_and_fewer_make_groups():
+    rng = np.random.default_rng(9)
+    video, said = np.repeat(rng.normal(size=(30, 16)), 4, axis=0), rng.normal(size=(120, 12))
+    few, all_ = said.copy(), said.copy()
+    few[::24] = said[0]  # said of five videos
+    all_[::4] = said[0]  # of each
+    kept = with_equal_together(PairedEmbeddings({"video": video, "text": few}), ("video", "text"))
+    assert len(np.unique(kept.group)) == 26
+    with pytest.raises(ValueError, match="^group_duplicates: 1 group, as equal rows in video or text join so many"):
+        with_equal_together(PairedEmbeddings({"video": video, "text": all_}), ("video", "text"))
+    one = PairedEmbeddings(
+        {"video": video, "text": all_}, group=np.zeros(120, int)
+    )  # nothing is lost where nothing was
+    assert len(np.unique(with_equal_together(one, ("text",)).group)) == 1
 
 
 def test_a_chain_of_near_rows_is_one_group():

@@ -98,13 +98,15 @@ def of_folder(folder: Path, name: Any, known: Container[str] = ()) -> Any:
     ----------
     known : the files of the folder, where they are listed.
     """
-    if isinstance(name, str) and "\\" in name and not os.path.lexists(os.path.join(folder, name)):
-        name = name.replace("\\", "/")
-    if isinstance(name, str) and not name.isascii() and name not in known:
-        name = next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)
-    if not isinstance(name, str) or not os.path.isabs(name) or not is_within(str(folder), name):
+    if not isinstance(name, str):
         return name
-    return os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
+    if "\\" in name and not os.path.lexists(os.path.join(folder, name)):
+        name = name.replace("\\", "/")
+    if os.path.isabs(name) and is_within(str(folder), name):
+        name = os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
+    if name.isascii() or name in known:
+        return name
+    return next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)
 
 
 def size_of(path: str | Path) -> int | None:

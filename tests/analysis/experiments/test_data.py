@@ -63,7 +63,7 @@ def test_a_smaller_pair_set_is_written_only_where_there_are_more_items(tmp_path)
 def test_a_data_set_is_named_by_a_text_or_an_object_or_not_at_all(tmp_path, said, name):
     rng = np.random.default_rng(0)
     metadata = {"dataset": said, "image": "CLIP ViT-B/32"}
-    pairs = PairedEmbeddings({"image": rng.normal(size=(9, 3)), "text": rng.normal(size=(9, 3))}, metadata=metadata)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(20, 3)), "text": rng.normal(size=(20, 3))}, metadata=metadata)
     pairs.save(tmp_path / "own.npz")
     assert dataset_name(pairs) == name and not is_openmoji(pairs)
     assert [one.name for one in shared([tmp_path / "own.npz"])] == [name or "own"]

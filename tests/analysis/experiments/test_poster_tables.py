@@ -127,7 +127,7 @@ class TestWord:
     def test_which_encoder_is_the_posters(self, tmp_path, encoders, is_clip):
         both = {} if encoders is None else dict(zip(("image", "text"), encoders, strict=True))
         said = {name: {"encoder": encoder} for name, encoder in both.items()}
-        mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}, metadata=said).save(tmp_path / "coco.npz")
+        mt.PairedEmbeddings({"image": np.eye(20), "text": np.eye(20)}, metadata=said).save(tmp_path / "coco.npz")
         assert table_2.named([tmp_path / "coco.npz"])[0].clip == is_clip
 
 
@@ -187,7 +187,7 @@ class TestTable2:
         (tmp_path / "x").mkdir()
         of, paths = {"dataset": {"name": "Drawn"}}, [tmp_path / name for name in ("a.npz", "b.npz", "x/a.npz")]
         for path in paths:
-            mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}, metadata=of).save(path)
+            mt.PairedEmbeddings({"image": np.eye(20), "text": np.eye(20)}, metadata=of).save(path)
         assert [space.name for space in table_2.named(paths[:2])] == ["Drawn", "Drawn (b)"]
         with pytest.raises(ValueError, match="^pairs: 'a b a', a name of its own for each set is needed"):
             table_2.named(paths)
@@ -198,7 +198,7 @@ class TestTable2:
     def test_texts_stand_beside_the_posters_texts(self, tmp_path):
         for order in (("image", "text"), ("text", "image")):
             path = tmp_path / f"{order[0]}.npz"
-            mt.PairedEmbeddings({name: np.eye(9) for name in order}).save(path)
+            mt.PairedEmbeddings({name: np.eye(20) for name in order}).save(path)
             assert list(table_2.named([path])[0].routes) == [("image", "text"), ("text", "image")]
 
     def test_colour_and_drawing_are_matched_by_key(self, tmp_path, monkeypatch):
@@ -234,7 +234,7 @@ class TestTable3:
         from modtrans_core.embed import pair_set
 
         for name in ("real", "random"):
-            mt.PairedEmbeddings({"image": np.eye(9), "text": np.eye(9)}).save(tmp_path / f"{name}.npz")
+            mt.PairedEmbeddings({"image": np.eye(20), "text": np.eye(20)}).save(tmp_path / f"{name}.npz")
         monkeypatch.setattr(pair_set, "cached_openmoji", lambda: tmp_path / "real.npz")
         monkeypatch.setattr(table_3, "with_random_weights", lambda items: tmp_path / "random.npz")
         of = {("real", "image → text"): (0.6, 0.5), ("real", "text → image"): (0.4, 0.5),
@@ -305,7 +305,7 @@ class TestVerb:
         monkeypatch.setattr(
             poster_tables, "table", lambda number, *rest, **more: asked.append((number, more)) or complete(number, [])
         )
-        mt.PairedEmbeddings({"image": np.eye(3), "text": np.eye(3)}).save(tmp_path / "pairs.npz")
+        mt.PairedEmbeddings({"image": np.eye(30), "text": np.eye(30)}).save(tmp_path / "pairs.npz")
         assert self.tables(2, 6, 2, "--out", tmp_path / "out", "--pairs", tmp_path / "pairs.npz") == 0
         assert [number for number, _ in asked] == [2, 6] and asked[0][1]["pairs"] == (tmp_path / "pairs.npz",)
         said = capsys.readouterr()
@@ -314,6 +314,22 @@ class TestVerb:
         assert len(pd.read_csv(tmp_path / "out/tables/poster.csv")) == 16
         assert (tmp_path / "out/figures/poster.pdf").exists()
         assert self.tables(6, "--out", tmp_path / "out") != 0
+
+    @pytest.mark.parametrize(
+        ("image", "words"), [(np.eye(9), "items: 9, of which"), (np.ones((30, 9)), "one direction")]
+    )
+    def test_a_set_that_is_unfit_is_named_before_anything_is_measured(
+        self, image, words, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setattr(poster_tables, "table", lambda *_, **__: pytest.fail("began to measure"))
+        z = np.random.default_rng(0).normal(size=(30, 9))
+        mt.PairedEmbeddings({"image": z, "text": z}).save(tmp_path / "good.npz")
+        mt.PairedEmbeddings({"image": image, "text": z[: len(image)]}).save(tmp_path / "bad.npz")
+        pairs = [tmp_path / "good.npz", tmp_path / "bad.npz"]
+        for verb in (["tables", "3", "2", "--pairs"], ["compare"]):
+            assert run(VERBS_HERE, "modtrans", "", [*verb, *map(str, pairs), "--out", str(tmp_path / "out")]) == 1
+            said = capsys.readouterr().err
+            assert "bad.npz: " in said and words in said and len(said.splitlines()) == 1
 
     @pytest.mark.parametrize(
         "options", [(2, "--seeds", 0), (2, "--data", "nowhere"), (2, "--pairs", "no.npz"), (3, "--pairs", ".")]

@@ -162,7 +162,11 @@ def test_checkpoints_that_were_made_to_harm_are_one_line_that_names_the_file(sma
     whole = save(state).read_bytes()
     huge = torch.ones(1).as_strided((10**6, 10**6), (0, 0))
     for name in state:  # a number that stands for a tensor of any shape, and shapes of no decoder
-        kinds = [torch.ones(2, 64, dtype=torch.int8), torch.ones(2, 64, dtype=torch.complex64), torch.eye(64).to_sparse()]
+        kinds = [
+            torch.ones(2, 64, dtype=torch.int8),
+            torch.ones(2, 64, dtype=torch.complex64),
+            torch.eye(64).to_sparse(),
+        ]
         others = [] if MASKS.fullmatch(name) else [torch.ones(()), torch.ones(0, 64), torch.ones(3, 64), *kinds]
         for tensor in (huge, *others):
             with pytest.raises(ValueError, match="decoder.pt: ") as caught:

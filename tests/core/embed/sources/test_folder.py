@@ -340,9 +340,12 @@ def test_either_form_of_an_accent_names_the_file(tmp_path, read_all, jpeg, there
     """Archives of macOS have the letter and the accent apart, what people type has one character."""
     name = "caf\u00e9.jpg"
     (tmp_path / unicodedata.normalize(there, name)).write_bytes(jpeg("red"))
-    (tmp_path / "captions.csv").write_text(f"image,caption\n{unicodedata.normalize(named, name)},a red thing\n")
-    items, skipped = read_all(load(tmp_path))
-    assert captions_of(items) == {unicodedata.normalize(there, name): ("a red thing",)} and not skipped
+    for before in ("", f"{tmp_path}/"):
+        (tmp_path / "captions.csv").write_text(
+            f"image,caption\n{before}{unicodedata.normalize(named, name)},a red thing\n"
+        )
+        items, skipped = read_all(load(tmp_path))
+        assert captions_of(items) == {unicodedata.normalize(there, name): ("a red thing",)} and not skipped
 
 
 @pytest.mark.parametrize("source", ["folder", "flickr"])
