@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +39,7 @@ MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
 SMALL = 1000
-"""items of a test part, from which on it is not looked whether two domains can be split"""
+"""items of a test part, from which on two domains are taken to be large enough to be split"""
 AT_ONCE = 4
 """notebooks, at most, that run side by side; each has its share of the cores, one at least, for trials of its own"""
 
@@ -183,9 +183,8 @@ def make(
         loaded = PairedEmbeddings.load(pairs)
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
         refuse_unfit(pairs, loaded, named.values())
-        if not only:
-            with naming(pairs):
-                _refuse_few(loaded, named["source"])
+        with naming(pairs):
+            _refuse_few(loaded, named["source"], {stage.name for stage in planned if not only or stage.name in only})
         warn_of_equal(pairs, loaded, named["source"], named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
         for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
@@ -220,15 +219,15 @@ def make(
         return _typeset(out, folder_of_text(paper), {**numbers, "profile": profile})
 
 
-def _refuse_few(pairs: PairedEmbeddings, source: str) -> None:
-    """Refuse a pair set that is enough to fit to, and not for every notebook."""
+def _refuse_few(pairs: PairedEmbeddings, source: str, names: Collection[str]) -> None:
+    """Refuse a pair set that is enough to fit to, and not for all of these notebooks."""
     test = pairs.split(0)[2]
-    refuse_small_gallery(len(test))
-    if len(test) > SMALL:  # two domains of it are large enough
-        return
-    for name, (_, home) in crossings_within(pairs, source).items():
-        with naming(name):
-            refuse_few(*home.split(0))
+    if "13_cosine_to_recall" in names:
+        refuse_small_gallery(len(test))
+    if "12_cross_domain" in names and len(test) < SMALL:
+        for name, (_, home) in crossings_within(pairs, source).items():
+            with naming(name):
+                refuse_few(*home.split(0))
 
 
 def _embedded(pairs: Path | None, display: Display) -> Path:
