@@ -12,6 +12,7 @@ source: str = "image"  # one modality, of at least 3 numbers; both routes are ru
 target: str = "text"  # the other modality, of at least 3 numbers
 seeds: int = 3  # splits and trainings, each with its own seed
 steps: int = 250  # optimiser steps of a training
+items: int = 0  # use at most this many items, evenly spaced; 0: all
 
 # %%
 from modtrans_core.notebook import begin
@@ -20,10 +21,11 @@ begin(globals())
 
 # %%
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiments.data import dataset_facts, is_openmoji, load_pairs, scores_folder
+from analysis.experiments.data import at_most, dataset_facts, is_openmoji, load_pairs, scores_folder
 from analysis.experiments.translation import MANY, calibrated, translation
 from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import established, report, write_metrics
@@ -45,7 +47,8 @@ from analysis.translators import SIMPLE, not_applicable
 # long. So the row of 50 steps is trained by the noise term alone, and its $M$ is the ridge map.
 
 # %%
-data, path = load_pairs(pairs)
+path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
+data = load_pairs(str(path))[0]
 both = [(source, target), (target, source)]
 found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
 scores, curve, certificates, parts = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))

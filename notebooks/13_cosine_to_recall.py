@@ -10,6 +10,7 @@ pairs: str = ""  # pair set (.npz, .safetensors, folder); empty: OpenMoji, embed
 source: str = "image"  # modality to translate from
 target: str = "text"  # modality to translate to, of at least 2 numbers
 seeds: int = 3  # splits, each with its own seed
+items: int = 0  # use at most this many items, evenly spaced; 0: all
 landmarks: int = 256  # radial basis functions of the calibrated map, at most
 
 # %%
@@ -19,11 +20,12 @@ begin(globals())
 
 # %%
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
 from analysis.experiments.cosine_to_recall import cosine_to_recall
-from analysis.experiments.data import is_openmoji, load_pairs
+from analysis.experiments.data import at_most, is_openmoji, load_pairs
 from analysis.experiments.trial import every_trial
 from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
@@ -40,7 +42,8 @@ from analysis.plots.style import make_figure
 # %%
 work = partial(cosine_to_recall, landmarks=landmarks)
 told = partial(report, out, text="fits and rankings")
-data, path = load_pairs(pairs)
+path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
+data = load_pairs(str(path))[0]
 found = every_trial(work, path, [(source, target)], seeds, told)
 rankings, items, lengths = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
 columns = ["needed_1", "needed_10", "cosine"]

@@ -252,9 +252,13 @@ def tokens_of(network: Any) -> int | None:
 
 
 def refuse_unreadable(what: object, folder: Path) -> None:
-    """Refuse a folder of a model with a pipe or a device in it, which would be read for ever, and one whose
-    descriptions name weights that are no part of it.
+    """Refuse a folder of a model with a pipe or a device in it, which would be read for ever, with a link to a folder,
+    which libraries follow and what looks through a model does not, and one whose descriptions name weights that are no
+    part of it.
     """
+    for place, folders, _ in os.walk(folder):
+        if linked := [name for name in folders if os.path.islink(os.path.join(place, name))]:
+            raise ValueError(f"{what}: {os.path.join(place, linked[0])}: a link to a folder; copy the folder there")
     for path in sorted(path for pattern in _READ for path in folder.rglob(pattern)):
         if not path.is_file():
             raise ValueError(f"{what}: {path} is not a file")

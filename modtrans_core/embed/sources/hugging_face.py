@@ -75,8 +75,8 @@ def datasets(
     library = require("datasets", "datasets")
     with _quiet(library):
         tables = _load(library, path, config, split)
-    first = next(iter(tables.values()))
-    columns = columns_of(path, first.features, {"image": image, "audio": audio, "text": text})
+    features = {name: table.features for name, table in tables.items()}
+    columns = _columns_in_all(path, features, {"image": image, "audio": audio, "text": text})
     facts = {
         "name": path if not Path(path).exists() else Path(path).name,
         **({"config": config} if config else {}),
@@ -180,6 +180,30 @@ def _roots(library: Any, path: Path) -> list[str]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return [str(library.config.HF_DATASETS_CACHE), str(HF_HUB_CACHE)]
+
+
+def _columns_in_all(
+    path: str, features: Mapping[str, Mapping[str, Any]], named: Mapping[str, str | None]
+) -> dict[str, str]:
+    """The columns of the first split that has all that are needed, which every split has to have.
+
+    Parameters
+    ----------
+    features : of each split by its name, see `columns_of`.
+    """
+    failed: ValueError | None = None
+    for whole, there in features.items():
+        try:
+            columns = columns_of(path, there, named)
+        except ValueError as error:
+            failed = failed or error
+            continue
+        for split, others in features.items():
+            if lacking := [column for column in columns.values() if column not in others]:
+                found = f"{path}: split {split!r} has no column {lacking[0]!r}"
+                raise ValueError(f"{found}, as {whole!r} has; --set split={whole} takes that alone")
+        return columns
+    raise failed or ValueError(f"{path}: no split")
 
 
 def columns_of(path: str, features: Mapping[str, Any], named: Mapping[str, str | None]) -> dict[str, str]:

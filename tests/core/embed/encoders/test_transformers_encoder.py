@@ -270,6 +270,10 @@ def device(folder):
     (folder / "model.safetensors").symlink_to("/dev/zero")
 
 
+def elsewhere(folder):
+    (folder / "1_More").symlink_to(shutil.copytree(folder, folder.with_name("other")))
+
+
 @pytest.mark.parametrize(
     ("left", "whole"),
     [
@@ -312,6 +316,7 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
         (fewer_words, "the tokenizer has a token 14, but the network's are 0 to 8"),
         (lambda folder: os.mkfifo(folder / "more.json"), "more.json is not a file"),
         (device, "model.safetensors is not a file"),
+        (elsewhere, "1_More: a link to a folder; copy the folder there"),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
     ],

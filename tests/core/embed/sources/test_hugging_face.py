@@ -272,6 +272,18 @@ def test_columns_are_chosen_by_type_name_and_setting(tmp_path):
         entries(tmp_path / "mute")
 
 
+@pytest.mark.parametrize("order", [("train", "test"), ("test", "train")])
+def test_a_split_without_captions_is_named_with_what_takes_the_other(tmp_path, order):
+    """The test part of many a challenge has none."""
+    splits = {"train": table(3), "test": table(2).select_columns("image")}
+    path = tmp_path / "saved"
+    hf.DatasetDict({name: splits[name] for name in order}).save_to_disk(str(path))
+    said = f"^{path}: split 'test' has no column 'caption', as 'train' has; --set split=train takes that alone$"
+    with pytest.raises(ValueError, match=said):
+        entries(path)
+    assert len(entries(path, settings={"split": "train"})) == 3
+
+
 def test_what_cannot_be_loaded_is_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
