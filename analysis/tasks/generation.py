@@ -120,7 +120,7 @@ def load_generator(model: Model | str | Path, device: str | torch.device = "cpu"
     Parameters
     ----------
     model : of `read_model`, or its folder.
-    options : of each network's `from_pretrained`, such as a dtype.
+    options : of each network's `from_pretrained`, such as a dtype. Default: float32, whatever the files hold.
 
     Raises
     ------
@@ -267,6 +267,7 @@ def _loaded(model: Model, part: str, **options: Any) -> Any:
             made, info = of.from_pretrained(folder, local_files_only=True), None
         else:
             made, info = of.from_pretrained(folder, **LOCAL, output_loading_info=True, **options)
+            made = made if options else made.float()  # the libraries differ in whether a half one is loaded as such
     if info is not None:
         refuse_absent(folder, info)
     if part == "tokenizer":

@@ -213,7 +213,12 @@ def test_stable_unclip_takes_the_same_embeddings(stable, tmp_path):
     options = {"num_inference_steps": 2, "height": 8, "width": 8}
     found = [np.stack([*pictures(one, EMBEDDINGS, 5.0, **options)]).astype(int) for one in (pipeline, loaded)]
     assert np.array_equal(*found) and found[0].std() > 1
-    alone = next(pictures(loaded, EMBEDDINGS[2:], 5.0, **options)).astype(int)
+    loaded.to(torch.float16).save_pretrained(tmp_path / "saved")  # as diffusers' pages do
+    saved = load_generator(tmp_path / "saved")
+    assert {part.dtype for part in (saved.unet, saved.text_encoder, saved.image_encoder)} == {torch.float32}
+    found.append(np.stack([*pictures(saved, EMBEDDINGS, 5.0, **options)]).astype(int))
+    assert np.abs(found[2] - found[0]).max() <= 2
+    alone = next(pictures(saved, EMBEDDINGS[2:], 5.0, **options)).astype(int)
     assert np.abs(alone - found[0][2]).max() <= 1
 
 
