@@ -292,7 +292,7 @@ def test_parameters_of_notebooks_are_given_by_name(tmp_path, monkeypatch):
     stages = {stage.name: stage for stage in paper.with_settings(paper.stages("smoke"), given)}
     asked = stages["11_encoders"].parameters
     assert asked["coco"] == str(tmp_path / "coco") and asked["seeds"] == 2 and asked["offline"] is False
-    assert stages["04_translation"].parameters == {"seeds": 1, "steps": 5, "source": "audio"}
+    assert stages["04_translation"].parameters == {"seeds": 1, "steps": 5, "items": 5000, "source": "audio"}
     assert stages["06_gamma"].parameters["gamma"] == 0.5
     for wrong, words in [
         ("seeds=2", "NOTEBOOK.NAME=VALUE is needed"),
