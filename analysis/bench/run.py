@@ -141,7 +141,7 @@ def bench(
     out : folder of the file.
     profile : name of a profile, or sizes and lengths.
     device : `cpu` or `cuda`. Default: a GPU when there is one.
-    pairs : pair set to use in place of synthetic pairs.
+    pairs : pair set to use in place of synthetic pairs: at most so many items of it, evenly spaced.
     source, target : its modalities. Default: image and text or, of a set that has two, these.
     overwrite : measure anew where there is an earlier run.
     shown : files in the folder that show measurements; those of an earlier run go with it.
@@ -164,11 +164,15 @@ def bench(
     else:
         loaded = PairedEmbeddings.load(pairs)
         source, target = routes(loaded, source, target)[0]
-        train, validation, test = loaded.split(profile.seed)
+        some = loaded.at_most(profile.train + profile.validation + profile.test)
+        train, validation, test = some.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
-        refuse_unfit(pairs, loaded, (source, target))
-        warn_of_equal(pairs, loaded, source, target, profile.seed)
+        refuse_unfit(pairs, some, (source, target))
+        warn_of_equal(pairs, some, source, target, profile.seed)
         data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
+        if len(some) < len(loaded):
+            data["items"] = f"{len(some)}"
+            say(f"{pairs}: {len(some):,} of {len(loaded):,} items are taken, evenly spaced, as many as the profile has")
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")
     facts = {"settings": asdict(profile), "data": data, "machine": measure.machine(place)}

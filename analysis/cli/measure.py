@@ -138,7 +138,7 @@ class Bench:
     device: str | None = None
     """cpu or cuda. Default: a GPU when there is one, which is given the training at COCO's size too"""
     pairs: Path | None = None
-    """your own pair set in place of synthetic pairs with a known optimum"""
+    """your own pair set in place of synthetic pairs with a known optimum: at most as many of its items"""
     source: str = ""
     """modality of --pairs to translate from. Default: image, or the first of two"""
     target: str = ""

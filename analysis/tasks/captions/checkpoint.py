@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from analysis.tasks.captions.decoding import LONGEST, Continued, beam, greedy
 from analysis.tasks.captions.mappers import HEADS, MLPMapper, TransformerMapper
 from modtrans_core.checks import in_one_line, refuse_unless
-from modtrans_core.embed.encoders.folders import loading, refuse_no_words
+from modtrans_core.embed.encoders.folders import loading, refuse_no_words, refuse_unreadable
 from modtrans_core.extras import require
 from modtrans_core.progress import Progress, reporting
 from modtrans_core.store.headers import more_than_tensors
@@ -191,6 +191,8 @@ def _tokenizer(name: str, words: int) -> Any:
     what, library = f"tokenizer: {name!r}", require("transformers", "encoders")
     needed = f"{what}, a folder with GPT-2's tokenizer, or a name and a network to download it, is needed"
     hub = require("huggingface_hub", "encoders")
+    if Path(name).is_dir():
+        refuse_unreadable(what, Path(name))
     with loading(needed):
         if not Path(name).is_dir():  # the library itself asks ten times where there is no network
             name = hub.snapshot_download(name, allow_patterns=["*.json", "*.txt"])

@@ -106,6 +106,20 @@ def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
             bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")
 
 
+def test_of_a_large_set_as_many_items_are_taken_as_the_profile_has(tmp_path, monkeypatch, capsys):
+    measured = []
+    monkeypatch.setattr(run, "make", lambda *_: None)
+    monkeypatch.setattr(run, "summarise", lambda content: {})
+    monkeypatch.setattr(run, "planned", lambda task, *_: measured.append(task) or [])
+    synthetic_task((200, 24, 20), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "pairs.npz")
+    few = replace(TINY, train=60, validation=20, test=20)
+    content = bench(tmp_path, few, device="cpu", pairs=tmp_path / "pairs.npz")
+    assert content["data"]["items"] == "100" and len(measured[0].train) == 70
+    assert "pairs.npz: 100 of 200 items are taken, evenly spaced" in capsys.readouterr().err
+    content = bench(tmp_path / "all", replace(few, train=160), device="cpu", pairs=tmp_path / "pairs.npz")
+    assert "items" not in content["data"] and len(measured[1].train) == 140 and not capsys.readouterr().err
+
+
 def test_what_shows_an_earlier_run_goes_when_the_first_is_measured(tmp_path):
     shown, path = tmp_path / "speed.csv", tmp_path / "bench.json"
     shown.touch()
