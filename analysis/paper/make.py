@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -197,7 +196,8 @@ def make(
         looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
         runner.check(stage.notebook, {**stage.parameters, **looks})
     with holding(out):
-        _claim(out, {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)})
+        marked = {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)}
+        known = _claim(out, marked)
         imports, inputs, left = Imports.found(), dict[str, str](), set[str]()
 
         def missing(looking: bool, fingerprint: str = "") -> list[Stage]:
@@ -216,7 +216,10 @@ def make(
         if left:
             return [stage.name for stage in planned if stage.name in left]
         numbers = {stage.name: runner.read_metrics(out / "notebooks" / stage.name) for stage in planned}
-        return _typeset(out, folder_of_text(paper), {**numbers, "profile": profile})
+        write_json(out / "numbers.json", {**numbers, "profile": profile})
+        pdf, hashes = _typeset(out, folder_of_text(paper), known)
+        write_json(out / MARKER, {**marked, "sha256": hashes})
+        return pdf
 
 
 def _refuse_few(pairs: PairedEmbeddings, source: str, names: Collection[str]) -> None:
@@ -313,19 +316,26 @@ def _is_done(results: Path, inputs: str) -> bool:
     return stamped.read_bytes() == f"{inputs} {contents(results)}".encode()
 
 
-def _claim(out: Path, wanted: Mapping[str, str | None]) -> None:
-    """Mark the folder as this paper's; refuse a folder with other content, or a paper made otherwise."""
-    marker = out / MARKER
+def _claim(out: Path, wanted: Mapping[str, str | None]) -> dict[str, str]:
+    """Mark the folder as this paper's; refuse a folder with other content, or a paper made otherwise.
+
+    Returns
+    -------
+    The hashes of what `_typeset` wrote there, by name.
+    """
+    marker, known = out / MARKER, {}
     sweep(out)
     if marker.exists():
         fields = {"paper": "text", "profile": "text", "pairs": "text or null"}
-        found = {name: read_description(marker, fields)[name] for name in fields}
+        said = read_description(marker, fields, {"sha256": "an object"})
+        found, known = {name: said[name] for name in fields}, said.get("sha256", {})
         if found != wanted:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another folder")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)
-    write_json(marker, wanted)
+    write_json(marker, {**wanted, "sha256": known})
+    return known
 
 
 def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
@@ -338,21 +348,35 @@ def stamp(stage: Stage, fingerprint: str, imports: Imports) -> str:
     return digest.hexdigest()
 
 
-def _typeset(out: Path, written: Path, numbers: Mapping[str, Any]) -> Path:
-    """Put the numbers beside the text from the folder `written`, and compile it; figures lie with their notebooks."""
+def _typeset(out: Path, written: Path, known: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """Put the text from the folder `written` beside the numbers, and compile it; figures lie with their notebooks.
+
+    Returns
+    -------
+    The PDF, and the hash of each file that was written, by name: what has another than the `known` one when the paper
+    is made again was changed by a reader, and is kept as `.old`.
+    """
     import typst
 
-    write_json(out / "numbers.json", numbers)
-    for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
-        if (there := out / file.name).exists() and there.read_bytes() != file.read_bytes():
-            os.replace(there, old := free_old(there))
-            to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
+    hashes = {}
+
+    def put(name: str, contents: bytes) -> None:
+        there, hashes[name] = out / name, hashlib.sha256(contents).hexdigest()
+        if there.exists():
+            held = hashlib.sha256(there.read_bytes()).hexdigest()
+            if held == hashes[name]:
+                return
+            if held != known.get(name):
+                os.replace(there, old := free_old(there))
+                to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
         with replacing(there) as temporary:
-            shutil.copyfile(file, temporary)
-    pdf = out / "paper.pdf"
-    with replacing(pdf) as temporary:
-        try:
-            typst.compile(str(out / "paper.typ"), output=str(temporary), root=str(out), timestamp=0)
-        except Exception as error:
-            raise ValueError(f"{out / 'paper.typ'}: does not compile: {error}") from None
-    return pdf
+            temporary.write_bytes(contents)
+
+    for file in (written / "paper.typ", written.parent / "common.typ", written.parent / "refs.bib"):
+        put(file.name, file.read_bytes())
+    try:
+        made = typst.compile(str(out / "paper.typ"), root=str(out), timestamp=0)
+    except Exception as error:
+        raise ValueError(f"{out / 'paper.typ'}: does not compile: {error}") from None
+    put("paper.pdf", made)
+    return out / "paper.pdf", hashes
