@@ -34,7 +34,7 @@ from modtrans_core import distributed
 from modtrans_core.ahead import ahead
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.repeats import edges, together
-from modtrans_core.split import SPLITS, distinct
+from modtrans_core.split import distinct
 from modtrans_core.vectors import ROWS, unit
 
 PROJECTIONS = 8
@@ -274,15 +274,24 @@ def with_equal_together(
     Raises
     ------
     ValueError
-        Equal rows join the items in so few groups that they cannot be split any more, as captions that are said of many
+        Equal rows join so many items that a part of a split has one group alone, as captions that are said of many
         things do.
     """
-    group = group_equal(pairs, modalities, device)
-    enough, left = len(SPLITS), len(np.unique(group))
-    if left < enough <= len(distinct(pairs.groups)[0]):
-        found = f"{left} group{'s' * (left > 1)}, as equal rows in {' or '.join(modalities)} join so many items"
-        raise ValueError(f"group_duplicates: {found}; {enough} are needed to split, and without it the set has them")
-    return replace(pairs, group=group)
+    found = replace(pairs, group=group_equal(pairs, modalities, device))
+    if _fewest(found) < 2 <= _fewest(pairs):
+        most = int(distinct(found.groups)[2].max())
+        joined = f"equal rows in {' or '.join(modalities)} join {most} of {len(pairs)} items in one group"
+        raise ValueError(f"group_duplicates: {joined}, and too few are left for a split; without it the set has enough")
+    return found
+
+
+def _fewest(pairs: PairedEmbeddings) -> int:
+    """Of the parts of a split, the groups of that which has the fewest; 0 where there are not even as many groups."""
+    try:
+        part = pairs.dealt(0)
+    except ValueError:
+        return 0
+    return min(len(np.unique(pairs.groups[part == one])) for one in np.unique(part[part >= 0]))
 
 
 def _equal(rows: np.ndarray, d: int) -> np.ndarray:
