@@ -258,23 +258,24 @@ def _refuse_foreign(path: Path) -> None:
         )
     if not path.exists():
         return
-    names = _names(path) - {WROTE}
     try:
-        wrote = read_description(path / WROTE, {"wrote": "a list of texts"})["wrote"] if names else []
+        wrote = read_description(path / WROTE, {"wrote": "a list of texts"})["wrote"]
     except (OSError, ValueError):
         wrote = []
-    own = {*wrote, *(folder.as_posix() for name in wrote for folder in PurePosixPath(name).parents)}
-    if foreign := sorted(names - own):
-        raise ValueError(f"{path}: holds {foreign[0]}, which was not written here; choose another name, or remove it")
+    own = {WROTE, *wrote, *(folder.as_posix() for name in wrote for folder in PurePosixPath(name).parents)}
+    if (foreign := next((name for name in _names(path) if name not in own), None)) is not None:
+        raise ValueError(f"{path}: holds {foreign}, which was not written here; choose another name, or remove it")
 
 
-def _names(folder: Path) -> set[str]:
+def _names(folder: Path) -> Iterator[str]:
     """The files in a folder and the folders in it, and those of these that are empty."""
-    return {
-        entry.relative_to(folder).as_posix()
-        for entry in folder.rglob("*")
-        if entry.is_symlink() or not entry.is_dir() or not any(entry.iterdir())
-    }
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        inside = PurePosixPath(os.path.relpath(place, folder).replace(os.sep, "/"))
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        yield from ((inside / name).as_posix() for name in sorted([*files, *links]))
+        if not folders and not files and place != str(folder):
+            yield inside.as_posix()
 
 
 POINTER = b"version https://git-lfs"

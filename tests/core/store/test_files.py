@@ -209,6 +209,22 @@ def test_a_signal_ends_a_verb_with_its_status_and_nothing_left(tmp_path, number)
     assert ended.stderr == f"modtrans slow: ended by {number.name}\n"
 
 
+def test_a_folder_that_is_not_ours_is_not_walked_through(tmp_path, monkeypatch):
+    """A home, say, named by mistake: half a million files."""
+    (tmp_path / "home" / "deep").mkdir(parents=True)
+    (tmp_path / "home" / ".bashrc").touch()
+    walk = os.walk
+
+    def once(folder):
+        yield next(walk(folder))
+        pytest.fail("looked on")
+
+    monkeypatch.setattr(os, "walk", once)
+    with pytest.raises(ValueError, match="home: holds .bashrc, which was not written here"), \
+            replacing_folder(tmp_path / "home"):  # fmt: skip
+        pytest.fail("began")
+
+
 def test_results_are_all_old_or_all_new_and_what_lies_beside_them_stays(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(OSError) as caught, replacing_results(out) as results:
