@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,10 @@ VERBS: Verbs = {  # OUT is what is written
     "embed to a file": (f"{EMBED} --out OUT", "out.npz", ""),
 }
 """the call, the name that it writes, and the option with which it is given again"""
-TIMED = re.compile(r"metrics\.jsonl$|compare\.txt$|(runs|presets)\.\w+$|bench\.json$|speed\.\w+$|\.ipynb$|stamp$")
+TIMED = re.compile(
+    r"metrics\.jsonl$|compare\.txt$|(runs|presets)\.\w+$|bench\.json$|speed\.\w+$|\.ipynb$|stamp$|"
+    r"notebooks/.+/\.modtrans\.json$"
+)
 """files that hold how long something took, or hashes of such"""
 LONG: Verbs = {
     "demo": ("demo --out OUT", "out", ""),
@@ -58,6 +62,7 @@ LONG: Verbs = {
 """those that take seconds, and start processes"""
 IMPORTED = ("bench.run", "paper.make", "experiments.demo", "experiments.poster_tables", "plots.speed", "plots.presets")
 IMPORTED = (*(f"analysis.{module}" for module in IMPORTED), "papermill", "sklearn", "seaborn", "typst")
+ASKING = (signal.SIGTERM, signal.SIGHUP)
 GONE = 2.0
 """seconds after which no process is left of a call that was killed: a kernel looks each second, its workers twice"""
 
@@ -78,7 +83,8 @@ def started(arguments: str, limit: Callable[[], None] = lambda: None) -> Iterato
     if child == 0:
         status = 70
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             limit()
             status, _, err = world.call(arguments.split())
@@ -197,8 +203,8 @@ def kills(trial: Trial, verbs: Verbs, number: int) -> None:
         trial.row("SIGKILL", name, f"{number} ({killed} before the end{outlived})", len(trial.faults) - faults)
 
 
-def asked(trial: Trial, verbs: Verbs, seconds: float) -> None:
-    """SIGTERM after some seconds: exit 143, a whole result or none, and a training that goes on."""
+def asked(trial: Trial, verbs: Verbs, seconds: float, number: signal.Signals) -> None:
+    """A signal that asks to end: its status, a whole result or none, and a training that goes on."""
     faults = len(trial.faults)
     for name, (call, out, again) in verbs.items():
         trial.reset()
@@ -206,15 +212,15 @@ def asked(trial: Trial, verbs: Verbs, seconds: float) -> None:
         with started(call) as (child, ended):
             time.sleep(seconds)
             started_by_it = psutil.Process(child).children(recursive=True)
-            os.kill(child, signal.SIGTERM)
+            os.kill(child, number)
             end = ended()
         trial.outlived(name, started_by_it)
-        if end.status not in (0, 143, -signal.SIGTERM) or "Traceback" in end.said:
-            trial.fault(f"SIGTERM, {name}: {end}")
+        if end.status not in (0, 128 + number, -number) or "Traceback" in end.said:
+            trial.fault(f"{number.name}, {name}: {end}")
         begun = (trial.place / out / "translator.json").exists()
         if (after := run(f"{call} {again if again != '--resume' or begun else ''}")).status != 0:
-            trial.fault(f"SIGTERM, {name}: not to be gone on with: {after}")
-    trial.row(f"SIGTERM after {seconds} s", named(verbs), len(verbs), len(trial.faults) - faults)
+            trial.fault(f"{number.name}, {name}: not to be gone on with: {after}")
+    trial.row(f"{number.name} after {seconds} s", named(verbs), len(verbs), len(trial.faults) - faults)
 
 
 def full(trial: Trial) -> None:
@@ -332,7 +338,8 @@ def main() -> int:
         if given.kills:
             memory(trial, given.rows)
             kills(trial, VERBS, given.kills // len(VERBS))
-            asked(trial, VERBS, 0.15)
+            for number in ASKING:
+                asked(trial, VERBS, 0.15, number)
             full(trial)
             read_only(trial)
             two_at_once(trial, VERBS, given.pairs)
@@ -341,8 +348,8 @@ def main() -> int:
                 importlib.import_module(module)
             verbs = {name: LONG[name] for name in given.only}
             kills(trial, verbs, given.long)
-            asked(trial, verbs, 0.15)
-            asked(trial, verbs, 1.5)
+            for seconds, number in product((0.15, 1.5), ASKING):
+                asked(trial, verbs, seconds, number)
             two_at_once(trial, verbs, -(-given.long // 5))
         os.chdir("/")
     return int(bool(trial.faults))
