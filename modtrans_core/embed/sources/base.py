@@ -210,7 +210,7 @@ def caption(text: Any) -> str:
     try:
         if isinstance(text, str):
             text = text.encode("utf-8", "surrogateescape")  # bytes that came as surrogates count as bytes
-        text = text.decode("utf-8")
+        text = text.decode("utf-8-sig")  # a byte order mark is none of it
     except UnicodeError:
         raise ValueError("caption is not UTF-8") from None
     tidy = " ".join(text.split())

@@ -151,6 +151,11 @@ def test_captions_from_the_record(tmp_path):
     assert texts(caption="several") == [("one", "two"), "empty caption", "no caption", "no caption"]
 
 
+def test_a_byte_order_mark_is_none_of_a_caption(tmp_path):
+    write_tar(tmp_path / "0.tar", [("1.jpg", jpeg()), ("1.txt", "\ufeffa cat".encode())])
+    assert [entry.values["text"] for entry in entries(tmp_path)] == ["a cat"]
+
+
 def test_the_field_caption_stands_in_for_the_text(tmp_path):
     tar = write_tar(tmp_path / "0.tar", [("0.png", jpeg()), ("0.json", b'{"caption": "from the record"}')])
     assert entries(tar)[0].values["text"] == ("from the record",)
