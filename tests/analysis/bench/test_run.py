@@ -117,7 +117,8 @@ def test_of_a_large_set_as_many_items_are_taken_as_the_profile_has(tmp_path, mon
     assert content["data"]["items"] == "100" and len(measured[0].train) == 70
     assert "pairs.npz: 100 of 200 items are taken, evenly spaced" in capsys.readouterr().err
     content = bench(tmp_path / "all", replace(few, train=160), device="cpu", pairs=tmp_path / "pairs.npz")
-    assert "items" not in content["data"] and len(measured[1].train) == 140 and not capsys.readouterr().err
+    assert "items" not in content["data"] and len(measured[1].train) == 140
+    assert "are taken" not in capsys.readouterr().err
 
 
 def test_what_shows_an_earlier_run_goes_when_the_first_is_measured(tmp_path):
