@@ -158,20 +158,21 @@ def bench(
         profile = PROFILES[profile]
     place = device_of(device or None)
     refuse_unless(pairs is not None or not (source or target), "source, target", f"{source}, {target}", "--pairs")
+    sizes = profile.train, profile.validation, profile.test
+    data: dict[str, Any] = {"pairs": "synthetic"}
     if pairs is None:
-        sizes = profile.train, profile.validation, profile.test
-        task, data = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place), {"pairs": "synthetic"}
+        task = synthetic_task(sizes, profile.d, profile.intrinsic, profile.seed, place)
     else:
         loaded = PairedEmbeddings.load(pairs)
         source, target = routes(loaded, source, target)[0]
-        some = loaded.at_most(profile.train + profile.validation + profile.test)
+        some = loaded.at_most(sum(sizes))
+        refuse_unfit(pairs, some, (source, target))
         train, validation, test = some.split(profile.seed)
         task = Task(train, validation, test, place, None, source, target)
-        refuse_unfit(pairs, some, (source, target))
         warn_of_equal(pairs, some, source, target, profile.seed)
         data = {"pairs": str(pairs), "print": print_of(loaded), "source": source, "target": target}
         if len(some) < len(loaded):
-            data["items"] = f"{len(some)}"
+            data["items"] = len(some)
             say(f"{pairs}: {len(some):,} of {len(loaded):,} items are taken, evenly spaced, as many as the profile has")
         if (most := profile.batch) > (found := len(task.train)):
             raise ValueError(f"{pairs}: {found} training items, at least {most} are needed (a batch)")

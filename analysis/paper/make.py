@@ -26,9 +26,8 @@ from modtrans_core.extras import require
 from modtrans_core.notebook import FILES
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.progress import to_stderr
 from modtrans_core.settings import typed
-from modtrans_core.store.files import at, free_old, read_description, refuse_links, replacing, sweep, write_json
+from modtrans_core.store.files import at, read_description, refuse_links, replacing, sha256, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
@@ -302,7 +301,7 @@ def contents(results: Path) -> str:
     for name in sorted(runner.wrote(results)):
         if name == runner.METRICS or name.startswith(("figures/", "tables/")):
             file = results / name
-            held = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+            held = sha256(file) if file.is_file() else "missing"
             digest.update(f"{name} {held}\n".encode())
     return digest.hexdigest()
 
@@ -363,12 +362,10 @@ def _typeset(out: Path, written: Path, known: Mapping[str, str]) -> tuple[Path, 
     def put(name: str, contents: bytes) -> None:
         there, hashes[name] = out / name, hashlib.sha256(contents).hexdigest()
         if there.exists():
-            held = hashlib.sha256(there.read_bytes()).hexdigest()
-            if held == hashes[name]:
+            if (held := sha256(there)) == hashes[name]:
                 return
             if held != known.get(name):
-                os.replace(there, old := free_old(there))
-                to_stderr(f"{there}: is written anew; what was changed in it is in {old.name}")
+                runner.keep_as_old(there, there)
         with replacing(there) as temporary:
             temporary.write_bytes(contents)
 

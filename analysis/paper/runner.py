@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 import logging
 import os
@@ -16,7 +16,7 @@ from typing import Any
 
 from modtrans_core.notebook import WrongParameter, refuse_wrong
 from modtrans_core.progress import to_stderr
-from modtrans_core.store.files import WROTE, free_old, read_description, replacing, write_json
+from modtrans_core.store.files import WROTE, read_description, replacing, sha256, write_json
 
 METRICS = "metrics.json"
 STAMP = "stamp"
@@ -151,7 +151,7 @@ def run(
     if not (scratch / METRICS).exists():
         raise RuntimeError(f"{notebook.stem}: its last cell did not write {METRICS}")
     metrics = read_metrics(scratch)
-    written = {name: _hash_of(scratch / name) for name in sorted(_files(scratch))}
+    written = {name: sha256(scratch / name) for name in sorted(_files(scratch))}
     write_json(scratch / WROTE, {"wrote": list(written), "sha256": written})
     old = out.with_name(f".{out.name}.old")
     if old.exists():  # what was killed between the two steps below
@@ -175,8 +175,11 @@ def _files(results: Path) -> set[str]:
     return {file.relative_to(results).as_posix() for file in results.rglob("*") if not file.is_dir()}
 
 
-def _hash_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def keep_as_old(file: Path, place: Path) -> None:
+    """Move a file that a reader changed beside `place`, where it is written anew, as `.old`, `.old1` and so on."""
+    olds = (place.with_name(f"{place.name}.old{number or ''}") for number in itertools.count())
+    os.replace(file, old := next(one for one in olds if not os.path.lexists(one)))
+    to_stderr(f"{place}: is written anew; what was changed in it is in {old.name}")
 
 
 def _keep(old: Path, new: Path) -> None:
@@ -188,14 +191,13 @@ def _keep(old: Path, new: Path) -> None:
         known = read_description(old / WROTE, {}, {"sha256": "an object"}).get("sha256", {})
     own = wrote(old) | {WROTE, STAMP}
     for name in sorted(_files(old), key=lambda name: (new / name).exists()):  # those first that keep their names
-        if name in own and known.get(name) in (None, _hash_of(old / name)):
+        if name in own and known.get(name) in (None, sha256(old / name)):
             continue
-        place = new / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            place = free_old(place)
-            to_stderr(f"{new / name}: is written anew; what was changed in it is in {place.name}")
-        os.replace(old / name, place)
+        if (new / name).exists():
+            keep_as_old(old / name, new / name)
+        else:
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(old / name, new / name)
     shutil.rmtree(old, ignore_errors=True)
 
 

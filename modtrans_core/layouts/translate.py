@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from modtrans_core.progress import Progress, reporting
 from modtrans_core.protocol import Draws, Expects, Translator, able
 from modtrans_core.run import MODEL
 from modtrans_core.store.contents import INDEPENDENT, JOB
-from modtrans_core.store.files import STREAM, replacing, scratch_folder, write_npy
+from modtrans_core.store.files import STREAM, replacing, scratch_folder, sha256, write_npy
 from modtrans_core.store.headers import SUFFIXES, reading
 from modtrans_core.vectors import ROWS, present
 
@@ -203,7 +202,7 @@ def _described(
         "from": source,
         "encoder": pairs.encoder(source).get("encoder") or encoders.get(source, {}).get("encoder"),
         "run": Path(run).resolve().name,
-        "model_sha256": hashlib.sha256((Path(run) / MODEL).read_bytes()).hexdigest(),
+        "model_sha256": sha256(Path(run) / MODEL),
     }
     facts = {**encoders.get(target, {}), "normalised": False, "translated": made}
     return replace(pairs, arrays=found.arrays, counts=found.counts, metadata={**metadata, target: facts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import itertools
+import hashlib
 import json
 import math
 import os
@@ -197,12 +197,6 @@ def at(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def free_old(path: Path) -> Path:
-    """The name that nothing has yet under which a file is kept that is written anew: `.old`, `.old1` and so on."""
-    olds = (path.with_name(f"{path.name}{_OLD}{number or ''}") for number in itertools.count())
-    return next(one for one in olds if not os.path.lexists(one))
-
-
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Refuse to write over a file or folder unless that was asked for, over a folder that is not our own, and in the
     place of a part of a run, which is none without it.
@@ -291,6 +285,13 @@ def refuse_special(path: Path) -> None:
     with suppress(OSError), open(path, "rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    refuse_special(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refuse_not_text(path: Path) -> None:

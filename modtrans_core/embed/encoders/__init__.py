@@ -30,8 +30,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from modtrans_core.embed.encoders.base import Encoder, NonFiniteEmbedding
-from modtrans_core.embed.encoders.weights import packaged_names, sha256
+from modtrans_core.embed.encoders.weights import packaged_names
 from modtrans_core.extras import missing
+from modtrans_core.store.files import sha256
 
 if TYPE_CHECKING:
     import torch

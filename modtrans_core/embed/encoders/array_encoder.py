@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modtrans_core.embed.encoders.base import Encoder
-from modtrans_core.embed.encoders.weights import sha256
-from modtrans_core.store.files import refuse_special
+from modtrans_core.store.files import refuse_special, sha256
 from modtrans_core.store.headers import refuse_members
 from modtrans_core.vectors import ROWS
 

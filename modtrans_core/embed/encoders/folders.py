@@ -16,9 +16,9 @@ from typing import Any
 import safetensors
 
 from modtrans_core.checks import in_one_line, naming, refuse, refuse_unless
-from modtrans_core.embed.encoders.weights import fetching, sha256
+from modtrans_core.embed.encoders.weights import fetching
 from modtrans_core.extras import require
-from modtrans_core.store.files import read_json, refuse_special
+from modtrans_core.store.files import read_json, refuse_special, sha256
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16

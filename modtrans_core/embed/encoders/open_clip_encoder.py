@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 
 from modtrans_core.checks import in_one_line
 from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers, token_count
-from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching, sha256
+from modtrans_core.embed.encoders.weights import RANDOM, RANDOM_SEED, fetching
 from modtrans_core.extras import require
+from modtrans_core.store.files import sha256
 from modtrans_core.store.headers import more_than_tensors
 
 if TYPE_CHECKING:

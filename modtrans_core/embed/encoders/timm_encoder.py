@@ -14,8 +14,9 @@ import numpy as np
 from safetensors import SafetensorError
 
 from modtrans_core.embed.encoders.base import Encoder, check_picture, device_of, item_workers
-from modtrans_core.embed.encoders.weights import PACKAGED, RANDOM, RANDOM_SEED, fetching, packaged_for, sha256
+from modtrans_core.embed.encoders.weights import PACKAGED, RANDOM, RANDOM_SEED, fetching, packaged_for
 from modtrans_core.extras import require
+from modtrans_core.store.files import sha256
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from modtrans_core.checks import in_one_line
 from modtrans_core.extras import missing
-from modtrans_core.store.files import refuse_special
+from modtrans_core.store.files import sha256
 
 RANDOM = "random"  # the name of weights that are drawn rather than read; for tests and negative controls
 RANDOM_SEED = 0
@@ -99,13 +98,6 @@ PACKAGED = {
         extra="downstream",
     ),
 }
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    refuse_special(path)
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def packaged_for(library: str, model: str) -> list[str]:

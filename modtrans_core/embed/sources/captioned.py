@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from modtrans_core.embed.encoders import CLAP, CLIP
-from modtrans_core.embed.encoders.weights import sha256
 from modtrans_core.embed.sources.base import Item, Listing, Skipped, caption
 from modtrans_core.embed.sources.caption_files import Row
 from modtrans_core.embed.sources.opening import relative
 from modtrans_core.progress import counted
-from modtrans_core.store.files import refuse_special
+from modtrans_core.store.files import refuse_special, sha256
 
 NO_CAPTION = "no caption"
 ENCODERS = {"image": {"image": CLIP, "text": CLIP}, "audio": {"audio": CLAP, "text": CLAP}}

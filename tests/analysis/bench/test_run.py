@@ -114,7 +114,7 @@ def test_of_a_large_set_as_many_items_are_taken_as_the_profile_has(tmp_path, mon
     synthetic_task((200, 24, 20), 16, 4, 0, torch.device("cpu")).train.save(tmp_path / "pairs.npz")
     few = replace(TINY, train=60, validation=20, test=20)
     content = bench(tmp_path, few, device="cpu", pairs=tmp_path / "pairs.npz")
-    assert content["data"]["items"] == "100" and len(measured[0].train) == 70
+    assert content["data"]["items"] == 100 and len(measured[0].train) == 70
     assert "pairs.npz: 100 of 200 items are taken, evenly spaced" in capsys.readouterr().err
     content = bench(tmp_path / "all", replace(few, train=160), device="cpu", pairs=tmp_path / "pairs.npz")
     assert "items" not in content["data"] and len(measured[1].train) == 140
