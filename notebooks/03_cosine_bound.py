@@ -39,7 +39,7 @@ from analysis.theory import bound, limit_law
 # cosine is all there is.
 
 # %%
-z, p = np.eye(d)[0], np.array([s * s, s * np.sqrt(1 - s * s), *np.zeros(d)])
+z, p = np.eye(1, d)[0], np.array([s * s, s * np.sqrt(1 - s * s), *np.zeros(d)])
 right, moves = "complement" if s > 0 else "sphere", gamma > 0 and s < 1
 worst = bound.printed_overstatement(d, right)
 betas = np.sort([*np.linspace(-0.98, 0.98, levels - 1) * min(1, 4 / np.sqrt(d)), max(worst.beta, -0.98)])

@@ -62,5 +62,5 @@ def test_pairs_that_are_not_its_own_are_left_alone(tmp_path, monkeypatch, capsys
 def test_it_becomes_no_part_of_another_set(tmp_path, capsys):
     PairedEmbeddings({"image": np.eye(5), "text": np.eye(5)}).save(tmp_path / "00000.npz")
     assert run(VERBS_HERE, "modtrans", "", ["demo", "--out", str(tmp_path)]) == 1
-    assert "holds 00000.npz, another pair set; choose another folder" in capsys.readouterr().err
+    assert "holds 00000.npz, which is not the demo's; choose another folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["00000.npz"]

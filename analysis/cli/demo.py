@@ -37,7 +37,7 @@ class Demo:
         if file.exists() and print_of(PairedEmbeddings.load(file)) != print_of(pairs):
             raise ValueError(f"{file}: exists, and holds other pairs than the demo's; choose another folder")
         if self.out.is_dir() and (others := [one.name for one in shard_files(self.out) if one.name != file.name]):
-            raise ValueError(f"out: {self.out} holds {others[0]}, another pair set; choose another folder")
+            raise ValueError(f"out: {self.out} holds {others[0]}, which is not the demo's; choose another folder")
         refuse_results(self.out, figures("found"), file.exists())
         pairs.save(file)
         train, validation, test = pairs.split(seed=0)

@@ -109,6 +109,9 @@ class Decoder:
         return said
 
     def _caption(self, prefix: Tensor, width: int, longest: int) -> str:
+        needed = len(prefix) + longest
+        places = getattr(self.model.config, "max_position_embeddings", needed)
+        refuse_unless(needed <= places, "decoder: places", places, f"at least {needed}, of prefix and caption,")
         language = Continued(self.model, prefix)
         if width == 1:
             tokens = greedy(language, self.stop, longest)

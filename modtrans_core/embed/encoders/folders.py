@@ -35,6 +35,7 @@ _MOST = {
     "max_length": 1_000_000,  # that texts are padded to
 }
 """numbers in configurations that no weights bound"""
+_VOCABULARIES = ("tokenizer.json", "vocab.json")  # of which a library's message names no file
 _SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
 
@@ -119,7 +120,7 @@ def _is_there(name: str) -> bool:
 
 
 def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) -> None:
-    own = isinstance(named, str) and _OWN.fullmatch(named)
+    own = isinstance(named, str) and _OWN.fullmatch(named) and not (always and named.startswith("torch."))
     if not own and (always or (isinstance(named, str) and "." in named)):
         needed = "a class of sentence-transformers is needed; code that comes with a model is not run"
         raise ValueError(f"{encoder}: {file}: type: {named!r}, {needed}")
@@ -264,6 +265,8 @@ def refuse_unreadable(what: object, folder: Path) -> None:
             raise ValueError(f"{what}: {path} is not a file")
         with naming(str(what)):
             refuse_special(path)
+            if path.name in _VOCABULARIES:
+                read_json(path)
         if path.name == "adapter_config.json":
             raise ValueError(f"{what}: {path}: of an adapter, which names another model; one merged with it is needed")
         if path.name.endswith(".safetensors.index.json"):

@@ -27,6 +27,7 @@ _TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "desc
 _PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
 _SOUNDS = ("audio", "sound", "wav", "flac")
 _MISSING = {"image": "no picture", "audio": "no sound"}
+_TALKERS = ("huggingface_hub.repocard", "datasets")  # loggers
 _ROWS = 16  # read at a time
 
 
@@ -272,15 +273,17 @@ def _undecoded(library: Any, table: Any, columns: Mapping[str, str]) -> Any:
 
 @contextmanager
 def _quiet(library: Any) -> Iterator[None]:
-    """Inside, the library draws no bars of its own, and has nothing to say of cards."""
-    shown, cards = not library.are_progress_bars_disabled(), logging.getLogger("huggingface_hub.repocard")
+    """Inside, the library draws no bars of its own, and has nothing to say of cards, or of what it raises."""
+    shown, talkers = not library.are_progress_bars_disabled(), [logging.getLogger(name) for name in _TALKERS]
     library.disable_progress_bars()
-    level = cards.level
-    cards.setLevel(logging.ERROR)
+    levels = [one.level for one in talkers]
+    for one in talkers:
+        one.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        cards.setLevel(level)
+        for one, level in zip(talkers, levels, strict=True):
+            one.setLevel(level)
         if shown:
             library.enable_progress_bars()
 

@@ -104,6 +104,13 @@ def test_a_decoder_of_raw_embeddings_is_given_their_length_back(load):
         other.caption(EMBEDDINGS, width=0)
 
 
+def test_a_decoder_says_no_caption_that_is_longer_than_its_places(load):
+    decoder = load("transformer")  # of 128 places, and a prefix of 3
+    assert decoder.caption(EMBEDDINGS[:1], width=1, longest=125)
+    with pytest.raises(ValueError, match="decoder: places: 128, at least 129, of prefix and caption, is needed"):
+        decoder.caption(EMBEDDINGS[:1], width=1, longest=126)
+
+
 def without(name):
     return lambda state: state.pop(name)
 

@@ -368,6 +368,7 @@ ROUTER = [{"idx": 0, "name": "0", "path": "0", "type": "sentence_transformers.mo
         {"modules.json": ROUTER, "0/config.json": {"activation_function": "evil.Evil"}},
         {"modules.json": [ROUTER[0] | {"path": "../../other"}]},
         {"modules.json": [ROUTER[0] | {"type": "sentence_transformers.util.distributed.pickle"}]},
+        {"modules.json": [ROUTER[0] | {"type": "torch.nn.modules.linear.Identity"}]},
     ],
 )
 def test_code_that_comes_with_a_model_is_not_run(folder_with_code, files, on_the_hub, monkeypatch, tmp_path):
@@ -378,7 +379,7 @@ def test_code_that_comes_with_a_model_is_not_run(folder_with_code, files, on_the
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(folder))
     weights = "someone/model" if on_the_hub else str(folder)
-    said = r"config\.json: type: 'evil|modules\.json: (type: '(evil|.*\.pickle)|path: '\.\./)"
+    said = r"config\.json: type: 'evil|modules\.json: (type: '(evil|.*\.pickle|.*Identity)|path: '\.\./)"
     with pytest.raises(ValueError, match=said) as caught:
         load_encoder(f"sentence-transformers:{weights}", "text", device="cpu")
     assert "\n" not in str(caught.value)

@@ -319,6 +319,7 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
         (elsewhere, "1_More: a link to a folder; copy the folder there"),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json: not valid JSON"),
     ],
 )
 def test_a_folder_that_is_not_whole_is_refused(bert, sentences, tmp_path, capfd, library, spoil, words):

@@ -284,7 +284,7 @@ def test_a_split_without_captions_is_named_with_what_takes_the_other(tmp_path, o
     assert len(entries(path, settings={"split": "train"})) == 3
 
 
-def test_what_cannot_be_loaded_is_one_line(tmp_path):
+def test_what_cannot_be_loaded_is_one_line(tmp_path, capfd):
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "damaged").mkdir()
@@ -298,6 +298,7 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
             entries(path)
         assert "\n" not in str(error.value)
+    assert "Failed to read" not in capfd.readouterr().err
 
 
 def test_a_script_is_not_run(tmp_path):
