@@ -87,7 +87,7 @@ class Translate:
         from modtrans_core.layouts.translate import accepted, load_conditions, mean_expected, translate_set
         from modtrans_core.methods import load
         from modtrans_core.protocol import Draws, able
-        from modtrans_core.store.names import read_items, sidecars
+        from modtrans_core.store.names import read_sidecars
 
         if self.expected_cosine is not None and self.expected_cosine.suffix != ".npy":
             raise ValueError(f"{self.expected_cosine}: a name that ends in .npy is needed")
@@ -103,14 +103,17 @@ class Translate:
             refuse_without_expected("accept", self.run_folder, translator)
         pairs = load_conditions(self.input, translator)
         names = None
-        if output.suffix != ".npy" and sidecars(self.input) and (output.suffix == "" or find_spec("pyarrow")):
-            names = read_items(self.input)
+        if output.suffix != ".npy" and (output.suffix == "" or find_spec("pyarrow")):
+            names = read_sidecars(self.input)
         pairs = named(pairs, names)
         if self.accept is not None:
             kept = accepted(translator, pairs, self.accept)
-            key = np.arange(len(pairs)).astype(str) if pairs.key is None else pairs.key
             say(f"{len(kept)} of {len(pairs)} items are accepted")
-            pairs, names = replace(pairs, key=key).take(kept), None if names is None else names.take(kept)
+            if pairs.key is None:
+                rows = [str(row) for row in range(len(pairs))]
+                pairs = replace(pairs, key=np.array(rows))
+                names = None if names is None else names.append_column("key", [rows])
+            pairs, names = pairs.take(kept), None if names is None else names.take(kept)
         shape = translate_set(
             translator, pairs, output, self.run_folder, names,
             expected_cosine=self.expected_cosine, samples=self.samples, **settings,

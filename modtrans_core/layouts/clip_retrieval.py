@@ -1,7 +1,7 @@
 """The layout of clip-retrieval, written: folders that its tools index, search and serve.
 
     img_emb/img_emb_0.npy              unit vectors, a row an (image, caption) pair; <modality>_emb for any other
-    metadata/metadata_0.parquet        image_path, caption, key, ... of the same rows
+    metadata/metadata_0.parquet        image_path, caption, key, ... of the same rows; `row` where there are none
     modtrans.safetensors               groups, own split, labels and metadata, which the layout has no place for
 
 Numbers are filled up with zeros to one width, as clip-retrieval's readers take the files in the order of their names.
@@ -61,10 +61,11 @@ def write_clip_retrieval(
     ModuleNotFoundError
         If pyarrow is missing; the message is the command that installs it.
     """
-    require("pyarrow", "encoders")
+    pyarrow = require("pyarrow", "encoders")
     refuse_unless_in("dtype", dtype, DTYPES)
     refuse_unless(part_rows >= 1, "part_rows", part_rows, "at least 1")
     names = names_in(pairs) if names is None else names
+    names = pyarrow.table({"row": np.arange(len(pairs))}) if names is None else names
     if len(names) != len(pairs):
         raise ValueError(f"names: {len(names)} rows, but the set has {len(pairs)} items")
     if "caption" in names.column_names:
@@ -100,9 +101,15 @@ def write_clip_retrieval(
         write_beside(temporary / BESIDE, group, own_split, label, _without_captions(pairs))
 
 
-def names_in(pairs: PairedEmbeddings) -> pyarrow.Table:
-    """One row an item from what the set itself says: its keys, or else places, and the captions in its metadata."""
-    return table_of(np.arange(len(pairs)) if pairs.key is None else pairs.key, pairs.metadata)
+def names_in(pairs: PairedEmbeddings) -> pyarrow.Table | None:
+    """One row an item from what the set itself says: its keys and the captions in its metadata; None without both.
+
+    Items that nothing names get no names: places would be names that items of other sets have too.
+    """
+    found = table_of(np.arange(len(pairs)) if pairs.key is None else pairs.key, pairs.metadata)
+    if pairs.key is None:
+        found = found.drop_columns("key")
+    return found if found.column_names else None
 
 
 def _combinations(pairs: PairedEmbeddings) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -128,7 +135,8 @@ def _unit(vectors: np.ndarray, rows: np.ndarray, count: Callable[[int], None]) -
 def _write_metadata(path: Path, names: pyarrow.Table, slot: np.ndarray | None) -> None:
     """One row a vector: `image_path` and `caption` as clip-retrieval calls them, then what else is known."""
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
-    columns: dict[str, Any] = {"image_path": names["image_path" if "image_path" in names.column_names else "key"]}
+    named = next((name for name in ("image_path", "key") if name in names.column_names), None)
+    columns: dict[str, Any] = {} if named is None else {"image_path": names[named]}
     if "caption" in names.column_names:
         own = np.zeros(len(names), dtype=np.int64) if slot is None else slot
         captions = zip(names["caption"].to_pylist(), own.tolist(), strict=True)

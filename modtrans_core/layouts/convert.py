@@ -16,7 +16,7 @@ from modtrans_core.progress import reporting
 from modtrans_core.store.contents import CAPTIONS, INDEPENDENT, as_texts, captions_of
 from modtrans_core.store.files import replacing_folder
 from modtrans_core.store.headers import SUFFIXES
-from modtrans_core.store.names import SIDECAR, read_items, sidecars, write_items
+from modtrans_core.store.names import SIDECAR, read_sidecars, write_items
 
 if TYPE_CHECKING:
     import pyarrow
@@ -61,7 +61,7 @@ def convert(
         from modtrans_core.seen import with_equal_together  # which loads torch
 
         pairs = with_equal_together(pairs.grouped(), [*pairs.arrays])
-    names = read_items(source) if sidecars(source) else None
+    names = read_sidecars(source)
     if out.suffix in SUFFIXES:
         named(pairs, names).save(out, dtype or "float32")
         return pairs.grouped()
@@ -77,22 +77,28 @@ def named(pairs: PairedEmbeddings, names: pyarrow.Table | None) -> PairedEmbeddi
     """The set with the names of its items and their captions in it, as a single file holds them."""
     if names is None:
         return pairs
-    keys = names["key"].to_pylist()
+    keys = names["key"].to_pylist() if "key" in names.column_names else None
     captions = captions_of(keys, names["caption"].to_pylist()) if "caption" in names.column_names else {}
-    return replace(pairs, key=as_texts("key", keys), metadata={**pairs.metadata, **captions})
+    key = None if keys is None else as_texts("key", keys)
+    return replace(pairs, key=key, metadata={**pairs.metadata, **captions})
 
 
-def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table, dtype: str, items: int) -> None:
+def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table | None, dtype: str, items: int) -> None:
     with replacing_folder(out) as folder, reporting(None, len(pairs), "write", "item") as report:
         for name, chosen in _parts(len(pairs), items):
             part = pairs.take(chosen)
             metadata = {key: value for key, value in pairs.metadata.items() if key != CAPTIONS}
             replace(part, key=None, metadata=metadata).save(folder / f"{name}.safetensors", dtype)
-            rows = names.take(chosen)
-            more = {key: rows[key].combine_chunks() for key in rows.column_names if key not in ("key", "caption")}
-            captions = rows["caption"].to_pylist() if "caption" in rows.column_names else None
-            write_items(folder / f"{name}{SIDECAR}", rows["key"].to_pylist(), captions, **more)
+            if names is not None:
+                rows = names.take(chosen)
+                columns = {key: rows[key].combine_chunks() for key in rows.column_names}
+                key, captions = (columns.pop(kind, None) for kind in ("key", "caption"))
+                write_items(folder / f"{name}{SIDECAR}", _listed(key), _listed(captions), **columns)
             report(int(chosen[-1]) + 1, len(pairs))
+
+
+def _listed(column: pyarrow.Array | None) -> list | None:
+    return None if column is None else column.to_pylist()
 
 
 def _parts(n: int, items: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -88,8 +88,8 @@ class Contents(NamedTuple):
         )
 
 
-def captions_of(key: Sequence[str], captions: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """The metadata that hold the captions of the items of these names, in their order.
+def captions_of(key: Sequence[str] | None, captions: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """The metadata that hold the captions of the items of these names, in their order; of items without names, None.
 
     Examples
     --------
@@ -99,7 +99,9 @@ def captions_of(key: Sequence[str], captions: Iterable[Sequence[str]]) -> dict[s
     {'captions': [['a cat'], ['it purrs']]}
     """
     texts = [list(several or ()) for several in captions]
-    return {CAPTIONS: dict(zip(key, texts, strict=True)) if len(set(key)) == len(texts) else texts}
+    if key is None or len(set(key)) < len(texts):
+        return {CAPTIONS: texts}
+    return {CAPTIONS: dict(zip(key, texts, strict=True))}
 
 
 def captions_by_item(key: Sequence[Any], held: Any) -> list[list[str]]:

@@ -43,7 +43,7 @@ def column(name: str, values: Any, kind: Any = None) -> pyarrow.Array:
 
 def write_items(
     path: str | Path,
-    key: Sequence[str],
+    key: Sequence[str] | None,
     captions: Sequence[Sequence[str]] | None = None,
     **columns: Sequence[Any],
 ) -> None:
@@ -52,7 +52,7 @@ def write_items(
     Parameters
     ----------
     path : `000012.parquet` for the shard `000012.safetensors`.
-    key : n names.
+    key : n names; None where nothing names the items.
     captions : for each item its captions; kept as the column `caption`, lists of strings.
     columns : further ones, n values each.
 
@@ -64,13 +64,14 @@ def write_items(
         If pyarrow is missing; the message is the command that installs it.
     """
     pa, pq = require("pyarrow", "encoders"), require("pyarrow.parquet", "encoders")
-    found = {"key": column("key", [str(name) for name in key], pa.string())}
+    found = {} if key is None else {"key": column("key", [str(name) for name in key], pa.string())}
     if captions is not None:
         found["caption"] = column("caption", [list(several) for several in captions], pa.list_(pa.string()))
     found |= {name: column(name, values) for name, values in columns.items()}
+    n = len(next(iter(found.values())))
     for name, values in found.items():
-        if len(values) != len(key):
-            raise ValueError(f"{name}: {len(values)} values, but there are {len(key)} items")
+        if len(values) != n:
+            raise ValueError(f"{name}: {len(values)} values, but there are {n} items")
     with replacing(path) as temporary:
         pq.write_table(pa.table(found), temporary, compression="zstd")
 
@@ -95,24 +96,38 @@ def read_items(path: str | Path) -> pyarrow.Table:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
+    if (found := read_sidecars(path)) is not None:
+        if "key" in found.column_names:
+            return found
+        return found.add_column(0, "key", column("key", [str(place) for place in range(len(found))]))
+    files = [file for file in shard_files(path) if file.suffix in SUFFIXES]
+    if not files:
+        raise ValueError(f"{path}: a pair set, {' or '.join(SUFFIXES)} or a folder, is needed")
+    ends = accumulate(map(_items, files), initial=0)
     pa = require("pyarrow", "encoders")
-    beside = sidecars(path)
-    if not beside:
-        files = [file for file in shard_files(path) if file.suffix in SUFFIXES]
-        if not files:
-            raise ValueError(f"{path}: a pair set, {' or '.join(SUFFIXES)} or a folder, is needed")
-        ends = accumulate(map(_items, files), initial=0)
-        return pa.concat_tables([*map(_from_header, files, ends)], promote_options="default")
+    return pa.concat_tables([*map(_from_header, files, ends)], promote_options="default")
+
+
+def read_sidecars(path: Path) -> pyarrow.Table | None:
+    """One row an item of a folder from its sidecars; without `key` where they name no items, and None where there are
+    none.
+
+    Raises
+    ------
+    ValueError, ModuleNotFoundError
+        As `read_items`.
+    """
+    if not (beside := sidecars(path)):
+        return None
+    pa = require("pyarrow", "encoders")
     tables = [_checked(sidecar, shard) for shard, sidecar in beside]
     nameless = [sidecar for (_, sidecar), table in zip(beside, tables, strict=True) if "key" not in table.column_names]
     if nameless and len(nameless) < len(beside):
         raise ValueError(f"{nameless[0]}: no column {' or '.join(_NAMES)}, which would name the items")
     try:
-        found = pa.concat_tables(tables, promote_options="default")
+        return pa.concat_tables(tables, promote_options="default")
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: sidecars differ ({error})") from None
-    places = column("key", [str(place) for place in range(len(found))], pa.string())
-    return found.add_column(0, "key", places) if nameless else found
 
 
 def sidecars(path: Path) -> list[tuple[Path, Path]]:
@@ -187,6 +202,8 @@ def _checked(sidecar: Path, shard: Path, columns: Sequence[str] | None = None) -
             table = file.read([name for name in file.schema_arrow.names if columns is None or name in columns])
         if name := next((name for name in _NAMES if name in table.column_names), None):
             found["key"] = table[name].cast(pa.string())
+        elif shard.suffix in SUFFIXES and "key" in (held := small_arrays(shard)):
+            found["key"] = column("key", [str(one) for one in held["key"]])
         if "caption" in table.column_names:
             caption = table["caption"].combine_chunks()
             lists = pa.types.is_list(caption.type) or pa.types.is_large_list(caption.type)

@@ -117,11 +117,43 @@ def test_files_end_to_end_have_the_captions_of_all_and_say_what_all_say(tmp_path
         load(folder)
 
 
-def test_without_names_places_are_written(tmp_path):
+@pytest.mark.parametrize("captions", [{}, {"captions": [[f"text {row}"] for row in range(4)]}])
+@pytest.mark.parametrize("layout", ["shards", "clip-retrieval"])
+def test_items_that_nothing_names_are_given_no_names(tmp_path, layout, captions):
+    """Their places would be names that strangers in another set have too, which are one group where both are read."""
+    for name, seed in (("a", 0), ("b", 1)):
+        rows = np.random.default_rng(seed).normal(size=(4, 3))
+        PairedEmbeddings({"image": rows, "text": -rows}, metadata=captions).save(tmp_path / f"{name}.npz")
+        convert(tmp_path / f"{name}.npz", tmp_path / name, layout)
+        assert load(tmp_path / name).key is None
+        found = read_items(tmp_path / name)
+        assert found["key"].to_pylist() == ["0", "1", "2", "3"]
+        assert not captions or found["caption"].to_pylist() == captions["captions"]
+        convert(tmp_path / name, tmp_path / "both" / f"{name}.npz")
+        assert load(tmp_path / "both" / f"{name}.npz").metadata == captions
+    joined = load(tmp_path / "both")
+    assert (
+        joined.key is None
+        and len(set(joined.groups)) == 8
+        and joined.metadata == {name: several * 2 for name, several in captions.items()}
+    )
+
+
+def test_names_in_a_shard_are_kept_where_the_table_beside_it_has_none(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "set").mkdir()
+    PairedEmbeddings({"image": np.eye(3)}, key=np.array(["a", "b", "c"])).save(tmp_path / "set" / "0.npz")
+    pq.write_table(pa.table({"url": ["x", "y", "z"]}), tmp_path / "set" / "0.parquet")
+    assert read_items(tmp_path / "set").to_pydict() == {"key": ["a", "b", "c"], "url": ["x", "y", "z"]}
+    for out in ("one.npz", "clip", "shards"):
+        convert(tmp_path / "set", tmp_path / out, "shards" if out == "shards" else "clip-retrieval")
+        assert load(tmp_path / out).key.tolist() == ["a", "b", "c"]
+
+
+def test_a_shard_has_at_least_an_item(tmp_path):
     PairedEmbeddings({"image": np.ones((4, 3))}).save(tmp_path / "a.npz")
-    convert(tmp_path / "a.npz", tmp_path / "shards", "shards", shard_items=3)
-    assert load(tmp_path / "shards").group is None
-    assert read_items(tmp_path / "shards")["key"].to_pylist() == ["0", "1", "2", "3"]
     with pytest.raises(ValueError, match="shard_items: 0"):
         convert(tmp_path / "a.npz", tmp_path / "new", "shards", shard_items=0)
 
