@@ -137,12 +137,29 @@ def _values(described: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def weights_digest(folder: Path) -> str:
     """The SHA-256 of the file of weights; where there are several, of the list that `sha256sum` makes of them."""
-    return _digest(folder, _weights_in(folder.rglob("*.safetensors")))
+    return _digest(folder, _weights_in(_files_of(folder, "*.safetensors")))
 
 
 def folder_digest(folder: Path) -> str:
     """The SHA-256 of the list that `sha256sum` makes of all files that are read: weights, configurations, tokenizer."""
-    return _digest(folder, {path for pattern in _READ for path in folder.rglob(pattern)})
+    return _digest(folder, {path for pattern in _READ for path in _files_of(folder, pattern)})
+
+
+def _files_of(folder: Path, pattern: str) -> Iterator[Path]:
+    """The files of a model, in its folder and in those of its modules and of a router's routes; what else lies there,
+    as the checkpoints of its training, is no part of it.
+    """
+    listed = read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    named = [one.get("path") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    places = {PurePosixPath(), *(PurePosixPath(path) for path in named if isinstance(path, str))}
+    for file in folder.rglob("*config.json"):
+        held = read_json(file)
+        if isinstance(held, dict) and isinstance(routes := held.get("types"), dict):
+            here = PurePosixPath(file.parent.relative_to(folder).as_posix())
+            places |= {here / route for route in routes}
+    for path in folder.rglob(pattern):
+        if PurePosixPath(path.parent.relative_to(folder).as_posix()) in places:
+            yield path
 
 
 def _weights_in(paths: Iterable[Path]) -> list[Path]:

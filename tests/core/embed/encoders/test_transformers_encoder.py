@@ -428,6 +428,17 @@ def test_a_description_that_leads_elsewhere_or_is_wrong_is_one_line(sentences, t
     assert "\n" not in str(caught.value)
 
 
+def test_a_checkpoint_of_the_training_beside_a_model_is_no_part_of_it(sentences, tmp_path):
+    names = [f"sentence-transformers:{sentences}", f"transformers:mean/{sentences}"]
+    alone = [(load_encoder(name, "text", "cpu").facts()["weights_sha256"], identity(name)) for name in names]
+    folder = shutil.copytree(sentences, tmp_path / "model")
+    shutil.copytree(sentences, folder / "checkpoint-5")
+    for name, (digest, of) in zip(names, alone, strict=True):
+        named = name.replace(str(sentences), str(folder))
+        assert load_encoder(named, "text", "cpu").facts()["weights_sha256"] == digest
+        assert identity(named)["sha256"] == of["sha256"]
+
+
 @pytest.mark.parametrize("beside", ["onnx", "openvino"])
 def test_a_copy_for_another_runtime_is_not_looked_at(sentences, tmp_path, beside):
     folder = shutil.copytree(sentences, tmp_path / "model")
