@@ -21,7 +21,7 @@ class Export:
 
     Write a translator as an ONNX graph, for programs without torch: conditions `c` (n, k), of any length, to
     translations `zhat` (n, d). The graph of a translator that samples has its number of steps fixed and takes normal
-    numbers `noise` (n, d) beside the conditions. It is run before it is kept, and differs from the run by at most 1e-5.
+    numbers `noise` (n, d) beside the conditions. It is run before it is kept; how near it is to the run is printed.
     """
 
     needs: ClassVar = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
