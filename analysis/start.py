@@ -2,12 +2,12 @@
 
 import os
 
-from modtrans_core.ends import at_once
+from modtrans_core.ends import starting
 
 
 def main() -> None:
     """`modtrans`."""
     os.environ["PYTHONSAFEPATH"] = "1"  # no process that it starts imports what lies in the working directory
-    with at_once():
+    with starting("modtrans"):
         from analysis.cli import main as run
     run()

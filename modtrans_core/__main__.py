@@ -6,9 +6,9 @@ import sys
 if sys.path[0] == os.getcwd():
     del sys.path[0]
 
-from modtrans_core.ends import at_once
+from modtrans_core.ends import starting
 
-with at_once():
+with starting("python -m modtrans_core"):
     from modtrans_core.cli import main
 
 main()

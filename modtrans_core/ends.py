@@ -1,11 +1,13 @@
-"""How a process ends: asked to by a signal, or with the process that started it."""
+"""How a process starts, and how it ends: asked to by a signal, or with the process that started it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +15,10 @@ ASKING: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 """signals that ask a process to end: Ctrl-C, what a scheduler or `docker stop` sends, and a terminal that is closed"""
+EPOCH = "SOURCE_DATE_EPOCH"
+"""of the environment: the date that reproducible files have, which numpy and matplotlib read"""
+LAST = 253_402_300_799
+"""second of the year 9999"""
 
 
 class Asked(KeyboardInterrupt):
@@ -30,7 +36,32 @@ class Asked(KeyboardInterrupt):
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def starting(program: str) -> Iterator[None]:
+    """Inside, a command imports what it needs: Ctrl-C ends it without a word, and an error is one line, if without
+    --debug.
+    """
+    try:
+        _refuse_epoch()
+        with _at_once():
+            yield
+    except Exception as error:
+        if "--debug" in sys.argv or os.environ.get("MODTRANS_DEBUG"):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1].filename
+        kind = "" if type(error) is ValueError and where == __file__ else f"{where}: {type(error).__name__}: "
+        sys.exit(f"{program}: does not start: {kind}{' '.join(str(error).split())}")
+
+
+def _refuse_epoch() -> None:
+    """Refuse a date for reproducible files that libraries cannot read; an empty one is none."""
+    if (epoch := os.environ.get(EPOCH, "0").strip()) == "":
+        del os.environ[EPOCH]
+    elif not (epoch.isascii() and epoch.isdecimal() and int(epoch[:20]) <= LAST):
+        raise ValueError(f"{EPOCH}: {epoch!r}, seconds since 1970, 0 to {LAST}, are needed")
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
     """Inside, where nothing is begun yet, Ctrl-C ends this process with 130 and without a word."""
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # it is ignored, or somebody else's

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from modtrans_core.ahead import whole_from
@@ -26,7 +26,10 @@ def silent(done: int, total: int) -> None:
 def watched() -> bool:
     """Whether a person sees a bar as it moves: at a terminal, or in a notebook."""
     shell = sys.modules.get("IPython")
-    return sys.stderr.isatty() or bool(shell and getattr(shell.get_ipython(), "kernel", None))
+    terminal = False
+    with suppress(AttributeError, ValueError):  # it may be closed, None, or any object of a program's own
+        terminal = sys.stderr.isatty()
+    return terminal or bool(shell and getattr(shell.get_ipython(), "kernel", None))
 
 
 def part_of(report: Progress, number: int, parts: int) -> Progress:
@@ -80,10 +83,12 @@ def lines(what: str, unit: str, first: int = 0, clock: Callable[[], float] = tim
 
 
 def to_stderr(text: str) -> None:
-    """A line on stderr; where nothing can be written there any more, as on a full disk, the work goes on without."""
+    """A line on stderr; where nothing can be written there, as on a full disk, the work goes on without."""
+    if sys.stderr is None:
+        return
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:
+    except (OSError, ValueError):
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open for as long as the program runs
 
 

@@ -4,6 +4,7 @@ import io
 import sys
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from modtrans_core import progress
@@ -50,6 +51,33 @@ def test_a_terminal_has_a_bar_and_a_program_its_numbers(monkeypatch):
     with reporting(lambda *numbers: given.append(numbers), 1, "fit", "step") as report:
         report(3, 12)
     assert given == [(3, 12)]
+
+
+class Tee:
+    """A standard error as a script's own logger gives it."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, text):
+        self.file.write(text)
+
+    def flush(self):
+        self.file.flush()
+
+
+@pytest.mark.parametrize("kind", ["none", "tee", "closed"])
+def test_any_standard_error_will_do(monkeypatch, tmp_path, capsys, kind):
+    file = (tmp_path / "log").open("w+")
+    if kind == "closed":
+        file.close()
+    monkeypatch.setattr("sys.stderr", {"none": None, "tee": Tee(file), "closed": file}[kind])
+    assert not progress.watched()
+    progress.to_stderr("a line")
+    with progress.reporting(None, 2, "fit", "step") as report:
+        report(1, 2)
+    assert kind != "tee" or (tmp_path / "log").read_text() == "a line\n"
+    assert capsys.readouterr().out == "", "nor is it written to standard output"
 
 
 def test_what_nobody_watches_is_no_bar(monkeypatch, capsys):

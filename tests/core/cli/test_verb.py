@@ -239,6 +239,31 @@ def test_an_interrupt_of_the_imports_is_quiet(start):
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize(
+    ("epoch", "said"),
+    [
+        ("", ""),
+        ("1700000000", ""),
+        ("2026-11-27", "SOURCE_DATE_EPOCH: '2026-11-27', seconds since 1970, 0 to 253402300799, are needed"),
+        ("9" * 5000, "SOURCE_DATE_EPOCH: "),
+    ],
+)
+def test_the_date_of_reproducible_files_is_looked_at_before_libraries_read_it(epoch, said):
+    start = [sys.executable, "-c", "from analysis.start import main; main()", "--version"]
+    ended = subprocess.run(start, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, capture_output=True, text=True)
+    assert ended.returncode == (1 if said else 0) and ended.stderr.count("\n") == bool(said)
+    assert ended.stderr.startswith(f"modtrans: does not start: {said}" if said else "")
+
+
+def test_a_library_that_cannot_be_imported_is_one_line(tmp_path):
+    (tmp_path / "tyro.py").write_text("raise RuntimeError('damaged\\nand more')")
+    start = [sys.executable, "-c", "from analysis.start import main; main()", "--version"]
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(start, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == f"modtrans: does not start: {tmp_path / 'tyro.py'}: RuntimeError: damaged and more\n"
+
+
 def test_an_interrupt_of_the_options_is_one_line(capsys, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt
