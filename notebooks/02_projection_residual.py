@@ -27,14 +27,14 @@ begin(globals())
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.data import is_openmoji, load_pairs, one_vector
+from analysis.experiments.data import is_openmoji, load_pairs, one_vector, refuse_exact
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.paper.runner import established, write_metrics
 from analysis.paper.tables import save_data, save_table
 from analysis.plots import decomposition as figures
 from analysis.plots.style import make_figure
 from analysis.theory.arrays import row_cosine
-from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation
+from analysis.theory.decomposition import ColumnSpace, decompose, decompose_translation, leading
 from analysis.theory.least_absolute import least_absolute
 from modtrans_core.notebook import refuse_unless
 
@@ -48,12 +48,10 @@ rng = np.random.default_rng(seed)
 given = load_pairs(pairs)[0] if pairs else synthetic_pairs(samples, 48, 96, 0.7, 1, rng)[0]
 data = given.take(rng.permutation(len(given))[:samples])
 Z, C = (one_vector(data, name).astype(np.float64) for name in (target, source))
-_, spread, axes = np.linalg.svd(C, full_matrices=False)
-C = C @ axes[:components][spread[:components] > 1e-6 * spread[0]].T  # the rest is rounding
+C = leading(C, components)
 refuse_unless(len(C) > C.shape[1], "samples", len(C), f"more than the {C.shape[1]} components")
 squares = decompose(C, Z)
-length = np.linalg.norm(squares.residual, axis=1, keepdims=True)
-refuse_unless(length.min() > 1e-5, "pairs", f"a residual of {length.min():.0e}", "targets that no linear map gives")
+refuse_exact(squares.residual_norm)
 print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 
 # %% [markdown]
@@ -62,7 +60,7 @@ print(f"{len(Z):,} pairs, condition {C.shape[1]}, target {Z.shape[1]}")
 # $Z - \gamma F$. Least absolute deviations are fitted to the first coordinates of the target.
 
 # %%
-F = squares.residual / length
+F = squares.residual / squares.residual_norm[:, None]
 joint = decompose_translation(ColumnSpace.of(C).project(Z - gamma * F), Z, C, F)
 fits = {"least squares": squares, "ridge": decompose(C, Z, penalty), "joint with F": joint}
 between = 1e-9 < fits["ridge"].pythagoras < 1 and np.isfinite(fits["ridge"].cosine).all()

@@ -415,7 +415,23 @@ def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_pat
     with pytest.raises(RuntimeError, match=r"toy: AssertionError: assert n < 0 \(cell"):
         notebooks.run(notebook(tmp_path, "assert n < 0"), tmp_path / "out")
     assert (tmp_path / "out" / "metrics.json").read_text() == before
-    assert (tmp_path / "out.failed.ipynb").exists()
+    assert [file.name for file in tmp_path.glob("out.failed*")] == ["out.failed.ipynb"]
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("assert n", "# mine\\nassert n"), lambda text: "mine"])
+def test_what_a_reader_wrote_into_a_notebook_that_failed_is_kept(tmp_path, capsys, change):
+    failed = tmp_path / "out.failed.ipynb"
+
+    def run():
+        with pytest.raises(RuntimeError, match="AssertionError"):
+            notebooks.run(notebook(tmp_path, "assert n < 0"), tmp_path / "out")
+
+    run()
+    failed.write_text(mine := change(failed.read_text()))
+    assert mine != (run(), failed.read_text())[1] and (tmp_path / "out.failed.ipynb.old").read_text() == mine
+    assert f"{failed}: is written anew; what was changed in it is in out.failed.ipynb.old" in capsys.readouterr().err
+    run()
+    assert len([*tmp_path.glob("out.failed*")]) == 2
 
 
 def test_a_notebook_without_metrics_is_an_error(tmp_path):

@@ -245,17 +245,20 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
 @pytest.mark.parametrize(
     ("items", "k", "d", "words"),
     [
-        (6, 5, 5, "pairs.npz: items: 6, of which"),
+        (6, 5, 5, "pairs.npz: the split by seed 0: items: 6, of which"),
         (90, 5, 2, "04_translation: target: 'text' of 2, a modality of at least 3 numbers"),
         (90, 2, 5, "04_translation: source: 'image' of 2, a modality of at least 3 numbers"),
         (90, 5, 0, "pairs.npz: text: 'one direction'"),
         (50, 5, 5, "pairs.npz: items: 10, a test part of more than 10 is needed"),
+        (90, 5, -5, "pairs.npz: pairs: 'a residual of .*', targets that .* needed, by 02_projection_residual; the oth"),
     ],
 )
 def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, monkeypatch, items, k, d, words):
     rng = np.random.default_rng(0)
-    text = rng.normal(size=(items, d)) if d else rng.uniform(1, 2, size=(items, 1)) * np.ones(5)
-    PairedEmbeddings({"image": rng.normal(size=(items, k)), "text": text}).save(tmp_path / "pairs.npz")
+    image = rng.normal(size=(items, k))
+    text = image[:, ::-1] if d < 0 else rng.normal(size=(items, d))  # what a linear map gives
+    text = text if d else rng.uniform(1, 2, size=(items, 1)) * np.ones(5)
+    PairedEmbeddings({"image": image, "text": text}).save(tmp_path / "pairs.npz")
     monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
     with pytest.raises(ValueError, match=words):
         paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz")

@@ -104,7 +104,7 @@ class Compare:
         with scratch_folder(self.out / "pairs") as folder:
             smaller = {path: at_most(path, self.items, folder / f"{_name(path)}.npz") for path in sets}
             for path, both in sets.items():  # a bad set is refused before anything is measured
-                refuse_unfit(path, PairedEmbeddings.load(smaller[path]), both[0])
+                refuse_unfit(path, PairedEmbeddings.load(smaller[path]), both[0], self.seeds)
             for path, both in sets.items():
                 warn_of_equal(path, PairedEmbeddings.load(smaller[path]), *both[0])
                 with reporting(None, 1, _name(path), "part") as report:
@@ -157,13 +157,16 @@ class Bench:
         from modtrans_core.store.files import refuse_results, replacing_results
 
         made = ["tables/speed.csv", *figures("speed")]
-        refuse_results(self.out, made, self.overwrite or (self.out / FILE).exists())
+        file = self.out / FILE
+        refuse_results(self.out, made, self.overwrite or file.exists())
+        before = file.read_bytes() if file.exists() else b""
         content = bench(
             self.out, self.profile, device=self.device, pairs=self.pairs,
             source=self.source, target=self.target, overwrite=self.overwrite, shown=made,
         )  # fmt: skip
-        with replacing_results(self.out) as results:
-            save_data(measured(content), results, "speed")
-            make_figure(speed, results)
+        if file.read_bytes() != before or not all((self.out / name).exists() for name in made):
+            with replacing_results(self.out) as results:
+                save_data(measured(content), results, "speed")
+                make_figure(speed, results)
         print(json.dumps(content) if self.json else text(content))
         say(f"{self.out}: done. bench.json holds every measurement, figures/speed.pdf shows them")

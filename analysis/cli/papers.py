@@ -135,7 +135,7 @@ class Tables:
         refuse_unless(
             not self.pairs or 2 in chosen, "pairs", " ".join(map(str, self.pairs)), "Table 2 among the tables"
         )
-        named(self.pairs)  # a bad pair set is refused before anything is measured
+        named(self.pairs, self.seeds)  # a bad pair set is refused before anything is measured
         made = ["tables.txt", "tables/poster.csv", "tables/poster.tex", *figures("poster")]
         refuse_results(self.out, made, self.overwrite)
         rows = []

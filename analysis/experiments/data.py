@@ -16,7 +16,7 @@ from sklearn.linear_model import Ridge
 
 from analysis.translators.ridge import PENALTIES
 from modtrans_core.checks import naming
-from modtrans_core.notebook import WrongParameter, refuse_constant
+from modtrans_core.notebook import WrongParameter, refuse_constant, refuse_unless
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
@@ -57,18 +57,32 @@ def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: Pair
             raise WrongParameter(f"items: {found}, a pair set with at least 2 groups for each part is needed")
 
 
-def refuse_unfit(what: object, pairs: PairedEmbeddings, modalities: Iterable[str]) -> None:
+def refuse_unfit(what: object, pairs: PairedEmbeddings, modalities: Iterable[str], seeds: int = 1) -> None:
     """Refuse a pair set that no translator can be fitted to and tested on.
 
     Parameters
     ----------
     what : what the pair set is called in the message.
     modalities : those that are translated.
+    seeds : the splits by 0, 1, ... that are made of it.
     """
     with naming(what):
-        refuse_few(*pairs.split(0))
+        for seed in range(seeds):
+            with naming(f"the split by seed {seed}"):
+                refuse_few(*pairs.split(seed))
         for name in modalities:
             refuse_constant(name, pairs.modality(name))
+
+
+def refuse_exact(length: np.ndarray) -> None:
+    """Refuse pairs whose targets a linear map gives, by the lengths of the residuals that least squares leaves.
+
+    Raises
+    ------
+    WrongParameter
+        A residual is rounding.
+    """
+    refuse_unless(length.min() > 1e-5, "pairs", f"a residual of {length.min():.0e}", "targets that no linear map gives")
 
 
 def warn_of_equal(what: object, pairs: PairedEmbeddings, source: str, target: str, seed: int = 0) -> None:

@@ -38,6 +38,8 @@ RATIO = 10**-0.5
 """LAFITE's cosine over the identity's: (1 - a)/sqrt((1 - a)^2 + a^2) at its weight a = .75"""
 NEAR = 0.01
 """how far LAFITE's cosine may be from that"""
+ITEMS = 1000
+"""of a pair set, at most"""
 WIDTH = 1024
 """of LAFITE's network, at most: as published, for d = 512"""
 LANGUAGES = (("text-en", "text-fr"), ("text-en", "text-ja"))
@@ -95,7 +97,7 @@ def table2_rows(
     *,
     pairs: Sequence[Path] = (),
     steps: int = 150,
-    items: int = 1000,
+    items: int = ITEMS,
 ) -> list[Row]:
     """Table 2 on every pair set in a shared space that is there.
 
@@ -106,7 +108,7 @@ def table2_rows(
     steps : see `raced`.
     items : of each set, at most, evenly spaced; 0: all.
     """
-    rows, sets = derived(), [*named(pairs), *offline(folder)]
+    rows, sets = derived(), [*named(pairs, seeds, items), *offline(folder)]
     with TemporaryDirectory() as scratch:
         for number, space in enumerate(sets):
             path, told = Path(scratch) / f"{number}.npz", part_of(report, number, len(sets))
@@ -120,8 +122,13 @@ def table2_rows(
     return rows
 
 
-def named(pairs: Sequence[Path]) -> list[SharedSpace]:
+def named(pairs: Sequence[Path], seeds: int = 1, items: int = ITEMS) -> list[SharedSpace]:
     """Pair sets of the user's, both ways between two modalities of one dimension.
+
+    Parameters
+    ----------
+    seeds : splits of each.
+    items : of each, at most; 0: all.
 
     Raises
     ------
@@ -141,7 +148,7 @@ def named(pairs: Sequence[Path]) -> list[SharedSpace]:
         k, d = (data.modality(name).shape[-1] for name in both[0])
         if k != d:
             raise ValueError(f"pairs: {path}, dimensions {k} and {d}, one space for both modalities is needed")
-        refuse_unfit(path, data, both[0])
+        refuse_unfit(path, data.at_most(items) if items else data, both[0], seeds)
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
         name = dataset_name(data) or path.stem

@@ -12,18 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.experiments.captions import texts_of
 from analysis.experiments.cosine_to_recall import refuse_small_gallery
-from analysis.experiments.data import print_of, refuse_few, refuse_unfit, warn_of_equal
+from analysis.experiments.data import one_vector, print_of, refuse_exact, refuse_few, refuse_unfit, warn_of_equal
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.presets import routes
 from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
+from analysis.theory.decomposition import decompose, leading
 from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
-from modtrans_core.notebook import FILES
+from modtrans_core.notebook import FILES, WrongParameter
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import typed
@@ -36,6 +39,8 @@ PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
+FEW, COMPONENTS = 1200, 24
+"""items and principal directions of the condition in which a linear map may give the targets, as notebook 02 looks"""
 SMALL = 1000
 """items of a test part, from which on two domains are taken to be large enough to be split"""
 AT_ONCE = 4
@@ -75,6 +80,12 @@ class Stage:
     @property
     def notebook(self) -> Path:
         return project_folder("notebooks") / f"{self.name}.ipynb"
+
+    @property
+    def seeds(self) -> int:
+        """The splits of the pair set that it makes, each with its own seed."""
+        known = runner.parameters(self.notebook).get("seeds", {"default": 1})
+        return int(self.parameters.get("seeds", known["default"]))
 
     def own(self, named: Mapping[str, str]) -> dict[str, str]:
         """Those of the names of modalities that the notebook takes; one that looks at no pair set takes none."""
@@ -180,12 +191,13 @@ def make(
     if pairs is not None:  # a bad pair set is refused before anything is made
         loaded = PairedEmbeddings.load(pairs)
         named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
-        refuse_unfit(pairs, loaded, named.values())
+        looking = [one for one in with_settings(planned, settings) if one.pairs and (not only or one.name in only)]
+        refuse_unfit(pairs, loaded, named.values(), max((one.seeds for one in looking), default=1))
         with naming(pairs):
-            _refuse_few(loaded, named["source"], {stage.name for stage in planned if not only or stage.name in only})
+            _refuse_unfit(loaded, **named, names={one.name for one in looking})
         warn_of_equal(pairs, loaded, named["source"], named["target"])
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
-        for name in (stage.name for stage in planned if stage.captions and (not only or stage.name in only)):
+        for name in (one.name for one in looking if one.captions):
             try:
                 texts_of(Pairing(loaded, **named))
             except ValueError as error:
@@ -221,8 +233,15 @@ def make(
         return pdf
 
 
-def _refuse_few(pairs: PairedEmbeddings, source: str, names: Collection[str]) -> None:
-    """Refuse a pair set that is enough to fit to, and not for all of these notebooks."""
+def _refuse_unfit(pairs: PairedEmbeddings, source: str, target: str, names: Collection[str]) -> None:
+    """Refuse a pair set that can be fitted to, but with which not all of these notebooks can do something."""
+    if (name := "02_projection_residual") in names:
+        some = pairs.at_most(FEW)
+        c, z = (one_vector(some, modality).astype(np.float64) for modality in (source, target))
+        try:
+            refuse_exact(decompose(leading(c, COMPONENTS), z).residual_norm)
+        except WrongParameter as error:
+            raise ValueError(f"{error}, by {name}; the others run by --only") from None
     test = pairs.split(0)[2]
     if "13_cosine_to_recall" in names:
         refuse_small_gallery(len(test))

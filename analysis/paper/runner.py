@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import logging
@@ -21,6 +22,8 @@ from modtrans_core.store.files import WROTE, read_description, replacing, sha256
 METRICS = "metrics.json"
 STAMP = "stamp"
 """of what the results were made of, written beside them"""
+CELLS = "sha256_of_cells"
+"""in the metadata of a notebook that failed"""
 PROGRESS = ".progress.json"
 STARTS = 3
 """attempts to start a kernel, whose ports another program may take before it does, or which a busy machine keeps"""
@@ -141,7 +144,7 @@ def run(
                     raise RuntimeError(f"{notebook.stem}: its kernel did not start in {STARTS} attempts") from None
     except PapermillExecutionError as error:
         failed = out.with_name(f"{out.name}.failed.ipynb")
-        os.replace(executed, failed)
+        _leave(executed, failed)
         shutil.rmtree(scratch)
         said = error.evalue or _failing_line(error.traceback)
         raise RuntimeError(f"{notebook.stem}: {error.ename}: {said} (cell {error.exec_count}); see {failed}") from None
@@ -162,6 +165,27 @@ def run(
     if old.exists():
         _keep(old, out)
     return metrics
+
+
+def _leave(executed: Path, failed: Path) -> None:
+    """Leave a notebook that failed with a digest of its cells, by which it is known whether a reader changed them."""
+    import nbformat
+
+    def cells(notebook: Any) -> str:
+        return hashlib.sha256(json.dumps(notebook.cells, sort_keys=True).encode()).hexdigest()
+
+    if failed.exists():
+        try:
+            found = nbformat.read(failed, 4)
+            changed = found.metadata.get(CELLS) != cells(found)
+        except Exception:  # whatever is in its place now
+            changed = True
+        if changed:
+            keep_as_old(failed, failed)
+    notebook = nbformat.read(executed, 4)
+    notebook.metadata[CELLS] = cells(notebook)
+    nbformat.write(notebook, executed)
+    os.replace(executed, failed)
 
 
 def wrote(results: Path) -> set[str]:

@@ -197,6 +197,12 @@ class Decomposition:
         return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
+def leading(condition: np.ndarray, components: int) -> Floats:
+    """C (n, k) in at most so many leading principal directions, (n, r); those that are rounding are left out."""
+    _, spread, axes = np.linalg.svd(condition, full_matrices=False)
+    return condition @ axes[:components][spread[:components] > 1e-6 * spread[0]].T
+
+
 def decompose(
     condition: np.ndarray, target: np.ndarray, ridge: float = 0.0, direction: np.ndarray | None = None
 ) -> Decomposition:

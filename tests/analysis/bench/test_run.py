@@ -14,7 +14,9 @@ from analysis.bench.contenders import Contender
 from analysis.bench.report import limit, ratio, text
 from analysis.bench.run import PROFILES, Measurement, Settings, begin, bench, fitting, make
 from analysis.bench.task import synthetic_task
+from analysis.cli import VERBS_HERE
 from analysis.plots import speed
+from modtrans_core.cli.verb import run as verb
 
 TINY = Settings(
     d=16, intrinsic=4, train=96, validation=24, test=20, batch=8, translated=16, many=32, small=40, rounds=2, steps=4,
@@ -94,6 +96,19 @@ def test_what_a_measurement_says_is_checked(tmp_path, measured, quantity, change
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=f"^{path}: measurements: .*{words}"):
         begin(path, facts, False)
+
+
+def test_what_shows_a_finished_run_is_written_once(tmp_path, measured, monkeypatch, capsys):
+    monkeypatch.setitem(PROFILES, "smoke", replace(TINY, rounds=1))
+    shutil.copytree(measured, tmp_path / "out")
+    call = ["bench", "--profile", "smoke", "--device", "cpu", "--out", str(tmp_path / "out")]
+    assert verb(VERBS_HERE, "modtrans", "", call) == 0
+    shown = [tmp_path / "out" / name for name in ("tables/speed.csv", "figures/speed.pdf", "figures/speed.png")]
+    for file in shown:
+        file.write_bytes(file.read_bytes() + b"mine")
+    assert verb(VERBS_HERE, "modtrans", "", call) == 0 and all(file.read_bytes().endswith(b"mine") for file in shown)
+    shown[1].unlink()
+    assert verb(VERBS_HERE, "modtrans", "", call) == 0 and shown[1].exists()
 
 
 def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ from analysis.plots.poster_tables import poster
 from modtrans_core.cli.verb import run
 from modtrans_core.vectors import unit
 
+Z = np.random.default_rng(0).normal(size=(400, 9))
 GAP = 2.0
 SHIFT = np.r_[1.0, np.zeros(255)]
 
@@ -316,15 +317,19 @@ class TestVerb:
         assert self.tables(6, "--out", tmp_path / "out") != 0
 
     @pytest.mark.parametrize(
-        ("image", "words"), [(np.eye(9), "items: 9, of which"), (np.ones((30, 9)), "one direction")]
+        ("image", "group", "words"),
+        [
+            (np.eye(9), None, "the split by seed 0: items: 9, of which"),
+            (np.ones((30, 9)), None, "one direction"),
+            (Z, np.maximum(np.arange(400) // 5, 39), "the split by seed 2: items: 400, of which 1 group is for valid"),
+        ],
     )
     def test_a_set_that_is_unfit_is_named_before_anything_is_measured(
-        self, image, words, tmp_path, monkeypatch, capsys
+        self, image, group, words, tmp_path, monkeypatch, capsys
     ):
         monkeypatch.setattr(poster_tables, "table", lambda *_, **__: pytest.fail("began to measure"))
-        z = np.random.default_rng(0).normal(size=(30, 9))
-        mt.PairedEmbeddings({"image": z, "text": z}).save(tmp_path / "good.npz")
-        mt.PairedEmbeddings({"image": image, "text": z[: len(image)]}).save(tmp_path / "bad.npz")
+        mt.PairedEmbeddings({"image": Z, "text": Z}).save(tmp_path / "good.npz")
+        mt.PairedEmbeddings({"image": image, "text": Z[: len(image)]}, group=group).save(tmp_path / "bad.npz")
         pairs = [tmp_path / "good.npz", tmp_path / "bad.npz"]
         for verb in (["tables", "3", "2", "--pairs"], ["compare"]):
             assert run(VERBS_HERE, "modtrans", "", [*verb, *map(str, pairs), "--out", str(tmp_path / "out")]) == 1
