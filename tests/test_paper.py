@@ -271,6 +271,20 @@ def test_a_notebook_is_asked_for_that_takes_what_others_do_not(tmp_path, ran):
     assert ran == ["02_projection_residual"] and "04_translation" in left
 
 
+def test_a_set_is_the_same_by_any_path_and_another_of_its_name_is_not(tmp_path, ran, monkeypatch):
+    z = np.random.default_rng(0).normal(size=(2, 90, 5))
+    for place in (tmp_path, tmp_path / "other"):
+        place.mkdir(exist_ok=True)
+        PairedEmbeddings({"image": z[0], "text": z[1]}).save(place / "pairs.npz")
+    only = {"only": ["02_projection_residual"]}
+    monkeypatch.chdir(tmp_path)
+    paper.make(Path("out"), "smoke", Path("pairs.npz"), **only)
+    paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", **only)
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(ValueError, match="out: holds a paper made with .*/pairs.npz.*, not .*/other/pairs.npz"):
+        paper.make(tmp_path / "out", "smoke", Path("pairs.npz"), **only)
+
+
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ValueError, match="^data: '.*', a paper that reads it, poster-tables, is needed"):
         paper.make(tmp_path / "out", "smoke", data=tmp_path)

@@ -207,7 +207,7 @@ def make(
         looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
         runner.check(stage.notebook, {**stage.parameters, **looks})
     with holding(out):
-        marked = {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs)}
+        marked = {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs.resolve())}
         known = _claim(out, marked)
         imports, inputs, left = Imports.found(), dict[str, str](), set[str]()
 
@@ -347,6 +347,7 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> dict[str, str]:
         fields = {"paper": "text", "profile": "text", "pairs": "text or null"}
         said = read_description(marker, fields, {"sha256": "an object"})
         found, known = {name: said[name] for name in fields}, said.get("sha256", {})
+        found["pairs"] = found["pairs"] and str(Path(found["pairs"]).resolve())
         if found != wanted:
             raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another folder")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import in_one_line, naming, refuse_unless
+from modtrans_core.checks import in_one_line, naming, refuse_modality, refuse_unless
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import LETTERS, as_texts
 from modtrans_core.store.described import checked, parsed
@@ -140,6 +140,8 @@ def small_arrays(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys() if not is_vectors(name)}  # noqa: SIM118
         header = file.metadata() or {}
+    if "metadata" in arrays:  # these are in the header, so that a tensor of that name is a modality
+        refuse_modality("metadata")
     if "key" in header:
         names = checked("header", {"key": parsed("key", header["key"])}, {"key": "a list of texts"})["key"]
         arrays["key"] = as_texts("key", names)

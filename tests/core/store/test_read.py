@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from modtrans_core import PairedEmbeddings
 from modtrans_core.store.mapped import MappedRows
@@ -29,6 +30,16 @@ def test_a_number_beside_the_vectors_is_named(tmp_path):
     assert dimensions(tmp_path / "pairs.npz") == {"image": 4, "epoch": 0}
     with pytest.raises(ValueError, match="epoch: float64 of shape \\(\\), floats"):
         read(tmp_path / "pairs.npz")
+
+
+def test_vectors_called_metadata_are_refused_in_any_format(tmp_path):
+    arrays = {name: np.eye(3, 4, dtype=np.float32) for name in ("image", "metadata")}
+    np.savez(tmp_path / "pairs.npz", **arrays)
+    save_file(arrays, tmp_path / "pairs.safetensors")
+    for name in ("pairs.npz", "pairs.safetensors"):
+        for mapped in (False, True):
+            with pytest.raises(ValueError, match=f"{name}: (modality: 'metadata', a name|metadata: .* text in JSON)"):
+                read(tmp_path / name, mapped=mapped)
 
 
 def test_what_is_wrong_with_a_shard_is_said_with_its_name(tmp_path):
