@@ -93,7 +93,8 @@ class PairedEmbeddings:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
         several = len(distinct(self.groups)[0])
-        return f"PairedEmbeddings({shapes}{f', in {several} groups' if several < len(self) else ''})"
+        grouped = "" if several == len(self) else f", in {several} group{'s' * (several > 1)}"
+        return f"PairedEmbeddings({shapes}{grouped})"
 
     def modality(self, name: str) -> np.ndarray:
         """The array of one modality, (n, d) or (n, m, d).

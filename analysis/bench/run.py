@@ -192,7 +192,8 @@ def bench(
     old = [out / name for name in shown] if overwrite else []
     make(list(planned(task, whole, small, profile, content)), content, out / FILE, profile.patience, old)
     content |= summarise(content)
-    write_json(out / FILE, content)
+    if not (out / FILE).exists() or read_json(out / FILE) != content:
+        write_json(out / FILE, content)
     return content
 
 

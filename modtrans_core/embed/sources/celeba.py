@@ -92,7 +92,7 @@ def _pictures(folder: Path) -> dict[str, FileWithin | ZipMember]:
             return {
                 _key(name): files(name)
                 for name in files
-                if name.lower().endswith(_SUFFIXES) and os.path.dirname(name) in ("", place.name)
+                if name.lower().endswith(_SUFFIXES) and os.path.dirname(os.path.normpath(name)) in ("", place.name)
             }
     names = ", ".join(f"{name} or {name}.zip" for name in _PICTURES)
     raise ValueError(f"{folder}: no folder of pictures, which is called {names}")

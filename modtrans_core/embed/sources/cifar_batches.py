@@ -10,6 +10,7 @@ import io
 import pickle
 import pickletools
 import tarfile
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -50,6 +51,8 @@ def read_batches(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         read[file.removesuffix(".bin")] = np.ascontiguousarray(pictures), labels
     if not read:
         raise ValueError(f"{path}: no data_batch_1.bin or data_batch_1, and no {' or '.join(_ARCHIVES)}")
+    if missing := [batch for batch in BATCHES if batch not in read]:
+        warnings.warn(f"{path}: without {', '.join(missing)}; what is there is taken", stacklevel=2)
     return {batch: read[batch] for batch in BATCHES if batch in read}
 
 

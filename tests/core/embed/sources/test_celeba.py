@@ -137,12 +137,13 @@ def test_in_the_folders_of_the_official_archive(tmp_path):
     check(entries(distributed(tmp_path, "Anno", "Eval", "Img/img_align_celeba")))
 
 
-def test_from_a_zip_with_nothing_unpacked(tmp_path):
+@pytest.mark.parametrize("here", ["", "./"])
+def test_from_a_zip_with_nothing_unpacked(tmp_path, here):
     distributed(tmp_path)
     with zipfile.ZipFile(tmp_path / "img_align_celeba.zip", "w") as archive:
         archive.writestr("img_align_celeba/", "")
         for name in PEOPLE:
-            archive.writestr(f"img_align_celeba/{name}", jpeg())
+            archive.writestr(f"{here}img_align_celeba/{name}", jpeg())
         archive.writestr("__MACOSX/img_align_celeba/000009.jpg", b"a resource fork")
         archive.writestr("../../000008.jpg", jpeg())
         archive.writestr("/etc/000007.jpg", jpeg())

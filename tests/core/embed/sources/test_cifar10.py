@@ -117,6 +117,13 @@ def test_the_binary_version_is_preferred(tmp_path, batches):
     check(items(tmp_path), batches)
 
 
+def test_batches_that_are_not_there_are_named(tmp_path, batches):
+    path = write(tmp_path / "cifar-10-batches-bin", binary_files(batches))
+    (path / "data_batch_2.bin").unlink()
+    with pytest.warns(UserWarning, match=f"^{path}: without data_batch_2; what is there is taken$"):
+        assert len(items(path)) == 5 * RECORDS
+
+
 def test_templates(tmp_path, batches):
     path = write(tmp_path / "cifar-10-batches-bin", binary_files(batches))
     (tmp_path / "templates.txt").write_text("a {}\n\n  the {} {here} \n")
