@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from modtrans_core import distributed
 from modtrans_core.checks import in_one_line, naming, place, refuse_unless
 from modtrans_core.ends import Asked, answering
+from modtrans_core.settings import differing
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
     RUN,
@@ -105,9 +106,8 @@ def refuse_changed(folder: str | Path, wanted: Mapping[str, Any]) -> None:
     """Refuse to go on with a run whose description says something else than what is `wanted`, by its names."""
     found = description(folder)
     for name in wanted:
-        if found.get(name) != wanted[name]:
-            was = f"{found.get(name)}, not {wanted[name]}"
-            raise ValueError(f"{folder}: was started with {name} {was}; resume it as it was")
+        if other := differing(found.get(name), wanted[name], name):
+            raise ValueError(f"{folder}: was started with {other}; resume it as it was")
 
 
 def clear(folder: str | Path) -> None:

@@ -237,7 +237,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
     (tmp_path / "thesis.txt").write_text("five years")
     with pytest.raises(ValueError, match="exists and is not a paper of ours"):
         paper.make(tmp_path, "smoke", folder / "pairs.npz")
-    with pytest.raises(ValueError, match="holds a paper made with"):
+    with pytest.raises(ValueError, match="holds a paper made with profile smoke, not default; choose another folder"):
         paper.make(folder / "out", "default", folder / "pairs.npz")
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -249,7 +249,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(made, tmp_path):
         (90, 5, 2, "04_translation: target: 'text' of 2, a modality of at least 3 numbers"),
         (90, 2, 5, "04_translation: source: 'image' of 2, a modality of at least 3 numbers"),
         (90, 5, 0, "pairs.npz: text: 'one direction'"),
-        (50, 5, 5, "pairs.npz: items: 10, a test part of more than 10 is needed"),
+        (50, 5, 5, "pairs.npz: items: 10, a test part of more than 10 is needed, by 13_cosine_to_recall; the"),
         (90, 5, -5, "pairs.npz: pairs: 'a residual of .*', targets that .* needed, by 02_projection_residual; the oth"),
     ],
 )
@@ -262,6 +262,14 @@ def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, mo
     monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
     with pytest.raises(ValueError, match=words):
         paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz")
+
+
+@pytest.mark.parametrize("value", ["three", "[1]", "null"])
+def test_a_parameter_of_another_type_is_named_where_pairs_are_given_too(tmp_path, value):
+    z = np.random.default_rng(0).normal(size=(2, 90, 5))
+    PairedEmbeddings({"image": z[0], "text": z[1]}).save(tmp_path / "pairs.npz")
+    with pytest.raises(ValueError, match="^07_presets: seeds: .*, a parameter of type int is needed"):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", [f"07_presets.seeds={value}"])
 
 
 def test_a_notebook_is_asked_for_that_takes_what_others_do_not(tmp_path, ran):
@@ -281,7 +289,7 @@ def test_a_set_is_the_same_by_any_path_and_another_of_its_name_is_not(tmp_path, 
     paper.make(Path("out"), "smoke", Path("pairs.npz"), **only)
     paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", **only)
     monkeypatch.chdir(tmp_path / "other")
-    with pytest.raises(ValueError, match="out: holds a paper made with .*/pairs.npz.*, not .*/other/pairs.npz"):
+    with pytest.raises(ValueError, match="holds a paper made with pairs .*/pairs.npz, not .*/other/pairs.npz; choose"):
         paper.make(tmp_path / "out", "smoke", Path("pairs.npz"), **only)
 
 

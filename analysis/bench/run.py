@@ -29,6 +29,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.device import device_of, seeded
 from modtrans_core.pairs import PairedEmbeddings
+from modtrans_core.settings import differing
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
 
@@ -205,10 +206,8 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
     found = read_json(path)
     for name in ("schema", *facts):
         was = found.get(name) if isinstance(found, dict) else None
-        if was != fresh[name]:
-            raise ValueError(
-                f"{path}: {name}: {was}, {fresh[name]} is needed; choose another folder, or add overwrite=True"
-            )
+        if other := differing(was, fresh[name], name):
+            raise ValueError(f"{path}: was begun with {other}; choose another folder, or add overwrite=True")
     kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
     measured = checked(path, found, {"measurements": "a list"})["measurements"]
     for one in measured:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,10 +26,10 @@ from analysis.theory.decomposition import decompose, leading
 from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
-from modtrans_core.notebook import FILES, WrongParameter
+from modtrans_core.notebook import FILES
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.settings import typed
+from modtrans_core.settings import differing, typed
 from modtrans_core.store.files import at, read_description, refuse_links, replacing, sha256, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 
@@ -188,24 +188,19 @@ def make(
         refuse_unless(any(one.data for one in planned), "data", str(data), "a paper that reads it, poster-tables,")
         where = {"data": str(data.resolve())}
         planned = [replace(one, parameters={**one.parameters, **where}) if one.data else one for one in planned]
-    if pairs is not None:  # a bad pair set is refused before anything is made
+    if pairs is not None:
         loaded = PairedEmbeddings.load(pairs)
-        named = dict(zip(("source", "target"), routes(loaded, source, target)[0], strict=True))
-        looking = [one for one in with_settings(planned, settings) if one.pairs and (not only or one.name in only)]
-        refuse_unfit(pairs, loaded, named.values(), max((one.seeds for one in looking), default=1))
-        with naming(pairs):
-            _refuse_unfit(loaded, **named, names={one.name for one in looking})
-        warn_of_equal(pairs, loaded, named["source"], named["target"])
+        pairing = Pairing(loaded, *routes(loaded, source, target)[0])
+        named = {"source": pairing.source, "target": pairing.target}
         planned = [replace(one, parameters={**one.parameters, **one.own(named)}) for one in planned]
-        for name in (one.name for one in looking if one.captions):
-            try:
-                texts_of(Pairing(loaded, **named))
-            except ValueError as error:
-                raise ValueError(f"{pairs}: {error}, by {name}; the others run by --only") from None
     planned = with_settings(planned, settings)
-    for stage in (one for one in planned if not only or one.name in only):
+    asked = [one for one in planned if not only or one.name in only]
+    for stage in asked:
         looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
         runner.check(stage.notebook, {**stage.parameters, **looks})
+    if pairs is not None:  # a bad pair set is refused before anything is made
+        _refuse_unfit(pairs, pairing, [one for one in asked if one.pairs])
+        warn_of_equal(pairs, loaded, pairing.source, pairing.target)
     with holding(out):
         marked = {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs.resolve())}
         known = _claim(out, marked)
@@ -233,22 +228,33 @@ def make(
         return pdf
 
 
-def _refuse_unfit(pairs: PairedEmbeddings, source: str, target: str, names: Collection[str]) -> None:
-    """Refuse a pair set that can be fitted to, but with which not all of these notebooks can do something."""
-    if (name := "02_projection_residual") in names:
-        some = pairs.at_most(FEW)
-        c, z = (one_vector(some, modality).astype(np.float64) for modality in (source, target))
+def _refuse_unfit(path: Path, pairing: Pairing, looking: Sequence[Stage]) -> None:
+    """Refuse the pair set of a path with which not all of these notebooks can do something."""
+    route = pairing.source, pairing.target
+    refuse_unfit(path, pairing.pairs, route, max((one.seeds for one in looking), default=1))
+    for stage in looking:
         try:
-            refuse_exact(decompose(leading(c, COMPONENTS), z).residual_norm)
-        except WrongParameter as error:
-            raise ValueError(f"{error}, by {name}; the others run by --only") from None
-    test = pairs.split(0)[2]
-    if "13_cosine_to_recall" in names:
-        refuse_small_gallery(len(test))
-    if "12_cross_domain" in names and len(test) < SMALL:
-        for name, (_, home) in crossings_within(pairs, source).items():
+            with naming(path):
+                _refuse_for(stage, pairing)
+        except ValueError as error:
+            raise ValueError(f"{error}, by {stage.name}; the others run by --only") from None
+
+
+def _refuse_for(stage: Stage, pairing: Pairing) -> None:
+    """Refuse a pair set that can be fitted to, but with which this notebook can do nothing."""
+    pairs, test = pairing.pairs, pairing.pairs.split(0)[2]
+    if stage.captions:
+        texts_of(pairing)
+    if stage.name == "02_projection_residual":
+        some = pairs.at_most(FEW)
+        c, z = (one_vector(some, name).astype(np.float64) for name in (pairing.source, pairing.target))
+        refuse_exact(decompose(leading(c, COMPONENTS), z).residual_norm)
+    elif stage.name == "12_cross_domain" and len(test) < SMALL:
+        for name, (_, home) in crossings_within(pairs, pairing.source).items():
             with naming(name):
                 refuse_few(*home.split(0))
+    elif stage.name == "13_cosine_to_recall":
+        refuse_small_gallery(len(test))
 
 
 def _embedded(pairs: Path | None, display: Display) -> Path:
@@ -348,8 +354,9 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> dict[str, str]:
         said = read_description(marker, fields, {"sha256": "an object"})
         found, known = {name: said[name] for name in fields}, said.get("sha256", {})
         found["pairs"] = found["pairs"] and str(Path(found["pairs"]).resolve())
-        if found != wanted:
-            raise ValueError(f"{out}: holds a paper made with {found}, not {wanted}; choose another folder")
+        for name in fields:
+            if other := differing(found[name], wanted[name], name):
+                raise ValueError(f"{out}: holds a paper made with {other}; choose another folder")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")
     refuse_links(out)

@@ -60,7 +60,7 @@ class Translate:
     """also write the cosine that each translation is expected to have with its target, (n,); calibrated runs only"""
     accept: float | None = None
     """translate only what is expected to reach this cosine, such as the threshold that `certify --select` finds; OUT, a
-    pair set or a folder, names these items (by their rows where IN has no names); calibrated runs only"""
+    pair set or a folder, names these items (as c.npy:12, row 12, where IN has no names); calibrated runs only"""
     seed: int | None = None
     """seed of the noise of a translator that samples. Default: 0"""
     device: str | None = None
@@ -110,7 +110,7 @@ class Translate:
             kept = accepted(translator, pairs, self.accept)
             say(f"{len(kept)} of {len(pairs)} items are accepted")
             if pairs.key is None:
-                rows = [str(row) for row in range(len(pairs))]
+                rows = [f"{self.input}:{row}" for row in range(len(pairs))]  # as rows of other files have other names
                 pairs = replace(pairs, key=np.array(rows))
                 names = None if names is None else names.append_column("key", [rows])
             pairs, names = pairs.take(kept), None if names is None else names.take(kept)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modtrans_core.checks import naming, refuse_unless
+from modtrans_core.checks import naming, refuse_modality, refuse_unless
 from modtrans_core.store.contents import (
     CAPTIONS,
     CLASSES,
@@ -145,6 +145,8 @@ def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: 
     if not files:
         raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
     mapped = are_large(located(files)) if mapped is None else mapped
+    for name in found:  # `metadata_emb` would take the place of the set's own
+        refuse_modality(name)
     arrays: dict[str, Any] = {name: _read_npy(name, several, mapped) for name, several in found.items()}
     _refuse_torn(parts)
     if (path / BESIDE).exists():

@@ -267,7 +267,7 @@ def test_an_existing_run_is_never_overwritten_and_another_is_never_resumed(tmp_p
     for out, settings, words in (
         ("run", {}, "already holds a translator"),
         ("file", {}, "file: a file, a folder is needed"),
-        ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config"),
+        ("run", {"config": replace(SMALL, gamma=0.5), "resume": True}, "was started with config.gamma 1.0, not 0.5"),
         ("run", {"config": CalibratedConfig(), "resume": True}, "was started with method poster, not calibrated"),
         ("run", {"pairs": make_pairs(seed=5), "resume": True}, "was started with pairs"),
         ("run", {"validation": make_pairs(seed=5), "resume": True}, "was started with pairs"),

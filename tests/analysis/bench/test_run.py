@@ -58,7 +58,7 @@ def test_what_took_longer_than_the_patience_is_not_repeated(tmp_path):
 def test_a_folder_with_another_run_is_refused(tmp_path):
     path = tmp_path / "bench.json"
     make([pretended("train", "a", 0, [])], begin(path, {"seed": 0}, False), path, 10.0)
-    with pytest.raises(ValueError, match=r"seed: 0, 1 is needed; choose another folder, or add overwrite=True"):
+    with pytest.raises(ValueError, match=r"was begun with seed 0, not 1; choose another folder, or add overwrite=True"):
         begin(path, {"seed": 1}, False)
     assert begin(path, {"seed": 1}, True)["measurements"] == []
     path.write_text("{")
@@ -115,7 +115,11 @@ def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "make", lambda *_: None)
     monkeypatch.setattr(run, "summarise", lambda content: {})
     pairs = synthetic_task((96, 24, 20), 16, 4, 0, torch.device("cpu")).train
-    for metadata, words in (({}, None), ({}, None), ({"independent": ["text"]}, "data: .* is needed; choose another")):
+    for metadata, words in (
+        ({}, None),
+        ({}, None),
+        ({"independent": ["text"]}, "was begun with data.print"),
+    ):
         replace(pairs, metadata=metadata).save(tmp_path / "pairs.npz")
         with nullcontext() if words is None else pytest.raises(ValueError, match=words):
             bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")

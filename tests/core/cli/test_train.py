@@ -69,10 +69,19 @@ def test_what_the_command_line_decides_is_refused_before_the_pairs_are_read(
     ("given", "words"),
     [
         ([], "run: was started with method ridge, not calibrated; resume it as it was"),
-        (["--preset", "ridge", "--set", "penalty=.5"], "run: was started with config {"),
-        (["--preset", "ridge", "--split-seed", "9"], "run: was started with split {'seed': 0, "),
-        (["--preset", "ridge", "--fractions", ".8", ".1", ".1"], "run: was started with split {'seed': 0, "),
-        (["--preset", "ridge", "--target", "audio"], "run: was started with facts {"),
+        (
+            ["--preset", "ridge", "--set", "penalty=.5"],
+            "run: was started with config.penalty 0.0, not 0.5;",
+        ),
+        (["--preset", "ridge", "--split-seed", "9"], "run: was started with split.seed 0, not 9; resume it as it was"),
+        (
+            ["--preset", "ridge", "--fractions", ".8", ".1", ".1"],
+            "run: was started with split.fractions [0.7, 0.1, 0.2],",
+        ),
+        (
+            ["--preset", "ridge", "--target", "audio"],
+            "run: was started with facts.target text, not audio;",
+        ),
         (["--preset", "ridge"], "run: process 7 on mars, since noon, writes it; wait for it to end, or"),
     ],
 )

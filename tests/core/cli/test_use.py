@@ -310,7 +310,7 @@ def test_only_what_is_expected_to_reach_a_cosine_is_translated(folder, calibrate
         status, _, err = modtrans("translate", "calibrated", given, "z.npz", "--accept", threshold, "--overwrite")
         assert status == 0 and f"{accepted.sum()} of 80 items are accepted" in err
         found = PairedEmbeddings.load("z.npz")
-        assert found.key.tolist() == np.flatnonzero(accepted).astype(str).tolist()
+        assert found.key.tolist() == [f"{given}:{row}" for row in np.flatnonzero(accepted)]
         np.testing.assert_allclose(found.modality("text"), translator.translate(c)[accepted], atol=1e-6)
     named = PairedEmbeddings.load("pairs.npz")
     PairedEmbeddings(named.arrays, key=np.array([f"k{row}" for row in range(80)])).save("named.npz")

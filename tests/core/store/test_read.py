@@ -42,6 +42,14 @@ def test_vectors_called_metadata_are_refused_in_any_format(tmp_path):
                 read(tmp_path / name, mapped=mapped)
 
 
+def test_so_is_a_folder_of_them_in_clip_retrievals_layout(tmp_path):
+    for name in ("img_emb", "text_emb", "metadata_emb"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / f"{name}_0.npy", np.eye(3, 4, dtype=np.float16))
+    with pytest.raises(ValueError, match="modality: 'metadata', a name that pair sets have no other use for"):
+        load(tmp_path)
+
+
 def test_what_is_wrong_with_a_shard_is_said_with_its_name(tmp_path):
     for number in range(3):
         np.savez(tmp_path / f"{number}.npz", image=np.eye(2, 4))
