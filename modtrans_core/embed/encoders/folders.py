@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from logging import ERROR, getLogger
@@ -19,6 +20,7 @@ from modtrans_core.checks import in_one_line, naming, refuse, refuse_unless
 from modtrans_core.embed.encoders.weights import fetching
 from modtrans_core.extras import require
 from modtrans_core.store.files import read_json, refuse_special, sha256
+from modtrans_core.store.headers import reading
 
 _READ = ("*.json", "*.txt", "*.model", "*.safetensors")  # configurations, tokenizers, weights; nothing pickled
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")  # whole, or in parts; not a variant such as model.fp16
@@ -64,12 +66,12 @@ def model_folder(encoder: str, weights: str, instead: str = "a local folder") ->
                 hub.snapshot_download(weights, allow_patterns=list(_READ), ignore_patterns=["onnx/*", "openvino/*"])
             )
     refuse_unreadable(encoder, folder)
-    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+    for pickled in _files_of(folder, "pytorch_model*.bin"):
         if not _weights_in(pickled.parent.iterdir()):
             raise ValueError(
                 f"{encoder}: {pickled} is pickled, which is not read; model.safetensors is needed beside it"
             )
-    if not _weights_in(folder.rglob("*.safetensors")):
+    if not _weights_in(_files_of(folder, "*.safetensors")):
         raise ValueError(f"{encoder}: no model.safetensors in {folder}")
     return folder
 
@@ -86,15 +88,13 @@ def refuse_code(encoder: str, folder: Path) -> None:
     ValueError
         The message names the file and the class, or a part of the model that lies outside its folder.
     """
-    for file in sorted(folder.rglob("*.json")):
+    for file in _files_of(folder, "*.json"):
         if file.name == "modules.json":
             listed = read_json(file)
             if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
                 raise ValueError(f"{encoder}: {file}: a list of modules, each with type and path, is needed")
             for one in listed:
-                path = str(one.get("path", ""))
-                if path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts:
-                    raise ValueError(f"{encoder}: {file}: path: {path!r}, a folder of the model is needed")
+                _refuse_path(encoder, file, str(one.get("path", "")))
                 _refuse_class(encoder, file, one.get("type"), always=True)
         elif file.name == "config_sentence_transformers.json":
             found = read_json(file)
@@ -109,10 +109,17 @@ def refuse_code(encoder: str, folder: Path) -> None:
                 if isinstance(one, str) and (name == "tokenizer_name_or_path" or _is_there(one)):
                     refuse(f"{encoder}: {file}: {name}", one, "no file, as all of a model lies in its folder,")
             types = found.get("types") if isinstance(found, dict) else None
+            for route in types if isinstance(types, dict) else ():
+                _refuse_path(encoder, file, route)
             named = list(types.values()) if isinstance(types, dict) else []
             named += [found.get(name) for name in _CLASSES] if isinstance(found, dict) else []
             for one in named:
                 _refuse_class(encoder, file, one)
+
+
+def _refuse_path(encoder: str, file: Path, path: str) -> None:
+    if path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts:
+        raise ValueError(f"{encoder}: {file}: path: {path!r}, a folder of the model is needed")
 
 
 def _is_there(name: str) -> bool:
@@ -142,24 +149,34 @@ def weights_digest(folder: Path) -> str:
 
 def folder_digest(folder: Path) -> str:
     """The SHA-256 of the list that `sha256sum` makes of all files that are read: weights, configurations, tokenizer."""
-    return _digest(folder, {path for pattern in _READ for path in _files_of(folder, pattern)})
+    return _digest(folder, _files_of(folder, *_READ))
 
 
-def _files_of(folder: Path, pattern: str) -> Iterator[Path]:
-    """The files of a model, in its folder and in those of its modules and of a router's routes; what else lies there,
-    as the checkpoints of its training, is no part of it.
-    """
+def _files_of(folder: Path, *patterns: str) -> list[Path]:
+    """The files of a model by name; what else lies in its folder, as the checkpoints of its training, is none of it."""
+    places, found = _places(folder), {path for pattern in patterns for path in folder.rglob(pattern)}
+    return sorted(path for path in found if _spelt(path.parent.relative_to(folder).as_posix()) in places)
+
+
+def _places(folder: Path) -> set[str]:
+    """Where a model is read from, below its folder: there, in its parts or modules, and in the routes of a router."""
+    places = {"."}
+    if (folder / "model_index.json").is_file():  # a pipeline
+        places |= {_spelt(one.name) for one in folder.iterdir()}
     listed = read_json(folder / "modules.json") if (folder / "modules.json").is_file() else []
     named = [one.get("path") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    places = {PurePosixPath(), *(PurePosixPath(path) for path in named if isinstance(path, str))}
-    for file in folder.rglob("*config.json"):
-        held = read_json(file)
-        if isinstance(held, dict) and isinstance(routes := held.get("types"), dict):
-            here = PurePosixPath(file.parent.relative_to(folder).as_posix())
-            places |= {here / route for route in routes}
-    for path in folder.rglob(pattern):
-        if PurePosixPath(path.parent.relative_to(folder).as_posix()) in places:
-            yield path
+    places |= {_spelt(path) for path in named if isinstance(path, str)}
+    for file in sorted(folder.rglob("*config.json"), key=lambda file: len(file.parts)):
+        here = file.parent.relative_to(folder).as_posix()
+        held = read_json(file) if _spelt(here) in places else None
+        routes = held.get("types") if isinstance(held, dict) else None
+        places |= {_spelt(f"{here}/{route}") for route in routes} if isinstance(routes, dict) else set()
+    return places
+
+
+def _spelt(path: str) -> str:
+    """A path as file systems may compare it, of which some do not tell A from a."""
+    return unicodedata.normalize("NFC", PurePosixPath(path.replace("\\", "/")).as_posix()).casefold()
 
 
 def _weights_in(paths: Iterable[Path]) -> list[Path]:
@@ -202,7 +219,7 @@ def _no_larger_than_weights(folder: Path) -> Iterator[None]:
     """
     from torch.nn.modules.module import register_module_parameter_registration_hook
 
-    shapes = [shape for file in folder.rglob("*.safetensors") for shape in _shapes(file)]
+    shapes = [shape for file in _files_of(folder, "*.safetensors") for shape in _shapes(file)]
     held = sum(map(math.prod, shapes))
     tensors, numbers = 4 * len(shapes) + 10_000, 4 * held + 10_000_000  # shared and packed ones are fewer in a file
     thread = get_ident()
@@ -274,10 +291,12 @@ def refuse_unreadable(what: object, folder: Path) -> None:
     which libraries follow and what looks through a model does not, and one whose descriptions name weights that are no
     part of it.
     """
-    for place, folders, _ in os.walk(folder):
-        if linked := [name for name in folders if os.path.islink(os.path.join(place, name))]:
-            raise ValueError(f"{what}: {os.path.join(place, linked[0])}: a link to a folder; copy the folder there")
-    for path in sorted(path for pattern in _READ for path in folder.rglob(pattern)):
+    places = _places(folder)
+    for path in folder.rglob("*"):
+        here = _spelt(path.relative_to(folder).as_posix())
+        if path.is_symlink() and path.is_dir() and any(f"{place}/".startswith(f"{here}/") for place in places):
+            raise ValueError(f"{what}: {path}: a link to a folder; copy the folder there")
+    for path in _files_of(folder, *_READ):
         if not path.is_file():
             raise ValueError(f"{what}: {path} is not a file")
         with naming(str(what)):
@@ -295,7 +314,7 @@ def refuse_unreadable(what: object, folder: Path) -> None:
             for tensor, file in parts.items():
                 beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
-    for path in sorted(folder.rglob("*config.json")):
+    for path in _files_of(folder, "*config.json"):
         _refuse_kernels_and_loops(what, path)
 
 
@@ -311,7 +330,7 @@ def _refuse_kernels_and_loops(what: object, path: Path) -> None:
 
 def _shapes(file: Path) -> list[Sequence[int]]:
     """Of the tensors in a file of weights, of which none is read."""
-    with safetensors.safe_open(file, "pt") as held:
+    with reading(file), safetensors.safe_open(file, "pt") as held:
         return [held.get_slice(name).get_shape() for name in held.keys()]  # noqa: SIM118
 
 

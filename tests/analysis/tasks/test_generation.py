@@ -357,7 +357,7 @@ INDEX, PAIR = "model_index.json", "a list of a library and a class is needed"
         (UNET, lambda file: file.write_bytes(b"abc"), "/unet: "),
         (IMAGE, lambda file: file.write_bytes(b"abc"), "/image_encoder: "),
         ("unet/config.json", lambda file: file.write_text("{"), "/unet/config.json: not valid JSON"),
-        ("tokenizer/tokenizer.json", lambda file: file.write_text("{"), "/tokenizer: "),
+        ("tokenizer/tokenizer.json", lambda file: file.write_text("{"), "/tokenizer/tokenizer.json: not valid JSON"),
         ("unet", pickled, "/unet: .*no file named diffusion_pytorch_model.safetensors"),
         ("image_encoder", pickled, "/image_encoder: .*no file named model.safetensors"),
     ],

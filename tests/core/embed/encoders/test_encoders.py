@@ -323,7 +323,7 @@ def folder_with_code(tmp_path):
         ("model.safetensors.index.json", {"weight_map": {"a": "o.safetensors"}}, "weight_map: a: 'o.safetensors'"),
         ("model.safetensors.index.json", {"weight_map": {"a": 3}}, "weight_map: a: 3"),
         ("model.safetensors.index.json", {"weight_map": []}, r"weight_map: \[\], files by tensors"),
-        ("0/x.safetensors.index.json", {"weight_map": {"a": "b/o.safetensors"}}, "weight_map: a: 'b/o.safetensors'"),
+        ("x.safetensors.index.json", {"weight_map": {"a": "b/o.safetensors"}}, "weight_map: a: 'b/o.safetensors'"),
         ("model.safetensors", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
         ("config.json", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
         ("adapter_config.json", {}, "of an adapter, which names another model"),

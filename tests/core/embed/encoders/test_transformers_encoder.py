@@ -271,7 +271,7 @@ def device(folder):
 
 
 def elsewhere(folder):
-    (folder / "1_More").symlink_to(shutil.copytree(folder, folder.with_name("other")))
+    (folder / "1_Pooling").symlink_to((folder / "1_Pooling").rename(folder.with_name("pooling")))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
         (fewer_words, "the tokenizer has a token 14, but the network's are 0 to 8"),
         (lambda folder: os.mkfifo(folder / "more.json"), "more.json is not a file"),
         (device, "model.safetensors is not a file"),
-        (elsewhere, "1_More: a link to a folder; copy the folder there"),
+        (elsewhere, "1_Pooling: a link to a folder; copy the folder there"),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json: not valid JSON"),
@@ -341,6 +341,15 @@ def router(bert, tmp_path_factory):
     steps = [modules.Router.for_query_document(one, other, default_route="query"), modules.Normalize()]
     st.SentenceTransformer(modules=steps, device="cpu").save(str(folder))
     return folder
+
+
+def test_a_router_in_a_checkpoint_beside_a_router_is_no_part_of_it(router, tmp_path):
+    folder = shutil.copytree(router, tmp_path / "model")
+    before = load_encoder(f"sentence-transformers:{folder}", "text", "cpu").facts()["weights_sha256"]
+    shutil.copytree(router, folder / "checkpoint-5")
+    assert load_encoder(f"sentence-transformers:{folder}", "text", "cpu").facts()["weights_sha256"] == before
+    tensors(lambda held: held[QUERY].add_(1))(folder / "document_0_Transformer")
+    assert load_encoder(f"sentence-transformers:{folder}", "text", "cpu").facts()["weights_sha256"] != before
 
 
 @pytest.mark.parametrize("route", ["query", "document"])
@@ -432,7 +441,16 @@ def test_a_checkpoint_of_the_training_beside_a_model_is_no_part_of_it(sentences,
     names = [f"sentence-transformers:{sentences}", f"transformers:mean/{sentences}"]
     alone = [(load_encoder(name, "text", "cpu").facts()["weights_sha256"], identity(name)) for name in names]
     folder = shutil.copytree(sentences, tmp_path / "model")
-    shutil.copytree(sentences, folder / "checkpoint-5")
+    beside = shutil.copytree(sentences, folder / "checkpoint-5")
+    (beside / "model.safetensors").write_bytes(b"cut off")
+    (beside / "pytorch_model.bin").write_bytes(b"pickled")
+    (beside / "adapter_config.json").write_text("{}")
+    (beside / "tokenizer.json").write_text("")
+    (beside / "config.json").write_text("")
+    (beside / "router_config.json").write_text('{"types": {"0": "sentence_transformers.models.Router"}}')
+    (folder / "best").symlink_to(beside)
+    (beside / "0").mkdir()
+    shutil.copy(sentences / "model.safetensors", beside / "0")
     for name, (digest, of) in zip(names, alone, strict=True):
         named = name.replace(str(sentences), str(folder))
         assert load_encoder(named, "text", "cpu").facts()["weights_sha256"] == digest
