@@ -279,18 +279,21 @@ def test_a_notebook_is_asked_for_that_takes_what_others_do_not(tmp_path, ran):
     assert ran == ["02_projection_residual"] and "04_translation" in left
 
 
-def test_a_set_is_the_same_by_any_path_and_another_of_its_name_is_not(tmp_path, ran, monkeypatch):
+def test_a_set_is_the_same_by_any_path_and_another_is_not(tmp_path, ran, monkeypatch):
     z = np.random.default_rng(0).normal(size=(2, 90, 5))
-    for place in (tmp_path, tmp_path / "other"):
-        place.mkdir(exist_ok=True)
-        PairedEmbeddings({"image": z[0], "text": z[1]}).save(place / "pairs.npz")
+    (tmp_path / "other").mkdir()
+    for place, one in ((tmp_path, 0), (tmp_path / "other", 1)):
+        PairedEmbeddings({"image": z[one], "text": z[1 - one]}).save(place / "pairs.npz")
     only = {"only": ["02_projection_residual"]}
     monkeypatch.chdir(tmp_path)
     paper.make(Path("out"), "smoke", Path("pairs.npz"), **only)
     paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", **only)
-    monkeypatch.chdir(tmp_path / "other")
     with pytest.raises(ValueError, match="holds a paper made with pairs .*/pairs.npz, not .*/other/pairs.npz; choose"):
-        paper.make(tmp_path / "out", "smoke", Path("pairs.npz"), **only)
+        paper.make(tmp_path / "out", "smoke", tmp_path / "other" / "pairs.npz", **only)
+    for name in ("pairs.npz", "out"):
+        (tmp_path / name).rename(tmp_path / "other" / name)
+    monkeypatch.chdir(tmp_path / "other")
+    paper.make(Path("out"), "smoke", Path("pairs.npz"), **only)
 
 
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):

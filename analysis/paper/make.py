@@ -202,7 +202,9 @@ def make(
         _refuse_unfit(pairs, pairing, [one for one in asked if one.pairs])
         warn_of_equal(pairs, loaded, pairing.source, pairing.target)
     with holding(out):
-        marked = {"paper": paper, "profile": profile, "pairs": None if pairs is None else str(pairs.resolve())}
+        marked = {"paper": paper, "profile": profile, "pairs": None, "print": None}
+        if pairs is not None:
+            marked |= {"pairs": str(pairs), "print": print_of(loaded)}
         known = _claim(out, marked)
         imports, inputs, left = Imports.found(), dict[str, str](), set[str]()
 
@@ -351,11 +353,12 @@ def _claim(out: Path, wanted: Mapping[str, str | None]) -> dict[str, str]:
     sweep(out)
     if marker.exists():
         fields = {"paper": "text", "profile": "text", "pairs": "text or null"}
-        said = read_description(marker, fields, {"sha256": "an object"})
-        found, known = {name: said[name] for name in fields}, said.get("sha256", {})
-        found["pairs"] = found["pairs"] and str(Path(found["pairs"]).resolve())
+        said = read_description(marker, fields, {"sha256": "an object", "print": "text or null"})
+        known = said.get("sha256", {})
+        if said.get("print") and said["print"] == wanted["print"]:  # the same set, by whatever path
+            fields.pop("pairs")
         for name in fields:
-            if other := differing(found[name], wanted[name], name):
+            if other := differing(said[name], wanted[name], name):
                 raise ValueError(f"{out}: holds a paper made with {other}; choose another folder")
     elif any(not entry.name.startswith(LOCK) for entry in out.iterdir()):
         raise ValueError(f"{out}: exists and is not a paper of ours; choose another folder, or an empty one")

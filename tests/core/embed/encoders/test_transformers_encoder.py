@@ -271,7 +271,10 @@ def device(folder):
 
 
 def elsewhere(folder):
-    (folder / "1_Pooling").symlink_to((folder / "1_Pooling").rename(folder.with_name("pooling")))
+    (folder / "modules.json").write_text(
+        json.dumps([{"path": "0_More", "type": "sentence_transformers.models.Pooling"}])
+    )
+    (folder / "0_More").symlink_to(shutil.copytree(folder, folder.with_name("other")))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +319,7 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
         (fewer_words, "the tokenizer has a token 14, but the network's are 0 to 8"),
         (lambda folder: os.mkfifo(folder / "more.json"), "more.json is not a file"),
         (device, "model.safetensors is not a file"),
-        (elsewhere, "1_Pooling: a link to a folder; copy the folder there"),
+        (elsewhere, "0_More: a link to a folder; copy the folder there"),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json: not valid JSON"),
