@@ -264,6 +264,30 @@ def test_pairs_that_no_notebook_can_use_are_refused_before_any_runs(tmp_path, mo
         paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz")
 
 
+@pytest.mark.parametrize("name", ["05_limits_certificates", "07_presets"])
+def test_a_set_is_looked_at_in_the_part_that_a_notebook_takes(tmp_path, ran, name):
+    """Of 20,000 items of 200 speakers a quarter are one's: of the 300 or 800 that smoke takes one group is left out."""
+    rng, speakers = np.random.default_rng(0), 1 / np.arange(1, 201) ** 1.2
+    group = rng.choice(200, size=20_000, p=speakers / speakers.sum())
+    z = rng.normal(size=(2, 20_000, 4))
+    PairedEmbeddings({"image": z[0], "text": z[1]}, group=group).save(tmp_path / "pairs.npz")
+    words = f"pairs.npz: the split by seed 0: items: [38]00, of which .* by {name}; .* items by --set {name}.items=N$"
+    with pytest.raises(ValueError, match=words):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", only=[name])
+    paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", [f"{name}.items=20000"], only=[name])
+    assert ran == [name]
+
+
+def test_a_linear_map_is_looked_for_among_as_many_directions_as_the_notebook_takes(tmp_path, ran):
+    y = np.random.default_rng(0).normal(size=(600, 40))
+    PairedEmbeddings({"image": y, "text": y[:, ::-1]}).save(tmp_path / "pairs.npz")
+    name = "02_projection_residual"
+    with pytest.raises(ValueError, match="targets that no linear map gives is needed, by 02"):
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", [f"{name}.components=64"], only=[name])
+    paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", [f"{name}.components=8"], only=[name])
+    assert ran == [name]
+
+
 @pytest.mark.parametrize("value", ["three", "[1]", "null"])
 def test_a_parameter_of_another_type_is_named_where_pairs_are_given_too(tmp_path, value):
     z = np.random.default_rng(0).normal(size=(2, 90, 5))

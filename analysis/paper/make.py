@@ -39,8 +39,6 @@ PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
-FEW, COMPONENTS = 1200, 24
-"""items and principal directions of the condition in which a linear map may give the targets, as notebook 02 looks"""
 SMALL = 1000
 """items of a test part, from which on two domains are taken to be large enough to be split"""
 AT_ONCE = 4
@@ -73,6 +71,8 @@ class Stage:
     """whether it reads the captions of the pair set, too"""
     data: bool = False
     """whether it reads packages of npm and Debian"""
+    part: str = ""
+    """which of the pair set's items it splits: at most `items`, `evenly` spaced or `at random`; empty: all of them"""
     alone: bool = False
     """whether it measures speed, so that nothing may run beside it"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -81,11 +81,17 @@ class Stage:
     def notebook(self) -> Path:
         return project_folder("notebooks") / f"{self.name}.ipynb"
 
-    @property
-    def seeds(self) -> int:
-        """The splits of the pair set that it makes, each with its own seed."""
-        known = runner.parameters(self.notebook).get("seeds", {"default": 1})
-        return int(self.parameters.get("seeds", known["default"]))
+    def number(self, name: str, otherwise: int = 0) -> int:
+        """A parameter that is a whole number; `otherwise` where the notebook has none of that name."""
+        known = runner.parameters(self.notebook).get(name, {"default": otherwise})
+        return int(self.parameters.get(name, known["default"]))
+
+    def splits(self, pairs: PairedEmbeddings) -> PairedEmbeddings:
+        """The items of a pair set that it splits."""
+        items = self.number("items")
+        if self.part == "at random" and not self.parameters.get("runs"):
+            return pairs.take(np.random.default_rng(self.number("seed")).permutation(len(pairs))[:items])
+        return pairs.at_most(items) if self.part == "evenly" and items else pairs
 
     def own(self, named: Mapping[str, str]) -> dict[str, str]:
         """Those of the names of modalities that the notebook takes; one that looks at no pair set takes none."""
@@ -104,6 +110,7 @@ def stages(profile: str, paper: str = PAPERS[0]) -> list[Stage]:
             pairs=entry.get("pairs", False),
             captions=entry.get("captions", False),
             data=entry.get("data", False),
+            part=entry.get("part", ""),
             alone=entry.get("alone", False),
             parameters={**entry.get("parameters", {}), **entry.get(profile, {})},
         )
@@ -232,31 +239,33 @@ def make(
 
 def _refuse_unfit(path: Path, pairing: Pairing, looking: Sequence[Stage]) -> None:
     """Refuse the pair set of a path with which not all of these notebooks can do something."""
-    route = pairing.source, pairing.target
-    refuse_unfit(path, pairing.pairs, route, max((one.seeds for one in looking), default=1))
+    refuse_unfit(path, pairing.pairs, (pairing.source, pairing.target))
     for stage in looking:
         try:
-            with naming(path):
-                _refuse_for(stage, pairing)
+            _refuse_for(stage, path, pairing)
         except ValueError as error:
-            raise ValueError(f"{error}, by {stage.name}; the others run by --only") from None
+            more = f", and more items by --set {stage.name}.items=N" if stage.part else ""
+            raise ValueError(f"{error}, by {stage.name}; the others run by --only{more}") from None
 
 
-def _refuse_for(stage: Stage, pairing: Pairing) -> None:
+def _refuse_for(stage: Stage, path: Path, pairing: Pairing) -> None:
     """Refuse a pair set that can be fitted to, but with which this notebook can do nothing."""
-    pairs, test = pairing.pairs, pairing.pairs.split(0)[2]
-    if stage.captions:
-        texts_of(pairing)
-    if stage.name == "02_projection_residual":
-        some = pairs.at_most(FEW)
-        c, z = (one_vector(some, name).astype(np.float64) for name in (pairing.source, pairing.target))
-        refuse_exact(decompose(leading(c, COMPONENTS), z).residual_norm)
-    elif stage.name == "12_cross_domain" and len(test) < SMALL:
-        for name, (_, home) in crossings_within(pairs, pairing.source).items():
-            with naming(name):
-                refuse_few(*home.split(0))
-    elif stage.name == "13_cosine_to_recall":
-        refuse_small_gallery(len(test))
+    pairs, route = pairing.pairs, (pairing.source, pairing.target)
+    refuse_unfit(path, some := stage.splits(pairs), route, stage.number("seeds", 1))
+    with naming(path):
+        test = some.split(0)[2]
+        if stage.captions:
+            texts_of(pairing)
+        if stage.name == "02_projection_residual":
+            few = pairs.at_most(stage.number("samples"))
+            c, z = (one_vector(few, name).astype(np.float64) for name in route)
+            refuse_exact(decompose(leading(c, stage.number("components")), z).residual_norm)
+        elif stage.name == "12_cross_domain" and len(test) < SMALL:
+            for name, (_, home) in crossings_within(pairs, pairing.source).items():
+                with naming(name):
+                    refuse_few(*home.split(0))
+        elif stage.name == "13_cosine_to_recall":
+            refuse_small_gallery(len(test))
 
 
 def _embedded(pairs: Path | None, display: Display) -> Path:
