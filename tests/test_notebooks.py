@@ -419,12 +419,12 @@ def test_a_failed_run_keeps_the_earlier_results_and_says_where_it_failed(tmp_pat
 
 
 @pytest.mark.parametrize("change", [lambda text: text.replace("assert n", "# mine\\nassert n"), lambda text: "mine"])
-def test_what_a_reader_wrote_into_a_notebook_that_failed_is_kept(tmp_path, capsys, change):
-    failed = tmp_path / "out.failed.ipynb"
+def test_what_a_reader_wrote_into_a_notebook_that_failed_is_kept(tmp_path, capsys, monkeypatch, change):
+    failed, bad = tmp_path / "out.failed.ipynb", notebook(tmp_path, "assert n < 0")
 
     def run():
         with pytest.raises(RuntimeError, match="AssertionError"):
-            notebooks.run(notebook(tmp_path, "assert n < 0"), tmp_path / "out")
+            notebooks.run(bad, tmp_path / "out")
 
     run()
     failed.write_text(mine := change(failed.read_text()))
@@ -432,6 +432,9 @@ def test_what_a_reader_wrote_into_a_notebook_that_failed_is_kept(tmp_path, capsy
     assert f"{failed}: is written anew; what was changed in it is in out.failed.ipynb.old" in capsys.readouterr().err
     run()
     assert len([*tmp_path.glob("out.failed*")]) == 2
+    monkeypatch.setattr("nbformat.write", lambda *_: Path("/dev/full").write_text("x"))
+    run()
+    assert len([*tmp_path.glob("out.failed*")]) == 2 and "assert n < 0" in failed.read_text()
 
 
 def test_a_notebook_without_metrics_is_an_error(tmp_path):

@@ -184,8 +184,11 @@ def _leave(executed: Path, failed: Path) -> None:
             keep_as_old(failed, failed)
     notebook = nbformat.read(executed, 4)
     notebook.metadata[CELLS] = cells(notebook)
-    nbformat.write(notebook, executed)
-    os.replace(executed, failed)
+    try:
+        with replacing(failed) as temporary:
+            nbformat.write(notebook, temporary)
+    except OSError:  # where the disk is full it is left as it is
+        os.replace(executed, failed)
 
 
 def wrote(results: Path) -> set[str]:
