@@ -21,7 +21,8 @@ class Export:
 
     Write a translator as an ONNX graph, for programs without torch: conditions `c` (n, k), of any length, to
     translations `zhat` (n, d). The graph of a translator that samples has its number of steps fixed and takes normal
-    numbers `noise` (n, d) beside the conditions. It is run before it is kept; how near it is to the run is printed.
+    numbers `noise` (n, d) beside the conditions. Before it is kept it is tried at a few conditions, random ones and
+    landmarks of the run, and how near it is there is printed.
     """
 
     needs: ClassVar = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
@@ -46,4 +47,4 @@ class Export:
         refuse_existing(self.output, self.overwrite)
         translator = load(self.run_folder, "cpu")
         apart = export(translator, self.output, **given(translator.translate, steps=self.steps, guidance=self.guidance))
-        say(f"{self.output}: {translator.facts}, as the run to within {apart:.1g}")
+        say(f"{self.output}: {translator.facts}, within {apart:.1g} of the run where both were tried")
