@@ -168,7 +168,7 @@ def _places(folder: Path) -> set[str]:
     places |= {_spelt(path) for path in named if isinstance(path, str)}
     for file in sorted(folder.rglob("*config.json"), key=lambda file: len(file.parts)):
         here = file.parent.relative_to(folder).as_posix()
-        held = read_json(file) if _spelt(here) in places else None
+        held = read_json(file) if file.is_file() and _spelt(here) in places else None
         routes = held.get("types") if isinstance(held, dict) else None
         places |= {_spelt(f"{here}/{route}") for route in routes} if isinstance(routes, dict) else set()
     return places

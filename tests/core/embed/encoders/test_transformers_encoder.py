@@ -270,6 +270,11 @@ def device(folder):
     (folder / "model.safetensors").symlink_to("/dev/zero")
 
 
+def a_folder_in_its_place(folder):
+    (folder / "config.json").unlink()
+    (folder / "config.json").mkdir()
+
+
 def elsewhere(folder):
     (folder / "modules.json").write_text(
         json.dumps([{"path": "0_More", "type": "sentence_transformers.models.Pooling"}])
@@ -319,6 +324,7 @@ QUERY = "encoder.layer.0.attention.self.query.weight"
         (fewer_words, "the tokenizer has a token 14, but the network's are 0 to 8"),
         (lambda folder: os.mkfifo(folder / "more.json"), "more.json is not a file"),
         (device, "model.safetensors is not a file"),
+        (a_folder_in_its_place, "config.json is not a file"),
         (elsewhere, "0_More: a link to a folder; copy the folder there"),
         (lambda folder: (folder / "config.json").write_text("{"), ""),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), ""),
