@@ -37,8 +37,8 @@ class Asked(KeyboardInterrupt):
 
 @contextmanager
 def starting(program: str) -> Iterator[None]:
-    """Inside, a command imports what it needs: Ctrl-C ends it without a word, and an error is one line, if without
-    --debug.
+    """Inside, a command imports what it needs: Ctrl-C ends it without a word, and an error is one line; --debug shows
+    where it arose.
     """
     try:
         _refuse_epoch()

@@ -50,7 +50,7 @@ MUTANTS = [
         ("tests/core/test_recorded.py",)),
     Mutant("hub: the card scores what was trained on too", "modtrans_core/hub.py",
         "held = translator.facts.unseen(test)", "held = test", ("tests/core/test_hub.py",)),
-    Mutant("onnx: a graph is kept whatever it says", "modtrans_core/layouts/onnx.py", "apart <= TOLERANCE",
+    Mutant("onnx: a graph is kept whatever it says", "modtrans_core/layouts/onnx.py", "apart <= limit",
         "apart >= 0", ("tests/core/layouts/test_onnx.py",)),
     Mutant("onnx: the residual is left out of the graph", "modtrans_core/poster/model.py",
         "return c @ self.M + self.config.gamma * direction\n", "return c @ self.M + 0 * direction\n",

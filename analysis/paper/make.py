@@ -206,7 +206,7 @@ def make(
         looks = {"pairs": str(pairs)} if stage.pairs and pairs is not None else {}
         runner.check(stage.notebook, {**stage.parameters, **looks})
     if pairs is not None:  # a bad pair set is refused before anything is made
-        _refuse_unfit(pairs, pairing, [one for one in asked if one.pairs])
+        _refuse_for_any(pairs, pairing, [one for one in asked if one.pairs])
         warn_of_equal(pairs, loaded, pairing.source, pairing.target)
     with holding(out):
         marked = {"paper": paper, "profile": profile, "pairs": None, "print": None}
@@ -237,7 +237,7 @@ def make(
         return pdf
 
 
-def _refuse_unfit(path: Path, pairing: Pairing, looking: Sequence[Stage]) -> None:
+def _refuse_for_any(path: Path, pairing: Pairing, looking: Sequence[Stage]) -> None:
     """Refuse the pair set of a path with which not all of these notebooks can do something."""
     refuse_unfit(path, pairing.pairs, (pairing.source, pairing.target))
     for stage in looking:
