@@ -60,6 +60,7 @@ from what is exact then (`general_probability`) does not vanish as d grows.
 SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
 EPSILON = float(np.finfo(np.float64).eps)
 CHUNK = 512  # integrals worked on together
+ROUNDING = 1e-12  # relative error of an integral whose quadrature has none
 PARALLEL = 1e-6  # sine of an angle below which lines are taken for parallel
 FAR = 1e7  # dimension from which on `printed_overstatement` is its limit
 
@@ -317,7 +318,9 @@ def printed_overstatement(d: ArrayLike, geometry: str = "sphere") -> Overstateme
 
 
 class GeneralProbability(NamedTuple):
-    """A probability in [0, 1], and an estimate of its quadrature's absolute error that is rather too large."""
+    """A probability in [0, 1], and an estimate of its absolute error, of quadrature and rounding, that is rather too
+    large.
+    """
 
     probability: Floats
     error: Floats
@@ -395,7 +398,8 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     """The integral over t (module docstring) for flat arrays and gamma > 0, in the latitude arcsin(t).
 
     The integrand is smooth but for the latitudes at which V = -1 or 1. There the circle of f in the plane of z and p
-    crosses the cone cos = alpha, and they have a closed form. The law of t adds cuts at 0, 3 and 9 / sqrt(d).
+    crosses the cone cos = alpha, and they have a closed form. The law of t adds cuts at 0, 3 and 9 / sqrt(d); and where
+    gamma is near s, zhat turns round within |s - gamma| / gamma of the latitude -pi/2.
     """
     s = np.hypot(a, b)
     along = np.divide(a, s, out=np.ones_like(s), where=s > 0.0)
@@ -416,7 +420,9 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         log_rest = np.where(np.abs(t) < 0.7, np.log1p(-np.minimum(t * t, 0.5)) / 2.0, np.log(rest))
         return density * np.exp((d - 2.0) * log_rest) * AlignmentLaw(d - 1.0).cdf(-needed)
 
-    cuts = [k / np.sqrt(d) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)] + [np.full_like(d, -1.0), np.ones_like(d)]
+    turn = np.minimum(np.abs(s - gamma) / gamma, 1.0)
+    cuts = [np.arcsin(np.clip(k / np.sqrt(d), -1.0, 1.0)) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)]
+    cuts += [np.full_like(d, -np.pi / 2.0), np.full_like(d, np.pi / 2.0), *(k * turn - np.pi / 2.0 for k in (1.0, 32.0))]
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
     # what rounding moves where a ray touches the circle: in few dimensions, and in all where p is parallel to z, as all
     # circles about p are then touched at once
@@ -432,9 +438,12 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
             (chord + 16.0 * EPSILON * (1.0 + ratio)) ** power - chord**power
         )
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
-        cuts += [sign * half_chord * foot - distance * offset for sign in (-1.0, 1.0)]
-    value, error = integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=0).T)
-    return value, error + tangent
+        for chord in (-half_chord, half_chord):
+            cuts += [np.arctan2(chord * foot - distance * offset, np.abs(chord * offset + distance * foot))]
+    value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
+    # rounding moves where zhat turns round, too
+    turned = AlignmentLaw(d).pdf(0.0) * ((turn + 64.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
+    return value, error + tangent + np.where(turn < 0.1, turned, 0.0) + ROUNDING * value
 
 
 def orthogonal_lengths(
