@@ -422,7 +422,11 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
 
     turn = np.minimum(np.abs(s - gamma) / gamma, 1.0)
     cuts = [np.arcsin(np.clip(k / np.sqrt(d), -1.0, 1.0)) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)]
-    cuts += [np.full_like(d, -np.pi / 2.0), np.full_like(d, np.pi / 2.0), *(k * turn - np.pi / 2.0 for k in (1.0, 32.0))]
+    cuts += [
+        np.full_like(d, -np.pi / 2.0),
+        np.full_like(d, np.pi / 2.0),
+        *(k * turn - np.pi / 2.0 for k in (1.0, 32.0)),
+    ]
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
     # what rounding moves where a ray touches the circle: in few dimensions, and in all where p is parallel to z, as all
     # circles about p are then touched at once

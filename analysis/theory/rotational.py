@@ -44,9 +44,11 @@ from analysis.theory.arrays import (
     vector,
     weights,
 )
-from analysis.theory.bound import CHUNK, GeneralProbability
+from analysis.theory.bound import CHUNK, EPSILON, ROUNDING, GeneralProbability
 from analysis.theory.quadrature import integrate
 from analysis.theory.sphere import AlignmentLaw
+
+NEWTON = 3  # steps that correct an angle
 
 
 def rotational_probability(
@@ -107,10 +109,10 @@ def rotational_probability(
     shape = (len(p),) + (1,) * (w.ndim - 1)
     z_mu, p_mu, s, along, across, weight = (x.reshape(shape) for x in (z_mu, p_mu, s, along, across, weight))
     q_mu, h = p_mu + weight * w, weight * np.sqrt((1.0 - w) * (1.0 + w))
-    fixed, square = z_mu * q_mu + along * s, q_mu**2 + s**2 + h**2  # <z, q> and |q|^2 + h^2
-    table = np.stack([np.broadcast_to(x, w.shape).ravel() for x in (fixed, square, s, along, across, h)])
-    fixed, square, h = table[0], table[1], table[5]
-    value = np.where(square > 0.0, fixed >= alpha * np.sqrt(square), alpha <= 0.0).astype(np.float64)
+    fixed, nearest = z_mu * q_mu + along * s, q_mu**2 + (s - h) ** 2  # <z, q>, and |q + h g|^2 at the least
+    table = np.stack([np.broadcast_to(x, w.shape).ravel() for x in (fixed, nearest, s, along, across, h)])
+    fixed, nearest, h = table[0], table[1], table[5]
+    value = np.where(nearest > 0.0, fixed >= alpha * np.sqrt(nearest), alpha <= 0.0).astype(np.float64)
     error = np.zeros_like(value)
     free = np.flatnonzero(h > 0.0)
     for i in np.array_split(free, -(-free.size // CHUNK) or 1):
@@ -127,28 +129,41 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
     constant = AlignmentLaw(d - 1.0).pdf(0.0) / AlignmentLaw(float(d)).pdf(0.0)
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
-        fixed, square, s, along, across, h = table[:, i, None]
-        t = np.sin(latitude)
-        missing = alpha * np.sqrt(np.maximum(square + 2.0 * h * s * t, 0.0)) - fixed - h * along * t
+        fixed, nearest, s, along, across, h = table[:, i, None]
+        t, from_pole = np.sin(latitude), 2.0 * np.sin(latitude / 2.0 + np.pi / 4.0) ** 2  # 1 + t
+        missing = alpha * np.sqrt(nearest + 2.0 * h * s * from_pole) - fixed - h * along * t
         reach = h * across * np.cos(latitude)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
         return constant * AlignmentLaw(float(d)).pdf(t) * AlignmentLaw(d - 2.0).cdf(-needed)
 
-    ends = np.array([-1.0, 1.0]) * np.ones((table.shape[1], 1))
-    usual = np.array([-9.0, -3.0, 0.0, 3.0, 9.0]) / np.sqrt(d) * np.ones((table.shape[1], 1))
-    cuts = np.hstack([ends, usual, np.sin(_crossings(alpha, table))])
-    return integrate(integrand, np.sort(np.arcsin(np.clip(cuts, -1.0, 1.0)), axis=1))
+    usual = np.arcsin(np.clip(np.array([-9.0, -3.0, 0.0, 3.0, 9.0]) / np.sqrt(d), -1.0, 1.0))
+    turn = np.sqrt(table[1]) / table[5]  # from the latitude -pi/2, within which q + h g turns round
+    crossings, blurred = _crossings(alpha, table)
+    cuts = np.hstack(
+        [
+            np.array([-np.pi / 2.0, *usual, np.pi / 2.0]) * np.ones((table.shape[1], 1)),
+            np.minimum(np.outer(turn, [1.0, 32.0]) - np.pi / 2.0, np.pi / 2.0),
+            np.arctan2(np.sin(crossings), np.abs(np.cos(crossings))),
+        ]
+    )
+    value, error = integrate(integrand, np.sort(cuts, axis=1))
+    density = AlignmentLaw(d - 1.0).pdf(0.0)
+    turned = density * ((turn + 64.0 * EPSILON) ** (d - 2.0) - turn ** (d - 2.0))  # of turning round, by rounding
+    return value, error + np.where(turn < 0.1, turned, 0.0) + (d == 3) * density * blurred + ROUNDING * value
 
 
-def _crossings(alpha: float, table: Floats) -> Floats:
-    """Latitudes (m, 4) at which the squared cosine of q + h g is alpha^2, for g in the plane of P z and P p.
+def _crossings(alpha: float, table: Floats) -> tuple[Floats, Floats]:
+    """Angles (m, 4) at which the squared cosine of q + h g is alpha^2, for g in the plane of P z and P p; and by how
+    much (m,) rounding moves those of alpha, together.
 
     With g = (sin x, cos x), the condition (A + B sin x + C cos x)^2 = alpha^2 (D + E sin x) is a polynomial of degree 4
-    in exp(ix), whose roots on the unit circle are the crossings. Others cost a cut that does no harm. Where P z is zero
-    there is no such polynomial, and the panels of the integral are halved until they find the jump.
+    in exp(ix), whose roots on the unit circle are the crossings. Others cost a cut that does no harm. Those of alpha
+    itself are corrected by Newton's steps, for the roots have few digits where q + h g is small. Where P z is zero there
+    is no such polynomial, and the panels of the integral are halved until they find the jump.
     """
-    fixed, square, s, along, across, h = table
+    fixed, nearest, s, along, across, h = table
+    square = nearest + 2.0 * h * s
     a, b, c = fixed, h * along, h * across
     wave = (c - 1j * b) / 2.0  # b sin x + c cos x = wave y + conj(wave) / y, with y = exp(ix)
     second = wave**2
@@ -160,4 +175,16 @@ def _crossings(alpha: float, table: Floats) -> Floats:
     companion[:, 0] = -(lower / np.where(vanishes, 1.0, second)).T
     companion[:, [1, 2, 3], [0, 1, 2]] = 1.0
     companion[vanishes] = np.eye(4)
-    return np.angle(np.linalg.eigvals(companion))
+    angle = np.angle(np.linalg.eigvals(companion))
+    a, b, c, nearest, twist = (x[:, None] for x in (a, b, c, nearest, h * s))
+    for _ in range(NEWTON):
+        sine, cosine = np.sin(angle), np.cos(angle)
+        length = np.sqrt(nearest + 4.0 * twist * np.sin(angle / 2.0 + np.pi / 4.0) ** 2)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            slope = b * cosine - c * sine - alpha * twist * cosine / length
+            step = (a + b * sine + c * cosine - alpha * length) / slope
+        angle = np.where(np.abs(step) < 1e-3, angle - step, angle)
+    rounding = 16.0 * EPSILON * (np.abs(a) + np.abs(b) + np.abs(c) + length)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.where(np.abs(step * slope) > rounding, 0.0, np.fmin(rounding / np.abs(slope), np.sqrt(rounding)))
+    return angle, moved.sum(axis=1)

@@ -1,5 +1,8 @@
 """The bound of a direction that is symmetric about an axis: simulation, the uniform law as a special case, edges."""
 
+from itertools import pairwise
+
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,6 +104,53 @@ def test_scipys_quadrature_in_the_plane_agrees():
         alpha = level(z, p, f, gamma, 0.37)
         found = rotational_probability(alpha, p[None], z[None], mu, [0.5], gamma).probability[0]
         assert found == pytest.approx(0.63, abs=1e-5)
+
+
+def on_the_circle(alpha, p, z, gamma, w):
+    """d = 3, the axis the last: the share of the circle between the roots of the squared condition, with 60 digits."""
+    with mpmath.workdps(60):
+        alpha, gamma, w, *rest = map(mpmath.mpf, [alpha, gamma, w, *map(float, p), *map(float, z)])
+        (x, y, last), (u, v, n) = rest[:3], rest[3:]
+        scale, h, last = mpmath.sqrt(u * u + v * v + n * n), gamma * mpmath.sqrt(1 - w * w), last + gamma * w
+        u, v, n = u / scale, v / scale, n / scale
+        fixed, square = x * u + y * v + last * n, x * x + y * y + last * last + h * h
+        wave, twist = h * (u - 1j * v) / 2, h * (x - 1j * y)
+        first = 2 * fixed * wave - alpha**2 * twist
+        none = fixed**2 + 2 * abs(wave) ** 2 - alpha**2 * square
+        roots = mpmath.polyroots(
+            [wave**2, first, none, mpmath.conj(first), mpmath.conj(wave**2)], maxsteps=2000, extraprec=400
+        )
+        cuts = sorted(mpmath.arg(root) for root in roots if abs(abs(root) - 1) < mpmath.mpf(10) ** -25)
+        cuts = [*cuts, cuts[0] + 2 * mpmath.pi] if cuts else [0, 2 * mpmath.pi]
+        share = mpmath.mpf(0)
+        for begin, end in pairwise(cuts):
+            cosine, sine = mpmath.cos((begin + end) / 2), mpmath.sin((begin + end) / 2)
+            length = mpmath.sqrt(square + 2 * h * (x * cosine + y * sine))
+            share += (end - begin) * (fixed + h * (u * cosine + v * sine) >= alpha * length)
+        return float(share / (2 * mpmath.pi))
+
+
+@pytest.mark.parametrize("away", [1e-15, 1e-12, 5e-10, 5e-7, 4e-4, 0.3])
+def test_the_error_is_honest_where_a_translation_is_nearly_zero(away):
+    """gamma is near the length of p, and p perpendicular to the axis, so that some direction undoes it."""
+    rng = np.random.default_rng(3)
+    z, turn, alpha = unit_rows(rng.standard_normal((25, 3))), rng.uniform(0, 2 * np.pi, 25), rng.uniform(-1, 1, 25)
+    p = np.column_stack([np.cos(turn), np.sin(turn), rng.choice([0.0, away], 25)])
+    for reached, *one in zip(alpha, p, z, strict=True):
+        found = rotational_probability(reached, *np.array(one)[:, None], [0.0, 0.0, 1.0], [0.0], 1.0 + away)
+        assert abs(found.probability[0] - on_the_circle(reached, *one, 1.0 + away, 0.0)) <= found.error[0] < 1e-8
+
+
+@pytest.mark.parametrize("away", [0.0, 1e-15, -1e-12])
+def test_the_error_is_honest_where_the_cosine_is_just_reached(away):
+    rng = np.random.default_rng(4)
+    for _ in range(15):
+        p, z, gamma = rng.standard_normal(3), unit_rows(rng.standard_normal(3)), rng.uniform(0.1, 2.0)
+        angle = np.linspace(0, 2 * np.pi, 200_001)
+        f = np.column_stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)])
+        alpha = min(level(z, p, f, gamma, 1.0) + away, 1.0)
+        found = rotational_probability(alpha, p[None], z[None], [0.0, 0.0, 1.0], [0.0], gamma)
+        assert abs(found.probability[0] - on_the_circle(alpha, p, z, gamma, 0.0)) <= found.error[0]
 
 
 class TestEdges:
