@@ -159,8 +159,8 @@ def _crossings(alpha: float, table: Floats) -> tuple[Floats, Floats]:
 
     With g = (sin x, cos x), the condition (A + B sin x + C cos x)^2 = alpha^2 (D + E sin x) is a polynomial of degree 4
     in exp(ix), whose roots on the unit circle are the crossings. Others cost a cut that does no harm. Those of alpha
-    itself are corrected by Newton's steps, for the roots have few digits where q + h g is small. Where P z is zero there
-    is no such polynomial, and the panels of the integral are halved until they find the jump.
+    itself are corrected by Newton's steps, for the roots have few digits where q + h g is small. Where P z is zero
+    there is no such polynomial, and the panels of the integral are halved until they find the jump.
     """
     fixed, nearest, s, along, across, h = table
     square = nearest + 2.0 * h * s

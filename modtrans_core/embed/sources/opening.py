@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 import stat
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from modtrans_core.store.files import refuse_special
 
 LARGEST = 2**29  # bytes that a member of a zip file may have; a small zip can claim any size
 OUTSIDE = "outside the folder"
+_SNAPSHOT = re.compile(r"(.*/(?:datasets|models|spaces)--[^/]+)/snapshots/[^/]+(?:/|$)")
 
 
 @contextmanager
@@ -82,12 +84,24 @@ def relative(name: str) -> str:
 
 
 def is_within(folder: str, name: str) -> bool:
-    """Whether a path, absolute or of the folder, lies in it, once links are followed."""
+    """Whether a path, absolute or of the folder, lies in it, once links are followed.
+
+    Of a snapshot in a cache of the Hugging Face hub all files are links to the `blobs` beside it, which are its own.
+    """
     try:
         root = os.path.realpath(folder)
-        return os.path.commonpath([root, os.path.realpath(os.path.join(root, name))]) == root
+        path = os.path.realpath(os.path.join(root, name))
+        return any(os.path.commonpath([one, path]) == one for one in (root, *_blobs(root)))
     except ValueError:  # a zero byte, another drive
         return False
+
+
+def _blobs(root: str) -> Iterator[str]:
+    """Where the files of a snapshot, `datasets--owner--name/snapshots/commit`, or of a folder in one are."""
+    if snapshot := _SNAPSHOT.match(root):
+        blobs = os.path.join(snapshot[1], "blobs")
+        if os.path.realpath(blobs) == blobs:
+            yield blobs
 
 
 def of_folder(folder: Path, name: Any, known: Container[str] = ()) -> Any:
@@ -103,7 +117,10 @@ def of_folder(folder: Path, name: Any, known: Container[str] = ()) -> Any:
     if "\\" in name and not os.path.lexists(os.path.join(folder, name)):
         name = name.replace("\\", "/")
     if os.path.isabs(name) and is_within(str(folder), name):
-        name = os.path.relpath(os.path.realpath(name), os.path.realpath(folder)).replace(os.sep, "/")
+        place, last = os.path.split(name)
+        name = os.path.relpath(os.path.join(os.path.realpath(place), last), os.path.realpath(folder)).replace(
+            os.sep, "/"
+        )
     if name.isascii() or name in known:
         return name
     return next((one for form in ("NFC", "NFD") if (one := normalize(form, name)) in known), name)

@@ -9,8 +9,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modtrans_core.embed.sources import load_source
+from modtrans_core.embed.sources.reading import read
 
 WORDNET = [f"package/dict/data.{part}" for part in ("noun", "verb", "adj", "adv")]
 
@@ -114,3 +116,38 @@ def test_a_description_that_leads_out_of_the_folder_is_not_read(tmp_path, kind, 
     with pytest.raises(ValueError, match=rf"{name}: leads out of .*data, in which a data set has its descriptions"):
         source = load_source(f"{kind}:{tmp_path / 'data'}")
         [list(shard.read()) for shard in source.shards(3)]
+
+
+@pytest.mark.parametrize("kind", ["folder", "webdataset", "datasets"])
+def test_a_snapshot_of_the_hub_is_read_through_links_to_its_own_blobs_alone(tmp_path, kind):
+    """`snapshot_download` keeps every file under its digest in `blobs`, and gives a folder of links."""
+    repository, picture = tmp_path / "hub" / "datasets--me--set", io.BytesIO()
+    snapshot, blobs = repository / "snapshots" / "5f3c", repository / "blobs"
+    Image.new("RGB", (9, 9), "green").save(picture, "PNG")
+    made = tmp_path / "made"
+    made.mkdir()
+    if kind == "folder":
+        (made / "captions.csv").write_text("file,caption\na.png,a green square\n")
+        (made / "a.png").write_bytes(picture.getvalue())
+    elif kind == "webdataset":
+        packed(made / "0.tar", {"a.png": picture.getvalue(), "a.txt": b"a green square"}, "w")
+    else:
+        hf = pytest.importorskip("datasets")
+        rows = {"image": [{"bytes": picture.getvalue(), "path": None}], "text": ["a green square"]}
+        features = hf.Features({"image": hf.Image(), "text": hf.Value("string")})
+        hf.Dataset.from_dict(rows, features=features).to_parquet(str(made / "train.parquet"))
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, file in enumerate(made.iterdir()):
+        (blobs / f"{number:040x}").write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(f"../../blobs/{number:040x}")
+
+    def found():
+        (shard,) = load_source(f"{kind}:{snapshot}").shards(9)
+        return [read("image", item.values["image"])[0, 0].tolist() for item in shard.read()]
+
+    assert found() == [[0, 128, 0]]
+    blobs.rename(tmp_path / "blobs")
+    blobs.symlink_to(tmp_path / "blobs")
+    with pytest.raises(ValueError, match=r"leads out of|outside"):
+        found()
