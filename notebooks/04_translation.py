@@ -47,7 +47,8 @@ from analysis.translators import SIMPLE, not_applicable
 # long. So the row of 50 steps is trained by the noise term alone, and its $M$ is the ridge map.
 
 # %%
-path = at_most(load_pairs(pairs)[1], items, Path(out) / "pairs.npz")
+given, path = load_pairs(pairs)
+path = at_most(path, items, Path(out) / "pairs.npz")
 data = load_pairs(str(path))[0]
 both = [(source, target), (target, source)]
 found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))
@@ -121,6 +122,7 @@ parts.round(3)
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
 metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": dataset_facts(data)}
+metrics |= {"openmoji": is_openmoji(given)}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}

@@ -27,11 +27,11 @@ PAPER_FOLDER = NOTEBOOKS.parent / "papers"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A paper of few pairs, whose modalities are neither image nor text."""
+    """A paper of few pairs, whose modalities are neither image nor text, and which others than ours call OpenMoji."""
     folder = tmp_path_factory.mktemp("paper")
     pairs = synthetic_pairs(68, 16, 24, 0.5, 3, np.random.default_rng(0))[0]
     arrays = {"sound": pairs.modality("image"), "scent": pairs.modality("text")}
-    said = {"independent": ["scent"], "dataset": "of ours"}
+    said = {"independent": ["scent"], "dataset": "OpenMoji"}
     few = PairedEmbeddings(arrays, {"scent": pairs.counts["text"]}, metadata=said)
     few.save(folder / "pairs.npz")
     pdf = paper.make(folder / "out", "smoke", folder / "pairs.npz")
@@ -43,6 +43,8 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
     document = pymupdf.open(pdf)
     text = " ".join(page.get_text() for page in document)
     assert len(document) >= 3 and "Errata" in text and "ridge" in text
+    assert "68 pairs given by the user" in text and "findings in words are those of OpenMoji" in text
+    assert not {"EfficientNet-Lite0", "all-MiniLM-L6-v2", "Attribution."} & set(text.split())
     numbers = json.loads((folder / "out" / "numbers.json").read_text())
     names = [stage.name for stage in paper.stages("smoke")]
     assert set(names) < set(numbers)
