@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
@@ -134,6 +134,22 @@ def refuse_absent_modality(name: object, known: Iterable[str]) -> None:
     """Refuse a modality that a pair set with the `known` ones does not have."""
     if name not in (there := list(known)):
         raise ValueError(f"modality {name!r}: not in this pair set, which has {', '.join(there)}")
+
+
+def differing(was: Any, wanted: Any, name: str) -> str:
+    """The first name of nested settings whose value was another than is wanted, and both; "" where they are the same.
+
+    Examples
+    --------
+    >>> differing({"width": 8, "train": {"steps": 30}}, {"width": 8, "train": {"steps": 60}}, "config")
+    'config.train.steps 30, not 60'
+    >>> differing({"width": 8}, {"width": 8}, "config")
+    ''
+    """
+    if isinstance(was, Mapping) and isinstance(wanted, Mapping):
+        found = (differing(was.get(key), wanted.get(key), f"{name}.{key}") for key in {**was, **wanted})
+        return next(filter(None, found), "")
+    return "" if was == wanted else f"{name} {was}, not {wanted}"
 
 
 def in_one_line(error: BaseException, most: int | None = 300) -> str:

@@ -28,9 +28,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from modtrans_core import distributed
-from modtrans_core.checks import in_one_line, naming, place, refuse_unless
+from modtrans_core.checks import differing, in_one_line, naming, place, refuse_unless
 from modtrans_core.ends import Asked, answering
-from modtrans_core.settings import differing
 from modtrans_core.store.described import checked, json_text, parsed
 from modtrans_core.store.files import (
     RUN,

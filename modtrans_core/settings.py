@@ -126,19 +126,3 @@ def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from paths(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
-
-
-def differing(was: Any, wanted: Any, name: str) -> str:
-    """The first name of nested settings whose value was another than is wanted, and both; "" where they are the same.
-
-    Examples
-    --------
-    >>> differing({"width": 8, "train": {"steps": 30}}, {"width": 8, "train": {"steps": 60}}, "config")
-    'config.train.steps 30, not 60'
-    >>> differing({"width": 8}, {"width": 8}, "config")
-    ''
-    """
-    if isinstance(was, Mapping) and isinstance(wanted, Mapping):
-        found = (differing(was.get(key), wanted.get(key), f"{name}.{key}") for key in {**was, **wanted})
-        return next(filter(None, found), "")
-    return "" if was == wanted else f"{name} {was}, not {wanted}"

@@ -25,11 +25,10 @@ from analysis.bench.report import median, summarise, values
 from analysis.bench.task import Task, synthetic_task
 from analysis.experiments.data import print_of, refuse_unfit, warn_of_equal
 from analysis.experiments.presets import routes
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import differing, refuse_unless
 from modtrans_core.cli.verb import say
 from modtrans_core.device import device_of, seeded
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.settings import differing
 from modtrans_core.store.described import checked
 from modtrans_core.store.files import read_json, write_json
 

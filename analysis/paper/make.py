@@ -23,13 +23,13 @@ from analysis.paper import runner
 from analysis.paper.display import Display
 from analysis.paper.reach import ROOT, Imports
 from analysis.theory.decomposition import decompose, leading
-from modtrans_core.checks import naming, refuse_unless, refuse_unless_in
+from modtrans_core.checks import differing, naming, refuse_unless, refuse_unless_in
 from modtrans_core.embed.pair_set import cached_openmoji, is_cached
 from modtrans_core.extras import require
 from modtrans_core.notebook import FILES
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
-from modtrans_core.settings import differing, typed
+from modtrans_core.settings import typed
 from modtrans_core.store.files import at, read_description, refuse_links, replacing, sha256, sweep, write_json
 from modtrans_core.store.locks import LOCK, holding
 

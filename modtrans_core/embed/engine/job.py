@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modtrans_core.checks import refuse_unless, refuse_unless_in
+from modtrans_core.checks import differing, refuse_unless, refuse_unless_in
 from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.described import metadata
@@ -127,11 +128,8 @@ class Folder:
         """
         if self.begun:
             refuse_links(self.parts)
-            if name := self.difference(job):
-                was, now = (_brief(said.get(name)) for said in (self.record()["job"], job.description))
-                raise ValueError(
-                    f"{self.path}: begun with {name} {was}, now {now}; choose another folder, or add overwrite=True"
-                )
+            if other := self.difference(job):
+                raise ValueError(f"{self.path}: begun with {other}; choose another folder, or add overwrite=True")
             return
         if self.path.exists() and (not self.path.is_dir() or self._foreign()):
             raise ValueError(f"{self.path}: holds something else; choose another folder")
@@ -174,10 +172,12 @@ class Folder:
         """Whether nothing would be lost: a job was begun, and no shard of it has an item."""
         return not self.finished and not any(self.path.glob("[!.]*.safetensors"))
 
-    def difference(self, job: Job) -> str | None:
-        """The first thing in which the job that was begun here differs from this one."""
+    def difference(self, job: Job) -> str:
+        """The first thing in which the job that was begun here differs from this one; "" where they are the same."""
         begun = self.record()["job"]
-        return next((name for name, value in job.description.items() if begun.get(name) != value), None)
+        found = ((name, differing(begun.get(name), value, name)) for name, value in job.description.items())
+        name, words = next(filter(itemgetter(1), found), ("", ""))
+        return "other items: other files of the source, or another limit or seed" if name == "content" else words
 
     def record(self) -> dict[str, Any]:
         """What `embed.json` says."""
@@ -222,7 +222,3 @@ def _is_shard(file: Path) -> bool:
     with suppress(ValueError), reading(file):
         return bool(_SHARD.fullmatch(file.name)) and "dataset" in metadata(small_arrays(file)["metadata"])
     return False
-
-
-def _brief(value: Any) -> str:
-    return str(value.get("name", value)) if isinstance(value, dict) else repr(value)

@@ -116,7 +116,7 @@ def test_a_file_that_was_replaced_is_noticed_and_what_is_there_is_said(tmp_path,
     for said in (False, True):
         assert call() == 0 and ("nothing was done: it was there" in capsys.readouterr().err) == said
     (tmp_path / "photos" / "1.png").write_bytes(whole)
-    assert call() == 1 and ("exists" if out == "pairs.npz" else "begun with content") in capsys.readouterr().err
+    assert call() == 1 and ("exists" if out == "pairs.npz" else "begun with other items") in capsys.readouterr().err
     assert call("--overwrite") == 0 and "nothing was done" not in capsys.readouterr().err
     assert len(PairedEmbeddings.load(out)) == 3
 
@@ -349,7 +349,7 @@ def test_a_folder_is_gone_on_with_by_the_same_call_alone(tmp_path, texts):
     with pytest.raises(ValueError, match="finite"):
         texts([*entries, Item("x", {"question": "!", "answer": "b"})], out)
     assert json.loads((out / "embed.json").read_text())["finished"] is False
-    with pytest.raises(ValueError, match=r"begun with content .*; choose another folder, or add overwrite=True$"):
+    with pytest.raises(ValueError, match=r"begun with other items: .*; choose another folder, or add overwrite=True$"):
         texts(entries, out)
     assert len(PairedEmbeddings.load(texts(entries, out, overwrite=True))) == 5
     assert len(PairedEmbeddings.load(texts(entries[:3], out, overwrite=True))) == 3
