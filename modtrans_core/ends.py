@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 ASKING: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -95,6 +96,14 @@ def answering(
 def raise_asked(number: int, _: object) -> None:
     """A handler for the signals of `ASKING`."""
     raise Asked("", number)
+
+
+def leave(status: int, tidy: Callable[[], None] = lambda: None) -> NoReturn:
+    """End this process, of which all is done and said: no signal of `ASKING` cuts off how it tidies up."""
+    for number in ASKING:
+        signal.signal(number, signal.SIG_IGN)
+    tidy()
+    sys.exit(status)
 
 
 def end_with(parent: int) -> None:

@@ -79,6 +79,7 @@ def begin(names: Mapping[str, Any]) -> None:
         where = next(iter(getattr(found, "__path__", [])), None) or getattr(found, "__file__", "nowhere")
         raise ImportError(f"analysis: found {where}, that of modtrans is needed; run the notebook in another folder")
     if isinstance(out := names.get("out"), str):
+        refuse_unless(out.strip() != "", "out", out, "the name of a folder")
         try:
             Path(out).mkdir(parents=True, exist_ok=True)
         except OSError as error:

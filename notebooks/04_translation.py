@@ -33,6 +33,7 @@ from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import translation as figures
 from analysis.plots.style import make_figure
 from analysis.translators import SIMPLE, not_applicable
+from modtrans_core.split import has_parts
 
 # %% [markdown]
 # ## How high are the cosines?
@@ -122,7 +123,9 @@ parts.round(3)
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
 metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": dataset_facts(data)}
-metrics |= {"openmoji": is_openmoji(given)}
+dealt = data.dealt()
+shares = [round(float(100 * (dealt == part).mean())) for part in range(3)]
+metrics |= {"openmoji": is_openmoji(given), "shares": shares, "own_split": has_parts(data.own_split)}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}

@@ -11,6 +11,7 @@ from analysis.cli.papers import Figure, Notebooks, Paper, Tables
 from analysis.cli.use import Caption, Generate, Migrate
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
+from modtrans_core.ends import leave
 
 VERBS_HERE: dict[str, type] = {
     "demo": Demo,
@@ -31,4 +32,13 @@ VERBS_HERE: dict[str, type] = {
 
 def main() -> None:
     """`modtrans`."""
-    sys.exit(run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."))
+    leave(
+        run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."),
+        _end_workers,
+    )
+
+
+def _end_workers() -> None:
+    """End what would wait for more trials, if there were any: Python waits for it."""
+    if (trial := sys.modules.get("analysis.experiments.trial")) is not None:
+        trial.end_workers()

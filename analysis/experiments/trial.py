@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 from analysis.experiments.data import refuse_few
@@ -204,6 +205,11 @@ def every_trial(
     for text in warned:
         warnings.warn(text, stacklevel=2)
     return found
+
+
+def end_workers() -> None:
+    """End the processes that wait for the next call of `every_trial`, at once."""
+    get_reusable_executor().shutdown(kill_workers=True)
 
 
 def _alone(

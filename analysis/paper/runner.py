@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from modtrans_core.checks import place
 from modtrans_core.notebook import WrongParameter, refuse_wrong
 from modtrans_core.progress import to_stderr
 from modtrans_core.store.files import WROTE, read_description, replacing, sha256, write_json
@@ -112,7 +113,7 @@ def run(
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    notebook, out = Path(notebook), Path(out).resolve()
+    notebook, out = Path(notebook), place("out", out).resolve()
     check(notebook, {**(values or {}), "out": str(out)})
     scratch = scratch_folder(out)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -237,7 +238,7 @@ def _failing_line(traceback: list[str]) -> str:
 
 def read_metrics(out: str | Path) -> dict[str, Any]:
     """What `write_metrics` wrote: an object, whose fields are the notebook's own."""
-    found: dict[str, Any] = read_description(Path(out) / METRICS, {})
+    found: dict[str, Any] = read_description(place("out", out) / METRICS, {})
     return found
 
 
@@ -252,8 +253,8 @@ def write_metrics(out: str | Path, metrics: Mapping[str, Any]) -> None:
     It is the last that a notebook does, however it is run: how far it is, which `report` has told, goes.
     """
     text = json.dumps(metrics, default=lambda value: value.tolist())
-    write_json(Path(out) / METRICS, json.loads(text, parse_constant=_finite_or_null))
-    (Path(out) / PROGRESS).unlink(missing_ok=True)
+    write_json(place("out", out) / METRICS, json.loads(text, parse_constant=_finite_or_null))
+    (place("out", out) / PROGRESS).unlink(missing_ok=True)
 
 
 def established(findings: Mapping[str, bool], asserted: bool) -> dict[str, bool]:
@@ -279,7 +280,7 @@ def _finite_or_null(constant: str) -> None:
 
 def report(out: str | Path, done: int, total: int, text: str = "") -> None:
     """From inside a notebook: say how far it is. Whoever runs it can read this with `progress`."""
-    with replacing(Path(out) / PROGRESS) as temporary:
+    with replacing(place("out", out) / PROGRESS) as temporary:
         temporary.write_text(json.dumps({"fraction": done / total, "text": text}))
 
 

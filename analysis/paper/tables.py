@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.experiments.frames import of_numpy
+from modtrans_core.checks import place
 from modtrans_core.store.files import replacing
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ SYMBOLS = str.maketrans(
 
 def save_data(frame: pd.DataFrame, out: str | Path, name: str) -> None:
     """Write `out/tables/name.csv` in full precision; the index is left out. What a figure is drawn from."""
-    with replacing(Path(out) / "tables" / f"{name}.csv") as temporary:
+    with replacing(place("out", out) / "tables" / f"{name}.csv") as temporary:
         frame.to_csv(temporary, index=False)
 
 
 def save_table(frame: pd.DataFrame, out: str | Path, name: str, decimals: int = 3) -> None:
     """`save_data`, and `name.tex` beside it, by `latex`."""
     save_data(frame, out, name)
-    with replacing(Path(out) / "tables" / f"{name}.tex") as temporary:
+    with replacing(place("out", out) / "tables" / f"{name}.tex") as temporary:
         temporary.write_text(latex(frame, decimals), encoding="utf-8")
 
 

@@ -6,7 +6,8 @@ never exhaust the open files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -33,6 +34,14 @@ class Block(NamedTuple):
     """time of the file's last change, ns: a map of what was there before is never used again"""
 
 
+class State(NamedTuple):
+    """A file on its device, and the time of its last change, ns."""
+
+    device: int
+    number: int
+    changed: int
+
+
 class MappedRows:
     """The vectors of one modality, (n, d) or (n, m, d), left in the files that hold them.
 
@@ -50,7 +59,8 @@ class MappedRows:
     Raises
     ------
     ValueError
-        On indexing: a row that is not finite or zero. The message names the file, the modality and the row in the file.
+        On indexing: a row that is not finite or zero, of which the message names the file, the modality and the row in
+        the file; or a file that was written to since it was loaded.
     """
 
     dtype = np.dtype(np.float32)
@@ -121,7 +131,9 @@ class MappedRows:
             block, inside = self.blocks[index], slice(bounds[index], bounds[index + 1])
             own = ascending[inside] - (self._ends[index] - block.shape[0])
             run = (np.diff(own) == 1).all()  # a run of rows is read as a piece, twice as fast
-            vectors = _map(block)[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
+            rows_there, state = _map(block)
+            with unchanged(block.path, state):
+                vectors = rows_there[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
             counts = None if self.counts is None else self.counts[ascending[inside]]
             with naming(block.path):
                 refuse_bad_rows(self.name, vectors, counts, own // self.per_item)
@@ -130,12 +142,39 @@ class MappedRows:
 
 
 @lru_cache(maxsize=_OPEN_MAPS)
-def _map(block: Block) -> np.memmap:
+def _map(block: Block) -> tuple[np.memmap, State]:
     assert block.offset is not None
     refuse_unless(block.path.is_file(), f"{block.path}", "no file", "the one that was loaded")
-    same = block.path.stat().st_mtime_ns == block.changed
-    refuse_unless(same, f"{block.path}", "changed", "the file that was loaded")
-    return np.memmap(block.path, block.dtype, "r", block.offset, block.shape)
+    state = state_of(block.path)
+    refuse_unless(state.changed == block.changed, f"{block.path}", "changed", "the file that was loaded")
+    return np.memmap(block.path, block.dtype, "r", block.offset, block.shape), state
+
+
+def state_of(path: Path) -> State:
+    """Which file lies at a path, and when it was last written to."""
+    found = path.stat()
+    return State(found.st_dev, found.st_ino, found.st_mtime_ns)
+
+
+@contextmanager
+def unchanged(path: Path, state: State) -> Iterator[None]:
+    """Refuse what is read inside where the file that is mapped was written to in its place: it would be of other rows,
+    and where the file is shorter the process would end. Of a file whose place another took the map is what it was.
+
+    Parameters
+    ----------
+    state : that of the file when it was mapped.
+    """
+
+    def check() -> None:
+        with suppress(FileNotFoundError):
+            now = state_of(path)
+            same = now[:2] != state[:2] or now.changed == state.changed
+            refuse_unless(same, f"{path}", "changed", "the file that was loaded")
+
+    check()
+    yield
+    check()
 
 
 def join(name: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

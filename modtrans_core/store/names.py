@@ -110,7 +110,7 @@ def read_items(path: str | Path) -> pyarrow.Table:
 
 def read_sidecars(path: Path) -> pyarrow.Table | None:
     """One row an item of a folder from its sidecars; without `key` where they name no items, and None where there are
-    none.
+    none. A column has the least type that those of its parts go into; text where there is no other.
 
     Raises
     ------
@@ -124,10 +124,13 @@ def read_sidecars(path: Path) -> pyarrow.Table | None:
     nameless = [sidecar for (_, sidecar), table in zip(beside, tables, strict=True) if "key" not in table.column_names]
     if nameless and len(nameless) < len(beside):
         raise ValueError(f"{nameless[0]}: no column {' or '.join(_NAMES)}, which would name the items")
-    try:
-        return pa.concat_tables(tables, promote_options="default")
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: sidecars differ ({error})") from None
+    for name in dict.fromkeys(name for table in tables for name in table.column_names):
+        kinds = {table.schema.field(name) for table in tables if name in table.column_names}
+        try:
+            pa.unify_schemas([pa.schema([kind]) for kind in kinds], promote_options="permissive")
+        except pa.ArrowException:  # of one part numbers, of another texts
+            tables = [_as_text(pa, table, name) for table in tables]
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 def sidecars(path: Path) -> list[tuple[Path, Path]]:
@@ -219,6 +222,14 @@ def _lists(pa: Any, captions: Any) -> Any:
     """Captions (n,) as n lists of one; a missing one as an empty list."""
     texts = captions.cast(pa.string()).to_pylist()
     return pa.array([[] if text is None else [text] for text in texts], pa.list_(pa.string()))
+
+
+def _as_text(pa: Any, table: pyarrow.Table, name: str) -> pyarrow.Table:
+    """The table with a column, if it has it, of texts."""
+    if name not in table.column_names:
+        return table
+    texts = [None if one is None else str(one) for one in table[name].to_pylist()]
+    return table.set_column(table.column_names.index(name), name, column(name, texts, pa.string()))
 
 
 def _items(file: Path) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.store.files import refuse_special, sha256
 from modtrans_core.store.headers import refuse_members
+from modtrans_core.store.mapped import state_of, unchanged
 from modtrans_core.vectors import ROWS
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class ArrayEncoder(Encoder):
         import torch
 
         self.name, self.modality, self.device = f"array:{path}", modality, torch.device("cpu")
-        self._vectors, self._place = self._read(Path(path))
+        self._path = Path(path)
+        self._vectors, self._place = self._read(self._path)
+        self._state = state_of(self._path)
         vectors = self._vectors
         if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind != "f" or vectors.dtype.itemsize > 8:
             raise ValueError(
@@ -52,7 +55,7 @@ class ArrayEncoder(Encoder):
             raise ValueError(f"{self.name}: {len(self._place)} different keys for {len(vectors)} vectors")
         self.dimension = vectors.shape[1]
         self.normalised = self._unit()
-        self._sha256 = sha256(Path(path))
+        self._sha256 = sha256(self._path)
 
     def _read(self, path: Path) -> tuple[np.ndarray, dict[str, int] | None]:
         if path.suffix not in (".npy", ".npz"):
@@ -103,8 +106,11 @@ class ArrayEncoder(Encoder):
             place = self._place.get(key)
         if place is None or not 0 <= place < len(self._vectors):
             raise ValueError("no precomputed vector")
-        with np.errstate(over="ignore"):
-            row = np.asarray(self._vectors[place], dtype=np.float32)
+        try:
+            with np.errstate(over="ignore"), unchanged(self._path, self._state):
+                row = np.asarray(self._vectors[place], dtype=np.float32)
+        except ValueError as error:  # which is no matter of this item
+            raise RuntimeError(f"{self.name}: {error}") from None
         if not (np.isfinite(row).all() and row.any()):
             raise ValueError("precomputed vector is zero or not finite")
         return row

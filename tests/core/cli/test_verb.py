@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -237,6 +238,34 @@ sys.meta_path.insert(0, Stop())
 def test_an_interrupt_of_the_imports_is_quiet(start):
     ended = subprocess.run([sys.executable, "-c", STOPPED + start], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+DONE = """
+import signal
+from analysis import start
+import analysis.cli as cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def run(*_):
+    from joblib import Parallel, delayed
+    from analysis.experiments import trial
+    Parallel(2)(delayed(abs)(number) for number in range(4))
+    print("done", flush=True)
+    return 0
+
+cli.run = run
+start.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_when_all_is_done_changes_nothing(number):
+    """The workers of trials are ended, for which Python would wait."""
+    process = subprocess.Popen([sys.executable, "-c", DONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "done\n"
+    time.sleep(0.05)
+    process.send_signal(number)
+    assert (process.communicate(timeout=20)[1], process.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize(

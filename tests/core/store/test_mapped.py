@@ -344,3 +344,30 @@ def test_a_file_that_was_removed_or_replaced_is_named(tmp_path):
     file.unlink()
     with pytest.raises(ValueError, match="m.npz: 'no file', the one that was loaded is needed"):
         pairs.modality("image")[0]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_file_that_is_written_again_in_its_place_while_rows_of_it_are_read_is_named(tmp_path, suffix):
+    """Its map would show other vectors under the old names, and end the process behind the end of a shorter file."""
+    file, other = tmp_path / f"m{suffix}", tmp_path / f"other{suffix}"
+    for path, sign in ((file, 1.0), (other, -1.0)):
+        PairedEmbeddings({"image": sign * (np.eye(9) + 1)}).save(path)
+    pairs = PairedEmbeddings.load(file, mapped=True)
+    first = pairs.modality("image")[:3]
+    with open(file, "r+b") as held:  # as numpy, h5py and cp write
+        held.write(other.read_bytes())
+    os.utime(file, ns=(1, 1))
+    for rows in (pairs.modality("image"), pairs.take(np.arange(4)).modality("image")):
+        with pytest.raises(ValueError, match=f"m{suffix}: 'changed', the file that was loaded is needed"):
+            rows[:3]
+    os.truncate(file, 0)
+    with pytest.raises(ValueError, match="changed"):
+        pairs.modality("image")[8]
+    os.replace(other, file)  # as everything here writes: what is mapped is the old file still
+    PairedEmbeddings({"image": np.eye(9) + 1}).save(file)
+    pairs = PairedEmbeddings.load(file, mapped=True)
+    assert (pairs.modality("image")[:3] == first).all()
+    PairedEmbeddings({"image": -np.eye(9) - 1}).save(file)
+    assert (pairs.modality("image")[:3] == first).all()
+    file.unlink()
+    assert (pairs.modality("image")[:3] == first).all()

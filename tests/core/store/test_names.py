@@ -49,6 +49,28 @@ def test_without_captions_there_is_no_such_column(tmp_path):
     assert read_items(tmp_path).column_names == ["key"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (([1, 2], [3.5, None], [4, 5]), [1, 2, 3.5, None, 4, 5]),  # pandas' numbers where a picture has none
+        ((pa.array([1, 2], pa.int32()), [3, 4], [5, 6]), [1, 2, 3, 4, 5, 6]),
+        ((["u", "v"], pa.array(["w", "x"], pa.large_string()), ["y", None]), ["u", "v", "w", "x", "y", None]),
+        (([1, 2], ["unlikely", None], [3, 4]), ["1", "2", "unlikely", None, "3", "4"]),
+        ((["u", "v"], pa.array(["w", "x"]).dictionary_encode(), [None, None]), ["u", "v", "w", "x", None, None]),
+    ],
+)
+def test_a_column_may_have_another_type_in_every_part(tmp_path, parts, expected):
+    for prefix in ("img_emb", "metadata"):
+        (tmp_path / "set" / prefix).mkdir(parents=True)
+    for number, column in enumerate(parts):
+        np.save(tmp_path / "set" / "img_emb" / f"img_emb_{number}.npy", np.eye(3)[:2] + number)
+        columns = {"image_path": [f"{number}-0", f"{number}-1"], "width": column}
+        pq.write_table(pa.table(columns), tmp_path / "set" / "metadata" / f"metadata_{number}.parquet")
+    assert read_items(tmp_path / "set")["width"].to_pylist() == expected
+    convert(tmp_path / "set", tmp_path / "shards", layout="shards")
+    assert read_items(tmp_path / "shards")["width"].to_pylist() == expected
+
+
 def test_clip_retrievals_metadata_is_read_by_number(tmp_path):
     for prefix in ("img_emb", "metadata"):
         (tmp_path / prefix).mkdir()

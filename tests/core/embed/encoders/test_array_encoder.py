@@ -1,6 +1,7 @@
 """Precomputed vectors: the rows of the file, and clear words where they do not fit."""
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -78,6 +79,16 @@ def test_a_bad_row_is_an_error_of_its_item_alone(tmp_path, row, words):
     assert encoder.encode([(1, "y")]).tolist() == [[1, 2, 3]]
     with pytest.raises(ValueError, match="^no precomputed vector$"):
         encoder.prepare((2, "z"))
+
+
+def test_a_file_that_is_written_again_meanwhile_is_no_fault_of_an_item(tmp_path):
+    np.save(tmp_path / "rows.npy", np.eye(3) + 1)
+    encoder = load(tmp_path / "rows.npy")
+    assert encoder.prepare((0, "a")).tolist() == [2.0, 1.0, 1.0]
+    np.save(tmp_path / "rows.npy", np.eye(3))
+    os.utime(tmp_path / "rows.npy", ns=(1, 1))
+    with pytest.raises(RuntimeError, match=r"array:.*rows.npy: .*rows.npy: 'changed', the file that was loaded is"):
+        encoder.prepare((0, "a"))
 
 
 def _saved(path, **arrays):
