@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pymupdf
 import pytest
+import typst
 from PIL import Image
 
 from analysis.experiments.synthetic import synthetic_pairs
@@ -56,6 +57,23 @@ def test_the_pdf_has_its_figures_tables_and_numbers(made):
         assert (results / f"{name}.ipynb").exists()
         figures = list((results / "figures").glob("*.pdf"))
         assert figures if name != "00_theorems" else (results / "tables" / "statements.csv").exists()
+
+
+def test_the_paper_says_how_its_pairs_were_split(made, tmp_path):
+    folder, _ = made
+    numbers = json.loads((folder / "out" / "numbers.json").read_text())
+    out = shutil.copytree(folder / "out", tmp_path / "out")
+    said = {}
+    for own, shares in ((False, numbers["04_translation"]["shares"]), (True, [60, 7, 33])):
+        numbers["04_translation"] |= {"own_split": own, "shares": shares}
+        (out / "numbers.json").write_text(json.dumps(numbers))
+        text = " ".join(page.get_text() for page in pymupdf.open("pdf", typst.compile(str(out / "paper.typ"))))
+        said[own] = " ".join(text.split())
+    assert "split by group into training (7" in said[False] and "has a split of its own and a training" in said[False]
+    assert (
+        "They come split into training (60%), validation (7%) and test (33%). Each of 1 seed has a training"
+        in said[True]
+    )
 
 
 def test_a_notebook_shows_its_figure_files_which_have_truetype_fonts_and_300_dots_an_inch(made):
