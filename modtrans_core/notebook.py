@@ -63,8 +63,9 @@ def begin(names: Mapping[str, Any]) -> None:
     Traceback (most recent call last):
     modtrans_core.notebook.WrongParameter: draws: None, a parameter of type int is needed
     """
-    kinds = {name: kind.__name__ for name, kind in names["__annotations__"].items()}
     cells = names.get("In", ())
+    declared = re.findall(r"^(\w+): ", "\n".join(cells), re.M)  # a start-up file of one's own may declare others
+    kinds = {name: kind.__name__ for name, kind in names["__annotations__"].items() if name in declared or not declared}
     given = [node for cell in cells if cell.startswith(INJECTED) for node in ast.walk(ast.parse(cell))]
     stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(cells), re.M))

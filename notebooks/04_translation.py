@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.experiments.data import at_most, dataset_facts, is_openmoji, load_pairs, scores_folder
+from analysis.experiments.data import at_most, dataset_facts, is_openmoji, load_pairs, scores_folder, shares
 from analysis.experiments.translation import MANY, calibrated, translation
 from analysis.experiments.trial import SCORES, every_trial
 from analysis.paper.runner import established, report, write_metrics
@@ -33,7 +33,6 @@ from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import translation as figures
 from analysis.plots.style import make_figure
 from analysis.translators import SIMPLE, not_applicable
-from modtrans_core.split import has_parts
 
 # %% [markdown]
 # ## How high are the cosines?
@@ -123,9 +122,7 @@ parts.round(3)
 # %%
 left_out = not_applicable(*(data.modality(name).shape[-1] for name in (source, target)), SIMPLE)
 metrics = {"routes": nested(table, "route", "method"), "items": len(data), "dataset": dataset_facts(data)}
-dealt = data.dealt()
-shares = [round(float(100 * (dealt == part).mean())) for part in range(3)]
-metrics |= {"openmoji": is_openmoji(given), "shares": shares, "own_split": has_parts(data.own_split)}
+metrics |= {"openmoji": is_openmoji(given), **shares(data)}
 metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": steps, "not_applicable": left_out}
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}

@@ -21,6 +21,7 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
 from modtrans_core.scores import cosine
 from modtrans_core.seen import equal_in_words
+from modtrans_core.split import has_parts
 from modtrans_core.vectors import unit
 
 
@@ -136,6 +137,19 @@ def is_openmoji(pairs: PairedEmbeddings) -> bool:
     """
     by = [pairs.encoder(name).get("encoder") for name in ("image", "text")]
     return dataset_name(pairs) == "OpenMoji" and by == ENCODERS and len(pairs) >= WHOLE
+
+
+def shares(pairs: PairedEmbeddings) -> dict[str, Any]:
+    """How a pair set is split: the percentage of its items in each part, and whether it came split.
+
+    Examples
+    --------
+    >>> shares(PairedEmbeddings({"image": np.eye(20)}))
+    {'shares': [70, 10, 20], 'own_split': False}
+    """
+    dealt = pairs.dealt()
+    percent = [round(100 * float((dealt == part).mean())) for part in range(3)]
+    return {"shares": percent, "own_split": has_parts(pairs.own_split)}
 
 
 def is_drawn(pairs: PairedEmbeddings) -> bool:

@@ -93,7 +93,7 @@ def _write_shards(pairs: PairedEmbeddings, out: Path, names: pyarrow.Table | Non
                 rows = names.take(chosen)
                 columns = {key: rows[key].combine_chunks() for key in rows.column_names}
                 key, captions = (columns.pop(kind, None) for kind in ("key", "caption"))
-                write_items(folder / f"{name}{SIDECAR}", _listed(key), _listed(captions), **columns)
+                write_items(folder / f"{name}{SIDECAR}", _listed(key), _listed(captions), columns)
             report(int(chosen[-1]) + 1, len(pairs))
 
 

@@ -32,6 +32,7 @@ SCRATCH = ".modtrans-part-"
 """how the names begin of what is there only while something is written"""
 RUN = ("translator.json", "model.safetensors", "training.safetensors", "seen.safetensors", "metrics.jsonl")
 """the parts of a run folder, see `modtrans_core.run`"""
+_OF_FILES = (".csv", ".json", ".jsonl", ".npy", ".npz", ".onnx", ".parquet", ".safetensors", ".tex", ".txt")
 _OLD = ".old"
 _LONG = 24 * 3600  # seconds
 _HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE
@@ -208,6 +209,8 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise ValueError(f"{path}: the place of a part of the run in {path.parent}; choose another name")
     if (path.exists() or path.is_symlink()) and not overwrite:
         raise ValueError(f"{path}: exists; choose another name or add overwrite=True")
+    if path.suffix in _OF_FILES and path.is_dir():
+        raise ValueError(f"{path}: a folder, a file is needed; choose another name")
     if path.is_dir() or not path.suffix:
         _refuse_foreign(path)
 
@@ -275,16 +278,39 @@ def _names(folder: Path) -> Iterator[str]:
 POINTER = b"version https://git-lfs"
 
 
-def refuse_special(path: Path) -> None:
+def refuse_special(path: Path, written: bool = False) -> None:
     """Refuse a pipe or a device: it can be read once, and where nobody writes into it a reader waits for ever.
 
-    And what Git has in the place of a large file until it is fetched.
+    And what Git has in the place of a large file until it is fetched, and a file that may not be read: libraries say of
+    it that there is none, or that it is damaged.
+
+    Parameters
+    ----------
+    written : another file takes its place, for which it need not be read.
     """
     if os.path.exists(path) and not (path.is_file() or path.is_dir()):  # which takes a name of any length
         raise ValueError(f"{path}: a pipe or a device, a file is needed")
-    with suppress(OSError), open(path, "rb") as file:
-        if file.read(len(POINTER)) == POINTER:
-            raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull")
+    try:
+        with open(path, "rb") as file:
+            pointer = file.read(len(POINTER)) == POINTER
+    except PermissionError:
+        if not written and not os.path.isdir(path):
+            raise ValueError(f"{path}: no permission to read it") from None
+        return
+    except (OSError, ValueError):  # no file, a zero byte in its name
+        return
+    if pointer:
+        raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull")
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing in none. `Path.glob` finds nothing in one that may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError:
+        raise ValueError(f"{folder}: no permission to read it") from None
 
 
 def sha256(path: Path) -> str:

@@ -45,7 +45,7 @@ def write_items(
     path: str | Path,
     key: Sequence[str] | None,
     captions: Sequence[Sequence[str]] | None = None,
-    **columns: Sequence[Any],
+    columns: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
     """Write the sidecar of a shard: one row an item, whole or not at all, the same bytes for the same items.
 
@@ -54,7 +54,7 @@ def write_items(
     path : `000012.parquet` for the shard `000012.safetensors`.
     key : n names; None where nothing names the items.
     captions : for each item its captions; kept as the column `caption`, lists of strings.
-    columns : further ones, n values each.
+    columns : further ones by name, n values each.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def write_items(
     found = {} if key is None else {"key": column("key", [str(name) for name in key], pa.string())}
     if captions is not None:
         found["caption"] = column("caption", [list(several) for several in captions], pa.list_(pa.string()))
-    found |= {name: column(name, values) for name, values in columns.items()}
+    found |= {name: column(name, values) for name, values in (columns or {}).items()}
     n = len(next(iter(found.values())))
     for name, values in found.items():
         if len(values) != n:

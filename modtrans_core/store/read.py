@@ -142,6 +142,8 @@ def _from_arrays(arrays: dict[str, Any]) -> Contents:
 def _read_clip_retrieval(path: Path, parts: dict[str, dict[int, Path]], mapped: bool | None) -> Contents:
     found = {name: list(several.values()) for name, several in parts.items() if several}
     files = [file for several in found.values() for file in several]
+    for name in parts.keys() - found.keys() if files else ():
+        warnings.warn(f"{path}: {name} has no numbered .npy file, and is left out", stacklevel=2)
     if not files:
         raise ValueError(f"{path}: no img_emb/img_emb_*.npy and no text_emb/text_emb_*.npy")
     mapped = are_large(located(files)) if mapped is None else mapped

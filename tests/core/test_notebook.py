@@ -11,7 +11,8 @@ from modtrans_core.notebook import begin, refuse_unless
 TYPES = {"draws": int, "rate": float, "out": str, "all": bool, "items": int, "seed": int, "confidence": float}
 TYPES |= {"delta": float, "alpha": float, "gamma": float, "source": str, "target": str, "pairs": str}
 CELL = "draws: int = 3  # of each\ntarget: str = ''  # of at least 3 numbers\n"
-CELL += "items: int = 9  # at most; 0: all\nseed: int = 0  # of the draws"
+CELL += "items: int = 9  # at most; 0: all\nseed: int = 0  # of the draws\n"
+CELL += "".join(f"{name}: {kind.__name__} = ...\n" for name, kind in TYPES.items() if f"{name}: " not in CELL)
 NAMES = {
     "__annotations__": TYPES,
     "draws": 3,

@@ -28,7 +28,7 @@ def shards(folder, cuts=(4, 9), write=True):
         PairedEmbeddings(vectors(len(items), number)).save(folder / f"{number:06d}.safetensors")
         if write:
             keys, captions = ([column[i] for i in items] for column in (KEYS, CAPTIONS))
-            write_items(folder / f"{number:06d}.parquet", keys, captions, width=items + 100)
+            write_items(folder / f"{number:06d}.parquet", keys, captions, {"width": items + 100})
     return folder
 
 
@@ -145,7 +145,7 @@ def test_columns_have_to_fit_and_a_failed_write_leaves_the_old_file(tmp_path, mo
     with pytest.raises(ValueError, match="caption: 2 values, but there are 11 items"):
         write_items(path, KEYS, CAPTIONS[:2])
     with pytest.raises(ValueError, match="width: not a column of one type"):
-        write_items(path, KEYS[:2], width=[1, "b"])
+        write_items(path, KEYS[:2], None, {"width": [1, "b"]})
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
