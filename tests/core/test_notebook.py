@@ -82,3 +82,7 @@ def test_what_is_refused_later_is_one_line_too():
     with pytest.raises(ValueError, match=r"^draws: 1, 2 is needed$") as refused:
         refuse_unless(False, "draws", 1, "2")
     assert refused.value._render_traceback_() == ["WrongParameter: draws: 1, 2 is needed"]
+
+
+def test_what_a_startup_file_declares_is_no_parameter():
+    begin({**NAMES, "__annotations__": {**TYPES, "DATA": Path, "late": "int"}, "DATA": Path(), "late": 3})

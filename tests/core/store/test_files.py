@@ -248,3 +248,12 @@ def test_results_are_all_old_or_all_new_and_what_lies_beside_them_stays(tmp_path
             (results / name).write_text("new")
     found = {str(file.relative_to(out)): file.read_text() for file in out.rglob("*") if file.is_file()}
     assert found == {"tables/a.csv": "new", "figures/c.png": "new", "b.txt": "new", "mine.txt": "old"}
+
+
+@pytest.mark.parametrize("name", ["out.npz", "out.npy", "out.csv", "out.safetensors", "out.onnx"])
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_done(tmp_path, name):
+    """As docker makes one for a file that is mounted and not there."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"{name}: a folder, a file is needed; choose another name"):
+        refuse_existing(tmp_path / name, overwrite=True)
+    assert (tmp_path / name).is_dir()

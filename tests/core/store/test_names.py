@@ -43,6 +43,15 @@ def test_a_sidecar_is_read_as_it_was_written_and_written_alike_each_time(tmp_pat
     assert {file.suffix for file in (tmp_path / "a").iterdir()} == {".safetensors", ".parquet"}
 
 
+def test_a_column_may_have_any_name(tmp_path):
+    names = ("path", "captions", "columns", "self", "name")
+    PairedEmbeddings(vectors(2)).save(tmp_path / "set" / "000000.safetensors")
+    write_items(tmp_path / "set" / "000000.parquet", ["a", "b"], None, {name: [1, 2] for name in names})
+    convert(tmp_path / "set", tmp_path / "shards", layout="shards")
+    found = read_items(tmp_path / "shards")
+    assert found.column_names == ["key", *names] and all(found[name].to_pylist() == [1, 2] for name in names)
+
+
 def test_without_captions_there_is_no_such_column(tmp_path):
     PairedEmbeddings(vectors(2)).save(tmp_path / "0.npz")
     write_items(tmp_path / "0.parquet", ["a", "b"])

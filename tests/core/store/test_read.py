@@ -1,12 +1,17 @@
 """What the store reads: plain contents, from files and folders in any layout, and what of them is refused."""
 
+import os
 import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import modtrans_core
 from modtrans_core import PairedEmbeddings
+from modtrans_core.layouts.convert import convert
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.store.read import dimensions, read
 
@@ -161,3 +166,74 @@ def test_a_member_that_is_no_array_is_named(tmp_path):
         archive.writestr("README.txt", "hello")
     with pytest.raises(ValueError, match="p.npz: README.txt: 'no array', a .npz file of arrays alone is needed"):
         load(tmp_path / "p.npz")
+
+
+@pytest.fixture
+def closed():
+    """A folder below which all may go, and what closes a file or folder in it and makes this process one that is not
+    root's.
+    """
+    was = os.geteuid()
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+
+        def close(*names):
+            for path in folder.rglob("*"):
+                path.chmod(0o755)
+            for name in names:
+                (folder / name).chmod(0)
+            if was == 0:
+                os.seteuid(65_534)
+
+        try:
+            yield folder, close
+        finally:
+            os.seteuid(was)
+            for path in [folder, *folder.rglob("*")]:
+                path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "set/000000.safetensors",
+        "set/000000.parquet",
+        "retrieval/img_emb",
+        "retrieval/text_emb/text_emb_0.npy",
+        "retrieval/metadata",
+        "retrieval/metadata/metadata_0.parquet",
+    ],
+)
+def test_what_may_not_be_read_is_said_of_the_file(closed, name):
+    folder, close = closed
+    pairs = PairedEmbeddings({"image": np.eye(3) + 1, "text": np.eye(3, 4) + 1}, key=np.array(["a", "b", "c"]))
+    for layout in ("shards", "clip-retrieval"):
+        pairs.save(folder / "pairs.npz")
+        convert(folder / "pairs.npz", folder / ("set" if layout == "shards" else "retrieval"), layout=layout)
+    (folder / "retrieval" / ".modtrans.json").unlink()  # as clip-retrieval's own are without
+    load(folder / name.partition("/")[0])  # what reads it is loaded while everything may be read
+    close(name)
+    with pytest.raises(ValueError, match=f"^{folder / name}: no permission to read it$"):
+        load(folder / name.partition("/")[0])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "seen.safetensors", "translator.json"])
+def test_what_may_not_be_read_of_a_run_is_said_of_the_file(closed, name):
+    folder, close = closed
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(30, 3)), "text": rng.normal(size=(30, 3)) + 1})
+    modtrans_core.fit(pairs, out=folder / "run", device="cpu")
+    modtrans_core.load(folder / "run", "cpu")
+    close(f"run/{name}")
+    with pytest.raises(ValueError, match=f"^{folder / 'run' / name}: no permission to read it$"):
+        modtrans_core.load(folder / "run", "cpu")
+
+
+def test_a_modality_without_a_file_is_left_out_with_a_word(tmp_path):
+    PairedEmbeddings({"image": np.eye(3) + 1, "text": np.eye(3, 4) + 1}).save(tmp_path / "pairs.npz")
+    convert(tmp_path / "pairs.npz", tmp_path / "set")
+    (tmp_path / "set" / "img_emb" / "img_emb_0.npy").rename(tmp_path / "away.npy")
+    (tmp_path / "set" / ".modtrans.json").unlink()
+    with pytest.warns(UserWarning, match="set: image has no numbered .npy file, and is left out"):
+        assert [*load(tmp_path / "set").arrays] == ["text"]
