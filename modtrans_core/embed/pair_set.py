@@ -17,7 +17,7 @@ from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import JOB
 from modtrans_core.store.described import metadata
 from modtrans_core.store.files import refuse_existing, refuse_same, scratch_folder, sweep
-from modtrans_core.store.headers import RECORD, SUFFIXES, reading, small_arrays
+from modtrans_core.store.headers import RECORD, SUFFIXES, reading, rows, small_arrays
 from modtrans_core.store.locks import LOCK, claimed
 
 Engine = Literal["local", "ray"]
@@ -184,9 +184,10 @@ def _files_of(job: Job) -> Iterator[Path]:
 
 
 def _job_of(path: Path) -> str | None:
-    """The digest of the job that a file is the pair set of, where it says so."""
+    """The digest of the job that a file is the whole pair set of, where it says so."""
     with suppress(ValueError), reading(path):
-        return metadata(small_arrays(path).get("metadata", "{}")).get(JOB)
+        said = metadata(small_arrays(path).get("metadata", "{}"))
+        return said.get(JOB) if rows(path) == said["dataset"]["items"] else None
     return None
 
 

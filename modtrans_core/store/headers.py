@@ -45,6 +45,8 @@ def reading(path: Path) -> Iterator[None]:
     except PermissionError:
         raise ValueError(f"{path}: no permission to read it") from None
     except Exception as error:  # a damaged file makes its reader raise nearly anything
+        if isinstance(error, IsADirectoryError) or (path.is_dir() and "is a directory" in str(error)):
+            raise ValueError(f"{path}: a folder, a file is needed") from None
         if type(error) is ValueError:
             raise ValueError(f"{path}: {in_one_line(error, None)}") from None
         raise ValueError(f"{path}: damaged or cut short ({in_one_line(error)})") from None
