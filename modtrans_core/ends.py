@@ -20,6 +20,8 @@ EPOCH = "SOURCE_DATE_EPOCH"
 """of the environment: the date that reproducible files have, which numpy and matplotlib read"""
 LAST = 253_402_300_799
 """second of the year 9999"""
+_TIDYING: dict[Callable[[], None], None] = {}
+"""what is done before this process ends, once each"""
 
 
 class Asked(KeyboardInterrupt):
@@ -98,11 +100,17 @@ def raise_asked(number: int, _: object) -> None:
     raise Asked("", number)
 
 
-def leave(status: int, tidy: Callable[[], None] = lambda: None) -> NoReturn:
+def tidied_by(last: Callable[[], None]) -> None:
+    """Let `leave` call this: Python itself waits for processes that wait for work, before anything of `atexit`."""
+    _TIDYING[last] = None
+
+
+def leave(status: int) -> NoReturn:
     """End this process, of which all is done and said: no signal of `ASKING` cuts off how it tidies up."""
     for number in ASKING:
         signal.signal(number, signal.SIG_IGN)
-    tidy()
+    for last in _TIDYING:
+        last()
     sys.exit(status)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from analysis.cli.claims import Bound, Certify
 from analysis.cli.demo import Demo
 from analysis.cli.measure import Bench, Compare
@@ -32,13 +30,4 @@ VERBS_HERE: dict[str, type] = {
 
 def main() -> None:
     """`modtrans`."""
-    leave(
-        run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."),
-        _end_workers,
-    )
-
-
-def _end_workers() -> None:
-    """End what would wait for more trials, if there were any: Python waits for it."""
-    if (trial := sys.modules.get("analysis.experiments.trial")) is not None:
-        trial.end_workers()
+    leave(run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."))

@@ -25,7 +25,7 @@ from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.checks import refuse
 from modtrans_core.device import default_device
-from modtrans_core.ends import end_with
+from modtrans_core.ends import end_with, tidied_by
 from modtrans_core.methods import named, own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts
@@ -186,6 +186,7 @@ def every_trial(
     results: Iterable[tuple[Result, list[str]]] = (_alone(work, str(pairs), *job) for job in jobs)
     if processes > 1:
         ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
+        tidied_by(_end_workers)
         parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
         results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
@@ -207,8 +208,7 @@ def every_trial(
     return found
 
 
-def end_workers() -> None:
-    """End the processes that wait for the next call of `every_trial`, at once."""
+def _end_workers() -> None:
     get_reusable_executor().shutdown(kill_workers=True)
 
 

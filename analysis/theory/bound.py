@@ -442,8 +442,8 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
             (chord + 16.0 * EPSILON * (1.0 + ratio)) ** power - chord**power
         )
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
-        for chord in (-half_chord, half_chord):
-            cuts += [np.arctan2(chord * foot - distance * offset, np.abs(chord * offset + distance * foot))]
+        for half in (-half_chord, half_chord):
+            cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
     # rounding moves where zhat turns round, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 64.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))

@@ -242,7 +242,7 @@ def _run(verbs: Mapping[str, type], program: str, description: str, arguments: S
             for path in _each(value):
                 if isinstance(path, Path):
                     with naming(name):
-                        refuse_special(path, name in getattr(command, "writes", ()))
+                        refuse_special(path, name in ("out", "output", *getattr(command, "writes", ())))
                 home = isinstance(path, Path) and str(path).startswith("~") and (path.parts[0] == "~" or path.parts[1:])
                 refuse_unless(not home or path.exists(), name, str(path), "the folder's whole name, as here ~ is none,")
         _refuse_written_over(command)

@@ -303,14 +303,14 @@ def refuse_special(path: Path, written: bool = False) -> None:
         raise ValueError(f"{path}: a Git LFS pointer, not the data; run: git lfs pull")
 
 
-def listed(folder: Path) -> list[Path]:
-    """What lies in a folder, by name; nothing in none. `Path.glob` finds nothing in one that may not be read."""
+def refuse_closed(folder: Path) -> None:
+    """Refuse a folder that may not be read: `Path.glob` finds nothing in it."""
     try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        os.scandir(folder).close()
     except PermissionError:
         raise ValueError(f"{folder}: no permission to read it") from None
+    except OSError:  # no folder
+        return
 
 
 def sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from modtrans_core.checks import in_one_line, naming, refuse_modality, refuse_un
 from modtrans_core.store import mapped
 from modtrans_core.store.contents import LETTERS, as_texts
 from modtrans_core.store.described import checked, parsed
-from modtrans_core.store.files import listed, refuse_special
+from modtrans_core.store.files import refuse_closed, refuse_special
 from modtrans_core.store.mapped import Block
 
 SUFFIXES = (".npz", ".safetensors")
@@ -100,9 +100,8 @@ def are_large(found: Sequence[dict[str, Block]]) -> bool:
 def numbered(folder: Path, suffix: str) -> dict[int, Path]:
     """The files `<folder>_<number><suffix>` of a folder, in the order of their numbers."""
     found: dict[int, Path] = {}
-    for file in listed(folder):
-        if not (file.name.startswith(f"{folder.name}_") and file.name.endswith(suffix)):
-            continue
+    refuse_closed(folder)
+    for file in sorted(folder.glob(f"{folder.name}_*{suffix}")):
         number = file.stem.rsplit("_", 1)[1]
         if number.isdecimal() and (other := found.setdefault(int(number), file)) != file:
             raise ValueError(f"{file}: has the number of {other.name}; each number once is needed")
@@ -114,7 +113,8 @@ def clip_retrieval_parts(path: Path) -> dict[str, dict[int, Path]]:
 
     `img_emb` holds the modality image, `<name>_emb` any other.
     """
-    folders = [folder for folder in listed(path) if folder.name.endswith("_emb") and folder.is_dir()]
+    refuse_closed(path)
+    folders = sorted(folder for folder in path.glob("*_emb") if folder.is_dir())
     return {MODALITIES.get(f.name, f.name.removesuffix("_emb")): numbered(f, ".npy") for f in folders}
 
 
@@ -122,7 +122,8 @@ def shard_files(path: Path) -> list[Path]:
     """The file itself, or the `.npz` and `.safetensors` files of a folder by name."""
     if not path.is_dir():
         return [path]
-    return [file for file in listed(path) if file.suffix in SUFFIXES and not file.name.startswith(".")]
+    refuse_closed(path)
+    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith("."))
 
 
 def rows(path: Path) -> int:

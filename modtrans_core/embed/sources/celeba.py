@@ -13,7 +13,7 @@ from modtrans_core.embed.sources.captioned import ENCODERS
 from modtrans_core.embed.sources.face_captions import face_captions
 from modtrans_core.embed.sources.opening import OUTSIDE, FileWithin, ZipFiles, ZipMember, is_within, part_of
 from modtrans_core.progress import counted
-from modtrans_core.store.files import listed
+from modtrans_core.store.files import refuse_closed
 
 _PICTURES = ("img_align_celeba", "CelebA-HQ-img", "images", "image")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -121,7 +121,8 @@ def _made(folder: Path) -> Mapping[str, Sequence[str]]:
 def _given(source: Path) -> Mapping[str, Sequence[Any]]:
     """Captions by key, as somebody wrote them."""
     if source.is_dir():
-        files = [file for file in listed(source) if file.suffix == ".txt" and file.is_file()]
+        refuse_closed(source)
+        files = [file for file in sorted(source.glob("*.txt")) if file.is_file()]
         outside = [ValueError(OUTSIDE)]
         return {
             file.stem: _lines(file.read_bytes()) if is_within(str(source), file.name) else outside for file in files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modtrans_core.embed.sources import coco, flickr, folder
-from modtrans_core.store.files import listed
+from modtrans_core.store.files import refuse_closed
 
 SIGNS = {  # kind: patterns of paths in the folder, any of which gives it away; the first kind that fits is taken
     "coco": (
@@ -31,7 +31,7 @@ def kind_of(path: Path) -> str:
     """
     if path.is_file() and path.suffix == ".tar":
         return "webdataset"
-    listed(path)  # or it may not be read
+    refuse_closed(path)
     for kind, signs in SIGNS.items():
         if any(True for sign in signs for _ in path.glob(sign)):
             return kind

@@ -21,7 +21,7 @@ from modtrans_core.embed.sources.caption_files import SPLIT_NAMES
 from modtrans_core.embed.sources.captioned import encoders_of
 from modtrans_core.embed.sources.opening import FileWithin, is_within
 from modtrans_core.extras import require
-from modtrans_core.store.files import listed, refuse_special
+from modtrans_core.store.files import refuse_closed, refuse_special
 
 _TEXTS = ("caption", "captions", "text", "texts", "sentence", "sentences", "description", "title", "prompt")
 _PICTURES = ("image", "picture", "img", "jpg", "jpeg", "png", "webp")
@@ -348,7 +348,7 @@ def _from_cache(library: Any) -> Iterator[None]:
 def _load(library: Any, path: str, config: str | None, split: str | None) -> dict[str, Any]:
     """The splits of a data set, by name."""
     place = Path(path)
-    listed(place)  # or it may not be read
+    refuse_closed(place)
     saved = any((place / name).is_file() for name in ("dataset_dict.json", "state.json"))
     if place.exists() and not saved and place.suffix != ".parquet" and not any(place.rglob("*.parquet")):
         raise ValueError(f"{path}: no folder written by save_to_disk, and no parquet files in it")
@@ -366,8 +366,8 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
             if place.exists():
                 _refuse_outside(path, _named(library, place))  # before anything is looked for there
             with _from_cache(library) if unreachable else nullcontext():
-                parts = library.load_dataset_builder(path, config).config.data_files or {}
-                _refuse_outside(path, (file for files in parts.values() for file in files))
+                listed = library.load_dataset_builder(path, config).config.data_files or {}
+                _refuse_outside(path, (file for files in listed.values() for file in files))
                 found = library.load_dataset(path, config, split=split)
     except _Refused:
         raise

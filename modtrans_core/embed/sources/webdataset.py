@@ -22,7 +22,7 @@ from modtrans_core.embed.sources.opening import is_within
 from modtrans_core.embed.sources.tars import DamagedTar, Sample, samples
 from modtrans_core.extras import require
 from modtrans_core.store.described import checked, parsed
-from modtrans_core.store.files import listed, refuse_special
+from modtrans_core.store.files import refuse_closed, refuse_special
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MOST = 10**6
@@ -76,7 +76,8 @@ def _tars(path: str) -> list[Path]:
 
 def _listed(path: str) -> list[Path]:
     if Path(path).is_dir():
-        found = [file for file in listed(Path(path)) if file.name[0] != "." and file.name.endswith(TAR_SUFFIXES)]
+        refuse_closed(Path(path))
+        found = sorted(file for file in Path(path).glob("[!.]*") if file.name.endswith(TAR_SUFFIXES))
         if not found:
             raise ValueError(f"{path}: a folder with no {' or '.join(TAR_SUFFIXES)} file")
         if link := next((file for file in found if not is_within(path, file.name)), None):

@@ -241,27 +241,30 @@ def test_an_interrupt_of_the_imports_is_quiet(start):
 
 
 DONE = """
-import signal
-from analysis import start
+import signal, sys
+import numpy as np
 import analysis.cli as cli
+from analysis.start import main
+from modtrans_core import PairedEmbeddings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def run(*_):
-    from joblib import Parallel, delayed
-    from analysis.experiments import trial
-    Parallel(2)(delayed(abs)(number) for number in range(4))
+    from analysis.experiments.trial import every_trial
+    PairedEmbeddings({"image": np.eye(40) + 1, "text": np.eye(40) + 2}).save(sys.argv[1])
+    every_trial(lambda trial: trial.seed, sys.argv[1], [("image", "text")], 2)
     print("done", flush=True)
     return 0
 
 cli.run = run
-start.main()
+main()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_comes_when_all_is_done_changes_nothing(number):
+def test_a_signal_that_comes_when_all_is_done_changes_nothing(tmp_path, number):
     """The workers of trials are ended, for which Python would wait."""
-    process = subprocess.Popen([sys.executable, "-c", DONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", DONE, str(tmp_path / "pairs.npz")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "done\n"
     time.sleep(0.05)
     process.send_signal(number)
