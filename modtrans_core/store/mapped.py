@@ -6,15 +6,15 @@ never exhaust the open files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from modtrans_core.checks import naming, refuse_unless
+from modtrans_core.checks import naming, refuse, refuse_unless
 from modtrans_core.vectors import present, refuse_bad_rows
 
 LARGE = 2**31
@@ -132,8 +132,9 @@ class MappedRows:
             own = ascending[inside] - (self._ends[index] - block.shape[0])
             run = (np.diff(own) == 1).all()  # a run of rows is read as a piece, twice as fast
             rows_there, state = _map(block)
-            with unchanged(block.path, state):
-                vectors = rows_there[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
+            refuse_changed(block.path, state)
+            vectors = rows_there[slice(own[0], own[-1] + 1) if run else own].astype(np.float32)
+            refuse_changed(block.path, state)  # meanwhile, too
             counts = None if self.counts is None else self.counts[ascending[inside]]
             with naming(block.path):
                 refuse_bad_rows(self.name, vectors, counts, own // self.per_item)
@@ -156,25 +157,21 @@ def state_of(path: Path) -> State:
     return State(found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
-@contextmanager
-def unchanged(path: Path, state: State) -> Iterator[None]:
-    """Refuse what is read inside where the file that is mapped was written to in its place: it would be of other rows,
-    and where the file is shorter the process would end. Of a file whose place another took the map is what it was.
+def refuse_changed(path: Path, state: State) -> None:
+    """Refuse a file that is mapped and was written to in its place: the map would be of other rows, and where the file
+    is shorter the process would end. Where another file took its place the map is what it was.
 
     Parameters
     ----------
     state : that of the file when it was mapped.
     """
-
-    def check() -> None:
-        with suppress(FileNotFoundError):
-            now = state_of(path)
-            same = now[:2] != state[:2] or now.changed == state.changed
-            refuse_unless(same, f"{path}", "changed", "the file that was loaded")
-
-    check()
-    yield
-    check()
+    try:
+        now = os.stat(path)
+    except FileNotFoundError:
+        return
+    same = now.st_mtime_ns == state.changed or (now.st_dev, now.st_ino) != state[:2]
+    if not same:
+        refuse(f"{path}", "changed", "the file that was loaded")
 
 
 def join(name: str, arrays: Sequence[np.ndarray]) -> np.ndarray:

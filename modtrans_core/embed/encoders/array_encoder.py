@@ -11,7 +11,7 @@ import numpy as np
 from modtrans_core.embed.encoders.base import Encoder
 from modtrans_core.store.files import refuse_special, sha256
 from modtrans_core.store.headers import refuse_members
-from modtrans_core.store.mapped import state_of, unchanged
+from modtrans_core.store.mapped import refuse_changed, state_of
 from modtrans_core.vectors import ROWS
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ class ArrayEncoder(Encoder):
         if place is None or not 0 <= place < len(self._vectors):
             raise ValueError("no precomputed vector")
         try:
-            with np.errstate(over="ignore"), unchanged(self._path, self._state):
+            refuse_changed(self._path, self._state)
+            with np.errstate(over="ignore"):
                 row = np.asarray(self._vectors[place], dtype=np.float32)
+            refuse_changed(self._path, self._state)
         except ValueError as error:  # which is no matter of this item
             raise RuntimeError(f"{self.name}: {error}") from None
         if not (np.isfinite(row).all() and row.any()):
