@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SIDECAR = ".parquet"
 _NAMES = ("key", "image_path")
+_PERMISSIVE = {"promote_options": "permissive"}
 
 
 def column(name: str, values: Any, kind: Any = None) -> pyarrow.Array:
@@ -125,12 +126,11 @@ def read_sidecars(path: Path) -> pyarrow.Table | None:
     if nameless and len(nameless) < len(beside):
         raise ValueError(f"{nameless[0]}: no column {' or '.join(_NAMES)}, which would name the items")
     for name in dict.fromkeys(name for table in tables for name in table.column_names):
-        kinds = {table.schema.field(name) for table in tables if name in table.column_names}
         try:
-            pa.unify_schemas([pa.schema([kind]) for kind in kinds], promote_options="permissive")
-        except pa.ArrowException:  # of one part numbers, of another texts
+            pa.concat_tables([table.select([name]) for table in tables if name in table.column_names], **_PERMISSIVE)
+        except pa.ArrowException:  # of one part numbers, of another texts, or numbers that would lose digits
             tables = [_as_text(pa, table, name) for table in tables]
-    return pa.concat_tables(tables, promote_options="permissive")
+    return pa.concat_tables(tables, **_PERMISSIVE)
 
 
 def sidecars(path: Path) -> list[tuple[Path, Path]]:

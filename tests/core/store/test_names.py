@@ -64,6 +64,8 @@ def test_without_captions_there_is_no_such_column(tmp_path):
         (([1, 2], [3.5, None], [4, 5]), [1, 2, 3.5, None, 4, 5]),  # pandas' numbers where a picture has none
         ((pa.array([1, 2], pa.int32()), [3, 4], [5, 6]), [1, 2, 3, 4, 5, 6]),
         ((["u", "v"], pa.array(["w", "x"], pa.large_string()), ["y", None]), ["u", "v", "w", "x", "y", None]),
+        (([2**60 + 1, 2], [None, 0.5], [1, 1]), [f"{2**60 + 1}", "2", None, "0.5", "1", "1"]),
+        (([1, 2], pa.array([2**63 + 5, 1], pa.uint64()), [1, 1]), ["1", "2", f"{2**63 + 5}", "1", "1", "1"]),
         (([1, 2], ["unlikely", None], [3, 4]), ["1", "2", "unlikely", None, "3", "4"]),
         ((["u", "v"], pa.array(["w", "x"]).dictionary_encode(), [None, None]), ["u", "v", "w", "x", None, None]),
     ],
