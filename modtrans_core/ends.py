@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 ASKING: tuple[signal.Signals, ...] = tuple(
@@ -110,7 +110,8 @@ def leave(status: int) -> NoReturn:
     for number in ASKING:
         signal.signal(number, signal.SIG_IGN)
     for last in _TIDYING:
-        last()
+        with suppress(Exception):  # nothing is lost by it
+            last()
     sys.exit(status)
 
 

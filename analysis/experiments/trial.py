@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import reusable_executor
 from threadpoolctl import threadpool_limits
 
 from analysis.experiments.data import refuse_few
@@ -209,7 +209,8 @@ def every_trial(
 
 
 def _end_workers() -> None:
-    get_reusable_executor().shutdown(kill_workers=True)
+    if (executor := getattr(reusable_executor, "_executor", None)) is not None:  # its getter would make one
+        executor.shutdown(kill_workers=True)
 
 
 def _alone(

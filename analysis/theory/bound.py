@@ -420,7 +420,7 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         log_rest = np.where(np.abs(t) < 0.7, np.log1p(-np.minimum(t * t, 0.5)) / 2.0, np.log(rest))
         return density * np.exp((d - 2.0) * log_rest) * AlignmentLaw(d - 1.0).cdf(-needed)
 
-    turn = np.minimum(np.abs(s - gamma) / gamma, 1.0)
+    turn = np.minimum(np.abs(s - gamma), gamma) / gamma
     cuts = [np.arcsin(np.clip(k / np.sqrt(d), -1.0, 1.0)) for k in (-9.0, -3.0, 0.0, 3.0, 9.0)]
     cuts += [
         np.full_like(d, -np.pi / 2.0),
@@ -446,8 +446,9 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
     # rounding moves where zhat turns round, too
+    turn = np.where(turn < 0.1, turn, 0.0)
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 64.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
-    return value, error + tangent + np.where(turn < 0.1, turned, 0.0) + ROUNDING * value
+    return value, error + tangent + turned + ROUNDING * value
 
 
 def orthogonal_lengths(

@@ -138,7 +138,9 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
         return constant * AlignmentLaw(float(d)).pdf(t) * AlignmentLaw(d - 2.0).cdf(-needed)
 
     usual = np.arcsin(np.clip(np.array([-9.0, -3.0, 0.0, 3.0, 9.0]) / np.sqrt(d), -1.0, 1.0))
-    turn = np.sqrt(table[1]) / table[5]  # from the latitude -pi/2, within which q + h g turns round
+    turn = (
+        np.minimum(np.sqrt(table[1]), table[5]) / table[5]
+    )  # from the latitude -pi/2, within which q + h g turns round
     crossings, blurred = _crossings(alpha, table)
     cuts = np.hstack(
         [
@@ -149,8 +151,9 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
     )
     value, error = integrate(integrand, np.sort(cuts, axis=1))
     density = AlignmentLaw(d - 1.0).pdf(0.0)
+    turn = np.where(turn < 0.1, turn, 0.0)
     turned = density * ((turn + 64.0 * EPSILON) ** (d - 2.0) - turn ** (d - 2.0))  # of turning round, by rounding
-    return value, error + np.where(turn < 0.1, turned, 0.0) + (d == 3) * density * blurred + ROUNDING * value
+    return value, error + turned + (d == 3) * density * blurred + ROUNDING * value
 
 
 def _crossings(alpha: float, table: Floats) -> tuple[Floats, Floats]:
