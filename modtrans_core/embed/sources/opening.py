@@ -96,12 +96,10 @@ def is_within(folder: str, name: str) -> bool:
         return False
 
 
-def _blobs(root: str) -> Iterator[str]:
+def _blobs(root: str) -> list[str]:
     """Where the files of a snapshot, `datasets--owner--name/snapshots/commit`, or of a folder in one are."""
-    if snapshot := _SNAPSHOT.match(root):
-        blobs = os.path.join(snapshot[1], "blobs")
-        if os.path.realpath(blobs) == blobs:
-            yield blobs
+    snapshot = _SNAPSHOT.match(root)
+    return [os.path.join(snapshot[1], "blobs")] if snapshot else []
 
 
 def of_folder(folder: Path, name: Any, known: Container[str] = ()) -> Any:

@@ -15,6 +15,7 @@ from analysis.experiments.data import (
     is_openmoji,
     load_pairs,
     one_vector,
+    shares,
     warn_of_equal,
 )
 from analysis.experiments.domains import crossings_within
@@ -116,3 +117,10 @@ def test_what_equals_an_item_to_train_on_is_warned_of():
     needed = "^set.npz: 1 of 4 test items equal one to train on: 0 in image, 1 in text. .* --group-duplicates keeps"
     with pytest.warns(UserWarning, match=needed):
         warn_of_equal("set.npz", replace(pairs, own_split=np.repeat([0, 2, 1], [7, 4, 1])), "image", "text")
+
+
+def test_shares_are_those_of_the_split_that_is_followed():
+    pairs = PairedEmbeddings({"image": np.eye(20) + 1}, own_split=np.repeat([0, 2], [12, 8]))
+    assert shares(pairs) == {"shares": [50, 10, 40], "own_split": True}
+    part = PairedEmbeddings({"image": np.eye(20) + 1}, own_split=np.zeros(20, dtype=int))
+    assert shares(part) == {"shares": [70, 10, 20], "own_split": False}

@@ -250,3 +250,11 @@ def test_a_csv_without_commas_is_told_what_is_needed(tmp_path, between):
     (tmp_path / "t.csv").write_text("image_0,image_1\n.5,1\n.25,1\n".replace(",", between))
     with pytest.raises(ValueError, match=r"t\.csv: first line: '?image_0.*image_1'?, names with commas between them"):
         pack({"image": f"{tmp_path / 't.csv'}:image_*"})
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy", ".npz", ".csv"])
+def test_a_folder_that_is_called_as_a_file_is_said_to_be_one(tmp_path, suffix):
+    """As Spark, Dask and polars write parquet."""
+    (tmp_path / f"t{suffix}").mkdir()
+    with pytest.raises(ValueError, match=rf"t{suffix}: a folder, a file is needed"):
+        pack({"image": f"{tmp_path / 't'}{suffix}"})

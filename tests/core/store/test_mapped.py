@@ -371,3 +371,25 @@ def test_a_file_that_is_written_again_in_its_place_while_rows_of_it_are_read_is_
     assert (pairs.modality("image")[:3] == first).all()
     file.unlink()
     assert (pairs.modality("image")[:3] == first).all()
+
+
+def test_a_file_that_is_written_to_while_rows_are_read_is_named(tmp_path, monkeypatch):
+    class Slow:
+        """Rows that another process writes while they are read."""
+
+        def __init__(self, rows, file):
+            self.rows, self.file = rows, file
+
+        def __getitem__(self, index):
+            os.utime(self.file, ns=(1, 1))
+            return self.rows[index]
+
+    file = tmp_path / "m.npz"
+    PairedEmbeddings({"image": np.eye(9) + 1}).save(file)
+    rows = PairedEmbeddings.load(file, mapped=True).modality("image")
+    rows[:2]
+    (block,) = rows.blocks
+    held, state = mapped._map(block)
+    monkeypatch.setattr(mapped, "_map", lambda _: (Slow(held, file), state))
+    with pytest.raises(ValueError, match="m.npz: 'changed', the file that was loaded is needed"):
+        rows[:2]
