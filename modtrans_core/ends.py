@@ -9,8 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
+from contextlib import contextmanager
 
 ASKING: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -20,8 +19,6 @@ EPOCH = "SOURCE_DATE_EPOCH"
 """of the environment: the date that reproducible files have, which numpy and matplotlib read"""
 LAST = 253_402_300_799
 """second of the year 9999"""
-_TIDYING: dict[Callable[[], None], None] = {}
-"""what is done before this process ends, once each"""
 
 
 class Asked(KeyboardInterrupt):
@@ -98,21 +95,6 @@ def answering(
 def raise_asked(number: int, _: object) -> None:
     """A handler for the signals of `ASKING`."""
     raise Asked("", number)
-
-
-def tidied_by(last: Callable[[], None]) -> None:
-    """Let `leave` call this: Python itself waits for processes that wait for work, before anything of `atexit`."""
-    _TIDYING[last] = None
-
-
-def leave(status: int) -> NoReturn:
-    """End this process, of which all is done and said: no signal of `ASKING` cuts off how it tidies up."""
-    for number in ASKING:
-        signal.signal(number, signal.SIG_IGN)
-    for last in _TIDYING:
-        with suppress(Exception):  # nothing is lost by it
-            last()
-    sys.exit(status)
 
 
 def end_with(parent: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from analysis.cli.claims import Bound, Certify
 from analysis.cli.demo import Demo
 from analysis.cli.measure import Bench, Compare
@@ -9,7 +11,6 @@ from analysis.cli.papers import Figure, Notebooks, Paper, Tables
 from analysis.cli.use import Caption, Generate, Migrate
 from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run
-from modtrans_core.ends import leave
 
 VERBS_HERE: dict[str, type] = {
     "demo": Demo,
@@ -30,4 +31,4 @@ VERBS_HERE: dict[str, type] = {
 
 def main() -> None:
     """`modtrans`."""
-    leave(run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."))
+    sys.exit(run(VERBS_HERE, "modtrans", "Translate embeddings between modalities, and say how far to believe it."))

@@ -52,6 +52,7 @@ class Compare:
 
     def run(self) -> None:
         from analysis.experiments.presets import RIVALS, as_text, duels, routes
+        from analysis.experiments.trial import workers
         from analysis.paper.tables import mean_and_spread, save_table
         from analysis.plots.presets import front
         from analysis.plots.style import figures, make_figure
@@ -78,7 +79,8 @@ class Compare:
             refuse_unless(some, "rivals", ", ".join(left), f"one that applies to {path}, {k} and {d} dimensions,")
             for rival, why in left.items():
                 say(f"{path}: {rival} is left out: it {why}")
-        found = self.compared(sets)
+        with workers():
+            found = self.compared(sets)
         judged = duels(found.gains)
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
         text = as_text(found.scores, judged)

@@ -121,6 +121,7 @@ class Tables:
         from analysis.experiments.modalities import left_out
         from analysis.experiments.poster_tables import FILES, REGISTRY, as_frame, as_text, table
         from analysis.experiments.table_2 import named
+        from analysis.experiments.trial import workers
         from analysis.paper.tables import save_table
         from analysis.plots.poster_tables import poster
         from analysis.plots.style import figures, make_figure
@@ -140,7 +141,7 @@ class Tables:
         refuse_results(self.out, made, self.overwrite)
         rows = []
         for number in chosen:
-            with reporting(None, 1, f"Table {number}", "part") as report:
+            with reporting(None, 1, f"Table {number}", "part") as report, workers():
                 options = {"pairs": self.pairs} if number == 2 else {}
                 rows += table(number, self.data, self.seeds, report, **options)
             with replacing_results(self.out) as results:  # what is measured is kept, whatever ends the others

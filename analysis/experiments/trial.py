@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from analysis.experiments.data import refuse_few
 from modtrans_core import PairedEmbeddings, Pairing, Translator, fit
 from modtrans_core.checks import refuse
 from modtrans_core.device import default_device
-from modtrans_core.ends import end_with, tidied_by
+from modtrans_core.ends import end_with
 from modtrans_core.methods import named, own_vectors
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Facts
@@ -186,7 +187,6 @@ def every_trial(
     results: Iterable[tuple[Result, list[str]]] = (_alone(work, str(pairs), *job) for job in jobs)
     if processes > 1:
         ends: dict[str, Any] = {"initializer": end_with, "initargs": (os.getpid(),)}
-        tidied_by(_end_workers)
         parallel = Parallel(processes, return_as="generator", batch_size=1, inner_max_num_threads=1, **ends)
         results = parallel(delayed(_alone)(work, str(pairs), *job) for job in jobs)
     found: list[Result] = []
@@ -208,9 +208,16 @@ def every_trial(
     return found
 
 
-def _end_workers() -> None:
-    if (executor := getattr(reusable_executor, "_executor", None)) is not None:  # its getter would make one
-        executor.shutdown(kill_workers=True)
+@contextmanager
+def workers() -> Iterator[None]:
+    """Inside, the processes of `every_trial` wait for its next call. Then they end: Python itself would wait for them
+    for seconds, where Ctrl-C is answered no more.
+    """
+    try:
+        yield
+    finally:
+        if (executor := getattr(reusable_executor, "_executor", None)) is not None:  # its getter would make one
+            executor.shutdown(kill_workers=True)
 
 
 def _alone(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from modtrans_core.cli.data import Convert, Embed, Pack
 from modtrans_core.cli.export import Export
 from modtrans_core.cli.rank import Rank
 from modtrans_core.cli.train import Train
 from modtrans_core.cli.use import Evaluate, Translate
 from modtrans_core.cli.verb import run
-from modtrans_core.ends import leave
 
 VERBS: dict[str, type] = {
     "embed": Embed,
@@ -24,4 +25,4 @@ VERBS: dict[str, type] = {
 
 def main() -> None:
     """`python -m modtrans_core`."""
-    leave(run(VERBS, "modtrans", "Train and run a translator between the embeddings of two modalities."))
+    sys.exit(run(VERBS, "modtrans", "Train and run a translator between the embeddings of two modalities."))

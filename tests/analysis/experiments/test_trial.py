@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.experiments.trial import SCORES, Trial, every_trial
+from analysis.experiments.trial import SCORES, Trial, every_trial, workers
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.scores import score
 from modtrans_core.vectors import unit
@@ -184,3 +184,20 @@ def test_a_worker_that_is_killed_is_one_line(path, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     with pytest.raises(RuntimeError, match="^one of 2 processes ended, as where memory runs out; LOKY_MAX"):
         every_trial(lambda trial: os.kill(os.getpid(), signal.SIGKILL), path, [("image", "text")], 2)
+
+
+def test_the_workers_of_a_block_end_with_it(path, monkeypatch):
+    from analysis.experiments import trial
+
+    def work(_):
+        return os.getpid()
+
+    monkeypatch.setattr(trial, "cpu_count", lambda: 2)
+    with pytest.raises(KeyboardInterrupt), workers():
+        found = every_trial(work, path, [("image", "text")], 2)
+        assert os.getpid() not in found
+        raise KeyboardInterrupt
+    for number in found:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
+    assert os.getpid() not in every_trial(work, path, [("image", "text")], 2)  # others take their place

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -238,37 +237,6 @@ sys.meta_path.insert(0, Stop())
 def test_an_interrupt_of_the_imports_is_quiet(start):
     ended = subprocess.run([sys.executable, "-c", STOPPED + start], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
-
-
-DONE = """
-import signal, sys
-import numpy as np
-import analysis.cli as cli
-from analysis.start import main
-from modtrans_core import PairedEmbeddings
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-def run(*_):
-    from analysis.experiments.trial import every_trial
-    PairedEmbeddings({"image": np.eye(40) + 1, "text": np.eye(40) + 2}).save(sys.argv[1])
-    every_trial(lambda trial: trial.seed, sys.argv[1], [("image", "text")], 2)
-    print("done", flush=True)
-    return 0
-
-cli.run = run
-main()
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_comes_when_all_is_done_changes_nothing(tmp_path, number):
-    """The workers of trials are ended, for which Python would wait."""
-    command = [sys.executable, "-c", DONE, str(tmp_path / "pairs.npz")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "done\n"
-    time.sleep(0.05)
-    process.send_signal(number)
-    assert (process.communicate(timeout=20)[1], process.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize(
