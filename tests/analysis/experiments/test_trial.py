@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from analysis.experiments.synthetic import synthetic_pairs
-from analysis.experiments.trial import SCORES, Trial, every_trial, workers
+from analysis.experiments.trial import SCORES, Trial, every_trial
 from modtrans_core import PairedEmbeddings, preset
 from modtrans_core.scores import score
 from modtrans_core.vectors import unit
@@ -193,7 +193,7 @@ def test_the_workers_of_a_block_end_with_it(path, monkeypatch):
         return os.getpid()
 
     monkeypatch.setattr(trial, "cpu_count", lambda: 2)
-    with pytest.raises(KeyboardInterrupt), workers():
+    with pytest.raises(KeyboardInterrupt), trial.workers():
         found = every_trial(work, path, [("image", "text")], 2)
         assert os.getpid() not in found
         raise KeyboardInterrupt
