@@ -448,9 +448,8 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         for half in (-half_chord, half_chord):
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
-    # rounding moves where zhat turns round, too
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
-    turn = np.where(turn < 0.1, turn, 0.0)
+    turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
     return value, error + tangent + turned + ROUNDING * value
 

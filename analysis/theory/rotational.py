@@ -138,9 +138,8 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
         return constant * AlignmentLaw(float(d)).pdf(t) * AlignmentLaw(d - 2.0).cdf(-needed)
 
     usual = np.arcsin(np.clip(np.array([-9.0, -3.0, 0.0, 3.0, 9.0]) / np.sqrt(d), -1.0, 1.0))
-    turn = (
-        np.minimum(np.sqrt(table[1]), table[5]) / table[5]
-    )  # from the latitude -pi/2, within which q + h g turns round
+    nearest, h = np.sqrt(table[1]), table[5]
+    turn = np.minimum(nearest, h) / h  # from the latitude -pi/2, within which q + h g turns round
     crossings, blurred = _crossings(alpha, table)
     cuts = np.hstack(
         [

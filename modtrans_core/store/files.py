@@ -33,6 +33,7 @@ SCRATCH = ".modtrans-part-"
 RUN = ("translator.json", "model.safetensors", "training.safetensors", "seen.safetensors", "metrics.jsonl")
 """the parts of a run folder, see `modtrans_core.run`"""
 _OF_FILES = (".csv", ".json", ".jsonl", ".npy", ".npz", ".onnx", ".parquet", ".safetensors", ".tex", ".txt")
+"""how the names end of what is written as a file, whatever lies there"""
 _OLD = ".old"
 _LONG = 24 * 3600  # seconds
 _HERE, _RENAME_EXCHANGE = -100, 2  # Linux' AT_FDCWD and RENAME_EXCHANGE

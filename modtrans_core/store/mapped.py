@@ -169,8 +169,7 @@ def refuse_changed(path: Path, state: State) -> None:
         now = os.stat(path)
     except FileNotFoundError:
         return
-    same = now.st_mtime_ns == state.changed or (now.st_dev, now.st_ino) != state[:2]
-    if not same:
+    if now.st_mtime_ns != state.changed and (now.st_dev, now.st_ino) == state[:2]:
         refuse(f"{path}", "changed", "the file that was loaded")
 
 

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 import modtrans_core
 from modtrans_core import PairedEmbeddings
+from modtrans_core.embed.sources import load_source
 from modtrans_core.layouts.convert import convert
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.store.read import dimensions, read
@@ -216,6 +217,19 @@ def test_what_may_not_be_read_is_said_of_the_file(closed, name):
     close(name)
     with pytest.raises(ValueError, match=f"^{folder / name}: no permission to read it$"):
         load(folder / name.partition("/")[0])
+
+
+@pytest.mark.parametrize("kind", ["webdataset:", ""])
+def test_a_folder_of_a_source_that_may_not_be_read_is_said_to_be_one(closed, kind):
+    folder, close = closed
+    (folder / "tars").mkdir()
+    (folder / "tars" / "0.tar").write_bytes(b"")
+    source = f"{kind}{folder / 'tars'}"
+    with pytest.raises(ValueError, match="no tar here holds"):  # what reads it is loaded while everything may be read
+        [list(shard.read()) for shard in load_source(source).shards(1)]
+    close("tars")
+    with pytest.raises(ValueError, match=f"^{folder / 'tars'}: no permission to read it$"):
+        load_source(source)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "seen.safetensors", "translator.json"])
