@@ -42,17 +42,17 @@ def test_closed_forms(tmp_path, preset):
 def test_the_rounding_of_float32_is_no_other_graph(tmp_path, monkeypatch):
     """Of conditions of few numbers its own translations, one by one and all at once, differ by more than 1e-5."""
     rng = np.random.default_rng(1)
-    u = rng.normal(size=(1500, 6))
-    text = np.tanh(u @ rng.normal(size=(6, 8))) + 0.3 * rng.normal(size=(1500, 8))
-    image = (u @ rng.normal(size=(6, 16)))[:, None] + 0.7 * rng.normal(size=(1500, 5, 16))
+    u = rng.normal(size=(300, 6))
+    text = np.tanh(u @ rng.normal(size=(6, 8))) + 0.3 * rng.normal(size=(300, 8))
+    image = (u @ rng.normal(size=(6, 16)))[:, None] + 0.7 * rng.normal(size=(300, 5, 16))
     translator = fit(PairedEmbeddings({"image": image, "text": text}), device="cpu")
     apart = onnx.export(translator, tmp_path / "model.onnx")
     assert 1e-5 < apart < 1e-3
     monkeypatch.setattr(onnx, "ROUNDING", 0)
     with pytest.raises(ValueError, match="export: .*, a graph that differs by at most 1e-05 is needed"):
         onnx.export(translator, tmp_path / "other.onnx")
-    found = run(tmp_path / "model.onnx", c=image[:500, 0].astype(np.float32))
-    cosines = cosine(found, translator.translate(image[:500, 0].astype(np.float32)))
+    found = run(tmp_path / "model.onnx", c=image[:, 0].astype(np.float32))
+    cosines = cosine(found, translator.translate(image[:, 0].astype(np.float32)))
     assert cosines.min() > 1 - 1e-6
 
 
