@@ -74,7 +74,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path on the same disk; on success it takes the place of `path`, on failure it is removed.
 
     The name of `path` is kept, because numpy and others choose a format by it. Where `path` is a link, the link is
-    replaced, not what it points to. Its permissions follow the umask, whatever those of the temporary file are.
+    replaced, not what it points to. Its permissions follow the umask, whatever those of the temporary file are, where
+    the file system keeps any.
     """
     path = Path(path)
     with scratch_folder(path) as folder:
@@ -82,9 +83,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with open(temporary, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield temporary
-        with open(temporary, "rb+") as file:
+        with at(temporary), open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, mode)
+        with suppress(OSError):  # a mount of somebody else's files
+            os.chmod(temporary, mode)
         os.replace(temporary, path)
 
 
@@ -160,7 +162,8 @@ def _is_orphan(left: Path) -> bool:
     """Whether a scratch folder is wanted no longer: nobody holds it; where there are no locks, it is old."""
     if _lock_of(left).exists():
         return not is_held(_lock_of(left))
-    return time.time() - left.stat().st_mtime > _LONG
+    newest = max(found.lstat().st_mtime for found in (left, *left.rglob("*")))
+    return time.time() - newest > _LONG
 
 
 def _finish(left: Path) -> None:

@@ -154,7 +154,11 @@ def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     (tmp_path / ".x.part").touch()
     sweep(tmp_path)
     assert left.exists()
+    (left / "inside").mkdir()
     os.utime(left, (time.time() - 100_000,) * 2)
+    sweep(tmp_path)  # a long job writes in a folder of it
+    assert left.exists()
+    os.utime(left / "inside", (time.time() - 100_000,) * 2)
     sweep(tmp_path)
     assert names(tmp_path) == [".modtrans.json", ".x.part"]
 
@@ -190,6 +194,28 @@ def test_a_full_disk_names_what_was_written(tmp_path, error):
     with pytest.raises(OSError) as caught, replacing(tmp_path / "x.npz"):
         raise error
     assert str(tmp_path / "x.npz") in str(caught.value) and names(tmp_path) == []
+
+
+def test_a_mount_that_keeps_no_permissions_is_written_to(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with replacing(tmp_path / "x.npz") as temporary:
+        temporary.write_bytes(b"new")
+    assert (tmp_path / "x.npz").read_bytes() == b"new" and names(tmp_path) == ["x.npz"]
+
+
+def test_a_disk_that_fails_as_a_file_is_put_in_place_names_it(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "x.npz").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "x.npz") as temporary:
+        temporary.write_bytes(b"new")
+    assert caught.value.filename == str(tmp_path / "x.npz")
+    assert (tmp_path / "x.npz").read_bytes() == b"old" and names(tmp_path) == ["x.npz"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
