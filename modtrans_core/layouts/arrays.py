@@ -224,6 +224,7 @@ def _refuse_gaps(column: str, gaps: int) -> None:
 
 def _of_table(table: Any) -> np.ndarray:
     """One column as (n,), or as (n, d) where it holds lists; several, of numbers, as (n, d)."""
+    refuse_unless(table.num_rows, f"rows of {table.column_names[0]}", table.num_rows, "1 or more")
     for name, column in zip(table.column_names, table.columns, strict=True):
         _refuse_gaps(name, column.null_count)
     columns = [_of_column(*both) for both in zip(table.column_names, table.columns, strict=True)]

@@ -206,6 +206,7 @@ class Loud:
         ("torn.parquet:image", "torn.parquet: "),
         ("sparse.pt:image", "sparse.pt: image: 'a tensor that is sparse or holds no numbers', a dense one is needed"),
         ("ragged.pt:image", "ragged.pt: image: rows of different shapes, one shape is needed"),
+        ("empty.parquet:short", "empty.parquet: rows of short: 0, 1 or more is needed"),
         ("twice.csv:x*", r"twice.csv: column: \['x0'\], a name that one column has is needed"),
         ("twice.csv:nested", r"twice.csv: nested: '\[\[1 2\] \[3 4\]\] in row 0', a list of numbers is needed"),
     ],
@@ -220,6 +221,7 @@ def test_what_is_no_array_is_refused_by_name(folder, file, words):
         "time": [time(1), time(2)],
     }
     pq.write_table(pa.table(columns), "t.parquet")
+    pq.write_table(pa.table(columns)[:0], "empty.parquet")
     torch.save({"image": Loud()}, "loud.pt")
     np.save("objects.npy", np.array({"a": [1.0]}), allow_pickle=True)
     torch.save({"image": torch.eye(3).to_sparse()}, "sparse.pt")
