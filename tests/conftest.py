@@ -19,8 +19,11 @@ settings.load_profile("modtrans")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 sys.modules["rfc3987_syntax"] = None  # seconds, in which jsonschema makes a grammar of addresses that no notebook has
 
-LONGEST = ("test_paper.py", "test_poster_paper.py", "test_fuzz.py", "test_killed.py", "test_engines.py")
-"""files that begin first, the others beside them"""
+LONGEST = (
+    "test_paper.py", "test_poster_paper.py", "test_notebooks.py", "test_fuzz.py", "test_engines.py",
+    "test_distributed.py", "test_wheel.py", "test_trial.py", "test_killed.py"
+)  # fmt: skip
+"""files that begin first, the others beside them: none of these is waited for at the end"""
 
 
 @pytest.fixture(autouse=True)
