@@ -373,7 +373,7 @@ class Run:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """Inside, an error before the first step takes the description away: nothing could be gone on with."""
+        """Inside, an error before the first step takes all that was written away: nothing could be gone on with."""
         try:
             yield
         except Exception:
@@ -382,7 +382,7 @@ class Run:
                 and self.writes
                 and not any((self.folder / name).exists() for name in (MODEL, TRAINING))
             ):
-                (self.folder / DESCRIPTION).unlink(missing_ok=True)
+                clear(self.folder)
             raise
 
     @contextmanager

@@ -176,10 +176,14 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
 
 def _replace_closed() -> None:
-    """What is written to a closed stream goes nowhere, and no file gets its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """What is written to a closed stream goes nowhere, here and in processes that are started, and no file gets its
+    number.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open for as long as the program runs
+            nowhere = open(os.devnull, mode)  # noqa: SIM115 - for as long as the program runs
+            os.set_inheritable(nowhere.fileno(), nowhere.fileno() == number)
+            setattr(sys, name, nowhere)
 
 
 def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:

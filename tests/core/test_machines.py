@@ -44,6 +44,24 @@ def test_streams_that_are_closed_or_full(folder):
     assert closed.returncode == 0 and "used the 20 items" in closed.stderr and "Traceback" not in closed.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_processes_that_a_verb_starts_have_the_streams_that_are_closed(tmp_path, closed):
+    """As workers and kernels do, which end where standard error is none."""
+    (tmp_path / "started.py").write_text(
+        "import sys; open('found', 'w').write(str([sys.stdin, sys.stdout, sys.stderr].count(None)))"
+    )
+    (tmp_path / "verb.py").write_text(
+        "import subprocess, sys\n"
+        "from modtrans_core.cli.verb import run\n"
+        "run({}, '', '', ['--version'])\n"
+        "subprocess.run([sys.executable, 'started.py'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(["sh", "-c", f"{sys.executable} verb.py {closed}"], cwd=tmp_path, env=environment, timeout=120)
+    assert (tmp_path / "found").read_text() == "0"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is full")
 @pytest.mark.parametrize("arguments", ["evaluate run pairs.npz", "--version", "--help"])
 def test_results_that_cannot_be_written_are_one_line(folder, arguments, monkeypatch, capsys):

@@ -410,6 +410,24 @@ def test_a_full_disk_is_an_os_error_that_keeps_the_last_checkpoint(tmp_path, mon
     assert same(resumed, fit(make_pairs(), config=SMALL, device="cpu"))
 
 
+@pytest.mark.parametrize(("config", "room"), [(CalibratedConfig(), 0), (CalibratedConfig(), 1), (SMALL, 0)])
+def test_a_disk_that_is_full_before_the_first_step_leaves_a_folder_to_begin_in(tmp_path, monkeypatch, config, room):
+    written, write = [], runs._write
+
+    def full(path, *content):
+        if len(written) == room:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        written.append(path)
+        write(path, *content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "_write", full)
+        with pytest.raises(OSError, match="No space left"):
+            fit(make_pairs(), config=config, device="cpu", out=tmp_path)
+    assert files(tmp_path) == []
+    assert same(fit(make_pairs(), config=config, device="cpu", out=tmp_path), load(tmp_path, "cpu"))
+
+
 def bits(folder):
     """Of what a run leaves; a half-written file of a process that was killed has another name and is never read."""
     whole = [name for name in files(folder) if not name.startswith(".")]

@@ -40,6 +40,7 @@ _MOST = {
 _VOCABULARIES = ("tokenizer.json", "vocab.json")  # of which a library's message names no file
 _SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
+_OTHERS = ("gguf_file", "use_kernels", "variant")  # options of a module by which other weights are read, or code is
 
 
 def model_folder(encoder: str, weights: str, instead: str = "a local folder") -> Path:
@@ -81,7 +82,7 @@ def refuse_code(encoder: str, folder: Path) -> None:
     is not one of the model's, or another kind of model, of which the library would make one of its own.
 
     The library imports what `modules.json` and the configurations of its modules name, which may be a file beside them;
-    and the options of a module in `sentence_bert_config.json` may be paths.
+    and the options of a module in `sentence_bert_config.json` may be paths, or ask for other weights.
 
     Raises
     ------
@@ -108,6 +109,8 @@ def refuse_code(encoder: str, folder: Path) -> None:
             for name, one in _values({name: value for name, value in options if name.endswith(("args", "path"))}):
                 if isinstance(one, str) and (name == "tokenizer_name_or_path" or _is_there(one)):
                     refuse(f"{encoder}: {file}: {name}", one, "no file, as all of a model lies in its folder,")
+                if name in _OTHERS and one:
+                    refuse(f"{encoder}: {file}: {name}", one, "none, as model.safetensors is what is read,")
             types = found.get("types") if isinstance(found, dict) else None
             for route in types if isinstance(types, dict) else ():
                 _refuse_path(encoder, file, route)
@@ -315,13 +318,17 @@ def refuse_unreadable(what: object, folder: Path) -> None:
                 beside = isinstance(file, str) and bool(kind.fullmatch(file))
                 refuse_unless(beside, f"{what}: {path}: weight_map: {tensor}", file, "weights beside it")
     for path in _files_of(folder, "*config.json"):
-        _refuse_kernels_and_loops(what, path)
+        _refuse_elsewhere_and_loops(what, path)
 
 
-def _refuse_kernels_and_loops(what: object, path: Path) -> None:
-    """Refuse a configuration that names code of the hub, or a number that takes memory or time without end."""
+def _refuse_elsewhere_and_loops(what: object, path: Path) -> None:
+    """Refuse a configuration that names code of the hub, weights that are no part of the model, or a number that takes
+    memory or time without end.
+    """
     held = read_json(path)
     for name, value in _values(held):
+        if name == "transformers_weights" and value not in (None, "model.safetensors", _INDEX):
+            refuse(f"{what}: {path}: {name}", value, f"model.safetensors or {_INDEX}")
         if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
             refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
         if isinstance(value, int) and value > (most := _MOST.get(name, value)):

@@ -327,6 +327,8 @@ def folder_with_code(tmp_path):
         ("model.safetensors", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
         ("config.json", "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, not the data"),
         ("adapter_config.json", {}, "of an adapter, which names another model"),
+        ("config.json", {"transformers_weights": "o.safetensors"}, "transformers_weights: 'o.safetensors', model.s"),
+        ("config.json", {"text_config": {"transformers_weights": "a.bin"}}, "transformers_weights: 'a.bin', model.saf"),
     ],
 )
 @pytest.mark.parametrize("library", ["sentence-transformers:", "transformers:mean/"])
@@ -336,6 +338,15 @@ def test_weights_that_are_no_part_of_a_model_are_not_read(folder_with_code, libr
     folder = folder_with_code(file, content)
     with pytest.raises(ValueError, match=f"{file}: {said}"):
         load_encoder(f"{library}{folder}", "text", device="cpu")
+
+
+@pytest.mark.parametrize("option", [{"variant": "fp16"}, {"gguf_file": "a.gguf"}, {"use_kernels": True}])
+@pytest.mark.parametrize("options", ["model_args", "model_kwargs"])
+def test_a_module_s_options_name_no_other_weights(folder_with_code, options, option):
+    pytest.importorskip("sentence_transformers")
+    folder = folder_with_code("sentence_bert_config.json", {options: option})
+    with pytest.raises(ValueError, match=f"sentence_bert_config.json: {next(iter(option))}: .*none, as model.safeten"):
+        load_encoder(f"sentence-transformers:{folder}", "text", device="cpu")
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -126,6 +126,14 @@ def test_roberta_s_first_positions_are_the_padding_s(tmp_path):
     assert np.isfinite(encoder.encode(["rain " * 50])).all()
 
 
+def test_weights_that_a_configuration_names_are_read_where_they_are_the_model_s(bert, tmp_path):
+    folder = shutil.copytree(bert, tmp_path / "named")
+    said = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(said | {"transformers_weights": "model.safetensors"}))
+    found, whole = (load_encoder(f"transformers:mean/{one}", "text", "cpu") for one in (folder, bert))
+    np.testing.assert_array_equal(found.encode(TEXTS), whole.encode(TEXTS))
+
+
 def test_half_precision_weights_compute_in_float32(bert, tmp_path):
     folder = shutil.copytree(bert, tmp_path / "half")
     transformers.BertModel.from_pretrained(bert).half().save_pretrained(folder)
