@@ -75,14 +75,16 @@ def _at_once() -> Iterator[None]:
 @contextmanager
 def answering(
     handler: Callable[[int, object], None], numbers: Iterable[signal.Signals] = ASKING
-) -> Iterator[Callable[[], None]]:
-    """Inside, these signals call this, until what is given is called; what is ignored, as after `nohup`, stays so."""
+) -> Iterator[Callable[..., None]]:
+    """Inside, these signals call this, until what is given is called, with some of them or for all; what is ignored, as
+    after `nohup`, stays so.
+    """
     found = {number: signal.getsignal(number) for number in numbers}
     before = {number: old for number, old in found.items() if old not in (signal.SIG_IGN, None)}
 
-    def restore() -> None:
-        for number, old in before.items():
-            signal.signal(number, old)
+    def restore(*some: int) -> None:
+        for number in some or before:
+            signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, handler)

@@ -387,14 +387,17 @@ class Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[Run]:
-        """Make a flag of a signal that asks to end, so that it never falls inside a step; a second one acts at once."""
+        """Make a flag of a signal that asks to end, so that it never falls inside a step. A second Ctrl-C acts at once;
+        of the other signals a system may send several, as where a terminal is closed.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
         def ask(number: int, _: object) -> None:
-            self.asked = number
-            restore()
+            self.asked = self.asked or number
+            if number == signal.SIGINT:
+                restore(number)
 
         with answering(ask) as restore:
             yield self

@@ -224,6 +224,23 @@ def test_ctrl_c_falls_between_steps_and_a_second_one_acts_at_once(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("sent", [("SIGHUP", "SIGHUP"), ("SIGTERM", "SIGHUP"), ("SIGINT", "SIGHUP", "SIGTERM")])
+def test_several_signals_of_one_end_save_the_training(tmp_path, sent):
+    """As of a terminal that is closed, which its shell tells and then the system, or after Ctrl-C."""
+    numbers = [getattr(signal, name) for name in sent]
+    before = [signal.getsignal(number) for number in numbers]
+
+    def all_at_once(done, _):
+        if done == 2:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt, match="after step 2 of") as caught:
+        fit(make_pairs(), config=SMALL, device="cpu", out=tmp_path, progress=all_at_once)
+    assert caught.value.number == numbers[0] and (tmp_path / runs.TRAINING).exists()
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is full")
 def test_a_full_disk_while_logging_names_the_log():
     with pytest.raises(OSError) as caught:
