@@ -22,7 +22,7 @@ import numpy as np
 
 from modtrans_core.checks import FULL
 from modtrans_core.store.described import checked, parsed
-from modtrans_core.store.locks import LOCK, drop, is_held, locked
+from modtrans_core.store.locks import LOCK, drop, is_held, locked, refuse_held
 
 STREAM = Path("-")
 """stands for standard input or output where an array can be"""
@@ -100,8 +100,8 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     ValueError
-        There is something at `path` that was not written in this way, or that something was added to; or another
-        process writes it.
+        There is something at `path`, at the start or by the end, that was not written in this way, or that something
+        was added to; or another process writes it.
     """
     path = Path(path)
     _refuse_foreign(path)
@@ -110,6 +110,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         write_json(temporary / WROTE, {"wrote": sorted(_names(temporary))})
+        _refuse_foreign(path)  # which may have come meanwhile
         if not path.exists():
             os.replace(temporary, path)
         elif not _exchange(temporary, path):
@@ -250,7 +251,9 @@ def is_run(folder: Path) -> bool:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse to replace a file, a link, or a folder with anything in it that is not listed in its own `WROTE`."""
+    """Refuse to replace a file, a link, a folder that another process fills, or one with anything in it that is not
+    listed in its own `WROTE`.
+    """
     if path.name in ("", ".."):
         raise ValueError(f"{path}: the name of a folder to make is needed")
     if path.is_symlink() or (path.exists() and not path.is_dir()):
@@ -259,6 +262,7 @@ def _refuse_foreign(path: Path) -> None:
         )
     if not path.exists():
         return
+    refuse_held(path)
     try:
         wrote = read_description(path / WROTE, {"wrote": "a list of texts"})["wrote"]
     except (OSError, ValueError):

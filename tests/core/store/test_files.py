@@ -83,6 +83,20 @@ def test_the_second_to_write_a_folder_learns_who_does(tmp_path):
     assert (tmp_path / "y" / files.WROTE).exists() and names(tmp_path) == ["x", "y"]
 
 
+def test_what_came_meanwhile_is_not_replaced(tmp_path):
+    with pytest.raises(ValueError, match="x: holds mine, which was not written here"), replacing_folder(tmp_path / "x"):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "mine").touch()
+    assert names(tmp_path) == ["x"] and names(tmp_path / "x") == ["mine"]
+    (tmp_path / "x" / "mine").unlink()
+    with pytest.raises(ValueError, match=r"x: process .* writes it; wait"), replacing_folder(tmp_path / "x"):
+        process = held(tmp_path, 'holding("x")')
+    assert names(tmp_path) == ["x"]
+    with pytest.raises(ValueError, match=r"x: process .* writes it; wait"):
+        refuse_existing(tmp_path / "x", True)
+    process.communicate()
+
+
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
     with pytest.raises(KeyError), holding(tmp_path / "a" / "b"):
         raise KeyError
