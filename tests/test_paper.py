@@ -323,6 +323,13 @@ def test_a_notebook_is_asked_for_that_takes_what_others_do_not(tmp_path, ran):
     assert ran == ["02_projection_residual"] and "04_translation" in left
 
 
+def test_nothing_is_embedded_for_a_notebook_that_looks_at_no_pairs(tmp_path, ran, monkeypatch):
+    monkeypatch.setattr(paper, "cached_openmoji", lambda **_: pytest.fail("embedded OpenMoji"))
+    looking = [stage.name for stage in paper.stages("smoke") if stage.pairs]
+    left = paper.make(tmp_path / "out", "smoke", only=["01_alignment_law"])
+    assert ran == ["01_alignment_law"] and set(looking) < set(left)
+
+
 def test_a_set_is_the_same_by_any_path_and_another_is_not(tmp_path, ran, monkeypatch):
     z = np.random.default_rng(0).normal(size=(2, 90, 5))
     (tmp_path / "other").mkdir()

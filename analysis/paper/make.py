@@ -224,6 +224,10 @@ def make(
             return [stage for stage in found if stage.name not in left]
 
         def embedded(display: Display) -> tuple[Path, list[Stage]]:
+            never = [one for one in planned if one.pairs and not (out / "notebooks" / one.name / runner.STAMP).exists()]
+            if never and not any(one.pairs for one in asked):  # nothing would look at the pairs
+                left.update(one.name for one in never)
+                return Path(), []
             given = _embedded(pairs, display)
             return given, missing(True, print_of(PairedEmbeddings.load(given)))
 
