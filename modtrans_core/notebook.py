@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from modtrans_core import checks
 from modtrans_core.checks import brief
+from modtrans_core.store.contents import differing
 from modtrans_core.store.read import dimensions, read
 from modtrans_core.vectors import unit
 
-INJECTED = "# Parameters"
+INJECTED = "# Parameters\n"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 0.001, "risk": 1, "share": 1}
@@ -63,13 +65,7 @@ def begin(names: Mapping[str, Any]) -> None:
     Traceback (most recent call last):
     modtrans_core.notebook.WrongParameter: draws: None, a parameter of type int is needed
     """
-    cells = names.get("In", ())
-    declared = re.findall(r"^(\w+): ", "\n".join(cells), re.M)  # a start-up file of one's own may declare others
-    kinds = {name: kind.__name__ for name, kind in names["__annotations__"].items() if name in declared or not declared}
-    given = [node for cell in cells if cell.startswith(INJECTED) for node in ast.walk(ast.parse(cell))]
-    stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(cells), re.M))
-    refuse_wrong(kinds, values := {name: names.get(name) for name in [*stored, *kinds]}, helps)
+    values = _refuse_wrong_cells(names)
     _refuse_constant_modalities(values)
     try:
         ours = find_spec("analysis.paper") is not None
@@ -88,9 +84,28 @@ def begin(names: Mapping[str, Any]) -> None:
     warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, by whatever imports it
 
 
+def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse what the cell of parameters, and one that papermill puts behind it, say wrong; the parameters otherwise.
+
+    A kernel knows every cell that ran in it, those of start-up files and of one's own too, which are no parameters.
+    """
+    cells = ["", *names.get("In", ())]
+    own = [cell for cell in cells if re.search(r"^out: ", cell, re.M)] or cells
+    added = [cell for before, cell in pairwise(cells) if cell.startswith(INJECTED) and before in ("", *own)]
+    declared = re.findall(r"^(\w+): ", "\n".join(own), re.M)
+    types = {name: getattr(kind, "__name__", str(kind)) for name, kind in names["__annotations__"].items()}
+    kinds = {name: kind for name, kind in types.items() if name in declared or not declared}
+    given = [node for cell in added for node in ast.walk(ast.parse(cell))]
+    stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(own), re.M))
+    values = {name: names.get(name) for name in [*stored, *kinds]}
+    refuse_wrong(kinds, values, helps)
+    return values
+
+
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
     """Refuse a parameter that is not among `kinds`, name -> type, of another type or out of range, a file that is not
-    there, a modality that its pair set has not, and one modality twice.
+    there, a modality that its pair set has not, one modality twice, and two pair sets that are not of one space.
 
     An int is a float, too. Those of type int are at least 1, where `helps`, name -> meaning, says what `0:` means
     at least 0, and so is a seed. Where its meaning says `at least N`, so is any number.
@@ -122,6 +137,7 @@ def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Map
         raise WrongParameter(f"s: {values['s']} where d is 1, 0 is needed, as p is perpendicular to z - p")
     _refuse_alone(values)
     _refuse_unknown_modalities(values, helps)
+    _refuse_unlike(values)
 
 
 def _refuse_missing(values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
@@ -162,6 +178,26 @@ def _refuse_unknown_modalities(values: Mapping[str, Any], helps: Mapping[str, st
             if least and known[values[name]] < int(least[1]):
                 found = f"{brief(values[name])} of {known[values[name]]}"
                 raise WrongParameter(f"{name}: {found}, a modality of at least {least[1]} numbers is needed")
+
+
+def _refuse_unlike(values: Mapping[str, Any]) -> None:
+    """Refuse two pair sets that a notebook takes together where they have vectors of different lengths or, of `source`
+    and `target`, by different encoders. Queries may have an encoder of their own.
+    """
+    for one, other in TOGETHER:
+        if not (values.get(one) and values.get(other)):
+            continue
+        try:
+            here, there = (read(Path(values[place])) for place in (one, other))
+        except (ValueError, OSError) as error:
+            raise WrongParameter(f"{one}, {other}: {error}") from None
+        for name in [name for name in here.arrays if name in there.arrays]:
+            wanted, found = (side.arrays[name].shape[-1] for side in (here, there))
+            if wanted != found:
+                raise WrongParameter(f"{other}: {name} of {found} numbers, {wanted} as those of {one} are needed")
+            both = differing(there.encoder(name), here.encoder(name))
+            if both and name in (values.get("source"), values.get("target")):
+                raise WrongParameter(f"{other}: {name} by {both[0]}, the one of {one}, {both[1]}, is needed")
 
 
 def refuse_constant(name: str, vectors: Any) -> None:

@@ -28,13 +28,12 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from analysis.experiments.migration import FULL, NEW, OLD, STALE, certificates, migration, stand_in, wordnet
+from analysis.experiments.migration import FULL, NEW, OLD, STALE, certificates, loaded, migration, stand_in, wordnet
 from analysis.experiments.trial import Trial, every_trial
 from analysis.paper.runner import established, report, write_metrics
 from analysis.paper.tables import mean_and_spread, nested, save_data, save_table
 from analysis.plots import migration as figures
 from analysis.plots.style import make_figure
-from modtrans_core import PairedEmbeddings
 
 # %% [markdown]
 # ## Documents and queries
@@ -44,7 +43,7 @@ from modtrans_core import PairedEmbeddings
 # %%
 tell, scratch = partial(report, out, text="embedding"), TemporaryDirectory()
 files = (Path(pairs), Path(queries)) if pairs else wordnet(data, items, asked, tell) if data else stand_in(scratch.name)
-documents, questions = map(PairedEmbeddings.load, files)
+documents, questions = loaded(*files)
 print(documents, questions, sep="\n")
 
 # %% [markdown]

@@ -33,7 +33,7 @@ from analysis.experiments.packages import find
 from analysis.experiments.trial import Trial
 from analysis.tasks.migration import Queries, Ranked, Reembedded, ranked, ranks, retained, to_unit
 from modtrans_core import PairedEmbeddings, preset
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.embed.encoders import TEXT_ENCODER
 from modtrans_core.embed.pair_set import embed
 from modtrans_core.progress import Progress
@@ -68,8 +68,7 @@ class Search(NamedTuple):
         parts = [part.pairs for part in (trial.train, trial.validation, trial.test)]
         gallery = {name: unit(np.concatenate([part.modality(name) for part in parts])) for name in (OLD, NEW)}
         keys = [key for part in parts for key in ([] if part.key is None else part.key.tolist())]
-        refuse_unless(len(keys) > 0 and asked.key is not None, "key", "none", "names of documents and queries")
-        assert asked.key is not None
+        assert asked.key is not None  # see `loaded`
         place = {key: at for at, key in enumerate(keys)}
         first = len(parts[0]) + len(parts[1])
         row = np.array([place.get(key, -1) for key in asked.key.tolist()])
@@ -92,6 +91,18 @@ class Search(NamedTuple):
         own = np.einsum("nd,nd->n", queries, documents[self.row])
         pieces = ((start, documents[start : start + ROWS]) for start in range(0, len(documents), ROWS))
         return ranks(queries, own, pieces, nearest)
+
+
+def loaded(documents: str | Path, queries: str | Path) -> tuple[PairedEmbeddings, PairedEmbeddings]:
+    """Both pair sets; refused by its file where one lacks names or an encoder's vectors."""
+    found = []
+    for file in (documents, queries):
+        with naming(file):
+            found.append(pairs := PairedEmbeddings.load(file))
+            for name in (OLD, NEW):
+                pairs.modality(name)
+            refuse_unless(pairs.key is not None, "key", "none", "the name of each document, or of a query's,")
+    return found[0], found[1]
 
 
 def configs(trial: Trial, landmarks: int, steps: int) -> dict[str, Any]:

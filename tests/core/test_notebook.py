@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modtrans_core.notebook import begin, refuse_unless
+from modtrans_core import PairedEmbeddings
+from modtrans_core.notebook import begin, refuse_unless, refuse_wrong
 
 TYPES = {"draws": int, "rate": float, "out": str, "all": bool, "items": int, "seed": int, "confidence": float}
 TYPES |= {"delta": float, "alpha": float, "gamma": float, "source": str, "target": str, "pairs": str}
@@ -66,6 +67,31 @@ def test_parameters(changed, message, tmp_path, monkeypatch):
         begin({**NAMES, **changed})
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (("train", 3, "A"), ("test", 2, "A"), "^test: image of 2 numbers, 3 as those of train are needed"),
+        (("train", 3, "A"), ("test", 3, "B"), "^test: image by encoder B, the one of train, A, is needed"),
+        (("pairs", 3, "A"), ("queries", 2, "B"), "^queries: image of 2 numbers, 3 as those of pairs are needed"),
+        (("train", 3, "A"), ("test", 3, "A"), ""),
+        (("train", 3, "A"), ("test", 3, None), ""),
+        (("pairs", 3, "A"), ("queries", 3, "B"), ""),  # E5's and DPR's queries have an encoder of their own
+    ],
+)
+def test_pair_sets_that_are_taken_together_are_of_one_space(first, second, message, tmp_path):
+    given = {}
+    for name, d, encoder in (first, second):
+        given[name] = str(tmp_path / f"{name}.npz")
+        facts = {"image": {"encoder": encoder}} if encoder else {}
+        PairedEmbeddings({"image": np.eye(4, d) + 1, "text": np.eye(4)}, metadata=facts).save(given[name])
+    values = given | ({"source": "image", "target": "text"} if "train" in given else {})
+    kinds = dict.fromkeys(values, "str")
+    if not message:
+        return refuse_wrong(kinds, values, {})
+    with pytest.raises(ValueError, match=message):
+        refuse_wrong(kinds, values, {})
+
+
 @pytest.mark.parametrize("name", ["analysis/__init__.py", "analysis.py"])
 def test_another_package_called_analysis(name, tmp_path, monkeypatch):
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -82,6 +108,27 @@ def test_what_is_refused_later_is_one_line_too():
     with pytest.raises(ValueError, match=r"^draws: 1, 2 is needed$") as refused:
         refuse_unless(False, "draws", 1, "2")
     assert refused.value._render_traceback_() == ["WrongParameter: draws: 1, 2 is needed"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "declares"),
+    [
+        ("kept: list[float] = []", {"kept": list[float]}),
+        ("x: int | None = None", {"x": int | None}),
+        ("x: 'np.ndarray' = None", {"x": "np.ndarray"}),
+        ("# Parameters of my plot\nwidth = 8", {}),
+        ("# Parameters\n%matplotlib inline\nwidth = 8", {}),
+        ("from __future__ import annotations", {name: kind.__name__ for name, kind in TYPES.items()}),
+    ],
+)
+def test_cells_of_ones_own_are_no_parameters_when_all_is_run_again(cell, declares):
+    cells = ["", CELL, "begin(globals())", cell, CELL, "begin(globals())"]
+    names = {**NAMES, "__annotations__": {**TYPES, **declares}, "In": cells}
+    begin(names)
+    with pytest.raises(ValueError, match=r"^draws: 0, a number"):
+        begin({**names, "draws": 0})
+    with pytest.raises(ValueError, match=r"^parameter: 'drawz', one of draws"):
+        begin({**names, "In": [*cells[:5], "# Parameters\ndrawz = 2000\n", cells[5]]})
 
 
 def test_what_a_startup_file_declares_is_no_parameter():

@@ -28,6 +28,28 @@ def table(trial, files):
     return migration(trial, files[1], sizes=(50, 800, 10**9), landmarks=16, steps=60)
 
 
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        (
+            lambda one: PairedEmbeddings({"old": one.modality(OLD)}, key=one.key),
+            "modality 'text-old': not in",
+        ),
+        (
+            lambda one: PairedEmbeddings(one.arrays),
+            "key: 'none', the name of each document",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_which_file_lacks_names_or_an_encoder_is_said(files, tmp_path, place, lacking, words):
+    given = [*files]
+    lacking(PairedEmbeddings.load(given[place])).save(tmp_path / "lacking.npz")
+    given[place] = tmp_path / "lacking.npz"
+    with pytest.raises(ValueError, match=f"^{tmp_path / 'lacking.npz'}: {words}"):
+        module.loaded(*given)
+
+
 def test_queries_are_those_whose_document_is_in_the_test_part(trial, files):
     asked, test = PairedEmbeddings.load(files[1]), trial.test.pairs
     search = Search.of(trial, asked)
