@@ -56,15 +56,31 @@ def repeated(
     array([0, 1, 2, 3, 4, 5])
     """
     n = max(map(len, arrays.values()), default=0)
-    few = max(FEW, 0 if label is None else len(np.unique(label[label >= 0])))
     by_name = [] if key is None or len(set(key.tolist())) == len(key) else [np.unique(key, return_inverse=True)[1]]
     by_row, listed = [], False
     for rows in arrays.values():
         different, which = np.unique(_numbers(rows), return_inverse=True)
-        if few < len(different) < len(rows) <= OFTEN * len(different):
+        if _is_list(len(different), len(rows), label):
+            listed = True
+        elif len(different) < len(rows):
             by_row.append(which)
-        listed |= len(different) < len(rows)
     return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
+
+
+def is_list(rows: np.ndarray, label: np.ndarray | None = None) -> bool:
+    """Whether the rows (n, d) of a modality are taken for entries of a list, of items with these classes (n,).
+
+    Examples
+    --------
+    >>> is_list(np.repeat(np.eye(9), 10, axis=0)), is_list(np.eye(90)), is_list(np.repeat(np.eye(90), 10, axis=0))
+    (True, False, False)
+    """
+    return _is_list(len(np.unique(_numbers(rows))), len(rows), label)
+
+
+def _is_list(different: int, n: int, label: np.ndarray | None) -> bool:
+    few = max(FEW, 0 if label is None else len(np.unique(label[label >= 0])))
+    return different < n and (different <= few or n > OFTEN * different)
 
 
 def _joined(kinds: Sequence[np.ndarray]) -> np.ndarray:

@@ -57,10 +57,10 @@ sizes
 # %% [markdown]
 # ## What is lost?
 # Of each crossing the second domain is split. Every method is trained on its training part (home) and on the first
-# domain (away), less whatever is a test item in another style, and both are tested on the same items. The **floor** is
-# the cosine of the mean of the targets that a translator was trained on: away, that is the constant which its user
-# would have. **Skill** is the share of the way from the floor to the ceiling, or to 1 where none is known. **Centered**
-# recall ranks by what is left of each vector less that mean.
+# domain (away), less whatever is a test item in another style or has a vector of one, and both are tested on the same
+# items. The **floor** is the cosine of the mean of the targets that a translator was trained on: away, that is the
+# constant which its user would have. **Skill** is the share of the way from the floor to the ceiling, or to 1 where
+# none is known. **Centered** recall ranks by what is left of each vector less that mean.
 
 # %%
 routes = dict.fromkeys([(source, target), (target, source), ("location", "text"), ("text", "location")])

@@ -204,8 +204,10 @@ def begin(path: Path, facts: dict[str, Any], overwrite: bool) -> dict[str, Any]:
         return fresh
     found = read_json(path)
     for name in ("schema", *facts):
-        was = found.get(name) if isinstance(found, dict) else None
-        if other := differing(was, fresh[name], name):
+        was, wanted = found.get(name) if isinstance(found, dict) else None, fresh[name]
+        if name == "data" and isinstance(was, dict) and was.get("print", "") == wanted.get("print"):
+            wanted = {**wanted, "pairs": was.get("pairs")}  # the same set, by whatever path
+        if other := differing(was, wanted, name):
             raise ValueError(f"{path}: was begun with {other}; choose another folder, or add overwrite=True")
     kinds = {"quantity": "text", "contender": "text", "round": "a whole number from 0 on", "took": "a number"}
     measured = checked(path, found, {"measurements": "a list"})["measurements"]

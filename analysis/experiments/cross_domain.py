@@ -19,10 +19,13 @@ import pandas as pd
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
-from modtrans_core.checks import naming
+from modtrans_core.checks import naming, refuse_unless
 from modtrans_core.progress import Progress, part_of, silent
+from modtrans_core.repeats import is_list
 from modtrans_core.scores import floor
+from modtrans_core.seen import Seen
 from modtrans_core.split import whole_groups
+from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import unit
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +55,7 @@ def cross(
     Parameters
     ----------
     trial : of home, the domain of the test.
-    away : the domain to train on instead, or its file. Groups that hold a key of a test item are left out of it.
+    away : the domain to train on instead, or its file, less what is in the test: see `without`.
     few : the mends know the means of so many conditions and of as many other targets of home's training part, at most
         half of it each: nobody has to know what belongs together.
     equal : cut the larger training part to the size of the smaller, so that what is lost is the domain's doing.
@@ -67,7 +70,7 @@ def cross(
     if not isinstance(away, PairedEmbeddings):
         away = PairedEmbeddings.load(away)
     source, target, test = trial.test.source, trial.test.target, trial.test
-    far, far_validation = without(away, test.pairs).split(trial.seed, (0.875, 0.125))
+    far, far_validation = without(away, test).split(trial.seed, (0.875, 0.125))
     n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
     near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
     at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
@@ -151,15 +154,28 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def without(away: PairedEmbeddings, test: PairedEmbeddings) -> PairedEmbeddings:
-    """Away, less every group that holds a key of a test item; all of it where one of the two has no keys.
+def without(away: PairedEmbeddings, test: Pairing) -> PairedEmbeddings:
+    """Away, less every group with a test item: one of its key, or with a condition or a target that equals one of the
+    test's, unless these come from a list, as names of classes do.
 
-    So no picture of a test item is trained on, in another style or as a variant.
+    So no picture of a test item is trained on, in another style, as a variant or under another name.
+
+    Raises
+    ------
+    ValueError
+        Nothing is left.
     """
-    if away.key is None or test.key is None:
-        return away
-    held = np.unique(away.groups[np.isin(away.key, test.key)])
-    return away.take(np.flatnonzero(~np.isin(away.groups, held)))
+    known = Seen.of({"test": test.pairs}, (test.source, test.target)).look(away, test.source, test.target)
+    held = np.zeros(len(away), dtype=bool)
+    if away.key is not None and test.pairs.key is not None:
+        held |= np.isin(away.key, test.pairs.key)
+    for name, equal in ((test.source, known.condition), (test.target, known.target)):
+        rows = away.modality(name)
+        if rows.ndim > 2 or isinstance(rows, MappedRows) or not is_list(rows, away.label):
+            held |= equal
+    left = np.flatnonzero(~np.isin(away.groups, away.groups[held]))
+    refuse_unless(len(left) > 0, "train", f"{len(away)} items, each in the test", "others")
+    return away if len(left) == len(away) else away.take(left)
 
 
 def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -115,14 +115,16 @@ def test_a_run_goes_on_with_pairs_that_say_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "make", lambda *_: None)
     monkeypatch.setattr(run, "summarise", lambda content: {})
     pairs = synthetic_task((96, 24, 20), 16, 4, 0, torch.device("cpu")).train
-    for metadata, words in (
-        ({}, None),
-        ({}, None),
-        ({"independent": ["text"]}, "was begun with data.print"),
+    monkeypatch.chdir(tmp_path)
+    for given, metadata, words in (
+        (tmp_path / "pairs.npz", {}, None),
+        (tmp_path / "pairs.npz", {}, None),
+        (Path("pairs.npz"), {}, None),
+        (tmp_path / "pairs.npz", {"independent": ["text"]}, "was begun with data.print"),
     ):
-        replace(pairs, metadata=metadata).save(tmp_path / "pairs.npz")
+        replace(pairs, metadata=metadata).save(given)
         with nullcontext() if words is None else pytest.raises(ValueError, match=words):
-            bench(tmp_path, TINY, device="cpu", pairs=tmp_path / "pairs.npz")
+            bench(tmp_path, TINY, device="cpu", pairs=given)
 
 
 def test_of_a_large_set_as_many_items_are_taken_as_the_profile_has(tmp_path, monkeypatch, capsys):
