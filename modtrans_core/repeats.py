@@ -67,15 +67,20 @@ def repeated(
     return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
 
 
-def is_list(rows: np.ndarray, label: np.ndarray | None = None) -> bool:
-    """Whether the rows (n, d) of a modality are taken for entries of a list, of items with these classes (n,).
+def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool:
+    """Whether the rows (n, d) of a modality, of one set or of several together, are taken for entries of a list.
+
+    Parameters
+    ----------
+    label : the class of each item, -1 for none.
 
     Examples
     --------
-    >>> is_list(np.repeat(np.eye(9), 10, axis=0)), is_list(np.eye(90)), is_list(np.repeat(np.eye(90), 10, axis=0))
+    >>> is_list([np.repeat(np.eye(9), 10, axis=0)]), is_list([np.eye(90)]), is_list([np.repeat(np.eye(90), 10, axis=0)])
     (True, False, False)
     """
-    return _is_list(len(np.unique(_numbers(rows))), len(rows), label)
+    found = np.concatenate([_numbers(rows) for rows in sets])
+    return _is_list(len(np.unique(found)), len(found), label)
 
 
 def _is_list(different: int, n: int, label: np.ndarray | None) -> bool:

@@ -47,7 +47,7 @@ from analysis.translators import SIMPLE, not_applicable
 # long. So the row of 50 steps is trained by the noise term alone, and its $M$ is the ridge map.
 
 # %%
-given, path = load_pairs(pairs)
+given, path = load_pairs(pairs, route=(source, target))
 path = at_most(path, items, Path(out) / "pairs.npz")
 data = load_pairs(str(path))[0]
 both = [(source, target), (target, source)]

@@ -46,7 +46,7 @@ from analysis.translators.certify import largest_in
 
 # %%
 rng = np.random.default_rng(seed)
-data = load_pairs(pairs)[0] if pairs else synthetic_pairs(items, 8, 96, 0.7, 5, rng)[0]
+data = load_pairs(pairs, route=(source, target))[0] if pairs else synthetic_pairs(items, 8, 96, 0.7, 5, rng)[0]
 data = data.take(rng.permutation(len(data))[:items])
 held = experiment.held_out(data, source, target, seed)
 d, of_items = held.z.shape[-1], {"counts": held.counts, "group": held.group}

@@ -41,7 +41,7 @@ from analysis.theory.gamma import guaranteed_level
 
 # %%
 rng = np.random.default_rng(seed)
-data = weights.pair_set(pairs, items, rng, whole=bool(runs))
+data = weights.pair_set(pairs, items, rng, (source, target), whole=bool(runs))
 parts = dict(zip(("train", "validation", "test"), data.split(seed), strict=True))
 refuse_few(**parts)
 split = {name: weights.rows(part, source, target) for name, part in parts.items()}

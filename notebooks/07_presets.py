@@ -41,7 +41,7 @@ from analysis.plots.style import make_figure
 # spread over splits: two of them by 128 pairs a step, the third in 400 steps.
 
 # %%
-data, path = load_pairs(pairs)
+data, path = load_pairs(pairs, route=(source, target))
 path = at_most(path, items, Path(out) / "pairs.npz")
 both = [(source, target), (target, source)]
 fewer, shorter = {"train.batch": 128}, {"train.steps": 400}

@@ -45,7 +45,7 @@ from modtrans_core import preset
 # less the mean of the training targets.
 
 # %%
-(data, path), route = load_pairs(pairs), (source, target)
+(data, path), route = load_pairs(pairs, route=(source, target)), (source, target)
 work = partial(released, config=reduced(released_width, released_steps))
 batches = pd.concat(every_trial(work, path, [route], seeds, partial(report, out, text="released code")))
 save_data(batches, out, "released_runs")

@@ -50,7 +50,7 @@ from analysis.theory.reliability import reliability
 # %%
 work = partial(residual_role, draws=draws, share=share, items=items, landmarks=landmarks, steps=steps)
 told = partial(report, out, text="fits and draws")
-data, path = load_pairs(pairs)
+data, path = load_pairs(pairs, route=(source, target))
 everything = every_trial(work, path, [(source, target), (target, source)], seeds, told)
 roles = everything[::2]  # there; the others are the way back
 there, back = (found[0].laws["route"].iloc[0] for found in (roles, everything[1:]))

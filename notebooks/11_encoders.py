@@ -51,7 +51,7 @@ tell = partial(report, out, text="embedding")
 own = [file.strip() for file in (pairs, *more.split(",")) if file.strip()]
 on_disk = embedded({"coco": coco, "cc3m": cc3m, "celeba": celeba, "cifar10": cifar10}, encoders, tell)
 without_network = offline_sets(items, tell) if offline else [] if own else [load_pairs("", tell)[1]]
-others = [*on_disk, *(file for file in own if not is_openmoji(load_pairs(file)[0]))]
+others = [*on_disk, *(file for file in own if not is_openmoji(load_pairs(file, route=(source, target))[0]))]
 found, scratch = named([*without_network, *own, *on_disk]), TemporaryDirectory()
 smaller = {name: Path(scratch.name) / f"{number}.npz" for number, name in enumerate(found)}
 sets = {name: at_most(file, items, smaller[name]) for name, file in found.items()}

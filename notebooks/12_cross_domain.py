@@ -45,10 +45,9 @@ from analysis.plots.style import make_figure
 
 # %%
 tell = partial(report, out, text="embedding")
-data = load_pairs(pairs, tell)[0]
-crossings = crossings_within(data, source) | (crossings_offline(items, tell) if offline else {})
-if train and test:
-    crossings["train → test"] = (load_pairs(train)[0], load_pairs(test)[0])
+data = load_pairs(pairs, tell, (source, target))[0]
+crossings = {"train → test": (load_pairs(train)[0], load_pairs(test, route=(source, target))[0])} if train else {}
+crossings |= crossings_within(data, source) | (crossings_offline(items, tell) if offline else {})
 if items:
     crossings = {name: tuple(domain.at_most(items) for domain in both) for name, both in crossings.items()}
 sizes = {name: [len(away), len(home)] for name, (away, home) in crossings.items()}

@@ -45,7 +45,7 @@ from modtrans_core import PairedEmbeddings
 # ranked by what is left of each vector less the mean of the training targets.
 
 # %%
-given, path = load_pairs(pairs)
+given, path = load_pairs(pairs, route=(source, target))
 path = at_most(path, items, Path(out) / "pairs.npz")
 loaded, route = PairedEmbeddings.load(path), (source, target)
 emoji = is_openmoji(given) and route == ("image", "text")

@@ -28,7 +28,7 @@ import pandas as pd
 
 from analysis.experiments import modalities
 from analysis.experiments.cross_domain import cross_domain, losses
-from analysis.experiments.data import is_openmoji
+from analysis.experiments.data import is_openmoji, load_pairs
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.trial import SCORES
 from analysis.paper.runner import established, report, write_metrics
@@ -56,7 +56,7 @@ left_out
 
 # %%
 tell = partial(report, out, text="fitting")
-given = PairedEmbeddings.load(pairs) if pairs else None
+given = load_pairs(pairs, route=(source, target))[0] if pairs else None
 if given is None or is_openmoji(given):
     crossings = modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
 else:

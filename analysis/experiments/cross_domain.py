@@ -70,7 +70,7 @@ def cross(
     if not isinstance(away, PairedEmbeddings):
         away = PairedEmbeddings.load(away)
     source, target, test = trial.test.source, trial.test.target, trial.test
-    far, far_validation = without(away, test).split(trial.seed, (0.875, 0.125))
+    far, far_validation = without(away, trial).split(trial.seed, (0.875, 0.125))
     n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
     near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
     at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
@@ -154,7 +154,7 @@ def losses(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def without(away: PairedEmbeddings, test: Pairing) -> PairedEmbeddings:
+def without(away: PairedEmbeddings, trial: Trial) -> PairedEmbeddings:
     """Away, less every group with a test item: one of its key, or with a condition or a target that equals one of the
     test's, unless these come from a list, as names of classes do.
 
@@ -165,17 +165,32 @@ def without(away: PairedEmbeddings, test: Pairing) -> PairedEmbeddings:
     ValueError
         Nothing is left.
     """
+    test, parts = trial.test, [part.pairs for part in (trial.train, trial.validation, trial.test)]
     known = Seen.of({"test": test.pairs}, (test.source, test.target)).look(away, test.source, test.target)
     held = np.zeros(len(away), dtype=bool)
     if away.key is not None and test.pairs.key is not None:
         held |= np.isin(away.key, test.pairs.key)
     for name, equal in ((test.source, known.condition), (test.target, known.target)):
-        rows = away.modality(name)
-        if rows.ndim > 2 or isinstance(rows, MappedRows) or not is_list(rows, away.label):
+        if equal.any() and not _is_list(name, away, parts):
             held |= equal
     left = np.flatnonzero(~np.isin(away.groups, away.groups[held]))
-    refuse_unless(len(left) > 0, "train", f"{len(away)} items, each in the test", "others")
+    found = f"{len(away)} items, each with a vector of the test in {test.source} or {test.target}"
+    refuse_unless(len(left) > 0, "train", found, "others or, where these are names of classes, sets with a `label`")
     return away if len(left) == len(away) else away.take(left)
+
+
+def _is_list(name: str, away: PairedEmbeddings, home: Sequence[PairedEmbeddings]) -> bool:
+    """Whether a modality is taken for a list away, at home or in both together, by each item's first vector."""
+    rows = [pairs.modality(name) for pairs in (away, *home)]
+    if any(isinstance(one, MappedRows) for one in rows):  # too large to be looked through
+        return False
+    first = [one if one.ndim == 2 else one[:, 0] for one in rows]
+    labels = [pairs.label for pairs in home if pairs.label is not None]
+    return (
+        is_list(first[:1], away.label)
+        or is_list(first[1:], np.concatenate(labels) if labels else None)
+        or is_list(first)
+    )
 
 
 def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

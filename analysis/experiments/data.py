@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,28 @@ from modtrans_core.split import has_parts
 from modtrans_core.vectors import unit
 
 
-def load_pairs(pairs: str, progress: Progress | None = None) -> tuple[PairedEmbeddings, Path]:
+def load_pairs(
+    pairs: str, progress: Progress | None = None, route: Sequence[str] = ()
+) -> tuple[PairedEmbeddings, Path]:
     """The pair set, and the file or folder that holds it.
 
     Parameters
     ----------
     pairs : file or folder. Empty: OpenMoji, embedded once and cached.
     progress : of the embedding, called with (items done, in all).
+    route : source and target of what is split and tested, of a set that has not both its first two: see
+        `warn_of_equal`. Empty: nothing is.
     """
-    if pairs:
-        path = Path(pairs)
-    else:
+    if not pairs:
         from modtrans_core.embed.pair_set import cached_openmoji
 
         path = cached_openmoji(progress=progress)
-    return PairedEmbeddings.load(path), path
+        return PairedEmbeddings.load(path), path
+    loaded = PairedEmbeddings.load(pairs)
+    if route:
+        source, target = route if set(route) <= set(loaded.arrays) else [*loaded.arrays][:2]
+        warn_of_equal(pairs, loaded, source, target)
+    return loaded, Path(pairs)
 
 
 def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: PairedEmbeddings) -> None:

@@ -7,7 +7,7 @@ one: for synthetic pairs what a perfect sampler of p(z|c) returns, for real ones
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.experiments.data import ridge_map
+from analysis.experiments.data import load_pairs, ridge_map
 from analysis.experiments.synthetic import synthetic_pairs
 from analysis.theory.arrays import row_cosine
 from analysis.theory.bound import cosine as orthogonal_cosine
@@ -60,10 +60,12 @@ Translators = dict[str, tuple[Pair, Pair]]
 """name -> (p, f) on the validation rows and (p, f) on the test rows, (n, d) each"""
 
 
-def pair_set(pairs: str, items: int, rng: np.random.Generator, *, whole: bool = False) -> PairedEmbeddings:
+def pair_set(
+    pairs: str, items: int, rng: np.random.Generator, route: Sequence[str] = (), *, whole: bool = False
+) -> PairedEmbeddings:
     """The pair set in a file, at most so many items of it, or the whole; empty: synthetic pairs with an `answer`."""
     if pairs:
-        data = PairedEmbeddings.load(pairs)
+        data = load_pairs(pairs, route=route)[0]
         return data if whole or len(data) <= items else data.take(rng.permutation(len(data))[:items])
     data, answer = synthetic_pairs(items, 8, 96, 0.7, 5, rng)
     return replace(data, arrays={**data.arrays, "answer": answer})

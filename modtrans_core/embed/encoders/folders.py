@@ -40,7 +40,8 @@ _MOST = {
 _VOCABULARIES = ("tokenizer.json", "vocab.json")  # of which a library's message names no file
 _SENTENCES = "SentenceTransformer"
 _CLASSES = ("activation_function", "tokenizer_class")  # in a module's configuration, imported by their names
-_OTHERS = ("gguf_file", "use_kernels", "variant")  # options of a module by which other weights are read, or code is
+_OTHERS = ("allow_all_kernels", "gguf_file", "kernel_config", "use_kernels", "variant")
+"""options of a module by which other weights are read, or code is"""
 
 
 def model_folder(encoder: str, weights: str, instead: str = "a local folder") -> Path:
@@ -106,11 +107,11 @@ def refuse_code(encoder: str, folder: Path) -> None:
         elif file.name.endswith("config.json"):
             found = read_json(file)
             options = found.items() if isinstance(found, dict) and file.name.startswith("sentence_") else ()
-            for name, one in _values({name: value for name, value in options if name.endswith(("args", "path"))}):
-                if isinstance(one, str) and (name == "tokenizer_name_or_path" or _is_there(one)):
-                    refuse(f"{encoder}: {file}: {name}", one, "no file, as all of a model lies in its folder,")
-                if name in _OTHERS and one:
-                    refuse(f"{encoder}: {file}: {name}", one, "none, as model.safetensors is what is read,")
+            for names, one in _values({name: value for name, value in options if name.endswith(("args", "path"))}):
+                if isinstance(one, str) and (names[-1] == "tokenizer_name_or_path" or _is_there(one)):
+                    refuse(f"{encoder}: {file}: {names[-1]}", one, "no file, as all of a model lies in its folder,")
+                if one and (option := next((name for name in names if name in _OTHERS), None)):
+                    refuse(f"{encoder}: {file}: {option}", one, "none, as model.safetensors is what is read,")
             types = found.get("types") if isinstance(found, dict) else None
             for route in types if isinstance(types, dict) else ():
                 _refuse_path(encoder, file, route)
@@ -136,13 +137,16 @@ def _refuse_class(encoder: str, file: Path, named: Any, always: bool = False) ->
         raise ValueError(f"{encoder}: {file}: type: {named!r}, {needed}")
 
 
-def _values(described: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of a description, however deep, each with its name."""
-    if isinstance(described, dict | list):
-        for key, one in described.items() if isinstance(described, dict) else ((name, one) for one in described):
-            yield from _values(one, key)
+def _values(described: Any, names: tuple[str, ...] = ("",)) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The values of a description, however deep, each with its names, the outermost first."""
+    if isinstance(described, dict):
+        for key, one in described.items():
+            yield from _values(one, (*names, key))
+    elif isinstance(described, list):
+        for one in described:
+            yield from _values(one, names)
     else:
-        yield name, described
+        yield names, described
 
 
 def weights_digest(folder: Path) -> str:
@@ -326,13 +330,14 @@ def _refuse_elsewhere_and_loops(what: object, path: Path) -> None:
     memory or time without end.
     """
     held = read_json(path)
-    for name, value in _values(held):
-        if name == "transformers_weights" and value not in (None, "model.safetensors", _INDEX):
-            refuse(f"{what}: {path}: {name}", value, f"model.safetensors or {_INDEX}")
-        if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
-            refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
-        if isinstance(value, int) and value > (most := _MOST.get(name, value)):
-            refuse(f"{what}: {path}: {name}", value, f"at most {most}")
+    for names, value in _values(held):
+        if "transformers_weights" in names and value not in (None, "model.safetensors", _INDEX):
+            refuse(f"{what}: {path}: transformers_weights", value, f"model.safetensors or {_INDEX}")
+        for name in names:  # an implementation may be given by part of the model
+            if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
+                refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
+        if isinstance(value, int) and value > (most := _MOST.get(names[-1], value)):
+            refuse(f"{what}: {path}: {names[-1]}", value, f"at most {most}")
 
 
 def _shapes(file: Path) -> list[Sequence[int]]:

@@ -120,24 +120,48 @@ def test_shifts_are_differences_of_means_of_other_items():
 
 
 def test_no_group_of_a_test_item_is_trained_on():
-    x, y = np.random.default_rng(0).standard_normal((2, 7, 12))
-    group = np.array([7, 7, 8, 8, 9, 9])
-    away = PairedEmbeddings({"image": x[:6], "text": y[:6]}, group=group, key=np.array(list("abcdef")))
+    x, y = np.random.default_rng(0).standard_normal((2, 60, 12))
+    key = np.array([f"{number:02d}" for number in range(30)])
+    away = PairedEmbeddings({"image": x[:30], "text": y[:30]}, group=np.arange(30) // 2, key=key)
 
-    def left(image, text, key=None, of=away):
-        test = PairedEmbeddings({"image": image, "text": text}, key=key)
-        return list(without(of, Pairing(test, "image", "text")).key)
+    def left_out(image, text, key=None):
+        train, validation = (PairedEmbeddings({"image": x[at], "text": y[at]}) for at in (slice(40, 50), slice(50, 60)))
+        parts = train, validation, PairedEmbeddings({"image": image, "text": text}, key=key)
+        home = Trial.between(0, *(Pairing(part, "image", "text") for part in parts))
+        return sorted({*away.key} - {*without(away, home).key})
 
-    assert left(-x[:2], -y[:2], np.array(["d", "z"])) == list("abef")  # by the key
-    assert left(7 * x[[2, 6]].astype(np.float16), -y[:2]) == list("abef")  # by a condition, of any length
-    assert left(-x[:2], y[[6, 4]]) == list("abcd")  # by a target
-    assert left(-x[:2], -y[:2]) == list("abcdef")
-    pictures = np.random.default_rng(1).standard_normal((60, 12))
-    arrays = {"image": pictures, "text": np.repeat(y[:6], 10, axis=0)}
-    classes = PairedEmbeddings(arrays, key=np.arange(60).astype(str))
-    assert len(left(-x[:2], y[:2], of=classes)) == 60  # names of classes are a list
-    with pytest.raises(ValueError, match="train: '6 items, each in the test', others is needed"):
-        left(x[:6:2], y[:6:2])
+    assert left_out(-x[:2], -y[:2], np.array(["03", "z"])) == ["02", "03"]  # by the key
+    assert left_out(7 * x[[2, 36]].astype(np.float16), -y[:2]) == ["02", "03"]  # by a condition, of any length
+    assert left_out(-x[:2], y[[36, 4]]) == ["04", "05"]  # by a target
+    assert left_out(-x[:2], -y[:2]) == []
+    with pytest.raises(
+        ValueError, match="train: '30 items, each with .* of the test in image or text', others or, wh"
+    ):
+        left_out(x[:30:2], y[:30:2])
+
+
+@pytest.mark.parametrize(
+    ("classes", "away", "home", "labelled"),
+    [
+        (10, 60, 60, False),
+        (30, 1200, 1860, False),  # by the test's domain alone
+        (30, 1200, 1440, False),  # or by half of the items more, of both together
+        (30, 300, 300, True),
+    ],
+)
+@pytest.mark.parametrize("several", [1, 3])
+def test_names_of_classes_are_no_test_items(classes, away, home, labelled, several):
+    rng = np.random.default_rng(0)
+    names, sets = rng.standard_normal((classes, several, 12)), []
+    pictures = rng.standard_normal((away + home - 5, 12)).astype(np.float32)  # five of them are in both domains
+    for n, image in ((away, pictures[:away]), (home, pictures[away - 5 :])):
+        of = np.arange(n) % classes
+        text = names[of] if several > 1 else names[of, 0]
+        label = of if labelled else None
+        sets.append(PairedEmbeddings({"image": image, "text": text}, group=np.arange(n), label=label))
+    test = Trial.of(sets[1], "image", "text", 0).test.pairs.modality("image")
+    both = (pictures[away - 5 : away, None] == test).all(-1).sum()
+    assert len(without(sets[0], Trial.of(sets[1], "image", "text", 0))) == away - both
 
 
 def test_a_test_item_under_another_name_is_not_trained_on(turn):

@@ -119,6 +119,17 @@ def test_what_equals_an_item_to_train_on_is_warned_of():
         warn_of_equal("set.npz", replace(pairs, own_split=np.repeat([0, 2, 1], [7, 4, 1])), "image", "text")
 
 
+def test_a_notebook_says_what_equals_an_item_to_train_on(tmp_path):
+    z = np.random.default_rng(0).standard_normal((2, 60, 8))
+    arrays = {"text-de": np.repeat(z[0, :12], 5, axis=0), "sound": z[1]}
+    PairedEmbeddings(arrays, group=np.arange(60)).save(tmp_path / "set.npz")
+    for route in (("text-de", "sound"), ("image", "text")):  # of a set that has not both its first two
+        with pytest.warns(
+            UserWarning, match=r"set.npz: 12 of 12 test items equal one to train on: 12 in text-de, 0 in"
+        ):
+            load_pairs(str(tmp_path / "set.npz"), route=route)
+
+
 def test_shares_are_those_of_the_split_that_is_followed():
     pairs = PairedEmbeddings({"image": np.eye(20) + 1}, own_split=np.repeat([0, 2], [12, 8]))
     assert shares(pairs) == {"shares": [50, 10, 40], "own_split": True}

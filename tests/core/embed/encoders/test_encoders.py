@@ -340,7 +340,16 @@ def test_weights_that_are_no_part_of_a_model_are_not_read(folder_with_code, libr
         load_encoder(f"{library}{folder}", "text", device="cpu")
 
 
-@pytest.mark.parametrize("option", [{"variant": "fp16"}, {"gguf_file": "a.gguf"}, {"use_kernels": True}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"variant": "fp16"},
+        {"gguf_file": "a.gguf"},
+        {"allow_all_kernels": True},
+        {"use_kernels": True},
+        {"kernel_config": {"a": "b/c"}},
+    ],
+)
 @pytest.mark.parametrize("options", ["model_args", "model_kwargs"])
 def test_a_module_s_options_name_no_other_weights(folder_with_code, options, option):
     pytest.importorskip("sentence_transformers")

@@ -434,6 +434,12 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
         ("config_sentence_transformers.json", {"prompts": {"q": 5}, "default_prompt_name": "q"}, ""),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type: 'SparseEncoder'"),
         ("config.json", {"attn_implementation": "evil/kernel"}, "attn_implementation: 'evil/kernel'"),
+        ("config.json", {"attn_implementation": {"": "evil/kernel"}}, "attn_implementation: 'evil/kernel'"),
+        (
+            "sentence_bert_config.json",
+            {"model_args": {"attn_implementation": {"text_config": "evil/kernel"}}},
+            "attn_implementation: 'evil/kernel'",
+        ),
         ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000 is needed"),
         (
             "sentence_bert_config.json",
