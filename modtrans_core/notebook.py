@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +25,7 @@ from modtrans_core.vectors import unit
 
 INJECTED = "# Parameters\n"
 """how the cell begins that papermill puts behind a notebook's own parameters"""
+_OUT = re.compile(r"^out: ", re.M)  # a parameter of every notebook
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 SHARES = {"confidence": 1, "delta": 0.5, "false_alarm": 0.001, "risk": 1, "share": 1}
 """parameters of any notebook that are strictly between 0 and this"""
@@ -87,10 +90,11 @@ def begin(names: Mapping[str, Any]) -> None:
 def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse what the cell of parameters, and one that papermill puts behind it, say wrong; the parameters otherwise.
 
-    A kernel knows every cell that ran in it, those of start-up files and of one's own too, which are no parameters.
+    A kernel knows every cell that ran in it, those of start-up files and of one's own too, which are no parameters. It
+    knows none of a file that is run as a whole, by `python` or `%run`.
     """
     cells = ["", *names.get("In", ())]
-    own = [cell for cell in cells if re.search(r"^out: ", cell, re.M)] or cells
+    own = next(filter(None, ([cell for cell in some if _OUT.search(cell)] for some in (cells, _in_file(names)))), cells)
     added = [cell for before, cell in pairwise(cells) if cell.startswith(INJECTED) and before in ("", *own)]
     declared = re.findall(r"^(\w+): ", "\n".join(own), re.M)
     types = {name: getattr(kind, "__name__", str(kind)) for name, kind in names["__annotations__"].items()}
@@ -101,6 +105,17 @@ def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: names.get(name) for name in [*stored, *kinds]}
     refuse_wrong(kinds, values, helps)
     return values
+
+
+def _in_file(names: Mapping[str, Any]) -> list[str]:
+    """The cells of the notebook, `.ipynb` or `.py`, that is run as a file; none where none is."""
+    file = Path(str(names.get("__file__", "")))
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".ipynb":
+            return ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+        return re.split(r"^# %%", text, flags=re.M)
+    return []
 
 
 def refuse_wrong(kinds: Mapping[str, str], values: Mapping[str, Any], helps: Mapping[str, str]) -> None:

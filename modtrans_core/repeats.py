@@ -68,10 +68,11 @@ def repeated(
 
 
 def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool:
-    """Whether the rows (n, d) of a modality, of one set or of several together, are taken for entries of a list.
+    """Whether a modality is taken for entries of a list, of one set or of several together.
 
     Parameters
     ----------
+    sets : its rows (n, d) in each; of vectors (n, m, d) the first of each item counts.
     label : the class of each item, -1 for none.
 
     Examples
@@ -128,10 +129,13 @@ def edges(two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _numbers(rows: np.ndarray) -> np.ndarray:
-    """64 bits (n,) of each row (n, d), float32: the same for equal rows, and else for a pair in 2^33 at most."""
-    factors = np.random.default_rng(0).integers(0, 2**63, rows.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    """64 bits (n,) of each row (n, d), float32: the same for equal rows, and else for a pair in 2^33 at most; of
+    (n, m, d) those of each item's first.
+    """
+    factors = np.random.default_rng(0).integers(0, 2**63, rows.shape[-1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     found = np.empty(len(rows), dtype=np.uint64)
     for start in range(0, len(rows), ROWS):
-        piece = np.ascontiguousarray(rows[start : start + ROWS], dtype=np.float32) + np.float32(0)  # -0 is 0
+        piece = rows[start : start + ROWS] if rows.ndim == 2 else rows[start : start + ROWS][:, 0]
+        piece = np.ascontiguousarray(piece, dtype=np.float32) + np.float32(0)  # -0 is 0
         found[start : start + ROWS] = piece.view(np.uint32).astype(np.uint64) @ factors
     return found

@@ -25,7 +25,6 @@ from modtrans_core.repeats import is_list
 from modtrans_core.scores import floor
 from modtrans_core.seen import Seen
 from modtrans_core.split import whole_groups
-from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import unit
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -180,17 +179,11 @@ def without(away: PairedEmbeddings, trial: Trial) -> PairedEmbeddings:
 
 
 def _is_list(name: str, away: PairedEmbeddings, home: Sequence[PairedEmbeddings]) -> bool:
-    """Whether a modality is taken for a list away, at home or in both together, by each item's first vector."""
+    """Whether a modality is taken for a list away, at home or in both together."""
     rows = [pairs.modality(name) for pairs in (away, *home)]
-    if any(isinstance(one, MappedRows) for one in rows):  # too large to be looked through
-        return False
-    first = [one if one.ndim == 2 else one[:, 0] for one in rows]
     labels = [pairs.label for pairs in home if pairs.label is not None]
-    return (
-        is_list(first[:1], away.label)
-        or is_list(first[1:], np.concatenate(labels) if labels else None)
-        or is_list(first)
-    )
+    of_home = np.concatenate(labels) if labels else None
+    return is_list(rows[:1], away.label) or is_list(rows[1:], of_home) or is_list(rows)
 
 
 def shifts(away: Pairing, home: Pairing, few: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

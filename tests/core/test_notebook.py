@@ -1,5 +1,6 @@
 """The second cell of a notebook refuses what it cannot run with, in one line."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -129,6 +130,23 @@ def test_cells_of_ones_own_are_no_parameters_when_all_is_run_again(cell, declare
         begin({**names, "draws": 0})
     with pytest.raises(ValueError, match=r"^parameter: 'drawz', one of draws"):
         begin({**names, "In": [*cells[:5], "# Parameters\ndrawz = 2000\n", cells[5]]})
+
+
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_a_notebook_that_is_run_as_a_file_says_what_its_parameters_mean(tmp_path, suffix):
+    """`python 07_presets.py`, and `%run 07_presets.ipynb` in IPython, which keeps no cells of it."""
+    file = tmp_path / f"own{suffix}"
+    cells = ["# %% [markdown]\n# own", CELL, "begin(globals())"]
+    content = {"cells": [{"source": cell.splitlines(keepends=True)} for cell in cells]}
+    file.write_text("\n# %%\n".join(cells) if suffix == ".py" else json.dumps(content))
+    names = {**NAMES, "In": ["", "%run own"], "__file__": str(file)}
+    begin({**names, "items": 0})
+    for changed, words in (
+        ({"draws": 0}, "draws: 0, a number of 64 bits and at least 1"),
+        ({"items": -1}, "items: -1,"),
+    ):
+        with pytest.raises(ValueError, match=f"^{words}"):
+            begin({**names, **changed})
 
 
 def test_what_a_startup_file_declares_is_no_parameter():

@@ -134,9 +134,7 @@ def test_no_group_of_a_test_item_is_trained_on():
     assert left_out(7 * x[[2, 36]].astype(np.float16), -y[:2]) == ["02", "03"]  # by a condition, of any length
     assert left_out(-x[:2], y[[36, 4]]) == ["04", "05"]  # by a target
     assert left_out(-x[:2], -y[:2]) == []
-    with pytest.raises(
-        ValueError, match="train: '30 items, each with .* of the test in image or text', others or, wh"
-    ):
+    with pytest.raises(ValueError, match="train: '30 items, each with .* of the test in image or text', others or, wh"):
         left_out(x[:30:2], y[:30:2])
 
 
