@@ -45,7 +45,8 @@ def load_pairs(
     loaded = PairedEmbeddings.load(pairs)
     if route:
         source, target = route if set(route) <= set(loaded.arrays) else [*loaded.arrays][:2]
-        warn_of_equal(pairs, loaded, source, target)
+        with naming(pairs):
+            warn_of_equal(pairs, loaded, source, target)
     return loaded, Path(pairs)
 
 

@@ -148,7 +148,8 @@ def test_no_group_of_a_test_item_is_trained_on():
     ],
 )
 @pytest.mark.parametrize("several", [1, 3])
-def test_names_of_classes_are_no_test_items(classes, away, home, labelled, several):
+@pytest.mark.parametrize("mapped", [False, True])
+def test_names_of_classes_are_no_test_items(tmp_path, classes, away, home, labelled, several, mapped):
     rng = np.random.default_rng(0)
     names, sets = rng.standard_normal((classes, several, 12)), []
     pictures = rng.standard_normal((away + home - 5, 12)).astype(np.float32)  # five of them are in both domains
@@ -156,10 +157,12 @@ def test_names_of_classes_are_no_test_items(classes, away, home, labelled, sever
         of = np.arange(n) % classes
         text = names[of] if several > 1 else names[of, 0]
         label = of if labelled else None
-        sets.append(PairedEmbeddings({"image": image, "text": text}, group=np.arange(n), label=label))
-    test = Trial.of(sets[1], "image", "text", 0).test.pairs.modality("image")
-    both = (pictures[away - 5 : away, None] == test).all(-1).sum()
-    assert len(without(sets[0], Trial.of(sets[1], "image", "text", 0))) == away - both
+        file = tmp_path / f"{len(sets)}.npz"
+        PairedEmbeddings({"image": image, "text": text}, group=np.arange(n), label=label).save(file)
+        sets.append(PairedEmbeddings.load(file, mapped=mapped))
+    trial = Trial.of(sets[1], "image", "text", 0)
+    both = (pictures[away - 5 : away, None] == np.asarray(trial.test.pairs.modality("image"))).all(-1).sum()
+    assert len(without(sets[0], trial)) == away - both
 
 
 def test_a_test_item_under_another_name_is_not_trained_on(turn):

@@ -128,6 +128,9 @@ def test_a_notebook_says_what_equals_an_item_to_train_on(tmp_path):
             UserWarning, match=r"set.npz: 12 of 12 test items equal one to train on: 12 in text-de, 0 in"
         ):
             load_pairs(str(tmp_path / "set.npz"), route=route)
+    PairedEmbeddings({"image": z[0, :2], "text": z[1, :2]}).save(tmp_path / "few.npz")
+    with pytest.raises(ValueError, match=r"few.npz: group: 2 groups, 3 are needed"):
+        load_pairs(str(tmp_path / "few.npz"), route=("image", "text"))
 
 
 def test_shares_are_those_of_the_split_that_is_followed():
