@@ -334,7 +334,7 @@ def _refuse_elsewhere_and_loops(what: object, path: Path) -> None:
         if "transformers_weights" in names and value not in (None, "model.safetensors", _INDEX):
             refuse(f"{what}: {path}: transformers_weights", value, f"model.safetensors or {_INDEX}")
         for name in names:  # an implementation may be given by part of the model
-            if name.endswith("attn_implementation") and isinstance(value, str) and "/" in value:
+            if "implementation" in name and isinstance(value, str) and "/" in value:
                 refuse(f"{what}: {path}: {name}", value, "one of transformers' own, for code of the hub is not run,")
         if isinstance(value, int) and value > (most := _MOST.get(names[-1], value)):
             refuse(f"{what}: {path}: {names[-1]}", value, f"at most {most}")

@@ -440,6 +440,11 @@ def test_a_transformer_may_have_a_folder_of_its_own(sentences, tmp_path):
             {"model_args": {"attn_implementation": {"text_config": "evil/kernel"}}},
             "attn_implementation: 'evil/kernel'",
         ),
+        (
+            "sentence_bert_config.json",
+            {"config_args": {"_attn_implementation_internal": "evil/kernel"}},
+            "_attn_implementation_internal: 'evil/kernel'",
+        ),
         ("config.json", {"num_hidden_layers": 10**6}, "num_hidden_layers: 1000000, at most 1000 is needed"),
         (
             "sentence_bert_config.json",
