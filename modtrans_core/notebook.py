@@ -94,7 +94,7 @@ def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     knows none of a file that is run as a whole, by `python` or `%run`.
     """
     cells = ["", *names.get("In", ())]
-    own = next(filter(None, ([cell for cell in some if _OUT.search(cell)] for some in (cells, _in_file(names)))), cells)
+    own = [*filter(_OUT.search, cells)] or [*filter(_OUT.search, _in_file(names))] or cells
     added = [cell for before, cell in pairwise(cells) if cell.startswith(INJECTED) and before in ("", *own)]
     declared = re.findall(r"^(\w+): ", "\n".join(own), re.M)
     types = {name: getattr(kind, "__name__", str(kind)) for name, kind in names["__annotations__"].items()}

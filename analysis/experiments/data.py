@@ -37,17 +37,18 @@ def load_pairs(
     route : source and target of what is split and tested, of a set that has not both its first two: see
         `warn_of_equal`. Empty: nothing is.
     """
-    if not pairs:
+    if pairs:
+        path = Path(pairs)
+    else:
         from modtrans_core.embed.pair_set import cached_openmoji
 
         path = cached_openmoji(progress=progress)
-        return PairedEmbeddings.load(path), path
-    loaded = PairedEmbeddings.load(pairs)
+    loaded = PairedEmbeddings.load(path)
     if route:
         source, target = route if set(route) <= set(loaded.arrays) else [*loaded.arrays][:2]
-        with naming(pairs):
-            warn_of_equal(pairs, loaded, source, target)
-    return loaded, Path(pairs)
+        with naming(path):
+            warn_of_equal(path, loaded, source, target)
+    return loaded, path
 
 
 def refuse_few(train: PairedEmbeddings, validation: PairedEmbeddings, test: PairedEmbeddings) -> None:

@@ -68,7 +68,8 @@ class Search(NamedTuple):
         parts = [part.pairs for part in (trial.train, trial.validation, trial.test)]
         gallery = {name: unit(np.concatenate([part.modality(name) for part in parts])) for name in (OLD, NEW)}
         keys = [key for part in parts for key in ([] if part.key is None else part.key.tolist())]
-        assert asked.key is not None  # see `loaded`
+        refuse_unless(len(keys) > 0 and asked.key is not None, "key", "none", "names of documents and queries")
+        assert asked.key is not None
         place = {key: at for at, key in enumerate(keys)}
         first = len(parts[0]) + len(parts[1])
         row = np.array([place.get(key, -1) for key in asked.key.tolist()])

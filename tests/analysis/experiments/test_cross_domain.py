@@ -166,11 +166,11 @@ def test_names_of_classes_are_no_test_items(tmp_path, classes, away, home, label
 
 
 def test_a_test_item_under_another_name_is_not_trained_on(turn):
-    """Two fifths of a domain are tested in another file, without keys: what is learned of them is not counted."""
+    """Three quarters of the items are a file of their own, without keys: the 60 that are tested there are left out."""
     rng = np.random.default_rng(0)
     away = domain(400, rng, turn)
     found = cross(Trial.of(away.take(slice(0, 300)), "image", "text", 0), away, equal=False, landmarks=8, steps=1)
-    assert found[found["trained"] == "away"]["n"].max() <= 0.9 * (400 - 60)
+    assert found[found["trained"] == "away"]["n"].max() <= 0.875 * (400 - 60)
 
 
 def test_losses_are_paired_by_seed():

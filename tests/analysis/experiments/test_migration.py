@@ -31,14 +31,8 @@ def table(trial, files):
 @pytest.mark.parametrize(
     ("lacking", "words"),
     [
-        (
-            lambda one: PairedEmbeddings({"old": one.modality(OLD)}, key=one.key),
-            "modality 'text-old': not in",
-        ),
-        (
-            lambda one: PairedEmbeddings(one.arrays),
-            "key: 'none', the name of each document",
-        ),
+        (lambda one: PairedEmbeddings({"old": one.modality(OLD)}, key=one.key), "modality 'text-old': not in"),
+        (lambda one: PairedEmbeddings(one.arrays), "key: 'none', the name of each document"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])
@@ -48,6 +42,12 @@ def test_which_file_lacks_names_or_an_encoder_is_said(files, tmp_path, place, la
     given[place] = tmp_path / "lacking.npz"
     with pytest.raises(ValueError, match=f"^{tmp_path / 'lacking.npz'}: {words}"):
         module.loaded(*given)
+
+
+def test_queries_without_names_are_refused(trial, files, tmp_path):
+    PairedEmbeddings(PairedEmbeddings.load(files[1]).arrays).save(tmp_path / "lacking.npz")
+    with pytest.raises(ValueError, match="key: 'none', names of documents and queries is needed"):
+        migration(trial, tmp_path / "lacking.npz")
 
 
 def test_queries_are_those_whose_document_is_in_the_test_part(trial, files):
