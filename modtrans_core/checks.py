@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 TAKEN = (
-    "file", "group", "img", "key", "label", "metadata", "own_split", "__metadata__",
+    "file", "allow_pickle", "group", "img", "key", "label", "metadata", "own_split", "__metadata__",
     "captions", "classes", "dataset", "independent", "job",
 )  # fmt: skip
-"""names that files of pair sets have for other things than modalities, besides those that end in `_count`: for arrays,
-and in the metadata, which have the facts of each encoder by the name of its modality"""
+"""names that files of pair sets have for other things than modalities, besides those that end in `_count`: for arrays
+(the first two are arguments of numpy's `savez`), and in the metadata, which have the facts of each encoder by the name
+of its modality"""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """numbers of the errors of a disk that is full"""

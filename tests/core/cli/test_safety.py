@@ -32,7 +32,21 @@ def lines(err):
 
 
 @pytest.mark.parametrize(
-    "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "group", "file", "x_count", *IN_METADATA]
+    "name",
+    [
+        "../victim/x",
+        "/tmp/victim",
+        "a/b",
+        "",
+        "x" * 65,
+        "-x",
+        "tëxt",
+        "group",
+        "file",
+        "allow_pickle",
+        "x_count",
+        *IN_METADATA,
+    ],
 )
 def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, ridge, name):
     (folder / "victim").mkdir()
