@@ -53,7 +53,7 @@ def begin(names: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
-    names : `globals()` behind the first cell, in which every parameter has a type.
+    names : `globals()` behind the first cell, which gives every parameter a type.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def begin(names: Mapping[str, Any]) -> None:
 
     Examples
     --------
-    >>> begin({"__annotations__": {"draws": int}, "draws": None})
+    >>> begin({"In": ["", "out: str = 'results'"], "out": None})
     Traceback (most recent call last):
-    modtrans_core.notebook.WrongParameter: draws: None, a parameter of type int is needed
+    modtrans_core.notebook.WrongParameter: out: None, a parameter of type str is needed
     """
     values = _refuse_wrong_cells(names)
     _refuse_constant_modalities(values)
@@ -91,18 +91,19 @@ def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse what the cell of parameters, and one that papermill puts behind it, say wrong; the parameters otherwise.
 
     A kernel knows every cell that ran in it, those of start-up files and of one's own too, which are no parameters. It
-    knows none of a file that is run as a whole, by `python` or `%run`.
+    knows none of a file that is run as a whole, by `python` or `%run`. Types are read in the text: where Python keeps
+    them differs from one version to the next.
     """
     cells = ["", *names.get("In", ())]
-    own = [*filter(_OUT.search, cells)] or [*filter(_OUT.search, _in_file(names))] or cells
+    own = [*filter(_OUT.search, cells)] or [*filter(_OUT.search, _in_file(names))]
+    refuse_unless(bool(own) or "out" in names, "parameters", "none", "the notebook's first cell, run before this one,")
+    text = "\n".join(own)
     added = [cell for before, cell in pairwise(cells) if cell.startswith(INJECTED) and before in ("", *own)]
-    declared = re.findall(r"^(\w+): ", "\n".join(own), re.M)
-    types = {name: getattr(kind, "__name__", str(kind)) for name, kind in names["__annotations__"].items()}
-    kinds = {name: kind for name, kind in types.items() if name in declared or not declared}
+    kinds = dict(re.findall(r"^(\w+): *([^=#\n]*[^=#\s]) *=", text, re.M))
     given = [node for cell in added for node in ast.walk(ast.parse(cell))]
     stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    helps = dict(re.findall(r"^(\w+): .*#(.*)", "\n".join(own), re.M))
-    values = {name: names.get(name) for name in [*stored, *kinds]}
+    helps = dict(re.findall(r"^(\w+): .*#(.*)", text, re.M))
+    values = {name: names.get(name) for name in [*(stored if own else []), *kinds]}
     refuse_wrong(kinds, values, helps)
     return values
 

@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -94,7 +94,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder on the same disk; on success it takes the place of `path`, on failure it is removed.
 
-    Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
+    Where the place is taken by the end, the new folder is kept beside it. Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
     first, and where the process is killed between the two steps `sweep` makes the second one.
 
     Raises
@@ -110,12 +110,22 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         write_json(temporary / WROTE, {"wrote": sorted(_names(temporary))})
-        _refuse_foreign(path)  # which may have come meanwhile
+        try:
+            _refuse_foreign(path)
+        except ValueError as error:  # it came meanwhile
+            os.replace(temporary, kept := _beside(path))
+            raise ValueError(f"{error}; what was made is in {kept}") from None
         if not path.exists():
             os.replace(temporary, path)
         elif not _exchange(temporary, path):
             os.replace(path, folder / _OLD)
             os.replace(temporary, path)
+
+
+def _beside(path: Path) -> Path:
+    """A free name beside a folder: `path-2` is that of `path`."""
+    names = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(free for free in names if not os.path.lexists(free))
 
 
 @contextmanager

@@ -16,7 +16,6 @@ CELL = "draws: int = 3  # of each\ntarget: str = ''  # of at least 3 numbers\n"
 CELL += "items: int = 9  # at most; 0: all\nseed: int = 0  # of the draws\n"
 CELL += "".join(f"{name}: {kind.__name__} = ...\n" for name, kind in TYPES.items() if f"{name}: " not in CELL)
 NAMES = {
-    "__annotations__": TYPES,
     "draws": 3,
     "rate": -2,
     "out": ".",
@@ -35,7 +34,7 @@ NAMES |= {"confidence": 0.9, "delta": 0.1, "alpha": -1, "gamma": 0.0, "source": 
         ({"draws": "2000"}, "^draws: '2000', a parameter of type int"),
         ({"draws": True}, "^draws: True, a parameter of type int"),
         ({"all": "False"}, "^all: 'False', a parameter of type bool"),
-        ({"In": ["", "# Parameters\ndrawz = 2000\n"]}, "^parameter: 'drawz', one of draws, rate, out, all, items"),
+        ({"In": ["", CELL, "# Parameters\ndrawz = 2000\n"]}, "^parameter: 'drawz', one of draws, target, items, seed"),
         ({"draws": 0}, "^draws: 0, a number of 64 bits and at least 1 is needed"),
         ({"draws": 2**63}, "^draws: 9223372036854775808, a number of 64 bits"),
         ({"items": -1}, "^items: -1, a number of 64 bits and at least 0 is needed"),
@@ -112,24 +111,29 @@ def test_what_is_refused_later_is_one_line_too():
 
 
 @pytest.mark.parametrize(
-    ("cell", "declares"),
+    "cell",
     [
-        ("kept: list[float] = []", {"kept": list[float]}),
-        ("x: int | None = None", {"x": int | None}),
-        ("x: 'np.ndarray' = None", {"x": "np.ndarray"}),
-        ("# Parameters of my plot\nwidth = 8", {}),
-        ("# Parameters\n%matplotlib inline\nwidth = 8", {}),
-        ("from __future__ import annotations", {name: kind.__name__ for name, kind in TYPES.items()}),
+        "kept: list[float] = []",
+        "x: int | None = None",
+        "# Parameters of my plot\nwidth = 8",
+        "# Parameters\n%matplotlib inline\nwidth = 8",
+        "from __future__ import annotations",
     ],
 )
-def test_cells_of_ones_own_are_no_parameters_when_all_is_run_again(cell, declares):
+def test_cells_of_ones_own_are_no_parameters_when_all_is_run_again(cell):
     cells = ["", CELL, "begin(globals())", cell, CELL, "begin(globals())"]
-    names = {**NAMES, "__annotations__": {**TYPES, **declares}, "In": cells}
+    names = {**NAMES, "In": cells}
     begin(names)
     with pytest.raises(ValueError, match=r"^draws: 0, a number"):
         begin({**names, "draws": 0})
     with pytest.raises(ValueError, match=r"^parameter: 'drawz', one of draws"):
         begin({**names, "In": [*cells[:5], "# Parameters\ndrawz = 2000\n", cells[5]]})
+
+
+def test_the_second_cell_run_before_the_first_says_so():
+    """After a kernel's restart."""
+    with pytest.raises(ValueError, match="^parameters: 'none', the notebook's first cell, run before this one,"):
+        begin({"In": ["", "begin(globals())"]})
 
 
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
@@ -147,7 +151,3 @@ def test_a_notebook_that_is_run_as_a_file_says_what_its_parameters_mean(tmp_path
     ):
         with pytest.raises(ValueError, match=f"^{words}"):
             begin({**names, **changed})
-
-
-def test_what_a_startup_file_declares_is_no_parameter():
-    begin({**NAMES, "__annotations__": {**TYPES, "DATA": Path, "late": "int"}, "DATA": Path(), "late": 3})

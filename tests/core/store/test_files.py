@@ -83,18 +83,26 @@ def test_the_second_to_write_a_folder_learns_who_does(tmp_path):
     assert (tmp_path / "y" / files.WROTE).exists() and names(tmp_path) == ["x", "y"]
 
 
-def test_what_came_meanwhile_is_not_replaced(tmp_path):
-    with pytest.raises(ValueError, match="x: holds mine, which was not written here"), replacing_folder(tmp_path / "x"):
+def test_what_came_meanwhile_is_not_replaced_and_what_was_made_is_kept_beside_it(tmp_path):
+    """A `.DS_Store`, say, in the old folder, while a thousand pictures are drawn for the new one."""
+    came = r"x: holds mine, which was not written here; .*; what was made is in .*x-2$"
+    with pytest.raises(ValueError, match=came), replacing_folder(tmp_path / "x") as temporary:
+        (temporary / "made").touch()
         (tmp_path / "x").mkdir()
         (tmp_path / "x" / "mine").touch()
-    assert names(tmp_path) == ["x"] and names(tmp_path / "x") == ["mine"]
+    assert names(tmp_path) == ["x", "x-2"] and names(tmp_path / "x") == ["mine"]
+    assert names(tmp_path / "x-2") == [".modtrans.json", "made"]
     (tmp_path / "x" / "mine").unlink()
-    with pytest.raises(ValueError, match=r"x: process .* writes it; wait"), replacing_folder(tmp_path / "x"):
+    came = r"x: process .* writes it; wait.*; what was made is in .*x-3$"
+    with pytest.raises(ValueError, match=came), replacing_folder(tmp_path / "x"):
         process = held(tmp_path, 'holding("x")')
-    assert names(tmp_path) == ["x"]
+    assert names(tmp_path) == ["x", "x-2", "x-3"]
     with pytest.raises(ValueError, match=r"x: process .* writes it; wait"):
         refuse_existing(tmp_path / "x", True)
     process.communicate()
+    with replacing_folder(tmp_path / "x-2") as temporary:  # it is known as our own
+        (temporary / "new").touch()
+    assert names(tmp_path / "x-2") == [".modtrans.json", "new"]
 
 
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
