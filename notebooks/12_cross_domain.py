@@ -47,7 +47,8 @@ from analysis.plots.style import make_figure
 tell = partial(report, out, text="embedding")
 data = load_pairs(pairs, tell, (source, target))[0]
 crossings = {"train → test": (load_pairs(train)[0], load_pairs(test, route=(source, target))[0])} if train else {}
-crossings |= crossings_within(data, source) | (crossings_offline(items, tell) if offline else {})
+within = crossings_within(data, source)
+crossings |= within | (crossings_offline(items, tell) if offline else {})
 if items:
     crossings = {name: tuple(domain.at_most(items) for domain in both) for name, both in crossings.items()}
 sizes = {name: [len(away), len(home)] for name, (away, home) in crossings.items()}
@@ -66,7 +67,7 @@ routes = dict.fromkeys([(source, target), (target, source), ("location", "text")
 sizes_of = {"few": few, "equal": equal, "landmarks": landmarks, "steps": steps}
 sizes_of["methods"] = () if steps else ("ridge", MENDED)
 told = partial(report, out, text="fitting")
-scores = cross_domain(crossings, list(routes), seeds, report=told, **sizes_of)
+scores = cross_domain(crossings, list(routes), seeds, within=within, report=told, **sizes_of)
 save_data(scores, out, "runs")
 by = ["crossing", "route", "trained", "method"]
 table = mean_and_spread(scores, by, [*SCORES, "floor_at_home", "n"])

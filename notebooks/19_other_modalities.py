@@ -57,12 +57,10 @@ left_out
 # %%
 tell = partial(report, out, text="fitting")
 given = load_pairs(pairs, route=(source, target))[0] if pairs else None
-if given is None or is_openmoji(given):
-    crossings = modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
-else:
-    crossings = crossings_within(given, source)
-sizes_of = {"landmarks": landmarks, "steps": steps}
-crossed = cross_domain(crossings, [(source, target), (target, source)], seeds, report=tell, **sizes_of)
+within = {} if given is None or is_openmoji(given) else crossings_within(given, source)
+crossings = within or modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
+routes, sizes_of = [(source, target), (target, source)], {"landmarks": landmarks, "steps": steps}
+crossed = cross_domain(crossings, routes, seeds, within=within, report=tell, **sizes_of)
 save_data(crossed, out, "artists")
 lost = losses(crossed)
 save_table(lost, out, "losses")

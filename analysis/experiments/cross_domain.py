@@ -7,7 +7,7 @@ stands the floor at home, which needs targets of the test's domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +43,7 @@ def cross(
     trial: Trial,
     away: PairedEmbeddings | str | Path,
     *,
+    one_set: bool = False,
     few: int = 100,
     equal: bool = True,
     landmarks: int = 1024,
@@ -55,6 +56,7 @@ def cross(
     ----------
     trial : of home, the domain of the test.
     away : the domain to train on instead, or its file, less what is in the test: see `without`.
+    one_set : both domains are cut from one set: its groups, which go whole, say what belongs together, as in any split.
     few : the mends know the means of so many conditions and of as many other targets of home's training part, at most
         half of it each: nobody has to know what belongs together.
     equal : cut the larger training part to the size of the smaller, so that what is lost is the domain's doing.
@@ -69,7 +71,7 @@ def cross(
     if not isinstance(away, PairedEmbeddings):
         away = PairedEmbeddings.load(away)
     source, target, test = trial.test.source, trial.test.target, trial.test
-    far, far_validation = without(away, trial).split(trial.seed, (0.875, 0.125))
+    far, far_validation = (away if one_set else without(away, trial)).split(trial.seed, (0.875, 0.125))
     n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
     near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
     at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
@@ -94,6 +96,7 @@ def cross_domain(
     routes: Sequence[tuple[str, str]],
     seeds: int,
     *,
+    within: Collection[str] = (),
     report: Progress = silent,
     **settings: Any,
 ) -> pd.DataFrame:
@@ -103,6 +106,7 @@ def cross_domain(
     ----------
     crossings : name -> (away, home).
     routes : (source, target); of each crossing those are run whose modalities it has.
+    within : the crossings whose domains are cut from one set.
     report : called with (hundredths of a crossing done, in all).
     settings : of `cross`.
 
@@ -119,7 +123,8 @@ def cross_domain(
             home.save(files[1])
             told = part_of(report, number, len(crossings))
             with naming(name):
-                tables = every_trial(partial(cross, away=files[0], **settings), files[1], own, seeds, told)
+                one = partial(cross, away=files[0], one_set=name in within, **settings)
+                tables = every_trial(one, files[1], own, seeds, told)
         found += [pd.DataFrame({"crossing": name}, index=table.index).join(table) for table in tables]
     return pd.concat(found, ignore_index=True)
 

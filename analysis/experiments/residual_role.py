@@ -42,7 +42,7 @@ FACTS = ["covered", "similarity", "predicted", "lean", "kept", "fit_seconds", "d
 """what is said of a law in a trial"""
 OF = ("items", "groups")
 """the populations of a selection"""
-SELECTED = ("of", "threshold", "coverage", "missed", "risk")
+SELECTED = ("of", "threshold", "coverage", "missed", "risk", "alpha", "confidence")
 """of a selection, what is kept"""
 MEAN, SIMPLEST, MIRRORED = "m alone", "Gaussian", "mirrored"
 """no draws at all, the closed form that the others are compared with, and pairs that are no real ones"""
@@ -254,10 +254,11 @@ def which_usable(
 
     Returns
     -------
-    The selections, one row a trial (`seed`) and population `of`: `threshold`, `coverage`, `missed`, `risk`; their risk
-    curves, the same with `high`, `alpha` and `confidence`; and one row a trial: `coverage_of_items` and
-    `coverage_of_groups`, 0 where nothing may be used; `margin` and `floor`, the mean one; `same_floor`, the one that
-    all would have if the same were expected of all. Where there are too few pairs for a floor it is missing.
+    The selections, one row a trial (`seed`) and population `of`: `threshold`, `coverage`, `missed`, `risk`, `alpha`,
+    `confidence`; their risk curves, the same with `high` for `risk`, without rows where nothing is expected to be any
+    good; and one row a trial: `coverage_of_items` and `coverage_of_groups`, 0 where nothing may be used; `margin` and
+    `floor`, the mean one; `same_floor`, the one that all would have if the same were expected of all. Where there are
+    too few pairs for a floor it is missing.
     """
     selections, curves, rows = [], [], []
     for role in roles:

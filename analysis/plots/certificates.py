@@ -43,7 +43,7 @@ def certificates(survival: pd.DataFrame, dominance: pd.DataFrame) -> Figure:
 @plain
 def usable(risk_curves: pd.DataFrame, selections: pd.DataFrame) -> Figure:
     """How many translations may be used at which risk: the share that misses a cosine, for up to three seeds."""
-    seeds = list(risk_curves["seed"].unique())[:3]
+    seeds = list(selections["seed"].unique())[:3]
     figure, (axes,) = panels(2.4, 3, sharey=True)
     for ax, seed in zip(axes, seeds, strict=False):
         curves, chosen = (table[table["seed"] == seed] for table in (risk_curves, selections))
@@ -165,20 +165,21 @@ def risk_coverage(curves: pd.DataFrame, selections: pd.DataFrame, ax: Axes | Non
 
     Parameters
     ----------
-    curves : `of`, `coverage`, `missed`, `high`, and the one `alpha` and `confidence`: the observed risk as a line, up
-        to its upper limit shaded.
-    selections : `of`, `threshold`, `coverage`, `missed`, and the one `risk`, a dashed line. A threshold, where there
-        is one, is a point on the line of that name.
+    curves : `of`, `coverage`, `missed`, `high`: the observed risk as a line, up to its upper limit shaded. Without
+        rows of a name nothing can be accepted.
+    selections : `of`, `threshold`, `coverage`, `missed`, the one `alpha` and `confidence`, and the one `risk`, a dashed
+        line. A threshold, where there is one, is a point on the line of that name.
     """
     ax = ax or plt.gca()
-    for of, curve in curves.groupby("of", sort=False):
+    for of in selections["of"].unique():
+        curve = curves[curves["of"] == of]
         (drawn,) = ax.plot(curve["coverage"], curve["missed"], label=of)
         ax.fill_between(curve["coverage"], curve["missed"], curve["high"], color=drawn.get_color(), **BAND)
         for found in selections[(selections["of"] == of) & selections["threshold"].notna()].itertuples():
             ax.plot(found.coverage, found.missed, "o", color=drawn.get_color())
             note(ax, f"{found.threshold:.2f}", (found.coverage, found.missed), (3, -7))
-    first = curves.iloc[0]
-    ax.axhline(selections["risk"].iloc[0], linestyle="--", **RULE)
+    first = selections.iloc[0]
+    ax.axhline(first["risk"], linestyle="--", **RULE)
     ax.set(xlabel="share accepted", xlim=(0, 1.02), ylim=(0, 1.0))
     ax.set_ylabel(f"share of these below {first['alpha']:.4g},\nand its {first['confidence']:.0%} limit")
     return ax

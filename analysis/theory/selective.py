@@ -242,12 +242,12 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     Returns
     -------
     RiskCurve
-        Shares observed, and their limits.
+        Shares observed, and their limits; of length 0 where no cosine of .01 or more is expected.
 
     Raises
     ------
     ValueError
-        As for `select`; no expected cosine of .01 or more.
+        As for `select`.
 
     Examples
     --------
@@ -261,9 +261,7 @@ def risk_curve(observed: Observed, alpha: float, confidence: float = 0.95, *, of
     alpha = number("alpha", alpha, low=-1.0, high=1.0)
     pairs = _scored(observed, alpha, of)
     rows = [(t, *pairs.observed(t), pairs.limit(t, level, level)) for t in THRESHOLDS if pairs.accepts(t).any()]
-    if not rows:
-        raise ValueError(f"expected: {pairs.score.max()} at most, {THRESHOLDS[-1]} somewhere is needed")
-    table = np.array(rows)
+    table = np.array(rows).reshape(-1, 4)
     table = table[np.unique(table[:, 1], return_index=True)[1]]
     threshold, coverage, missed, high = table.T
     return RiskCurve(threshold, coverage, missed, high, alpha, confidence)

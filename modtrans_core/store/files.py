@@ -94,8 +94,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder on the same disk; on success it takes the place of `path`, on failure it is removed.
 
-    Where the place is taken by the end, the new folder is kept beside it. Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
-    first, and where the process is killed between the two steps `sweep` makes the second one.
+    Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
+    first, and where the process is killed between the two steps `sweep` makes the second one. Where something came to
+    the place meanwhile that is not replaced, the new folder is kept beside it.
 
     Raises
     ------

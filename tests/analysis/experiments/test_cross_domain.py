@@ -1,6 +1,7 @@
 """From one domain to another: a shift that a new mean undoes, a change that it does not, and what counts as a loss."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -199,6 +200,18 @@ def test_every_crossing_runs_on_the_routes_that_it_has(turn):
     found = cross_domain({"a → b": pair}, routes, 1, report=lambda *news: told.append(news), landmarks=8, steps=1)
     assert told == [(100, 100)]  # two routes, but one of them is not there
     assert set(found["crossing"]) == {"a → b"} and set(found["route"]) == {"image → text"}
+
+
+def test_of_domains_of_one_set_its_groups_say_what_is_a_test_item():
+    """25 classes' names as targets, each item a group of its own: most have one of the test, and none is left out."""
+    rng = np.random.default_rng(0)
+    names = rng.standard_normal((25, 6))[np.tile(np.arange(25), 24)]
+    pairs = PairedEmbeddings({"image": rng.standard_normal((600, 5)), "text": names}, group=np.arange(600))
+    crossings, route = crossings_within(pairs, "image"), [("image", "text")]
+    sizes: dict[str, Any] = {"equal": False, "landmarks": 8, "steps": 1, "methods": ("ridge", "calibrated")}
+    one, two = (cross_domain(crossings, route, 1, within=within, **sizes) for within in (crossings, ()))
+    trained = [int(found.loc[found["trained"] == "away", "n"].max()) for found in (one, two)]
+    assert trained[0] == 262 and trained[1] < 60  # seven eighths of 300
 
 
 def test_a_crossing_that_is_too_small_is_named(turn):

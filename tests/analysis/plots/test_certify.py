@@ -42,3 +42,19 @@ def test_risk_against_coverage():
     edge = ax.collections[0].get_paths()[0].vertices
     assert edge[:, 1].max() == risks.high.max() and set(ax.lines[-1].get_ydata()) == {0.3}
     plt.close(figure)
+
+
+def test_usable_translations_of_a_trial_where_nothing_is_expected():
+    """As of pairs that were shuffled."""
+    hopeless = Observed.of(np.linspace(-0.2, 0.2, 400), expected=np.full(400, 0.005))
+    some = Observed.of(np.linspace(0.2, 0.9, 400), expected=np.linspace(0.2, 0.9, 400))
+    curves, chosen = [], []
+    for seed, observed in enumerate((hopeless, some)):
+        curves.append(pd.DataFrame(risk_curve(observed, 0.5)._asdict()).assign(seed=seed, of="items"))
+        chosen.append({**vars(select(observed, 0.5, 0.95, risk=0.3)), "seed": seed})
+    for trials in ((0,), (0, 1)):
+        table = pd.concat([curves[seed] for seed in trials])
+        figure = figures.usable(table, pd.DataFrame([chosen[seed] for seed in trials]))
+        lines = [len(ax.lines[0].get_xdata()) for ax in figure.axes[: len(trials)]]
+        assert lines == [len(curves[seed]) for seed in trials] and lines[0] == 0
+        plt.close(figure)
