@@ -293,8 +293,8 @@ def table4_rows(
     """
     crossings = emoji_by_artist(folder or "", items)
     routes = {("image", "text"): "Sim_txt", ("text", "image"): "Sim_img"}
-    sizes = {"landmarks": landmarks, "steps": steps}
-    scores = cross_domain(crossings, list(routes), seeds, report=report, methods=TABLED, **sizes)
+    sizes: dict[str, Any] = {"landmarks": landmarks, "steps": steps, "methods": TABLED}
+    scores = cross_domain(crossings, list(routes), seeds, report=report, **sizes)
     rows = []
     for (crossing, method, route), own in scores.groupby(["crossing", "method", "route"], sort=False):
         if method not in TABLED:
