@@ -69,12 +69,16 @@ def fitted(held: Held) -> dict[str, Translator]:
 
 
 def table(scores: Mapping[str, Limits]) -> pd.DataFrame:
-    """One row a translator: `translator`, its `cosine` with the interval `low`, `high`, and its `skill`; `floor` and
-    `ceiling` (if any) with theirs, `floor_low` and so on; and the `confidence` and `groups` of the intervals."""
+    """One row a translator: `translator`, its `cosine` with the interval `low`, `high`, and its `skill`, NaN for none;
+    `floor` and `ceiling` (if any) with theirs, `floor_low` and so on; `confidence` and `groups` of the intervals."""
     rows = []
     for name, own in scores.items():
         row = {"translator": name, "cosine": own.cosine.value, "low": own.cosine.low, "high": own.cosine.high}
-        row |= {"skill": own.skill.value, "confidence": own.cosine.confidence, "groups": own.cosine.groups}
+        row |= {
+            "skill": own.skill.value if own.skill else np.nan,
+            "confidence": own.cosine.confidence,
+            "groups": own.cosine.groups,
+        }
         for limit in ("floor", "ceiling"):
             found = getattr(own, limit)
             row |= {limit: found and found.value, **{f"{limit}_{end}": found and getattr(found, end) for end in ENDS}}

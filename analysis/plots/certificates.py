@@ -73,7 +73,9 @@ def between(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot([own.low, own.high], [y, y], "-", color=COLOURS[0])
         ax.plot(own.cosine, y, "o", color=COLOURS[0])
     ax.set_xlabel(f"mean cosine, {first['confidence']:.0%} interval over {first['groups']:,.0f} groups")
-    rows(ax, [f"{own.translator}\n{own.cosine:.3f}, skill {own.skill:z.2f}" for own in table.itertuples()])
+    skills = ["none" if pd.isna(skill) else f"{skill:z.2f}" for skill in table["skill"]]
+    names = zip(table["translator"], table["cosine"], skills, strict=True)
+    rows(ax, [f"{name}\n{cosine:.3f}, skill {skill}" for name, cosine, skill in names])
     ax.margins(x=0.15)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax

@@ -37,13 +37,14 @@ from modtrans_core.vectors import unit_targets
 class Limits:
     """Cosine of a prediction, its floor, its ceiling (None where no item has two independent targets) and its skill.
 
-    Without a ceiling the skill is measured against 1, as `modtrans_core.scores.score` does.
+    As of `modtrans_core.scores.score`, the skill is measured against 1 without a ceiling, and there is none where the
+    ceiling is not above the floor.
     """
 
     cosine: Estimate
     floor: Estimate
     ceiling: Estimate | None
-    skill: Estimate
+    skill: Estimate | None
 
     def to_dict(self) -> dict[str, dict | None]:
         """Plain nested dicts, ready for JSON."""
@@ -87,7 +88,7 @@ def limits(
     Raises
     ------
     ValueError
-        Wrong shapes, a vector without direction, a ceiling that is not above the floor.
+        Wrong shapes, a vector without direction, targets that are all the same.
 
     Notes
     -----
@@ -118,8 +119,8 @@ def limits(
     top = 1.0 if ceiling is None else ceiling.value
     if ceiling is None and top <= floor.value:
         raise ValueError(f"targets: a constant has the cosine {floor.value:.4f} with them, different ones are needed")
-    if top <= floor.value:
-        raise ValueError(f"ceiling: {top:.4f}, one above the floor, here {floor.value:.4f}, is needed")
+    if top <= floor.value:  # targets that agree no more than with a constant, or by chance
+        return Limits(cosine, floor, ceiling, None)
     value = skill(cosine.value, floor.value, top)
     ceiling_moves = np.zeros(len(targets))
     if ceiling is not None:

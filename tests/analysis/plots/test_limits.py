@@ -1,5 +1,7 @@
 """Figures of the limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -16,8 +18,9 @@ def test_floor_ceiling_and_every_translator_are_drawn():
     targets = pairs.modality("text")
     result = limits(mean, targets, mean_of_unit(targets))
     figure, axes = plt.subplots(1, 2)
-    assert figures.between(table({"one": result, "two": result}), axes[0]) is axes[0]
-    assert [label.get_text().split("\n")[0] for label in axes[0].get_yticklabels()] == ["one", "two"]
+    assert figures.between(table({"one": result, "two": replace(result, skill=None)}), axes[0]) is axes[0]
+    labels = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert [label.split("\n")[0] for label in labels] == ["one", "two"] and labels[1].endswith("skill none")
     measured = pd.DataFrame({"samples": [1, 4], "value": [0.6, 0.7], "low": [0.5, 0.6], "high": [0.7, 0.8]})
     assert figures.of_samples(measured.assign(length=0.8), axes[1]) is axes[1]
     np.testing.assert_allclose(axes[1].lines[0].get_ydata()[0], 0.64)

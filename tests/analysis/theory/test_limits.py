@@ -18,7 +18,7 @@ from analysis.theory.limits import (
     skill,
 )
 from analysis.theory.samples import sampling_law
-from modtrans_core.scores import ceiling, cosine, floor
+from modtrans_core.scores import ceiling, cosine, floor, score
 from modtrans_core.vectors import mean_of_unit
 
 FALSE_ALARM = 1e-6  # of one statistical assertion; the seeds are fixed, so a test that passes once always does
@@ -442,16 +442,18 @@ class TestBadInput:
         with pytest.raises(ValueError, match="at least 2"):
             population_floor(np.eye(2), group=np.zeros(2))
 
-    def test_ceiling_below_floor(self):
-        targets = np.array([[1.0, 0.0], [-1.0, 0.0]])[None].repeat(3, axis=0)
-        with pytest.raises(ValueError, match="ceiling: 0"):
-            limits(np.ones((3, 2)), targets, np.array([0.0, 1.0]), independent=True)
+    @pytest.mark.parametrize(
+        ("second", "mean", "ceiling"), [([-1.0, 0.0], [0.0, 1.0], 0.0), ([1.0, 0.0], [1.0, 0.0], 1.0)]
+    )
+    def test_where_the_ceiling_is_not_above_the_floor_there_is_no_skill(self, second, mean, ceiling):
+        targets = np.array([[1.0, 0.0], second])[None].repeat(3, axis=0)
+        found = limits(np.ones((3, 2)), targets, np.array(mean), independent=True)
+        assert found.ceiling.value == ceiling and found.floor.value >= ceiling and found.skill is None
+        assert score(np.ones((3, 2)), targets, mean=np.array(mean), independent=True)["skill"] is None
         with pytest.raises(ValueError, match="differs from the floor"):
             skill(0.5, 0.7, 0.7)
 
-    def test_ceiling_at_the_floor(self):
+    def test_targets_that_are_all_the_same(self):
         targets = np.array([[1.0, 0.0], [1.0, 0.0]])[None].repeat(3, axis=0)
-        with pytest.raises(ValueError, match="ceiling: 1"):
-            limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]), independent=True)
         with pytest.raises(ValueError, match="targets: a constant has the cosine 1.0000 with them, different ones"):
             limits(np.ones((3, 2)), targets, np.array([1.0, 0.0]))
