@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -215,8 +216,8 @@ def at(path: Path) -> Iterator[None]:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse to write over a file or folder unless that was asked for, over a folder that is not our own, and in the
-    place of a part of a run, which is none without it.
+    """Refuse to write over a file or folder unless that was asked for, over a folder that is not our own, in the place
+    of a part of a run, which is none without it, and where nothing can be made.
 
     What writers left beside it that were killed goes first.
     """
@@ -229,6 +230,16 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise ValueError(f"{path}: a folder, a file is needed; choose another name")
     if path.is_dir() or not path.suffix:
         _refuse_foreign(path)
+    _refuse_unwritable(path)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Raise what a writer beside the path would fail by after its work."""
+    nearest = next(place for place in path.absolute().parents if os.path.lexists(place))
+    try:
+        TemporaryDirectory(prefix=SCRATCH, dir=nearest).cleanup()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def refuse_results(out: Path, names: Iterable[str], overwrite: bool) -> None:

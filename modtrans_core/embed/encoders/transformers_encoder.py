@@ -58,7 +58,8 @@ class TransformersEncoder(Encoder):
             self._reader = getattr(library, reader).from_pretrained(folder, trust_remote_code=False)
         refuse_absent(self.name, info, self._used)
         self.device = device_of(device)
-        self.network = self.network.float().eval().to(self.device)
+        with loading(self.name):  # numbers of a quantized network are no others
+            self.network = self.network.float().eval().to(self.device)
         self._sha256 = weights_digest(folder)
         if modality == "text":
             refuse_no_words(self.name, self._reader, folder, tokens_of(self.network))

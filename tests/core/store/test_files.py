@@ -194,6 +194,17 @@ def test_where_nothing_can_be_made_nobody_waits(tmp_path, place):
     assert caught.value.filename == str(path) and time.monotonic() - started < 9
 
 
+@pytest.mark.parametrize("place", ["/proc/nope/x.csv", "/dev/full/x.csv", "{}/file/x/y.npy"])
+def test_where_nothing_can_be_made_is_known_before_the_work(tmp_path, place):
+    (tmp_path / "file").touch()
+    path = Path(place.format(tmp_path))
+    with pytest.raises(OSError) as caught:
+        refuse_existing(path, False)
+    assert caught.value.filename == str(path)
+    refuse_existing(tmp_path / "new" / "x.csv", False)
+    assert names(tmp_path) == ["file"]
+
+
 def test_a_writer_that_stumbles_over_a_full_disk_names_what_was_written(tmp_path):
     """As matplotlib's, of a PDF; and one that names what it reads, as shutil's."""
     file = tmp_path / "made" / "x.pdf"

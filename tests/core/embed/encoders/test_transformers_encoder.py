@@ -143,6 +143,15 @@ def test_half_precision_weights_compute_in_float32(bert, tmp_path):
     np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=0.02)
 
 
+def test_a_quantized_model_is_named(bert, tmp_path):
+    """Those of the hub have this in their configuration; transformers reads it and refuses other numbers for it."""
+    folder = shutil.copytree(bert, tmp_path / "quantized")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "gguf"}}))
+    with pytest.raises(ValueError, match=f"^transformers:mean/{folder}: "):
+        load_encoder(f"transformers:mean/{folder}", "text", "cpu")
+
+
 def test_a_model_with_two_towers_is_not_pooled(clap):
     with pytest.raises(ValueError, match="clap is no BERT-like model"):
         load_encoder(f"transformers:mean/{clap}", "text", "cpu")
