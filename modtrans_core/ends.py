@@ -40,6 +40,7 @@ def starting(program: str) -> Iterator[None]:
     """Inside, a command imports what it needs: Ctrl-C ends it without a word, and an error is one line; --debug shows
     where it arose.
     """
+    open_closed()  # before a library that is imported takes their numbers
     try:
         _refuse_epoch()
         with _at_once():
@@ -50,6 +51,17 @@ def starting(program: str) -> Iterator[None]:
         where = traceback.extract_tb(error.__traceback__)[-1].filename
         kind = "" if type(error) is ValueError and where == __file__ else f"{where}: {type(error).__name__}: "
         sys.exit(f"{program}: does not start: {kind}{' '.join(str(error).split())}")
+
+
+def open_closed() -> None:
+    """What is written to a closed stream goes nowhere, here and in processes that are started, and no file gets its
+    number.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, mode)  # noqa: SIM115 - for as long as the program runs
+            os.set_inheritable(nowhere.fileno(), nowhere.fileno() == number)
+            setattr(sys, name, nowhere)
 
 
 def _refuse_epoch() -> None:

@@ -27,7 +27,7 @@ from tyro.conf import Positional
 from modtrans_core import __version__
 from modtrans_core.ahead import whole_from
 from modtrans_core.checks import FULL, in_one_line, naming, refuse_unless
-from modtrans_core.ends import ASKING, answering, raise_asked
+from modtrans_core.ends import ASKING, answering, open_closed, raise_asked
 from modtrans_core.extras import refuse_missing
 from modtrans_core.progress import to_stderr
 
@@ -145,7 +145,7 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
 
     `--debug` anywhere among the arguments, or MODTRANS_DEBUG in the environment, shows where an error arose.
     """
-    _replace_closed()
+    open_closed()
     try:
         os.getcwd()
     except OSError:
@@ -173,17 +173,6 @@ def run(verbs: Mapping[str, type], program: str, description: str, arguments: Se
         say(f"{program}: results cannot be written to standard output: {_said(error)}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _replace_closed() -> None:
-    """What is written to a closed stream goes nowhere, here and in processes that are started, and no file gets its
-    number.
-    """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            nowhere = open(os.devnull, mode)  # noqa: SIM115 - for as long as the program runs
-            os.set_inheritable(nowhere.fileno(), nowhere.fileno() == number)
-            setattr(sys, name, nowhere)
 
 
 def _run(verbs: Mapping[str, type], program: str, description: str, arguments: Sequence[str]) -> int:

@@ -88,7 +88,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         with suppress(OSError):  # a mount of somebody else's files
             os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        with _kept_beside(temporary, path):
+            os.replace(temporary, path)
 
 
 @contextmanager
@@ -96,14 +97,13 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder on the same disk; on success it takes the place of `path`, on failure it is removed.
 
     Old and new change places in one step where the system can do that (Linux). Elsewhere the old one is put aside
-    first, and where the process is killed between the two steps `sweep` makes the second one. Where something came to
-    the place meanwhile that is not replaced, the new folder is kept beside it.
+    first, and where the process is killed between the two steps `sweep` makes the second one.
 
     Raises
     ------
     ValueError
-        There is something at `path`, at the start or by the end, that was not written in this way, or that something
-        was added to; or another process writes it.
+        There is something at `path` that was not written in this way, or that something was added to; or another
+        process writes it. If that is so by the end, the new folder is kept beside it.
     """
     path = Path(path)
     _refuse_foreign(path)
@@ -112,22 +112,28 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         write_json(temporary / WROTE, {"wrote": sorted(_names(temporary))})
-        try:
-            _refuse_foreign(path)
-        except ValueError as error:  # it came meanwhile
-            os.replace(temporary, kept := _beside(path))
-            raise ValueError(f"{error}; what was made is in {kept}") from None
-        if not path.exists():
-            os.replace(temporary, path)
-        elif not _exchange(temporary, path):
-            os.replace(path, folder / _OLD)
-            os.replace(temporary, path)
+        with _kept_beside(temporary, path):
+            _refuse_foreign(path)  # which may have come meanwhile
+            if not path.exists():
+                os.replace(temporary, path)
+            elif not _exchange(temporary, path):
+                os.replace(path, folder / _OLD)
+                os.replace(temporary, path)
 
 
-def _beside(path: Path) -> Path:
-    """A free name beside a folder: `path-2` is that of `path`."""
-    names = (path.with_name(f"{path.name}-{number}") for number in count(2))
-    return next(free for free in names if not os.path.lexists(free))
+@contextmanager
+def _kept_beside(temporary: Path, path: Path) -> Iterator[None]:
+    """Inside, what was made takes its place; where it cannot, it is kept beside that, and the error says so."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+        kept = next(free for free in names if not os.path.lexists(free))
+        why = f"{error.filename2 or path}: {str(error.strerror).lower()}" if isinstance(error, OSError) else error
+        with suppress(OSError):
+            os.replace(temporary, kept)
+            raise ValueError(f"{why}; what was made is in {kept}") from None
+        raise
 
 
 @contextmanager
@@ -137,10 +143,11 @@ def replacing_results(out: Path) -> Iterator[Path]:
     """
     with scratch_folder(out, inside=True) as folder:
         yield folder
-        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-            place = out / file.relative_to(folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+        with _kept_beside(folder, out / out.name):
+            for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+                place = out / file.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -222,6 +229,8 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     What writers left beside it that were killed goes first.
     """
     sweep(path.parent)
+    if os.path.ismount(path):
+        raise ValueError(f"{path}: a mount point, which cannot be replaced; choose a name in it or beside it")
     if path.name in RUN and is_run(path.parent):
         raise ValueError(f"{path}: the place of a part of the run in {path.parent}; choose another name")
     if (path.exists() or path.is_symlink()) and not overwrite:

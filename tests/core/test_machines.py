@@ -53,7 +53,9 @@ def test_processes_that_a_verb_starts_have_the_streams_that_are_closed(tmp_path,
     )
     (tmp_path / "verb.py").write_text(
         "import subprocess, sys\n"
-        "from modtrans_core.cli.verb import run\n"
+        "from modtrans_core.ends import starting\n"
+        "with starting('verb'):\n"
+        "    from modtrans_core.cli.verb import run\n"
         "run({}, '', '', ['--version'])\n"
         "subprocess.run([sys.executable, 'started.py'])\n"
     )

@@ -194,6 +194,41 @@ def test_where_nothing_can_be_made_nobody_waits(tmp_path, place):
     assert caught.value.filename == str(path) and time.monotonic() - started < 9
 
 
+@pytest.mark.parametrize(("context", "kept"), [(replacing, "x-2.npz"), (replacing_folder, "x-2.npz")])
+def test_what_cannot_take_its_place_at_the_end_is_kept_beside_it(tmp_path, monkeypatch, context, kept):
+    """A mount of the same disk, which nothing tells from a folder, or somebody else's file in /tmp."""
+
+    def busy(source, target):
+        if Path(target).name == "x.npz":
+            raise OSError(16, "Device or resource busy", source, None, target)
+        return rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", busy)
+    said = rf"^{tmp_path}/x.npz: device or resource busy; what was made is in {tmp_path}/{kept}$"
+    with pytest.raises(ValueError, match=said), context(tmp_path / "x.npz") as temporary:
+        (temporary / "made" if temporary.is_dir() else temporary).write_text("work")
+    assert names(tmp_path) == [kept]
+    made = tmp_path / kept
+    assert (made / "made" if made.is_dir() else made).read_text() == "work"
+
+
+def test_results_that_cannot_take_their_place_are_kept_in_the_folder(tmp_path):
+    (tmp_path / "out" / "b.csv").mkdir(parents=True)
+    said = "out/b.csv: is a directory; what was made is in .*out/out-2$"
+    with pytest.raises(ValueError, match=said), replacing_results(tmp_path / "out") as folder:
+        for name in ("a.csv", "b.csv", "c.csv"):
+            (folder / name).write_text(name)
+    assert names(tmp_path / "out") == ["a.csv", "b.csv", "out-2"]
+    assert names(tmp_path / "out" / "out-2") == ["b.csv", "c.csv"]
+
+
+def test_a_mount_point_is_known_before_the_work():
+    for path in (Path("/proc"), Path("/")):
+        with pytest.raises(ValueError, match=f"^{path}: a mount point, which cannot be replaced"):
+            refuse_existing(path, True)
+
+
 @pytest.mark.parametrize("place", ["/proc/nope/x.csv", "/dev/full/x.csv", "{}/file/x/y.npy"])
 def test_where_nothing_can_be_made_is_known_before_the_work(tmp_path, place):
     (tmp_path / "file").touch()
