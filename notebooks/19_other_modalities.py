@@ -10,7 +10,7 @@ data: str = ""  # folder of packages of npm and Debian; what does not lie there 
 pairs: str = ""  # pair set cut into two domains, in place of artists; empty, or OpenMoji: it and its line drawings
 source: str = "image"  # one modality of `pairs`, of at least 2 numbers; both routes are run
 target: str = "text"  # the other modality, of at least 2 numbers
-items: int = 1200  # emoji of each set, at most, evenly spaced; 0: all
+items: int = 1200  # of each set of emoji or domain, at most, evenly spaced; 0: all
 pictures: int = 2000  # of the questions, at most; 0: all; asked where `data` is given
 seeds: int = 3  # splits and trainings, each with its own seed
 landmarks: int = 256  # radial basis functions of `calibrated`, at most
@@ -57,7 +57,7 @@ left_out
 # %%
 tell = partial(report, out, text="fitting")
 given = load_pairs(pairs, route=(source, target))[0] if pairs else None
-within = {} if given is None or is_openmoji(given) else crossings_within(given, source)
+within = {} if given is None or is_openmoji(given) else crossings_within(given, source, items)
 crossings = within or modalities.emoji_by_artist(data, items, partial(report, out, text="embedding"))
 routes, sizes_of = [(source, target), (target, source)], {"landmarks": landmarks, "steps": steps}
 crossed = cross_domain(crossings, routes, seeds, within=within, report=tell, **sizes_of)

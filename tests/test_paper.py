@@ -298,6 +298,31 @@ def test_a_set_is_looked_at_in_the_part_that_a_notebook_takes(tmp_path, ran, nam
     assert ran == [name]
 
 
+@pytest.mark.parametrize(
+    ("text", "name"), [("modality-translation", "12_cross_domain"), ("poster-tables", "19_other_modalities")]
+)
+@pytest.mark.parametrize(("items", "groups", "power", "seeds"), [(6000, 24, 0, 1), (900, 45, 0.8, 3)])
+def test_domains_are_looked_at_in_every_split(tmp_path, monkeypatch, text, name, items, groups, power, seeds):
+    """Half of 24 speakers leave one to choose on, however many items; half of 45 unequal ones do in a later split."""
+    rng, share = np.random.default_rng(0), 1 / np.arange(1, groups + 1) ** power
+    group = rng.choice(groups, size=items, p=share / share.sum())
+    z = rng.normal(size=(2, items, 4))
+    PairedEmbeddings({"image": z[0], "text": z[1]}, group=group).save(tmp_path / "pairs.npz")
+    monkeypatch.setattr(notebooks, "run", lambda *_: pytest.fail("ran a notebook"))
+    words = f"pairs.npz: low → high: items: .*, of which 1 group is for validation, .*, by {name}; the others run by"
+    with pytest.raises(ValueError, match=words):
+        settings = [f"{name}.seeds={seeds}", f"{name}.items=0"]
+        paper.make(tmp_path / "out", "smoke", tmp_path / "pairs.npz", settings, text, only=[name])
+
+
+@pytest.mark.parametrize("text", paper.PAPERS)
+def test_the_plan_says_which_items_a_notebook_splits_as_the_notebook_does(text):
+    for stage in [one for one in paper.stages("smoke", text) if one.pairs]:
+        said = notebooks.parameters(stage.notebook).get("items", {"help": ""})["help"]
+        evenly = "evenly" in said and "each" not in said
+        assert stage.part == ("at random" if "before the split" in said else "evenly" if evenly else ""), stage.name
+
+
 def test_a_linear_map_is_looked_for_among_as_many_directions_as_the_notebook_takes(tmp_path, ran):
     y = np.random.default_rng(0).normal(size=(600, 40))
     PairedEmbeddings({"image": y, "text": y[:, ::-1]}).save(tmp_path / "pairs.npz")

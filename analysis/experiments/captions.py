@@ -122,16 +122,19 @@ def said_by(decoder: Decoder, trial: Trial, translator: Translator, test: Pairin
 
 
 def _scored(trial: Trial, made: Mapping[tuple[str, str], list[str]], references: list[list[str]]) -> pd.DataFrame:
-    """One row a method and ranking, whose captions are given one an item."""
+    """One row a method and ranking, whose captions are given one an item; items whose own have no word are left out."""
     flat = [text for several in references for text in several]
     cut, tokens = tokenize([*flat, *(text for said in made.values() for text in said)])
     rest, rows = iter(cut), []
     true = [[next(rest) for _ in several] for several in references]
+    with_words = [number for number, several in enumerate(true) if any(several)]
     for method, ranking in made:
-        found = score_captions([next(rest) for _ in references], true, tokenized=True)
+        said = [next(rest) for _ in references]
+        scored = [said[number] for number in with_words], [true[number] for number in with_words]
+        found = score_captions(*scored, tokenized=True)
         named = {"route": trial.route, "method": method, "ranking": ranking, "seed": trial.seed}
         scores: dict[str, Any] = {name: 100 * float(found[name]) for name in SCORES}
-        rows.append({**named, **scores, "items": len(references), "tokens": tokens})
+        rows.append({**named, **scores, "items": len(with_words), "tokens": tokens})
     return pd.DataFrame(rows)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.experiments.data import refuse_few
 from analysis.experiments.encoder_pairs import contenders
 from analysis.experiments.trial import Trial, every_trial
 from modtrans_core import PairedEmbeddings, Pairing
@@ -37,6 +38,8 @@ MENDS = {
 }
 """name -> whether conditions and whether targets are moved by the difference of the domains' means"""
 LOST = ("cosine", "skill", "centered_recall_at_10")
+AWAY = (0.875, 0.125)
+"""shares of the domain away to train on and to choose on: the ratio of a whole split's"""
 
 
 def cross(
@@ -71,7 +74,7 @@ def cross(
     if not isinstance(away, PairedEmbeddings):
         away = PairedEmbeddings.load(away)
     source, target, test = trial.test.source, trial.test.target, trial.test
-    far, far_validation = (away if one_set else without(away, trial)).split(trial.seed, (0.875, 0.125))
+    far, far_validation = (away if one_set else without(away, trial)).split(trial.seed, AWAY)
     n = min(len(trial.train.pairs), len(far)) if equal else max(len(trial.train.pairs), len(far))
     near, far = _at_most(trial.train.pairs, n, trial.seed), _at_most(far, n, trial.seed)
     at_home = Trial.between(trial.seed, Pairing(near, source, target), trial.validation, test)
@@ -114,6 +117,7 @@ def cross_domain(
     -------
     The rows of `cross` with the crossing's name in front, as `crossing`.
     """
+    refuse_small(crossings, seeds)
     found = []
     for number, (name, (away, home)) in enumerate(crossings.items()):
         own = [route for route in routes if set(route) <= set(home.arrays)]
@@ -127,6 +131,15 @@ def cross_domain(
                 tables = every_trial(one, files[1], own, seeds, told)
         found += [pd.DataFrame({"crossing": name}, index=table.index).join(table) for table in tables]
     return pd.concat(found, ignore_index=True)
+
+
+def refuse_small(crossings: Mapping[str, tuple[PairedEmbeddings, PairedEmbeddings]], seeds: int) -> None:
+    """Refuse crossings of which a domain has too few groups for one of the splits by 0, 1, ..."""
+    for name, (away, home) in crossings.items():
+        with naming(name):
+            for seed in range(seeds):
+                refuse_few(*home.split(seed))
+                away.split(seed, AWAY)
 
 
 def losses(scores: pd.DataFrame) -> pd.DataFrame:

@@ -92,20 +92,37 @@ def cut(pairs: PairedEmbeddings, domain: np.ndarray) -> dict[str, PairedEmbeddin
     return {str(name): pairs.take(np.flatnonzero(own == name)) for name in np.unique(own)}
 
 
-def crossings_within(pairs: PairedEmbeddings, source: str) -> Crossings:
+def crossings_within(pairs: PairedEmbeddings, source: str, items: int = 0) -> Crossings:
     """A pair set cut into domains: OpenMoji into pictographs to symbols and to flags, others in two by `halves`.
 
     So is a part of OpenMoji without one of these kinds.
+
+    Parameters
+    ----------
+    items : of each domain, at most, evenly spaced. 0: all.
 
     Raises
     ------
     ValueError
         No cut leaves groups whole on both sides.
     """
-    if pairs.key is not None and dataset_name(pairs) == "OpenMoji":
-        parts = cut(pairs, emoji_kinds(pairs.key))
-        if {"pictograph", "symbol", "flag"} <= set(parts):
-            return {f"pictographs → {kind}s": (parts["pictograph"], parts[kind]) for kind in ("symbol", "flag")}
+    found = _kinds(pairs) or _halves(pairs, source)
+    return (
+        {name: (away.at_most(items), home.at_most(items)) for name, (away, home) in found.items()} if items else found
+    )
+
+
+def _kinds(pairs: PairedEmbeddings) -> Crossings:
+    """Of OpenMoji, if each kind is there."""
+    if pairs.key is None or dataset_name(pairs) != "OpenMoji":
+        return {}
+    parts = cut(pairs, emoji_kinds(pairs.key))
+    if not {"pictograph", "symbol", "flag"} <= set(parts):
+        return {}
+    return {f"pictographs → {kind}s": (parts["pictograph"], parts[kind]) for kind in ("symbol", "flag")}
+
+
+def _halves(pairs: PairedEmbeddings, source: str) -> Crossings:
     parts = cut(pairs, halves(pairs, source))
     refuse_unless(len(parts) == 2, source, f"{len(np.unique(pairs.groups))} groups, all on one side", "two domains")
     return {"low → high": (parts["low"], parts["high"])}

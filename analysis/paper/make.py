@@ -16,7 +16,16 @@ import numpy as np
 
 from analysis.experiments.captions import texts_of
 from analysis.experiments.cosine_to_recall import refuse_small_gallery
-from analysis.experiments.data import one_vector, print_of, refuse_exact, refuse_few, refuse_unfit, warn_of_equal
+from analysis.experiments.cross_domain import refuse_small
+from analysis.experiments.data import (
+    is_openmoji,
+    one_vector,
+    print_of,
+    refuse_exact,
+    refuse_few,
+    refuse_unfit,
+    warn_of_equal,
+)
 from analysis.experiments.domains import crossings_within
 from analysis.experiments.presets import routes
 from analysis.paper import runner
@@ -39,8 +48,6 @@ PROFILES = ("smoke", "default", "full")
 MARKER = "modtrans-paper.json"
 EMBED_SECONDS = 96.0
 """OpenMoji's pictures and captions on two cores"""
-SMALL = 1000
-"""items of a test part, from which on two domains are taken to be large enough to be split"""
 AT_ONCE = 4
 """notebooks, at most, that run side by side; each has its share of the cores, one at least, for trials of its own"""
 
@@ -264,10 +271,12 @@ def _refuse_for(stage: Stage, path: Path, pairing: Pairing) -> None:
             few = pairs.at_most(stage.number("samples"))
             c, z = (one_vector(few, name).astype(np.float64) for name in route)
             refuse_exact(decompose(leading(c, stage.number("components")), z).residual_norm)
-        elif stage.name == "12_cross_domain" and len(test) < SMALL:
-            for name, (_, home) in crossings_within(pairs, pairing.source).items():
-                with naming(name):
-                    refuse_few(*home.split(0))
+        elif stage.name == "12_cross_domain" or (stage.name == "19_other_modalities" and not is_openmoji(pairs)):
+            crossings, seeds = crossings_within(pairs, pairing.source, stage.number("items")), stage.number("seeds")
+            refuse_small(crossings, seeds)
+            if stage.name == "19_other_modalities":  # its control splits the first domain, too
+                for seed in range(seeds):
+                    refuse_few(*next(iter(crossings.values()))[0].split(seed, own=False))
         elif stage.name == "13_cosine_to_recall":
             refuse_small_gallery(len(test))
 

@@ -1,5 +1,7 @@
 """Captions that are looked up, and those of a trained prefix, on pairs that a test makes by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +23,7 @@ from analysis.experiments.captions import (
 )  # fmt: skip
 from analysis.experiments.trial import Trial
 from analysis.tasks.captions import metrics
-from modtrans_core import PairedEmbeddings, preset
+from modtrans_core import PairedEmbeddings, Pairing, preset
 
 KINDS, N = 12, 240
 WORDS = ["red", "green", "blue", "small", "large", "round", "old", "new", "wet", "dry", "far", "near"]
@@ -64,6 +66,17 @@ def test_a_translation_lies_between_a_random_caption_and_the_true_ones_nearest(t
 def test_centered_is_the_own_ranking_of_a_method_that_has_none(table):
     by = table.set_index(["method", "ranking"])[["bleu_1", "rouge_l", "cider"]]
     np.testing.assert_allclose(by.loc["ridge", "own"], by.loc["ridge", "centered"])
+
+
+def test_items_whose_captions_have_no_word_are_left_out(trial, table):
+    """As alt texts, "..." or an emoji, have none."""
+    told = trial.test.pairs.metadata["captions"]
+    mute = trial.test.pairs.key[:2].tolist()
+    captions = {**told, mute[0]: ["...", "\U0001f600"], mute[1]: ["...", told[mute[1]][1]]}
+    pairs = replace(trial.test.pairs, metadata={"captions": captions})
+    some = replace(trial, test=Pairing(pairs, "image", "text"))
+    found = nearest_captions(some, ["ridge"])
+    assert found["items"].eq(table["items"].iloc[0] - 1).all()
 
 
 def test_shuffled_captions_leave_nothing(trial):
