@@ -127,9 +127,8 @@ metrics |= {"gallery": int(scores["gallery"].iloc[0]), "seeds": seeds, "steps": 
 metrics |= {"certificates": certificates.to_dict("records"), "parts": parts.to_dict("records")}
 found = {}
 for route, rows in metrics["routes"].items():
-    constant = rows["constant mean"]
+    constant, linear_map = rows["constant mean"], rows["ridge"]["cosine"]
     assert abs(constant["cosine"] - constant["floor"]) < 1e-6, "the constant is the floor"
-    linear_map = rows["ridge"]["cosine"]
     found[f"{route}: a linear map beats the training mean"] = linear_map > constant["cosine"]
     found[f"{route}: a sample scores less than a conditional mean"] = rows[MANY]["cosine"] < linear_map
     for best, linear in (("poster, best gamma", "poster, gamma 0"), ("ridge + best gamma F", "ridge")):
