@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tyro.conf import Positional
 
 from modtrans_core.checks import refuse_unless, refuse_unless_in
 from modtrans_core.cli.verb import say
+from modtrans_core.store.files import stem
 
 ANALYSIS = ("pandas", "matplotlib", "seaborn", "sklearn", "joblib")
 """what tables and figures are made with"""
@@ -62,7 +62,7 @@ class Compare:
 
         refuse_unless(self.seeds >= 1, "seeds", self.seeds, "at least 1")
         refuse_unless(self.items >= 0, "items", self.items, "at least 0")
-        names = [_name(path) for path in self.pairs]
+        names = [stem(path) for path in self.pairs]
         refuse_unless(len(names) > 0, "pairs", "none", "a pair set")
         refuse_unless(len(set(names)) == len(names), "pairs", " ".join(names), "a name of its own for each set")
         for rival in self.rivals:
@@ -104,20 +104,15 @@ class Compare:
 
         tables = []
         with scratch_folder(self.out / "pairs") as folder:
-            smaller = {path: at_most(path, self.items, folder / f"{_name(path)}.npz") for path in sets}
+            smaller = {path: at_most(path, self.items, folder / f"{stem(path)}.npz") for path in sets}
             for path, both in sets.items():  # a bad set is refused before anything is measured
                 refuse_unfit(path, PairedEmbeddings.load(smaller[path]), both[0], self.seeds)
             for path, both in sets.items():
                 warn_of_equal(path, PairedEmbeddings.load(smaller[path]), *both[0])
-                with reporting(None, 1, _name(path), "part") as report:
+                with reporting(None, 1, stem(path), "part") as report:
                     found = compare(smaller[path], both, self.seeds, report, rivals=self.rivals or RIVALS)
-                tables.append([frame.assign(route=f"{_name(path)}, " + frame["route"]) for frame in found])
+                tables.append([frame.assign(route=f"{stem(path)}, " + frame["route"]) for frame in found])
         return Compared(*(pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True)))
-
-
-def _name(path: Path) -> str:
-    """What a pair set is called, that in the working directory too."""
-    return Path(os.path.abspath(path)).stem
 
 
 @dataclass(frozen=True)

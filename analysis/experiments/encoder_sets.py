@@ -24,6 +24,7 @@ from modtrans_core.embed.sources.places import on_sphere
 from modtrans_core.embed.sources.reading import read
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress
+from modtrans_core.store.files import stem
 
 DRAWN = 256
 """pictures that are held while they are encoded"""
@@ -199,7 +200,7 @@ def _called(file: Path) -> str:
     name = dataset_name(pairs)
     said = [pairs.encoder(modality).get("encoder") for modality in list(pairs.arrays)[:2]]
     encoders = [short(one) for one in said if isinstance(one, str)]
-    return file.stem if name is None or len(encoders) < len(said) else f"{name}: {' | '.join(encoders)}"
+    return stem(file) if name is None or len(encoders) < len(said) else f"{name}: {' | '.join(encoders)}"
 
 
 def short(encoder: str) -> str:

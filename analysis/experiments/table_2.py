@@ -27,6 +27,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import own_vectors
 from modtrans_core.progress import Progress, part_of, silent
 from modtrans_core.scores import score
+from modtrans_core.store.files import stem
 from modtrans_core.vectors import mean_of_unit
 
 PAIRS_FREE = {
@@ -136,7 +137,7 @@ def named(pairs: Sequence[Path], seeds: int = 1, items: int = ITEMS) -> list[Sha
         Two dimensions: no space is shared; more than two modalities, of which none are image and text; one name twice.
     """
     found: list[SharedSpace] = []
-    stems = [Path(path).stem for path in pairs]
+    stems = [stem(path) for path in pairs]
     refuse_unless(len(set(stems)) == len(stems), "pairs", " ".join(stems), "a name of its own for each set")
     for path in map(Path, pairs):
         data = PairedEmbeddings.load(path)
@@ -151,8 +152,8 @@ def named(pairs: Sequence[Path], seeds: int = 1, items: int = ITEMS) -> list[Sha
         refuse_unfit(path, data.at_most(items) if items else data, both[0], seeds)
         both = both if both[0][1] == "text" else both[::-1] if both[0][1] == "image" else both
         clip = all(CLIP.search(str(data.encoder(name).get("encoder"))) for name in both[0])
-        name = dataset_name(data) or path.stem
-        name = f"{name} ({path.stem})" if name in [space.name for space in found] else name
+        name = dataset_name(data) or stem(path)
+        name = f"{name} ({stem(path)})" if name in [space.name for space in found] else name
         found.append(SharedSpace(name, path, both, clip and set(both[0]) == {"image", "text"}))
     return found
 

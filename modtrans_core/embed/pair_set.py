@@ -223,17 +223,17 @@ def cache_dir() -> Path:
     """Where pair sets are kept: `$MODTRANS_CACHE`, else `modtrans` in the user's cache folder."""
     if chosen := os.environ.get("MODTRANS_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modtrans"
+    home = os.path.expanduser("~")  # left as it is where there is none
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "modtrans"
 
 
 def writable_cache() -> Path:
     """`cache_dir()`, made where it is not there; refused where nothing can be written."""
-    folder = cache_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there = os.access(folder, os.W_OK)
-    except OSError:
-        there = False
+    folder, there = cache_dir(), False
+    with suppress(OSError):
+        if folder.parts[0] != "~":
+            folder.mkdir(parents=True, exist_ok=True)
+            there = os.access(folder, os.W_OK)
     refuse_unless(there, "MODTRANS_CACHE", str(folder), "a folder in which pair sets can be kept")
     return folder
 

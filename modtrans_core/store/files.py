@@ -274,6 +274,12 @@ def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
             raise ValueError(f"{option}: {path} {is_it} {other}, which is read or written too; another file is needed")
 
 
+def stem(path: str | Path) -> str:
+    """The name of a file without its suffix, or of a folder; of the working directory, and of what lies there, too."""
+    place = Path(os.path.abspath(path))
+    return place.name if place.is_dir() else place.stem
+
+
 def is_run(folder: Path) -> bool:
     """Whether the folder's `translator.json` is that of a run, of any format."""
     with suppress(OSError, ValueError):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -368,6 +369,10 @@ def test_the_cache_folder(monkeypatch, cache, tmp_path):
     assert cache_dir() == tmp_path / "modtrans"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_dir().name == "modtrans"
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user without an entry, and without $HOME
+    assert not cache_dir().exists()
+    with pytest.raises(ValueError, match="MODTRANS_CACHE: '~/.cache/modtrans', a folder in which"):
+        module.writable_cache()
 
 
 def test_cached_openmoji_asks_for_the_default_encoders(monkeypatch):

@@ -19,6 +19,7 @@ from modtrans_core.store.files import (
     replacing_folder,
     replacing_results,
     scratch_folder,
+    stem,
     sweep,
 )
 from modtrans_core.store.locks import LOCK, drop, holding, is_held, locked
@@ -103,6 +104,12 @@ def test_what_came_meanwhile_is_not_replaced_and_what_was_made_is_kept_beside_it
     with replacing_folder(tmp_path / "x-2") as temporary:  # it is known as our own
         (temporary / "new").touch()
     assert names(tmp_path / "x-2") == [".modtrans.json", "new"]
+
+
+def test_a_folder_is_called_by_its_whole_name(tmp_path, monkeypatch):
+    (tmp_path / "ViT-B-32.openai").mkdir()
+    monkeypatch.chdir(tmp_path / "ViT-B-32.openai")
+    assert [stem(path) for path in (".", "../ViT-B-32.openai/", "a.b.npz")] == ["ViT-B-32.openai"] * 2 + ["a.b"]
 
 
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
