@@ -107,9 +107,9 @@ def crossings_within(pairs: PairedEmbeddings, source: str, items: int = 0) -> Cr
         No cut leaves groups whole on both sides.
     """
     found = _kinds(pairs) or _halves(pairs, source)
-    return (
-        {name: (away.at_most(items), home.at_most(items)) for name, (away, home) in found.items()} if items else found
-    )
+    if not items:
+        return found
+    return {name: (away.at_most(items), home.at_most(items)) for name, (away, home) in found.items()}
 
 
 def _kinds(pairs: PairedEmbeddings) -> Crossings:

@@ -74,11 +74,8 @@ def table(scores: Mapping[str, Limits]) -> pd.DataFrame:
     rows = []
     for name, own in scores.items():
         row = {"translator": name, "cosine": own.cosine.value, "low": own.cosine.low, "high": own.cosine.high}
-        row |= {
-            "skill": own.skill.value if own.skill else np.nan,
-            "confidence": own.cosine.confidence,
-            "groups": own.cosine.groups,
-        }
+        row |= {"skill": np.nan if own.skill is None else own.skill.value}
+        row |= {"confidence": own.cosine.confidence, "groups": own.cosine.groups}
         for limit in ("floor", "ceiling"):
             found = getattr(own, limit)
             row |= {limit: found and found.value, **{f"{limit}_{end}": found and getattr(found, end) for end in ENDS}}

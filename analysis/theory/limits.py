@@ -37,7 +37,7 @@ from modtrans_core.vectors import unit_targets
 class Limits:
     """Cosine of a prediction, its floor, its ceiling (None where no item has two independent targets) and its skill.
 
-    As of `modtrans_core.scores.score`, the skill is measured against 1 without a ceiling, and there is none where the
+    As in `modtrans_core.scores.score`, the skill is measured against 1 without a ceiling, and there is none where the
     ceiling is not above the floor.
     """
 

@@ -231,7 +231,7 @@ def writable_cache() -> Path:
     """`cache_dir()`, made where it is not there; refused where nothing can be written."""
     folder, there = cache_dir(), False
     with suppress(OSError):
-        if folder.parts[0] != "~":
+        if folder.parts[:1] != ("~",):
             folder.mkdir(parents=True, exist_ok=True)
             there = os.access(folder, os.W_OK)
     refuse_unless(there, "MODTRANS_CACHE", str(folder), "a folder in which pair sets can be kept")

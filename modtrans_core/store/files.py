@@ -129,7 +129,10 @@ def _kept_beside(temporary: Path, path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
         kept = next(free for free in names if not os.path.lexists(free))
-        why = f"{error.filename2 or path}: {str(error.strerror).lower()}" if isinstance(error, OSError) else error
+        if isinstance(error, OSError):
+            why = f"{error.filename2 or error.filename or path}: {str(error.strerror).lower()}"
+        else:
+            why = str(error)
         with suppress(OSError):
             os.replace(temporary, kept)
             raise ValueError(f"{why}; what was made is in {kept}") from None
@@ -143,7 +146,7 @@ def replacing_results(out: Path) -> Iterator[Path]:
     """
     with scratch_folder(out, inside=True) as folder:
         yield folder
-        with _kept_beside(folder, out / out.name):
+        with _kept_beside(folder, out / "results"):
             for file in sorted(file for file in folder.rglob("*") if file.is_file()):
                 place = out / file.relative_to(folder)
                 place.parent.mkdir(parents=True, exist_ok=True)

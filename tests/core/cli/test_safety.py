@@ -24,6 +24,7 @@ def ridge(folder, trained):
     return folder / "run"
 
 
+IN_FILES = ("group", "file", "allow_pickle")
 IN_METADATA = ("captions", "classes", "dataset", "independent", "job")
 
 
@@ -32,21 +33,7 @@ def lines(err):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "../victim/x",
-        "/tmp/victim",
-        "a/b",
-        "",
-        "x" * 65,
-        "-x",
-        "tëxt",
-        "group",
-        "file",
-        "allow_pickle",
-        "x_count",
-        *IN_METADATA,
-    ],
+    "name", ["../victim/x", "/tmp/victim", "a/b", "", "x" * 65, "-x", "tëxt", "x_count", *IN_FILES, *IN_METADATA]
 )
 def test_a_set_or_a_run_with_another_name_than_a_plain_one_is_refused(folder, modtrans, ridge, name):
     (folder / "victim").mkdir()

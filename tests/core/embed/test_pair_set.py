@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -373,6 +374,8 @@ def test_the_cache_folder(monkeypatch, cache, tmp_path):
     assert not cache_dir().exists()
     with pytest.raises(ValueError, match="MODTRANS_CACHE: '~/.cache/modtrans', a folder in which"):
         module.writable_cache()
+    monkeypatch.setenv("MODTRANS_CACHE", ".")
+    assert module.writable_cache() == Path()
 
 
 def test_cached_openmoji_asks_for_the_default_encoders(monkeypatch):
