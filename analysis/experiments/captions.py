@@ -22,6 +22,7 @@ from analysis.tasks.captions.checkpoint import Decoder
 from analysis.tasks.captions.metrics import BLEU, score_captions, tokenize
 from analysis.tasks.captions.prefix import CONFIG, smollm2, train_decoder
 from modtrans_core import PairedEmbeddings, Translator, preset
+from modtrans_core.checks import refuse_unless
 from modtrans_core.pairing import Pairing
 from modtrans_core.progress import Progress, silent
 from modtrans_core.ranking import nearest
@@ -128,6 +129,9 @@ def _scored(trial: Trial, made: Mapping[tuple[str, str], list[str]], references:
     rest, rows = iter(cut), []
     true = [[next(rest) for _ in several] for several in references]
     with_words = [number for number, several in enumerate(true) if any(several)]
+    refuse_unless(
+        bool(with_words), "captions", f"{len(true)} items without a word", "an item with one in the test part"
+    )
     for method, ranking in made:
         said = [next(rest) for _ in references]
         scored = [said[number] for number in with_words], [true[number] for number in with_words]

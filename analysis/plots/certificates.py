@@ -180,6 +180,8 @@ def risk_coverage(curves: pd.DataFrame, selections: pd.DataFrame, ax: Axes | Non
         for found in selections[(selections["of"] == of) & selections["threshold"].notna()].itertuples():
             ax.plot(found.coverage, found.missed, "o", color=drawn.get_color())
             note(ax, f"{found.threshold:.2f}", (found.coverage, found.missed), (3, -7))
+    if curves.empty:
+        note(ax, "nothing is expected to reach .01", (0.05, 0.5), (0, 0))
     first = selections.iloc[0]
     ax.axhline(first["risk"], linestyle="--", **RULE)
     ax.set(xlabel="share accepted", xlim=(0, 1.02), ylim=(0, 1.0))

@@ -142,7 +142,8 @@ def _kept_beside(temporary: Path, path: Path) -> Iterator[None]:
 @contextmanager
 def replacing_results(out: Path) -> Iterator[Path]:
     """Give a temporary folder on the same disk; on success each file in it takes its place in `out`, beside what else
-    lies there, once all are written; on failure `out` is as it was.
+    lies there, once all are written; on failure `out` is as it was. Where a file cannot take its place, it and those
+    behind it are kept in a folder there, `results-2`.
     """
     with scratch_folder(out, inside=True) as folder:
         yield folder

@@ -57,4 +57,6 @@ def test_usable_translations_of_a_trial_where_nothing_is_expected():
         figure = figures.usable(table, pd.DataFrame([chosen[seed] for seed in trials]))
         lines = [len(ax.lines[0].get_xdata()) for ax in figure.axes[: len(trials)]]
         assert lines == [len(curves[seed]) for seed in trials] and lines[0] == 0
+        notes = [[text.get_text() for text in ax.texts] for ax in figure.axes[: len(trials)]]
+        assert ["nothing is expected to reach .01" in said for said in notes] == [True, False][: len(trials)]
         plt.close(figure)
