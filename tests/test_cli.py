@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from analysis.cli import VERBS_HERE
-from analysis.cli.measure import _name
 from analysis.experiments.presets import GOALS
 from modtrans_core import PairedEmbeddings, extras, load
 from modtrans_core.cli.verb import run
+from modtrans_core.store.files import stem
 
 POSTER = ["--preset", "poster", "--device", "cpu", "--train-steps", "3", "--set", "width=16", "depth=1"]
 
@@ -225,7 +225,7 @@ def test_bound_prints_what_was_derived_by_hand(capsys):
 
 class TestCompare:
     def test_a_set_in_the_working_directory_has_the_name_of_its_folder(self, folder):
-        assert _name(Path(".")) == folder.name and _name(Path("a/b.npz")) == "b"
+        assert stem(Path(".")) == folder.name and stem(Path("a/b.npz")) == "b"
 
     def test_it_prints_every_method_and_what_is_reached(self, folder, capsys):
         rng = np.random.default_rng(2)
