@@ -91,8 +91,8 @@ def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse what the cell of parameters, and one that papermill puts behind it, say wrong; the parameters otherwise.
 
     A kernel knows every cell that ran in it, those of start-up files and of one's own too, which are no parameters. It
-    knows none of a file that is run as a whole, by `python` or `%run`. Types are read in the text: where Python keeps
-    them differs from one version to the next.
+    knows none of a file that is run as a whole, by `python` or `%run`. Types are read in the text, or where there is
+    none, as in `exec`, among the annotations that Python before 3.14 keeps.
     """
     cells = ["", *names.get("In", ())]
     own = [*filter(_OUT.search, cells)] or [*filter(_OUT.search, _in_file(names))]
@@ -100,10 +100,12 @@ def _refuse_wrong_cells(names: Mapping[str, Any]) -> dict[str, Any]:
     text = "\n".join(own)
     added = [cell for before, cell in pairwise(cells) if cell.startswith(INJECTED) and before in ("", *own)]
     kinds = dict(re.findall(r"^(\w+): *([^=#\n]*[^=#\s]) *=", text, re.M))
+    kept = {} if own else names.get("__annotations__", {})
+    kinds |= {name: getattr(kind, "__name__", str(kind)) for name, kind in kept.items()}
     given = [node for cell in added for node in ast.walk(ast.parse(cell))]
     stored = [node.id for node in given if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     helps = dict(re.findall(r"^(\w+): .*#(.*)", text, re.M))
-    values = {name: names.get(name) for name in [*(stored if own else []), *kinds]}
+    values = {name: names.get(name) for name in [*(stored if kinds else []), *kinds]}
     refuse_wrong(kinds, values, helps)
     return values
 

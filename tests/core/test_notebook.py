@@ -151,3 +151,12 @@ def test_a_notebook_that_is_run_as_a_file_says_what_its_parameters_mean(tmp_path
     ):
         with pytest.raises(ValueError, match=f"^{words}"):
             begin({**names, **changed})
+
+
+def test_where_there_is_no_text_types_are_those_that_python_keeps():
+    """In `exec`. Of a kernel, what a start-up file declares is no parameter."""
+    names = {name: value for name, value in NAMES.items() if name != "In"} | {"__annotations__": TYPES, "items": 3}
+    begin(names)
+    with pytest.raises(ValueError, match="^draws: '3', a parameter of type int is needed"):
+        begin({**names, "draws": "3"})
+    begin({**NAMES, "__annotations__": {**TYPES, "DATA": Path, "late": "int"}, "DATA": Path(), "late": "3"})
