@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from modtrans_core.extras import require
 from modtrans_core.store.files import refuse_special
 
 _LARGEST_HEADER = 1 << 20  # bytes of a long name or of pax records, which tarfile reads into memory
@@ -33,6 +34,7 @@ _NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]+)", re.DOTALL)
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, struct.error, UnicodeError)
 _LARGEST_FILE, _LARGEST_ALL = 1 << 26, 1 << 30  # bytes of a package's file, and of all that are held
 _AR, _AR_HEADER, _AR_END = b"!<arch>\n", 60, b"`\n"  # a Debian package is an ar archive (deb(5), ar(5))
+_ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878
 
 
 class DamagedTar(ValueError):
@@ -97,7 +99,7 @@ def samples(path: Path, largest: Mapping[str, int], headers_only: bool = False) 
 def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """The files of a package that are wanted, name -> contents, in order: of a tar, or of the tar in a `.deb`.
 
-    Names have no `./` in front. Links are no files. The tar is plain or compressed as `tarfile` knows: gzip, bzip2, xz.
+    Names have no `./` in front. Links are no files. The tar is plain or packed by gzip, bzip2, xz or zstd.
 
     Parameters
     ----------
@@ -135,34 +137,47 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
 
 @contextmanager
 def _packed(path: str | Path) -> Iterator[Any]:
-    """The tar, packed as it is; of a Debian package its data."""
+    """The tar, packed as `tarfile` knows; of a Debian package its data."""
     with open(path, "rb") as file:
-        if file.read(len(_AR)) != _AR:
-            file.seek(0)
-            yield file
-            return
-        while len(header := file.read(_AR_HEADER)) == _AR_HEADER and header.endswith(_AR_END):
-            size = header[48:58].strip()
-            if not size.isdigit():
-                break
-            if header.startswith(b"data.tar"):
-                yield _Part(file, int(size))
-                return
-            file.seek(int(size) + int(size) % 2, os.SEEK_CUR)
+        part = _Part(file, _to_data(file))
+        first = file.read(len(_ZSTD))
+        file.seek(-len(first), os.SEEK_CUR)
+        if first == _ZSTD:  # as Ubuntu packs; tarfile knows it since Python 3.14
+            with require("pyarrow", "encoders").CompressedInputStream(part, "zstd") as unpacked:
+                yield unpacked
+        else:
+            yield part
+
+
+def _to_data(file: BinaryIO) -> int:
+    """Go to where the tar begins; the bytes that it has."""
+    if file.read(len(_AR)) != _AR:
+        return file.seek(0, os.SEEK_END) - file.seek(0)
+    while len(header := file.read(_AR_HEADER)) == _AR_HEADER and header.endswith(_AR_END):
+        size = header[48:58].strip()
+        if not size.isdigit():
+            break
+        if header.startswith(b"data.tar"):
+            return int(size)
+        file.seek(int(size) + int(size) % 2, os.SEEK_CUR)
     raise tarfile.ReadError("no data.tar")
 
 
 @dataclass
 class _Part:
-    """The next `left` bytes of a file, as far as `tarfile` reads a stream."""
+    """The next `left` bytes of a file, as far as a stream is read."""
 
     file: BinaryIO
     left: int
+    closed = False
 
     def read(self, size: int) -> bytes:
         contents = self.file.read(min(size, self.left))
         self.left -= len(contents)
         return contents
+
+    def close(self) -> None:
+        """The file is its opener's."""
 
 
 class _Member(tarfile.TarInfo):

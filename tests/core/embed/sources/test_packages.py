@@ -24,14 +24,24 @@ def tar(members, mode="w:gz"):
     return buffer.getvalue()
 
 
-def deb(members, before=b"x", after=b""):
+def deb(members, before=b"x", after=b"", packed=("xz", lzma.compress)):
     """An ar archive as dpkg-deb writes it: members of odd size are padded."""
-    parts = {"debian-binary": b"2.0\n", "control.tar.xz": before, "data.tar.xz": tar(members, "w:xz"), "_gpg": after}
+    data = {f"data.tar.{packed[0]}": packed[1](tar(members, "w"))}
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": before, **data, "_gpg": after}
     whole = b"!<arch>\n"
     for name, contents in parts.items():
         whole += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(contents):<10}`\n".encode() + contents
         whole += b"\n" * (len(contents) % 2)
     return whole
+
+
+def zstd(contents):
+    pyarrow = pytest.importorskip("pyarrow")
+    buffer = io.BytesIO()
+    with pyarrow.CompressedOutputStream(pyarrow.PythonFile(buffer, "w"), "zstd") as packed:
+        packed.write(contents)
+        packed.flush()
+        return buffer.getvalue()
 
 
 def npm(folder, name, members):
@@ -59,6 +69,20 @@ def test_files_of_a_debian_package(tmp_path, before, after):
         "usr/share/a": 3,
         "usr/share/b": 70_000,
     }
+
+
+@pytest.mark.parametrize("cut", [0, 3000, 60_000])
+def test_a_package_of_ubuntu_is_packed_by_zstd(tmp_path, cut):
+    pytest.importorskip("pyarrow")
+    members = {"usr/a": b"one", "usr/b": np.random.default_rng(0).bytes(70_001)}
+    for name, whole in (("a.deb", deb(members, packed=("zst", zstd))), ("a.tar.zst", zstd(tar(members, "w")))):
+        path = tmp_path / name
+        path.write_bytes(whole[:-cut] if cut else whole)
+        if cut:
+            with pytest.raises(ValueError, match="damaged package"):
+                files(path, lambda _: True)
+        else:
+            assert files(path, lambda _: True) == members
 
 
 def test_links_are_no_files(tmp_path):
