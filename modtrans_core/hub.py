@@ -17,7 +17,7 @@ from modtrans_core.extras import require
 from modtrans_core.methods import evaluate, load
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.protocol import Translator
-from modtrans_core.run import CARD, DESCRIPTION, LIBRARY, MODEL, SEEN, is_card
+from modtrans_core.run import CARD, DESCRIPTION, LIBRARY, MODEL, SEEN, drop_card, is_card, signed
 from modtrans_core.store.files import refuse_existing, replacing
 
 SCORES = {
@@ -48,7 +48,8 @@ def save_pretrained(
     test : pairs whose items that the translator was not fitted to are scored for the card, beside the name and the
         licence of their data set. Default: the card says that nothing was measured.
     certificate : what `modtrans certify` printed, or the `text()` of a certificate of `analysis.theory.certify`.
-    overwrite : replace the translator and the card that the folder holds.
+    overwrite : replace the translator and the card that the folder holds; a card that was changed is kept as
+        `README.md.old`.
 
     Raises
     ------
@@ -71,6 +72,7 @@ def save_pretrained(
     if (folder / CARD).exists() and not is_card(folder / CARD):
         raise ValueError(f"{folder / CARD}: is no card of a translator; choose another folder, or remove it")
     translator.save(folder, overwrite)
+    drop_card(folder / CARD)
     with replacing(folder / CARD) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -163,7 +165,7 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
         f"- {name}: {_line(facts.encoders.get(name, {}).get('encoder', 'not known'))}"
         for name in (facts.source, facts.target)
     ]
-    return "\n".join(
+    text = "\n".join(
         [
             "---",
             LIBRARY,
@@ -193,8 +195,10 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
             "",
             *(["None was made."] if certificate is None else ["```text", certificate.strip(), "```"]),
             "",
+            "",
         ]
     )
+    return signed(text)
 
 
 def _line(text: object) -> str:

@@ -59,12 +59,12 @@ def repeated(
     by_name = [] if key is None or len(set(key.tolist())) == len(key) else [np.unique(key, return_inverse=True)[1]]
     by_row, listed = [], False
     for rows in arrays.values():
-        different, which = np.unique(_numbers(rows), return_inverse=True)
+        different, which = np.unique(numbers(rows), return_inverse=True)
         if _is_list(len(different), len(rows), label):
             listed = True
         elif len(different) < len(rows):
             by_row.append(which)
-    return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
+    return joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
 
 
 def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool:
@@ -80,7 +80,7 @@ def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool
     >>> is_list([np.repeat(np.eye(9), 10, axis=0)]), is_list([np.eye(90)]), is_list([np.repeat(np.eye(90), 10, axis=0)])
     (True, False, False)
     """
-    found = np.concatenate([_numbers(rows) for rows in sets])
+    found = np.concatenate([numbers(rows) for rows in sets])
     return _is_list(len(np.unique(found)), len(found), label)
 
 
@@ -89,7 +89,7 @@ def _is_list(different: int, n: int, label: np.ndarray | None) -> bool:
     return different < n and (different <= few or n > OFTEN * different)
 
 
-def _joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
+def joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
     """Groups (n,) by the first of several kinds, numbers (n,), joined by those of the others that leave enough."""
     items = np.arange(len(kinds[0]))
     group = together(len(items), [(items, kinds[0])])
@@ -128,7 +128,7 @@ def edges(two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return two.ravel(), np.repeat(np.arange(len(two)), 2)
 
 
-def _numbers(rows: np.ndarray) -> np.ndarray:
+def numbers(rows: np.ndarray) -> np.ndarray:
     """64 bits (n,) of each row (n, d), float32: the same for equal rows, and else for a pair in 2^33 at most; of
     (n, m, d) those of each item's first.
     """

@@ -37,6 +37,7 @@ from modtrans_core.store.files import (
     at,
     disk_errors,
     is_run,
+    keep_as_old,
     read_json,
     refuse_links,
     refuse_special,
@@ -112,13 +113,29 @@ def refuse_changed(folder: str | Path, wanted: Mapping[str, Any]) -> None:
 def clear(folder: str | Path) -> None:
     """Remove the run and its model card from a folder; one that holds no run, and other files, are left alone."""
     if is_run(Path(folder)):
-        for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION, *[CARD] * is_card(Path(folder) / CARD)):
+        for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
             (Path(folder) / name).unlink(missing_ok=True)
+        drop_card(Path(folder) / CARD)
 
 
 def is_card(path: Path) -> bool:
     """Whether this is the model card of a translator, whose numbers are of no other."""
     return path.is_file() and LIBRARY in path.read_text(encoding="utf-8", errors="replace")
+
+
+def signed(card: str) -> str:
+    """The text of a model card with a last line by which `drop_card` knows that nobody changed it."""
+    return f"{card}<!-- sha256 of the lines above: {hashlib.sha256(card.encode()).hexdigest()} -->\n"
+
+
+def drop_card(path: Path) -> None:
+    """Remove a model card; one that a reader wrote or changed is kept as `.old`, and what is no card stays."""
+    if is_card(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if text == signed(text.rpartition("<!--")[0]):
+            path.unlink()
+        else:
+            keep_as_old(path, path)
 
 
 def begin(

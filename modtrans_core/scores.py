@@ -6,7 +6,9 @@ Targets are (n, d), or (n, m, d) with `counts` (n,) where item i has `counts[i]`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from modtrans_core.checks import naming, refuse_unless, whole
 from modtrans_core.vectors import AT_ONCE, TIE, integers, norms, present, real, several, unit, unit_targets
 
 RANKS = (1, 10)
+EQUAL = 0.01
+"""share of the items with several targets up to which two of one may be the same by chance"""
 
 
 def cosine(predicted: np.ndarray, targets: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
@@ -76,6 +80,11 @@ def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | No
     -------
     The estimate; None where no item has two targets.
 
+    Warns
+    -----
+    UserWarning
+        Of more than one item in a hundred some targets equal each other, as where the last is repeated to fill up.
+
     Notes
     -----
     Let z and z' be two targets of one item, independent given its condition c. For unit vectors and any function g,
@@ -87,16 +96,32 @@ def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | No
 
     Examples
     --------
-    >>> ceiling(np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]])) == 0.5**0.5
-    True
+    >>> round(ceiling(np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.6, 0.8]]])), 3)
+    0.548
     """
     z, counts = unit_targets(targets, counts)
     repeated = counts > 1
     if not repeated.any():
         return None
     m = counts[repeated]
+    _warn_of_equal(z[repeated], m)
     total = np.square(z[repeated].sum(1, dtype=np.float64)).sum(1)
     return float(np.sqrt(max(0.0, np.mean((total - m) / (m * (m - 1))))))
+
+
+def _warn_of_equal(z: np.ndarray, counts: np.ndarray) -> None:
+    """Warn where targets (n, m, d) of an item equal each other more often than two people write the same."""
+    found = np.zeros(len(z), dtype=bool)
+    for one, other in combinations(range(z.shape[1]), 2):
+        near = np.abs(z[:, one, 0] - z[:, other, 0]) <= TIE
+        items = np.flatnonzero(near & (counts > other) & ~found)
+        found[items] = (np.abs(z[items, one] - z[items, other]) <= TIE).all(axis=1)
+    if found.mean() > EQUAL:
+        warnings.warn(
+            f"targets: {int(found.sum())} of {len(z)} items with several have equal ones, which count as independent"
+            " and raise the ceiling; where they only fill up, counts (NAME_count in a file) say how many there are",
+            stacklevel=3,
+        )
 
 
 def recall_at_k(

@@ -384,9 +384,7 @@ def test_what_a_reader_adds_to_results_or_changes_in_them_stays_and_is_none_of_t
         (results / "toy.ipynb").write_text(notes + turn)
         notebooks.run(toy, results)
         assert (results / f"toy.ipynb.old{turn}").read_text() == notes + turn
-        assert (
-            f"toy.ipynb: is written anew; what was changed in it is in toy.ipynb.old{turn}\n" in capsys.readouterr().err
-        )
+        assert f"toy.ipynb: what was changed in it is kept in toy.ipynb.old{turn}\n" in capsys.readouterr().err
         assert "my notes" not in (results / "toy.ipynb").read_text()
     added += [results / "toy.ipynb.old", results / "toy.ipynb.old1"]
     for file in added[-2:]:
@@ -429,7 +427,7 @@ def test_what_a_reader_wrote_into_a_notebook_that_failed_is_kept(tmp_path, capsy
     run()
     failed.write_text(mine := change(failed.read_text()))
     assert mine != (run(), failed.read_text())[1] and (tmp_path / "out.failed.ipynb.old").read_text() == mine
-    assert f"{failed}: is written anew; what was changed in it is in out.failed.ipynb.old" in capsys.readouterr().err
+    assert f"{failed}: what was changed in it is kept in out.failed.ipynb.old" in capsys.readouterr().err
     run()
     assert len([*tmp_path.glob("out.failed*")]) == 2
     monkeypatch.setattr("nbformat.write", lambda *_: Path("/dev/full").write_text("x"))

@@ -173,19 +173,19 @@ def test_what_was_added_or_written_beside_the_paper_is_kept(made, tmp_path, caps
     for text, old in (("My own text.", "paper.typ.old"), ("Another.", "paper.typ.old1")):
         (out / "paper.typ").write_text(text)
         paper.make(out, "smoke", folder / "pairs.npz")
-        assert (out / old).read_text() == text and f"is in {old}\n" in capsys.readouterr().err
+        assert (out / old).read_text() == text and f"is kept in {old}\n" in capsys.readouterr().err
     whole = (out / "paper.pdf").read_bytes()
     (out / "paper.pdf").write_bytes(whole + b"\n% a reader's mark")  # as viewers save it
     paper.make(out, "smoke", folder / "pairs.npz")
     assert (out / "paper.pdf.old").read_bytes() == whole + b"\n% a reader's mark"
-    assert (out / "paper.pdf").read_bytes() == whole and "is in paper.pdf.old\n" in capsys.readouterr().err
+    assert (out / "paper.pdf").read_bytes() == whole and "is kept in paper.pdf.old\n" in capsys.readouterr().err
     marker = json.loads((out / "modtrans-paper.json").read_text())
     (out / "paper.pdf").write_bytes(b"of earlier numbers")
     marker["sha256"]["paper.pdf"] = hashlib.sha256(b"of earlier numbers").hexdigest()
     (out / "modtrans-paper.json").write_text(json.dumps(marker))
     paper.make(out, "smoke", folder / "pairs.npz")
     assert (out / "paper.pdf").read_bytes() == whole and not (out / "paper.pdf.old1").exists()
-    assert capsys.readouterr().err.count("written anew") == 0, "nobody changed it"
+    assert capsys.readouterr().err.count("is kept in") == 0, "nobody changed it"
     assert (out / "mine.pdf").read_text() == "mine" and (out / "paper.typ.old").read_text() == "My own text."
     assert (out / "paper.typ").read_bytes() == (folder / "out" / "paper.typ").read_bytes()
 

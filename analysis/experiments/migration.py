@@ -95,14 +95,20 @@ class Search(NamedTuple):
 
 
 def loaded(documents: str | Path, queries: str | Path) -> tuple[PairedEmbeddings, PairedEmbeddings]:
-    """Both pair sets; refused by its file where one lacks names or an encoder's vectors."""
+    """Both pair sets; refused by its file where one lacks names or an encoder's vectors, one of each, or where several
+    documents have one name.
+    """
     found = []
     for file in (documents, queries):
         with naming(file):
             found.append(pairs := PairedEmbeddings.load(file))
             for name in (OLD, NEW):
-                pairs.modality(name)
+                shape = pairs.modality(name).shape
+                refuse_unless(len(shape) == 2, name, shape, "one vector of each document or query, (n, d),")
             refuse_unless(pairs.key is not None, "key", "none", "the name of each document, or of a query's,")
+    with naming(documents):
+        names, often = np.unique(np.asarray(found[0].key), return_counts=True)
+        refuse_unless(often.max() == 1, "key", f"{names[often.argmax()]} {often.max()} times", "another one a document")
     return found[0], found[1]
 
 

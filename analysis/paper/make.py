@@ -39,7 +39,16 @@ from modtrans_core.notebook import FILES
 from modtrans_core.pairing import Pairing
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import typed
-from modtrans_core.store.files import at, read_description, refuse_links, replacing, sha256, sweep, write_json
+from modtrans_core.store.files import (
+    at,
+    keep_as_old,
+    read_description,
+    refuse_links,
+    replacing,
+    sha256,
+    sweep,
+    write_json,
+)
 from modtrans_core.store.locks import LOCK, holding
 
 PAPERS = ("modality-translation", "poster-tables")
@@ -417,7 +426,7 @@ def _typeset(out: Path, written: Path, known: Mapping[str, str]) -> tuple[Path, 
             if (held := sha256(there)) == hashes[name]:
                 return
             if held != known.get(name):
-                runner.keep_as_old(there, there)
+                keep_as_old(there, there)
         with replacing(there) as temporary:
             temporary.write_bytes(contents)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -17,8 +16,7 @@ from typing import Any
 
 from modtrans_core.checks import place
 from modtrans_core.notebook import WrongParameter, refuse_wrong
-from modtrans_core.progress import to_stderr
-from modtrans_core.store.files import WROTE, read_description, replacing, sha256, write_json
+from modtrans_core.store.files import WROTE, keep_as_old, read_description, replacing, sha256, write_json
 
 METRICS = "metrics.json"
 STAMP = "stamp"
@@ -201,13 +199,6 @@ def wrote(results: Path) -> set[str]:
 
 def _files(results: Path) -> set[str]:
     return {file.relative_to(results).as_posix() for file in results.rglob("*") if not file.is_dir()}
-
-
-def keep_as_old(file: Path, place: Path) -> None:
-    """Move a file that a reader changed beside `place`, where it is written anew, as `.old`, `.old1` and so on."""
-    olds = (place.with_name(f"{place.name}.old{number or ''}") for number in itertools.count())
-    os.replace(file, old := next(one for one in olds if not os.path.lexists(one)))
-    to_stderr(f"{place}: is written anew; what was changed in it is in {old.name}")
 
 
 def _keep(old: Path, new: Path) -> None:

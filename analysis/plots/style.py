@@ -288,7 +288,10 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
     from cycler import cycler
     from matplotlib import pyplot as plt
 
-    plt.switch_backend(mpl.get_backend())  # what the backend sets when it is first loaded is not of this style
+    try:  # what the backend sets when it is first loaded is not of this style
+        plt.switch_backend("agg" if mpl.get_backend() == "pgf" else mpl.get_backend())
+    except ImportError:  # such as the `module://` of a terminal or an editor, which is not installed here
+        plt.switch_backend("agg")
     settings = {
         "figure.figsize": (COLUMN, 2.4),
         "figure.dpi": 150,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import fit
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import silent
+from modtrans_core.repeats import is_list
 from modtrans_core.scores import cosine
 
 FLOATS = [np.float64, np.float32]
@@ -22,7 +24,9 @@ FLOATS = [np.float64, np.float32]
 class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A translator of vectors X (n, k) into vectors y (n, d), whose score is the mean cosine.
 
-    Only the directions of X and y count: rows are scaled to unit length, and a zero row is refused.
+    Only the directions of X and y count: rows are scaled to unit length, and a zero row is refused. Rows that repeat,
+    as five captions of a picture do, belong in one fold: `cv=GroupKFold()` with
+    `groups=PairedEmbeddings({"X": X, "y": y}).grouped().groups`.
 
     Parameters
     ----------
@@ -80,9 +84,17 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self.translator_.translate(_near_unit(c)).astype(c.dtype)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given."""
+        """The mean cosine of the translations with y (n, d), weighted if weights (n,) are given.
+
+        Warns
+        -----
+        UserWarning
+            It was fitted to some of the conditions or targets, though not to all of these pairs.
+        """
         _refuse_masked(X=X, y=y)
-        found = cosine(self.predict(X), check_array(y, dtype=FLOATS, input_name="y"))
+        z = check_array(y, dtype=FLOATS, input_name="y")
+        found = cosine(self.predict(X), z)
+        self._warn_of_seen(validate_data(self, X, reset=False, dtype=FLOATS), z)
         weights = None
         if sample_weight is not None:
             weights = check_array(sample_weight, ensure_2d=False, ensure_non_negative=True, input_name="sample_weight")
@@ -90,6 +102,20 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             fits = weights.ndim == 1 and weights.sum() > 0
             refuse_unless(fits, "sample_weight", weights, "a vector (n,) with a number above 0")
         return float(np.average(found, weights=weights))
+
+    def _warn_of_seen(self, c: np.ndarray, z: np.ndarray) -> None:
+        facts = self.translator_.facts
+        if facts.seen is None:
+            return
+        pairs = PairedEmbeddings({"X": _near_unit(c), "y": _near_unit(z)})
+        known, from_list = facts.seen.look(pairs, "X", "y"), is_list([pairs.arrays["y"]])
+        several = int(known.left_out(not from_list).sum())
+        if several and not (known.condition & known.target).all():  # else it is the score of the training
+            warnings.warn(
+                f"{several} of {len(c)} rows are no test of the translator: {known.in_words(not from_list)};"
+                " cv=GroupKFold() keeps rows that repeat on one side, by groups=",
+                stacklevel=3,
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core.checks import FULL
+from modtrans_core.progress import to_stderr
 from modtrans_core.store.described import checked, parsed
 from modtrans_core.store.locks import LOCK, drop, is_held, locked, refuse_held
 
@@ -276,6 +277,13 @@ def refuse_same(option: str, path: Path, others: Iterable[Path]) -> None:
         if here == there or here in there.parents or (there in here.parents and not is_run(there)):
             is_it = "is" if here == there else "holds" if here in there.parents else "lies in"
             raise ValueError(f"{option}: {path} {is_it} {other}, which is read or written too; another file is needed")
+
+
+def keep_as_old(file: Path, place: Path) -> None:
+    """Move a file that a reader wrote or changed beside `place`, as `.old`, `.old1` and so on, and say so."""
+    olds = (place.with_name(f"{place.name}.old{number or ''}") for number in count())
+    os.replace(file, old := next(one for one in olds if not os.path.lexists(one)))
+    to_stderr(f"{place}: what was changed in it is kept in {old.name}")
 
 
 def stem(path: str | Path) -> str:

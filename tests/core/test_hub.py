@@ -186,6 +186,44 @@ def test_a_card_goes_with_the_translator_that_it_is_of(tmp_path, translator):
         assert (folder / "README.md").read_text() == "# Mine"
 
 
+def test_what_a_reader_wrote_in_a_card_is_kept(tmp_path, translator, capsys):
+    """The card goes with its translator; three hours of writing do not."""
+
+    def by_hand(folder):
+        (folder / "README.md").write_text("---\nlibrary_name: modtrans\n---\n# By hand\n")
+
+    def add(folder):
+        with open(folder / "README.md", "a") as file:
+            file.write("\n## Intended use\n")
+
+    def insert(folder):
+        text = (folder / "README.md").read_text()
+        (folder / "README.md").write_text(text.replace("## Scores", "Licence: mine.\n\n## Scores"))
+
+    ways = [
+        lambda folder: translator.save(folder, overwrite=True),
+        lambda folder: fit(TRAIN, preset="ridge", out=folder, overwrite=True),
+        lambda folder: save_pretrained(translator, folder, overwrite=True),
+    ]
+    for number, (change, again) in enumerate([(change, again) for change in (by_hand, add, insert) for again in ways]):
+        save_pretrained(translator, folder := tmp_path / str(number), test=TEST, certificate="<!-- None -->")
+        change(folder)
+        written = (folder / "README.md").read_text()
+        again(folder)
+        assert (folder / "README.md.old").read_text() == written
+        said = f"{folder / 'README.md'}: what was changed in it is kept in README.md.old\n"
+        assert said in capsys.readouterr().err
+        if again is ways[2]:
+            again(folder)
+            assert "## Scores" in (folder / "README.md").read_text() and not (folder / "README.md.old1").exists()
+        else:
+            assert not (folder / "README.md").exists()
+    save_pretrained(translator, folder := tmp_path / "ends of Windows")
+    (folder / "README.md").write_bytes((folder / "README.md").read_bytes().replace(b"\n", b"\r\n"))
+    ways[0](folder)
+    assert not [*folder.glob("README*")] and not capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["kNN [k=5]", "#7", "@x", "yes", "{x}", "a: b", "two\n## lines", "'q'"])
 def test_no_text_breaks_out_of_its_place_in_a_card(translator, text):
     yaml = pytest.importorskip("yaml")

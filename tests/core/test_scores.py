@@ -94,6 +94,24 @@ def test_ceiling_is_unbiased_and_holds_for_the_best_prediction():
     assert abs(cosine(best, z).mean() - exact) < 5 * error
 
 
+def test_captions_that_only_fill_up_are_said(recwarn):
+    """Two captions made five by repeating the last raise the ceiling; counts say how many there are."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(300, 1, 16)) + rng.normal(size=(300, 5, 16))
+    filled, two = z.copy(), np.full(300, 2)
+    filled[:, 2:] = z[:, 1:2] * (1 + 1e-8)
+    with pytest.warns(UserWarning, match="targets: 300 of 300 items with several have equal ones, which count as"):
+        high = ceiling(filled)
+    recwarn.clear()
+    assert ceiling(filled, two) == ceiling(z[:, :2]) < high - 0.1
+    z[:3, 4] = z[:3, 0]  # as two people may write the same
+    ceiling(z)
+    assert not recwarn.list
+    z[3, 4] = z[3, 1]
+    with pytest.warns(UserWarning, match="4 of 300"):
+        ceiling(z)
+
+
 def test_ceiling_needs_two_targets():
     rng = np.random.default_rng(0)
     assert ceiling(sphere(rng, 9, 4)) is None

@@ -43,6 +43,8 @@ def emojibase(
     refuse_unless(len(set(chosen)) == len(chosen) > 1, "locales", locales, "two or more, each once")
     found = files(path, lambda name: name.endswith("/data.json") or name == "package/package.json")
     known = sorted(name.split("/")[1] for name in found if name.endswith("/data.json"))
+    if not known:
+        raise ValueError(f"{path}: not emojibase-data (no data.json)")
     for locale in chosen:
         refuse_unless_in("locales", locale, known)
     try:

@@ -33,6 +33,10 @@ def table(trial, files):
     [
         (lambda one: PairedEmbeddings({"old": one.modality(OLD)}, key=one.key), "modality 'text-old': not in"),
         (lambda one: PairedEmbeddings(one.arrays), "key: 'none', the name of each document"),
+        (
+            lambda one: PairedEmbeddings({OLD: one.modality(OLD), NEW: one.modality(NEW)[:, None]}, key=one.key),
+            r"text-new: \(\d+, 1, \d+\), one vector of each document or query",
+        ),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])
@@ -42,6 +46,16 @@ def test_which_file_lacks_names_or_an_encoder_is_said(files, tmp_path, place, la
     given[place] = tmp_path / "lacking.npz"
     with pytest.raises(ValueError, match=f"^{tmp_path / 'lacking.npz'}: {words}"):
         module.loaded(*given)
+
+
+def test_documents_have_a_name_each(files, tmp_path):
+    """Chunks of one document: which of them answers is not known."""
+    documents = PairedEmbeddings.load(files[0])
+    documents.take(np.r_[0:9, 0, 0]).save(tmp_path / "chunks.npz")
+    name = documents.key[0]
+    with pytest.raises(ValueError, match=f"^{tmp_path / 'chunks.npz'}: key: '{name} 3 times', another one a document"):
+        module.loaded(tmp_path / "chunks.npz", files[1])
+    module.loaded(files[0], files[1])
 
 
 def test_queries_without_names_are_refused(trial, files, tmp_path):

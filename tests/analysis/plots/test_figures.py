@@ -191,3 +191,13 @@ def test_a_backend_that_is_none_is_named():
     assert said.stderr.splitlines()[-1] == (
         "ValueError: MPLBACKEND: 'none', a backend of matplotlib, such as agg, is needed"
     )
+
+
+@pytest.mark.parametrize("backend", ["module://of_an_editor", "pgf"])
+def test_a_backend_that_cannot_draw_is_not_needed(tmp_path, monkeypatch, backend):
+    """As a terminal or an editor sets it for its own Python; `pgf` draws by LaTeX."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with plt.rc_context({"backend": backend}), paper_style():
+        plt.figure().savefig(tmp_path / "a.png")
+        plt.close("all")
+    assert (tmp_path / "a.png").stat().st_size > 0

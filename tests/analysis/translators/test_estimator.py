@@ -119,3 +119,23 @@ def test_what_it_cannot_fit_is_refused(change, words):
     given = {"X": X, "y": Y, "preset": "ridge", "settings": None} | change
     with pytest.raises(ValueError, match=words):
         EmbeddingTranslator(given["preset"], given["settings"]).fit(given["X"], given["y"])
+
+
+def test_a_score_says_what_is_no_test(recwarn):
+    """Five captions of a picture as rows: plain folds tear them apart, and those by groups do not."""
+    rng = np.random.default_rng(0)
+    image, groups = np.repeat(rng.normal(size=(60, 8)), 5, 0), np.repeat(np.arange(60), 5)
+    text = image @ rng.normal(size=(8, 6)) + rng.normal(size=(300, 6))
+    order = rng.permutation(300)
+    image, text, groups = image[order], text[order], groups[order]
+    model = EmbeddingTranslator("ridge", device="cpu")
+    with pytest.warns(UserWarning, match=r"100 of 100 rows are no test .*; cv=GroupKFold\(\) keeps rows that repeat"):
+        cross_val_score(model, image, text, cv=3)
+    recwarn.clear()
+    found = PairedEmbeddings({"X": image, "y": text}).grouped().groups
+    assert len(set(zip(found, groups, strict=True))) == len(set(found)) == len(set(groups))
+    cross_val_score(model, image, text, cv=GroupKFold(3), groups=found)
+    model.fit(image, text).score(image, text)  # of the training, as it is meant
+    names = np.eye(6)[np.arange(300) % 6]  # of classes: of a list, which every fold has
+    cross_val_score(model, rng.normal(size=(300, 8)), names, cv=3)
+    assert not recwarn.list

@@ -239,6 +239,12 @@ def test_locales_that_are_not_there_are_named(names, settings, message):
         load_source(f"emojibase:{names}", settings=settings)
 
 
+def test_another_package_is_no_names(tmp_path):
+    path = npm(tmp_path, "emojibase.tgz", {"package.json": {"name": "emojibase"}})
+    with pytest.raises(ValueError, match=r"emojibase\.tgz: not emojibase-data \(no data\.json\)$"):
+        load_source(f"emojibase:{path}")
+
+
 # --- stamps
 
 
