@@ -255,8 +255,9 @@ class TestCompare:
         before = {file: file.read_bytes() for file in (folder / "compared").rglob("*") if file.is_file()}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("analysis.plots.style.make_figure", full)
-            status, _, err = modtrans(capsys, "compare", "pairs.npz", *arguments, "--overwrite")
+            status, out, err = modtrans(capsys, "compare", "pairs.npz", *arguments, "--overwrite")
         assert status == 1 and "compared: " in err and "no space left" in err.lower()
+        assert "pairs, image → text: floor" in out, "what was measured is printed all the same"
         assert before == {file: file.read_bytes() for file in (folder / "compared").rglob("*") if file.is_file()}
 
     @pytest.mark.parametrize(

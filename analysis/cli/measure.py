@@ -84,12 +84,14 @@ class Compare:
         judged = duels(found.gains)
         table = mean_and_spread(found.scores, ["route", "method"], [*found.scores.columns[3:]])
         text = as_text(found.scores, judged)
-        with replacing_results(self.out) as results:
-            for name, frame in zip(TABLES, (*found, judged, table), strict=True):
-                save_table(frame, results, name)
-            make_figure(front, results)
-            (results / "compare.txt").write_text(text, encoding="utf-8")
-        print(text)
+        try:
+            with replacing_results(self.out) as results:
+                for name, frame in zip(TABLES, (*found, judged, table), strict=True):
+                    save_table(frame, results, name)
+                make_figure(front, results)
+                (results / "compare.txt").write_text(text, encoding="utf-8")
+        finally:  # on a full disk, too
+            print(text)
         say(f"{self.out}: done. tables/ has every number, figures/front.pdf shows them")
 
     def compared(self, sets: Mapping[Path, Any]) -> Any:

@@ -140,15 +140,18 @@ class Tables:
         made = ["tables.txt", "tables/poster.csv", "tables/poster.tex", *figures("poster")]
         refuse_results(self.out, made, self.overwrite)
         rows = []
-        for number in chosen:
-            with reporting(None, 1, f"Table {number}", "part") as report, workers():
-                options = {"pairs": self.pairs} if number == 2 else {}
-                rows += table(number, self.data, self.seeds, report, **options)
-            with replacing_results(self.out) as results:  # what is measured is kept, whatever ends the others
-                save_table(as_frame(rows), results, "poster")
-                make_figure(poster, results)
-                (results / "tables.txt").write_text(as_text(rows), encoding="utf-8")
-        print(as_text(rows))
+        try:
+            for number in chosen:
+                with reporting(None, 1, f"Table {number}", "part") as report, workers():
+                    options = {"pairs": self.pairs} if number == 2 else {}
+                    rows += table(number, self.data, self.seeds, report, **options)
+                with replacing_results(self.out) as results:  # what is measured is kept, whatever ends the others
+                    save_table(as_frame(rows), results, "poster")
+                    make_figure(poster, results)
+                    (results / "tables.txt").write_text(as_text(rows), encoding="utf-8")
+        finally:  # on a full disk, too
+            if rows:
+                print(as_text(rows))
         wanted = list(dict.fromkeys(name for number in chosen for name in FILES.get(number, [])))
         for name, command in left_out(wanted, self.data or "").items():
             say(f"left out: the rows of {name}; in the folder of --data: {command}")

@@ -316,6 +316,16 @@ class TestVerb:
         assert (tmp_path / "out/figures/poster.pdf").exists()
         assert self.tables(6, "--out", tmp_path / "out") != 0
 
+    def test_what_was_measured_is_printed_whatever_ends_the_others(self, tmp_path, monkeypatch, capsys):
+        def measured(number, *_, **__):
+            if number == 5:
+                raise KeyboardInterrupt
+            return complete(number, [])
+
+        monkeypatch.setattr(poster_tables, "table", measured)
+        assert self.tables(6, 5, "--out", tmp_path / "out") == 130
+        assert capsys.readouterr().out.startswith("Table 6") and (tmp_path / "out/tables.txt").exists()
+
     @pytest.mark.parametrize(
         ("image", "group", "words"),
         [
