@@ -64,7 +64,7 @@ def repeated(
             listed = True
         elif len(different) < len(rows):
             by_row.append(which)
-    return joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
+    return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
 
 
 def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool:
@@ -89,7 +89,7 @@ def _is_list(different: int, n: int, label: np.ndarray | None) -> bool:
     return different < n and (different <= few or n > OFTEN * different)
 
 
-def joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
+def _joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
     """Groups (n,) by the first of several kinds, numbers (n,), joined by those of the others that leave enough."""
     items = np.arange(len(kinds[0]))
     group = together(len(items), [(items, kinds[0])])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -111,14 +110,16 @@ def ceiling(targets: np.ndarray, counts: np.ndarray | None = None) -> float | No
 
 def _warn_of_equal(z: np.ndarray, counts: np.ndarray) -> None:
     """Warn where targets (n, m, d) of an item equal each other more often than two people write the same."""
-    found = np.zeros(len(z), dtype=bool)
-    for one, other in combinations(range(z.shape[1]), 2):
-        near = np.abs(z[:, one, 0] - z[:, other, 0]) <= TIE
-        items = np.flatnonzero(near & (counts > other) & ~found)
-        found[items] = (np.abs(z[items, one] - z[items, other]) <= TIE).all(axis=1)
-    if found.mean() > EQUAL:
+    along = z @ unit(np.random.default_rng(0).normal(size=(1, z.shape[2])))[0]  # equal ones are neighbours on any line
+    order = np.argsort(np.where(np.arange(z.shape[1]) < counts[:, None], along, np.nan), axis=1)
+    item, place = np.nonzero(np.diff(np.take_along_axis(along, order, axis=1), axis=1) <= TIE)
+    there = place + 1 < counts[item]
+    item, place = item[there], place[there]
+    equal = np.abs(z[item, order[item, place]] - z[item, order[item, place + 1]]).max(axis=1, initial=0) <= TIE
+    found = len(np.unique(item[equal]))
+    if found > EQUAL * len(z):
         warnings.warn(
-            f"targets: {int(found.sum())} of {len(z)} items with several have equal ones, which count as independent"
+            f"targets: {found} of {len(z)} items with several have equal ones, which count as independent"
             " and raise the ceiling; where they only fill up, counts (NAME_count in a file) say how many there are",
             stacklevel=3,
         )

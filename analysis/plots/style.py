@@ -345,11 +345,13 @@ def save_figure(
     The files.
     """
     from matplotlib import pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     refuse_unless(bool(re.fullmatch(r"[\w-]+", name)), "name", name, "letters, digits, _ and - alone")
     for suffix in formats:
         refuse_unless_in("format", suffix, _DATED)
     names = figures(name, formats)
+    FigureCanvasAgg(figure)  # some backend's own canvas draws to a terminal alone
     with replacing_results(place("out", out)) as results:
         for file in [results / one for one in names]:
             file.parent.mkdir(exist_ok=True)

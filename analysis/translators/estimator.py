@@ -38,6 +38,8 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ----------
     translator_ : modtrans_core.Translator
         What was fitted, with all that it can do besides.
+    n_samples_fit_ : int
+        The rows that it was fitted to.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.translator_ = fit(
             pairs, "X", "y", preset=self.preset, settings=self.settings, device=self.device, progress=silent
         )
+        self.n_samples_fit_ = len(c)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -89,7 +92,7 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            It was fitted to some of the conditions or targets, though not to all of these pairs.
+            It was fitted to some of the conditions or targets; none where these are the rows of the training.
         """
         _refuse_masked(X=X, y=y)
         z = check_array(y, dtype=FLOATS, input_name="y")
@@ -110,7 +113,8 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         pairs = PairedEmbeddings({"X": _near_unit(c), "y": _near_unit(z)})
         known, from_list = facts.seen.look(pairs, "X", "y"), is_list([pairs.arrays["y"]])
         several = int(known.left_out(not from_list).sum())
-        if several and not (known.condition & known.target).all():  # else it is the score of the training
+        training = len(c) == self.n_samples_fit_ and (known.condition & known.target).all()
+        if several and not training:
             warnings.warn(
                 f"{several} of {len(c)} rows are no test of the translator: {known.in_words(not from_list)};"
                 " cv=GroupKFold() keeps rows that repeat on one side, by groups=",

@@ -252,6 +252,8 @@ def _without_decimals(column: Any) -> Any:
 
 
 def _of_column(name: str, column: Any) -> np.ndarray:
+    if isinstance(column.type, require("pyarrow", "encoders").FixedShapeTensorType):  # whose storage has no shape
+        return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks])
     rows = _without_decimals(column).to_numpy()
     if rows.dtype.kind != "O":
         found: np.ndarray = rows

@@ -110,6 +110,10 @@ def test_captions_that_only_fill_up_are_said(recwarn):
     z[3, 4] = z[3, 1]
     with pytest.warns(UserWarning, match="4 of 300"):
         ceiling(z)
+    pictures = rng.normal(size=(10, 5000, 4))  # of a class: pairs of them would be 12 million
+    pictures[2, 4999] = pictures[2, 7]
+    with pytest.warns(UserWarning, match="1 of 10"):
+        ceiling(pictures)
 
 
 def test_ceiling_needs_two_targets():

@@ -14,13 +14,14 @@ import pandas as pd
 import pymupdf
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from analysis.cli import VERBS_HERE
 from analysis.paper.tables import save_data
 from analysis.plots import certificates
 from analysis.plots.figures import FIGURES, drawer, listed, remake, venue_size
-from analysis.plots.style import Size, apart, beside, paper_style
+from analysis.plots.style import Size, apart, beside, paper_style, save_figure
 from modtrans_core.cli.verb import run
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
@@ -198,6 +199,16 @@ def test_a_backend_that_cannot_draw_is_not_needed(tmp_path, monkeypatch, backend
     """As a terminal or an editor sets it for its own Python; `pgf` draws by LaTeX."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with plt.rc_context({"backend": backend}), paper_style():
-        plt.figure().savefig(tmp_path / "a.png")
-        plt.close("all")
-    assert (tmp_path / "a.png").stat().st_size > 0
+        save_figure(plt.figure(), tmp_path, "a")
+    assert (tmp_path / "figures" / "a.png").stat().st_size > 0
+
+
+def test_a_canvas_that_only_shows_is_not_asked_to_write(tmp_path):
+    class Shown(FigureCanvasAgg):
+        def print_png(self, *_):
+            raise TypeError("a terminal is needed")
+
+    figure = plt.figure()
+    Shown(figure)
+    save_figure(figure, tmp_path, "a")
+    assert (tmp_path / "figures" / "a.png").stat().st_size > 0

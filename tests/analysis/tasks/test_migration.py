@@ -321,25 +321,17 @@ def test_what_cannot_be_certified_is_refused(world):
             ranked(unit, world.old, q, Reembedded.of(np.ones((len(rows), 24)), rows), K)
 
 
-def test_a_query_with_several_answers_is_one_group():
-    """Fifty queries with ten answers each, a row for each, are fifty draws; so are five captions of one document."""
+def test_queries_of_one_vector_or_one_answer_are_one_group():
+    """Fifty queries with ten answers each, a row for each, are fifty draws; so are ten questions of each document."""
     rng = np.random.default_rng(0)
     asked, number = rng.normal(size=(50, 8)), np.repeat(np.arange(50), 10)
-    several = Queries.of(asked[number], np.arange(500))
-    assert (
-        len(np.unique(several.group)) == 50
-        and (np.bincount(np.unique(several.group, return_inverse=True)[1]) == 10).all()
-    )
-    assert (several.group == several.group[10 * number]).all()
-    captions = Queries.of(rng.normal(size=(500, 8)), number)
-    assert (captions.group == captions.group[10 * number]).all() and len(np.unique(captions.group)) == 50
-    answers = np.arange(500)
-    answers[10] = answers[0]  # of two queries
-    assert len(np.unique(Queries.of(asked[number], answers).group)) == 49
-    answers = rng.integers(0, 400, 500)  # each query shares one with some other: all would be one group
-    assert len(np.unique(Queries.of(asked[number], answers).group)) == 50
-    own = Queries.of(asked[number], np.arange(500), group=np.arange(500) // 20)
-    assert len(np.unique(own.group)) == 25
+    for new, row in ((asked[number], np.arange(500)), (rng.normal(size=(500, 8)), number)):
+        group = Queries.of(new, row).group
+        assert len(np.unique(group)) == 50 and (group == group[10 * number]).all()
+    new = rng.normal(size=(500, 8))
+    new[:50:10] = new[0]  # a question that led to five documents joins theirs, and tears none apart
+    assert sorted(np.unique(Queries.of(new, number).group, return_counts=True)[1]) == [10] * 45 + [50]
+    assert len(np.unique(Queries.of(new, number, group=np.arange(500) // 20).group)) == 25
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,5 @@ def test_a_score_says_what_is_no_test(recwarn):
     names = np.eye(6)[np.arange(300) % 6]  # of classes: of a list, which every fold has
     cross_val_score(model, rng.normal(size=(300, 8)), names, cv=3)
     assert not recwarn.list
+    with pytest.warns(UserWarning, match="20 of 20 rows are no test"):  # each pair is there twice
+        cross_val_score(model, np.tile(image[:50], (2, 1)), np.tile(text[:50], (2, 1)), cv=5)

@@ -43,6 +43,10 @@ def test_columns_of_lists(folder):
     pq.write_table(several, "several.parquet")
     found = pack({"text": "several.parquet"}).modality("text")
     np.testing.assert_array_equal(found, np.arange(1.0, 9).reshape(2, 2, 2))
+    tensors = np.arange(1.0, 61).reshape(5, 3, 4)
+    column = pa.FixedShapeTensorArray.from_numpy_ndarray(tensors)
+    pq.write_table(pa.table({"text": pa.chunked_array([column[:2], column[2:]])}), "tensors.parquet")
+    np.testing.assert_array_equal(pack({"text": "tensors.parquet"}).modality("text"), tensors)
 
 
 def test_a_column_a_dimension_stands_in_the_order_of_the_table():
