@@ -193,7 +193,7 @@ def card(translator: Translator, test: PairedEmbeddings | None = None, certifica
             "",
             "## Certificate",
             "",
-            *(["None was made."] if certificate is None else ["```text", certificate.strip(), "```"]),
+            *(["None was made."] if certificate is None else ["```text", *certificate.strip().splitlines(), "```"]),
             "",
             "",
         ]

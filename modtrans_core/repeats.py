@@ -60,11 +60,11 @@ def repeated(
     by_row, listed = [], False
     for rows in arrays.values():
         different, which = np.unique(numbers(rows), return_inverse=True)
-        if _is_list(len(different), len(rows), label):
+        if is_listed(len(different), len(rows), label):
             listed = True
         elif len(different) < len(rows):
             by_row.append(which)
-    return _joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
+    return joined([*by_name, *sorted(by_row, key=np.max)]) if by_name or by_row else np.arange(n) if listed else None
 
 
 def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool:
@@ -81,15 +81,16 @@ def is_list(sets: Sequence[np.ndarray], label: np.ndarray | None = None) -> bool
     (True, False, False)
     """
     found = np.concatenate([numbers(rows) for rows in sets])
-    return _is_list(len(np.unique(found)), len(found), label)
+    return is_listed(len(np.unique(found)), len(found), label)
 
 
-def _is_list(different: int, n: int, label: np.ndarray | None) -> bool:
+def is_listed(different: int, n: int, label: np.ndarray | None = None) -> bool:
+    """Whether so many different rows among n are taken for the entries of a list; see `is_list`."""
     few = max(FEW, 0 if label is None else len(np.unique(label[label >= 0])))
     return different < n and (different <= few or n > OFTEN * different)
 
 
-def _joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
+def joined(kinds: Sequence[np.ndarray]) -> np.ndarray:
     """Groups (n,) by the first of several kinds, numbers (n,), joined by those of the others that leave enough."""
     items = np.arange(len(kinds[0]))
     group = together(len(items), [(items, kinds[0])])

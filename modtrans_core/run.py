@@ -76,6 +76,8 @@ def refuse_old_run(folder: str | Path, overwrite: bool = False) -> None:
         raise ValueError(
             f"{folder}: already holds a translator; choose another folder, overwrite it, or resume an unfinished run"
         )
+    if begun:
+        is_card(folder / CARD)  # which is read before it goes
     for name in (RECORD, WROTE, *(() if begun else (DESCRIPTION, MODEL, TRAINING, SEEN, LOG))):
         if (folder / name).exists():
             raise ValueError(f"{folder}: holds {name}, which is of no run; choose another folder")
@@ -113,9 +115,9 @@ def refuse_changed(folder: str | Path, wanted: Mapping[str, Any]) -> None:
 def clear(folder: str | Path) -> None:
     """Remove the run and its model card from a folder; one that holds no run, and other files, are left alone."""
     if is_run(Path(folder)):
+        drop_card(Path(folder) / CARD)  # first: where it cannot go, the run stays
         for name in (MODEL, SEEN, TRAINING, LOG, DESCRIPTION):
             (Path(folder) / name).unlink(missing_ok=True)
-        drop_card(Path(folder) / CARD)
 
 
 def is_card(path: Path) -> bool:

@@ -21,7 +21,6 @@ begin(globals())
 
 # %%
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -48,7 +47,7 @@ from analysis.translators import SIMPLE, not_applicable
 
 # %%
 given, path = load_pairs(pairs, route=(source, target))
-path = at_most(path, items, Path(out) / "pairs.npz")
+path = at_most(path, items)
 data = load_pairs(str(path))[0]
 both = [(source, target), (target, source)]
 found = every_trial(partial(translation, steps=steps), path, both, seeds, partial(report, out, text="training"))

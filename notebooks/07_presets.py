@@ -19,7 +19,6 @@ begin(globals())
 
 # %%
 from functools import partial
-from pathlib import Path
 
 from analysis.experiments.data import at_most, is_openmoji, load_pairs, scores_folder
 from analysis.experiments.presets import GOALS, JUDGED, RIVALS, compare, duels, verdicts
@@ -42,7 +41,7 @@ from analysis.plots.style import make_figure
 
 # %%
 data, path = load_pairs(pairs, route=(source, target))
-path = at_most(path, items, Path(out) / "pairs.npz")
+path = at_most(path, items)
 both = [(source, target), (target, source)]
 fewer, shorter = {"train.batch": 128}, {"train.steps": 400}
 briefly = {"MLP": fewer, "residual MLP": fewer, "MLP InfoNCE": shorter}

@@ -20,7 +20,6 @@ begin(globals())
 
 # %%
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -42,7 +41,7 @@ from analysis.plots.style import make_figure
 # %%
 work = partial(cosine_to_recall, landmarks=landmarks)
 told = partial(report, out, text="fits and rankings")
-path = at_most(load_pairs(pairs, route=(source, target))[1], items, Path(out) / "pairs.npz")
+path = at_most(load_pairs(pairs, route=(source, target))[1], items)
 data = load_pairs(str(path))[0]
 found = every_trial(work, path, [(source, target)], seeds, told)
 rankings, items, lengths = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))

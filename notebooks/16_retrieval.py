@@ -20,7 +20,6 @@ begin(globals())
 
 # %%
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -45,7 +44,7 @@ from modtrans_core import PairedEmbeddings
 
 # %%
 told, both = partial(report, out, text="methods and scores"), [(source, target), (target, source)]
-path = at_most(load_pairs(pairs, route=(source, target))[1], items, Path(out) / "pairs.npz")
+path = at_most(load_pairs(pairs, route=(source, target))[1], items)
 found = pd.concat(every_trial(partial(retrieval, landmarks=landmarks), path, both, seeds, told), ignore_index=True)
 table = mean_and_spread(found, ["route", "method", "score", "transductive"], MEASURES)
 save_data(found, out, "runs")

@@ -21,7 +21,6 @@ begin(globals())
 
 # %%
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -46,7 +45,7 @@ from modtrans_core import PairedEmbeddings
 
 # %%
 given, path = load_pairs(pairs, route=(source, target))
-path = at_most(path, items, Path(out) / "pairs.npz")
+path = at_most(path, items)
 loaded, route = PairedEmbeddings.load(path), (source, target)
 emoji = is_openmoji(given) and route == ("image", "text")
 found = every_trial(captions.nearest_captions, path, [route], seeds, partial(report, out, text="captions"))

@@ -190,6 +190,13 @@ def test_findings_are_reported_of_other_pairs_and_parameters(name, arrays, given
     assert found and set(found.values()) <= {True, False}
 
 
+def test_the_pairs_that_lie_where_a_notebook_writes_stay(tmp_path, monkeypatch):
+    PairedEmbeddings({"image": ITEMS, "text": ITEMS}).save(tmp_path / "pairs.npz")
+    whole = (tmp_path / "pairs.npz").read_bytes()
+    executed("13_cosine_to_recall", tmp_path, monkeypatch, pairs=str(tmp_path / "pairs.npz"), items=100, **SMALL)
+    assert (tmp_path / "pairs.npz").read_bytes() == whole
+
+
 def test_findings_are_reported_of_an_index_of_ones_own(tmp_path, monkeypatch):
     documents, queries = map(str, stand_in(tmp_path, 200, 200, seed=3))
     few = {"seeds": 1, "landmarks": 16, "steps": 2, "draws": 5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -180,16 +182,21 @@ def print_of(pairs: PairedEmbeddings) -> str:
     return f"{pairs.fingerprint()} {hashlib.sha256(told.encode()).hexdigest()}"
 
 
-def at_most(path: Path, items: int, smaller: Path) -> Path:
+def at_most(path: Path, items: int, smaller: Path | None = None) -> Path:
     """The path of a pair set, or `smaller`, a file that is written with so many of its items, evenly spaced.
 
     Parameters
     ----------
     items : 0: all.
+    smaller : Default: a file that is there as long as the program runs.
     """
     data = PairedEmbeddings.load(path)
     if not items or len(data) <= items:
         return path
+    if smaller is None:
+        folder = TemporaryDirectory()
+        atexit.register(folder.cleanup)
+        smaller = Path(folder.name) / "pairs.npz"
     some = data.at_most(items)
     replace(some, group=some.groups).save(smaller)  # what repeats is a group where it is one in all
     return smaller

@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -288,9 +288,10 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
     from cycler import cycler
     from matplotlib import pyplot as plt
 
+    backend = mpl.get_backend()
     try:  # what the backend sets when it is first loaded is not of this style
-        plt.switch_backend("agg" if mpl.get_backend() == "pgf" else mpl.get_backend())
-    except ImportError:  # such as the `module://` of a terminal or an editor, which is not installed here
+        plt.switch_backend("agg" if backend == "pgf" else backend)
+    except Exception:  # such as the `module://` of a terminal or an editor, which is not installed here or of its time
         plt.switch_backend("agg")
     settings = {
         "figure.figsize": (COLUMN, 2.4),
@@ -322,6 +323,8 @@ def paper_style(size: Size = _SIZE[0]) -> Iterator[None]:
             yield
     finally:
         _SIZE.pop()
+        with suppress(Exception):
+            plt.switch_backend(backend)
 
 
 _DATED = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}

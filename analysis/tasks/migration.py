@@ -34,7 +34,7 @@ from modtrans_core.checks import place, refuse, refuse_unless, whole
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.protocol import Translator
-from modtrans_core.repeats import numbers, together
+from modtrans_core.repeats import joined, numbers
 from modtrans_core.store.files import write_npy
 from modtrans_core.store.headers import reading, refuse_members
 from modtrans_core.store.mapped import MappedRows
@@ -61,15 +61,17 @@ class Queries(NamedTuple):
 
     @staticmethod
     def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
-        """Checked; where no groups are given, queries of one answer are one group, and so are those of one vector, as
-        of a query with several answers.
+        """Checked. Where no groups are given, queries of one answer are one group, and so are those of one vector, as
+        of a query with several answers. Where both together would join more than a tenth of all, those of the fewer
+        groups are.
         """
         new, row = real("new", new), _whole("row", row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")
         refuse_unless(row.shape == (len(new),), "row", row.shape, f"one number a query, ({len(new)},),")
+        new = unit(new)
         if group is None:
-            alike = (np.unique(one, return_inverse=True)[1] for one in (row, numbers(new)))
-            group = together(len(new), ((np.arange(len(new)), one) for one in alike))
+            alike = [np.unique(one, return_inverse=True)[1] for one in (row, numbers(new))]
+            group = joined(sorted(alike, key=np.max))
         kinds, number = kinds_of("group", group, len(new))
         group = kinds[number]
         mean = None if mean is None else real("mean", mean).astype(np.float32)
@@ -78,7 +80,7 @@ class Queries(NamedTuple):
         refuse_unless(
             length <= 1 + 1e-3, "mean", f"of length {length:g}", "the mean of unit vectors, of length 1 at most,"
         )
-        return Queries(unit(new), row, group, mean)
+        return Queries(new, row, group, mean)
 
     def refuse_unfit(self, documents: int, d: int) -> None:
         """Refuse queries of other documents than `documents` of the index, or of another space than (m, d)."""

@@ -449,9 +449,15 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
+    # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
+    middle = ratio * (alpha - along) + alpha * gamma / (np.hypot(s, gamma) + s)  # V(0) times `across`
+    near = np.divide(middle, across, out=np.full_like(d, 2.0), where=across > PARALLEL)
+    inside = (ratio > 16.0) & (np.abs(near) < 1.0)
+    slope = AlignmentLaw(d).pdf(np.where(inside, near, 0.0)) / np.maximum(across, PARALLEL)
+    moved = np.where(inside, np.minimum(4.0 * EPSILON * ratio * slope, 1.0), 0.0)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
-    return value, error + tangent + turned + ROUNDING * value
+    return value, error + tangent + turned + moved + ROUNDING * value
 
 
 def orthogonal_lengths(

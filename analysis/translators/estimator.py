@@ -15,7 +15,7 @@ from modtrans_core.checks import refuse_unless
 from modtrans_core.methods import fit
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import silent
-from modtrans_core.repeats import is_list
+from modtrans_core.repeats import is_listed, numbers
 from modtrans_core.scores import cosine
 
 FLOATS = [np.float64, np.float32]
@@ -76,14 +76,16 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.translator_ = fit(
             pairs, "X", "y", preset=self.preset, settings=self.settings, device=self.device, progress=silent
         )
-        self.n_samples_fit_ = len(c)
+        self.n_samples_fit_, self._targets = len(c), np.unique(numbers(z))
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Translations (n, d) of X (n, k); their length means something to some methods, their direction to all."""
         check_is_fitted(self)
         _refuse_masked(X=X)
-        c = validate_data(self, X, reset=False, dtype=FLOATS)
+        return self._translated(validate_data(self, X, reset=False, dtype=FLOATS))
+
+    def _translated(self, c: np.ndarray) -> np.ndarray:
         return self.translator_.translate(_near_unit(c)).astype(c.dtype)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -94,10 +96,11 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         UserWarning
             It was fitted to some of the conditions or targets; none where these are the rows of the training.
         """
+        check_is_fitted(self)
         _refuse_masked(X=X, y=y)
-        z = check_array(y, dtype=FLOATS, input_name="y")
-        found = cosine(self.predict(X), z)
-        self._warn_of_seen(validate_data(self, X, reset=False, dtype=FLOATS), z)
+        c, z = validate_data(self, X, reset=False, dtype=FLOATS), check_array(y, dtype=FLOATS, input_name="y")
+        found = cosine(self._translated(c), z)
+        self._warn_of_seen(_near_unit(c), _near_unit(z))
         weights = None
         if sample_weight is not None:
             weights = check_array(sample_weight, ensure_2d=False, ensure_non_negative=True, input_name="sample_weight")
@@ -110,8 +113,9 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         facts = self.translator_.facts
         if facts.seen is None:
             return
-        pairs = PairedEmbeddings({"X": _near_unit(c), "y": _near_unit(z)})
-        known, from_list = facts.seen.look(pairs, "X", "y"), is_list([pairs.arrays["y"]])
+        known = facts.seen.look(PairedEmbeddings({"X": c, "y": z}), "X", "y")
+        different = len(np.union1d(self._targets, numbers(z)))
+        from_list = is_listed(different, self.n_samples_fit_ + len(z))  # such as names of classes
         several = int(known.left_out(not from_list).sum())
         training = len(c) == self.n_samples_fit_ and (known.condition & known.target).all()
         if several and not training:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from modtrans_core.checks import refuse_unless
+from modtrans_core.checks import refuse_unless, refuse_unless_in, whole
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, refuse_other_list, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
@@ -24,13 +24,13 @@ Engine = Literal["local", "ray"]
 
 
 def embed(
-    source: str = "openmoji",
+    source: str | Path = "openmoji",
     out: str | Path | None = None,
-    encoders: Mapping[str, str] | None = None,
+    encoders: Mapping[str, str | Path] | None = None,
     *,
     limit: int | None = None,
     seed: int = 0,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
     device: str | None = None,
     shard_items: int = 1024,
     dtype: str = "float32",
@@ -79,7 +79,11 @@ def embed(
         )
     from modtrans_core import distributed
 
-    job = Job(source, limit, seed, settings or {}, encoders or {}, _kind_of(device, engine), shard_items, dtype)
+    refuse_unless_in("engine", engine, get_args(Engine))
+    shard_items = whole("shard-items", shard_items, 1)
+    given = {name: str(value) for name, value in (settings or {}).items()}
+    named = {name: os.fspath(encoder) for name, encoder in (encoders or {}).items()}
+    job = Job(os.fspath(source), limit, seed, given, named, _kind_of(device, engine), shard_items, dtype)
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))

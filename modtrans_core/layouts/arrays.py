@@ -252,7 +252,13 @@ def _without_decimals(column: Any) -> Any:
 
 
 def _of_column(name: str, column: Any) -> np.ndarray:
-    if isinstance(column.type, require("pyarrow", "encoders").FixedShapeTensorType):  # whose storage has no shape
+    pa = require("pyarrow", "encoders")
+    if isinstance(column.type, pa.FixedShapeTensorType):  # whose storage has no shape
+        of = column.type.value_type
+        numbers = pa.types.is_floating(of) or pa.types.is_integer(of)
+        refuse_unless(numbers, name, str(column.type), "a tensor of numbers")
+        gaps = sum(chunk.storage.flatten().null_count for chunk in column.chunks)
+        refuse_unless(not gaps, name, f"{gaps} numbers that are missing", "a number in each place")
         return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks])
     rows = _without_decimals(column).to_numpy()
     if rows.dtype.kind != "O":

@@ -239,3 +239,23 @@ def test_no_text_breaks_out_of_its_place_in_a_card(translator, text):
         "## Scores",
         "## Certificate",
     ]
+
+
+def test_a_card_that_cannot_be_read_or_moved_costs_no_run(tmp_path, translator, monkeypatch):
+    """A colleague's in a folder of a group: it is refused before the work, and a run stays where the card cannot go."""
+    save_pretrained(translator, tmp_path / "mine")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "mine").iterdir()}
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for name in ("is_card", "drop_card"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"modtrans_core.run.{name}", denied)
+            for again in (
+                lambda: translator.save(tmp_path / "mine", overwrite=True),
+                lambda: fit(TRAIN, preset="ridge", out=tmp_path / "mine", overwrite=True),
+            ):
+                with pytest.raises(PermissionError):
+                    again()
+        assert before == {file.name: file.read_bytes() for file in (tmp_path / "mine").iterdir()}

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from modtrans_core.checks import differing, refuse_unless, refuse_unless_in
+from modtrans_core.checks import differing, refuse_unless_in
 from modtrans_core.embed.encoders import base_modality, identity
 from modtrans_core.embed.sources import Shard, Source, load_source, parsed
 from modtrans_core.store.described import metadata
@@ -59,7 +59,6 @@ class Job:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        refuse_unless(self.shard_items >= 1, "shard-items", self.shard_items, "at least 1")
         refuse_unless_in("dtype", self.dtype, DTYPES)
 
     @cached_property

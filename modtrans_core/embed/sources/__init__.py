@@ -50,7 +50,7 @@ SOURCES = {  # kind: the function that makes it. Modules are imported when they 
 
 
 def load_source(
-    name: str, limit: int | None = None, seed: int = 0, settings: Mapping[str, str] | None = None
+    name: str | Path, limit: int | None = None, seed: int = 0, settings: Mapping[str, object] | None = None
 ) -> Source:
     """The source of that name, or part of it.
 
@@ -68,19 +68,20 @@ def load_source(
     ModuleNotFoundError
         If a package is missing; the message is the command that installs it.
     """
-    kind, path = parsed(name)
+    kind, path = parsed(name := os.fspath(name))
+    settings = {setting: str(value) for setting, value in (settings or {}).items()}
     make = _function(SOURCES[kind])
     parameters = list(signature(make).parameters.values())
     on_disk = parameters[0].name == "path" if parameters else False
     if on_disk != bool(path):
         raise ValueError(f"source {name!r}: {kind}:PATH is needed" if on_disk else f"source {name!r}: takes no path")
     known = {p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY} - {"limit", "seed"}
-    for setting in settings or {}:
+    for setting in settings:
         if setting not in known:
             raise ValueError(
                 f"set: {setting!r} is not a setting of {kind}, which has {', '.join(sorted(known)) or 'none'}"
             )
-    return make(*([path] if on_disk else []), limit=limit, seed=seed, **(settings or {}))
+    return make(*([path] if on_disk else []), limit=limit, seed=seed, **settings)
 
 
 def parsed(name: str) -> tuple[str, str]:

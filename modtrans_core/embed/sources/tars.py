@@ -128,10 +128,10 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
                 found[name] = _contents(tar, member)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if why := getattr(error, "strerror", None):
+            raise ValueError(f"{path}: {why}") from None
         raise DamagedTar(f"{path}: damaged package ({error})") from None
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or f'damaged package ({error})'}") from None
     return found
 
 

@@ -194,12 +194,17 @@ def test_a_backend_that_is_none_is_named():
     )
 
 
-@pytest.mark.parametrize("backend", ["module://of_an_editor", "pgf"])
+@pytest.mark.parametrize("backend", ["module://of_an_editor", "module://of_its_time", "pgf"])
 def test_a_backend_that_cannot_draw_is_not_needed(tmp_path, monkeypatch, backend):
     """As a terminal or an editor sets it for its own Python; `pgf` draws by LaTeX."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with plt.rc_context({"backend": backend}), paper_style():
-        save_figure(plt.figure(), tmp_path, "a")
+    (tmp_path / "of_its_time.py").write_text("class FigureCanvasOfIt: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    with plt.rc_context({"backend": backend}):
+        with paper_style():
+            save_figure(plt.figure(), tmp_path, "a")
+        assert plt.get_backend() == ("pgf" if backend == "pgf" else "agg")
+        plt.switch_backend("agg")
     assert (tmp_path / "figures" / "a.png").stat().st_size > 0
 
 

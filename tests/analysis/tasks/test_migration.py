@@ -331,6 +331,10 @@ def test_queries_of_one_vector_or_one_answer_are_one_group():
     new = rng.normal(size=(500, 8))
     new[:50:10] = new[0]  # a question that led to five documents joins theirs, and tears none apart
     assert sorted(np.unique(Queries.of(new, number).group, return_counts=True)[1]) == [10] * 45 + [50]
+    new[:150:10] = new[0]  # to fifteen: too many are one, and the answers stay whole
+    assert (np.unique(Queries.of(new, number).group, return_counts=True)[1] == 10).all()
+    answers = rng.integers(0, 400, 500)  # each of the fifty shares one with some other: the queries stay whole
+    assert (np.unique(Queries.of(asked[number], answers).group, return_counts=True)[1] == 10).all()
     assert len(np.unique(Queries.of(new, number, group=np.arange(500) // 20).group)) == 25
 
 

@@ -1,6 +1,7 @@
 """The cosine bound: closed forms, independent quadrature, simulation, and where the printed formula fails."""
 
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -396,6 +397,18 @@ def test_general_probability_against_thirty_digits(alpha, a, b, gamma, d):
     assert distance < 3e-11 * exact
     assert distance <= value.error and value.error < (1e-10 if d >= 3 else 1e-9)
     assert value.error > 0.0
+
+
+@pytest.mark.parametrize("d", [4, 8, 64])
+@pytest.mark.parametrize("gamma", [1e-6, 1e-8, 1e-10])
+def test_the_error_says_what_rounding_makes_of_a_small_gamma(gamma, d):
+    """p = (3, 4): as gamma / |p| goes to 0, u has to reach ((alpha - 3/5) |p| / gamma) / (4/5)."""
+    for alpha in (0.6, np.nextafter(0.6, 1.0), 0.6 + 0.3 * gamma / 5, 0.6 - 0.1 * gamma / 5):
+        needed = float((Fraction(float(alpha)) - Fraction(3, 5)) * 5 / Fraction(gamma) * Fraction(5, 4))
+        value = bound.general_probability(alpha, 3.0, 4.0, gamma, d)
+        distance = abs(float(value.probability - AlignmentLaw(d).sf(needed)))
+        assert distance <= value.error + gamma, "gamma: of what is left out above"
+        assert value.error < 1e-11 + 1e-13 / gamma
 
 
 def test_the_error_of_a_rule_that_is_too_coarse_is_not_hidden(monkeypatch):

@@ -139,5 +139,11 @@ def test_a_score_says_what_is_no_test(recwarn):
     names = np.eye(6)[np.arange(300) % 6]  # of classes: of a list, which every fold has
     cross_val_score(model, rng.normal(size=(300, 8)), names, cv=3)
     assert not recwarn.list
+    names = np.eye(100)[np.arange(6000) % 100]  # of more classes than any list of few, each of many rows
+    cross_val_score(model, rng.normal(size=(6000, 8)), names, cv=5)
+    assert not recwarn.list
+    pictures = np.repeat(rng.normal(size=(25, 8)), 5, 0)[rng.permutation(125)]  # a fold has as few as a list has
+    with pytest.warns(UserWarning, match="25 of 25 rows are no test of the translator: 0 with a condition"):
+        cross_val_score(model, rng.normal(size=(125, 8)), pictures, cv=5)
     with pytest.warns(UserWarning, match="20 of 20 rows are no test"):  # each pair is there twice
         cross_val_score(model, np.tile(image[:50], (2, 1)), np.tile(text[:50], (2, 1)), cv=5)

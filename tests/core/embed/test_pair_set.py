@@ -202,6 +202,26 @@ def test_a_folder_and_a_file_hold_the_same(tmp_path):
     assert read_items(folder).equals(read_items(file))
 
 
+def test_paths_and_numbers_are_taken_as_their_text(tmp_path, monkeypatch):
+    """From Python a source, an encoder or a setting may be a `Path` or a number."""
+    (tmp_path / "d").mkdir()
+    with pytest.raises(ValueError, match=f"^{tmp_path / 'd'}: "):  # an empty folder, and nothing else is wrong
+        load_source(tmp_path / "d")
+    made = []
+    monkeypatch.setattr(module, "Job", lambda *given: made.append(given))
+    for given in (
+        {"source": Path("d"), "settings": {"captions": Path("c.csv"), "year": 2017}, "encoders": {"image": Path("i")}},
+        {"source": "d", "settings": {"captions": "c.csv", "year": "2017"}, "encoders": {"image": "i"}},
+    ):
+        with pytest.raises(AttributeError):
+            embed(out=tmp_path / "x.npz", device="cpu", **given)
+    assert made[0] == made[1]
+    with pytest.raises(ValueError, match="^engine: 'dask', local or ray is needed"):
+        embed("d", tmp_path / "x.npz", engine="dask")
+    with pytest.raises(ValueError, match=r"^shard-items: 2\.5, a whole number from 1 on is needed"):
+        embed("d", tmp_path / "x.npz", shard_items=2.5)
+
+
 def test_a_second_call_encodes_nothing(cache, monkeypatch, tmp_path):
     first = embed(encoders=IMAGES, **FEW)
     written = first.read_bytes()
@@ -311,7 +331,7 @@ def test_mistakes_are_found_before_any_work(monkeypatch, tmp_path):
         ({"encoders": {"text": "open_clip:ViT-B-32/nothing"}}, "unknown weights 'nothing'"),
         ({"encoders": {"audio": IMAGE_ENCODER}}, "^audio-encoder: openmoji has no audio; it has image, text"),
         ({"settings": {"colour": "red"}}, "^set: 'colour' is not a setting of openmoji"),
-        ({"shard_items": 0}, "^shard-items: 0, at least 1 is needed"),
+        ({"shard_items": 0}, "^shard-items: 0, a whole number from 1 on is needed"),
         ({"dtype": "int8"}, "^dtype: 'int8', float32 or float16 is needed"),
         ({"out": occupied}, "holds something else; choose another folder"),
         ({"out": tmp_path / "hidden"}, "holds something else; choose another folder"),

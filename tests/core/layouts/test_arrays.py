@@ -47,6 +47,17 @@ def test_columns_of_lists(folder):
     column = pa.FixedShapeTensorArray.from_numpy_ndarray(tensors)
     pq.write_table(pa.table({"text": pa.chunked_array([column[:2], column[2:]])}), "tensors.parquet")
     np.testing.assert_array_equal(pack({"text": "tensors.parquet"}).modality("text"), tensors)
+    rows = [*tensors.reshape(5, 12)[:4].tolist(), [None] * 12]
+    with_gap = pa.ExtensionArray.from_storage(column.type, pa.array(rows, column.type.storage_type))
+    truths = pa.array([[True, False]], pa.list_(pa.bool_(), 2))
+    truths = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.bool_(), [2]), truths)
+    for spoilt, words in (
+        (with_gap, "text: .12 numbers that are missing., a number in each place is needed"),
+        (truths, "text: .?extension.*, a tensor of numbers is needed"),
+    ):
+        pq.write_table(pa.table({"text": spoilt}), "spoilt.parquet")
+        with pytest.raises(ValueError, match=words):
+            pack({"text": "spoilt.parquet"})
 
 
 def test_a_column_a_dimension_stands_in_the_order_of_the_table():

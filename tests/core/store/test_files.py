@@ -176,6 +176,19 @@ def test_a_scratch_folder_whose_lock_nobody_holds_goes_at_once(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_signal_in_the_removal_of_a_scratch_folder_leaves_what_the_next_call_removes(tmp_path, monkeypatch):
+    def asked(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", asked)
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole" and len(names(tmp_path)) == 3
+    sweep(tmp_path)
+    assert names(tmp_path) == ["a.txt"]
+
+
 def test_a_scratch_folder_without_a_lock_is_removed_once_it_is_old(tmp_path):
     left = tmp_path / f"{files.SCRATCH}x"
     left.mkdir()

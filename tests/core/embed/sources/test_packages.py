@@ -79,7 +79,7 @@ def test_a_package_of_ubuntu_is_packed_by_zstd(tmp_path, cut):
         path = tmp_path / name
         path.write_bytes(whole[:-cut] if cut else whole)
         if cut:
-            with pytest.raises(ValueError, match="damaged package"):
+            with pytest.raises(DamagedTar, match="damaged package"):
                 files(path, lambda _: True)
         else:
             assert files(path, lambda _: True) == members
