@@ -162,10 +162,10 @@ class Migrate:
     vectors by the new encoder (m, d); a few thousand, drawn at random. queries.npz holds `new`, vectors of queries by
     the new encoder (n, d), and `row`, the document that answers each; some hundreds, like those to come. A query with
     several answers is as many rows. It may hold `group`, equal for queries that depend on each other; without it those
-    of one answer, or of one vector, are a group. It may hold `mean` (d,), of the unit vectors of other queries: NEW.npy
-    is then less its own mean, for queries less that one, which often finds more. Where the limit is low since too
-    little is known of the new ranking, re-embed the documents that --wanted names, add them to reembedded.npz with
-    `fit` (m,) False for these, and run again.
+    of one answer, and those of one vector, are, unless that joins too many. It may hold `mean` (d,), of the unit
+    vectors of other queries: NEW.npy is then less its own mean, for queries less that one, which often finds more.
+    Where the limit is low since too little is known of the new ranking, re-embed the documents that --wanted names, add
+    them to reembedded.npz with `fit` (m,) False for these, and run again.
     """
 
     writes: ClassVar = ("new", "wanted")

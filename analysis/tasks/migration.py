@@ -62,8 +62,8 @@ class Queries(NamedTuple):
     @staticmethod
     def of(new: Any, row: Any, group: Any = None, mean: Any = None) -> Queries:
         """Checked. Where no groups are given, queries of one answer are one group, and so are those of one vector, as
-        of a query with several answers. Where both together would join more than a tenth of all, those of the fewer
-        groups are.
+        of a query with several answers. Where both together would join too many, see `modtrans_core.repeats`, those of
+        the fewer groups are.
         """
         new, row = real("new", new), _whole("row", row)
         refuse_unless(new.ndim == 2 and len(new) > 0, "new", new.shape, "an array (n, d)")

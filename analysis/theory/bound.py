@@ -390,7 +390,7 @@ def general_probability(
         small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
     shape = arguments[0].shape
-    return GeneralProbability(np.minimum(value, 1.0).reshape(shape)[()], error.reshape(shape)[()])
+    return GeneralProbability(*(np.minimum(one, 1.0).reshape(shape)[()] for one in (value, error)))
 
 
 @small_is_zero
@@ -452,9 +452,11 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
     middle = ratio * (alpha - along) + alpha * gamma / (np.hypot(s, gamma) + s)  # V(0) times `across`
     near = np.divide(middle, across, out=np.full_like(d, 2.0), where=across > PARALLEL)
-    inside = (ratio > 16.0) & (np.abs(near) < 1.0)
-    slope = AlignmentLaw(d).pdf(np.where(inside, near, 0.0)) / np.maximum(across, PARALLEL)
-    moved = np.where(inside, np.minimum(4.0 * EPSILON * ratio * slope, 1.0), 0.0)
+    move, law = 4.0 * EPSILON * ratio / np.maximum(across, PARALLEL), AlignmentLaw(d)
+    inside, short = (ratio > 16.0) & (np.abs(near) - move < 1.0), (move < 1e-6) & (np.abs(near) < 1.0)
+    low, high = (np.clip(near + way * move, -1.0, 1.0) for way in (-1.0, 1.0))
+    moved = np.where(short, 2.0 * move * law.pdf(np.where(short, near, 0.0)), law.cdf(high) - law.cdf(low))
+    moved = np.where(inside, moved, 0.0)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
     return value, error + tangent + turned + moved + ROUNDING * value

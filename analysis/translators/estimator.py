@@ -114,8 +114,8 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if facts.seen is None:
             return
         known = facts.seen.look(PairedEmbeddings({"X": c, "y": z}), "X", "y")
-        different = len(np.union1d(self._targets, numbers(z)))
-        from_list = is_listed(different, self.n_samples_fit_ + len(z))  # such as names of classes
+        different, n = len(np.union1d(self._targets, numbers(z))), self.n_samples_fit_
+        from_list = len(self._targets) < n and is_listed(different, n + len(z))  # such as names of classes
         several = int(known.left_out(not from_list).sum())
         training = len(c) == self.n_samples_fit_ and (known.condition & known.target).all()
         if several and not training:

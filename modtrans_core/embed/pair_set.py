@@ -12,6 +12,7 @@ from modtrans_core.checks import refuse_unless, refuse_unless_in, whole
 from modtrans_core.embed.engine.finish import SKIPPED, copy_skipped, merge, refuse_other_list, skipped_beside
 from modtrans_core.embed.engine.job import Folder, Job
 from modtrans_core.embed.engine.work import work
+from modtrans_core.embed.sources import texts
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.progress import Progress, silent
 from modtrans_core.store.contents import JOB
@@ -81,9 +82,8 @@ def embed(
 
     refuse_unless_in("engine", engine, get_args(Engine))
     shard_items = whole("shard-items", shard_items, 1)
-    given = {name: str(value) for name, value in (settings or {}).items()}
-    named = {name: os.fspath(encoder) for name, encoder in (encoders or {}).items()}
-    job = Job(os.fspath(source), limit, seed, given, named, _kind_of(device, engine), shard_items, dtype)
+    given, named, kind = texts(settings), texts(encoders), _kind_of(device, engine)
+    job = Job(os.fspath(source), limit, seed, given, named, kind, shard_items, dtype)
     cached = _cached_path(job)
     path = cached if out is None else Path(out)
     folder = Folder(_parts_of(path))
@@ -213,14 +213,14 @@ def cached_openmoji(limit: int | None = None, progress: Progress | None = None) 
 
 
 def is_cached(
-    source: str = "openmoji",
-    encoders: Mapping[str, str] | None = None,
+    source: str | Path = "openmoji",
+    encoders: Mapping[str, str | Path] | None = None,
     *,
     limit: int | None = None,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> bool:
     """Whether `embed` with these arguments, and no `out`, returns at once."""
-    return _cached_path(Job(source, limit, settings=settings or {}, named=encoders or {})).exists()
+    return _cached_path(Job(os.fspath(source), limit, settings=texts(settings), named=texts(encoders))).exists()
 
 
 def cache_dir() -> Path:

@@ -69,7 +69,7 @@ def load_source(
         If a package is missing; the message is the command that installs it.
     """
     kind, path = parsed(name := os.fspath(name))
-    settings = {setting: str(value) for setting, value in (settings or {}).items()}
+    settings = texts(settings)
     make = _function(SOURCES[kind])
     parameters = list(signature(make).parameters.values())
     on_disk = parameters[0].name == "path" if parameters else False
@@ -82,6 +82,11 @@ def load_source(
                 f"set: {setting!r} is not a setting of {kind}, which has {', '.join(sorted(known)) or 'none'}"
             )
     return make(*([path] if on_disk else []), limit=limit, seed=seed, **settings)
+
+
+def texts(given: Mapping[str, object] | None) -> dict[str, str]:
+    """Paths and numbers as text, as a command line gives them; what is None is left out."""
+    return {name: str(value) for name, value in (given or {}).items() if value is not None}
 
 
 def parsed(name: str) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def files(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
                 found[name] = _contents(tar, member)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
-    except (*_DAMAGE, OSError) as error:
+    except (*_DAMAGE, OSError, TypeError) as error:  # tarfile's, of a gzip file that is cut within its first bytes
         if why := getattr(error, "strerror", None):
             raise ValueError(f"{path}: {why}") from None
         raise DamagedTar(f"{path}: damaged package ({error})") from None

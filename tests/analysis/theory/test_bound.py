@@ -411,6 +411,17 @@ def test_the_error_says_what_rounding_makes_of_a_small_gamma(gamma, d):
         assert value.error < 1e-11 + 1e-13 / gamma
 
 
+def test_the_error_is_of_what_rounding_may_have_moved_over_an_edge():
+    """V(0) is .2 of the way inside, and rounds to below -1."""
+    given = 0.1947849390344483, 0.25967041104814037, 1.3075789066569106, 1.3331133933420637e-17
+    value = bound.general_probability(*given, 3)
+    with mpmath.workdps(60):
+        alpha, a, b, gamma = map(mpmath.mpf, given)
+        s = mpmath.hypot(a, b)
+        exact = (1 - (alpha - a / s) * s / gamma * s / b) / 2  # uniform where d = 3
+    assert 0.6 < exact < 0.7 and abs(value.probability - exact) <= value.error <= 1.0
+
+
 def test_the_error_of_a_rule_that_is_too_coarse_is_not_hidden(monkeypatch):
     """Without halving, an integrand with weak singularities is integrated badly, and the estimate says so."""
     arguments = np.array([0.5, 0.3, -0.2]), 0.6, 0.2, 1.0, 2.3

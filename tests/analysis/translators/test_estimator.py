@@ -145,5 +145,8 @@ def test_a_score_says_what_is_no_test(recwarn):
     pictures = np.repeat(rng.normal(size=(25, 8)), 5, 0)[rng.permutation(125)]  # a fold has as few as a list has
     with pytest.warns(UserWarning, match="25 of 25 rows are no test of the translator: 0 with a condition"):
         cross_val_score(model, rng.normal(size=(125, 8)), pictures, cv=5)
+    few = EmbeddingTranslator("ridge", device="cpu").fit(X[:18], Y[:18])
+    with pytest.warns(UserWarning, match="10 of 10 rows are no test"):
+        few.score(X[20:30], Y[:10])
     with pytest.warns(UserWarning, match="20 of 20 rows are no test"):  # each pair is there twice
         cross_val_score(model, np.tile(image[:50], (2, 1)), np.tile(text[:50], (2, 1)), cv=5)

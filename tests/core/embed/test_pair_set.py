@@ -208,14 +208,20 @@ def test_paths_and_numbers_are_taken_as_their_text(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=f"^{tmp_path / 'd'}: "):  # an empty folder, and nothing else is wrong
         load_source(tmp_path / "d")
     made = []
-    monkeypatch.setattr(module, "Job", lambda *given: made.append(given))
+    monkeypatch.setattr(module, "Job", lambda *given, **named: made.append((given, named)))
     for given in (
-        {"source": Path("d"), "settings": {"captions": Path("c.csv"), "year": 2017}, "encoders": {"image": Path("i")}},
+        {
+            "source": Path("d"),
+            "settings": {"captions": Path("c.csv"), "year": 2017, "pictures": None},
+            "encoders": {"image": Path("i")},
+        },
         {"source": "d", "settings": {"captions": "c.csv", "year": "2017"}, "encoders": {"image": "i"}},
     ):
         with pytest.raises(AttributeError):
             embed(out=tmp_path / "x.npz", device="cpu", **given)
-    assert made[0] == made[1]
+        with pytest.raises(AttributeError):
+            is_cached(**given)
+    assert made[0] == made[2] and made[1] == made[3]
     with pytest.raises(ValueError, match="^engine: 'dask', local or ray is needed"):
         embed("d", tmp_path / "x.npz", engine="dask")
     with pytest.raises(ValueError, match=r"^shard-items: 2\.5, a whole number from 1 on is needed"):

@@ -103,7 +103,7 @@ def test_a_package_that_is_cut_short_is_damaged(tmp_path, cut):
         files(path, lambda _: True)
 
 
-@pytest.mark.parametrize("contents", [b"", b"no tar at all", b"!<arch>\n", lzma.compress(b"no tar")])
+@pytest.mark.parametrize("contents", [b"", b"no tar at all", b"!<arch>\n", lzma.compress(b"no tar"), b"\x1f\x8b\x08"])
 def test_what_is_no_package_is_refused(tmp_path, contents):
     path = tmp_path / "a.tgz"
     path.write_bytes(contents)
