@@ -451,12 +451,10 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
     # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
     middle = ratio * (alpha - along) + alpha * gamma / (np.hypot(s, gamma) + s)  # V(0) times `across`
-    near = np.divide(middle, across, out=np.full_like(d, 2.0), where=across > PARALLEL)
-    move, law = 4.0 * EPSILON * ratio / np.maximum(across, PARALLEL), AlignmentLaw(d)
-    inside, short = (ratio > 16.0) & (np.abs(near) - move < 1.0), (move < 1e-6) & (np.abs(near) < 1.0)
-    low, high = (np.clip(near + way * move, -1.0, 1.0) for way in (-1.0, 1.0))
-    moved = np.where(short, 2.0 * move * law.pdf(np.where(short, near, 0.0)), law.cdf(high) - law.cdf(low))
-    moved = np.where(inside, moved, 0.0)
+    scale = np.maximum(across, PARALLEL)
+    near, move = -np.abs(middle / scale), 4.0 * EPSILON * ratio / scale  # the lower tail has more digits
+    low, high = (AlignmentLaw(d).cdf(np.clip(end, -1.0, 1.0)) for end in (near - move, near + move))
+    moved = np.where((ratio > 16.0) & ~parallel, high - low, 0.0)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
     return value, error + tangent + turned + moved + ROUNDING * value

@@ -117,7 +117,7 @@ class EmbeddingTranslator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         different, n = len(np.union1d(self._targets, numbers(z))), self.n_samples_fit_
         from_list = len(self._targets) < n and is_listed(different, n + len(z))  # such as names of classes
         several = int(known.left_out(not from_list).sum())
-        training = len(c) == self.n_samples_fit_ and (known.condition & known.target).all()
+        training = len(c) == n and (known.condition & known.target).all()
         if several and not training:
             warnings.warn(
                 f"{several} of {len(c)} rows are no test of the translator: {known.in_words(not from_list)};"

@@ -422,6 +422,13 @@ def test_the_error_is_of_what_rounding_may_have_moved_over_an_edge():
     assert 0.6 < exact < 0.7 and abs(value.probability - exact) <= value.error <= 1.0
 
 
+@pytest.mark.parametrize("b", [0.0, 1e-8, 1e-5, 1e-3, 0.5])
+@pytest.mark.parametrize("gamma", [1e-6, 1e-12])
+def test_what_is_sure_at_a_small_gamma_has_no_error(b, gamma):
+    value = bound.general_probability(np.array([0.8, 0.85]), 1.0, b, gamma, 8)
+    assert value.probability == pytest.approx(1.0, abs=1e-10) and value.error.max() < 1e-10
+
+
 def test_the_error_of_a_rule_that_is_too_coarse_is_not_hidden(monkeypatch):
     """Without halving, an integrand with weak singularities is integrated badly, and the estimate says so."""
     arguments = np.array([0.5, 0.3, -0.2]), 0.6, 0.2, 1.0, 2.3
