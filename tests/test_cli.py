@@ -265,8 +265,8 @@ class TestCompare:
         [
             (["missing.npz"], "missing.npz"),
             (
-                ["pairs.npz", "--source", "image"],
-                "source, target: 'image, ', two of the modalities image, text is needed",
+                ["pairs.npz", "--source", "sound"],
+                "source, target: 'sound, text', two of the modalities image, text is needed",
             ),
             ([], "pairs: 'none', a pair set is needed"),
             (["pairs.npz", "--seeds", "0"], "seeds: 0, at least 1 is needed"),

@@ -75,17 +75,17 @@ class Compared(NamedTuple):
 
 
 def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[tuple[str, str]]:
-    """Both directions between two modalities: those named; else image and text; else the only two there are.
+    """Both directions between two modalities: those named, and for what is not image and text, or the two there are.
 
     Raises
     ------
     ValueError
-        One is named and not the other, or the two are not there, or are one.
+        The two are not there, or are one.
     """
     names = list(pairs.arrays)
-    one, other = source, target
-    if not source and not target and len(names) > 1:
-        one, other = ("image", "text") if {"image", "text"} <= set(names) else names if len(names) == 2 else ("", "")
+    usual = ["image", "text"] if {"image", "text"} <= set(names) else names if len(names) == 2 else []
+    one = source or next((name for name in usual if name != target), "")
+    other = target or next((name for name in reversed(usual) if name != one), "")
     ok = {one, other} <= set(names) and one != other
     given = f"{one}, {other}" if one or other else None
     refuse_unless(ok, "source, target", given, f"two of the modalities {', '.join(names)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -39,8 +40,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
         - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
           the one called like the modality. Where a `.npz` file has `vectors_count` too, items have so many;
         - `.csv`, `.parquet`: a column of lists (in a `.csv`, of texts such as "[0.5, -1]"), named in the same way. A
-          name with a star, as in `t.csv:image_*`, takes a column a dimension, in the order of the table. Names of items
-          and groups in a `.csv` are texts: 007 is not 7.
+          name with a star, as in `t.csv:image_*`, takes a column a dimension: x2 before x10 where the names differ in
+          numbers alone, else in the order of the table. Names of items and groups in a `.csv` are texts: 007 is not 7.
 
     Raises
     ------
@@ -209,13 +210,15 @@ def _refuse_absent(column: str, there: Any) -> None:
 
 
 def _columns(column: str, there: Sequence[str]) -> list[str]:
-    """The column of that name, or those that the pattern fits."""
+    """The column of that name, or those that the pattern fits; see `pack` for their order."""
     found = [one for one in there if one == column] or [one for one in there if fnmatchcase(one, column)]
     if not found:
         _refuse_absent(column, there)
     twice = [one for one in found if found.count(one) > 1]
     refuse_unless(not twice, "column", twice[:1], "a name that one column has")
-    return found
+    if len({re.sub("[0-9]+", "0", one) for one in found}) > 1:
+        return found
+    return sorted(found, key=lambda one: [int(number) for number in re.findall("[0-9]+", one)])  # x10 behind x2
 
 
 def _refuse_gaps(column: str, gaps: int) -> None:

@@ -205,7 +205,16 @@ class TestRoutes:
         two = PairedEmbeddings({name: np.ones((2, 3)) for name in ("place", "name")})
         assert routes(two) == [("place", "name"), ("name", "place")]
 
-    @pytest.mark.parametrize("named", [("image", ""), ("image", "smell"), ("text", "text")])
+    @pytest.mark.parametrize("one", ["image", "text", "sound"])
+    def test_of_one_that_is_named_the_other_is_the_usual_one(self, one):
+        other = {"image": "text", "text": "image", "sound": "text"}[one]
+        assert routes(self.pairs, source=one)[0] == (one, other)
+        other = {"image": "text", "text": "image", "sound": "image"}[one]
+        assert routes(self.pairs, target=one)[0] == (other, one)
+        two = PairedEmbeddings({name: np.ones((2, 3)) for name in ("place", "name")})
+        assert routes(two, source="name") == routes(two, target="place") == [("name", "place"), ("place", "name")]
+
+    @pytest.mark.parametrize("named", [("smell", ""), ("image", "smell"), ("text", "text")])
     def test_others_are_refused(self, named):
         with pytest.raises(ValueError, match="source, target: .*, two of the modalities image, text, sound is needed"):
             routes(self.pairs, *named)

@@ -60,14 +60,26 @@ def test_columns_of_lists(folder):
             pack({"text": "spoilt.parquet"})
 
 
-def test_a_column_a_dimension_stands_in_the_order_of_the_table():
+@pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str), range(11, -1, -1)])
+def test_columns_whose_names_differ_in_numbers_stand_by_number(order):
     wide = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
-    lines = [",".join(["name", *(f"x_{number}" for number in range(12))])]
-    lines += [",".join(["a", *map(str, row)]) for row in wide]
+    lines = [",".join(["name", *(f"x_{number}" for number in order)])]
+    lines += [",".join(["a", *map(str, row[order])]) for row in wide]
     Path("t.csv").write_text("\n".join(lines))
     pairs = pack({"image": "t.csv:x_*", "group": "t.csv:name"})
     np.testing.assert_allclose(pairs.modality("image"), wide, rtol=1e-6)
     assert len(set(pairs.groups)) == 1
+
+
+@pytest.mark.parametrize("table", ["t.csv", "t.parquet"])
+def test_other_columns_of_a_star_stand_in_the_order_of_the_table(table):
+    columns = {"x_b": [1.5, 2, 3], "x_2": [4, 5, 6], "x_a": [7, 8, 9]}
+    if table.endswith(".csv"):
+        lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+        Path(table).write_text("\n".join(lines))
+    else:
+        pq.write_table(pa.table(columns), table)
+    np.testing.assert_array_equal(pack({"x": f"{table}:x_*"}).modality("x"), np.transpose([*columns.values()]))
 
 
 @pytest.mark.parametrize("table", ["t.csv", "t.parquet"])
