@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -230,7 +232,7 @@ def _of_table(table: Any) -> np.ndarray:
     refuse_unless(table.num_rows, f"rows of {table.column_names[0]}", table.num_rows, "1 or more")
     for name, column in zip(table.column_names, table.columns, strict=True):
         _refuse_gaps(name, column.null_count)
-    columns = [_of_column(*both) for both in zip(table.column_names, table.columns, strict=True)]
+    columns = [_of_column(*both) for both in zip(table.schema, table.columns, strict=True)]
     found = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
     return found.astype(np.float32) if found.ndim > 1 and found.dtype.kind in "iu" else found  # whole by chance
 
@@ -254,8 +256,23 @@ def _without_decimals(column: Any) -> Any:
     return column.cast(pa.list_(pa.float64())) if lists and pa.types.is_decimal(column.type.value_type) else column
 
 
-def _of_column(name: str, column: Any) -> np.ndarray:
-    pa = require("pyarrow", "encoders")
+def _tensor_shape(field: Any) -> Sequence[int]:
+    """What the type of a column says of each row, such as that of Ray's tensors, which lie flat; () where it does not.
+
+    The type is known where Ray was imported; elsewhere its description stands beside the column.
+    """
+    beside = field.metadata or {}
+    kind = beside.get(b"ARROW:extension:name", b"").decode(errors="replace")
+    if "tensor" not in kind:
+        return getattr(field.type, "shape", ())
+    try:
+        return [int(number) for number in json.loads(beside[b"ARROW:extension:metadata"])]
+    except (KeyError, TypeError, ValueError):  # Ray 2.49 to 2.54 wrote pickles
+        refuse(field.name, f"a {kind} whose shape cannot be read", "lists, or what Ray from 2.55 on writes,")
+
+
+def _of_column(field: Any, column: Any) -> np.ndarray:
+    pa, name = require("pyarrow", "encoders"), field.name
     if isinstance(column.type, pa.FixedShapeTensorType):  # whose storage has no shape
         of = column.type.value_type
         numbers = pa.types.is_floating(of) or pa.types.is_integer(of)
@@ -277,4 +294,10 @@ def _of_column(name: str, column: Any) -> np.ndarray:
     for number, row in enumerate(rows):
         at = f"{row.shape} in row {number}"
         refuse_unless(row.shape == rows[0].shape, name, at, f"{rows[0].shape}, as in row 0,")
-    return np.stack(rows)
+    found = np.stack(rows)
+    shape = _tensor_shape(field)
+    if not shape or found.ndim != 2:
+        return found
+    fits = math.prod(shape) == found.shape[1]
+    refuse_unless(fits, name, f"{found.shape[1]} numbers in each row", " times ".join(map(str, shape)))
+    return found.reshape(len(found), *shape)

@@ -60,6 +60,26 @@ def test_columns_of_lists(folder):
             pack({"text": "spoilt.parquet"})
 
 
+def test_tensors_of_ray_keep_their_shape():
+    tensors = np.arange(1.0, 61).reshape(2, 5, 6)
+    flat = pa.array([row.ravel().tolist() for row in tensors])
+
+    def written(kind, shape):
+        named = {"ARROW:extension:name": kind, "ARROW:extension:metadata": shape}
+        field = pa.field("text", flat.type, metadata=named)
+        pq.write_table(pa.table([flat], schema=pa.schema([field])), "ray.parquet")
+        return pack({"text": "ray.parquet"}).modality("text")
+
+    for kind in ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2"):
+        np.testing.assert_array_equal(written(kind, "[5, 6]"), tensors)
+        np.testing.assert_array_equal(written(kind, "[30]"), tensors.reshape(2, 30))
+        with pytest.raises(ValueError, match="text: '30 numbers in each row', 5 times 7 is needed"):
+            written(kind, "[5, 7]")
+        with pytest.raises(ValueError, match="text: 'a ray.data.arrow_tensor.* whose shape cannot be read', lists, or"):
+            written(kind, b"\x80\x04K\x05K\x06\x86.")
+    np.testing.assert_array_equal(written("of.another", "[5, 6]"), tensors.reshape(2, 30))
+
+
 @pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str), range(11, -1, -1)])
 def test_columns_whose_names_differ_in_numbers_stand_by_number(order):
     wide = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
