@@ -389,6 +389,12 @@ def general_probability(
         # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share
         small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
+    # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
+    near = free[s[free] > 16.0 * gamma[free]]
+    for i in np.array_split(near, -(-near.size // CHUNK) or 1):
+        low, high = (np.clip(alpha[i] + way * 4.0 * EPSILON, -1.0, 1.0) for way in (-1.0, 1.0))
+        more, less = (_integrate_over_latitude(end, a[i], b[i], gamma[i], d[i])[0] for end in (low, high))
+        error[i] += np.abs(np.where(low > -1.0, more, 1.0) - np.where(high < 1.0, less, 0.0))
     shape = arguments[0].shape
     return GeneralProbability(*(np.minimum(one, 1.0).reshape(shape)[()] for one in (value, error)))
 
@@ -449,15 +455,9 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
-    # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
-    middle = ratio * (alpha - along) + alpha * gamma / (np.hypot(s, gamma) + s)  # V(0) times `across`
-    scale = np.maximum(across, PARALLEL)
-    near, move = -np.abs(middle / scale), 4.0 * EPSILON * ratio / scale  # the lower tail has more digits
-    low, high = (AlignmentLaw(d).cdf(np.clip(end, -1.0, 1.0)) for end in (near - move, near + move))
-    moved = np.where((ratio > 16.0) & ~parallel, high - low, 0.0)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
-    return value, error + tangent + turned + moved + ROUNDING * value
+    return value, error + tangent + turned + ROUNDING * value
 
 
 def orthogonal_lengths(

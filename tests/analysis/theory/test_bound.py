@@ -422,6 +422,20 @@ def test_the_error_is_of_what_rounding_may_have_moved_over_an_edge():
     assert 0.6 < exact < 0.7 and abs(value.probability - exact) <= value.error <= 1.0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "exact"),  # by quadrature in 50 digits; that of d = 2 by arcs
+    [
+        ((0.9999999999998458, 0.699999999999892, 3.8873377875451403e-07, 2.4303589572151547e-11, 3), 0.812973),
+        ((0.9999999999999947, 0.699999999999996, 7.415867455779161e-08, 1.5948764919818634e-09, 3), 0.0),
+        ((0.9999999999999845, 0.6999999999999891, 1.2340365178467135e-07, 8.431719723708308e-12, 2), 1.0),
+        ((-0.9999999999997321, -0.45246234977190236, 3.3125621603739195e-07, 3.724250108440344e-10, 6), 0.642251),
+    ],
+)
+def test_the_error_of_a_small_gamma_is_known_where_p_is_nearly_parallel_to_z(arguments, exact):
+    value = bound.general_probability(*arguments)
+    assert abs(value.probability - exact) <= value.error <= 1.0
+
+
 @pytest.mark.parametrize("b", [0.0, 1e-8, 1e-5, 1e-3, 0.5])
 @pytest.mark.parametrize("gamma", [1e-6, 1e-12])
 def test_what_is_sure_at_a_small_gamma_has_no_error(b, gamma):
