@@ -97,7 +97,7 @@ def refuse_out(folder: str | Path, resume: bool = False, overwrite: bool = False
 def _refuse_out(folder: str | Path, resume: bool, overwrite: bool) -> None:
     refuse_unless(not (resume and overwrite), "overwrite", overwrite, "False where a run is resumed")
     folder = place("folder", folder)
-    refuse_links(folder)
+    refuse_links(folder, (*RUN, CARD))
     if not resume:
         refuse_old_run(folder, overwrite)
     elif not (folder / DESCRIPTION).exists():
@@ -195,7 +195,7 @@ def write(
     refuse_not_finite(tensors)
     with holding(folder):
         sweep(folder)
-        refuse_links(folder)
+        refuse_links(folder, (*RUN, CARD))
         refuse_old_run(folder, overwrite)
         _replace(folder, said, tensors, seen)
 

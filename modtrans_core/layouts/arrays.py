@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +17,7 @@ from modtrans_core.checks import in_one_line, refuse, refuse_unless
 from modtrans_core.extras import require
 from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
+from modtrans_core.store.columns import tensors
 from modtrans_core.store.contents import as_array, as_texts
 from modtrans_core.store.headers import blocks, more_than_tensors, reading, refuse_members
 from modtrans_core.store.read import dimensions
@@ -256,33 +255,13 @@ def _without_decimals(column: Any) -> Any:
     return column.cast(pa.list_(pa.float64())) if lists and pa.types.is_decimal(column.type.value_type) else column
 
 
-def _tensor_shape(field: Any) -> Sequence[int]:
-    """What the type of a column says of each row, such as that of Ray's tensors, which lie flat; () where it does not.
-
-    The type is known where Ray was imported; elsewhere its description stands beside the column.
-    """
-    beside = field.metadata or {}
-    kind = beside.get(b"ARROW:extension:name", b"").decode(errors="replace")
-    if "tensor" not in kind:
-        return getattr(field.type, "shape", ())
-    try:
-        return [int(number) for number in json.loads(beside[b"ARROW:extension:metadata"])]
-    except (KeyError, TypeError, ValueError):  # Ray 2.49 to 2.54 wrote pickles
-        refuse(field.name, f"a {kind} whose shape cannot be read", "lists, or what Ray from 2.55 on writes,")
-
-
 def _of_column(field: Any, column: Any) -> np.ndarray:
-    pa, name = require("pyarrow", "encoders"), field.name
-    if isinstance(column.type, pa.FixedShapeTensorType):  # whose storage has no shape
-        of = column.type.value_type
-        numbers = pa.types.is_floating(of) or pa.types.is_integer(of)
-        refuse_unless(numbers, name, str(column.type), "a tensor of numbers")
-        gaps = sum(chunk.storage.flatten().null_count for chunk in column.chunks)
-        refuse_unless(not gaps, name, f"{gaps} numbers that are missing", "a number in each place")
-        return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks])
+    name = field.name
+    if (found := tensors(name, column, field.metadata)) is not None:
+        return found
     rows = _without_decimals(column).to_numpy()
     if rows.dtype.kind != "O":
-        found: np.ndarray = rows
+        found = rows
         return found
     if all(isinstance(row, str) for row in rows):
         if not all(row.lstrip().startswith("[") for row in rows):
@@ -294,10 +273,4 @@ def _of_column(field: Any, column: Any) -> np.ndarray:
     for number, row in enumerate(rows):
         at = f"{row.shape} in row {number}"
         refuse_unless(row.shape == rows[0].shape, name, at, f"{rows[0].shape}, as in row 0,")
-    found = np.stack(rows)
-    shape = _tensor_shape(field)
-    if not shape or found.ndim != 2:
-        return found
-    fits = math.prod(shape) == found.shape[1]
-    refuse_unless(fits, name, f"{found.shape[1]} numbers in each row", " times ".join(map(str, shape)))
-    return found.reshape(len(found), *shape)
+    return np.stack(rows)

@@ -9,6 +9,7 @@ import numpy as np
 
 from modtrans_core.checks import refuse, refuse_modality, refuse_unless
 from modtrans_core.split import SPLITS
+from modtrans_core.store.columns import tensors
 from modtrans_core.store.described import json_text, metadata
 from modtrans_core.store.mapped import MappedRows
 from modtrans_core.vectors import is_read_only, off_device, read_only, refuse_bad_rows
@@ -188,6 +189,8 @@ def as_array(name: str, given: Any) -> np.ndarray:
         return given
     if isinstance(given, list | tuple):
         given = [as_array(name, one) if hasattr(one, "detach") else one for one in given]
+    if (shaped := tensors(name, given)) is not None:
+        return shaped
     try:
         array = np.asarray(given := off_device(given))
         if array.dtype == object and array.ndim == 1 and len(array):  # an array a row, as tables have them

@@ -387,10 +387,14 @@ def refuse_not_text(path: Path) -> None:
         raise ValueError(f"{path}: a name in UTF-8 is needed") from None
 
 
-def refuse_links(folder: Path) -> None:
-    """Refuse a folder to write into, or to go on in, that is a link or has links in it: it could land elsewhere."""
+def refuse_links(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Refuse a folder to write into, or to go on in, that is a link or has links in it: it could land elsewhere.
+
+    names : of what is written in it. Default: anything, in the folders below it too.
+    """
     refuse_not_text(folder)
-    found = (Path(place) / name for place, below, files in os.walk(folder) for name in [*below, *files])
+    below = (Path(place) / name for place, below, files in os.walk(folder) for name in [*below, *files])
+    found = below if names is None else (folder / name for name in names)
     if link := next((entry for entry in chain([folder], found) if entry.is_symlink()), None):
         raise ValueError(f"{link}: a link, and nothing is written through links; remove it")
 

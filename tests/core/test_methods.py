@@ -30,6 +30,7 @@ from modtrans_core.cli import VERBS
 from modtrans_core.cli.verb import run as run_verb
 from modtrans_core.methods import NO_SKILL, method, names, own_vectors, presets, translated_scores
 from modtrans_core.scores import score
+from modtrans_core.store.files import RUN
 from modtrans_core.vectors import mean_of_unit
 
 SMALL = {"width": 16, "depth": 1, "train.steps": 3}
@@ -458,6 +459,23 @@ def test_a_run_is_not_written_through_a_link(tmp_path):
         with pytest.raises(ValueError, match="link: a link, and nothing is written through links"):
             translator.save(tmp_path / "link", overwrite)
     assert not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize("name", [*RUN, runs.CARD])
+def test_of_links_in_a_run_folder_those_of_its_own_names_are_refused(tmp_path, name):
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (folder / "wandb").mkdir(parents=True)
+    elsewhere.write_text("mine")
+    (folder / "wandb" / "latest-run").symlink_to(
+        tmp_path
+    )  # as Weights & Biases put them into the folder they are given
+    translator = fit(make_pairs(40), out=folder)
+    translator.save(folder, overwrite=True)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(ValueError, match=f"{name}: a link, and nothing is written through links"):
+        translator.save(folder, overwrite=True)
+    assert elsewhere.read_text() == "mine" and (folder / "wandb" / "latest-run").is_symlink()
 
 
 @pytest.mark.parametrize(
