@@ -61,7 +61,6 @@ SMALLEST = float(np.finfo(np.float64).tiny)  # length that a target must have
 EPSILON = float(np.finfo(np.float64).eps)
 CHUNK = 512  # integrals worked on together
 ROUNDING = 1e-12  # relative error of an integral whose quadrature has none
-PARALLEL = 1e-6  # sine of an angle below which lines are taken for parallel
 FAR = 1e7  # dimension from which on `printed_overstatement` is its limit
 
 
@@ -389,9 +388,9 @@ def general_probability(
         # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share
         small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
-    # of a small gamma the cosine is near a/s, of which rounding takes its share of the way to alpha
-    near = free[s[free] > 16.0 * gamma[free]]
-    for i in np.array_split(near, -(-near.size // CHUNK) or 1):
+    # and more than that where gamma is small, p nearly parallel to z, or the sphere a circle: what P moves by within it
+    sensitive = free[((s > 16.0 * gamma) | (b < 1e-3 * s) | (d < 3.0))[free]]
+    for i in np.array_split(sensitive, -(-sensitive.size // CHUNK) or 1):
         low, high = (np.clip(alpha[i] + way * 4.0 * EPSILON, -1.0, 1.0) for way in (-1.0, 1.0))
         more, less = (_integrate_over_latitude(end, a[i], b[i], gamma[i], d[i])[0] for end in (low, high))
         error[i] += np.abs(np.where(low > -1.0, more, 1.0) - np.where(high < 1.0, less, 0.0))
@@ -437,19 +436,9 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         *(k * turn - np.pi / 2.0 for k in (1.0, 32.0)),
     ]
     sine = np.sqrt((1.0 - alpha) * (1.0 + alpha))
-    # what rounding moves where a ray touches the circle: in few dimensions, and in all where p is parallel to z, as all
-    # circles about p are then touched at once
-    tangent, parallel = np.zeros_like(d), across < PARALLEL
-    power = np.where(parallel, 1.0, np.minimum(d - 1.0, 2.0)) / 2.0
     for slope in (-sine, sine):  # where the ray r (alpha, slope) meets the circle of radius gamma about p
         foot, offset = along * alpha + across * slope, along * slope - across * alpha
         distance = np.clip(ratio * offset, -1.0, 1.0)  # of the ray from p, in units of gamma
-        chord = np.minimum(np.abs(1.0 - np.abs(ratio * offset)), 1.0)
-        flat = np.abs(foot) * AlignmentLaw(np.maximum(d, 3.0)).pdf(-distance * offset)
-        density = np.where(d < 3.0, 1.0, np.where(parallel, flat, 0.0))
-        tangent += np.where(chord < PARALLEL, density, 0.0) * (
-            (chord + 16.0 * EPSILON * (1.0 + ratio)) ** power - chord**power
-        )
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
         for half in (-half_chord, half_chord):
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
@@ -457,7 +446,7 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
-    return value, error + tangent + turned + ROUNDING * value
+    return value, error + turned + ROUNDING * value
 
 
 def orthogonal_lengths(
