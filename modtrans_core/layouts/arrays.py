@@ -84,14 +84,18 @@ def load_pairs(given: str | Path) -> PairedEmbeddings:
     """A pair set in any layout, or that of `NAME=FILE,NAME=FILE,...`; see `pack`. Items that repeat are groups."""
     if not is_list(given):
         return PairedEmbeddings.load(given)
-    return pack(named(str(given).split(","), "pairs", "NAME=FILE")).grouped()
+    return pack(_listed(given)).grouped()
 
 
 def modalities_in(given: str | Path) -> list[str]:
     """The modalities of what `load_pairs` reads, before it is read."""
     if is_list(given):
-        return [name for name in named(str(given).split(","), "pairs", "NAME=FILE") if name not in FIELDS]
+        return [name for name in _listed(given) if name not in FIELDS]
     return list(dimensions(Path(given)))
+
+
+def _listed(given: str | Path) -> dict[str, str]:
+    return named([one.strip() for one in str(given).split(",")], "pairs", "NAME=FILE")
 
 
 def is_list(given: str | Path) -> bool:

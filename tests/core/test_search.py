@@ -51,6 +51,13 @@ def best_of_items(q, g, item):
     return np.maximum.reduceat(q @ g.T, np.flatnonzero(np.diff(item, prepend=-1)), axis=1)
 
 
+def test_names_of_items_are_refused_by_name():
+    rng = np.random.default_rng(0)
+    pairs = PairedEmbeddings({"image": rng.normal(size=(90, 4)), "text": rng.normal(size=(90, 3)) + 1})
+    with pytest.raises(ValueError, match="item: '<U1', an array of integers is needed"):
+        rank(fit(pairs), pairs.modality("image")[:2], pairs.modality("text")[:3], item=["a", "a", "b"])
+
+
 def test_an_item_along_the_mean_wins_every_query_by_cosine_and_none_by_rank():
     """Condition i is translated to .6 e_0 + .2 e_i and has the target .6 e_0 + .8 e_i; one more item is e_0."""
     e = np.eye(21)

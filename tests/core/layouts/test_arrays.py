@@ -38,7 +38,7 @@ def test_columns_of_lists(folder):
     pairs = pack({"image": "t.parquet", "text": "t.parquet:caption_vector", "key": "t.parquet:file"})
     same(pairs)
     assert pairs.key.tolist() == KEYS
-    same(load_pairs("image=t.parquet,text=t.parquet:caption_vector"))
+    same(load_pairs("image=t.parquet, text=t.parquet:caption_vector"))
     several = pa.table({"text": [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]})
     pq.write_table(several, "several.parquet")
     found = pack({"text": "several.parquet"}).modality("text")
