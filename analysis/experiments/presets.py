@@ -75,7 +75,7 @@ class Compared(NamedTuple):
 
 
 def routes(pairs: PairedEmbeddings, source: str = "", target: str = "") -> list[tuple[str, str]]:
-    """Both directions between two modalities: those named, and for what is not image and text, or the two there are.
+    """Both directions between two modalities. Those that are not named are image and text, or the only two there are.
 
     Raises
     ------

@@ -265,8 +265,7 @@ def _of_column(field: Any, column: Any) -> np.ndarray:
         return found
     rows = _without_decimals(column).to_numpy()
     if rows.dtype.kind != "O":
-        found = rows
-        return found
+        return np.asarray(rows)
     if all(isinstance(row, str) for row in rows):
         if not all(row.lstrip().startswith("[") for row in rows):
             return as_texts(name, rows)
