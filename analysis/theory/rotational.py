@@ -117,6 +117,13 @@ def rotational_probability(
     free = np.flatnonzero(h > 0.0)
     for i in np.array_split(free, -(-free.size // CHUNK) or 1):
         value[i], error[i] = _integrate(alpha, len(mu), table[:, i])
+    # what P moves by within the rounding of <z, q>, where that tells: if h g reaches little, or is on a circle
+    move = np.array([16.0 * EPSILON, *np.zeros(5)])[:, None]
+    sensitive = free[(h * table[4])[free] < 1e-2] if len(mu) > 3 else free
+    for i in np.array_split(sensitive, -(-sensitive.size // CHUNK) or 1):
+        more, less = (_integrate(alpha, len(mu), table[:, i] + way * move)[0] for way in (1.0, -1.0))
+        error[i] += np.abs(more - less)
+    error = np.minimum(error, 1.0)
     return GeneralProbability(np.minimum(value, 1.0).reshape(w.shape), error.reshape(w.shape))
 
 
@@ -140,7 +147,7 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
     usual = np.arcsin(np.clip(np.array([-9.0, -3.0, 0.0, 3.0, 9.0]) / np.sqrt(d), -1.0, 1.0))
     nearest, h = np.sqrt(table[1]), table[5]
     turn = np.minimum(nearest, h) / h  # from the latitude -pi/2, within which q + h g turns round
-    crossings, blurred = _crossings(alpha, table)
+    crossings = _crossings(alpha, table)
     cuts = np.hstack(
         [
             np.array([-np.pi / 2.0, *usual, np.pi / 2.0]) * np.ones((table.shape[1], 1)),
@@ -152,12 +159,11 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
     density = AlignmentLaw(d - 1.0).pdf(0.0)
     turn = np.where(turn < 0.1, turn, 0.0)
     turned = density * ((turn + 64.0 * EPSILON) ** (d - 2.0) - turn ** (d - 2.0))  # of turning round, by rounding
-    return value, error + turned + (d == 3) * density * blurred + ROUNDING * value
+    return value, error + turned + ROUNDING * value
 
 
-def _crossings(alpha: float, table: Floats) -> tuple[Floats, Floats]:
-    """Angles (m, 4) at which the squared cosine of q + h g is alpha^2, for g in the plane of P z and P p; and by how
-    much (m,) rounding moves those of alpha, together.
+def _crossings(alpha: float, table: Floats) -> Floats:
+    """Angles (m, 4) at which the squared cosine of q + h g is alpha^2, for g in the plane of P z and P p.
 
     With g = (sin x, cos x), the condition (A + B sin x + C cos x)^2 = alpha^2 (D + E sin x) is a polynomial of degree 4
     in exp(ix), whose roots on the unit circle are the crossings. Others cost a cut that does no harm. Those of alpha
@@ -186,7 +192,4 @@ def _crossings(alpha: float, table: Floats) -> tuple[Floats, Floats]:
             slope = b * cosine - c * sine - alpha * twist * cosine / length
             step = (a + b * sine + c * cosine - alpha * length) / slope
         angle = np.where(np.abs(step) < 1e-3, angle - step, angle)
-    rounding = 16.0 * EPSILON * (np.abs(a) + np.abs(b) + np.abs(c) + length)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moved = np.where(np.abs(step * slope) > rounding, 0.0, np.fmin(rounding / np.abs(slope), np.sqrt(rounding)))
-    return angle, moved.sum(axis=1)
+    return angle

@@ -211,3 +211,19 @@ class TestEdges:
         given_ = {"alpha": 0.5, "projection": self.p, "target": self.z, "axis": self.mu, "w": [0.5], "gamma": 1.0}
         with pytest.raises(ValueError, match=words):
             rotational_probability(**{**given_, **change})
+
+
+@pytest.mark.parametrize(
+    ("d", "alpha", "gamma", "w", "exact"),  # by quadrature with 40 digits
+    [
+        (4, 0.8759956741061469, 1e-13, 0.25, 0.3073295881912522),
+        (4, 0.45967856032720783, 1.0, 0.9999999999999858, 0.3526481227700066),
+        (8, 0.8759956741061178, 1e-9, -0.5, 0.4999998536283704),
+        (8, 0.8759954804568786, 1e-6, 0.25, 0.7294047085183412),
+    ],
+)
+def test_the_error_is_honest_where_the_random_part_is_short(d, alpha, gamma, w, exact):
+    z, p, mu = np.zeros((3, d))
+    z[:2], p[:3], mu[3] = (0.6, 0.8), (0.5, 0.3, 0.2), 1.0
+    found = rotational_probability(alpha, p[None], z[None], mu, [w], gamma)
+    assert abs(found.probability[0] - exact) <= found.error[0] < 0.1
