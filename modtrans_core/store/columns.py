@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modtrans_core.checks import refuse, refuse_unless
+from modtrans_core.extras import require
 
 RAY = ("ray.data.arrow_tensor", "ray.data.arrow_tensor_v2")
 """types that Ray adds to Arrow's"""
@@ -20,7 +21,7 @@ _OF_A_NUMBER = {"BININT", "BININT1", "BININT2"}
 
 
 def tensors(name: str, column: Any, beside: Mapping[bytes, bytes] | None = None) -> np.ndarray | None:
-    """The rows (n, ...) of an Arrow column of tensors, which lie flat in it; None of anything else.
+    """The rows (n, ...) of a column of tensors, which lie flat in Arrow's, of pandas and polars too; None of others.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def tensors(name: str, column: Any, beside: Mapping[bytes, bytes] | None = None)
     ValueError
         Rows or numbers that are missing, no numbers, a shape that cannot be read or does not fit.
     """
+    if "tensor" in str(getattr(column, "dtype", "")):  # of pandas or polars, around an Arrow column
+        column = column.to_arrow() if hasattr(column, "to_arrow") else require("pyarrow", "encoders").array(column)
     pa = sys.modules.get("pyarrow")  # where nobody imported it, nobody has a column
     if pa is None or not isinstance(column, pa.Array | pa.ChunkedArray):
         return None

@@ -29,6 +29,8 @@ _SOUNDS = ("audio", "sound", "wav", "flac")
 _MISSING = {"image": "no picture", "audio": "no sound"}
 _TALKERS = ("huggingface_hub.repocard", "datasets")  # loggers
 _ROWS = 16  # read at a time
+_FORMATS = ("parquet", "arrow", "csv", "json", "text", "webdataset", "imagefolder", "audiofolder", "cache")
+"""names of the builders that are known to read nothing but the files of a data set; one of HDF5 can name others"""
 
 
 def datasets(
@@ -366,7 +368,10 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
             if place.exists():
                 _refuse_outside(path, _named(library, place))  # before anything is looked for there
             with _from_cache(library) if unreachable else nullcontext():
-                listed = library.load_dataset_builder(path, config).config.data_files or {}
+                builder = library.load_dataset_builder(path, config)
+                if builder.name not in _FORMATS:
+                    raise _Refused(f"{path}: has files of the format {builder.name}; {', '.join(_FORMATS)} are read")
+                listed = builder.config.data_files or {}
                 _refuse_outside(path, (file for files in listed.values() for file in files))
                 found = library.load_dataset(path, config, split=split)
     except _Refused:

@@ -16,6 +16,7 @@ from modtrans_core.layouts.convert import convert
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
+pd = pytest.importorskip("pandas")
 
 RNG = np.random.default_rng(0)
 IMAGE, TEXT = (RNG.normal(size=(9, d)).astype(np.float32) for d in (4, 3))
@@ -48,7 +49,8 @@ def test_columns_of_lists(folder):
     column = pa.FixedShapeTensorArray.from_numpy_ndarray(tensors)
     pq.write_table(pa.table({"text": pa.chunked_array([column[:2], column[2:]])}), "tensors.parquet")
     np.testing.assert_array_equal(pack({"text": "tensors.parquet"}).modality("text"), tensors)
-    for given in (column, pa.chunked_array([column[:2], column[2:]])):
+    of_pandas = pd.Series(column, dtype=pd.ArrowDtype(column.type))
+    for given in (column, pa.chunked_array([column[:2], column[2:]]), of_pandas, of_pandas.array):
         np.testing.assert_array_equal(PairedEmbeddings({"text": given}).modality("text"), tensors)
     rows = [*tensors.reshape(5, 12)[:4].tolist(), [None] * 12]
     with_gap = pa.ExtensionArray.from_storage(column.type, pa.array(rows, column.type.storage_type))

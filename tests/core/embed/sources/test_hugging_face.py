@@ -123,10 +123,19 @@ def test_a_readme_that_is_only_text_is_no_matter(tmp_path, caplog):
 
 @pytest.mark.parametrize("name", ["/etc/hostname", "file:///etc/hostname", "https://example.org/rows.parquet"])
 def test_a_data_set_of_the_hub_names_no_file_elsewhere(monkeypatch, name):
-    listed = SimpleNamespace(config=SimpleNamespace(data_files={"train": ["hf://datasets/me/set@1/a.parquet", name]}))
+    config = SimpleNamespace(data_files={"train": ["hf://datasets/me/set@1/a.parquet", name]})
+    listed = SimpleNamespace(name="parquet", config=config)
     monkeypatch.setattr(hf, "load_dataset_builder", lambda *_: listed)
     with pytest.raises(ValueError, match=f"me/set: names {name}, which lies outside of it"):
         entries("me/set")
+
+
+def test_formats_that_can_name_other_files_are_refused(tmp_path):
+    table(1).to_parquet(str(tmp_path / "a.parquet"))
+    (tmp_path / "rows.h5").write_bytes(b"")
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: rows.h5\n---\n")
+    with pytest.raises(ValueError, match=": has files of the format hdf5; parquet, arrow, .* are read"):
+        entries(tmp_path)
 
 
 def test_a_saved_data_set_with_its_splits(saved):
