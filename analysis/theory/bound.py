@@ -388,14 +388,23 @@ def general_probability(
         # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share
         small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
-    # and more than that where gamma is small, p nearly parallel to z, or the sphere a circle: what P moves by within it
-    sensitive = free[((s > 16.0 * gamma) | (b < 1e-3 * s) | (d < 3.0))[free]]
+    # and a larger one where gamma is small, p nearly parallel to z, or, in few dimensions, zhat nearly 0, or P
+    few = (d < 16.0) & ((10.0 * np.abs(s - gamma) < gamma) | (value < 1e-9))
+    sensitive = free[((s > 16.0 * gamma) | (1e3 * b < s) | (d < 3.0) | few)[free]]
     for i in np.array_split(sensitive, -(-sensitive.size // CHUNK) or 1):
-        low, high = (np.clip(alpha[i] + way * 4.0 * EPSILON, -1.0, 1.0) for way in (-1.0, 1.0))
-        more, less = (_integrate_over_latitude(end, a[i], b[i], gamma[i], d[i])[0] for end in (low, high))
-        error[i] += np.abs(np.where(low > -1.0, more, 1.0) - np.where(high < 1.0, less, 0.0))
+        error[i] += _moved(alpha[i], a[i], b[i], gamma[i], d[i])
     shape = arguments[0].shape
     return GeneralProbability(*(np.minimum(one, 1.0).reshape(shape)[()] for one in (value, error)))
+
+
+def _moved(alpha: Floats, a: Floats, b: Floats, gamma: Floats, d: Floats) -> Floats:
+    """By how much the probability moves within the rounding of alpha and of gamma."""
+    low, high = np.maximum(alpha - 4.0 * EPSILON, -1.0), np.minimum(alpha + 4.0 * EPSILON, 1.0)
+    more, less = (_integrate_over_latitude(end, a, b, gamma, d)[0] for end in (low, high))
+    more, less = np.where(low > -1.0, more, 1.0), np.where(high < 1.0, less, 0.0)
+    ends = gamma * (1.0 + 4.0 * EPSILON), gamma * (1.0 - 4.0 * EPSILON)
+    longer, shorter = (_integrate_over_latitude(alpha, a, b, end, d)[0] for end in ends)
+    return np.abs(more - less) + np.abs(longer - shorter)
 
 
 @small_is_zero
@@ -442,8 +451,12 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         half_chord = np.sqrt((1.0 - distance) * (1.0 + distance))
         for half in (-half_chord, half_chord):
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
-    value, error = integrate(integrand, np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T)
+    ends = np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T
+    value, error = integrate(integrand, ends)
     error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
+    circle = np.flatnonzero(d == 2.0)  # where the integrand is constant between the cuts
+    arcs = np.diff(ends[circle])
+    value[circle], error[circle] = (arcs * integrand(circle, ends[circle, :-1] + arcs / 2.0)).sum(axis=1), 0.0
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
     return value, error + turned + ROUNDING * value

@@ -368,12 +368,13 @@ def _load(library: Any, path: str, config: str | None, split: str | None) -> dic
             if place.exists():
                 _refuse_outside(path, _named(library, place))  # before anything is looked for there
             with _from_cache(library) if unreachable else nullcontext():
-                builder = library.load_dataset_builder(path, config)
+                where = str(place.absolute()) if place.exists() else path  # parquet alone would be a format
+                builder = library.load_dataset_builder(where, config)
                 if builder.name not in _FORMATS:
                     raise _Refused(f"{path}: has files of the format {builder.name}; {', '.join(_FORMATS)} are read")
                 listed = builder.config.data_files or {}
                 _refuse_outside(path, (file for files in listed.values() for file in files))
-                found = library.load_dataset(path, config, split=split)
+                found = library.load_dataset(where, config, split=split)
     except _Refused:
         raise
     except Exception as error:  # each file format, the hub and the network have their own

@@ -430,6 +430,7 @@ def test_the_error_is_of_what_rounding_may_have_moved_over_an_edge():
         ((0.9999999999999845, 0.6999999999999891, 1.2340365178467135e-07, 8.431719723708308e-12, 2), 1.0),
         ((-0.9999999999997321, -0.45246234977190236, 3.3125621603739195e-07, 3.724250108440344e-10, 6), 0.642251),
         ((0.9999927486449247, 0.6999999999998768, 4.1506597373625853e-07, 0.002666179908090803, 2), 0.9920528973031522),
+        ((0.9992170818797249, -0.005151005839698903, 0.13008658050786398, 0.13018852211098672, 2), 8.076028247e-08),
         ((0.9997332076179886, 0.6999999999999996, 2.29569471922509e-08, 0.01616853911492475, 4), 0.9992852142703699),
         (
             (-0.9724900144667448, -0.6999999999992921, 9.954926468023884e-07, 0.16306119760265034, 3),
@@ -437,7 +438,7 @@ def test_the_error_is_of_what_rounding_may_have_moved_over_an_edge():
         ),
     ],
 )
-def test_the_error_is_known_where_p_is_nearly_parallel_to_z(arguments, exact):
+def test_the_error_is_known_where_p_is_nearly_parallel_to_z_or_zhat_nearly_0(arguments, exact):
     value = bound.general_probability(*arguments)
     assert abs(value.probability - exact) <= value.error <= 1.0
 

@@ -130,6 +130,15 @@ def test_a_data_set_of_the_hub_names_no_file_elsewhere(monkeypatch, name):
         entries("me/set")
 
 
+@pytest.mark.parametrize("name", ["parquet", "text", "pandas"])
+def test_a_folder_may_be_called_like_a_format(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    table(3).to_parquet(str(tmp_path / name / "a.parquet"))
+    (tmp_path / "another.txt").write_text("a line")
+    monkeypatch.chdir(tmp_path)
+    assert len(entries(name)) == 3
+
+
 def test_formats_that_can_name_other_files_are_refused(tmp_path):
     table(1).to_parquet(str(tmp_path / "a.parquet"))
     (tmp_path / "rows.h5").write_bytes(b"")
