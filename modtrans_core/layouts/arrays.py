@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +20,13 @@ from modtrans_core.pairs import PairedEmbeddings
 from modtrans_core.settings import named
 from modtrans_core.store.columns import tensors
 from modtrans_core.store.contents import as_array, as_texts
-from modtrans_core.store.headers import blocks, more_than_tensors, reading, refuse_members
+from modtrans_core.store.headers import blocks, more_than_tensors, reading, refuse_members, refuse_too_large
 from modtrans_core.store.read import dimensions
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
+_WIDTHS = {"INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+"""bytes of Parquet's numbers"""
 NAMES = ("group", "key")
 """fields that are texts in a `.csv`, whatever they look like: 007 is not 7, nor true a truth value"""
 
@@ -141,7 +144,8 @@ def _counts(name: str, file: str) -> np.ndarray | None:
 
 
 def _npy(path: Path, _: str) -> np.ndarray:
-    blocks(path)
+    for block in blocks(path).values():
+        refuse_too_large("array", math.prod(block.shape) * block.dtype.itemsize)
     found: np.ndarray = np.load(path, allow_pickle=False)
     return found
 
@@ -157,6 +161,7 @@ def _npz(path: Path, column: str) -> np.ndarray:
 def _pt(path: Path, column: str) -> np.ndarray:
     import torch
 
+    refuse_too_large("tensors", path.stat().st_size)
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -175,7 +180,21 @@ def _pt(path: Path, column: str) -> np.ndarray:
 def _parquet(path: Path, column: str) -> np.ndarray:
     parquet = require("pyarrow.parquet", "encoders")
     names = _columns(column, parquet.read_schema(path).names)
+    refuse_too_large(column, _size(parquet.read_metadata(path), names))
     return _of_table(parquet.read_table(path, columns=names).select(names))
+
+
+def _size(about: Any, names: Sequence[str]) -> int:
+    """How many bytes the columns of a `.parquet` file take in memory at least, from its footer."""
+    size = 0
+    for number in range(about.num_columns):
+        leaf = about.schema.column(number)
+        if leaf.path in names:
+            size += about.num_rows * _WIDTHS.get(leaf.physical_type, 1)
+        elif any(leaf.path.startswith(f"{name}.") for name in names):  # of lists
+            groups = (about.row_group(group).column(number) for group in range(about.num_row_groups))
+            size += sum(group.num_values for group in groups) * _WIDTHS.get(leaf.physical_type, 1)
+    return size
 
 
 def _csv(path: Path, column: str, text: bool = False) -> np.ndarray:

@@ -49,7 +49,8 @@ def reading(path: Path) -> Iterator[None]:
             raise ValueError(f"{path}: a folder, a file is needed") from None
         if type(error) is ValueError:
             raise ValueError(f"{path}: {in_one_line(error, None)}") from None
-        raise ValueError(f"{path}: damaged or cut short ({in_one_line(error)})") from None
+        what = "more than there is memory for" if isinstance(error, MemoryError) else "damaged or cut short"
+        raise ValueError(f"{path}: {what} ({in_one_line(error)})") from None
 
 
 def more_than_tensors(error: Exception) -> str:

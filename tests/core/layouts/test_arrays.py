@@ -90,6 +90,29 @@ def test_tensors_of_ray_keep_their_shape():
     np.testing.assert_array_equal(written("of.another", "[5, 6]"), tensors.reshape(2, 30))
 
 
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(monkeypatch):
+    values = pa.array(np.ones(2**20))
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(2**20)), 4)
+    pq.write_table(pa.table({"x0": values, "x1": values}), "t.parquet")
+    pq.write_table(pa.table({"x": lists, "another": lists}), "lists.parquet", row_group_size=1000)
+    np.save("x.npy", np.ones((2**10, 2**10)))
+    torch.save(torch.ones(2**10, 2**10), "x.pt")
+    for memory, refused in ((2**20, True), (2**27, False)):
+        monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": memory}.get)
+        for file in ("t.parquet:x*", "lists.parquet:x", "x.npy", "x.pt"):
+            if refused:
+                with pytest.raises(
+                    ValueError, match=f"{file.partition(':')[0]}: .*, at most the 0.0 GiB of this machine"
+                ):
+                    pack({"x": file})
+            else:
+                pack({"x": file})
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 10 * 2**20}.get)
+    pack({"x": "lists.parquet:x"})  # and not the other column
+    with pytest.raises(ValueError, match="t.parquet: x.: 0.0 GiB"):
+        pack({"x": "t.parquet:x*"})
+
+
 @pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str), range(11, -1, -1)])
 def test_columns_whose_names_differ_in_numbers_stand_by_number(order):
     wide = np.random.default_rng(1).normal(size=(5, 12)).astype(np.float32)
