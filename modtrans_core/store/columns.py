@@ -41,6 +41,7 @@ def tensors(name: str, column: Any, beside: Mapping[bytes, bytes] | None = None)
     known = getattr(column.type, "extension_name", beside.get(b"ARROW:extension:name", b"").decode(errors="replace"))
     if not fixed and known not in RAY:
         return None
+    refuse_unless(len(column) > 0, name, "a column of no rows", "a row or more")
     refuse_unless(not column.null_count, name, f"{column.null_count} rows with nothing in it", "a value in each row")
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if fixed:

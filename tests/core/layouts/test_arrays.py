@@ -52,6 +52,8 @@ def test_columns_of_lists(folder):
     of_pandas = pd.Series(column, dtype=pd.ArrowDtype(column.type))
     for given in (column, pa.chunked_array([column[:2], column[2:]]), of_pandas, of_pandas.array):
         np.testing.assert_array_equal(PairedEmbeddings({"text": given}).modality("text"), tensors)
+    with pytest.raises(ValueError, match="text: 'a column of no rows', a row or more is needed"):
+        PairedEmbeddings({"text": pa.chunked_array([], type=column.type)})
     rows = [*tensors.reshape(5, 12)[:4].tolist(), [None] * 12]
     with_gap = pa.ExtensionArray.from_storage(column.type, pa.array(rows, column.type.storage_type))
     truths = pa.array([[True, False]], pa.list_(pa.bool_(), 2))
