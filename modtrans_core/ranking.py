@@ -88,7 +88,7 @@ def items_of(item: np.ndarray, vectors: int) -> int:
     Raises
     ------
     ValueError
-        No vector at all, items that are not numbered in ascending order from 0 without a gap.
+        No vector at all, texts, items that are not numbered in ascending order from 0 without a gap.
 
     Examples
     --------
@@ -96,6 +96,7 @@ def items_of(item: np.ndarray, vectors: int) -> int:
     2
     """
     refuse_unless(vectors > 0, "gallery", "empty", "a vector or more")
+    refuse_unless(item.dtype.kind in "iufbO", "item", str(item.dtype), "an array of integers")
     gaps = np.diff(item, prepend=-1)  # 1 where an item begins, 0 inside it
     refuse_unless(
         len(item) == vectors and item.dtype.kind in "iu" and bool(gaps[:1].all() and np.isin(gaps, (0, 1)).all()),
