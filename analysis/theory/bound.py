@@ -390,7 +390,7 @@ def general_probability(
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
     # and a larger one where gamma is small, p nearly parallel to z, or, in few dimensions, zhat nearly 0, or P
     few = (d < 16.0) & ((10.0 * np.abs(s - gamma) < gamma) | (value < 1e-9))
-    sensitive = free[((s > 16.0 * gamma) | (1e3 * b < s) | (d < 3.0) | few)[free]]
+    sensitive = free[((s > 4.0 * gamma) | (1e3 * b < s) | (d < 3.0) | few)[free]]
     for i in np.array_split(sensitive, -(-sensitive.size // CHUNK) or 1):
         error[i] += _moved(alpha[i], a[i], b[i], gamma[i], d[i])
     shape = arguments[0].shape
@@ -423,8 +423,8 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         alpha, along, across, s, gamma, d, short, density = table[:, i, None]
-        t, rest = np.sin(latitude), np.cos(latitude)
-        from_pole = 2.0 * np.sin(latitude / 2.0 + np.pi / 4.0) ** 2  # 1 + t
+        half = latitude / 2.0 + np.pi / 4.0  # of the angle from the pole, from which both are exact
+        t, rest, from_pole = np.sin(latitude), 2.0 * np.sin(half) * np.cos(half), 2.0 * np.sin(half) ** 2  # 1 + t
         length = np.sqrt((s - gamma) ** 2 + 2.0 * gamma * s * from_pole)  # |zhat| of (3)
         # (alpha |zhat| - (a/s)(s + gamma t)) / gamma, by |zhat| - s = gamma (gamma + 2 s t) / (|zhat| + s)
         missing = short + alpha * (gamma + 2.0 * s * t) / (length + s) - along * t
@@ -434,7 +434,9 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         reach = across * rest
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
-        log_rest = np.where(np.abs(t) < 0.7, np.log1p(-np.minimum(t * t, 0.5)) / 2.0, np.log(rest))
+        log_rest = np.where(
+            np.abs(t) < 0.7, np.log1p(-np.minimum(t * t, 0.5)) / 2.0, np.log(np.maximum(rest, SMALLEST))
+        )
         return density * np.exp((d - 2.0) * log_rest) * AlignmentLaw(d - 1.0).cdf(-needed)
 
     turn = np.minimum(np.abs(s - gamma), gamma) / gamma
@@ -452,11 +454,12 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
         for half in (-half_chord, half_chord):
             cuts += [np.arctan2(half * foot - distance * offset, np.abs(half * offset + distance * foot))]
     ends = np.sort(np.minimum(cuts, np.pi / 2.0), axis=0).T
-    value, error = integrate(integrand, ends)
-    error *= np.where((d > 2.0) & (d < 3.0), 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
-    circle = np.flatnonzero(d == 2.0)  # where the integrand is constant between the cuts
-    arcs = np.diff(ends[circle])
-    value[circle], error[circle] = (arcs * integrand(circle, ends[circle, :-1] + arcs / 2.0)).sum(axis=1), 0.0
+    value, error = np.zeros_like(d), np.zeros_like(d)
+    circle, rows = np.flatnonzero(d == 2.0), np.flatnonzero(d > 2.0)
+    value[rows], error[rows] = integrate(lambda i, latitude: integrand(rows[i], latitude), ends[rows])
+    error *= np.where(d < 3.0, 32.0, 1.0)  # rules of any order are slow at the ends' cos^(d - 2)
+    arcs = np.diff(ends[circle])  # between the cuts the integrand of a circle is constant
+    value[circle] = (arcs * integrand(circle, ends[circle, :-1] + arcs / 2.0)).sum(axis=1)
     turn = np.where(turn < 0.1, turn, 0.0)  # which rounding moves, too
     turned = AlignmentLaw(d).pdf(0.0) * ((turn + 1024.0 * EPSILON) ** (d - 1.0) - turn ** (d - 1.0))
     return value, error + turned + ROUNDING * value

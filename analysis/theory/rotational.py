@@ -137,9 +137,10 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         fixed, nearest, s, along, across, h = table[:, i, None]
-        t, from_pole = np.sin(latitude), 2.0 * np.sin(latitude / 2.0 + np.pi / 4.0) ** 2  # 1 + t
+        half = latitude / 2.0 + np.pi / 4.0  # of the angle from the pole
+        t, rest, from_pole = np.sin(latitude), 2.0 * np.sin(half) * np.cos(half), 2.0 * np.sin(half) ** 2  # 1 + t
         missing = alpha * np.sqrt(nearest + 2.0 * h * s * from_pole) - fixed - h * along * t
-        reach = h * across * np.cos(latitude)
+        reach = h * across * rest
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # V(t) = missing / reach
             needed = np.where(reach > 0.0, missing / reach, np.where(missing <= 0.0, -np.inf, np.inf))
         return constant * AlignmentLaw(float(d)).pdf(t) * AlignmentLaw(d - 2.0).cdf(-needed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -25,8 +24,8 @@ from modtrans_core.store.read import dimensions
 
 FIELDS = ("group", "key", "label", "own_split")
 """what a pair set may have beside its modalities"""
-_WIDTHS = {"INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
-"""bytes of Parquet's numbers"""
+_WIDTHS = {"INT64": 8, "FLOAT": 4, "DOUBLE": 8}
+"""bytes of Parquet's numbers; of others, 1 at least"""
 NAMES = ("group", "key")
 """fields that are texts in a `.csv`, whatever they look like: 007 is not 7, nor true a truth value"""
 
@@ -44,8 +43,8 @@ def pack(files: Mapping[str, str | Path]) -> PairedEmbeddings:
         - `.npz`, `.pt`: arrays, or tensors, by name. `t.pt:vectors` takes the one called vectors; without a name it is
           the one called like the modality. Where a `.npz` file has `vectors_count` too, items have so many;
         - `.csv`, `.parquet`: a column of lists (in a `.csv`, of texts such as "[0.5, -1]"), named in the same way. A
-          name with a star, as in `t.csv:image_*`, takes a column a dimension: x2 before x10 where the names differ in
-          numbers alone, else in the order of the table. Names of items and groups in a `.csv` are texts: 007 is not 7.
+          name with a star, as in `t.csv:image_*`, takes a column a dimension: x2 before x10 where the star stands for
+          whole numbers, else in the order of the table. Names of items and groups in a `.csv` are texts: 007 is not 7.
 
     Raises
     ------
@@ -186,14 +185,15 @@ def _parquet(path: Path, column: str) -> np.ndarray:
 
 def _size(about: Any, names: Sequence[str]) -> int:
     """How many bytes the columns of a `.parquet` file take in memory at least, from its footer."""
-    size = 0
+    size, wanted = 0, set(names)
     for number in range(about.num_columns):
         leaf = about.schema.column(number)
-        if leaf.path in names:
-            size += about.num_rows * _WIDTHS.get(leaf.physical_type, 1)
-        elif any(leaf.path.startswith(f"{name}.") for name in names):  # of lists
+        width = _WIDTHS.get(leaf.physical_type, 1)
+        if leaf.path in wanted:
+            size += about.num_rows * width
+        elif leaf.max_repetition_level and leaf.path.partition(".")[0] in wanted:  # of lists
             groups = (about.row_group(group).column(number) for group in range(about.num_row_groups))
-            size += sum(group.num_values for group in groups) * _WIDTHS.get(leaf.physical_type, 1)
+            size += sum(group.num_values for group in groups) * width
     return size
 
 
@@ -240,9 +240,10 @@ def _columns(column: str, there: Sequence[str]) -> list[str]:
         _refuse_absent(column, there)
     twice = [one for one in found if found.count(one) > 1]
     refuse_unless(not twice, "column", twice[:1], "a name that one column has")
-    if len({re.sub("[0-9]+", "0", one) for one in found}) > 1:
-        return found
-    return sorted(found, key=lambda one: [int(number) for number in re.findall("[0-9]+", one)])  # x10 behind x2
+    start, _, end = column.partition("*")
+    stars = {one: one[len(start) : len(one) - len(end)] for one in found}
+    numbered = all(star.isdecimal() and len(star) < 20 for star in stars.values())
+    return sorted(found, key=lambda one: int(stars[one])) if numbered else found
 
 
 def _refuse_gaps(column: str, gaps: int) -> None:

@@ -32,7 +32,8 @@ def tensors(name: str, column: Any, beside: Mapping[bytes, bytes] | None = None)
     ValueError
         Rows or numbers that are missing, no numbers, a shape that cannot be read or does not fit.
     """
-    if "tensor" in str(getattr(column, "dtype", "")):  # of pandas or polars, around an Arrow column
+    dtype = getattr(column, "dtype", None)
+    if not isinstance(dtype, np.dtype) and "tensor" in str(dtype):  # of pandas or polars, around an Arrow column
         column = column.to_arrow() if hasattr(column, "to_arrow") else require("pyarrow", "encoders").array(column)
     pa = sys.modules.get("pyarrow")  # where nobody imported it, nobody has a column
     if pa is None or not isinstance(column, pa.Array | pa.ChunkedArray):

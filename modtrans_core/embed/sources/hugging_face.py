@@ -81,7 +81,7 @@ def datasets(
     features = {name: table.features for name, table in tables.items()}
     columns = _columns_in_all(path, features, {"image": image, "audio": audio, "text": text})
     facts = {
-        "name": path if not Path(path).exists() else Path(path).name,
+        "name": path if not Path(path).exists() else Path(path).absolute().name,
         **({"config": config} if config else {}),
         "columns": columns,
         "versions": {"datasets": version("datasets")},

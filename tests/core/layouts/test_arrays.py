@@ -125,8 +125,10 @@ def test_columns_whose_names_differ_in_numbers_stand_by_number(order):
 
 
 @pytest.mark.parametrize("table", ["t.csv", "t.parquet"])
-def test_other_columns_of_a_star_stand_in_the_order_of_the_table(table):
+@pytest.mark.parametrize("decimals", [False, True])
+def test_other_columns_of_a_star_stand_in_the_order_of_the_table(table, decimals):
     columns = {"x_b": [1.5, 2, 3], "x_2": [4, 5, 6], "x_a": [7, 8, 9]}
+    columns = {"x_0.25": [1.5, 2, 3], "x_0.5": [4, 5, 6]} if decimals else columns
     if table.endswith(".csv"):
         lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
         Path(table).write_text("\n".join(lines))
