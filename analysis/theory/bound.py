@@ -388,7 +388,7 @@ def general_probability(
         # the cone cos = alpha about z has the width sqrt(2 (1 - |alpha|)), of which rounding takes its share
         small = np.where(alpha[i] > 0.0, value[i], np.maximum(1.0 - value[i], 0.0))
         error[i] += small * np.minimum(4.0 * d[i] * EPSILON / (1.0 - np.abs(alpha[i])), 1.0)
-    # and a larger one where gamma is small, p nearly parallel to z, or, in few dimensions, zhat nearly 0, or P
+    # and more where gamma is small, p nearly parallel to z, the sphere a circle, or, in few dimensions, zhat or P small
     few = (d < 16.0) & ((10.0 * np.abs(s - gamma) < gamma) | (value < 1e-9))
     sensitive = free[((s > 4.0 * gamma) | (1e3 * b < s) | (d < 3.0) | few)[free]]
     for i in np.array_split(sensitive, -(-sensitive.size // CHUNK) or 1):
@@ -398,7 +398,7 @@ def general_probability(
 
 
 def _moved(alpha: Floats, a: Floats, b: Floats, gamma: Floats, d: Floats) -> Floats:
-    """By how much the probability moves within the rounding of alpha and of gamma."""
+    """By how much the probability moves within the rounding of alpha and of gamma; it is 1 at -1, and 0 at 1."""
     low, high = np.maximum(alpha - 4.0 * EPSILON, -1.0), np.minimum(alpha + 4.0 * EPSILON, 1.0)
     more, less = (_integrate_over_latitude(end, a, b, gamma, d)[0] for end in (low, high))
     more, less = np.where(low > -1.0, more, 1.0), np.where(high < 1.0, less, 0.0)
@@ -423,7 +423,7 @@ def _integrate_over_latitude(alpha: Floats, a: Floats, b: Floats, gamma: Floats,
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         alpha, along, across, s, gamma, d, short, density = table[:, i, None]
-        half = latitude / 2.0 + np.pi / 4.0  # of the angle from the pole, from which both are exact
+        half = latitude / 2.0 + np.pi / 4.0  # half the angle from the pole; rest and from_pole keep its digits
         t, rest, from_pole = np.sin(latitude), 2.0 * np.sin(half) * np.cos(half), 2.0 * np.sin(half) ** 2  # 1 + t
         length = np.sqrt((s - gamma) ** 2 + 2.0 * gamma * s * from_pole)  # |zhat| of (3)
         # (alpha |zhat| - (a/s)(s + gamma t)) / gamma, by |zhat| - s = gamma (gamma + 2 s t) / (|zhat| + s)

@@ -137,7 +137,7 @@ def _integrate(alpha: float, d: int, table: Floats) -> tuple[Floats, Floats]:
 
     def integrand(i: NDArray[np.intp], latitude: Floats) -> Floats:
         fixed, nearest, s, along, across, h = table[:, i, None]
-        half = latitude / 2.0 + np.pi / 4.0  # of the angle from the pole
+        half = latitude / 2.0 + np.pi / 4.0  # half the angle from the pole; rest and from_pole keep its digits
         t, rest, from_pole = np.sin(latitude), 2.0 * np.sin(half) * np.cos(half), 2.0 * np.sin(half) ** 2  # 1 + t
         missing = alpha * np.sqrt(nearest + 2.0 * h * s * from_pole) - fixed - h * along * t
         reach = h * across * rest

@@ -466,9 +466,7 @@ def test_of_links_in_a_run_folder_those_of_its_own_names_are_refused(tmp_path, n
     folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     (folder / "wandb").mkdir(parents=True)
     elsewhere.write_text("mine")
-    (folder / "wandb" / "latest-run").symlink_to(
-        tmp_path
-    )  # as Weights & Biases put them into the folder they are given
+    (folder / "wandb" / "latest-run").symlink_to(tmp_path)  # as Weights & Biases does in the folder that it is given
     translator = fit(make_pairs(40), out=folder)
     translator.save(folder, overwrite=True)
     (folder / name).unlink(missing_ok=True)

@@ -46,16 +46,16 @@ def test_columns_of_lists(folder):
     pq.write_table(several, "several.parquet")
     found = pack({"text": "several.parquet"}).modality("text")
     np.testing.assert_array_equal(found, np.arange(1.0, 9).reshape(2, 2, 2))
-    tensors = np.arange(1.0, 61).reshape(5, 3, 4)
-    column = pa.FixedShapeTensorArray.from_numpy_ndarray(tensors)
+    several_each = np.arange(1.0, 61).reshape(5, 3, 4)
+    column = pa.FixedShapeTensorArray.from_numpy_ndarray(several_each)
     pq.write_table(pa.table({"text": pa.chunked_array([column[:2], column[2:]])}), "tensors.parquet")
-    np.testing.assert_array_equal(pack({"text": "tensors.parquet"}).modality("text"), tensors)
+    np.testing.assert_array_equal(pack({"text": "tensors.parquet"}).modality("text"), several_each)
     of_pandas = pd.Series(column, dtype=pd.ArrowDtype(column.type))
     for given in (column, pa.chunked_array([column[:2], column[2:]]), of_pandas, of_pandas.array):
-        np.testing.assert_array_equal(PairedEmbeddings({"text": given}).modality("text"), tensors)
+        np.testing.assert_array_equal(PairedEmbeddings({"text": given}).modality("text"), several_each)
     with pytest.raises(ValueError, match="text: 'a column of no rows', a row or more is needed"):
         PairedEmbeddings({"text": pa.chunked_array([], type=column.type)})
-    rows = [*tensors.reshape(5, 12)[:4].tolist(), [None] * 12]
+    rows = [*several_each.reshape(5, 12)[:4].tolist(), [None] * 12]
     with_gap = pa.ExtensionArray.from_storage(column.type, pa.array(rows, column.type.storage_type))
     truths = pa.array([[True, False]], pa.list_(pa.bool_(), 2))
     truths = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.bool_(), [2]), truths)
